@@ -1,0 +1,71 @@
+import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import pg from 'pg'
+import { toDatabaseProblem } from './failures.ts'
+import type { DB } from './tables.ts'
+import { valueTypes } from './values.ts'
+
+/** A transaction. The type is nominal: where a Tx is asked for, the compiler refuses the pool. */
+export type Tx = Transaction<DB>
+
+export interface Database {
+  readonly kysely: Kysely<DB>
+  readonly pool: pg.Pool
+  readonly connectionString: string
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly connectionString: string
+  /** Called when an idle connection ends; the pool replaces it. Without a listener the process would die. */
+  readonly onError: (error: Error) => void
+  /** Most connections at once; 10 unless said otherwise. */
+  readonly connections?: number
+  /** Milliseconds to wait for a connection, 5,000 unless said otherwise. */
+  readonly connectTimeout?: number
+  /** Milliseconds a statement may run, 30,000 unless said otherwise; 0 for no limit. */
+  readonly statementTimeout?: number
+  readonly applicationName?: string
+}
+
+/** Opens a pool. Nothing is connected yet: `requireServable` tells whether the database can be used. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    max: options.connections ?? 10,
+    connectionTimeoutMillis: options.connectTimeout ?? 5_000,
+    idleTimeoutMillis: 30_000,
+    statement_timeout: options.statementTimeout ?? 30_000,
+    idle_in_transaction_session_timeout: 60_000,
+    application_name: options.applicationName ?? 'cordon',
+    keepAlive: true,
+    types: valueTypes,
+  })
+  pool.on('error', options.onError)
+  const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+  return { kysely, pool, connectionString: options.connectionString, close: () => kysely.destroy() }
+}
+
+/**
+ * One use case in one READ COMMITTED transaction. A database that is away becomes Problem DATABASE_UNAVAILABLE; whether a
+ * commit whose answer was lost took place is then unknown, so the caller repeats with the same id.
+ */
+export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  try {
+    return await db.kysely.transaction().setIsolationLevel('read committed').execute(work)
+  } catch (error) {
+    throw toDatabaseProblem(error)
+  }
+}
+
+/** Names a database for people: role, host and database, never the password. */
+export function describeConnection(connectionString: string): string {
+  try {
+    const url = new URL(connectionString)
+    const host = url.searchParams.get('host') ?? url.hostname
+    const port = url.searchParams.get('port') ?? (url.port || '5432')
+    const role = url.username === '' ? '' : ` as ${decodeURIComponent(url.username)}`
+    return `the database ${decodeURIComponent(url.pathname.slice(1))} at ${host}:${port}${role}`
+  } catch {
+    return 'the database of DATABASE_URL'
+  }
+}

@@ -1,0 +1,116 @@
+import { readFile, readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { sql, type Kysely } from 'kysely'
+import { Migrator, type Migration } from 'kysely/migration'
+import { Problem } from '../errors.ts'
+import { describeConnection, openDatabase, type Database } from './database.ts'
+import { errorCode, toDatabaseProblem } from './failures.ts'
+import type { DB } from './tables.ts'
+
+export const migrationDirectory = fileURLToPath(new URL('../../migrations', import.meta.url))
+
+/** How a database stands to this program. */
+export interface SchemaVersion {
+  /** Newest migration the database has; undefined on an empty one. */
+  readonly applied: string | undefined
+  /** Newest migration this program has. */
+  readonly known: string
+  readonly state: 'empty' | 'older' | 'current' | 'newer'
+  /** Migrations that the database has and this program does not. */
+  readonly unknown: readonly string[]
+}
+
+async function knownMigrations(directory = migrationDirectory): Promise<string[]> {
+  const files = await readdir(directory)
+  return files.filter((file) => /^\d{4}_[a-z0-9_]+\.sql$/.test(file)).sort()
+}
+
+async function appliedMigrations(db: Kysely<DB>): Promise<string[]> {
+  try {
+    const rows = await db.selectFrom('schema_migration').select('name').orderBy('name').execute()
+    return rows.map((row) => row.name)
+  } catch (error) {
+    // undefined_table: nothing was ever migrated here
+    if (errorCode(error) === '42P01') return []
+    throw toDatabaseProblem(error)
+  }
+}
+
+/** Compares the migrations a database has with those of this program. */
+export async function schemaVersion(db: Database): Promise<SchemaVersion> {
+  const known = await knownMigrations()
+  const applied = await appliedMigrations(db.kysely)
+  const unknown = applied.filter((name) => !known.includes(name))
+  const missing = known.some((name) => !applied.includes(name))
+  const state = applied.length === 0 ? 'empty' : unknown.length > 0 ? 'newer' : missing ? 'older' : 'current'
+  return { applied: applied.at(-1), known: known.at(-1) ?? '', state, unknown }
+}
+
+/**
+ * Brings a database to the newest schema: plain SQL files in the order of their names, forward only, all that are missing
+ * in one transaction under Kysely's advisory lock, so that two who migrate at once do it once. Connects as the
+ * table owner (cordon_owner, or a role that may become it). Problem DATABASE_NEWER if the database knows
+ * migrations that this program does not.
+ */
+export async function migrate(ownerUrl: string): Promise<{ applied: string[] }> {
+  const url = new URL(ownerUrl)
+  const db = openDatabase({
+    connectionString: ownerUrl,
+    connections: 1,
+    statementTimeout: 0,
+    applicationName: 'cordon migrate',
+    onError: () => {},
+  })
+  try {
+    const version = await schemaVersion(db)
+    refuseNewer(version, ownerUrl)
+    const owner = decodeURIComponent(url.username)
+    if (owner !== 'cordon_owner') await becomeOwner(db, owner)
+    const migrator = new Migrator({
+      db: db.kysely,
+      provider: { getMigrations: readMigrations },
+      migrationTableName: 'schema_migration',
+      migrationLockTableName: 'schema_migration_lock',
+    })
+    const { error, results } = await migrator.migrateToLatest()
+    if (error !== undefined) throw toDatabaseProblem(error)
+    return { applied: (results ?? []).filter((r) => r.status === 'Success').map((r) => r.migrationName) }
+  } catch (error) {
+    throw toDatabaseProblem(error)
+  } finally {
+    await db.close()
+  }
+}
+
+/** Refuses a database that a later version has migrated. */
+export function refuseNewer(version: SchemaVersion, connectionString: string): void {
+  if (version.state !== 'newer') return
+  throw new Problem('DATABASE_NEWER', {
+    detail: `${describeConnection(connectionString)} has ${version.unknown.join(', ')}, which this program does not know (its newest is ${version.known})`,
+  })
+}
+
+// Every table must belong to cordon_owner, whoever runs the migration: the rights of the other roles hang on it.
+async function becomeOwner(db: Database, role: string): Promise<void> {
+  try {
+    await sql`SET ROLE cordon_owner`.execute(db.kysely)
+  } catch (error) {
+    throw new Problem('DATABASE_ROLE', {
+      detail: `the role ${role} may not become cordon_owner; let DATABASE_OWNER_URL name cordon_owner`,
+      cause: error,
+    })
+  }
+}
+
+async function readMigrations(): Promise<Record<string, Migration>> {
+  const migrations: Record<string, Migration> = {}
+  for (const name of await knownMigrations()) {
+    const text = await readFile(`${migrationDirectory}/${name}`, 'utf8')
+    migrations[name] = {
+      async up(db) {
+        await sql.raw(text).execute(db)
+      },
+    }
+  }
+  return migrations
+}

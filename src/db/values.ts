@@ -1,0 +1,32 @@
+import pg from 'pg'
+
+const INT8 = 20
+const DATE = 1082
+const TEXT_ARRAY = 1009
+const INT8_ARRAY = 1016
+const DATE_ARRAY = 1182
+
+function safeInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} does not fit a safe integer`)
+  return value
+}
+
+const textArray = pg.types.getTypeParser(TEXT_ARRAY as number, 'text') as (text: string) => (string | null)[]
+const identity = (text: string) => text
+
+const ours = new Map<number, (text: string) => unknown>([
+  [INT8, safeInteger],
+  [INT8_ARRAY, (text) => textArray(text).map((item) => (item === null ? null : safeInteger(item)))],
+  // A calendar day has no time zone: pg would make it local midnight.
+  [DATE, identity],
+  [DATE_ARRAY, textArray],
+])
+
+/** How values from Postgres become JavaScript ones, handed to each connection and not set for the whole process. */
+export const valueTypes: pg.CustomTypesConfig = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    const parser = format === 'binary' ? undefined : ours.get(oid)
+    return parser ?? pg.types.getTypeParser(oid, format)
+  },
+}

@@ -1,0 +1,207 @@
+/** What one kind of refusal always says: the HTTP status, what happened, and what to do about it. */
+export interface ProblemKind {
+  readonly status: number
+  readonly title: string
+  readonly advice: string
+}
+
+/** The catalogue. A code, once published, keeps its meaning for ever: clients decide by it, people read the advice. */
+export const problems = {
+  // What the edge refuses
+  VALIDATION: {
+    status: 400,
+    title: 'The request does not have the required shape',
+    advice: 'Correct the places listed under faults and send it again.',
+  },
+  MALFORMED_JSON: {
+    status: 400,
+    title: 'The body is not JSON',
+    advice: 'Send one JSON document in UTF-8 with the content type application/json.',
+  },
+  BAD_REQUEST: {
+    status: 400,
+    title: 'The request cannot be understood',
+    advice: 'Check method, address, headers and body against /openapi.json.',
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    title: 'Not signed in',
+    advice: 'Sign in again and repeat the request with the new access token and a fresh DPoP proof.',
+  },
+  SESSION_ENDED: {
+    status: 401,
+    title: 'The session has ended',
+    advice: 'Sign in again; if you did not end it yourself, tell your national contact point.',
+  },
+  FORBIDDEN: {
+    status: 403,
+    title: 'Your role does not permit this',
+    advice: 'Ask a coordinator or your national contact point for a role with the permission named here.',
+  },
+  NOT_FOUND: {
+    status: 404,
+    title: 'Not found',
+    advice: 'Check the address; what does not exist and what you may not see are answered alike.',
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    title: 'This method is not offered here',
+    advice: 'Use one of the methods that /openapi.json lists for this address.',
+  },
+  TOO_LARGE: {
+    status: 413,
+    title: 'The request is larger than allowed here',
+    advice: 'Send less at once; the limit is named in the problem.',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    title: 'The content type is not accepted here',
+    advice: 'Send application/json.',
+  },
+  TOO_MANY_REQUESTS: {
+    status: 429,
+    title: 'Too many requests',
+    advice: 'Wait for the number of seconds in Retry-After and try again.',
+  },
+  INTERNAL: {
+    status: 500,
+    title: 'The service failed',
+    advice: 'Try again; if it stays, give the request id to the operator, who finds the cause in the service log.',
+  },
+  OVERLOADED: {
+    status: 503,
+    title: 'The service is too busy',
+    advice: 'Try again in some seconds; nothing was stored.',
+  },
+
+  // What the database refuses
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    title: 'The database cannot be reached',
+    advice: 'Repeat the request with the same id in some seconds; what was stored already gets its first answer.',
+  },
+  STORAGE_FULL: {
+    status: 507,
+    title: 'The database has no room left',
+    advice: 'Tell the operator to free or add disk space, then repeat the request with the same id.',
+  },
+  DATABASE_NEWER: {
+    status: 503,
+    title: 'The database is newer than this program',
+    advice: 'Start the version of Cordon that migrated it, or a later one.',
+  },
+  DATABASE_OLDER: {
+    status: 503,
+    title: 'The database is older than this program',
+    advice: 'Run cordon migrate with DATABASE_OWNER_URL set, then start again.',
+  },
+  DATABASE_UNSAFE: {
+    status: 503,
+    title: 'The database is set up to lose what it acknowledged',
+    advice: 'Switch the settings named here on in postgresql.conf and restart the database.',
+  },
+  DATABASE_ROLE: {
+    status: 503,
+    title: 'The service connects to the database with too many rights',
+    advice: 'Let DATABASE_URL name the role cordon_app; docs/configuration.md shows how it gets its password.',
+  },
+  DATA_DIRECTORY_IN_USE: {
+    status: 503,
+    title: 'Another Cordon uses this data directory',
+    advice: 'Stop it, or give this one a DATA_DIRECTORY of its own.',
+  },
+  EMBEDDED_DATABASE: {
+    status: 503,
+    title: 'The embedded database cannot be started here',
+    advice: 'Set DATABASE_URL to a Postgres 16 or later, or remove the obstacle named here.',
+  },
+
+  // What the rules of an operation refuse
+  OPERATION_STATE: {
+    status: 409,
+    title: 'The operation is not in a state that allows this',
+    advice: 'Look at the state of the operation; a coordinator can move it on.',
+  },
+  MEMBERS_MOVED: {
+    status: 409,
+    title: 'The members have changed since this was signed',
+    advice: 'Read the newest member statements, look at the change, and sign again.',
+  },
+  EPOCH_STALE: {
+    status: 409,
+    title: 'The key of this compartment has to be renewed first',
+    advice: 'Open the next epoch and post again under it.',
+  },
+  EPOCH_RECIPIENTS: {
+    status: 409,
+    title: 'The recipients are not exactly those who may read',
+    advice: 'Compute the recipients again from the log; the difference is listed here.',
+  },
+  MESSAGE_ID_REUSED: {
+    status: 409,
+    title: 'This id already names something else',
+    advice: 'Make a new id for new content; repeat the same content only with the id it had.',
+  },
+  APPROVAL_NOT_AVAILABLE: {
+    status: 409,
+    title: 'This needs two people, and approvals do not exist in this version',
+    advice: 'Wait for a version with approvals; until then the act is refused to everybody.',
+  },
+} as const satisfies Record<string, ProblemKind>
+
+export type ProblemCode = keyof typeof problems
+
+/** What a Problem may carry besides its code: a specific sentence, a cause for the service log (never sent), and further members. */
+export interface ProblemDetails {
+  readonly detail?: string
+  readonly cause?: unknown
+  readonly [member: string]: unknown
+}
+
+/** A refusal with a stable code. Whatever is thrown and is no Problem counts as a bug and is answered with INTERNAL. */
+export class Problem extends Error {
+  readonly code: ProblemCode
+  readonly status: number
+  readonly detail: string | undefined
+  readonly extra: Readonly<Record<string, unknown>>
+
+  constructor(code: ProblemCode, details: ProblemDetails = {}) {
+    const { detail, cause, ...extra } = details
+    super(detail ?? problems[code].title, cause === undefined ? undefined : { cause })
+    this.name = 'Problem'
+    this.code = code
+    this.status = problems[code].status
+    this.detail = detail
+    this.extra = extra
+  }
+}
+
+/** The members of an RFC 9457 problem, `code` and `advice` being ours. */
+export interface ProblemJson {
+  type: string
+  title: string
+  status: number
+  code: ProblemCode
+  detail?: string
+  advice: string
+  [member: string]: unknown
+}
+
+/**
+ * The body of a refusal as application/problem+json (RFC 9457, section 3.1). NOT_FOUND never carries anything specific:
+ * a body that differed would tell what exists.
+ */
+export function toProblemJson(problem: Problem): ProblemJson {
+  const { status, title, advice } = problems[problem.code]
+  const type = `urn:cordon:problem:${problem.code.toLowerCase().replaceAll('_', '-')}`
+  if (problem.code === 'NOT_FOUND') return { type, title, status, code: problem.code, advice }
+  return {
+    ...problem.extra,
+    type,
+    title,
+    status,
+    code: problem.code,
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+    advice,
+  }
+}
