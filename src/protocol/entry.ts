@@ -1,0 +1,227 @@
+import { base64url, concat, fromBase64url, sha256, utf8 } from './encoding.ts'
+import { ProtocolError, demand } from './errors.ts'
+import { isUuid, parseDeviceId, parseTimestamp } from './ids.ts'
+
+/**
+ * What can happen, in the past tense. The union is closed: a kind that is not here does not parse, and each feature
+ * that makes entries of a new kind adds it here first.
+ */
+export const kinds = [
+  'log.started',
+  'server.started',
+  'operation.created',
+  'operation.updated',
+  'operation.advanced',
+  'operation.organization-admitted',
+  'operation.organization-removed',
+  'member.admitted',
+  'member.role-changed',
+  'member.removed',
+  'member.ended',
+  'member.slept',
+  'member.woken',
+  'device.enrolled',
+  'device.certified',
+  'device.revoked',
+  'device.expired',
+  'compartment.created',
+  'compartment.member-added',
+  'compartment.member-removed',
+  'epoch.opened',
+  'epoch.stale',
+  'message.posted',
+  'message.corrected',
+  'message.withdrawn',
+  'attachment.stored',
+  'feed.opened',
+  'messages.delivered',
+  'messages.read',
+  'body.fetched',
+  'report.viewed',
+  'log.queried',
+  'directory.viewed',
+  'history.granted',
+  'records.imported',
+  'organization.registered',
+  'organization.updated',
+  'person.invited',
+  'person.registered',
+  'person.slept',
+  'person.woken',
+  'person.ended',
+  'invitation.revoked',
+  'session.started',
+  'session.ended',
+  'credential.set',
+  'credential.refused',
+  'access.refused',
+  'account.alarm',
+] as const
+
+export type Kind = (typeof kinds)[number]
+
+const kindSet: ReadonlySet<string> = new Set(kinds)
+
+export function isKind(value: unknown): value is Kind {
+  return typeof value === 'string' && kindSet.has(value)
+}
+
+/** Kinds that count within their compartment (protocol.md, "Live frames"): a hole shows that a server withholds one. */
+export function countsInCompartment(kind: Kind): boolean {
+  return /^(compartment|epoch|message)\.|^attachment\.stored$/.test(kind)
+}
+
+/** Kinds after which the members, compartments, devices, epochs or state of an operation may differ from before. */
+export function changesOperation(kind: Kind): boolean {
+  return /^(operation|member|device|compartment|epoch)\./.test(kind)
+}
+
+/** Who caused an entry: a person with the device of their session, or a server by its name. */
+export type Actor =
+  { readonly person: string; readonly organization: string; readonly device: string } | { readonly server: string }
+
+/** What an entry is about: at most 16 names, sorted, each an id, a code or a count. Never a name of a person, never content. */
+export type Subject = Readonly<Record<string, string | number | boolean>>
+
+/** One entry as it is hashed (log.md, "Entries"). `digest` and `private` are SHA-256, base64url. */
+export interface Leaf {
+  readonly v: 1
+  readonly log: string
+  readonly index: number
+  readonly at: string
+  readonly kind: Kind
+  readonly actor: Actor
+  readonly compartment?: string
+  readonly seq?: number
+  readonly subject: Subject
+  readonly digest?: string
+  readonly private?: string
+}
+
+export const maximalLeafBytes = 65_535
+const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/
+const serverPattern = /^[\x21-\x7e]{1,255}$/
+const controlPattern = /[\u0000-\u001f\u007f]/
+
+/** A leaf as one line of JSON in its fixed order of keys. `ProtocolError` LEAF where a value is outside its shape. */
+export function serializeLeaf(leaf: Leaf): string {
+  checkLeaf(leaf as unknown as Record<string, unknown>)
+  const text = writeLeaf(leaf)
+  // A character takes at most three bytes of UTF-8, so that only long texts need to be measured exactly.
+  demand(
+    text.length * 3 <= maximalLeafBytes || utf8(text).length <= maximalLeafBytes,
+    'LEAF',
+    'An entry has at most 65,535 bytes.',
+  )
+  return text
+}
+
+/** Reads a leaf strictly: what does not serialise to the very same text is refused with `ProtocolError` LEAF. */
+export function parseLeaf(text: string): Leaf {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new ProtocolError('LEAF', 'An entry is one line of JSON.', { cause })
+  }
+  demand(isRecord(value), 'LEAF', 'An entry is a JSON object.')
+  const leaf = value as unknown as Leaf
+  demand(serializeLeaf(leaf) === text, 'LEAF', 'An entry has exactly its fields, in their order, without spaces.')
+  return leaf
+}
+
+/** RFC 6962, section 2.1: SHA-256(0x00 ‖ leaf). */
+export function leafHash(leaf: string): Promise<Uint8Array> {
+  return sha256(concat(Uint8Array.of(0), utf8(leaf)))
+}
+
+/** SHA-256(salt ‖ details), base64url: what the leaf keeps of details that may have to be erased. */
+export async function privateDigest(salt: Uint8Array, details: string): Promise<string> {
+  return base64url(await sha256(concat(salt, utf8(details))))
+}
+
+function writeLeaf(leaf: Leaf): string {
+  const { v, log, index, at, kind, actor, compartment, seq, subject, digest } = leaf
+  const who =
+    'server' in actor
+      ? { server: actor.server }
+      : { person: actor.person, organization: actor.organization, device: actor.device }
+  // JSON.stringify leaves out what is undefined and keeps the order in which keys were written.
+  return JSON.stringify({
+    v,
+    log,
+    index,
+    at,
+    kind,
+    actor: who,
+    compartment,
+    seq,
+    subject: sorted(subject),
+    digest,
+    private: leaf.private,
+  })
+}
+
+function sorted(subject: Subject): Subject {
+  return Object.fromEntries(Object.entries(subject).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function checkLeaf(leaf: Record<string, unknown>): void {
+  demand(leaf['v'] === 1, 'LEAF', 'The version of an entry is 1.')
+  demand(isUuid(leaf['log']), 'LEAF', 'An entry names its log.')
+  demand(isIndex(leaf['index'], 0), 'LEAF', 'An index is a whole number from 0.')
+  parseTimestamp(leaf['at'], 'at')
+  demand(isKind(leaf['kind']), 'LEAF', `There is no kind of entry ${JSON.stringify(leaf['kind'])}.`)
+  checkActor(leaf['actor'])
+  const { compartment, seq, subject, digest } = leaf
+  demand(compartment === undefined || isUuid(compartment), 'LEAF', 'A compartment is named by its id.')
+  demand(seq === undefined || isIndex(seq, 1), 'LEAF', 'A seq is a whole number from 1.')
+  const counted = compartment !== undefined && countsInCompartment(leaf['kind'] as Kind)
+  demand(counted === (seq !== undefined), 'LEAF', 'Exactly the entries that count in a compartment carry a seq.')
+  checkSubject(subject)
+  for (const hash of [digest, leaf['private']]) {
+    demand(hash === undefined || isDigest(hash), 'LEAF', 'A digest is 32 bytes in base64url.')
+  }
+}
+
+function checkActor(actor: unknown): void {
+  demand(isRecord(actor), 'LEAF', 'An entry names who caused it.')
+  if ('server' in actor) {
+    demand(
+      typeof actor['server'] === 'string' && serverPattern.test(actor['server']),
+      'LEAF',
+      'A server has a plain name.',
+    )
+    return
+  }
+  demand(isUuid(actor['person']) && isUuid(actor['organization']), 'LEAF', 'An actor is a person of an organization.')
+  parseDeviceId(actor['device'])
+}
+
+function checkSubject(subject: unknown): void {
+  demand(isRecord(subject), 'LEAF', 'The subject of an entry is an object.')
+  const members = Object.entries(subject)
+  demand(members.length <= 16, 'LEAF', 'A subject has at most 16 members.')
+  for (const [name, value] of members) {
+    demand(namePattern.test(name), 'LEAF', `A subject has no member called ${JSON.stringify(name)}.`)
+    const plain =
+      typeof value === 'string' && value.length <= 256 && value.isWellFormed() && !controlPattern.test(value)
+    demand(
+      plain || typeof value === 'boolean' || isIndex(value, 0),
+      'LEAF',
+      `${name} is a short text, a count or a yes or no.`,
+    )
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isIndex(value: unknown, least: number): value is number {
+  return Number.isSafeInteger(value) && !Object.is(value, -0) && (value as number) >= least
+}
+
+function isDigest(value: unknown): boolean {
+  return typeof value === 'string' && value.length === 43 && fromBase64url(value).length === 32
+}
