@@ -41,6 +41,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     types: valueTypes,
   })
   pool.on('error', options.onError)
+  // The pool listens only while a connection is idle. One that a transaction holds between two statements would end the
+  // process; its next statement fails anyway and tells the transaction.
+  pool.on('connect', (client) => client.on('error', () => {}))
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
   return { kysely, pool, connectionString: options.connectionString, close: () => kysely.destroy() }
 }

@@ -6,6 +6,8 @@ export {
   type DatabaseOptions,
   type Tx,
 } from './database.ts'
+export { answers, checkDurability, requireServable } from './durability.ts'
+export { startEmbedded, type Embedded, type EmbeddedOptions } from './embedded.ts'
 export { errorCode, isConnectionError, isRetryable, toDatabaseProblem, violatedConstraint } from './failures.ts'
 export { migrate, migrationDirectory, refuseNewer, schemaVersion, type SchemaVersion } from './migrate.ts'
 export type { DB } from './tables.ts'

@@ -1,0 +1,264 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdir, open, readFile, stat, truncate } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Problem } from '../errors.ts'
+import { chooseAccount, plainEnvironment, type Account } from './account.ts'
+import { findBinaries, type Binaries } from './binaries.ts'
+import { SUPERUSER, layoutOf, passwordOf, prepareCluster, prepareRoles, type Layout } from './cluster.ts'
+import { holdDirectory, processesIn, signal, waitUntilEmpty } from './processes.ts'
+
+// sun_path holds 108 bytes with its final NUL.
+const LONGEST_SOCKET_PATH = 107
+const LOG_LIMIT = 16 * 1024 * 1024
+
+/** An embedded Postgres that runs. The URLs stay the same for as long as it is held, also across its restarts. */
+export interface Embedded {
+  readonly superUrl: string
+  readonly ownerUrl: string
+  readonly appUrl: string
+  /** The postmaster; undefined while it is being started again. */
+  pid(): number | undefined
+  /** Stops it (fast shutdown) and gives the directory free. */
+  stop(): Promise<void>
+}
+
+export interface EmbeddedOptions {
+  /** Where it lives; made if missing. */
+  readonly directory: string
+  readonly log: (sentence: string) => void
+  /** Further settings of postgresql.conf. Those that make a commit durable cannot be changed here. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/**
+ * Starts the Postgres that npm installed, restarts it whenever it dies, and stops one that an earlier process left behind.
+ * Problem DATA_DIRECTORY_IN_USE when another living process runs one there, EMBEDDED_DATABASE when it cannot run here.
+ */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const layout = layoutOf(resolve(options.directory))
+  const account = chooseAccount()
+  const release = await prepareDirectory(layout).catch(refuseUnlessProblem)
+  try {
+    const binaries = await findBinaries(join(layout.directory, 'programs'), account.uid !== undefined)
+    await prepareCluster(layout, binaries, account)
+    await stopOrphans(layout, options.log)
+    const address = await addressOf(layout)
+    const server = new Server(layout, binaries, account, address, options)
+    await server.start()
+    const url = await urlsOf(layout, address)
+    try {
+      await prepareRoles(url(SUPERUSER, await passwordOf(layout, SUPERUSER), 'postgres'), {
+        owner: await passwordOf(layout, 'cordon_owner'),
+        app: await passwordOf(layout, 'cordon_app'),
+      })
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+    return {
+      superUrl: url(SUPERUSER, await passwordOf(layout, SUPERUSER), 'cordon'),
+      ownerUrl: url('cordon_owner', await passwordOf(layout, 'cordon_owner'), 'cordon'),
+      appUrl: url('cordon_app', await passwordOf(layout, 'cordon_app'), 'cordon'),
+      pid: () => server.pid(),
+      stop: async () => {
+        await server.stop()
+        await release()
+      },
+    }
+  } catch (error) {
+    await release()
+    return refuseUnlessProblem(error)
+  }
+}
+
+async function prepareDirectory(layout: Layout): Promise<() => Promise<void>> {
+  await mkdir(layout.directory, { recursive: true, mode: 0o700 })
+  return holdDirectory(layout.lock, layout.directory)
+}
+
+function refuseUnlessProblem(error: unknown): never {
+  if (error instanceof Problem) throw error
+  throw new Problem('EMBEDDED_DATABASE', { detail: (error as Error).message, cause: error })
+}
+
+interface Address {
+  readonly port: number
+  readonly socket: boolean
+}
+
+async function addressOf(layout: Layout): Promise<Address> {
+  if (Buffer.byteLength(join(layout.socket, '.s.PGSQL.5432')) <= LONGEST_SOCKET_PATH)
+    return { port: 5432, socket: true }
+  const probe = createServer()
+  await new Promise<void>((done, failed) => probe.once('error', failed).listen(0, '127.0.0.1', done))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((done) => probe.close(done))
+  return { port, socket: false }
+}
+
+async function urlsOf(layout: Layout, address: Address) {
+  const host = address.socket
+    ? `localhost/%s?host=${encodeURIComponent(layout.socket)}`
+    : `127.0.0.1:${address.port}/%s`
+  return (role: string, password: string, database: string) =>
+    `postgres://${role}:${password}@${host.replace('%s', database)}`
+}
+
+/** Stops a postmaster whose launcher was killed and waits for backends whose postmaster was. */
+async function stopOrphans(layout: Layout, log: (sentence: string) => void): Promise<void> {
+  const running = await processesIn(layout.cluster)
+  if (running.length === 0) return
+  const [line = ''] = (await readFile(join(layout.cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
+  const postmaster = Number(line)
+  log(`a database left behind by an earlier process is being stopped (${running.length} processes)`)
+  if (running.includes(postmaster)) signal(postmaster, 'SIGINT')
+  if (await waitUntilEmpty(layout.cluster, 15_000)) return
+  for (const pid of await processesIn(layout.cluster)) signal(pid, 'SIGQUIT')
+  if (await waitUntilEmpty(layout.cluster, 5_000)) return
+  throw new Problem('EMBEDDED_DATABASE', {
+    detail: `the processes ${(await processesIn(layout.cluster)).join(', ')} still use ${layout.cluster}; stop them`,
+  })
+}
+
+class Server {
+  readonly #layout: Layout
+  readonly #binaries: Binaries
+  readonly #account: Account
+  readonly #address: Address
+  readonly #options: EmbeddedOptions
+  #child: ChildProcess | undefined
+  #stopping = false
+  #restarting: Promise<void> | undefined
+
+  constructor(layout: Layout, binaries: Binaries, account: Account, address: Address, options: EmbeddedOptions) {
+    this.#layout = layout
+    this.#binaries = binaries
+    this.#account = account
+    this.#address = address
+    this.#options = options
+  }
+
+  pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  async start(): Promise<void> {
+    const child = await this.#spawn()
+    await this.#untilReady(child)
+    this.#child = child
+    const died = (code: number | null, name: string | null) => {
+      this.#child = undefined
+      if (this.#stopping) return
+      this.#options.log(`the database ended unexpectedly (${name ?? `exit code ${code}`}) and is started again`)
+      this.#restarting = this.#restart()
+    }
+    // It may have ended between being ready and being watched.
+    if (child.exitCode !== null || child.signalCode !== null) died(child.exitCode, child.signalCode)
+    else child.once('exit', died)
+  }
+
+  async #restart(): Promise<void> {
+    for (let pause = 100; !this.#stopping; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        await stopOrphans(this.#layout, this.#options.log)
+        if (this.#stopping) return
+        await this.start()
+        this.#options.log('the database runs again')
+        return
+      } catch (error) {
+        this.#options.log(`the database does not start: ${(error as Error).message}`)
+        await sleep(pause)
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await this.#restarting
+    const child = this.#child
+    if (child?.pid === undefined) return
+    const ended = new Promise<void>((done) => child.once('exit', () => done()))
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.ref()
+    signal(child.pid, 'SIGINT')
+    const patience = new AbortController()
+    const hurry = sleep(20_000, undefined, { signal: patience.signal, ref: false }).then(
+      () => signal(child.pid as number, 'SIGQUIT'),
+      () => {},
+    )
+    await ended
+    patience.abort()
+    await hurry
+  }
+
+  async #spawn(): Promise<ChildProcess> {
+    const size = await stat(this.#layout.log).then(
+      (found) => found.size,
+      () => 0,
+    )
+    if (size > LOG_LIMIT) await truncate(this.#layout.log)
+    const log = await open(this.#layout.log, 'a', 0o600)
+    try {
+      const settings = Object.entries(this.#settings()).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+      const command = [...this.#account.prefix, this.#binaries.postgres, '-D', this.#layout.cluster, ...settings]
+      const uid = this.#account.uid
+      const child = spawn(command[0] as string, command.slice(1), {
+        env: plainEnvironment,
+        cwd: '/',
+        stdio: ['ignore', log.fd, log.fd],
+        ...(uid === undefined ? {} : { uid, gid: uid }),
+      })
+      await new Promise<void>((done, failed) => child.once('spawn', done).once('error', failed))
+      // A database is no reason for a process to go on; stopping it is.
+      child.unref()
+      return child
+    } finally {
+      await log.close()
+    }
+  }
+
+  #settings(): Record<string, string> {
+    return {
+      max_connections: '100',
+      max_wal_size: '2GB',
+      timezone: 'UTC',
+      log_timezone: 'UTC',
+      jit: 'off',
+      // What people wrote must not reach the log of the database: neither statements nor the values in a DETAIL line.
+      log_min_error_statement: 'panic',
+      log_error_verbosity: 'terse',
+      log_checkpoints: 'off',
+      ...this.#options.settings,
+      listen_addresses: this.#address.socket ? '' : '127.0.0.1',
+      port: String(this.#address.port),
+      unix_socket_directories: this.#address.socket ? this.#layout.socket : '',
+      unix_socket_permissions: '0700',
+      fsync: 'on',
+      full_page_writes: 'on',
+      synchronous_commit: 'on',
+    }
+  }
+
+  // The eighth line of postmaster.pid says "ready"; the first that the file is of this postmaster.
+  async #untilReady(child: ChildProcess): Promise<void> {
+    const file = join(this.#layout.cluster, 'postmaster.pid')
+    for (;;) {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Problem('EMBEDDED_DATABASE', {
+          detail: `Postgres ended at once (as ${this.#account.description}): ${await this.#lastWords()}`,
+        })
+      }
+      const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n')
+      if (Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready') return
+      if (this.#stopping) signal(child.pid as number, 'SIGINT')
+      await sleep(5)
+    }
+  }
+
+  async #lastWords(): Promise<string> {
+    const text = await readFile(this.#layout.log, 'utf8').catch(() => '')
+    return text.trim().split('\n').slice(-3).join(' ')
+  }
+}

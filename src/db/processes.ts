@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Problem } from '../errors.ts'
+
+/** The processes whose working directory is `directory`: a postmaster and its backends, by /proc. */
+export async function processesIn(directory: string): Promise<number[]> {
+  const wanted = await realpath(directory).catch(() => directory)
+  const numbers = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
+  const found = await Promise.all(
+    numbers.map(async (number) => {
+      const cwd = await readlink(`/proc/${number}/cwd`).catch(() => undefined)
+      return cwd === wanted ? Number(number) : undefined
+    }),
+  )
+  return found.filter((pid) => pid !== undefined)
+}
+
+/** Signals a process that may be gone already. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Waits until no process works in `directory`; false when some still do after `timeout` milliseconds. */
+export async function waitUntilEmpty(directory: string, timeout: number): Promise<boolean> {
+  for (let waited = 0; ; waited += 20) {
+    if ((await processesIn(directory)).length === 0) return true
+    if (waited >= timeout) return false
+    await sleep(20)
+  }
+}
+
+// Process numbers are used again; with the time of its start (clock ticks since boot) a number names one process.
+function startOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Makes this process the only one that runs something in a directory. A file left by a process that is gone counts for
+ * nothing. Returns what gives the directory free. Problem DATA_DIRECTORY_IN_USE names the other process.
+ */
+export async function holdDirectory(file: string, directory: string): Promise<() => Promise<void>> {
+  const mine = `${process.pid} ${startOf(process.pid) ?? ''}`
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      await writeFile(file, mine, { flag: 'wx', mode: 0o600 })
+      return () => rm(file, { force: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const [pid = '', start = ''] = (await readFile(file, 'utf8').catch(() => '')).split(' ')
+    const living = startOf(Number(pid))
+    if (living !== undefined && living === start) {
+      throw new Problem('DATA_DIRECTORY_IN_USE', { detail: `process ${pid} uses ${directory}` })
+    }
+    await rm(file, { force: true })
+  }
+  throw new Problem('DATA_DIRECTORY_IN_USE', { detail: `another process is taking ${directory} at this moment` })
+}
