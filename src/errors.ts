@@ -116,6 +116,19 @@ export const problems = {
     advice: 'Set DATABASE_URL to a Postgres 16 or later, or remove the obstacle named here.',
   },
 
+  // What the log refuses
+  LOG_KEY: {
+    status: 503,
+    title: 'The key of the logs is missing or is not theirs',
+    advice:
+      'Put back the log.key that this database was started with, and the PUBLIC_URL it had; the runbook says where backups are.',
+  },
+  LOG_READ_ONLY: {
+    status: 503,
+    title: 'This log has lost or changed what was published, and is not continued',
+    advice: 'Restore the database to a state that holds the published entries; the runbook says how.',
+  },
+
   // What the rules of an operation refuse
   OPERATION_STATE: {
     status: 409,

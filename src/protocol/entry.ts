@@ -11,6 +11,8 @@ export const kinds = [
   'server.started',
   'operation.created',
   'operation.updated',
+  'operation.rules-set',
+  'operation.rules-set',
   'operation.advanced',
   'operation.organization-admitted',
   'operation.organization-removed',
@@ -28,7 +30,8 @@ export const kinds = [
   'compartment.member-added',
   'compartment.member-removed',
   'epoch.opened',
-  'epoch.stale',
+  'epoch.disputed',
+  'epoch.disputed',
   'message.posted',
   'message.corrected',
   'message.withdrawn',
@@ -80,10 +83,10 @@ export function changesOperation(kind: Kind): boolean {
 export type Actor =
   { readonly person: string; readonly organization: string; readonly device: string } | { readonly server: string }
 
-/** What an entry is about: at most 16 names, sorted, each an id, a code or a count. Never a name of a person, never content. */
-export type Subject = Readonly<Record<string, string | number | boolean>>
-
-/** One entry as it is hashed (log.md, "Entries"). `digest` and `private` are SHA-256, base64url. */
+/**
+ * One entry as it is hashed (log.md, "Entries"). `subject` is the id or the code of what it is about, never the name of a
+ * person and never content; `digest` and `private` are SHA-256, base64url.
+ */
 export interface Leaf {
   readonly v: 1
   readonly log: string
@@ -93,13 +96,12 @@ export interface Leaf {
   readonly actor: Actor
   readonly compartment?: string
   readonly seq?: number
-  readonly subject: Subject
+  readonly subject: string
   readonly digest?: string
   readonly private?: string
 }
 
 export const maximalLeafBytes = 65_535
-const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/
 const serverPattern = /^[\x21-\x7e]{1,255}$/
 const controlPattern = /[\u0000-\u001f\u007f]/
 
@@ -156,14 +158,10 @@ function writeLeaf(leaf: Leaf): string {
     actor: who,
     compartment,
     seq,
-    subject: sorted(subject),
+    subject,
     digest,
     private: leaf.private,
   })
-}
-
-function sorted(subject: Subject): Subject {
-  return Object.fromEntries(Object.entries(subject).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function checkLeaf(leaf: Record<string, unknown>): void {
@@ -178,7 +176,7 @@ function checkLeaf(leaf: Record<string, unknown>): void {
   demand(seq === undefined || isIndex(seq, 1), 'LEAF', 'A seq is a whole number from 1.')
   const counted = compartment !== undefined && countsInCompartment(leaf['kind'] as Kind)
   demand(counted === (seq !== undefined), 'LEAF', 'Exactly the entries that count in a compartment carry a seq.')
-  checkSubject(subject)
+  demand(isSubject(subject), 'LEAF', 'An entry names what it is about in a short text.')
   for (const hash of [digest, leaf['private']]) {
     demand(hash === undefined || isDigest(hash), 'LEAF', 'A digest is 32 bytes in base64url.')
   }
@@ -198,20 +196,14 @@ function checkActor(actor: unknown): void {
   parseDeviceId(actor['device'])
 }
 
-function checkSubject(subject: unknown): void {
-  demand(isRecord(subject), 'LEAF', 'The subject of an entry is an object.')
-  const members = Object.entries(subject)
-  demand(members.length <= 16, 'LEAF', 'A subject has at most 16 members.')
-  for (const [name, value] of members) {
-    demand(namePattern.test(name), 'LEAF', `A subject has no member called ${JSON.stringify(name)}.`)
-    const plain =
-      typeof value === 'string' && value.length <= 256 && value.isWellFormed() && !controlPattern.test(value)
-    demand(
-      plain || typeof value === 'boolean' || isIndex(value, 0),
-      'LEAF',
-      `${name} is a short text, a count or a yes or no.`,
-    )
-  }
+function isSubject(subject: unknown): boolean {
+  return (
+    typeof subject === 'string' &&
+    subject !== '' &&
+    subject.length <= 512 &&
+    subject.isWellFormed() &&
+    !controlPattern.test(subject)
+  )
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

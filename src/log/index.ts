@@ -1,0 +1,16 @@
+export type {
+  Act,
+  Acting,
+  Appended,
+  Committed,
+  DecideContext,
+  Decision,
+  EntryDraft,
+  Part,
+  Receipt,
+  Snapshots,
+  Standing,
+  StoredEntry,
+} from './act.ts'
+export { openLogKey, type LogKey } from './key.ts'
+export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'

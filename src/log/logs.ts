@@ -1,0 +1,89 @@
+import type { Database, Tx } from '../db/index.ts'
+import type { Problem } from '../errors.ts'
+import type { Act, Acting, Appended, EntryDraft, Part, Receipt, Snapshots, Standing, StoredEntry } from './act.ts'
+import type { LogKey } from './key.ts'
+
+/** What the log needs of others, handed in by the composition root. */
+export interface LogDeps<S> {
+  readonly db: Database
+  readonly clock: () => Date
+  readonly random: (length: number) => Uint8Array
+  readonly key: LogKey
+  /** Host of the origins `<host>/logs/<id>`; fixed by the first start. */
+  readonly originHost: string
+  /** Directory, beside the key, of the newest published checkpoint of each log. */
+  readonly checkpointDirectory: string
+  /**
+   * Takes FOR SHARE on the rows of those who act, ordered by person, and reads session, device and person after it: by
+   * session, who may go on, or the Problem (SESSION_ENDED) that stops them.
+   */
+  lockActors(tx: Tx, actors: readonly Acting[]): Promise<ReadonlyMap<string, Standing | Problem>>
+  readonly snapshots: Snapshots<S>
+  /** Told after each commit that a log has grown to this size. Must not wait. */
+  publish(log: string, size: number): void
+  /** Failures that no caller hears of. */
+  onError(what: string, error: unknown): void
+  readonly limits?: Partial<LogLimits>
+}
+
+export interface LogLimits {
+  /** Acts that may wait for one log; one more is refused with OVERLOADED. */
+  readonly queue: number
+  /** Most acts in one transaction. */
+  readonly group: number
+  /** Milliseconds after which acts whose commit remains unknown are given up with DATABASE_UNAVAILABLE. */
+  readonly giveUpAfter: number
+  /** Milliseconds between two published checkpoints of one log. */
+  readonly publishEvery: number
+}
+
+/** A log that this server must not continue: it lost, or changed, what was published. */
+export interface ReadOnlyLog {
+  readonly log: string
+  readonly published: number
+  readonly size: number
+  /** Entries that are missing; 0 where the log has another content than was published. */
+  readonly missing: number
+}
+
+/** The logs of one server process. */
+export interface Logs<S> {
+  /** Id of the directory log. Known after `start`. */
+  readonly directory: string
+  /**
+   * Makes the directory log where there is none, and compares the key and each log with what was published before.
+   * Throws Problem LOG_KEY where the logs belong to another key or host.
+   */
+  start(): Promise<{ readOnly: readonly ReadOnlyLog[] }>
+  /** Lets what is queued finish, publishes the last checkpoints, and ends. */
+  close(): Promise<void>
+
+  /** Hands an act of a person to the log's appender. Resolves after the commit; rejects with the Problem that took it out. */
+  append<I, L, R, A>(log: string, act: Act<S, I, L, R, A>, input: I, actor: Acting): Promise<A>
+  /** The same for an act of the server itself. */
+  append<I, L, R, A>(log: string, act: Act<S, I, L, R, A, null>, input: I, actor: null): Promise<A>
+  /** Appends within a transaction of the caller: locks the logs in the order of their ids, the directory last. */
+  appendWithin(tx: Tx, parts: readonly Part[]): Promise<Appended>
+  /** Makes the log of an operation (it has the operation's id) with its first entries; the first is `operation.created`. */
+  create(tx: Tx, operation: string, drafts: readonly EntryDraft[]): Promise<Appended>
+
+  /** Size of a log as committed; undefined where there is none. */
+  size(tx: Tx, log: string): Promise<number | undefined>
+  /** Entries with `index > after`, at most `limit`, in order. Sets the transaction's log. */
+  entriesAfter(tx: Tx, log: string, after: number, limit: number): Promise<StoredEntry[]>
+  /** Entries by index, in order; those that do not exist are left out. Sets the transaction's log. */
+  entriesAt(tx: Tx, log: string, indexes: readonly number[]): Promise<StoredEntry[]>
+  /** The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached. */
+  rootsAt(tx: Tx, log: string, sizes: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
+  rootAt(tx: Tx, log: string, size: number): Promise<Uint8Array | undefined>
+  /** Inclusion proof, base64url. Problem NOT_FOUND where there is no such log or index below that size. */
+  inclusion(log: string, index: number, size: number): Promise<string[]>
+  /** Consistency proof, base64url. Problem NOT_FOUND where the log is smaller. */
+  consistency(log: string, from: number, to: number): Promise<string[]>
+  /** Receipt of an entry that was committed earlier, in the tree as it is now. */
+  receipt(log: string, index: number): Promise<Receipt>
+  /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */
+  checkpoint(log: string): Promise<string>
+  /** Ed25519 line by which others check this log's checkpoints (`<name>+<id>+<key>`). */
+  verifierKey(log: string): Promise<string>
+}
