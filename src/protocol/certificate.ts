@@ -1,0 +1,213 @@
+import type { CryptoKey } from 'jose'
+import { Type, type Static } from 'typebox'
+import { digestOf } from './encoding.ts'
+import { ProtocolError, demand } from './errors.ts'
+import { parseTimestamp, type DeviceId, type OrganizationId, type PersonId } from './ids.ts'
+import { readStatement, signStatement, verifyStatement } from './jws.ts'
+import { DeviceKeys, SignJwk, deviceIdOf, importVerifyKey, type Device } from './keys.ts'
+import { shape } from './shape.ts'
+
+const exactly = { additionalProperties: false }
+const uuid = Type.String({ pattern: '^[0-9a-f-]{36}$' })
+const time = Type.String({ minLength: 24, maxLength: 24 })
+
+export const Tier = Type.Union([
+  Type.Literal('administrator'),
+  Type.Literal('ncp'),
+  Type.Literal('person'),
+  Type.Literal('service'),
+])
+export type Tier = Static<typeof Tier>
+
+const CertificatePayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    device: DeviceKeys,
+    person: uuid,
+    organization: uuid,
+    tier: Tier,
+    issuedAt: time,
+    expiresAt: time,
+  },
+  exactly,
+)
+const parsePayload = shape('device certificate', CertificatePayload)
+
+/** What a certificate says of a device; `jws` is the certificate itself, `hash` its SHA-256. */
+export interface Certificate {
+  readonly jws: string
+  readonly hash: string
+  readonly issuer: DeviceId
+  readonly device: DeviceId
+  readonly keys: DeviceKeys
+  readonly person: PersonId
+  readonly organization: OrganizationId
+  readonly tier: Tier
+  readonly issuedAt: string
+  readonly expiresAt: string
+}
+
+export interface Certified {
+  keys: DeviceKeys
+  person: PersonId
+  organization: OrganizationId
+  tier: Tier
+  issuedAt: string
+  expiresAt: string
+}
+
+export function issueCertificate(issuer: Device, certified: Certified): Promise<string> {
+  const { keys, person, organization, tier, issuedAt, expiresAt } = certified
+  const payload = { v: 1, device: keys, person, organization, tier, issuedAt, expiresAt }
+  return signStatement('cordon-device+jws', payload, { kid: issuer.id, key: issuer.signKey })
+}
+
+/** Reads a certificate without checking its signature. */
+export async function readCertificate(jws: string): Promise<Certificate> {
+  const { kid, payload } = readStatement('cordon-device+jws', jws)
+  const { device: keys, person, organization, tier, issuedAt, expiresAt } = parsePayload(payload)
+  const from = parseTimestamp(issuedAt, 'issuedAt')
+  const until = parseTimestamp(expiresAt, 'expiresAt')
+  demand(from < until, 'CERTIFICATE', 'A certificate ends after it begins.')
+  return {
+    jws,
+    hash: await digestOf(jws),
+    issuer: kid as DeviceId,
+    device: await deviceIdOf(keys.sign),
+    keys,
+    person: person as PersonId,
+    organization: organization as OrganizationId,
+    tier,
+    issuedAt,
+    expiresAt,
+  }
+}
+
+/** The root of trust that a client has pinned: the thumbprint of the root device's signing key. */
+export interface Pin {
+  readonly root: DeviceId
+}
+
+/** Finds the certificate of a device that issued another; undefined where it is not known. */
+export type FindCertificate = (device: DeviceId) => Certificate | undefined
+
+/**
+ * Whether an issuer of this tier and organization may certify this. The root certifies anyone; administrators the
+ * first NCPs and administrators; an NCP its own organization; everybody further devices of their own person.
+ */
+export function mayCertify(
+  issuer: Certificate,
+  certified: Pick<Certificate, 'person' | 'organization' | 'tier'>,
+): boolean {
+  if (issuer.tier === 'service') return false
+  const sameOrganization = issuer.organization === certified.organization
+  if (issuer.person === certified.person) return sameOrganization && issuer.tier === certified.tier
+  if (issuer.tier === 'administrator') return certified.tier === 'ncp' || certified.tier === 'administrator'
+  if (issuer.tier === 'ncp') return sameOrganization && certified.tier !== 'administrator'
+  return false
+}
+
+const maximalDepth = 16
+
+/**
+ * Verifies a certificate and every certificate above it up to the pinned root. The root's own certificate is signed
+ * by the root itself. Revocation and the place in the log are the caller's to judge: this proves who vouched for whom.
+ */
+export async function verifyChain(certificate: Certificate, pin: Pin, find: FindCertificate): Promise<void> {
+  let current = certificate
+  for (let depth = 0; depth < maximalDepth; depth++) {
+    const issuer = current.issuer === current.device ? current : find(current.issuer)
+    if (!issuer) throw new ProtocolError('CERTIFICATE_CHAIN', 'The device that issued this certificate is not known.')
+    demand(issuer.device === current.issuer, 'CERTIFICATE_CHAIN', 'Another device issued this certificate.')
+    await verifyStatement('cordon-device+jws', current.jws, await importVerifyKey(issuer.keys.sign))
+    if (current.device === pin.root) {
+      demand(current.issuer === pin.root, 'CERTIFICATE_CHAIN', 'The root certifies itself.')
+      return
+    }
+    demand(current.issuer !== current.device, 'CERTIFICATE_CHAIN', 'Only the root certifies itself.')
+    demand(
+      issuer.device === pin.root || mayCertify(issuer, current),
+      'CERTIFICATE_CHAIN',
+      'The device that issued this certificate had no right to.',
+    )
+    current = issuer
+  }
+  throw new ProtocolError('CERTIFICATE_CHAIN', 'This chain of certificates does not end.')
+}
+
+const RevocationPayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    device: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    compromisedAt: Type.Optional(time),
+    at: time,
+  },
+  exactly,
+)
+const parseRevocationPayload = shape('revocation', RevocationPayload)
+
+export interface Revocation {
+  readonly jws: string
+  readonly hash: string
+  readonly signer: DeviceId
+  readonly device: DeviceId
+  readonly compromisedAt?: string
+  readonly at: string
+}
+
+export function signRevocation(signer: Device, device: DeviceId, at: string, compromisedAt?: string): Promise<string> {
+  const payload = compromisedAt === undefined ? { v: 1, device, at } : { v: 1, device, compromisedAt, at }
+  return signStatement('cordon-revocation+jws', payload, { kid: signer.id, key: signer.signKey })
+}
+
+export async function readRevocation(jws: string): Promise<Revocation> {
+  const { kid, payload } = readStatement('cordon-revocation+jws', jws)
+  const { device, compromisedAt, at } = parseRevocationPayload(payload)
+  parseTimestamp(at, 'at')
+  const revocation = { jws, hash: await digestOf(jws), signer: kid as DeviceId, device: device as DeviceId, at }
+  if (compromisedAt === undefined) return revocation
+  parseTimestamp(compromisedAt, 'compromisedAt')
+  return { ...revocation, compromisedAt }
+}
+
+/** Whether this signer may revoke a device: its own person's, an NCP its organization's, administrators and the root any. */
+export function mayRevoke(signer: Certificate, revoked: Certificate, pin: Pin): boolean {
+  if (signer.device === pin.root || signer.tier === 'administrator') return true
+  if (signer.person === revoked.person) return true
+  return signer.tier === 'ncp' && signer.organization === revoked.organization
+}
+
+const RootPayload = Type.Object({ v: Type.Literal(1), root: SignJwk, successor: SignJwk, at: time }, exactly)
+const parseRootPayload = shape('root statement', RootPayload)
+
+/** The root names its successor at set-up; `root` signs. */
+export function signRootStatement(root: Device, successor: SignJwk, at: string): Promise<string> {
+  return signStatement(
+    'cordon-root+jws',
+    { v: 1, root: root.keys.sign, successor, at },
+    { kid: root.id, key: root.signKey },
+  )
+}
+
+export async function verifyRootStatement(jws: string, pin: Pin): Promise<{ root: DeviceId; successor: DeviceId }> {
+  const { kid, payload } = readStatement('cordon-root+jws', jws)
+  const { root, successor } = parseRootPayload(payload)
+  const rootId = await deviceIdOf(root)
+  demand(rootId === pin.root && kid === pin.root, 'ROOT', 'This is not the root that was pinned.')
+  await verifyStatement('cordon-root+jws', jws, await importVerifyKey(root))
+  return { root: rootId, successor: await deviceIdOf(successor) }
+}
+
+/** A verifying key per device, imported once. */
+export class VerifyKeys {
+  readonly #keys = new Map<DeviceId, Promise<CryptoKey>>()
+
+  of(certificate: Certificate): Promise<CryptoKey> {
+    let key = this.#keys.get(certificate.device)
+    if (!key) {
+      key = importVerifyKey(certificate.keys.sign)
+      this.#keys.set(certificate.device, key)
+    }
+    return key
+  }
+}

@@ -1,0 +1,93 @@
+import { ProtocolError } from './errors.ts'
+
+export type Bytes = Uint8Array<ArrayBuffer>
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const values = new Int8Array(128).fill(-1)
+for (let i = 0; i < alphabet.length; i++) values[alphabet.charCodeAt(i)] = i
+
+export function utf8(text: string): Bytes {
+  return encoder.encode(text)
+}
+
+/** UTF-8 to text; malformed bytes are a `ProtocolError`. */
+export function fromUtf8(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (cause) {
+    throw new ProtocolError('ENCODING', 'These bytes are not UTF-8.', { cause })
+  }
+}
+
+/** RFC 4648 section 5, without padding. */
+export function base64url(bytes: Uint8Array): string {
+  const parts: string[] = []
+  for (let i = 0; i < bytes.length; i += 3) {
+    const a = bytes[i] ?? 0
+    const b = bytes[i + 1]
+    const c = bytes[i + 2]
+    let quad = alphabet.charAt(a >> 2) + alphabet.charAt(((a & 3) << 4) | ((b ?? 0) >> 4))
+    if (b !== undefined) quad += alphabet.charAt(((b & 15) << 2) | ((c ?? 0) >> 6))
+    if (c !== undefined) quad += alphabet.charAt(c & 63)
+    parts.push(quad)
+  }
+  return parts.join('')
+}
+
+/** Strict: no padding, no foreign characters, no stray bits at the end (one text per byte string). */
+export function fromBase64url(text: string): Bytes {
+  const rest = text.length % 4
+  if (rest === 1) throw new ProtocolError('ENCODING', 'This is not base64url: its length cannot be right.')
+  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4))
+  let buffer = 0
+  let bits = 0
+  let at = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    const value = code < 128 ? (values[code] ?? -1) : -1
+    if (value < 0) throw new ProtocolError('ENCODING', 'This is not base64url: it has a foreign character.')
+    buffer = ((buffer << 6) | value) & 0xffff
+    bits += 6
+    if (bits >= 8) {
+      bits -= 8
+      bytes[at++] = (buffer >> bits) & 0xff
+    }
+  }
+  if (bits > 0 && (buffer & ((1 << bits) - 1)) !== 0) {
+    throw new ProtocolError('ENCODING', 'This is not base64url: bits are left over at its end.')
+  }
+  return bytes
+}
+
+export function concat(...parts: Uint8Array[]): Bytes {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+export async function sha256(bytes: Uint8Array): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Bytes))
+}
+
+/** SHA-256 of a text's UTF-8 bytes, base64url: how statements, bodies and certificates are named. */
+export async function digestOf(text: string): Promise<string> {
+  return base64url(await sha256(utf8(text)))
+}
+
+/** Compares in time that depends on the lengths alone. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0)
+  return difference === 0
+}

@@ -1,0 +1,157 @@
+import { Type, type Static } from 'typebox'
+import { base64url, equalBytes, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
+import { ProtocolError, demand } from './errors.ts'
+import { Tier } from './certificate.ts'
+import type { DeviceId, InvitationId, Random } from './ids.ts'
+import { readStatement, signStatement, verifyStatement } from './jws.ts'
+import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, type Device } from './keys.ts'
+import { shape } from './shape.ts'
+
+const exactly = { additionalProperties: false }
+const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+
+/** What an invitation's copyable string holds: where to go, whom to trust, and the secret of 128 bits, shown once. */
+export interface InvitationString {
+  readonly server: string
+  readonly root: DeviceId
+  readonly invitation: InvitationId
+  readonly secret: Bytes
+}
+
+const prefix = 'cordon-invitation:'
+const parseInvitationShape = shape(
+  'invitation',
+  Type.Object(
+    {
+      s: Type.String({ maxLength: 500 }),
+      r: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+      i: uuid,
+      k: Type.String({ pattern: '^[A-Za-z0-9_-]{22}$' }),
+    },
+    exactly,
+  ),
+)
+
+export function formatInvitation({ server, root, invitation, secret }: InvitationString): string {
+  return prefix + base64url(utf8(JSON.stringify({ s: server, r: root, i: invitation, k: base64url(secret) })))
+}
+
+export function parseInvitation(text: string): InvitationString {
+  const trimmed = text.trim()
+  demand(trimmed.startsWith(prefix), 'INVITATION', `An invitation begins with "${prefix}": copy the whole line.`)
+  let value: unknown
+  try {
+    value = JSON.parse(fromUtf8(fromBase64url(trimmed.slice(prefix.length))))
+  } catch (cause) {
+    throw new ProtocolError('INVITATION', 'This invitation is damaged: copy the whole line again.', { cause })
+  }
+  const { s, r, i, k } = parseInvitationShape(value)
+  return { server: s, root: r as DeviceId, invitation: i as InvitationId, secret: fromBase64url(k) }
+}
+
+export function makeInvitationSecret(random: Random): Bytes {
+  return new Uint8Array(random(16))
+}
+
+/** HKDF-SHA-256 (RFC 5869) of the invitation's secret: one key by which the server knows the newcomer, one it never sees. */
+export async function deriveInvitationKeys(secret: Uint8Array): Promise<{ authenticate: Bytes; certify: Bytes }> {
+  const material = await crypto.subtle.importKey('raw', new Uint8Array(secret), 'HKDF', false, ['deriveBits'])
+  const derive = async (info: string): Promise<Bytes> =>
+    new Uint8Array(
+      await crypto.subtle.deriveBits(
+        { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info: utf8(info) },
+        material,
+        256,
+      ),
+    )
+  return {
+    authenticate: await derive('cordon invitation: authenticate'),
+    certify: await derive('cordon invitation: certify'),
+  }
+}
+
+/** What the server keeps of the authenticating key. */
+export async function recognitionOf(authenticate: Uint8Array): Promise<string> {
+  return base64url(await sha256(authenticate))
+}
+
+const EnrolmentPayload = Type.Object(
+  { v: Type.Literal(1), invitation: uuid, person: uuid, organization: uuid, tier: Tier, sign: SignJwk, seal: SealJwk },
+  exactly,
+)
+export type EnrolmentPayload = Static<typeof EnrolmentPayload>
+const parsePayload = shape('enrolment', EnrolmentPayload)
+
+async function hmac(key: Uint8Array, text: string): Promise<Bytes> {
+  const imported = await crypto.subtle.importKey('raw', new Uint8Array(key), { name: 'HMAC', hash: 'SHA-256' }, false, [
+    'sign',
+  ])
+  return new Uint8Array(await crypto.subtle.sign('HMAC', imported, utf8(text)))
+}
+
+/** The newcomer's request: a JWS by the new device's key, and an HMAC over that JWS under the certifying key. */
+export async function signEnrolment(
+  device: Device,
+  certify: Uint8Array,
+  request: Omit<EnrolmentPayload, 'v' | 'sign' | 'seal'>,
+): Promise<{ statement: string; mac: string }> {
+  const payload = { v: 1, ...request, ...device.keys }
+  const statement = await signStatement('cordon-enrolment+jws', payload, { kid: device.id, key: device.signKey })
+  return { statement, mac: base64url(await hmac(certify, statement)) }
+}
+
+/** Reads and verifies an enrolment by the key that it brings itself: it proves possession, nothing more. */
+export async function readEnrolment(statement: string): Promise<EnrolmentPayload & { device: DeviceId }> {
+  const { kid, payload } = readStatement('cordon-enrolment+jws', statement)
+  const parsed = parsePayload(payload)
+  const device = await deviceIdOf(parsed.sign)
+  demand(kid === device, 'ENROLMENT', 'An enrolment is signed by the device that it enrols.')
+  await verifyStatement('cordon-enrolment+jws', statement, await importVerifyKey(parsed.sign))
+  return { ...parsed, device }
+}
+
+/** The inviter's check: this very person, organization and tier were meant, by somebody who held the invitation. */
+export async function checkEnrolment(
+  certify: Uint8Array,
+  { statement, mac }: { statement: string; mac: string },
+  intended: { invitation: string; person: string; organization: string; tier: string },
+): Promise<EnrolmentPayload & { device: DeviceId }> {
+  demand(
+    equalBytes(await hmac(certify, statement), fromBase64url(mac)),
+    'ENROLMENT_MAC',
+    'Whoever enrolled did not hold the invitation.',
+  )
+  const enrolment = await readEnrolment(statement)
+  for (const name of ['invitation', 'person', 'organization', 'tier'] as const) {
+    demand(enrolment[name] === intended[name], 'ENROLMENT', `The enrolment names another ${name} than the invitation.`)
+  }
+  return enrolment
+}
+
+const SignInPayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    person: uuid,
+    device: Type.String(),
+    jkt: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    at: Type.String(),
+  },
+  exactly,
+)
+const parseSignIn = shape('sign-in', SignInPayload)
+
+/** Proof that the device signs in, bound to the session's key by its thumbprint. */
+export function signSignIn(device: Device, person: string, jkt: string, at: string): Promise<string> {
+  return signStatement(
+    'cordon-sign-in+jws',
+    { v: 1, person, device: device.id, jkt, at },
+    { kid: device.id, key: device.signKey },
+  )
+}
+
+export function readSignIn(jws: string): Static<typeof SignInPayload> {
+  const { kid, payload } = readStatement('cordon-sign-in+jws', jws)
+  const parsed = parseSignIn(payload)
+  demand(kid === parsed.device, 'SIGN_IN', 'The device that signs in must sign this itself.')
+  return parsed
+}

@@ -1,0 +1,141 @@
+import { Type, type Static } from 'typebox'
+import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
+import { demand } from './errors.ts'
+import { importSealPublicKey, openSealed, readSealed, sealTo, type SealPrivateKey } from './hpke.ts'
+import { parseTimestamp, type CompartmentId, type DeviceId, type Random } from './ids.ts'
+import { readStatement, signStatement } from './jws.ts'
+import type { Device, SealJwk } from './keys.ts'
+import { Heads } from './members.ts'
+import { shape } from './shape.ts'
+
+const exactly = { additionalProperties: false }
+const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+
+export const maximalRecipients = 2000
+
+export const EpochPayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    operation: uuid,
+    compartment: uuid,
+    epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+    commitment: digest,
+    /** The sorted ids of all devices that get the key. */
+    recipients: Type.Array(digest, { minItems: 1, maxItems: maximalRecipients }),
+    members: Heads,
+    reason: Type.Union([
+      Type.Literal('first'),
+      Type.Literal('member-left'),
+      Type.Literal('member-joined'),
+      Type.Literal('state-changed'),
+      Type.Literal('disputed'),
+      Type.Literal('routine'),
+    ]),
+    openedAt: Type.String({ minLength: 24, maxLength: 24 }),
+  },
+  exactly,
+)
+export type EpochPayload = Static<typeof EpochPayload>
+
+const parsePayload = shape('epoch statement', EpochPayload)
+
+export interface EpochStatement {
+  readonly jws: string
+  readonly hash: string
+  readonly signer: DeviceId
+  readonly crt: string
+  readonly payload: EpochPayload
+}
+
+/** One content key of a compartment: 32 random bytes. */
+export type EpochKey = Bytes
+
+export function makeEpochKey(random: Random): EpochKey {
+  return new Uint8Array(random(32))
+}
+
+export function contentKeyId(compartment: string, epoch: number): string {
+  return `${compartment}#${String(epoch)}`
+}
+
+/** SHA-256("cordon epoch key" ‖ key). */
+export async function commitmentOf(key: EpochKey): Promise<string> {
+  return base64url(await sha256(concat(utf8('cordon epoch key'), key)))
+}
+
+export function signEpochStatement(signer: Device, crt: string, payload: EpochPayload): Promise<string> {
+  return signStatement('cordon-epoch+jws', payload, { kid: signer.id, key: signer.signKey, crt })
+}
+
+/** Reads an epoch statement without checking its signature; recipients must be sorted and distinct. */
+export async function readEpochStatement(jws: string): Promise<EpochStatement> {
+  const { kid, crt, payload } = readStatement('cordon-epoch+jws', jws)
+  const parsed = parsePayload(payload)
+  parseTimestamp(parsed.openedAt, 'openedAt')
+  demand(
+    parsed.recipients.every((id, i) => i === 0 || (parsed.recipients[i - 1] ?? '') < id),
+    'SHAPE',
+    'The recipients of an epoch are sorted and named once.',
+  )
+  return { jws, hash: await digestOf(jws), signer: kid as DeviceId, crt: crt ?? '', payload: parsed }
+}
+
+const grantHeader = (device: DeviceId, compartment: string, epoch: number) => ({
+  kid: device,
+  cmp: compartment,
+  epo: epoch,
+})
+
+/** Seals an epoch key to one device, as a JWK inside a compact JWE. */
+export async function sealGrant(
+  to: { device: DeviceId; seal: SealJwk },
+  compartment: string,
+  epoch: number,
+  key: EpochKey,
+): Promise<string> {
+  const jwk = JSON.stringify({ kty: 'oct', k: base64url(key), kid: contentKeyId(compartment, epoch) })
+  return sealTo(
+    'cordon-grant+jwe',
+    grantHeader(to.device, compartment, epoch),
+    await importSealPublicKey(to.seal.pub),
+    utf8(jwk),
+  )
+}
+
+/** What the server can check of a grant: for whom, for which compartment and epoch. */
+export function checkGrantHeader(jwe: string, device: DeviceId, compartment: string, epoch: number): void {
+  const header = readSealed('cordon-grant+jwe', jwe)
+  const matches = header['kid'] === device && header['cmp'] === compartment && header['epo'] === epoch
+  demand(matches, 'GRANT_HEADER', 'This grant is for another device or another epoch.')
+}
+
+/** Opens a grant and checks the key against the commitment of the signed epoch statement. */
+export async function openGrant(
+  jwe: string,
+  to: { device: DeviceId; sealKey: SealPrivateKey },
+  epoch: { compartment: CompartmentId; number: number; commitment: string },
+): Promise<EpochKey> {
+  const header = grantHeader(to.device, epoch.compartment, epoch.number)
+  const plaintext = fromUtf8(await openSealed('cordon-grant+jwe', header, to.sealKey, jwe))
+  let jwk: unknown
+  try {
+    jwk = JSON.parse(plaintext)
+  } catch {
+    jwk = undefined
+  }
+  const { kty, k, kid } = (jwk ?? {}) as Record<string, unknown>
+  demand(
+    kty === 'oct' && typeof k === 'string' && kid === contentKeyId(epoch.compartment, epoch.number),
+    'GRANT_KEY',
+    'There is no key of this epoch in this grant.',
+  )
+  const key = fromBase64url(k)
+  demand(key.length === 32, 'GRANT_KEY', 'An epoch key has 32 bytes.')
+  demand(
+    (await commitmentOf(key)) === epoch.commitment,
+    'GRANT_COMMITMENT',
+    'This key is not the one that the epoch was opened with.',
+  )
+  return key
+}

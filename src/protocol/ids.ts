@@ -1,0 +1,67 @@
+import { validate, v7 } from 'uuid'
+import { demand } from './errors.ts'
+
+declare const brand: unique symbol
+type Branded<B extends string> = string & { readonly [brand]: B }
+
+export type OperationId = Branded<'operation'>
+export type OrganizationId = Branded<'organization'>
+export type PersonId = Branded<'person'>
+/** The RFC 7638 thumbprint of a device's signing key. */
+export type DeviceId = Branded<'device'>
+export type SessionId = Branded<'session'>
+export type InvitationId = Branded<'invitation'>
+/** The compartment `all` has the id of its operation. */
+export type CompartmentId = Branded<'compartment'>
+export type ThreadId = Branded<'thread'>
+export type MessageId = Branded<'message'>
+/** The log of an operation has the id of the operation; the directory log has one of its own. */
+export type LogId = Branded<'log'>
+
+export type Random = (length: number) => Uint8Array
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const thumbprintPattern = /^[A-Za-z0-9_-]{43}$/
+
+/** A UUIDv7 (RFC 9562) at this time from this randomness. */
+export function newId<Id extends string>(at: Date, random: Random): Id {
+  return v7({ msecs: at.getTime(), random: random(16), seq: sequence(random) }) as Id
+}
+
+function sequence(random: Random): number {
+  const [a = 0, b = 0, c = 0, d = 0] = random(4)
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
+}
+
+export function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && uuidPattern.test(value) && validate(value)
+}
+
+export function parseId<Id extends string>(value: unknown, name = 'id'): Id {
+  demand(isUuid(value), 'ID', `${name} must be a lower-case UUID.`)
+  return value as Id
+}
+
+export function parseDeviceId(value: unknown): DeviceId {
+  demand(
+    typeof value === 'string' && thumbprintPattern.test(value),
+    'ID',
+    'A device is named by the thumbprint of its key.',
+  )
+  return value as DeviceId
+}
+
+/** RFC 3339 in UTC with milliseconds, the one form in which times travel. */
+export function timestamp(at: Date): string {
+  return at.toISOString()
+}
+
+export function parseTimestamp(value: unknown, name = 'time'): Date {
+  const at = typeof value === 'string' ? new Date(value) : new Date(Number.NaN)
+  demand(
+    !Number.isNaN(at.getTime()) && at.toISOString() === value,
+    'TIME',
+    `${name} must be RFC 3339 in UTC with milliseconds.`,
+  )
+  return at
+}

@@ -1,0 +1,90 @@
+import { CompactSign, compactVerify, type CryptoKey } from 'jose'
+import { base64url, fromBase64url, fromUtf8, utf8 } from './encoding.ts'
+import { ProtocolError, demand } from './errors.ts'
+
+/** Types of signed objects: a signature made for one of them is worth nothing as another. */
+export type StatementType =
+  | 'cordon-device+jws'
+  | 'cordon-revocation+jws'
+  | 'cordon-enrolment+jws'
+  | 'cordon-sign-in+jws'
+  | 'cordon-root+jws'
+  | 'cordon-member+jws'
+  | 'cordon-epoch+jws'
+  | 'cordon-message+jws'
+
+export interface Signed<P> {
+  readonly kid: string
+  readonly crt?: string
+  readonly payload: P
+}
+
+const alg = 'Ed25519'
+const memberNames = new Set(['alg', 'typ', 'kid', 'crt'])
+
+/** Signs a compact JWS (RFC 7515) with Ed25519 (RFC 9864). `crt` names the signer's certificate by its SHA-256. */
+export function signStatement(
+  typ: StatementType,
+  payload: object,
+  signer: { kid: string; key: CryptoKey; crt?: string },
+): Promise<string> {
+  const header =
+    signer.crt === undefined ? { alg, typ, kid: signer.kid } : { alg, typ, kid: signer.kid, crt: signer.crt }
+  return new CompactSign(utf8(JSON.stringify(payload))).setProtectedHeader(header).sign(signer.key)
+}
+
+/** Reads a compact JWS without checking its signature: the type and the shape of the header are demanded. */
+export function readStatement<P>(typ: StatementType, jws: string): Signed<P> {
+  const parts = jws.split('.')
+  const [head = '', body = '', signature = ''] = parts
+  demand(
+    parts.length === 3 && head && body && signature,
+    'STATEMENT_FORM',
+    'A statement is a compact JWS of three parts.',
+  )
+  const header = parseObject(head)
+  for (const name of Object.keys(header)) {
+    demand(memberNames.has(name), 'STATEMENT_FORM', `A statement's header has no place for "${name}".`)
+  }
+  demand(header['alg'] === alg, 'STATEMENT_FORM', 'A statement is signed with Ed25519 and with nothing else.')
+  demand(header['typ'] === typ, 'STATEMENT_FORM', `This must be a ${typ}.`)
+  const { kid, crt } = header
+  demand(typeof kid === 'string' && kid.length <= 64, 'STATEMENT_FORM', 'A statement names the device that signed it.')
+  demand(crt === undefined || typeof crt === 'string', 'STATEMENT_FORM', 'crt is the SHA-256 of a certificate.')
+  fromBase64url(signature)
+  const payload = parseObject(body) as P
+  return crt === undefined ? { kid, payload } : { kid, crt, payload }
+}
+
+/** Checks the signature with a key that the caller has found by itself, never one that the object brings. */
+export async function verifyStatement<P>(typ: StatementType, jws: string, key: CryptoKey): Promise<Signed<P>> {
+  const statement = readStatement<P>(typ, jws)
+  try {
+    await compactVerify(jws, key, { algorithms: [alg] })
+  } catch (cause) {
+    throw new ProtocolError('SIGNATURE', 'The signature does not match.', { cause })
+  }
+  return statement
+}
+
+/** A JSON object from base64url; one spelling only, so that bytes and meaning cannot part. */
+function parseObject(part: string): Record<string, unknown> {
+  const text = fromUtf8(fromBase64url(part))
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new ProtocolError('STATEMENT_FORM', 'A statement holds JSON.', { cause })
+  }
+  demand(
+    value !== null && typeof value === 'object' && !Array.isArray(value),
+    'STATEMENT_FORM',
+    'A statement holds a JSON object.',
+  )
+  demand(
+    base64url(utf8(JSON.stringify(value))) === part,
+    'STATEMENT_FORM',
+    'A statement is JSON without white space or doubled names.',
+  )
+  return value as Record<string, unknown>
+}

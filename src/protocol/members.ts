@@ -1,0 +1,107 @@
+import { Type, type Static } from 'typebox'
+import { digestOf } from './encoding.ts'
+import { parseTimestamp, type DeviceId } from './ids.ts'
+import { readStatement, signStatement } from './jws.ts'
+import type { Device } from './keys.ts'
+import { shape } from './shape.ts'
+
+const exactly = { additionalProperties: false }
+const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+const time = Type.String({ minLength: 24, maxLength: 24 })
+const role = Type.Union([
+  Type.Literal('coordinator'),
+  Type.Literal('analyst'),
+  Type.Literal('ncp'),
+  Type.Literal('officer'),
+  Type.Literal('partner'),
+  Type.Literal('right-holder'),
+  Type.Literal('observer'),
+  Type.Literal('auditor'),
+])
+const common = { v: Type.Literal(1), operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
+const rules = {
+  /** How far back a newcomer may read: everything, or what was opened after the admission. */
+  history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
+  /** Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers. */
+  allHolds: Type.Array(Type.Union([Type.Literal('partner'), Type.Literal('observer')]), {
+    maxItems: 2,
+    uniqueItems: true,
+  }),
+}
+const act = <A extends string>(name: A) => ({ act: Type.Literal(name) })
+
+const CreateOperation = Type.Object(
+  {
+    ...common,
+    ...act('create-operation'),
+    ...rules,
+    coordinators: Type.Array(Type.Object({ person: uuid, organization: uuid }, exactly), { minItems: 1, maxItems: 16 }),
+  },
+  exactly,
+)
+const SetOperation = Type.Object({ ...common, ...act('set-operation'), ...rules }, exactly)
+const Admit = Type.Object({ ...common, ...act('admit'), person: uuid, organization: uuid, role }, exactly)
+const ChangeRole = Type.Object({ ...common, ...act('change-role'), person: uuid, role }, exactly)
+const Wake = Type.Object({ ...common, ...act('wake'), person: uuid }, exactly)
+const RemovePerson = Type.Object({ ...common, ...act('remove'), person: uuid }, exactly)
+const RemoveOrganization = Type.Object({ ...common, ...act('remove'), organization: uuid }, exactly)
+const CreateCompartment = Type.Object(
+  {
+    ...common,
+    ...act('create-compartment'),
+    compartment: uuid,
+    members: Type.Array(uuid, { maxItems: 2000, uniqueItems: true }),
+  },
+  exactly,
+)
+const AddToCompartment = Type.Object(
+  { ...common, ...act('add-to-compartment'), compartment: uuid, person: uuid },
+  exactly,
+)
+const RemoveFromCompartment = Type.Object(
+  { ...common, ...act('remove-from-compartment'), compartment: uuid, person: uuid },
+  exactly,
+)
+
+/** What a member statement says: one act, chained to the statement before it by `previous`. */
+export const MemberAct = Type.Union([
+  CreateOperation,
+  SetOperation,
+  Admit,
+  ChangeRole,
+  Wake,
+  RemovePerson,
+  RemoveOrganization,
+  CreateCompartment,
+  AddToCompartment,
+  RemoveFromCompartment,
+])
+export type MemberAct = Static<typeof MemberAct>
+
+const parseAct = shape('member statement', MemberAct)
+
+/** A member statement as it was read: its hash names it in chains and in the log. */
+export interface MemberStatement {
+  readonly jws: string
+  readonly hash: string
+  readonly signer: DeviceId
+  readonly crt: string
+  readonly act: MemberAct
+}
+
+export function signMemberStatement(signer: Device, crt: string, act: MemberAct): Promise<string> {
+  return signStatement('cordon-member+jws', act, { kid: signer.id, key: signer.signKey, crt })
+}
+
+/** Reads a member statement without checking its signature. */
+export async function readMemberStatement(jws: string): Promise<MemberStatement> {
+  const { kid, crt, payload } = readStatement('cordon-member+jws', jws)
+  const act = parseAct(payload)
+  parseTimestamp(act.at, 'at')
+  return { jws, hash: await digestOf(jws), signer: kid as DeviceId, crt: crt ?? '', act }
+}
+
+/** The newest statement of each chain that a signer knows; message and epoch statements carry it. */
+export const Heads = Type.Object({ operation: digest, compartment: Type.Optional(digest) }, exactly)
+export type Heads = Static<typeof Heads>

@@ -1,0 +1,247 @@
+import { CompactEncrypt, compactDecrypt } from 'jose'
+import { Type, type Static } from 'typebox'
+import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
+import { ProtocolError, demand } from './errors.ts'
+import { contentKeyId, type EpochKey } from './epoch.ts'
+import { parseTimestamp, type DeviceId } from './ids.ts'
+import { readStatement, signStatement } from './jws.ts'
+import type { Device } from './keys.ts'
+import { Heads } from './members.ts'
+import { padmeLength } from './padme.ts'
+import { shape } from './shape.ts'
+
+const exactly = { additionalProperties: false }
+const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+const time = Type.String({ minLength: 24, maxLength: 24 })
+
+/** Sizes in bytes of what travels; a thing that is larger is refused. */
+export const limits = {
+  statement: 16 * 1024,
+  body: 256 * 1024,
+  extractItems: 200,
+  attachments: 64,
+  frame: 1024 * 1024,
+} as const
+
+export const Precedence = Type.Union([Type.Literal('routine'), Type.Literal('priority'), Type.Literal('urgent')])
+export type Precedence = Static<typeof Precedence>
+export const RefersAs = Type.Union([
+  Type.Literal('reply'),
+  Type.Literal('feedback'),
+  Type.Literal('correction'),
+  Type.Literal('withdrawal'),
+])
+export type RefersAs = Static<typeof RefersAs>
+
+export const Handling = Type.Object(
+  {
+    tlp: Type.Union([
+      Type.Literal('RED'),
+      Type.Literal('AMBER+STRICT'),
+      Type.Literal('AMBER'),
+      Type.Literal('GREEN'),
+      Type.Literal('CLEAR'),
+    ]),
+  },
+  exactly,
+)
+export type Handling = Static<typeof Handling>
+
+export const MessagePayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    id: uuid,
+    operation: uuid,
+    compartment: uuid,
+    thread: uuid,
+    epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+    form: Type.Object(
+      {
+        id: Type.String({ pattern: '^[a-z][a-z0-9-]{0,39}$' }),
+        version: Type.Integer({ minimum: 1, maximum: 10_000 }),
+      },
+      exactly,
+    ),
+    precedence: Precedence,
+    handling: Handling,
+    refersTo: Type.Optional(Type.Object({ message: uuid, as: RefersAs }, exactly)),
+    addressees: Type.Optional(Type.Array(uuid, { minItems: 1, maxItems: 200, uniqueItems: true })),
+    replyBy: Type.Optional(time),
+    sentAt: time,
+    /** The newest checkpoint of this log that the sender has verified; `root` in base64url. */
+    seen: Type.Object({ size: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), root: digest }, exactly),
+    extract: Type.Optional(Type.Object({ sha256: digest }, exactly)),
+    body: Type.Object({ sha256: digest, size: Type.Integer({ minimum: 1, maximum: limits.body }) }, exactly),
+    attachments: Type.Array(
+      Type.Object(
+        { id: uuid, sha256: digest, size: Type.Integer({ minimum: 1, maximum: 100 * 1024 * 1024 }) },
+        exactly,
+      ),
+      { maxItems: limits.attachments },
+    ),
+    members: Heads,
+    exercise: Type.Optional(Type.Literal(true)),
+  },
+  exactly,
+)
+export type MessagePayload = Static<typeof MessagePayload>
+
+const parsePayload = shape('message statement', MessagePayload)
+
+export interface MessageStatement {
+  readonly jws: string
+  readonly hash: string
+  readonly signer: DeviceId
+  /** SHA-256 of the certificate under which the device speaks. */
+  readonly crt: string
+  readonly payload: MessagePayload
+}
+
+export function signMessageStatement(signer: Device, crt: string, payload: MessagePayload): Promise<string> {
+  return signStatement('cordon-message+jws', payload, { kid: signer.id, key: signer.signKey, crt })
+}
+
+/** Reads a message statement without checking its signature. */
+export async function readMessageStatement(jws: string): Promise<MessageStatement> {
+  demand(jws.length <= limits.statement, 'STATEMENT_SIZE', `A statement has at most ${String(limits.statement)} bytes.`)
+  const { kid, crt, payload } = readStatement('cordon-message+jws', jws)
+  demand(crt !== undefined, 'STATEMENT_FORM', 'A message statement names the certificate of its device.')
+  const parsed = parsePayload(payload)
+  parseTimestamp(parsed.sentAt, 'sentAt')
+  if (parsed.replyBy !== undefined) parseTimestamp(parsed.replyBy, 'replyBy')
+  return { jws, hash: await digestOf(jws), signer: kid as DeviceId, crt, payload: parsed }
+}
+
+/** What is inside a body. */
+export interface BodyContent {
+  readonly form: string
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly subject?: string
+  readonly attachments: readonly { id: string; name: string; type: string; size: number; key: string; sha256: string }[]
+}
+
+const minimalPlaintext = 1024
+
+/** Pads to at least 1 KiB with Padmé (Nikitin et al., PETS 2019), so that a length says little of what is inside. */
+function padded(content: BodyContent): Bytes {
+  const bare = utf8(JSON.stringify({ ...content, pad: '' }))
+  const target = padmeLength(Math.max(bare.length, minimalPlaintext))
+  return utf8(JSON.stringify({ ...content, pad: '0'.repeat(target - bare.length) }))
+}
+
+export interface BodyHeader {
+  readonly compartment: string
+  readonly epoch: number
+  readonly message: string
+  readonly device: DeviceId
+}
+
+const bodyHeader = ({ compartment, epoch, message, device }: BodyHeader) => ({
+  alg: 'dir',
+  enc: 'A256GCM',
+  typ: 'cordon-body+jwe',
+  kid: contentKeyId(compartment, epoch),
+  mid: message,
+  dev: device,
+})
+
+/** Seals a body under an epoch key: compact JWE, `dir`, `A256GCM`. */
+export async function sealBody(header: BodyHeader, content: BodyContent, key: EpochKey): Promise<string> {
+  return new CompactEncrypt(padded(content)).setProtectedHeader(bodyHeader(header)).encrypt(key)
+}
+
+/** The digest and size by which a statement names its body. */
+export async function describeBody(body: string): Promise<{ sha256: string; size: number }> {
+  return { sha256: await digestOf(body), size: body.length }
+}
+
+/** Demands that a body is the one that its statement names, and that its header says the same as the statement. */
+export async function checkBody(statement: MessageStatement, body: string): Promise<void> {
+  const { payload, signer } = statement
+  demand(body.length <= limits.body, 'BODY_SIZE', `A body has at most ${String(limits.body)} bytes.`)
+  const { sha256: hash, size } = await describeBody(body)
+  demand(
+    hash === payload.body.sha256 && size === payload.body.size,
+    'BODY_HASH',
+    'This body is not the one that the statement names.',
+  )
+  const parts = body.split('.')
+  demand(parts.length === 5 && parts[1] === '', 'BODY_FORM', 'A body is a compact JWE with a direct key.')
+  const expected = bodyHeader({
+    compartment: payload.compartment,
+    epoch: payload.epoch,
+    message: payload.id,
+    device: signer,
+  })
+  let header: Record<string, unknown>
+  try {
+    header = JSON.parse(fromUtf8(fromBase64url(parts[0] ?? ''))) as Record<string, unknown>
+  } catch (cause) {
+    throw new ProtocolError('BODY_FORM', 'A body begins with a JSON header.', { cause })
+  }
+  const names = Object.keys(expected) as (keyof typeof expected)[]
+  demand(
+    header !== null && typeof header === 'object' && Object.keys(header).length === names.length,
+    'BODY_HEADER',
+    'The header of a body has six members.',
+  )
+  for (const name of names) {
+    demand(
+      header[name] === expected[name],
+      'BODY_HEADER',
+      `The header of this body has another ${name} than its statement.`,
+    )
+  }
+}
+
+/** Opens a body with its epoch's key. Call `checkBody` first: it binds the body to its statement. */
+export async function openBody(body: string, key: EpochKey): Promise<BodyContent> {
+  let plaintext: Uint8Array
+  try {
+    plaintext = (
+      await compactDecrypt(body, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] })
+    ).plaintext
+  } catch (cause) {
+    throw new ProtocolError('BODY_OPEN', 'This body cannot be opened with the key of its epoch.', { cause })
+  }
+  return parseContent(JSON.parse(fromUtf8(plaintext)))
+}
+
+const parseContent = (value: unknown): BodyContent => {
+  const { pad: _, ...content } = parseContentShape(value)
+  return content
+}
+
+const parseContentShape = shape(
+  'message body',
+  Type.Object(
+    {
+      form: Type.String(),
+      fields: Type.Record(Type.String(), Type.Unknown()),
+      subject: Type.Optional(Type.String({ maxLength: 500 })),
+      attachments: Type.Array(
+        Type.Object(
+          {
+            id: uuid,
+            name: Type.String(),
+            type: Type.String(),
+            size: Type.Integer(),
+            key: Type.String(),
+            sha256: digest,
+          },
+          exactly,
+        ),
+      ),
+      pad: Type.String(),
+    },
+    exactly,
+  ),
+)
+
+/** SHA-256(salt ‖ extract); the salt has 32 bytes. */
+export async function digestOfExtract(salt: string, extract: string): Promise<string> {
+  const bytes = fromBase64url(salt)
+  demand(bytes.length === 32, 'EXTRACT_SALT', 'The salt of an extract has 32 bytes.')
+  return base64url(await sha256(concat(bytes, utf8(extract))))
+}
