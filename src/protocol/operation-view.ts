@@ -55,6 +55,13 @@ export type ReadStatement =
   | { readonly type: 'certificate'; readonly value: Certificate }
   | { readonly type: 'revocation'; readonly value: Revocation }
 
+interface StatementValues {
+  member: MemberStatement
+  epoch: EpochStatement
+  certificate: Certificate
+  revocation: Revocation
+}
+
 const statementTypes: readonly [RegExp, ReadStatement['type']][] = [
   [/^device\.certified$/, 'certificate'],
   [/^device\.revoked$/, 'revocation'],
@@ -306,7 +313,7 @@ export class OperationView {
     }
   }
 
-  #statement<T extends ReadStatement['type']>(entry: ViewEntry, type: T): Extract<ReadStatement, { type: T }>['value'] {
+  #statement<T extends ReadStatement['type']>(entry: ViewEntry, type: T): StatementValues[T] {
     const statement = entry.statement
     demand(statement?.type === type, 'VIEW', `An entry of the kind ${entry.kind} needs its ${type} statement.`)
     demand(
@@ -314,7 +321,7 @@ export class OperationView {
       'VIEW_DIGEST',
       'The statement is not the one that the entry commits to.',
     )
-    return (statement as Extract<ReadStatement, { type: T }>).value
+    return statement.value as StatementValues[T]
   }
 
   /** A statement of the operation's chain; one statement may stand behind several entries in a row. */
