@@ -1,0 +1,77 @@
+/**
+ * Quantities: decimals of zero or more, kept as text and added exactly. Numbers would not do: 0.1 + 0.2 must be 0.3, and
+ * what two sides compute apart must agree to the last digit.
+ */
+
+interface Fixed {
+  readonly digits: bigint
+  readonly scale: number
+}
+
+/** What a quantity may look like when it is reported: no sign, no exponent, no leading zeros, 15 digits before and 6 after the point. */
+export const quantityPattern = '^(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,6})?$'
+
+export const quantityMaxLength = 22
+
+const reported = new RegExp(quantityPattern)
+// Sums and conversions outgrow what one report may say; the form stays the same.
+const computed = /^(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?$/
+
+/** Whether a value is a quantity as a form accepts it. */
+export function isQuantity(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= quantityMaxLength && reported.test(value)
+}
+
+/** The one way to write a decimal: no zeros at the end of the fraction. RangeError on what is not a decimal of zero or more. */
+export function canonicalDecimal(text: string): string {
+  return write(read(text))
+}
+
+/** The exact sum of two decimals, canonical. RangeError on what is not a decimal. */
+export function addDecimals(a: string, b: string): string {
+  return write(add(read(a), read(b)))
+}
+
+/** The exact sum of any number of decimals, canonical; of none it is '0'. */
+export function sumDecimals(terms: Iterable<string>): string {
+  let sum: Fixed = { digits: 0n, scale: 0 }
+  for (const term of terms) sum = add(sum, read(term))
+  return write(sum)
+}
+
+/** The exact product of two decimals, canonical: a quantity and the factor of its unit. */
+export function multiplyDecimals(a: string, b: string): string {
+  const [x, y] = [read(a), read(b)]
+  return write({ digits: x.digits * y.digits, scale: x.scale + y.scale })
+}
+
+/** Negative, zero or positive as a is less than, equal to or more than b; '1.50' equals '1.5'. */
+export function compareDecimals(a: string, b: string): number {
+  const [x, y] = align(read(a), read(b))
+  return x < y ? -1 : x > y ? 1 : 0
+}
+
+function read(text: string): Fixed {
+  if (typeof text !== 'string' || !computed.test(text)) throw new RangeError('not a decimal of zero or more')
+  const point = text.indexOf('.')
+  if (point < 0) return { digits: BigInt(text), scale: 0 }
+  return { digits: BigInt(text.slice(0, point) + text.slice(point + 1)), scale: text.length - point - 1 }
+}
+
+function align(a: Fixed, b: Fixed): [bigint, bigint, number] {
+  const scale = Math.max(a.scale, b.scale)
+  return [a.digits * 10n ** BigInt(scale - a.scale), b.digits * 10n ** BigInt(scale - b.scale), scale]
+}
+
+function add(a: Fixed, b: Fixed): Fixed {
+  const [x, y, scale] = align(a, b)
+  return { digits: x + y, scale }
+}
+
+function write({ digits, scale }: Fixed): string {
+  const text = digits.toString().padStart(scale + 1, '0')
+  if (scale === 0) return text
+  const fraction = text.slice(-scale).replace(/0+$/, '')
+  const whole = text.slice(0, -scale)
+  return fraction === '' ? whole : `${whole}.${fraction}`
+}

@@ -1,0 +1,90 @@
+import { type CodeListName, codeLists } from './codes.ts'
+import { quantityMaxLength, quantityPattern } from './decimal.ts'
+import type { Schema } from './form.ts'
+import type { LabelKey } from './labels.ts'
+
+// No control characters (a terminal or a spreadsheet would obey them) and no halves of characters.
+export const plainText = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\ud800-\\udfff]*$'
+
+/** Free text of up to so many characters, line breaks allowed. */
+export function freeText(label: LabelKey, maxLength: number): Schema {
+  return { type: 'string', label, minLength: 1, maxLength, pattern: plainText }
+}
+
+/** One code of a list. */
+export function code(label: LabelKey, list: CodeListName): Schema {
+  return { type: 'string', label, codes: list, enum: [...codeLists[list].codes.keys()] }
+}
+
+/** Several different codes of a list, in the order given. */
+export function codes(label: LabelKey, list: CodeListName, maxItems: number): Schema {
+  return { type: 'array', label, minItems: 1, maxItems, uniqueItems: true, items: code(label, list) }
+}
+
+export function listOf(label: LabelKey, maxItems: number, items: Schema): Schema {
+  return { type: 'array', label, minItems: 1, maxItems, items }
+}
+
+export function group(
+  label: LabelKey,
+  properties: Readonly<Record<string, Schema>>,
+  rest: Pick<Schema, 'required' | 'dependentRequired'> = {},
+): Schema {
+  return { type: 'object', label, properties, additionalProperties: false, ...atLeastOne(rest), ...rest }
+}
+
+function atLeastOne({ required }: Pick<Schema, 'required'>): Pick<Schema, 'minProperties'> {
+  return required === undefined ? { minProperties: 1 } : {}
+}
+
+export function day(label: LabelKey): Schema {
+  return { type: 'string', label, format: 'date', maxLength: 10 }
+}
+
+export function quantity(label: LabelKey): Schema {
+  return { type: 'string', label, pattern: quantityPattern, maxLength: quantityMaxLength }
+}
+
+export function pattern(label: LabelKey, regularExpression: string, maxLength: number): Schema {
+  return { type: 'string', label, pattern: regularExpression, maxLength }
+}
+
+export function flag(label: LabelKey): Schema {
+  return { type: 'boolean', label }
+}
+
+export function wholeNumber(label: LabelKey, minimum: number, maximum: number): Schema {
+  return { type: 'integer', label, minimum, maximum }
+}
+
+/** Degrees as text with so many decimals; two decimals are about a kilometre, which is all that travels in the clear. */
+function degrees(label: LabelKey, limit: 90 | 180, decimals: string): Schema {
+  const whole = limit === 90 ? '(?:[0-9]|[1-8][0-9])' : '(?:[0-9]|[1-9][0-9]|1[0-7][0-9])'
+  return pattern(label, `^-?(?:${whole}\\.[0-9]${decimals}|${limit}\\.0${decimals})$`, 16)
+}
+
+/** The place as it may be extracted: UN/LOCODE, coordinates rounded to 0.01°, or both. */
+export const codedPlace = group(
+  'place',
+  {
+    locode: pattern('locode', '^[A-Z]{2}[A-Z2-9]{3}$', 5),
+    latitude: degrees('latitude', 90, '{2}'),
+    longitude: degrees('longitude', 180, '{2}'),
+  },
+  { dependentRequired: { latitude: ['longitude'], longitude: ['latitude'] } },
+)
+
+/** The position as it was reported, sealed. */
+export const exactPosition = group(
+  'exactPosition',
+  { latitude: degrees('exactLatitude', 90, '{1,8}'), longitude: degrees('exactLongitude', 180, '{1,8}') },
+  { required: ['latitude', 'longitude'] },
+)
+
+/** The countries a consignment touched. Reports name several, or none; the order is the reporter's. */
+export const route = {
+  origin: codes('origin', 'countries', 10),
+  departure: codes('departure', 'countries', 10),
+  transit: codes('transit', 'countries', 10),
+  destination: codes('destination', 'countries', 10),
+} as const

@@ -1,0 +1,29 @@
+import type { Permission } from '../access.ts'
+import type { FormId, Relation } from './form.ts'
+
+const byForm: Readonly<Record<FormId, readonly Permission[]>> = {
+  text: [],
+  warning: ['warning.issue'],
+  feedback: ['warning.answer'],
+  seizure: ['seizure.report'],
+}
+
+const byRelation: Readonly<Record<Relation, readonly Permission[]>> = {
+  reply: [],
+  feedback: ['warning.answer'],
+  correction: ['message.correct'],
+  withdrawal: ['message.withdraw'],
+}
+
+/** Everything a post needs, `message.post` first: by its form, how it refers, whether it opens a thread, whether it is a row of an import. */
+export function permissionsFor(
+  form: FormId,
+  as: Relation | undefined,
+  firstOfThread: boolean,
+  isImport: boolean,
+): Permission[] {
+  const needed: Permission[] = ['message.post', ...byForm[form], ...(as === undefined ? [] : byRelation[as])]
+  if (firstOfThread) needed.push('thread.open')
+  if (isImport) needed.push('records.import')
+  return [...new Set(needed)]
+}

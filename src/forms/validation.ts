@@ -1,0 +1,157 @@
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
+import { isDay } from './days.ts'
+import { quantityPattern } from './decimal.ts'
+import { extractSchema } from './extract.ts'
+import { plainText } from './fields.ts'
+import type { Form } from './form.ts'
+import { findForm } from './registry.ts'
+
+/** One thing that is wrong: where (a JSON pointer), why (a stable word), and what to do about it. */
+export interface Fault {
+  readonly pointer: string
+  readonly reason: FaultReason
+  readonly advice: string
+}
+
+export type FaultReason =
+  | 'no-such-form'
+  | 'unknown-field'
+  | 'missing'
+  | 'wrong-type'
+  | 'not-in-list'
+  | 'too-long'
+  | 'too-short'
+  | 'too-many'
+  | 'too-few'
+  | 'repeated'
+  | 'out-of-range'
+  | 'not-a-date'
+  | 'malformed'
+  | 'contradictory'
+  | 'not-extracted'
+
+// A hostile body may hold thousands of faults; whoever corrects it reads a few.
+const maxFaults = 50
+
+function compiler(allErrors: boolean): Ajv2020 {
+  const ajv = new Ajv2020({ strict: true, allErrors, loopEnum: 2_000 })
+  ajv.addVocabulary(['label', 'codes'])
+  ajv.addFormat('date', { type: 'string', validate: isDay })
+  return ajv
+}
+
+// Who writes a message wants every fault of it; the server, which checks for strangers, stops at the first.
+const thorough = compiler(true)
+const brief = compiler(false)
+
+interface Checks {
+  readonly fields: ValidateFunction
+  readonly extract: ValidateFunction | undefined
+}
+
+const checksByForm = new WeakMap<Form, Checks>()
+
+// Compiled at first use: a command that touches no form does not pay for it.
+function checksOf(form: Form): Checks {
+  let checks = checksByForm.get(form)
+  if (checks === undefined) {
+    const schema = extractSchema(form)
+    checks = {
+      fields: thorough.compile(form.fields),
+      extract: schema === undefined ? undefined : brief.compile(schema),
+    }
+    checksByForm.set(form, checks)
+  }
+  return checks
+}
+
+/** What is wrong with the fields of a message, none if the form accepts them. Never throws, whatever the fields are. */
+export function validateFields(id: string, version: number, fields: unknown): Fault[] {
+  const form = findForm(id, version)
+  if (form === undefined) return [noSuchForm(id)]
+  return check(checksOf(form).fields, fields)
+}
+
+/**
+ * What is wrong with an extract, judged by its form alone, as the server has to: the fields are sealed. The extract of a form
+ * that extracts nothing must be absent; where one may exist it may also be absent, for an operation can switch extraction off.
+ */
+export function validateExtract(id: string, version: number, extract: unknown): Fault[] {
+  const form = findForm(id, version)
+  if (form === undefined) return [noSuchForm(id)]
+  if (extract === undefined) return []
+  const { extract: validate } = checksOf(form)
+  if (validate !== undefined) return check(validate, extract)
+  return [{ pointer: '', reason: 'not-extracted', advice: 'This form has no extract: send the message without one.' }]
+}
+
+function noSuchForm(id: string): Fault {
+  const advice = `There is no form ${JSON.stringify(id.slice(0, 64))} in this version: use one of the forms that exist, in a version that exists.`
+  return { pointer: '', reason: 'no-such-form', advice }
+}
+
+function check(validate: ValidateFunction, value: unknown): Fault[] {
+  if (validate(value)) return contradictions(value as Readonly<Record<string, unknown>>)
+  return (validate.errors ?? []).slice(0, maxFaults).map(toFault)
+}
+
+function contradictions({ date, dateTo }: Readonly<Record<string, unknown>>): Fault[] {
+  if (typeof date !== 'string' || typeof dateTo !== 'string' || date <= dateTo) return []
+  return [
+    {
+      pointer: '/dateTo',
+      reason: 'contradictory',
+      advice: 'The last day lies before the first: exchange or correct them.',
+    },
+  ]
+}
+
+function toFault({ keyword, instancePath, params }: ErrorObject): Fault {
+  const at = (child: unknown) =>
+    `${instancePath}/${String(child).slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')}`
+  const fault = (reason: FaultReason, advice: string, pointer = instancePath): Fault => ({ pointer, reason, advice })
+  switch (keyword) {
+    case 'additionalProperties':
+      return fault('unknown-field', 'The form has no such field: remove it.', at(params['additionalProperty']))
+    case 'required':
+      return fault('missing', 'This field is required: fill it in.', at(params['missingProperty']))
+    case 'dependentRequired': {
+      const advice = `This field is required beside ${String(params['property'])}: fill it in, or leave out both.`
+      return fault('missing', advice, at(params['missingProperty']))
+    }
+    case 'type':
+      return fault('wrong-type', `This must be ${article(String(params['type']))}.`)
+    case 'enum':
+      return fault('not-in-list', 'This is no code of the list: use one of the codes of the form.')
+    case 'maxLength':
+      return fault('too-long', `This may have at most ${params['limit']} characters: shorten it.`)
+    case 'minLength':
+      return fault('too-short', 'This is empty: fill it in, or leave the field out.')
+    case 'maxItems':
+      return fault('too-many', `This may list at most ${params['limit']}: split the message.`)
+    case 'minItems':
+    case 'minProperties':
+      return fault('too-few', 'This is empty: fill it in, or leave the field out.')
+    case 'uniqueItems':
+      return fault('repeated', 'This names something twice: name it once.')
+    case 'minimum':
+    case 'maximum':
+      return fault('out-of-range', `This must be ${params['comparison']} ${params['limit']}.`)
+    case 'format':
+      return fault('not-a-date', 'This is no day of the calendar: write it as YYYY-MM-DD.')
+    default:
+      return fault('malformed', howToWrite(params['pattern']))
+  }
+}
+
+function howToWrite(pattern: unknown): string {
+  if (pattern === plainText) return 'This has characters that are no text (control characters): remove them.'
+  if (pattern === quantityPattern)
+    return 'Write a number of zero or more: at most 15 digits, then if need be a point and at most 6 more.'
+  return `This is not written as the form asks: it must match ${String(pattern)}.`
+}
+
+function article(type: string): string {
+  const names: Readonly<Record<string, string>> = { object: 'a group of fields', array: 'a list', string: 'text' }
+  return names[type] ?? (type === 'integer' ? 'a whole number' : 'true or false')
+}
