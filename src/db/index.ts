@@ -9,5 +9,6 @@ export {
 export { answers, checkDurability, requireServable } from './durability.ts'
 export { startEmbedded, type Embedded, type EmbeddedOptions } from './embedded.ts'
 export { errorCode, isConnectionError, isRetryable, toDatabaseProblem, violatedConstraint } from './failures.ts'
+export { createNotifier, listen, notifiedLogs, type Listener, type Notifier } from './listen.ts'
 export { migrate, migrationDirectory, refuseNewer, schemaVersion, type SchemaVersion } from './migrate.ts'
 export type { DB } from './tables.ts'

@@ -1,0 +1,316 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+/** Everything the service can be told, checked and frozen. */
+export interface Config {
+  readonly dataDirectory: string
+  /** Undefined: the embedded Postgres in the data directory. */
+  readonly databaseUrl: string | undefined
+  readonly databaseOwnerUrl: string | undefined
+  readonly host: string
+  readonly port: number
+  /** Origin under which clients reach the service: the audience of tokens, the htu of DPoP proofs. */
+  readonly publicUrl: string
+  /** Host part of each log's origin. */
+  readonly logHost: string
+  /** Origins that may open the live channel; that of publicUrl is always among them. */
+  readonly allowedOrigins: readonly string[]
+  readonly trustedProxies: readonly string[]
+  readonly logLevel: LogLevel
+  readonly logKeyFile: string
+  readonly tokenKeyFile: string
+  readonly databaseConnections: number
+  readonly liveConnections: number
+  readonly passphraseChecks: number
+}
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** One key as the operator sees it. docs/configuration.md is written from these. */
+export interface Setting {
+  readonly name: string
+  readonly shape: string
+  /** What holds when it is not given, in words. */
+  readonly otherwise: string
+  readonly meaning: string
+  /** May be given as NAME_FILE, the path of a file that holds the value. */
+  readonly secret?: true
+}
+
+export const settings = [
+  {
+    name: 'DATA_DIRECTORY',
+    shape: 'path',
+    otherwise: './data',
+    meaning:
+      'Where the embedded database, the keys and the newest checkpoints are kept. Made with mode 0700 if missing.',
+  },
+  {
+    name: 'DATABASE_URL',
+    shape: 'postgres:// URL',
+    otherwise: 'an embedded Postgres in the data directory',
+    meaning: 'The Postgres (16 or later) to serve from, as the role cordon_app.',
+    secret: true,
+  },
+  {
+    name: 'DATABASE_OWNER_URL',
+    shape: 'postgres:// URL',
+    otherwise: 'none: `cordon migrate` refuses',
+    meaning: 'The same database as the role cordon_owner. Used by `cordon migrate` only; the service does not need it.',
+    secret: true,
+  },
+  {
+    name: 'HOST',
+    shape: 'address',
+    otherwise: '127.0.0.1',
+    meaning:
+      'The address to listen on. Put a proxy with TLS 1.3 in front before listening on anything but the loopback.',
+  },
+  {
+    name: 'PORT',
+    shape: 'number, 0 to 65535',
+    otherwise: '7300',
+    meaning: 'The port to listen on; 0 takes a free one.',
+  },
+  {
+    name: 'PUBLIC_URL',
+    shape: 'http(s) origin',
+    otherwise: 'http://HOST:PORT',
+    meaning: 'The origin under which clients reach the service. It stands in tokens and DPoP proofs.',
+  },
+  {
+    name: 'LOG_HOST',
+    shape: 'host name',
+    otherwise: 'the host of PUBLIC_URL',
+    meaning: 'Names the logs in their checkpoints (`<host>/logs/<id>`). Must never change once there are entries.',
+  },
+  {
+    name: 'ALLOWED_ORIGINS',
+    shape: 'origins, comma-separated',
+    otherwise: 'none besides PUBLIC_URL',
+    meaning: 'Further origins whose pages may open the live channel.',
+  },
+  {
+    name: 'TRUSTED_PROXIES',
+    shape: 'addresses or networks, comma-separated',
+    otherwise: 'none',
+    meaning: 'Proxies whose X-Forwarded-For is believed.',
+  },
+  {
+    name: 'LOG_LEVEL',
+    shape: logLevels.join(', '),
+    otherwise: 'info',
+    meaning: 'How much the service writes to standard output, as JSON lines.',
+  },
+  {
+    name: 'LOG_KEY_FILE',
+    shape: 'path',
+    otherwise: 'log.key in the data directory',
+    meaning:
+      'The Ed25519 key that signs checkpoints. Made at the first start on an empty database; keep a copy apart from the database.',
+  },
+  {
+    name: 'TOKEN_KEY_FILE',
+    shape: 'path',
+    otherwise: 'token.key in the data directory',
+    meaning:
+      'The Ed25519 key that signs access tokens. Made if missing; losing it only ends access tokens (5 minutes).',
+  },
+  {
+    name: 'DATABASE_CONNECTIONS',
+    shape: 'number, 4 to 200',
+    otherwise: '20',
+    meaning: 'Most connections to the database at once.',
+  },
+  {
+    name: 'LIVE_CONNECTIONS',
+    shape: 'number, 1 to 100000',
+    otherwise: '10000',
+    meaning: 'Most live connections at once; further ones get 503.',
+  },
+  {
+    name: 'PASSPHRASE_CHECKS',
+    shape: 'number, 1 to 64',
+    otherwise: '2',
+    meaning: 'Most passphrases checked at once; each needs 64 MiB and a processor for a moment.',
+  },
+] as const satisfies readonly Setting[]
+
+type Name = (typeof settings)[number]['name']
+
+/** All that is wrong with a configuration, one sentence each. */
+export class ConfigurationFault extends Error {
+  readonly faults: readonly string[]
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
+    this.name = 'ConfigurationFault'
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the configuration from an environment (that of the process unless another is given); relative paths start at `directory`. Throws
+ * ConfigurationFault with every fault at once. Values of secrets are never repeated in a fault.
+ */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env, directory: string = process.cwd()): Config {
+  const faults: string[] = []
+  const read = reader(environment, directory, faults)
+
+  const path = (name: Name, otherwise: string) => resolve(directory, read(name) ?? otherwise)
+  const dataDirectory = path('DATA_DIRECTORY', 'data')
+  const host = read('HOST') ?? '127.0.0.1'
+  if (!/^[\w.:-]+$/.test(host)) faults.push('HOST is not an address; give for example 127.0.0.1 or ::')
+  const port = whole('PORT', read('PORT'), 7300, 0, 65_535, faults)
+  const publicUrl = origin(
+    'PUBLIC_URL',
+    read('PUBLIC_URL') ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    faults,
+  )
+  const list = (name: Name) =>
+    (read(name) ?? '')
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+  const others = list('ALLOWED_ORIGINS').map((item) => origin('ALLOWED_ORIGINS', item, faults))
+
+  const config: Config = {
+    dataDirectory,
+    databaseUrl: database('DATABASE_URL', read('DATABASE_URL'), faults),
+    databaseOwnerUrl: database('DATABASE_OWNER_URL', read('DATABASE_OWNER_URL'), faults),
+    host,
+    port,
+    publicUrl,
+    logHost: hostName(read('LOG_HOST') ?? hostOf(publicUrl), faults),
+    allowedOrigins: Object.freeze([...new Set([publicUrl, ...others])]),
+    trustedProxies: Object.freeze(list('TRUSTED_PROXIES')),
+    logLevel: level(read('LOG_LEVEL'), faults),
+    logKeyFile: path('LOG_KEY_FILE', join(dataDirectory, 'log.key')),
+    tokenKeyFile: path('TOKEN_KEY_FILE', join(dataDirectory, 'token.key')),
+    databaseConnections: whole('DATABASE_CONNECTIONS', read('DATABASE_CONNECTIONS'), 20, 4, 200, faults),
+    liveConnections: whole('LIVE_CONNECTIONS', read('LIVE_CONNECTIONS'), 10_000, 1, 100_000, faults),
+    passphraseChecks: whole('PASSPHRASE_CHECKS', read('PASSPHRASE_CHECKS'), 2, 1, 64, faults),
+  }
+  if (config.logKeyFile === config.tokenKeyFile)
+    faults.push('LOG_KEY_FILE and TOKEN_KEY_FILE are one file; each key needs its own')
+  if (faults.length > 0) throw new ConfigurationFault(faults)
+  return Object.freeze(config)
+}
+
+function reader(environment: NodeJS.ProcessEnv, directory: string, faults: string[]) {
+  return (name: Name): string | undefined => {
+    const value = environment[name]?.trim() || undefined
+    const file = environment[`${name}_FILE`]?.trim() || undefined
+    const setting: Setting | undefined = settings.find((candidate) => candidate.name === name)
+    if (file === undefined || setting?.secret === undefined) return value
+    if (value !== undefined) {
+      faults.push(`${name} and ${name}_FILE are both given; give one`)
+      return undefined
+    }
+    const path = resolve(directory, file)
+    if (!existsSync(path)) {
+      faults.push(`${name}_FILE names ${path}, which does not exist`)
+      return undefined
+    }
+    try {
+      const text = readFileSync(path, 'utf8').trim()
+      if (text === '') faults.push(`${name}_FILE names ${path}, which is empty`)
+      return text || undefined
+    } catch (error) {
+      faults.push(
+        `${name}_FILE names ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`,
+      )
+      return undefined
+    }
+  }
+}
+
+function whole(
+  name: Name,
+  text: string | undefined,
+  otherwise: number,
+  least: number,
+  most: number,
+  faults: string[],
+): number {
+  if (text === undefined) return otherwise
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN
+  if (value >= least && value <= most) return value
+  faults.push(`${name} is not a whole number from ${least} to ${most}`)
+  return otherwise
+}
+
+function origin(name: Name, text: string, faults: string[]): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin
+  faults.push(
+    `${name} holds something that is no http(s) origin; give for example https://cordon.example without a path`,
+  )
+  return 'http://invalid.example'
+}
+
+function hostOf(publicUrl: string): string {
+  return new URL(publicUrl).host
+}
+
+// What a checkpoint's origin may hold: no space, no plus (C2SP signed-note), and a slash would change the path after it.
+function hostName(text: string, faults: string[]): string {
+  if (/^[a-z0-9.:[\]-]+$/i.test(text)) return text.toLowerCase()
+  faults.push('LOG_HOST is not a host name; give for example cordon.example')
+  return 'invalid.example'
+}
+
+function database(name: Name, text: string | undefined, faults: string[]): string | undefined {
+  if (text === undefined) return undefined
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1 && url.username !== '')
+    return text
+  faults.push(`${name} is not a database URL; give postgres://role:password@host:5432/database`)
+  return undefined
+}
+
+function level(text: string | undefined, faults: string[]): LogLevel {
+  const found = logLevels.find((candidate) => candidate === (text ?? 'info'))
+  if (found !== undefined) return found
+  faults.push(`LOG_LEVEL is none of ${logLevels.join(', ')}`)
+  return 'info'
+}
+
+/** docs/configuration.md, written by `npm run docs`. */
+export function describeSettings(): string {
+  const all: readonly Setting[] = settings
+  const rows = all.map(({ name, secret, shape, otherwise, meaning }) => {
+    const names = secret === true ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``
+    return `| ${names} | ${shape} | ${otherwise} | ${meaning} |`
+  })
+  return `# Configuration
+
+Written from \`src/config.ts\` by \`npm run docs\`; a test keeps the two in step.
+
+The service reads its configuration once, at start, from the environment. All faults are listed at once, and with any of them it does not
+start (exit code 1). Secrets can be given as files: \`NAME_FILE\` holds the path, the file holds the value.
+
+| name | value | if not given | meaning |
+|---|---|---|---|
+${rows.join('\n')}
+
+## A database of your own
+
+The service needs Postgres 16 or later with \`fsync\`, \`full_page_writes\` and \`synchronous_commit\` on, and refuses to start otherwise. Two roles
+connect, and you give them their passwords: \`cordon_owner\` owns the tables and migrates, \`cordon_app\` serves and can neither
+change the schema nor the log. As a superuser, once:
+
+\`\`\`sql
+CREATE ROLE cordon_owner LOGIN CREATEROLE PASSWORD '…';
+CREATE ROLE cordon_app LOGIN PASSWORD '…';
+CREATE DATABASE cordon OWNER cordon_owner ENCODING 'UTF8' TEMPLATE template0;
+\`\`\`
+
+Then \`DATABASE_OWNER_URL=postgres://cordon_owner:…@host/cordon cordon migrate\`, and start the service with
+\`DATABASE_URL=postgres://cordon_app:…@host/cordon\`. The first migration makes the roles that do not connect (\`cordon_auditor\`, \`cordon_eraser\`,
+\`cordon_figures\`); where \`cordon_owner\` must not have CREATEROLE, make them beforehand (\`CREATE ROLE … NOLOGIN\`) together with
+\`GRANT cordon_figures TO cordon_app WITH INHERIT FALSE, SET TRUE\`. A password in a URL is percent-encoded.
+`
+}

@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+
+const SHORTEST_PAUSE = 50
+const LONGEST_PAUSE = 5_000
+const HEARTBEAT = 15_000
+
+export interface Listener {
+  /** Resolves once the first LISTEN stands. */
+  readonly ready: Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * LISTENs on a channel for as long as it is not closed. A connection that breaks is replaced with growing pauses; after each LISTEN that
+ * stands, the first included, `onConnected` is called, because what was said before was heard by nobody: read again.
+ */
+export function listen(
+  connectionString: string,
+  channel: string,
+  onMessage: (payload: string) => void,
+  onConnected: () => void,
+): Listener {
+  const started = Promise.withResolvers<void>()
+  const ending = new AbortController()
+  let client: pg.Client | undefined
+
+  const once = async (): Promise<void> => {
+    const current = newClient(connectionString, 'cordon listen')
+    const broken = new Promise<void>((resolve) => current.once('end', resolve).once('error', () => resolve()))
+    current.on('notification', (notification) => onMessage(notification.payload ?? ''))
+    try {
+      await current.connect()
+      await current.query(`LISTEN ${pg.escapeIdentifier(channel)}`)
+      client = current
+      if (ending.signal.aborted) return
+      started.resolve()
+      onConnected()
+      await Promise.race([broken, heartbeats(current, ending.signal)])
+    } finally {
+      client = undefined
+      void current.end().catch(() => {})
+    }
+  }
+
+  const running = (async () => {
+    let pause = SHORTEST_PAUSE
+    while (!ending.signal.aborted) {
+      const began = performance.now()
+      await once().catch(() => {})
+      if (performance.now() - began > LONGEST_PAUSE) pause = SHORTEST_PAUSE
+      await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
+      pause = Math.min(pause * 2, LONGEST_PAUSE)
+    }
+    started.resolve()
+  })()
+
+  return {
+    ready: started.promise,
+    close: async () => {
+      ending.abort()
+      await client?.end().catch(() => {})
+      await running
+    },
+  }
+}
+
+// A peer that vanished without a word is noticed by asking.
+async function heartbeats(client: pg.Client, ending: AbortSignal): Promise<void> {
+  while (!ending.aborted) {
+    try {
+      await sleep(HEARTBEAT, undefined, { signal: ending, ref: false })
+    } catch {
+      return
+    }
+    await client.query('SELECT 1')
+  }
+}
+
+function newClient(connectionString: string, name: string): pg.Client {
+  const client = new pg.Client({
+    connectionString,
+    application_name: name,
+    keepAlive: true,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: HEARTBEAT,
+  })
+  // Without a listener an error of an idle connection ends the process.
+  client.on('error', () => {})
+  return client
+}
+
+export interface Notifier {
+  /** Says that a log has grown; returns at once. */
+  notify(logId: string): void
+  close(): Promise<void>
+}
+
+// A payload holds less than 8,000 bytes; an id and its comma 37.
+const IDS_PER_PAYLOAD = 200
+
+/**
+ * Tells other servers which logs have grown: at most one NOTIFY per `everyMs` milliseconds, on a connection of its own, because a NOTIFY inside
+ * the writing transactions makes them wait for each other. The payload is the ids, comma-separated. While the database is away
+ * the ids are kept; a hint that is lost costs latency, never an entry.
+ */
+export function createNotifier(connectionString: string, channel: string, options: { everyMs: number }): Notifier {
+  const pending = new Set<string>()
+  const ending = new AbortController()
+  let client: pg.Client | undefined
+  let working: Promise<void> | undefined
+
+  const connected = async (): Promise<pg.Client> => {
+    if (client !== undefined) return client
+    const fresh = newClient(connectionString, 'cordon notify')
+    fresh.once('end', () => {
+      if (client === fresh) client = undefined
+    })
+    await fresh.connect()
+    return (client = fresh)
+  }
+
+  const flush = async (): Promise<void> => {
+    for (let pause = options.everyMs; pending.size > 0;) {
+      await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
+      const ids = [...pending].slice(0, IDS_PER_PAYLOAD)
+      for (const id of ids) pending.delete(id)
+      try {
+        await (await connected()).query('SELECT pg_notify($1, $2)', [channel, ids.join(',')])
+        pause = options.everyMs
+      } catch {
+        void client?.end().catch(() => {})
+        client = undefined
+        if (ending.signal.aborted) return
+        for (const id of ids) pending.add(id)
+        pause = Math.min(Math.max(pause * 2, SHORTEST_PAUSE), LONGEST_PAUSE)
+      }
+    }
+  }
+
+  const work = (): void => {
+    working ??= flush().finally(() => {
+      working = undefined
+      if (pending.size > 0 && !ending.signal.aborted) work()
+    })
+  }
+
+  return {
+    notify(logId) {
+      if (ending.signal.aborted) return
+      pending.add(logId)
+      work()
+    },
+    async close() {
+      ending.abort()
+      await working
+      await client?.end().catch(() => {})
+    },
+  }
+}
+
+/** The ids in a payload of a notifier. */
+export function notifiedLogs(payload: string): string[] {
+  return payload.split(',').filter((id) => id !== '')
+}
