@@ -1,3 +1,8 @@
+import type { ColumnType } from 'kysely'
+
+import type { Generated } from 'kysely'
+import type { OrganizationKind } from '../access.ts'
+
 /**
  * The tables as Kysely sees them, SQL names as they are. Each owner's migration brings its interface here; nobody but
  * the owner's store names a table.
@@ -6,10 +11,207 @@
  */
 export interface DB {
   schema_migration: SchemaMigrationTable
+
+  trust_root: TrustRootTable
+  set_up_secret: SetUpSecretTable
+  organization: OrganizationTable
+  person: PersonTable
+  device: DeviceTable
+  certificate: CertificateTable
+  revocation: RevocationTable
+  credential: CredentialTable
+  invitation: InvitationTable
+  invitation_key: InvitationKeyTable
+  enrolment: EnrolmentTable
+  session: SessionTable
+  refresh_token: RefreshTokenTable
+  live_ticket: LiveTicketTable
+  dpop_proof: DpopProofTable
+  sign_in_failure: SignInFailureTable
+  log: LogTable
+  log_entry: LogEntryTable
+  log_private: LogPrivateTable
+  log_node: LogNodeTable
+  log_checkpoint: LogCheckpointTable
 }
 
 /** Written by the migrator alone. */
 export interface SchemaMigrationTable {
   name: string
   timestamp: string
+}
+
+export interface TrustRootTable {
+  only_row: Generated<boolean>
+  device_id: string
+  successor_device_id: string
+  statement: string
+  set_up_at: Date
+}
+
+export interface SetUpSecretTable {
+  only_row: Generated<boolean>
+  hash: Uint8Array
+}
+
+export interface OrganizationTable {
+  id: string
+  kind: OrganizationKind
+  name: string
+  country: string | null
+  region: string | null
+  registered_at: Date
+  ended_at: Date | null
+}
+
+export interface PersonTable {
+  id: string
+  organization_id: string
+  name: string
+  registered_at: Date
+  ended_at: Date | null
+}
+
+export interface DeviceTable {
+  id: string
+  person_id: string
+  sign_key: string
+  seal_key: string
+  state: 'waiting' | 'certified' | 'revoked' | 'expired'
+  enrolled_at: Date
+}
+
+export interface CertificateTable {
+  hash: string
+  device_id: string
+  issuer_device_id: string
+  person_id: string
+  organization_id: string
+  tier: string
+  jws: string
+  expires_at: Date
+  directory_index: number
+}
+
+export interface RevocationTable {
+  hash: string
+  device_id: string
+  signer_device_id: string
+  jws: string
+  directory_index: number
+}
+
+export interface CredentialTable {
+  person_id: string
+  passphrase_hash: string
+  set_at: Date
+}
+
+export interface InvitationTable {
+  id: string
+  person_id: string
+  organization_id: string
+  tier: string
+  recognition: Uint8Array
+  inviter_person_id: string
+  inviter_device_id: string
+  expires_at: Date
+  used_at: Date | null
+  revoked_at: Date | null
+}
+
+export interface InvitationKeyTable {
+  invitation_id: string
+  device_id: string
+  sealed: string
+}
+
+export interface EnrolmentTable {
+  invitation_id: string
+  device_id: string
+  statement: string
+  mac: string
+  certified_at: Date | null
+}
+
+export interface SessionTable {
+  id: string
+  person_id: string
+  device_id: string
+  key_thumbprint: string
+  started_at: Date
+  refreshed_at: Date
+  expires_at: Date
+  ended_at: Date | null
+}
+
+export interface RefreshTokenTable {
+  hash: Uint8Array
+  session_id: string
+  issued_at: Date
+  rotated_at: Date | null
+}
+
+export interface LiveTicketTable {
+  hash: Uint8Array
+  session_id: string
+  origin: string
+  expires_at: Date
+}
+
+export interface DpopProofTable {
+  hash: Uint8Array
+  expires_at: Date
+}
+
+export interface SignInFailureTable {
+  person_id: string
+  at: Date
+}
+
+/** The log, here and below: owned by log/. */
+export interface LogTable {
+  id: string
+  operation_id: string | null
+  size: number
+  root: Uint8Array
+  edge: Uint8Array
+  /** Last seq by compartment. */
+  seqs: ColumnType<Record<string, number>, string, string>
+  changed_index: number
+  last_at: Date
+}
+
+export interface LogEntryTable {
+  log_id: string
+  index: number
+  leaf: string
+  leaf_hash: Uint8Array
+  kind: string
+  at: Date
+  person_id: string | null
+  organization_id: string | null
+  device_id: string | null
+  compartment_id: string | null
+  seq: number | null
+}
+
+export interface LogPrivateTable {
+  log_id: string
+  index: number
+  salt: Uint8Array
+  details: string
+}
+
+export interface LogNodeTable {
+  log_id: string
+  level: number
+  index: number
+  hash: Uint8Array
+}
+
+export interface LogCheckpointTable {
+  log_id: string
+  size: number
+  note: string
 }

@@ -1,4 +1,4 @@
-import type { Actor, Kind, Leaf } from '../protocol/entry.ts'
+import type { Actor, Kind, Leaf, Receipt } from '../protocol/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 
@@ -42,14 +42,6 @@ export interface Committed {
   /** The leaf as it is hashed. */
   readonly text: string
   readonly draft: EntryDraft
-}
-
-/** Proves an entry's place: the leaf, its index, an inclusion proof (base64url) and the signed checkpoint it leads to. */
-export interface Receipt {
-  readonly leaf: string
-  readonly index: number
-  readonly proof: readonly string[]
-  readonly checkpoint: string
 }
 
 /** What an act does if it is accepted. Rows are written only together with entries: no act without its entry. */
@@ -117,8 +109,8 @@ export interface Appended {
   readonly entries: ReadonlyMap<string, readonly Committed[]>
   /** Call it once the transaction is committed, and only then: tells followers and has a checkpoint published. */
   afterCommit(): void
-  /** Receipt of the i-th entry of a log; true once the transaction is committed. */
-  receipt(log: string, i: number): Receipt
+  /** Receipt of the i-th of these entries of a log: signs, so it is asked for only after the commit. */
+  receipt(log: string, i: number): Promise<Receipt>
 }
 
 /** An entry as it is stored. */

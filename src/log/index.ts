@@ -7,7 +7,6 @@ export type {
   Decision,
   EntryDraft,
   Part,
-  Receipt,
   Snapshots,
   Standing,
   StoredEntry,

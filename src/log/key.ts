@@ -25,7 +25,7 @@ export function openLogKey(file: string, hasEntries: boolean): LogKey {
   // Exclusive: of two servers that start at once on one directory, the second reads what the first wrote.
   const handle = openSync(file, 'wx', 0o600)
   try {
-    writeSync(handle, privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    writeSync(handle, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString())
     fsyncSync(handle)
   } finally {
     closeSync(handle)

@@ -1,6 +1,7 @@
 import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
-import type { Act, Acting, Appended, EntryDraft, Part, Receipt, Snapshots, Standing, StoredEntry } from './act.ts'
+import type { Receipt } from '../protocol/index.ts'
+import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing, StoredEntry } from './act.ts'
 import type { LogKey } from './key.ts'
 
 /** What the log needs of others, handed in by the composition root. */

@@ -1,0 +1,270 @@
+import { CompiledQuery, sql } from 'kysely'
+import type { Database, Tx } from '../db/index.ts'
+import { emptyEdge, hashBytes, subtreesOf, type HashReader, type Kind, type Run } from '../protocol/index.ts'
+import type { Committed, StoredEntry } from './act.ts'
+import { hasher } from './hashing.ts'
+import type { Batch, Head, Private } from './placing.ts'
+
+// A statement of Postgres takes at most 65,535 parameters.
+const mostParameters = 60_000
+const insertTexts = new Map<string, string>()
+
+/** From here on the transaction sees this log and no other (row-level security). */
+export async function enterLog(tx: Tx, log: string): Promise<void> {
+  await sql`SELECT set_config('cordon.log', ${log}, true)`.execute(tx)
+}
+
+/** Enters a log and locks its row: what follows happens in the log's order. Undefined where there is no such log. */
+export async function lockLog(tx: Tx, log: string): Promise<Head | undefined> {
+  await enterLog(tx, log)
+  const row = await tx.selectFrom('log').selectAll().where('id', '=', log).forUpdate().executeTakeFirst()
+  if (row === undefined) return undefined
+  return {
+    log,
+    edge: { size: row.size, hashes: splitEdge(row.edge, row.size) },
+    seqs: row.seqs,
+    changedIndex: row.changed_index,
+    lastAt: row.last_at,
+  }
+}
+
+/** Makes the row of a log without entries and enters it. `operation` null: the directory. */
+export async function insertLog(tx: Tx, log: string, operation: string | null, at: Date): Promise<Head> {
+  await enterLog(tx, log)
+  const edge = new Uint8Array(0)
+  await tx
+    .insertInto('log')
+    .values({
+      id: log,
+      operation_id: operation,
+      size: 0,
+      root: hasher.empty,
+      edge,
+      seqs: '{}',
+      changed_index: -1,
+      last_at: at,
+    })
+    .execute()
+  return { log, edge: emptyEdge, seqs: {}, changedIndex: -1, lastAt: at }
+}
+
+/** Writes the entries of a batch, what belongs to them, and the log's row. The log must be entered and locked. */
+export async function writeBatch(tx: Tx, batch: Batch): Promise<void> {
+  const { before, after, entries, hashes, privates, growth } = batch
+  if (entries.length === 0) return
+  await insertRows(
+    tx,
+    'log_entry',
+    entryColumns,
+    entries.map((entry, i) => entryRow(entry, hashes[i] as Uint8Array)),
+  )
+  await insertRows(
+    tx,
+    'log_private',
+    ['log_id', 'index', 'salt', 'details'],
+    privates.map((p) => privateRow(before.log, p)),
+  )
+  await insertRows(
+    tx,
+    'log_node',
+    ['log_id', 'level', 'index', 'hash'],
+    growth.nodes.map(({ level, index, hash }) => [before.log, level / 8, index, hash]),
+  )
+  await tx
+    .updateTable('log')
+    .set({
+      size: after.edge.size,
+      root: growth.root,
+      edge: Buffer.concat(after.edge.hashes),
+      seqs: JSON.stringify(after.seqs),
+      changed_index: after.changedIndex,
+      last_at: after.lastAt,
+    })
+    .where('id', '=', before.log)
+    .execute()
+}
+
+const entryColumns = [
+  'log_id',
+  'index',
+  'leaf',
+  'leaf_hash',
+  'kind',
+  'at',
+  'person_id',
+  'organization_id',
+  'device_id',
+  'compartment_id',
+  'seq',
+]
+
+function entryRow({ log, index, text, kind, at, leaf, compartment, seq }: Committed, hash: Uint8Array): unknown[] {
+  const { person, organization, device } =
+    'server' in leaf.actor ? { person: null, organization: null, device: null } : leaf.actor
+  return [log, index, text, hash, kind, at, person, organization, device, compartment ?? null, seq ?? null]
+}
+
+function privateRow(log: string, { index, salt, details }: Private): unknown[] {
+  return [log, index, salt, details]
+}
+
+/** One multi-row INSERT per 60,000 values. The text for a number of rows is made once: building it costs more than running it. */
+async function insertRows(
+  tx: Tx,
+  table: string,
+  columns: readonly string[],
+  rows: readonly unknown[][],
+): Promise<void> {
+  const most = Math.floor(mostParameters / columns.length)
+  for (let first = 0; first < rows.length; first += most) {
+    const part = rows.slice(first, first + most)
+    await tx.executeQuery(CompiledQuery.raw(insertText(table, columns, part.length), part.flat()))
+  }
+}
+
+function insertText(table: string, columns: readonly string[], rows: number): string {
+  const name = `${table} ${rows}`
+  let text = insertTexts.get(name)
+  if (text === undefined) {
+    let parameter = 0
+    const row = () => `(${columns.map(() => `$${++parameter}`).join(',')})`
+    text = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${Array.from({ length: rows }, row).join(',')}`
+    if (insertTexts.size > 1_000) insertTexts.clear()
+    insertTexts.set(name, text)
+  }
+  return text
+}
+
+/** Hashes of leaves as they are stored, from an index on. */
+export async function leafHashes(tx: Tx, log: string, first: number, count: number): Promise<Uint8Array[]> {
+  const rows = await tx
+    .selectFrom('log_entry')
+    .select('leaf_hash')
+    .where('log_id', '=', log)
+    .where('index', '>=', first)
+    .where('index', '<', first + count)
+    .orderBy('index')
+    .execute()
+  return rows.map((row) => row.leaf_hash)
+}
+
+/** Reads hashes of the tree of a log that the transaction has entered: one statement for leaves, one for nodes. */
+export function hashReader(tx: Tx, log: string): HashReader {
+  return async (runs) => {
+    const found = runs.map((): Uint8Array[] => [])
+    const read = async (table: 'leaves' | 'nodes', wanted: { run: Run; place: number }[]) => {
+      if (wanted.length === 0) return
+      const values = wanted.map(
+        ({ run, place }) =>
+          sql`(${place}::int, ${run.level / 8}::smallint, ${run.first}::bigint, ${run.first + run.count}::bigint)`,
+      )
+      const list = sql`(VALUES ${sql.join(values)}) AS wanted (place, level, first, past)`
+      const query =
+        table === 'leaves'
+          ? sql<{ place: number; hash: Uint8Array }>`
+              SELECT place, leaf_hash AS hash FROM ${list}
+              JOIN log_entry ON log_id = ${log} AND index >= first AND index < past ORDER BY place, index`
+          : sql<{ place: number; hash: Uint8Array }>`
+              SELECT place, hash FROM ${list}
+              JOIN log_node ON log_id = ${log} AND log_node.level = wanted.level AND index >= first AND index < past
+              ORDER BY place, index`
+      for (const { place, hash } of (await query.execute(tx)).rows) found[place]?.push(hash)
+    }
+    const placed = runs.map((run, place) => ({ run, place }))
+    await read(
+      'leaves',
+      placed.filter(({ run }) => run.level === 0),
+    )
+    await read(
+      'nodes',
+      placed.filter(({ run }) => run.level > 0),
+    )
+    return found
+  }
+}
+
+export async function sizeOf(tx: Tx, log: string): Promise<number | undefined> {
+  await enterLog(tx, log)
+  const row = await tx.selectFrom('log').select('size').where('id', '=', log).executeTakeFirst()
+  return row?.size
+}
+
+export async function headOf(tx: Tx, log: string): Promise<{ size: number; root: Uint8Array } | undefined> {
+  await enterLog(tx, log)
+  return tx.selectFrom('log').select(['size', 'root']).where('id', '=', log).executeTakeFirst()
+}
+
+function entries(tx: Tx, log: string) {
+  return tx
+    .selectFrom('log_entry')
+    .select(['index', 'kind', 'at', 'person_id', 'organization_id', 'device_id', 'compartment_id', 'seq', 'leaf'])
+    .where('log_id', '=', log)
+    .orderBy('index')
+}
+
+export async function entriesAfter(tx: Tx, log: string, after: number, limit: number): Promise<StoredEntry[]> {
+  await enterLog(tx, log)
+  const rows = await entries(tx, log).where('index', '>', after).limit(limit).execute()
+  return rows.map((row) => storedEntry(log, row))
+}
+
+export async function entriesAt(tx: Tx, log: string, indexes: readonly number[]): Promise<StoredEntry[]> {
+  if (indexes.length === 0) return []
+  await enterLog(tx, log)
+  const rows = await entries(tx, log)
+    .where(sql<boolean>`index = ANY(${[...indexes]}::bigint[])`)
+    .execute()
+  return rows.map((row) => storedEntry(log, row))
+}
+
+type EntryRow = Awaited<ReturnType<ReturnType<typeof entries>['execute']>>[number]
+
+function storedEntry(log: string, row: EntryRow): StoredEntry {
+  return {
+    log,
+    index: row.index,
+    kind: row.kind as Kind,
+    at: row.at,
+    person: row.person_id,
+    organization: row.organization_id,
+    device: row.device_id,
+    compartment: row.compartment_id,
+    seq: row.seq,
+    text: row.leaf,
+  }
+}
+
+/** Which logs there are. */
+export async function allLogs(db: Database | Tx): Promise<{ id: string; operation_id: string | null; size: number }[]> {
+  const on = 'kysely' in db ? db.kysely : db
+  const { rows } = await sql<{
+    id: string
+    operation_id: string | null
+    size: number
+  }>`SELECT * FROM all_logs()`.execute(on)
+  return rows
+}
+
+/** The newest published checkpoint. The log must be entered. */
+export async function newestCheckpoint(tx: Tx, log: string): Promise<{ size: number; note: string } | undefined> {
+  return tx
+    .selectFrom('log_checkpoint')
+    .select(['size', 'note'])
+    .where('log_id', '=', log)
+    .orderBy('size', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+export async function insertCheckpoint(tx: Tx, log: string, size: number, note: string): Promise<void> {
+  await tx.insertInto('log_checkpoint').values({ log_id: log, size, note }).execute()
+}
+
+/** Of all servers, one at a time publishes a checkpoint of a log; the log itself goes on meanwhile. */
+export async function lockPublishing(tx: Tx, log: string): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`checkpoint ${log}`}, 0))`.execute(tx)
+}
+
+export function splitEdge(edge: Uint8Array, size: number): Uint8Array[] {
+  return subtreesOf({ from: 0, to: size }).map((_, i) => edge.subarray(i * hashBytes, (i + 1) * hashBytes))
+}
