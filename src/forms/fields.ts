@@ -57,10 +57,11 @@ export function wholeNumber(label: LabelKey, minimum: number, maximum: number): 
   return { type: 'integer', label, minimum, maximum }
 }
 
-/** Degrees as text with so many decimals; two decimals are about a kilometre, which is all that travels in the clear. */
-function degrees(label: LabelKey, limit: 90 | 180, decimals: string): Schema {
+/** Degrees as text. Two decimals, about a kilometre, are all that travels in the clear. */
+function degrees(label: LabelKey, limit: 90 | 180, rounded: boolean): Schema {
   const whole = limit === 90 ? '(?:[0-9]|[1-8][0-9])' : '(?:[0-9]|[1-9][0-9]|1[0-7][0-9])'
-  return pattern(label, `^-?(?:${whole}\\.[0-9]${decimals}|${limit}\\.0${decimals})$`, 16)
+  const fraction = (digit: string) => (rounded ? `\\.${digit}{2}` : `(?:\\.${digit}{1,8})?`)
+  return pattern(label, `^-?(?:${whole}${fraction('[0-9]')}|${limit}${fraction('0')})$`, 16)
 }
 
 /** The place as it may be extracted: UN/LOCODE, coordinates rounded to 0.01°, or both. */
@@ -68,8 +69,8 @@ export const codedPlace = group(
   'place',
   {
     locode: pattern('locode', '^[A-Z]{2}[A-Z2-9]{3}$', 5),
-    latitude: degrees('latitude', 90, '{2}'),
-    longitude: degrees('longitude', 180, '{2}'),
+    latitude: degrees('latitude', 90, true),
+    longitude: degrees('longitude', 180, true),
   },
   { dependentRequired: { latitude: ['longitude'], longitude: ['latitude'] } },
 )
@@ -77,7 +78,7 @@ export const codedPlace = group(
 /** The position as it was reported, sealed. */
 export const exactPosition = group(
   'exactPosition',
-  { latitude: degrees('exactLatitude', 90, '{1,8}'), longitude: degrees('exactLongitude', 180, '{1,8}') },
+  { latitude: degrees('exactLatitude', 90, false), longitude: degrees('exactLongitude', 180, false) },
   { required: ['latitude', 'longitude'] },
 )
 

@@ -85,6 +85,23 @@ export function validateExtract(id: string, version: number, extract: unknown): 
   return [{ pointer: '', reason: 'not-extracted', advice: 'This form has no extract: send the message without one.' }]
 }
 
+const subjectLine = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,200}$/u
+
+/** What is wrong with the subject line of a message: one line of up to 200 characters, where its form wants one. */
+export function validateSubject(id: string, version: number, subject: unknown): Fault[] {
+  const form = findForm(id, version)
+  if (form === undefined) return [noSuchForm(id)]
+  const fault = (reason: FaultReason, advice: string): Fault[] => [{ pointer: '', reason, advice }]
+  if (subject === undefined)
+    return form.subject === 'optional' ? [] : fault('missing', 'This form needs a subject line: write one.')
+  if (typeof subject !== 'string') return fault('wrong-type', 'A subject must be text.')
+  if (subjectLine.test(subject) && subject.trim() !== '') return []
+  return fault(
+    'malformed',
+    'A subject is one line of 1 to 200 characters without control characters: shorten or clean it.',
+  )
+}
+
 function noSuchForm(id: string): Fault {
   const advice = `There is no form ${JSON.stringify(id.slice(0, 64))} in this version: use one of the forms that exist, in a version that exists.`
   return { pointer: '', reason: 'no-such-form', advice }

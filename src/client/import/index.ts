@@ -1,0 +1,7 @@
+export { csvLimits, isImportFault, readCsv } from './csv.ts'
+export type { Csv, CsvRecord, ImportFault } from './csv.ts'
+export { importMessageId } from './id.ts'
+export { readMapping } from './mapping.ts'
+export type { FieldTarget, GoodsTarget, Mapping, MappingFault, Target } from './mapping.ts'
+export { mapRows } from './rows.ts'
+export type { MappedRow, MappedRows } from './rows.ts'

@@ -1,0 +1,222 @@
+import { codeLists, findForm, type Form, type Schema } from '../../forms/index.ts'
+import { isDateFormat, type DateFormat } from './convert.ts'
+
+/** Puts a cell into a field of the form. */
+export interface FieldTarget {
+  /** A JSON pointer into the fields, not into a list of groups. */
+  readonly field: string
+  /** From what the file says to what the form says; null where the value says nothing to this field. Without it cells are taken as they are. */
+  readonly codes?: Readonly<Record<string, string | null>>
+  /** Splits the cell, for fields that are lists. */
+  readonly separator?: string
+  /** Rounds a decimal to exactly so many places. */
+  readonly decimals?: number
+  readonly dateFormat?: DateFormat
+}
+
+/** Makes a cell that holds a quantity one line of the goods. */
+export interface GoodsTarget {
+  readonly goods: { readonly category: string; readonly unit: string; readonly estimated?: boolean }
+}
+
+export type Target = FieldTarget | GoodsTarget
+
+/** How the columns of a file become the fields of a form. */
+export interface Mapping {
+  /** The name of the mapping. Message ids are made with it: a mapping that is improved keeps its name. */
+  readonly mapping: string
+  readonly form: string
+  readonly version: number
+  readonly delimiter: ',' | ';' | '\t'
+  readonly decimalComma: boolean
+  /** The column that names a row for ever. */
+  readonly key: string
+  /** The subject line, with columns in braces. */
+  readonly subject?: string
+  readonly columns: Readonly<Record<string, readonly Target[]>>
+  /** Columns that are left out on purpose; any other column without a target is a fault. */
+  readonly ignore: readonly string[]
+  /** What every row says, by JSON pointer. */
+  readonly constants: Readonly<Record<string, string>>
+}
+
+export interface MappingFault {
+  readonly pointer: string
+  readonly reason: string
+  readonly advice: string
+}
+
+const known = {
+  mapping: [
+    'mapping',
+    'form',
+    'version',
+    'delimiter',
+    'decimalComma',
+    'key',
+    'subject',
+    'columns',
+    'ignore',
+    'constants',
+  ],
+  field: ['field', 'codes', 'separator', 'decimals', 'dateFormat'],
+  goods: ['category', 'unit', 'estimated'],
+}
+
+/** Reads a mapping from JSON, as a text or as a value, and checks it against the form it names. All its faults at once. */
+export function readMapping(json: unknown): { mapping: Mapping } | { faults: MappingFault[] } {
+  const faults: MappingFault[] = []
+  const fault = (pointer: string, reason: string, advice: string): void => void faults.push({ pointer, reason, advice })
+  let value = json
+  if (typeof value === 'string') {
+    try {
+      value = JSON.parse(value)
+    } catch {
+      fault('', 'not-json', 'The mapping is not JSON: see docs/forms.md for one that works.')
+      return { faults }
+    }
+  }
+  if (!isRecord(value)) {
+    fault('', 'not-an-object', 'A mapping is a JSON object: see docs/forms.md for one that works.')
+    return { faults }
+  }
+  refuseUnknown(value, known.mapping, '', fault)
+  const {
+    mapping: name,
+    form: id,
+    version = 1,
+    delimiter = ',',
+    decimalComma = false,
+    key,
+    subject,
+    ignore = [],
+  } = value
+  const { columns = {}, constants = {} } = value
+  if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9-]{0,63}$/.test(name))
+    fault('/mapping', 'malformed', 'Name the mapping in small letters, digits and hyphens, at most 64.')
+  const form = typeof id === 'string' && typeof version === 'number' ? findForm(id, version) : undefined
+  if (form === undefined) fault('/form', 'no-such-form', 'Name a form and its version, such as "seizure" and 1.')
+  if (delimiter !== ',' && delimiter !== ';' && delimiter !== '\t')
+    fault('/delimiter', 'malformed', 'The delimiter is a comma, a semicolon or a tab.')
+  if (typeof decimalComma !== 'boolean') fault('/decimalComma', 'wrong-type', 'This is true or false.')
+  if (typeof key !== 'string' || key === '')
+    fault('/key', 'missing', 'Name the column whose value names a row for ever.')
+  if (subject !== undefined && typeof subject !== 'string') fault('/subject', 'wrong-type', 'This is text.')
+  if (!isListOfText(ignore)) fault('/ignore', 'wrong-type', 'This is a list of column names.')
+  if (!isRecord(columns) || Object.keys(columns).length === 0)
+    fault('/columns', 'missing', 'Say what becomes of each column.')
+  if (!isRecord(constants)) fault('/constants', 'wrong-type', 'This maps JSON pointers to texts.')
+  if (faults.length > 0 || form === undefined) return { faults }
+
+  const targets: Record<string, Target[]> = {}
+  for (const [column, given] of Object.entries(columns as Record<string, unknown>)) {
+    const list = Array.isArray(given) ? given : [given]
+    for (const [n, target] of list.entries()) {
+      const pointer = `/columns/${column.replaceAll('~', '~0').replaceAll('/', '~1')}${Array.isArray(given) ? `/${n}` : ''}`
+      checkTarget(form, target, (reason, advice, below = '') => fault(pointer + below, reason, advice))
+    }
+    Object.defineProperty(targets, column, { value: list, enumerable: true })
+  }
+  for (const [pointer, constant] of Object.entries(constants as Record<string, unknown>)) {
+    const schema = schemaAt(form.fields, pointer)
+    const valid = schema?.type === 'string' && typeof constant === 'string' && (schema.enum?.includes(constant) ?? true)
+    if (!valid)
+      fault(
+        '/constants',
+        'malformed',
+        `A constant sets a field of text or one code; ${pointer} is none, or takes another value.`,
+      )
+  }
+  const placeholders =
+    typeof subject === 'string' ? [...subject.matchAll(/\{([^{}]*)\}/g)].map((match) => match[1] ?? '') : []
+  for (const column of placeholders)
+    if (!Object.hasOwn(targets, column) && column !== key && !(ignore as string[]).includes(column))
+      fault('/subject', 'no-such-column', `The subject names a column ${column} that the mapping does not: correct it.`)
+  if (faults.length > 0) return { faults }
+  return {
+    mapping: {
+      mapping: name as string,
+      form: form.id,
+      version: form.version,
+      delimiter: delimiter as ',',
+      decimalComma: decimalComma as boolean,
+      key: key as string,
+      ...(subject === undefined ? {} : { subject: subject as string }),
+      columns: targets,
+      ignore: ignore as string[],
+      constants: constants as Record<string, string>,
+    },
+  }
+}
+
+type Complain = (reason: string, advice: string, below?: string) => void
+
+function checkTarget(form: Form, target: unknown, complain: Complain): void {
+  if (!isRecord(target)) return complain('wrong-type', 'A target is {"field": …} or {"goods": …}, or a list of those.')
+  if ('goods' in target) return checkGoods(form, target, complain)
+  refuseUnknown(target, known.field, '', (pointer, reason, advice) => complain(reason, advice, pointer))
+  const { field, codes, separator, decimals, dateFormat } = target
+  const schema = typeof field === 'string' ? schemaAt(form.fields, field) : undefined
+  const leaf = schema?.type === 'array' ? schema.items : schema
+  if (schema === undefined || leaf === undefined || !['string', 'integer'].includes(leaf.type))
+    return complain(
+      'no-such-field',
+      'The form has no such field that a cell can fill: give a JSON pointer to one.',
+      '/field',
+    )
+  if (separator !== undefined && (typeof separator !== 'string' || separator === '' || schema.type !== 'array'))
+    complain('malformed', 'A separator is some text, for a field that is a list.', '/separator')
+  if (decimals !== undefined && !(Number.isInteger(decimals) && Number(decimals) >= 0 && Number(decimals) <= 8))
+    complain('malformed', 'This is a number of decimal places from 0 to 8.', '/decimals')
+  if (dateFormat !== undefined && !isDateFormat(dateFormat))
+    complain('malformed', 'Use YYYY-MM-DD, YYYYMMDD, DD/MM/YYYY, DD.MM.YYYY, DD-MM-YYYY or MM/DD/YYYY.', '/dateFormat')
+  if (codes === undefined) return
+  if (!isRecord(codes)) return complain('wrong-type', 'This maps what the file says to codes of the form.', '/codes')
+  for (const [from, to] of Object.entries(codes))
+    if (to !== null && (typeof to !== 'string' || !(leaf.enum?.includes(to) ?? true)))
+      complain('not-in-list', `${JSON.stringify(to)}, for ${from}, is no code of this field.`, '/codes')
+}
+
+function checkGoods(form: Form, target: Record<string, unknown>, complain: Complain): void {
+  const { goods } = target
+  if (Object.keys(target).length > 1 || !isRecord(goods))
+    return complain('wrong-type', 'Goods are {"goods": {"category", "unit", "estimated"?}} and nothing beside.')
+  refuseUnknown(goods, known.goods, '/goods', (pointer, reason, advice) => complain(reason, advice, pointer))
+  if (schemaAt(form.fields, '/items')?.type !== 'array') complain('no-such-field', 'This form lists no goods.')
+  if (typeof goods['category'] !== 'string' || !codeLists.commodities.codes.has(goods['category']))
+    complain('not-in-list', 'This is no commodity of the tree.', '/goods/category')
+  if (typeof goods['unit'] !== 'string' || !codeLists.units.codes.has(goods['unit'] as 'KGM'))
+    complain('not-in-list', 'This is no unit of the list (UN/ECE Recommendation 20).', '/goods/unit')
+  if (goods['estimated'] !== undefined && typeof goods['estimated'] !== 'boolean')
+    complain('wrong-type', 'This is true or false.', '/goods/estimated')
+}
+
+/** The schema of a field, by a pointer through groups only. */
+export function schemaAt(schema: Schema, pointer: string): Schema | undefined {
+  if (!pointer.startsWith('/')) return undefined
+  let at: Schema | undefined = schema
+  for (const step of pointer.slice(1).split('/')) {
+    const properties: Readonly<Record<string, Schema>> = at?.properties ?? {}
+    at = Object.hasOwn(properties, step) ? properties[step] : undefined
+  }
+  return at
+}
+
+function refuseUnknown(
+  value: Record<string, unknown>,
+  names: readonly string[],
+  at: string,
+  fault: (pointer: string, reason: string, advice: string) => void,
+): void {
+  for (const name of Object.keys(value))
+    if (!names.includes(name))
+      fault(`${at}/${name}`, 'unknown-field', `There is no such setting; there are ${names.join(', ')}.`)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isListOfText(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
