@@ -1,0 +1,70 @@
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { Permission } from '../access.ts'
+import { Problem } from '../errors.ts'
+
+/** Who may call a route: a permission inside an operation, or one of the words for what lies outside. */
+export type Access = Permission | 'public' | 'signed-in' | 'enrolling' | 'administrator' | 'log-reader'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Declared by every route; without it the server does not boot. */
+    access?: Access
+  }
+}
+
+/**
+ * Checks the caller before the body is read: throws UNAUTHENTICATED, SESSION_ENDED or FORBIDDEN, or leaves what it found on the request.
+ * What depends on an operation is decided in the service, inside its transaction.
+ */
+export type Admit = (request: FastifyRequest, access: Exclude<Access, 'public'>) => Promise<void>
+
+/** A route that must not be served as it is. Thrown at boot, it names method, address and what is missing. */
+export class RouteFault extends Error {
+  constructor(route: RouteOptions, sentence: string) {
+    super(`${String(route.method)} ${route.url} ${sentence}`)
+    this.name = 'RouteFault'
+  }
+}
+
+/**
+ * Refuses routes without a declared access, with one that does not exist (a typing error would otherwise guard nothing), and
+ * those whose bodies would swallow unknown fields. Then asks `admit` at each request.
+ */
+export function guardRoutes(app: FastifyInstance, valid: ReadonlySet<string>, admit: Admit): void {
+  app.addHook('onRoute', (route) => {
+    const access: unknown = route.config?.access
+    if (access === undefined) throw new RouteFault(route, 'declares no access')
+    if (typeof access !== 'string' || !valid.has(access)) {
+      throw new RouteFault(route, `declares the access ${JSON.stringify(access)}, which does not exist`)
+    }
+    const open = openObject(route.schema?.body, '')
+    if (open !== undefined)
+      throw new RouteFault(route, `has a body that accepts unknown fields at ${open === '' ? 'its top' : open}`)
+  })
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) return
+    const access = request.routeOptions.config.access
+    if (access === 'public') return
+    // Cannot happen while the hook above stands; were it removed, nothing would be served.
+    if (access === undefined) throw new Problem('NOT_FOUND')
+    await admit(request, access)
+  })
+}
+
+/** The pointer of the first object schema that does not say `additionalProperties: false`. */
+function openObject(schema: unknown, pointer: string): string | undefined {
+  if (typeof schema !== 'object' || schema === null) return undefined
+  const { type, properties, additionalProperties, items, anyOf, oneOf, allOf } = schema as Record<string, unknown>
+  if (type === 'object' && additionalProperties === undefined) return pointer
+  const children: [string, unknown][] = Object.entries((properties ?? {}) as Record<string, unknown>)
+  children.push(['items', items], ['additionalProperties', additionalProperties])
+  for (const [name, list] of Object.entries({ anyOf, oneOf, allOf })) {
+    if (Array.isArray(list))
+      children.push(...list.map((child, index): [string, unknown] => [`${name}/${index}`, child]))
+  }
+  for (const [name, child] of children) {
+    const found = openObject(child, `${pointer}/${name}`)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Type } from 'typebox'
+import { Problem } from '../errors.ts'
+import type { HttpServer } from './server.ts'
+
+const PATIENCE = 2_000
+
+/**
+ * /livez says that the process answers; /readyz that it can serve, which without its database it cannot (503). Neither says
+ * anything about load, versions or addresses.
+ */
+export function mountHealth(app: HttpServer, ready: () => Promise<boolean>): void {
+  const answer = (word: string) => ({ 200: Type.Object({ status: Type.Literal(word) }) })
+  let asking: Promise<boolean> | undefined
+
+  app.get(
+    '/livez',
+    { config: { access: 'public' }, schema: { summary: 'Whether the process answers', response: answer('alive') } },
+    async () => ({ status: 'alive' as const }),
+  )
+  app.get(
+    '/readyz',
+    { config: { access: 'public' }, schema: { summary: 'Whether the service can serve', response: answer('ready') } },
+    async () => {
+      // However many ask, one question is under way.
+      asking ??= Promise.race([ready(), sleep(PATIENCE, false, { ref: false })]).finally(() => (asking = undefined))
+      if (await asking) return { status: 'ready' as const }
+      throw new Problem('DATABASE_UNAVAILABLE')
+    },
+  )
+}

@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { stdTimeFunctions, type LoggerOptions } from 'pino'
+
+const secretHeaders = ['authorization', 'dpop', 'cookie', 'set-cookie', 'sec-websocket-protocol', 'proxy-authorization']
+
+interface ThrownByPostgres {
+  severity?: unknown
+  code?: unknown
+  constraint?: unknown
+  routine?: unknown
+  message?: unknown
+  stack?: unknown
+  name?: unknown
+}
+
+/**
+ * An error for the log. The sentence of a database error can hold a value that somebody sent, so only its code, constraint and origin are kept; of
+ * others the stack is.
+ */
+export function describeError(error: unknown): Record<string, unknown> | undefined {
+  if (error === undefined || error === null) return undefined
+  if (typeof error !== 'object') return { message: typeof error }
+  const { severity, code, constraint, routine, message, stack, name } = error as ThrownByPostgres
+  const frames =
+    typeof stack === 'string'
+      ? stack
+          .split('\n')
+          .filter((line) => /^\s+at /.test(line))
+          .join('\n')
+      : undefined
+  if (severity !== undefined) return { type: 'database', code, constraint, routine, stack: frames }
+  return { type: name, code, message, stack: frames }
+}
+
+/** What the log of the service may hold: never bodies, query strings, tokens or tickets. */
+export function loggerOptions(level: string): LoggerOptions {
+  return {
+    level,
+    base: null,
+    timestamp: stdTimeFunctions.isoTime,
+    redact: {
+      paths: secretHeaders.flatMap((name) => [`headers["${name}"]`, `*.headers["${name}"]`]),
+      censor: '[not logged]',
+    },
+    serializers: {
+      err: describeError,
+      error: describeError,
+      req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request), from: request.ip }),
+    },
+  }
+}
+
+/** One line per answer. */
+export function logAnswers(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info({
+      method: request.method,
+      path: pathOf(request),
+      status: reply.statusCode,
+      milliseconds: Math.round(reply.elapsedTime * 10) / 10,
+    })
+  })
+}
+
+// The pattern where there is one: what stands in its place can be an invitation or a ticket.
+function pathOf(request: FastifyRequest): string {
+  return request.routeOptions?.url ?? 'unknown'
+}

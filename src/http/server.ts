@@ -1,0 +1,102 @@
+import helmet from '@fastify/helmet'
+import underPressure from '@fastify/under-pressure'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
+import { permissions } from '../access.ts'
+import { Problem } from '../errors.ts'
+import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
+import { guardRoutes, type Admit } from './guard.ts'
+import { mountHealth } from './health.ts'
+import { logAnswers, loggerOptions } from './logging.ts'
+import { describeRoutes, mountOpenApi } from './openapi.ts'
+import { validateStrictly } from './validation.ts'
+
+/** A Fastify whose handlers get the types of their TypeBox schemas. */
+export type HttpServer = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+export interface HttpDeps {
+  readonly publicUrl: string
+  readonly version: string
+  readonly trustedProxies: readonly string[]
+  readonly logLevel: string
+  /** Where log lines go; standard output unless given. */
+  readonly logTo?: Writable
+  /** A fresh id for each request, for the log and the answer's request-id header. */
+  readonly requestId: () => string
+  readonly admit: Admit
+  /** Accesses that routes may declare; all that exist unless given. */
+  readonly accesses?: readonly string[]
+  readonly toProblem: ToProblem
+  /** Whether the database answers. */
+  readonly ready: () => Promise<boolean>
+  /** Milliseconds that the event loop may lag before requests get 503; 5,000 unless given. */
+  readonly mostLag?: number
+}
+
+export const everyAccess: readonly string[] = [
+  ...permissions,
+  'public',
+  'signed-in',
+  'enrolling',
+  'administrator',
+  'log-reader',
+]
+
+// A message with its statement, body and extract; routes that take more say so themselves.
+const BODY_LIMIT = 512 * 1024
+
+/** Builds the edge without listening. Whoever composes the server registers routes on what it returns. */
+export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
+  const app = Fastify({
+    logger:
+      deps.logTo === undefined ? loggerOptions(deps.logLevel) : { ...loggerOptions(deps.logLevel), stream: deps.logTo },
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: deps.requestId,
+    trustProxy: deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies],
+    bodyLimit: BODY_LIMIT,
+    routerOptions: { maxParamLength: 128 },
+    requestTimeout: 30_000,
+    keepAliveTimeout: 65_000,
+    frameworkErrors: answerFrameworkFailure,
+    clientErrorHandler: answerClientError,
+    allowErrorHandlerOverride: false,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  const plain = app as unknown as FastifyInstance
+
+  // Only JSON comes in, unless a route adds a parser for itself.
+  app.removeContentTypeParser('text/plain')
+  validateStrictly(plain)
+  answerFailures(plain, deps.toProblem)
+  logAnswers(plain)
+  app.addHook('onSend', async (request, reply) => {
+    void reply.header('request-id', request.id)
+    if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store')
+  })
+
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    referrerPolicy: { policy: 'no-referrer' },
+  })
+  await app.register(underPressure, {
+    maxEventLoopDelay: deps.mostLag ?? 5_000,
+    exposeStatusRoute: false,
+    pressureHandler: (request) => {
+      // A busy process is alive: an orchestrator must not kill it for being busy.
+      if (request.routeOptions.url === '/livez') return
+      throw new Problem('OVERLOADED', { retryAfter: 2 })
+    },
+  })
+  await describeRoutes(plain, deps)
+  guardRoutes(plain, new Set(deps.accesses ?? everyAccess), deps.admit)
+  mountHealth(app, deps.ready)
+  mountOpenApi(plain)
+  return app
+}

@@ -1,0 +1,69 @@
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import formats from 'ajv-formats'
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import { Type, type TSchema } from 'typebox'
+
+/** One thing wrong with a request: where (RFC 6901 pointer within the part) and why. */
+export interface Fault {
+  readonly in: string
+  readonly pointer: string
+  readonly reason: string
+}
+
+const MOST_FAULTS = 20
+
+function instance(lenient: boolean): Ajv2020 {
+  const ajv = new Ajv2020({
+    coerceTypes: lenient,
+    useDefaults: lenient,
+    removeAdditional: false,
+    // Bodies are bounded by their size; the number of faults that are reported is bounded below.
+    allErrors: true,
+    strict: true,
+    strictTypes: false,
+    strictRequired: false,
+  })
+  formats.default(ajv)
+  return ajv
+}
+
+/**
+ * Bodies are taken as they are: no coercion (Fastify's default turns null into ""), no defaults, unknown fields refused and not dropped. Only
+ * query, path and headers, which are text, are coerced and given defaults.
+ */
+export function validateStrictly(app: FastifyInstance): void {
+  const strict = instance(false)
+  const lenient = instance(true)
+  const compile: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
+    (httpPart === 'body' ? strict : lenient).compile(schema)
+  app.setValidatorCompiler(compile)
+}
+
+/** The faults of a validation error, at most 20. They name fields and rules, never the values that were sent. */
+export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]): Fault[] {
+  return errors.slice(0, MOST_FAULTS).map((error) => {
+    const { missingProperty, additionalProperty } = (error.params ?? {}) as Record<string, unknown>
+    const name = missingProperty ?? additionalProperty
+    const child = typeof name === 'string' ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 100)}` : ''
+    const reason =
+      missingProperty !== undefined
+        ? 'is missing'
+        : additionalProperty !== undefined
+          ? 'is not a known field'
+          : (error.message ?? 'is not valid')
+    return { in: part, pointer: `${error.instancePath ?? ''}${child}`, reason }
+  })
+}
+
+/** The shape of every refusal, for OpenAPI and for clients. */
+export const ProblemSchema: TSchema = Type.Object(
+  {
+    type: Type.String({ format: 'uri' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.String({ description: 'Stable; decide by it.' }),
+    detail: Type.Optional(Type.String()),
+    advice: Type.String({ description: 'What to do.' }),
+  },
+  { description: 'RFC 9457', additionalProperties: true },
+)

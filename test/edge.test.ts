@@ -1,0 +1,269 @@
+import { connect } from 'node:net'
+import { Writable } from 'node:stream'
+import t from 'tap'
+import { Type } from 'typebox'
+import { Problem } from '../src/errors.ts'
+import { buildHttp, RouteFault, type Access, type HttpDeps } from '../src/http/index.ts'
+
+type Test = typeof t
+
+interface Edge {
+  deps?: Partial<HttpDeps>
+}
+
+async function edge(t: Pick<Test, 'teardown'>, { deps = {} }: Edge = {}) {
+  const lines: string[] = []
+  let number = 0
+  const app = await buildHttp({
+    publicUrl: 'https://cordon.example',
+    version: '0.0.0',
+    trustedProxies: [],
+    logLevel: 'info',
+    logTo: new Writable({
+      write(chunk, _, done) {
+        lines.push(String(chunk))
+        done()
+      },
+    }),
+    requestId: () => `request-${++number}`,
+    admit: async (request) => {
+      if (request.headers.authorization === undefined) throw new Problem('UNAUTHENTICATED')
+    },
+    toProblem: (error) => error,
+    ready: async () => true,
+    ...deps,
+  })
+  t.teardown(() => app.close())
+  return { app, lines, log: () => lines.join('') }
+}
+
+const Note = Type.Object(
+  {
+    text: Type.String({ minLength: 1 }),
+    count: Type.Optional(Type.Integer()),
+    inner: Type.Optional(Type.Object({ a: Type.String() }, { additionalProperties: false })),
+  },
+  { additionalProperties: false },
+)
+
+async function edgeWithRoutes(t: Pick<Test, 'teardown'>, options: Edge = {}) {
+  const made = await edge(t, options)
+  made.app.post('/v1/notes', { config: { access: 'public' }, schema: { body: Note } }, async (request) => request.body)
+  made.app.get(
+    '/v1/notes/:id',
+    {
+      config: { access: 'message.read' },
+      schema: { querystring: Type.Object({ limit: Type.Integer({ default: 5 }) }) },
+    },
+    async (request) => ({ limit: request.query.limit }),
+  )
+  made.app.get('/v1/broken', { config: { access: 'public' } }, async () => {
+    throw new Error('the secret plan')
+  })
+  made.app.get(
+    '/v1/typed',
+    { config: { access: 'public' }, schema: { response: { 200: Type.Object({ seen: Type.String() }) } } },
+    async () => ({ seen: 'yes', passphrase: 'never' }) as { seen: string },
+  )
+  return made
+}
+
+t.test('a route that declares no access, or one that does not exist, does not boot (A19)', async (t) => {
+  const { app } = await edge(t)
+  const body = async () => ({})
+  t.throws(() => app.get('/v1/open', body), RouteFault)
+  t.throws(() => app.get('/v1/typo', { config: { access: 'mesage.read' as Access } }, body), /mesage\.read/)
+  t.throws(() => app.get('/v1/odd', { config: { access: ['message.read'] as unknown as Access } }, body), RouteFault)
+  t.throws(() => app.get('/v1/proto', { config: { access: 'constructor' as Access } }, body), RouteFault)
+  app.get('/v1/fine', { config: { access: 'message.read' } }, body)
+  await app.ready()
+})
+
+t.test('a body schema that would take unknown fields does not boot, at whatever depth', async (t) => {
+  const { app } = await edge(t)
+  const bodies = [
+    Type.Object({ a: Type.String() }),
+    Type.Object({ a: Type.Object({}) }, { additionalProperties: false }),
+    Type.Object({ a: Type.Array(Type.Object({})) }, { additionalProperties: false }),
+    Type.Union([Type.Object({})]),
+  ]
+  for (const [index, schema] of bodies.entries()) {
+    t.throws(
+      () => app.post(`/v1/b${index}`, { config: { access: 'public' }, schema: { body: schema } }, async () => ({})),
+      /unknown fields/,
+    )
+  }
+})
+
+t.test('a caller who is not signed in is refused before the body is read', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const refused = await app.inject({ url: '/v1/notes/1' })
+  t.equal(refused.statusCode, 401)
+  t.equal(refused.json().code, 'UNAUTHENTICATED')
+  const allowed = await app.inject({ url: '/v1/notes/1?limit=7', headers: { authorization: 'x' } })
+  t.same(allowed.json(), { limit: 7 })
+  t.same((await app.inject({ url: '/v1/notes/1', headers: { authorization: 'x' } })).json(), { limit: 5 })
+})
+
+t.test('bodies are neither coerced nor trimmed: every fault is pointed at', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const cases: [unknown, string, string][] = [
+    [{ text: 1 }, '/text', 'type'],
+    [{ text: null }, '/text', 'null'],
+    [{ text: ['a'] }, '/text', 'array'],
+    [{ text: { $gt: '' } }, '/text', 'object'],
+    [{ text: '' }, '/text', 'empty'],
+    [{}, '/text', 'missing'],
+    [{ text: 'a', count: '1' }, '/count', 'number as text'],
+    [{ text: 'a', admin: true }, '/admin', 'unknown field'],
+    [{ text: 'a', inner: { a: 'b', c: 'd' } }, '/inner/c', 'unknown inner field'],
+    [[], '', 'array for object'],
+    ['text', '', 'string for object'],
+  ]
+  for (const [payload, pointer, name] of cases) {
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/v1/notes',
+      headers: { 'content-type': 'application/json' },
+      payload: JSON.stringify(payload),
+    })
+    t.equal(answer.statusCode, 400, name)
+    t.equal(answer.headers['content-type'], 'application/problem+json', name)
+    const problem = answer.json()
+    t.equal(problem.code, 'VALIDATION', name)
+    t.same(
+      problem.faults.map((fault: { in: string; pointer: string }) => [fault.in, fault.pointer]),
+      [['body', pointer]],
+      name,
+    )
+  }
+  const both = await app.inject({ method: 'POST', url: '/v1/notes', payload: { count: 'x', admin: 1 } })
+  t.equal(both.json().faults.length, 3, 'all faults at once')
+  const fine = await app.inject({ method: 'POST', url: '/v1/notes', payload: { text: 'a' } })
+  t.same(fine.json(), { text: 'a' })
+})
+
+t.test('what is not JSON, of another type or too large is refused by name (D2, D3)', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const post = (payload: string, type: string) =>
+    app.inject({ method: 'POST', url: '/v1/notes', headers: { 'content-type': type }, payload })
+  const json = 'application/json'
+  const cases: [string, string, number, string][] = [
+    ['{"text":', json, 400, 'MALFORMED_JSON'],
+    ['', json, 400, 'MALFORMED_JSON'],
+    ['{"text":"a","__proto__":{"x":1}}', json, 400, 'MALFORMED_JSON'],
+    ['{"text":"a"}', 'text/plain', 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['{"text":"a"}', 'application/xml', 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['{"text":1}', 'application/json\t; x', 400, 'VALIDATION'],
+    ['text=a', 'application/x-www-form-urlencoded', 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    [JSON.stringify({ text: 'a'.repeat(600_000) }), json, 413, 'TOO_LARGE'],
+  ]
+  for (const [payload, type, status, code] of cases) {
+    const answer = await post(payload, type)
+    t.equal(answer.json().code, code, `${code} for ${type}`)
+    t.equal(answer.statusCode, status)
+  }
+})
+
+t.test('an unknown address, method or path that cannot be read is a problem like any other', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const refused = new Problem('NOT_FOUND', { detail: 'no such operation', operation: 1 })
+  app.get('/v1/hidden', { config: { access: 'public' } }, async () => {
+    throw refused
+  })
+  const unknown = await app.inject({ url: '/v1/nothing' })
+  t.equal(unknown.statusCode, 404)
+  t.equal(
+    (await app.inject({ url: '/v1/hidden' })).body,
+    unknown.body,
+    'not existing and not allowed are the same bytes',
+  )
+  t.equal((await app.inject({ method: 'DELETE', url: '/v1/notes' })).body, unknown.body)
+  const bad = await app.inject({ url: '/v1/notes/%ff' })
+  t.equal(bad.statusCode, 400)
+  t.equal(bad.json().code, 'BAD_REQUEST')
+  t.ok((await app.inject({ url: `/v1/notes/${'x'.repeat(500)}` })).statusCode >= 400)
+})
+
+t.test('a failure of ours is 500 without a word of what failed, and logged once', async (t) => {
+  const { app, lines, log } = await edgeWithRoutes(t)
+  const answer = await app.inject({ url: '/v1/broken' })
+  t.equal(answer.statusCode, 500)
+  t.equal(answer.json().code, 'INTERNAL')
+  t.notMatch(answer.body, /secret plan/)
+  t.equal(lines.filter((line) => line.includes('failed unexpectedly')).length, 1)
+  t.match(log(), /edge\.test/, 'with where it failed')
+})
+
+t.test('an answer holds what its schema names and nothing else (A20)', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  t.same((await app.inject({ url: '/v1/typed' })).json(), { seen: 'yes' })
+})
+
+t.test('the log holds no token, ticket, query or body', async (t) => {
+  const { app, log } = await edgeWithRoutes(t)
+  await app.inject({
+    url: '/v1/notes/needle-path?limit=needle-query',
+    headers: {
+      authorization: 'DPoP needle-token',
+      dpop: 'needle-proof',
+      cookie: 'needle-cookie',
+      'sec-websocket-protocol': 'ticket.needle',
+    },
+  })
+  await app.inject({ method: 'POST', url: '/v1/notes', payload: { text: 'needle-body', needle: 1 } })
+  app.log.warn({ headers: { authorization: 'needle' }, req: { headers: { dpop: 'needle' } } }, 'careless')
+  app.log.error(
+    { err: Object.assign(new Error('needle-value'), { severity: 'ERROR', code: '22P02', detail: 'needle-detail' }) },
+    'a database error',
+  )
+  t.match(log(), /"status":400/)
+  t.match(log(), /22P02/)
+  t.notMatch(log(), /needle/)
+})
+
+t.test('/readyz follows the database, /livez does not', async (t) => {
+  let there = true
+  const { app } = await edge(t, { deps: { ready: async () => there } })
+  t.equal((await app.inject({ url: '/readyz' })).statusCode, 200)
+  there = false
+  const away = await app.inject({ url: '/readyz' })
+  t.equal(away.statusCode, 503)
+  t.equal(away.json().code, 'DATABASE_UNAVAILABLE')
+  t.ok(away.headers['retry-after'])
+  t.equal((await app.inject({ url: '/livez' })).statusCode, 200)
+})
+
+t.test('OpenAPI 3.1 lists the routes with their schemas, problems and the way to sign in', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const page = (await app.inject({ url: '/openapi.json' })).json()
+  t.match(page.openapi, /^3\.1/)
+  t.ok(page.paths['/v1/notes'].post.requestBody)
+  t.same(page.paths['/v1/notes/{id}'].get.security, [{ dpop: [] }])
+  t.ok(page.paths['/livez'].get.responses['4XX'])
+  t.equal((await app.inject({ url: '/docs/' })).statusCode, 200)
+})
+
+t.test('answers carry the headers that keep pages and caches out', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const { headers } = await app.inject({ url: '/livez' })
+  t.equal(headers['cache-control'], 'no-store')
+  t.equal(headers['x-content-type-options'], 'nosniff')
+  t.match(headers['content-security-policy'], /default-src 'none'/)
+  t.equal(headers['request-id'], 'request-1')
+  t.notOk(headers['x-powered-by'])
+})
+
+t.test('bytes that are no HTTP are answered and the connection ends', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const address = app.server.address()
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const socket = connect(port, '127.0.0.1')
+  let answer = ''
+  socket.on('data', (chunk) => (answer += String(chunk)))
+  socket.end('NONSENSE\r\n\r\n')
+  await new Promise((resolve) => socket.once('close', resolve))
+  t.match(answer, /^HTTP\/1\.1 400/)
+  t.match(answer, /BAD_REQUEST/)
+})
