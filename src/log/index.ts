@@ -13,3 +13,6 @@ export type {
 } from './act.ts'
 export { openLogKey, type LogKey } from './key.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
+export { mountLogRoutes, type LogRouteDeps } from './routes.ts'
+export { createLogs } from './service.ts'
+export { hasLogs } from './store.ts'

@@ -48,9 +48,9 @@ export async function insertLog(tx: Tx, log: string, operation: string | null, a
   return { log, edge: emptyEdge, seqs: {}, changedIndex: -1, lastAt: at }
 }
 
-/** Writes the entries of a batch, what belongs to them, and the log's row. The log must be entered and locked. */
-export async function writeBatch(tx: Tx, batch: Batch): Promise<void> {
-  const { before, after, entries, hashes, privates, growth } = batch
+/** Writes the entries of a batch and what belongs to them. The log must be entered and locked. */
+export async function writeEntries(tx: Tx, batch: Batch): Promise<void> {
+  const { before, entries, hashes, privates, growth } = batch
   if (entries.length === 0) return
   await insertRows(
     tx,
@@ -70,6 +70,12 @@ export async function writeBatch(tx: Tx, batch: Batch): Promise<void> {
     ['log_id', 'level', 'index', 'hash'],
     growth.nodes.map(({ level, index, hash }) => [before.log, level / 8, index, hash]),
   )
+}
+
+/** Moves the log's row to the end of a batch. */
+export async function writeHead(tx: Tx, batch: Batch): Promise<void> {
+  const { before, after, growth } = batch
+  if (after.edge.size === before.edge.size) return
   await tx
     .updateTable('log')
     .set({
@@ -243,6 +249,11 @@ export async function allLogs(db: Database | Tx): Promise<{ id: string; operatio
     size: number
   }>`SELECT * FROM all_logs()`.execute(on)
   return rows
+}
+
+/** Whether anything was ever appended in this database: then the log's key must be there too. */
+export async function hasLogs(db: Database): Promise<boolean> {
+  return (await allLogs(db)).length > 0
 }
 
 /** The newest published checkpoint. The log must be entered. */

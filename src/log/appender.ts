@@ -1,0 +1,188 @@
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { errorCode, isConnectionError, isRetryable, toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { equalBytes, type Receipt } from '../protocol/index.ts'
+import { answerAll, decideGroup, type GroupDeps, type GroupResult, type Kept, type Waiting } from './group.ts'
+import type { LogLimits } from './logs.ts'
+import type { Batch } from './placing.ts'
+import { leafHashes, lockLog } from './store.ts'
+
+export interface AppenderDeps<S> extends GroupDeps<S> {
+  readonly db: Database
+  readonly limits: LogLimits
+  /** Hears of each batch once it is committed; gives the function that makes its receipts. */
+  committed(batch: Batch): Promise<(index: number) => Receipt>
+  onError(what: string, error: unknown): void
+}
+
+/**
+ * The one who appends to a log on this server. Acts that arrive while a commit is under way wait and go into the next
+ * one together. Other servers do the same; the row of the log decides who is next.
+ */
+export class Appender<S> {
+  readonly #deps: AppenderDeps<S>
+  readonly #log: string
+  #queue: Waiting<S>[] = []
+  #running: Promise<void> | undefined
+  #kept: Kept<S> | undefined
+  /** The database does not answer; until it does, new acts are refused at once. */
+  #away = false
+
+  constructor(deps: AppenderDeps<S>, log: string) {
+    this.#deps = deps
+    this.#log = log
+  }
+
+  submit(waiting: Waiting<S>): void {
+    if (this.#away) return waiting.reject(new Problem('DATABASE_UNAVAILABLE'))
+    if (this.#queue.length >= this.#deps.limits.queue) return waiting.reject(new Problem('OVERLOADED'))
+    this.#queue.push(waiting)
+    this.#running ??= this.#run()
+  }
+
+  /** Resolves when nothing waits any more. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // Whoever calls in the same turn goes into the same group.
+    await nextTurn()
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup()
+      try {
+        await this.#commit(group, performance.now() + this.#deps.limits.giveUpAfter)
+      } catch (error) {
+        for (const waiting of group) waiting.reject(error)
+      }
+    }
+    this.#running = undefined
+  }
+
+  #takeGroup(): Waiting<S>[] {
+    const group: Waiting<S>[] = []
+    const rest: Waiting<S>[] = []
+    const keys = new Set<string>()
+    for (const waiting of this.#queue) {
+      const key = waiting.act.key?.(waiting.input)
+      const named = key === undefined ? undefined : `${waiting.act.name} ${key}`
+      if (group.length >= this.#deps.limits.group || (named !== undefined && keys.has(named))) {
+        rest.push(waiting)
+        continue
+      }
+      if (named !== undefined) keys.add(named)
+      group.push(waiting)
+    }
+    this.#queue = rest
+    return group
+  }
+
+  /** Commits a group and answers it, however often that has to be tried until the deadline. */
+  async #commit(group: readonly Waiting<S>[], deadline: number): Promise<void> {
+    for (;;) {
+      const result = await this.#attempt(group, deadline)
+      if (result === 'again') continue
+      if (result === 'one by one') for (const waiting of group) await this.#commit([waiting], deadline)
+      else if (result !== 'answered') await this.#answer(result)
+      return
+    }
+  }
+
+  /**
+   * One try. A group that fails is either tried again, or, something in it being bad, act by act so that each hurts only
+   * itself. Answering stands outside: what fails there must not append a second time.
+   */
+  async #attempt(
+    group: readonly Waiting<S>[],
+    deadline: number,
+  ): Promise<GroupResult<S> | 'again' | 'one by one' | 'answered'> {
+    let built: GroupResult<S> | undefined
+    const kept = this.#kept
+    this.#kept = undefined
+    try {
+      const result = await this.#deps.db.kysely
+        .transaction()
+        .setIsolationLevel('read committed')
+        .execute((tx) => decideGroup(this.#deps, tx, this.#log, group, kept, (result) => (built = result)))
+      this.#kept = result.kept
+      return result
+    } catch (error) {
+      const timely = performance.now() < deadline
+      if (isRetryable(error) && timely) return 'again'
+      if (isConnectionError(error)) {
+        const fate = await this.#fateOf(built?.batch, deadline)
+        if (fate === 'committed' && built !== undefined) return built
+        if (fate === 'lost' && timely) return 'again'
+        this.#giveUp(group, error)
+        return 'answered'
+      }
+      if (group.length > 1 && !isOfTheDatabase(error)) return 'one by one'
+      for (const waiting of group) waiting.reject(explain(waiting, error))
+      return 'answered'
+    }
+  }
+
+  async #answer(result: GroupResult<S>): Promise<void> {
+    const receipt = await this.#deps.committed(result.batch)
+    answerAll(result, receipt)
+  }
+
+  /**
+   * Whether a batch is in the log although the connection ended before its commit was answered. The lost transaction holds the
+   * log's row until it has ended either way, so whoever has the row lock sees its outcome. A batch is known by all its
+   * leaf hashes in their places: nobody else can have had exactly these entries accepted at these indexes.
+   */
+  async #fateOf(batch: Batch | undefined, deadline: number): Promise<'committed' | 'lost' | 'unknown'> {
+    this.#away = true
+    try {
+      for (let wait = 25; ; wait = Math.min(wait * 2, 500)) {
+        try {
+          return await this.#deps.db.kysely.transaction().execute((tx) => this.#lookFor(tx, batch, deadline))
+        } catch (error) {
+          const passing = isConnectionError(error) || isRetryable(error) || errorCode(error) === '55P03'
+          if (!passing) throw error
+          if (performance.now() + wait > deadline) return 'unknown'
+          await pause(wait)
+        }
+      }
+    } finally {
+      this.#away = false
+    }
+  }
+
+  async #lookFor(tx: Tx, batch: Batch | undefined, deadline: number): Promise<'committed' | 'lost'> {
+    const left = Math.max(1, Math.ceil(deadline - performance.now()))
+    await sql`SELECT set_config('lock_timeout', ${String(left)}, true)`.execute(tx)
+    await lockLog(tx, this.#log)
+    if (batch === undefined || batch.hashes.length === 0) return 'lost'
+    const stored = await leafHashes(tx, this.#log, batch.before.edge.size, batch.hashes.length)
+    const same =
+      stored.length === batch.hashes.length &&
+      stored.every((hash, i) => equalBytes(hash, batch.hashes[i] as Uint8Array))
+    return same ? 'committed' : 'lost'
+  }
+
+  /** Nobody knows what became of this group; who repeats with the same ids finds out. What waits was never tried. */
+  #giveUp(group: readonly Waiting<S>[], cause: unknown): void {
+    this.#deps.onError(`log ${this.#log}: ${group.length} acts were given up, the database does not answer`, cause)
+    const waiting = this.#queue
+    this.#queue = []
+    for (const one of [...group, ...waiting]) one.reject(new Problem('DATABASE_UNAVAILABLE', { cause }))
+  }
+}
+
+/** Full disks, shutdowns and time-outs hit every act alike: running them one by one would only make it worse. */
+function isOfTheDatabase(error: unknown): boolean {
+  const code = errorCode(error) ?? ''
+  return /^(53|57|58|XX)/.test(code) || code === '55P03'
+}
+
+function explain<S>(waiting: Waiting<S>, error: unknown): unknown {
+  if (error instanceof Problem) return error
+  const meant = waiting.act.explain?.(error, waiting.input)
+  if (meant !== undefined) return meant
+  const code = errorCode(error)
+  if (code === '57014' || code === '55P03') return new Problem('DATABASE_UNAVAILABLE', { cause: error })
+  return toDatabaseProblem(error)
+}

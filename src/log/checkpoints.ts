@@ -1,0 +1,158 @@
+import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { transaction, type Database } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { isUuid, openCheckpoint, signCheckpoint, type Checkpoint, type NoteSigner } from '../protocol/index.ts'
+import type { LogKey } from './key.ts'
+import { headOf, insertCheckpoint, lockPublishing, newestCheckpoint } from './store.ts'
+
+export interface CheckpointDeps {
+  readonly db: Database
+  readonly key: LogKey
+  readonly originHost: string
+  /** Directory of the newest published checkpoint of each log: what this server has said, on a disk of its own. */
+  readonly directory: string
+  /** Milliseconds between two published checkpoints of one log. */
+  readonly every: number
+  onError(what: string, error: unknown): void
+}
+
+export function originOf(host: string, log: string): string {
+  return `${host}/logs/${log}`
+}
+
+export function signerOf(key: LogKey, host: string, log: string): NoteSigner {
+  return { name: originOf(host, log), publicKey: key.publicKey, sign: (bytes) => key.sign(bytes) }
+}
+
+interface Published {
+  size: number
+  note: string
+  /** When this server looked last, on the clock that only goes forward. */
+  at: number
+}
+
+/**
+ * Publishes checkpoints: of committed state only, at most one a second per log, each larger than the last, and never
+ * handed out before it is on this server's own disk, so that a database that is set back is found out.
+ */
+export class Checkpoints {
+  readonly #deps: CheckpointDeps
+  readonly #published = new Map<string, Published>()
+  readonly #filed = new Map<string, number>()
+  readonly #working = new Map<string, Promise<string>>()
+  readonly #due = new Map<string, NodeJS.Timeout>()
+  #closed = false
+
+  constructor(deps: CheckpointDeps) {
+    this.#deps = deps
+  }
+
+  /** A log has grown: its next checkpoint is published now or when its second is over. */
+  grown(log: string): void {
+    if (this.#closed || this.#due.has(log)) return
+    const last = this.#published.get(log)?.at ?? Number.NEGATIVE_INFINITY
+    const wait = Math.max(0, last + this.#deps.every - performance.now())
+    const timer = setTimeout(() => {
+      this.#due.delete(log)
+      this.#publishOnce(log).catch((error: unknown) =>
+        this.#deps.onError(`log ${log}: no checkpoint was published`, error),
+      )
+    }, wait)
+    this.#due.set(log, timer)
+  }
+
+  /** The newest published checkpoint, as a signed note; a first one is published if there is none. */
+  async newest(log: string): Promise<string> {
+    const known = this.#published.get(log)
+    if (known !== undefined && performance.now() < known.at + this.#deps.every) return known.note
+    return this.#publishOnce(log)
+  }
+
+  /** Publishes what is due, and ends. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const due = [...this.#due.keys()]
+    for (const timer of this.#due.values()) clearTimeout(timer)
+    this.#due.clear()
+    await Promise.allSettled([...this.#working.values()])
+    await Promise.allSettled(due.map((log) => this.#publishOnce(log)))
+  }
+
+  /** What this server published before it was stopped, by log. Problem LOG_KEY where a file is not ours. */
+  async filed(): Promise<Map<string, Checkpoint>> {
+    const checkpoints = new Map<string, Checkpoint>()
+    await mkdir(this.#deps.directory, { recursive: true, mode: 0o700 })
+    for (const log of (await readdir(this.#deps.directory)).filter(isUuid)) {
+      const file = join(this.#deps.directory, log)
+      try {
+        const checkpoint = await openCheckpoint(await readFile(file, 'utf8'), this.#signer(log))
+        checkpoints.set(log, checkpoint)
+        this.#filed.set(log, checkpoint.size)
+      } catch (cause) {
+        throw new Problem('LOG_KEY', {
+          detail: `${file} is not a checkpoint that this key signed for this host`,
+          cause,
+        })
+      }
+    }
+    return checkpoints
+  }
+
+  sign(checkpoint: { log: string; size: number; root: Uint8Array }): Promise<string> {
+    const { log, size, root } = checkpoint
+    return signCheckpoint({ origin: originOf(this.#deps.originHost, log), size, root }, this.#signer(log))
+  }
+
+  #signer(log: string): NoteSigner {
+    return signerOf(this.#deps.key, this.#deps.originHost, log)
+  }
+
+  #publishOnce(log: string): Promise<string> {
+    const working = this.#working.get(log)
+    if (working !== undefined) return working
+    const work = this.#publish(log).finally(() => this.#working.delete(log))
+    this.#working.set(log, work)
+    return work
+  }
+
+  async #publish(log: string): Promise<string> {
+    const { size, note } = await transaction(this.#deps.db, async (tx) => {
+      await lockPublishing(tx, log)
+      const head = await headOf(tx, log)
+      if (head === undefined) throw new Problem('NOT_FOUND')
+      const newest = await newestCheckpoint(tx, log)
+      if (newest !== undefined && newest.size >= head.size) return newest
+      const signed = { size: head.size, note: await this.sign({ log, ...head }) }
+      // First the disk, then the table: from the table any server hands it out.
+      await this.#file(log, signed.size, signed.note)
+      await insertCheckpoint(tx, log, signed.size, signed.note)
+      return signed
+    })
+    // Another server may have published it.
+    await this.#file(log, size, note)
+    this.#published.set(log, { size, note, at: performance.now() })
+    return note
+  }
+
+  async #file(log: string, size: number, note: string): Promise<void> {
+    if ((this.#filed.get(log) ?? -1) >= size) return
+    await mkdir(this.#deps.directory, { recursive: true, mode: 0o700 })
+    const name = join(this.#deps.directory, log)
+    const next = await open(`${name}.next`, 'w', 0o600)
+    try {
+      await next.writeFile(note)
+      await next.sync()
+    } finally {
+      await next.close()
+    }
+    await rename(`${name}.next`, name)
+    const directory = await open(this.#deps.directory, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+    this.#filed.set(log, size)
+  }
+}

@@ -1,0 +1,159 @@
+import type { Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { changesOperation, type Receipt } from '../protocol/index.ts'
+import type { Act, Acting, Committed, Decision, Snapshots, Standing } from './act.ts'
+import { Placing, type Batch } from './placing.ts'
+import { lockLog, writeEntries, writeHead } from './store.ts'
+
+/** An act that waits for its answer. What it loads, writes and answers is known to its `act` alone. */
+export interface Waiting<S> {
+  readonly act: AnyAct<S>
+  readonly input: unknown
+  readonly actor: Acting | null
+  resolve(answer: unknown): void
+  reject(error: unknown): void
+}
+
+/** An act whose types have been forgotten: `append` has checked that act, input and actor belong together. */
+export type AnyAct<S> = Act<S, unknown, unknown, unknown, unknown, Standing | null>
+
+export interface Kept<S> {
+  readonly snapshot: S
+  /** Every entry up to this index is in the snapshot. */
+  readonly upTo: number
+}
+
+/** What became of one act of a group, to be told once the group is committed. */
+export type Outcome<S> =
+  | { readonly waiting: Waiting<S>; readonly error: unknown }
+  | {
+      readonly waiting: Waiting<S>
+      readonly decision: Decision<unknown, unknown>
+      readonly committed: readonly Committed[]
+    }
+
+export interface GroupResult<S> {
+  readonly outcomes: readonly Outcome<S>[]
+  readonly batch: Batch
+  readonly kept: Kept<S>
+}
+
+export interface GroupDeps<S> {
+  readonly clock: () => Date
+  readonly random: (length: number) => Uint8Array
+  lockActors(tx: Tx, actors: readonly Acting[]): Promise<ReadonlyMap<string, Standing | Problem>>
+  readonly snapshots: Snapshots<S>
+}
+
+/**
+ * Decides and writes a group of acts on one log within a transaction, in an order that every transaction of the service keeps:
+ * rows of those who act, then the log's row, then what is read to decide. `built` hears of the batch before it is committed.
+ */
+export async function decideGroup<S>(
+  deps: GroupDeps<S>,
+  tx: Tx,
+  log: string,
+  group: readonly Waiting<S>[],
+  kept: Kept<S> | undefined,
+  built: (result: GroupResult<S>) => void,
+): Promise<GroupResult<S>> {
+  const standings = await lockStandings(deps, tx, group)
+  const head = await lockLog(tx, log)
+  if (head === undefined) throw new Problem('NOT_FOUND')
+  const fresh = kept !== undefined && head.changedIndex <= kept.upTo
+  let snapshot = fresh ? kept.snapshot : await deps.snapshots.advance(tx, log, kept?.snapshot, head.changedIndex)
+
+  const able: { waiting: Waiting<S>; actor: Standing | null }[] = []
+  const outcomes: Outcome<S>[] = []
+  for (const waiting of group) {
+    const actor = waiting.actor === null ? null : standings.get(waiting.actor.session)
+    if (actor === undefined) outcomes.push({ waiting, error: new Problem('SESSION_ENDED') })
+    else if (actor instanceof Problem) outcomes.push({ waiting, error: actor })
+    else able.push({ waiting, actor })
+  }
+
+  const inputs = Map.groupBy(able, ({ waiting }) => waiting.act)
+  const loaded = new Map<AnyAct<S>, unknown>()
+  for (const [act, of] of inputs) {
+    loaded.set(
+      act,
+      await act.load(
+        tx,
+        snapshot,
+        of.map(({ waiting }) => waiting.input),
+      ),
+    )
+  }
+
+  const placing = new Placing(head, deps.clock(), deps.random)
+  const rows = new Map<AnyAct<S>, { row: unknown; entries: readonly Committed[] }[]>()
+  for (const { waiting, actor } of able) {
+    const { act, input } = waiting
+    let decision: Decision<unknown, unknown>
+    let committed: readonly Committed[]
+    try {
+      const { at, nextIndex } = placing
+      const decided = act.decide({ snapshot, loaded: loaded.get(act), input, actor, at, nextIndex })
+      if (decided instanceof Problem) throw decided
+      if (decided.entries.length === 0 && decided.rows.length > 0) {
+        throw new Error(`${act.name} would write rows without an entry`)
+      }
+      decision = decided
+      committed = placing.place(decision.entries)
+    } catch (error) {
+      // Nothing of this act was placed: it alone is out.
+      outcomes.push({ waiting, error })
+      continue
+    }
+    for (const entry of committed) if (changesOperation(entry.kind)) snapshot = deps.snapshots.fold(snapshot, entry)
+    const written = rows.get(act) ?? []
+    for (const row of decision.rows) written.push({ row, entries: committed })
+    rows.set(act, written)
+    outcomes.push({ waiting, decision, committed })
+  }
+
+  const batch = placing.finish()
+  const result = { outcomes, batch, kept: { snapshot, upTo: batch.after.edge.size - 1 } }
+  built(result)
+  await writeEntries(tx, batch)
+  for (const [act, written] of rows) if (written.length > 0) await act.write(tx, written)
+  // Last, because Postgres answers the COMMIT of a failed transaction without an error: had an act swallowed a failure,
+  // this statement would bring it to light.
+  await writeHead(tx, batch)
+  return result
+}
+
+async function lockStandings<S>(
+  deps: GroupDeps<S>,
+  tx: Tx,
+  group: readonly Waiting<S>[],
+): Promise<ReadonlyMap<string, Standing | Problem>> {
+  const sessions = new Map<string, Acting>()
+  for (const { actor } of group) if (actor !== null) sessions.set(actor.session, actor)
+  if (sessions.size === 0) return new Map()
+  // Ordered, so that two servers that lock the same people never wait for each other in a circle.
+  const acting = [...sessions.values()].sort((a, b) => (a.person + a.session < b.person + b.session ? -1 : 1))
+  return deps.lockActors(tx, acting)
+}
+
+/** Tells each act what became of it. */
+export function answerAll<S>(result: GroupResult<S>, receipt: (index: number) => Receipt): void {
+  for (const outcome of result.outcomes) {
+    if ('error' in outcome) {
+      outcome.waiting.reject(outcome.error)
+      continue
+    }
+    const { waiting, decision, committed } = outcome
+    try {
+      waiting.resolve(
+        decision.answer(committed, (i) => {
+          const entry = committed[i]
+          if (entry === undefined) throw new RangeError(`${waiting.act.name} has no entry ${i}`)
+          return receipt(entry.index)
+        }),
+      )
+    } catch (error) {
+      waiting.reject(error)
+    }
+  }
+}

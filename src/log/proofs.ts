@@ -1,0 +1,77 @@
+import { transaction, type Database, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { base64url, proveConsistency, proveInclusion, readRoot, type Receipt } from '../protocol/index.ts'
+import type { Checkpoints } from './checkpoints.ts'
+import { hasher } from './hashing.ts'
+import { entriesAt, enterLog, hashReader, headOf, sizeOf } from './store.ts'
+
+const rootsKept = 4_096
+
+/** Roots of past sizes. What was once committed at a size stays so, hence they are kept. */
+export class Roots {
+  readonly #kept = new Map<string, Map<number, Uint8Array>>()
+
+  remember(log: string, size: number, root: Uint8Array): void {
+    let roots = this.#kept.get(log)
+    if (roots === undefined) this.#kept.set(log, (roots = new Map<number, Uint8Array>()))
+    roots.set(size, root)
+    if (roots.size > rootsKept) for (const [oldest] of roots) return void roots.delete(oldest)
+  }
+
+  /** The roots at these sizes; sizes beyond the log's head are left out. */
+  async at(tx: Tx, log: string, sizes: readonly number[]): Promise<Map<number, Uint8Array>> {
+    const kept = this.#kept.get(log)
+    const roots = new Map<number, Uint8Array>()
+    const unknown = new Set<number>()
+    for (const size of sizes) {
+      const root = kept?.get(size)
+      if (root === undefined) unknown.add(size)
+      else roots.set(size, root)
+    }
+    if (unknown.size === 0) return roots
+    const head = await sizeOf(tx, log)
+    for (const size of unknown) {
+      if (head === undefined || !Number.isSafeInteger(size) || size < 0 || size > head) continue
+      const root = await readRoot(hasher, hashReader(tx, log), size)
+      this.remember(log, size, root)
+      roots.set(size, root)
+    }
+    return roots
+  }
+}
+
+export function inclusion(db: Database, log: string, index: number, size: number): Promise<string[]> {
+  return transaction(db, async (tx) => {
+    await requireSize(tx, log, size)
+    if (!Number.isSafeInteger(index) || index < 0 || index >= size) throw new Problem('NOT_FOUND')
+    return (await proveInclusion(hasher, hashReader(tx, log), index, size)).map(base64url)
+  })
+}
+
+export function consistency(db: Database, log: string, from: number, to: number): Promise<string[]> {
+  return transaction(db, async (tx) => {
+    await requireSize(tx, log, to)
+    if (!Number.isSafeInteger(from) || from < 0 || from > to) throw new Problem('NOT_FOUND')
+    return (await proveConsistency(hasher, hashReader(tx, log), from, to)).map(base64url)
+  })
+}
+
+/** The receipt of an entry that was committed earlier, in the tree as it is now. */
+export async function receiptOf(db: Database, checkpoints: Checkpoints, log: string, index: number): Promise<Receipt> {
+  const found = await transaction(db, async (tx) => {
+    const head = await headOf(tx, log)
+    if (head === undefined || index >= head.size) throw new Problem('NOT_FOUND')
+    const [entry] = await entriesAt(tx, log, [index])
+    if (entry === undefined) throw new Problem('NOT_FOUND')
+    const proof = await proveInclusion(hasher, hashReader(tx, log), index, head.size)
+    return { head, leaf: entry.text, proof: proof.map(base64url) }
+  })
+  const { head, leaf, proof } = found
+  return { leaf, index, proof, checkpoint: await checkpoints.sign({ log, ...head }) }
+}
+
+async function requireSize(tx: Tx, log: string, size: number): Promise<void> {
+  await enterLog(tx, log)
+  const head = await sizeOf(tx, log)
+  if (head === undefined || !Number.isSafeInteger(size) || size > head) throw new Problem('NOT_FOUND')
+}

@@ -1,0 +1,221 @@
+import { transaction } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { base64url, equalBytes, formatNoteKey, newId, parseLeaf, type Receipt } from '../protocol/index.ts'
+import type { Act, Acting, Standing } from './act.ts'
+import { Appender, type AppenderDeps } from './appender.ts'
+import { Checkpoints, signerOf } from './checkpoints.ts'
+import type { AnyAct } from './group.ts'
+import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
+import type { Batch } from './placing.ts'
+import { consistency, inclusion, receiptOf, Roots } from './proofs.ts'
+import { allLogs, entriesAfter, entriesAt, sizeOf } from './store.ts'
+import { appendWithin, createLog, type WithinDeps } from './within.ts'
+
+const usualLimits: LogLimits = { queue: 2_000, group: 256, giveUpAfter: 10_000, publishEvery: 1_000 }
+
+/** Makes the logs of one server process. Call `start` before anything else, `close` at the end. */
+export function createLogs<S>(deps: LogDeps<S>): Logs<S> {
+  return new LogService(deps)
+}
+
+class LogService<S> implements Logs<S> {
+  readonly #deps: LogDeps<S>
+  readonly #limits: LogLimits
+  readonly #checkpoints: Checkpoints
+  readonly #roots = new Roots()
+  readonly #appenders = new Map<string, Appender<S>>()
+  readonly #appenderDeps: AppenderDeps<S>
+  readonly #withinDeps: WithinDeps
+  readonly #readOnly = new Map<string, ReadOnlyLog>()
+  #directory: string | undefined
+  #closed = false
+
+  constructor(deps: LogDeps<S>) {
+    this.#deps = deps
+    this.#limits = { ...usualLimits, ...deps.limits }
+    const { db, key, originHost, checkpointDirectory, clock, random } = deps
+    const onError = (what: string, error: unknown) => deps.onError(what, error)
+    const committed = (batch: Batch) => this.#committed(batch)
+    this.#checkpoints = new Checkpoints({
+      db,
+      key,
+      originHost,
+      directory: checkpointDirectory,
+      every: this.#limits.publishEvery,
+      onError,
+    })
+    this.#appenderDeps = {
+      db,
+      clock,
+      random,
+      limits: this.#limits,
+      lockActors: (tx, actors) => deps.lockActors(tx, actors),
+      snapshots: deps.snapshots,
+      committed,
+      onError,
+    }
+    this.#withinDeps = { clock, random, committed, onError, requireWritable: (log) => this.#requireWritable(log) }
+  }
+
+  get directory(): string {
+    if (this.#directory === undefined) throw new Error('the logs were not started')
+    return this.#directory
+  }
+
+  async start(): Promise<{ readOnly: readonly ReadOnlyLog[] }> {
+    let logs = await allLogs(this.#deps.db)
+    if (!logs.some((log) => log.operation_id === null)) {
+      if (logs.length > 0) throw new Problem('LOG_KEY', { detail: 'the database has logs, and no directory log' })
+      await this.#requireNothingPublished()
+      await this.#makeDirectory()
+      logs = await allLogs(this.#deps.db)
+    }
+    const directory = logs.find((log) => log.operation_id === null)
+    if (directory === undefined) throw new Error('the directory log was not made')
+    this.#directory = directory.id
+    await this.#requireOwnKey(directory.id)
+    await this.#compareWithPublished(new Map(logs.map((log) => [log.id, log.size])))
+    return { readOnly: [...this.#readOnly.values()] }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#appenders.values()].map((appender) => appender.idle()))
+    await this.#checkpoints.close()
+  }
+
+  append<I, L, R, A, P extends Standing | null>(
+    log: string,
+    act: Act<S, I, L, R, A, P>,
+    input: I,
+    actor: Acting | null,
+  ): Promise<A> {
+    return new Promise<A>((resolve, reject) => {
+      if (this.#closed) return reject(new Problem('OVERLOADED', { detail: 'the service is stopping' }))
+      this.#requireWritable(log)
+      this.#appender(log).submit({
+        act: act as unknown as AnyAct<S>,
+        input,
+        actor,
+        resolve: resolve as (answer: unknown) => void,
+        reject,
+      })
+    })
+  }
+
+  appendWithin: Logs<S>['appendWithin'] = (tx, parts) => appendWithin(this.#withinDeps, tx, this.directory, parts)
+
+  create: Logs<S>['create'] = (tx, operation, drafts) => createLog(this.#withinDeps, tx, operation, operation, drafts)
+
+  size: Logs<S>['size'] = (tx, log) => sizeOf(tx, log)
+
+  entriesAfter: Logs<S>['entriesAfter'] = (tx, log, after, limit) => entriesAfter(tx, log, after, limit)
+
+  entriesAt: Logs<S>['entriesAt'] = (tx, log, indexes) => entriesAt(tx, log, indexes)
+
+  rootsAt: Logs<S>['rootsAt'] = (tx, log, sizes) => this.#roots.at(tx, log, sizes)
+
+  rootAt: Logs<S>['rootAt'] = async (tx, log, size) => (await this.#roots.at(tx, log, [size])).get(size)
+
+  inclusion: Logs<S>['inclusion'] = (log, index, size) => inclusion(this.#deps.db, log, index, size)
+
+  consistency: Logs<S>['consistency'] = (log, from, to) => consistency(this.#deps.db, log, from, to)
+
+  receipt: Logs<S>['receipt'] = (log, index) => receiptOf(this.#deps.db, this.#checkpoints, log, index)
+
+  checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
+
+  verifierKey: Logs<S>['verifierKey'] = (log) => formatNoteKey(signerOf(this.#deps.key, this.#deps.originHost, log))
+
+  #appender(log: string): Appender<S> {
+    let appender = this.#appenders.get(log)
+    if (appender === undefined) this.#appenders.set(log, (appender = new Appender(this.#appenderDeps, log)))
+    return appender
+  }
+
+  /** After a commit: followers hear of it, a checkpoint becomes due, and receipts can be made without reading anything. */
+  async #committed(batch: Batch): Promise<(index: number) => Receipt> {
+    const { log } = batch.before
+    const { size } = batch.after.edge
+    const { root } = batch.growth
+    if (batch.entries.length === 0) {
+      return () => {
+        throw new RangeError('nothing was appended')
+      }
+    }
+    this.#roots.remember(log, size, root)
+    this.#deps.publish(log, size)
+    this.#checkpoints.grown(log)
+    const checkpoint = await this.#checkpoints.sign({ log, size, root })
+    return (index) => {
+      const entry = batch.entries[index - batch.before.edge.size]
+      if (entry === undefined) throw new RangeError(`entry ${index} was not appended here`)
+      return { leaf: entry.text, index, proof: batch.growth.inclusion(index).map(base64url), checkpoint }
+    }
+  }
+
+  #requireWritable(log: string): void {
+    const lost = this.#readOnly.get(log)
+    if (lost === undefined) return
+    const { published, size, missing } = lost
+    throw new Problem('LOG_READ_ONLY', {
+      detail:
+        missing > 0
+          ? `log ${log} has ${size} entries where ${published} were published: ${missing} are missing`
+          : `log ${log} does not hold the ${published} entries that were published`,
+      log,
+      published,
+      size,
+      missing,
+    })
+  }
+
+  /** A database that was emptied must not begin again as if nothing had been promised. */
+  async #requireNothingPublished(): Promise<void> {
+    const filed = await this.#checkpoints.filed()
+    if (filed.size === 0) return
+    const lost = [...filed].map(([log, { size }]) => `${log} (${size} entries)`)
+    throw new Problem('LOG_READ_ONLY', {
+      detail: `the database is empty, and this server published ${lost.join(', ')}`,
+    })
+  }
+
+  async #makeDirectory(): Promise<void> {
+    const { db, clock, random, key, originHost } = this.#deps
+    const id = newId<string>(clock(), random)
+    const subject = await formatNoteKey(signerOf(key, originHost, id))
+    try {
+      const made = await transaction(db, (tx) =>
+        createLog(this.#withinDeps, tx, id, null, [{ kind: 'log.started', actor: { server: originHost }, subject }]),
+      )
+      made.afterCommit()
+    } catch (error) {
+      // Two servers start at once on an empty database: one of them makes the directory.
+      const logs = await allLogs(db)
+      if (!logs.some((log) => log.operation_id === null)) throw error
+    }
+  }
+
+  /** The first entry of the directory names the key and the host that this database was started with. */
+  async #requireOwnKey(directory: string): Promise<void> {
+    const [first] = await transaction(this.#deps.db, (tx) => entriesAt(tx, directory, [0]))
+    const own = await this.verifierKey(directory)
+    const named = first === undefined ? undefined : parseLeaf(first.text).subject
+    if (named === own) return
+    throw new Problem('LOG_KEY', {
+      detail: `the logs of this database were started as ${named ?? 'nothing'}, this server has ${own}`,
+    })
+  }
+
+  async #compareWithPublished(sizes: ReadonlyMap<string, number>): Promise<void> {
+    for (const [log, { size: published, root }] of await this.#checkpoints.filed()) {
+      const size = sizes.get(log) ?? 0
+      if (size < published) {
+        this.#readOnly.set(log, { log, published, size, missing: published - size })
+        continue
+      }
+      const own = await transaction(this.#deps.db, (tx) => this.rootAt(tx, log, published))
+      if (own === undefined || !equalBytes(own, root)) this.#readOnly.set(log, { log, published, size, missing: 0 })
+    }
+  }
+}
