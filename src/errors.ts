@@ -160,6 +160,120 @@ export const problems = {
     title: 'This needs two people, and approvals do not exist in this version',
     advice: 'Wait for a version with approvals; until then the act is refused to everybody.',
   },
+
+  // What identity refuses
+  SET_UP_DONE: {
+    status: 409,
+    title: 'This service has its root already',
+    advice: 'Ask its administrator for an invitation.',
+  },
+  SET_UP_SECRET: {
+    status: 403,
+    title: 'This is not the set-up string of this service',
+    advice: 'Copy the string that the service printed when it started on the empty database.',
+  },
+  SIGN_IN_REFUSED: {
+    status: 401,
+    title: 'Sign-in refused',
+    advice: 'Check the passphrase and that this device is enrolled; after several failures wait some minutes.',
+  },
+  PASSPHRASE_WEAK: {
+    status: 400,
+    title: 'The passphrase is too short or too long',
+    advice: 'Choose one of 15 to 128 characters; several words are good.',
+  },
+  INVITATION_INVALID: {
+    status: 404,
+    title: 'This invitation cannot be used',
+    advice: 'It may be used, expired or revoked: ask whoever invited you for a new one.',
+  },
+  ENROLMENT_INVALID: {
+    status: 400,
+    title: 'The enrolment does not match its invitation',
+    advice: 'Enrol again with the invitation as it was given; the reason is named here.',
+  },
+  CERTIFICATE_INVALID: {
+    status: 400,
+    title: 'The certificate is not acceptable',
+    advice: 'Issue it from a certified device that may vouch for this person; the reason is named here.',
+  },
+  DEVICE_NOT_CERTIFIED: {
+    status: 403,
+    title: 'This device is not certified',
+    advice: 'Wait until whoever invited you is online once; then try again.',
+  },
+  RECOVERY_NOT_AVAILABLE: {
+    status: 409,
+    title: 'Re-enrolment of a person without devices takes two people, and does not exist in this version',
+    advice: 'Invite the person under a new name until recovery exists.',
+  },
+  ALREADY_EXISTS: {
+    status: 409,
+    title: 'This id is taken',
+    advice: 'Make a new id.',
+  },
+  ADMINISTRATOR_ONLY: {
+    status: 403,
+    title: 'Only an administrator may do this',
+    advice: 'Ask an administrator of the secretariat.',
+  },
+
+  // What the protocol refuses
+  STATEMENT_INVALID: {
+    status: 400,
+    title: 'The statement does not follow the protocol',
+    advice: 'Correct what reason names; docs/protocol.md describes every object.',
+  },
+  BODY_INVALID: {
+    status: 400,
+    title: 'The body is not the one that its statement describes',
+    advice: 'Seal the body again and sign a statement over it; reason says what differs.',
+  },
+  EXTRACT_INVALID: {
+    status: 400,
+    title: 'The extract does not follow its form',
+    advice: 'Correct the places listed under faults.',
+  },
+  DEVICE_MISMATCH: {
+    status: 403,
+    title: 'The statement was signed by another device than the one that is signed in',
+    advice: 'Sign with the device of this session.',
+  },
+  MEMBER_RULE: {
+    status: 409,
+    title: 'The rules of the operation do not allow this',
+    advice: 'Look at the reason; if the members changed meanwhile, read them again first.',
+  },
+  MEMBERS_BEHIND: {
+    status: 409,
+    title: 'The statement names members that are not the newest',
+    advice: 'Follow the operation up to its newest entry, then sign again.',
+  },
+  EPOCH_NUMBER: {
+    status: 409,
+    title: 'Another epoch was opened first',
+    advice: 'Read the current epoch and use it, or open the one after it.',
+  },
+  EPOCH_UNKNOWN: {
+    status: 409,
+    title: 'This is not the current epoch of the compartment',
+    advice: 'Seal under the current epoch; open the first one if there is none.',
+  },
+  EPOCH_GRANTS: {
+    status: 400,
+    title: 'The grants do not match the recipients',
+    advice: 'Send exactly one grant, sealed for it, to each recipient.',
+  },
+  GRANT_REFUSED: {
+    status: 409,
+    title: 'This device may not hold this key',
+    advice: 'Grant to live devices of current members, as far back as the history rule allows.',
+  },
+  SEEN_MISMATCH: {
+    status: 409,
+    title: 'The log never had the root that the statement has seen',
+    advice: 'Stop and compare checkpoints with others: somebody shows different logs.',
+  },
 } as const satisfies Record<string, ProblemKind>
 
 export type ProblemCode = keyof typeof problems

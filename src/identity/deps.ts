@@ -1,0 +1,40 @@
+import type { Database, Tx } from '../db/index.ts'
+import type { Acting, Logs } from '../log/index.ts'
+import type { Random } from '../protocol/index.ts'
+import type { Passphrases } from './passphrase.ts'
+import type { TokenKey } from './tokens.ts'
+
+/** What identity needs; `affected` and `endDevice` are answered by the rungs above. */
+export interface IdentityDeps {
+  readonly db: Database
+  readonly logs: Pick<Logs<unknown>, 'directory' | 'appendWithin' | 'verifierKey'>
+  readonly clock: () => Date
+  readonly random: Random
+  readonly tokenKey: TokenKey
+  readonly passphrases: Passphrases
+  /** The address under which clients reach the service: issuer of tokens, target of proofs. */
+  readonly publicUrl: string
+  /** The operations in which these people are members, so that their logs hear of a device that comes or goes. */
+  operationsOf(tx: Tx, persons: readonly string[]): Promise<string[]>
+}
+
+/** Somebody who is signed in, as the database said when the request came. */
+export interface Actor extends Acting {
+  /** Null until the device is certified. */
+  readonly tier: string | null
+  readonly deviceState: string
+}
+
+/** Whether this actor acts for the platform: a certified device of the tier administrator. */
+export function isAdministrator(actor: Actor): boolean {
+  return actor.tier === 'administrator'
+}
+
+/** Who an entry names as its cause. */
+export function asActor({ person, organization, device }: Acting): {
+  person: string
+  organization: string
+  device: string
+} {
+  return { person, organization, device }
+}

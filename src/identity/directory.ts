@@ -1,0 +1,282 @@
+import type { OrganizationKind } from '../access.ts'
+import { transaction, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import {
+  base64url,
+  readCertificate,
+  readEnrolment,
+  verifyChain,
+  verifyRootStatement,
+  type DeviceId,
+} from '../protocol/index.ts'
+import { Certificates, chainAbove, checked } from './certificates.ts'
+import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+import * as store from './store.ts'
+import { hashSecret, sameSecret } from './tokens.ts'
+
+export interface OrganizationInput {
+  readonly id: string
+  readonly kind: OrganizationKind
+  readonly name: string
+  readonly country?: string
+  readonly region?: string
+}
+
+export interface SetUpInput {
+  readonly secret: string
+  readonly organization: { readonly id: string; readonly name: string; readonly country?: string }
+  readonly rootCertificate: string
+  readonly rootStatement: string
+  readonly person: { readonly id: string; readonly name: string }
+  readonly enrolment: string
+  readonly certificate: string
+  readonly passphrase: string
+}
+
+export interface OrganizationView {
+  organization: string
+  kind: OrganizationKind
+  name: string
+  country: string | null
+  region: string | null
+}
+
+/** Organizations and people, the root, and what a person may know about themselves. */
+export class Directory {
+  readonly #deps: IdentityDeps
+  readonly #certificates: Certificates
+
+  constructor(deps: IdentityDeps, certificates: Certificates) {
+    this.#deps = deps
+    this.#certificates = certificates
+  }
+
+  /** On a database without a root: makes a new set-up secret, to be shown once. Undefined where there is a root. */
+  async newSetUpSecret(): Promise<string | undefined> {
+    const secret = base64url(this.#deps.random(32))
+    return transaction(this.#deps.db, async (tx) => {
+      if (await store.findTrustRoot(tx)) return undefined
+      await store.replaceSetUpSecret(tx, hashSecret(secret))
+      return secret
+    })
+  }
+
+  async root(): Promise<string | undefined> {
+    return (await transaction(this.#deps.db, store.findTrustRoot))?.device_id
+  }
+
+  /** Makes the root, the secretariat and the first administrator; works once. */
+  async setUp(input: SetUpInput): Promise<void> {
+    const { db, clock, passphrases, logs } = this.#deps
+    const now = clock()
+    await transaction(db, (tx) => requireSetUpSecret(tx, input.secret))
+    const { root, administrator, enrolment, successor } = await checked('CERTIFICATE_INVALID', () => readSetUp(input))
+    const hash = await passphrases.hash(input.passphrase)
+    const appended = await transaction(db, async (tx) => {
+      await requireSetUpSecret(tx, input.secret)
+      await store.dropSetUpSecret(tx)
+      await store.insertTrustRoot(tx, {
+        device_id: root.device,
+        successor_device_id: successor,
+        statement: input.rootStatement,
+        set_up_at: now,
+      })
+      const { country } = input.organization
+      await store.insertOrganization(tx, {
+        id: input.organization.id,
+        kind: 'secretariat',
+        name: input.organization.name,
+        country: country ?? null,
+        region: null,
+        registered_at: now,
+        ended_at: null,
+      })
+      await store.insertPerson(tx, {
+        id: input.person.id,
+        organization_id: input.organization.id,
+        name: input.person.name,
+        registered_at: now,
+        ended_at: null,
+      })
+      for (const certificate of [root, administrator]) {
+        await store.insertDevice(tx, {
+          id: certificate.device,
+          person_id: certificate.person,
+          sign_key: JSON.stringify(certificate.keys.sign),
+          seal_key: JSON.stringify(certificate.keys.seal),
+          // The root only signs: it lies in a safe, holds no session and receives no key.
+          state: certificate === root ? 'expired' : 'certified',
+          enrolled_at: now,
+        })
+      }
+      await store.insertCredential(tx, { person_id: input.person.id, passphrase_hash: hash, set_at: now })
+      const actor = { person: input.person.id, organization: input.organization.id, device: enrolment.device }
+      const first = await logs.appendWithin(tx, [
+        {
+          log: logs.directory,
+          drafts: [
+            {
+              kind: 'organization.registered',
+              actor,
+              subject: input.organization.id,
+              details: { kind: 'secretariat', name: input.organization.name },
+            },
+            { kind: 'credential.set', actor, subject: input.person.id, details: { factor: 'passphrase' } },
+          ],
+        },
+      ])
+      await this.#certificates.record(tx, root, { ...actor, session: '' })
+      await this.#certificates.record(tx, administrator, { ...actor, session: '' })
+      return first
+    })
+    appended.afterCommit()
+  }
+
+  async registerOrganization(actor: Actor, input: OrganizationInput): Promise<void> {
+    requireAdministrator(actor)
+    const { db, logs, clock } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      await this.#requireStillAdministrator(tx, actor)
+      const [known] = await store.findOrganizations(tx, [input.id])
+      if (known) {
+        const same = known.kind === input.kind && known.name === input.name && known.country === (input.country ?? null)
+        if (!same) throw new Problem('ALREADY_EXISTS')
+        return undefined
+      }
+      await store.insertOrganization(tx, {
+        id: input.id,
+        kind: input.kind,
+        name: input.name,
+        country: input.country ?? null,
+        region: input.region ?? null,
+        registered_at: clock(),
+        ended_at: null,
+      })
+      const { kind, name, country, region } = input
+      return logs.appendWithin(tx, [
+        {
+          log: logs.directory,
+          drafts: [
+            {
+              kind: 'organization.registered',
+              actor: asActor(actor),
+              subject: input.id,
+              details: { kind, name, country, region },
+            },
+          ],
+        },
+      ])
+    })
+    appended?.afterCommit()
+  }
+
+  async #requireStillAdministrator(tx: Tx, actor: Actor): Promise<void> {
+    await store.sharePersons(tx, [actor.person])
+    const [standing] = await store.sessionsStanding(tx, [actor.session], this.#deps.clock())
+    if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    if (standing.tier !== 'administrator') throw new Problem('ADMINISTRATOR_ONLY')
+  }
+
+  /** Administrators see all organizations; looking is itself an entry. */
+  async organizations(actor: Actor): Promise<OrganizationView[]> {
+    requireAdministrator(actor)
+    return this.#viewed(actor, 'organizations', async (tx) =>
+      (await store.allOrganizations(tx)).map(viewOfOrganization),
+    )
+  }
+
+  /** People of an organization, for administrators and for its own NCPs. */
+  async people(actor: Actor, organization: string): Promise<{ person: string; name: string; certified: boolean }[]> {
+    const own = actor.tier === 'ncp' && actor.organization === organization
+    if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
+    return this.#viewed(actor, organization, (tx) => store.peopleOf(tx, organization))
+  }
+
+  async #viewed<T>(actor: Actor, subject: string, read: (tx: Tx) => Promise<T>): Promise<T> {
+    const { db, logs } = this.#deps
+    const { result, appended } = await transaction(db, async (tx) => {
+      const result = await read(tx)
+      const appended = await logs.appendWithin(tx, [
+        {
+          log: logs.directory,
+          drafts: [{ kind: 'directory.viewed', actor: asActor(actor), subject, details: { session: actor.session } }],
+        },
+      ])
+      return { result, appended }
+    })
+    appended.afterCommit()
+    return result
+  }
+
+  async me(actor: Actor) {
+    return transaction(this.#deps.db, async (tx) => {
+      const [person] = await store.findPeople(tx, [actor.person])
+      const [organization] = await store.findOrganizations(tx, [actor.organization])
+      const jws =
+        actor.tier === null ? undefined : (await store.newestCertificates(tx, [actor.device])).get(actor.device)
+      const chain = jws === undefined ? [] : await chainAbove(tx, await readCertificate(jws))
+      return {
+        person: actor.person,
+        name: person?.name ?? '',
+        organization: actor.organization,
+        organizationName: organization?.name ?? '',
+        organizationKind: organization?.kind ?? '',
+        device: actor.device,
+        tier: actor.tier,
+        certificate: jws ?? null,
+        chain: chain.map((certificate) => certificate.jws),
+        administrator: isAdministrator(actor),
+      }
+    })
+  }
+
+  async devices(actor: Actor) {
+    return transaction(this.#deps.db, async (tx) => {
+      const devices = await store.devicesOf(tx, actor.person)
+      const certificates = await store.newestCertificates(
+        tx,
+        devices.map(({ id }) => id),
+      )
+      return devices.map(({ id, state, enrolled_at }) => ({
+        device: id,
+        state,
+        enrolledAt: enrolled_at.toISOString(),
+        certificate: certificates.get(id) ?? null,
+      }))
+    })
+  }
+}
+
+export function viewOfOrganization(row: Awaited<ReturnType<typeof store.allOrganizations>>[number]): OrganizationView {
+  return { organization: row.id, kind: row.kind, name: row.name, country: row.country, region: row.region }
+}
+
+export function requireAdministrator(actor: Actor): void {
+  if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
+}
+
+async function requireSetUpSecret(tx: Tx, secret: string): Promise<void> {
+  if (await store.findTrustRoot(tx)) throw new Problem('SET_UP_DONE')
+  const expected = await store.findSetUpSecret(tx)
+  if (!expected || !sameSecret(expected, hashSecret(secret))) throw new Problem('SET_UP_SECRET')
+}
+
+/** The root vouches for itself and for the administrator's first device; all of it for one person of one organization. */
+async function readSetUp(input: SetUpInput) {
+  const root = await readCertificate(input.rootCertificate)
+  const administrator = await readCertificate(input.certificate)
+  const enrolment = await readEnrolment(input.enrolment)
+  const pin = { root: root.device }
+  const { successor } = await verifyRootStatement(input.rootStatement, pin)
+  const find = (device: DeviceId) => (device === root.device ? root : undefined)
+  await verifyChain(root, pin, find)
+  await verifyChain(administrator, pin, find)
+  const fits = [root, administrator].every(
+    ({ person, organization, tier }) =>
+      person === input.person.id && organization === input.organization.id && tier === 'administrator',
+  )
+  const enrols = enrolment.device === administrator.device && enrolment.seal.pub === administrator.keys.seal.pub
+  if (!fits || !enrols || root.device === administrator.device)
+    throw new Problem('CERTIFICATE_INVALID', { reason: 'SET_UP' })
+  return { root, administrator, enrolment, successor }
+}

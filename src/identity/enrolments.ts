@@ -1,0 +1,262 @@
+import { transaction, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import {
+  mayCertify,
+  readCertificate,
+  readEnrolment,
+  readSealed,
+  recognitionOf,
+  type EnrolmentPayload,
+} from '../protocol/index.ts'
+import { checked } from './certificates.ts'
+import { asActor, type Actor, type IdentityDeps } from './deps.ts'
+import * as store from './store.ts'
+import { parseSecret, sameSecret } from './tokens.ts'
+
+const longestInvitation = 30 * 24 * 3600_000
+
+export interface InvitationInput {
+  readonly id: string
+  readonly person: { readonly id: string; readonly name: string }
+  readonly organization: string
+  readonly tier: 'administrator' | 'ncp' | 'person' | 'service'
+  readonly recognition: string
+  readonly sealed: readonly { readonly device: string; readonly jwe: string }[]
+  readonly expiresAt: string
+}
+
+/** Invitations and what newcomers make of them. */
+export class Enrolments {
+  readonly #deps: IdentityDeps
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps
+  }
+
+  /** Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's certificate. */
+  async invite(actor: Actor, input: InvitationInput): Promise<void> {
+    const { db, clock, logs } = this.#deps
+    const now = clock()
+    const expiresAt = new Date(input.expiresAt)
+    const recognition = parseSecret(input.recognition)
+    if (!recognition || !(expiresAt > now) || expiresAt.getTime() - now.getTime() > longestInvitation) {
+      throw new Problem('VALIDATION', {
+        faults: [{ pointer: '/expiresAt', reason: 'An invitation lives for at most 30 days.' }],
+      })
+    }
+    if (input.tier === 'service')
+      throw new Problem('VALIDATION', {
+        faults: [{ pointer: '/tier', reason: 'Service accounts come with a later version.' }],
+      })
+    const appended = await transaction(db, async (tx) => {
+      for (const person of [...new Set([input.person.id, actor.person])].sort()) await store.lockPerson(tx, person)
+      await this.#requireRightToInvite(tx, actor, input)
+      await this.#requireOwnDevices(tx, actor, input)
+      const existing = await this.#registerPerson(tx, actor, input, now)
+      if (await store.lockInvitation(tx, input.id)) throw new Problem('ALREADY_EXISTS')
+      await store.insertInvitation(
+        tx,
+        {
+          id: input.id,
+          person_id: input.person.id,
+          organization_id: input.organization,
+          tier: input.tier,
+          recognition,
+          inviter_person_id: actor.person,
+          inviter_device_id: actor.device,
+          expires_at: expiresAt,
+          used_at: null,
+          revoked_at: null,
+        },
+        input.sealed,
+      )
+      const details = {
+        invitation: input.id,
+        tier: input.tier,
+        organization: input.organization,
+        furtherDevice: existing,
+      }
+      return logs.appendWithin(tx, [
+        {
+          log: logs.directory,
+          drafts: [{ kind: 'person.invited', actor: asActor(actor), subject: input.person.id, details }],
+        },
+      ])
+    })
+    appended.afterCommit()
+  }
+
+  async #requireRightToInvite(tx: Tx, actor: Actor, input: InvitationInput): Promise<void> {
+    const jws = (await store.newestCertificates(tx, [actor.device])).get(actor.device)
+    if (jws === undefined || actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+    const issuer = await readCertificate(jws)
+    const wanted = { person: input.person.id, organization: input.organization, tier: input.tier } as Parameters<
+      typeof mayCertify
+    >[1]
+    if (!mayCertify(issuer, wanted))
+      throw new Problem('FORBIDDEN', { detail: 'Your device may not vouch for this person.' })
+  }
+
+  async #requireOwnDevices(tx: Tx, actor: Actor, input: InvitationInput): Promise<void> {
+    const own = (await store.devicesOf(tx, actor.person))
+      .filter(({ state }) => state === 'certified')
+      .map(({ id }) => id)
+    const fits = input.sealed.length > 0 && input.sealed.every(({ device }) => own.includes(device))
+    if (!fits)
+      throw new Problem('VALIDATION', {
+        faults: [{ pointer: '/sealed', reason: 'Seal the certifying key to your own certified devices.' }],
+      })
+    await checked('STATEMENT_INVALID', async () => {
+      for (const { device, jwe } of input.sealed) {
+        const header = readSealed('cordon-invitation+jwe', jwe)
+        if (header['kid'] !== device)
+          throw new Problem('VALIDATION', {
+            faults: [{ pointer: '/sealed', reason: 'A key is sealed to another device.' }],
+          })
+      }
+    })
+  }
+
+  async #registerPerson(tx: Tx, actor: Actor, input: InvitationInput, now: Date): Promise<boolean> {
+    const [organization] = await store.findOrganizations(tx, [input.organization])
+    if (!organization || organization.ended_at) throw new Problem('NOT_FOUND')
+    const [person] = await store.findPeople(tx, [input.person.id])
+    if (!person) {
+      if (input.person.id === actor.person) throw new Problem('NOT_FOUND')
+      await store.insertPerson(tx, {
+        id: input.person.id,
+        organization_id: input.organization,
+        name: input.person.name,
+        registered_at: now,
+        ended_at: null,
+      })
+      return false
+    }
+    if (person.organization_id !== input.organization || person.ended_at) throw new Problem('NOT_FOUND')
+    if (person.id === actor.person) return true
+    const devices = await store.devicesOf(tx, person.id)
+    const enrolledOnce = devices.some(({ state }) => state !== 'waiting')
+    if (enrolledOnce) throw new Problem('RECOVERY_NOT_AVAILABLE')
+    return true
+  }
+
+  async invitations(actor: Actor) {
+    const rows = await transaction(this.#deps.db, (tx) => store.invitationsBy(tx, actor.person))
+    return rows.map((row) => ({
+      invitation: row.id,
+      person: row.person_id,
+      tier: row.tier,
+      expiresAt: row.expires_at.toISOString(),
+      state: row.revoked_at
+        ? 'revoked'
+        : row.used_at
+          ? 'used'
+          : row.expires_at <= this.#deps.clock()
+            ? 'expired'
+            : 'open',
+    }))
+  }
+
+  async revokeInvitation(actor: Actor, id: string): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      const invitation = await store.lockInvitation(tx, id)
+      if (!invitation || invitation.inviter_person_id !== actor.person) throw new Problem('NOT_FOUND')
+      if (invitation.revoked_at) return undefined
+      await store.markInvitation(tx, id, { revoked_at: clock() })
+      return logs.appendWithin(tx, [
+        { log: logs.directory, drafts: [{ kind: 'invitation.revoked', actor: asActor(actor), subject: id }] },
+      ])
+    })
+    appended?.afterCommit()
+  }
+
+  /** A newcomer's device comes in with its invitation: single use; until it is certified it gets no key. */
+  async enrol(input: { invitation: string; authenticate: string; statement: string; mac: string; passphrase: string }) {
+    const { db, logs, clock, passphrases } = this.#deps
+    const now = clock()
+    const secret = parseSecret(input.authenticate)
+    if (!secret) throw new Problem('INVITATION_INVALID')
+    const recognition = parseSecret(await recognitionOf(secret))
+    const peek = await transaction(db, (tx) => this.#requireInvitation(tx, input.invitation, recognition, now))
+    const enrolment = await checked('ENROLMENT_INVALID', () => readEnrolment(input.statement))
+    requireIntended(enrolment, peek)
+    const known = await transaction(db, (tx) => store.findCredential(tx, peek.person_id))
+    if (known !== undefined && !(await passphrases.verify(known, input.passphrase)))
+      throw new Problem('SIGN_IN_REFUSED')
+    const hash = known === undefined ? await passphrases.hash(input.passphrase) : undefined
+    const result = await transaction(db, async (tx) => {
+      const person = await store.lockPerson(tx, peek.person_id)
+      const invitation = await this.#requireInvitation(tx, input.invitation, recognition, now)
+      if (!person || person.ended_at) throw new Problem('INVITATION_INVALID')
+      if (await store.findDevice(tx, enrolment.device))
+        throw new Problem('ENROLMENT_INVALID', { reason: 'DEVICE_KNOWN' })
+      await store.markInvitation(tx, invitation.id, { used_at: now })
+      await store.insertDevice(tx, {
+        id: enrolment.device,
+        person_id: person.id,
+        sign_key: JSON.stringify(enrolment.sign),
+        seal_key: JSON.stringify(enrolment.seal),
+        state: 'waiting',
+        enrolled_at: now,
+      })
+      await store.insertEnrolment(tx, {
+        invitation_id: invitation.id,
+        device_id: enrolment.device,
+        statement: input.statement,
+        mac: input.mac,
+        certified_at: null,
+      })
+      const actor = { person: person.id, organization: person.organization_id, device: enrolment.device }
+      const drafts = [
+        { kind: 'device.enrolled' as const, actor, subject: enrolment.device, details: { invitation: invitation.id } },
+      ]
+      if (hash !== undefined)
+        await store.insertCredential(tx, { person_id: person.id, passphrase_hash: hash, set_at: now })
+      const credential = {
+        kind: 'credential.set' as const,
+        actor,
+        subject: person.id,
+        details: { factor: 'passphrase' },
+      }
+      const appended = await logs.appendWithin(tx, [
+        { log: logs.directory, drafts: hash === undefined ? drafts : [...drafts, credential] },
+      ])
+      return { person, appended }
+    })
+    result.appended.afterCommit()
+    return { person: result.person.id, organization: result.person.organization_id, name: result.person.name }
+  }
+
+  /** One answer for unknown, used, expired and revoked invitations and for a wrong secret. */
+  async #requireInvitation(tx: Tx, id: string, recognition: Uint8Array | undefined, now: Date) {
+    const invitation = await store.lockInvitation(tx, id)
+    const right =
+      recognition !== undefined && invitation !== undefined && sameSecret(invitation.recognition, recognition)
+    if (!right || invitation.used_at || invitation.revoked_at || invitation.expires_at <= now)
+      throw new Problem('INVITATION_INVALID')
+    return invitation
+  }
+
+  /** The enrolments that this actor's device can certify, with the sealed key by which it checks them. */
+  async waiting(actor: Actor) {
+    const rows = await transaction(this.#deps.db, (tx) => store.enrolmentsWaitingFor(tx, actor.device))
+    return rows.map(({ personName, organizationName, person, organization, ...row }) => ({
+      ...row,
+      person: { id: person, name: personName },
+      organization: { id: organization, name: organizationName },
+    }))
+  }
+}
+
+function requireIntended(
+  enrolment: EnrolmentPayload,
+  invitation: { id: string; person_id: string; organization_id: string; tier: string },
+): void {
+  const same =
+    enrolment.invitation === invitation.id &&
+    enrolment.person === invitation.person_id &&
+    enrolment.organization === invitation.organization_id &&
+    enrolment.tier === invitation.tier
+  if (!same) throw new Problem('ENROLMENT_INVALID', { reason: 'INTENDED' })
+}

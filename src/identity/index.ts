@@ -1,0 +1,47 @@
+import { Certificates, chainsOf } from './certificates.ts'
+import type { IdentityDeps } from './deps.ts'
+import { Directory } from './directory.ts'
+import { Enrolments } from './enrolments.ts'
+import { Sessions } from './sessions.ts'
+
+export { Certificates, Directory, Enrolments, Sessions, chainsOf }
+export { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+export { viewOfOrganization, requireAdministrator, type OrganizationView } from './directory.ts'
+export { Passphrases, passphraseLength } from './passphrase.ts'
+export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
+export { openTokenKey } from './token-key.ts'
+export type { TokenKey } from './tokens.ts'
+export {
+  certificatesAfter,
+  certificatesByHash,
+  findOrganizations,
+  findPeople,
+  findTrustRoot,
+  liveCertificatesOf,
+  newestCertificates,
+  peopleOf,
+  revocationsAfter,
+  revocationsByHash,
+  sessionsStanding,
+  sharePersons,
+} from './store.ts'
+
+/** Organizations, people, devices and sessions of one service. */
+export interface Identity {
+  readonly logs: IdentityDeps['logs']
+  readonly sessions: Sessions
+  readonly enrolments: Enrolments
+  readonly certificates: Certificates
+  readonly directory: Directory
+}
+
+export function createIdentity(deps: IdentityDeps): Identity {
+  const certificates = new Certificates(deps)
+  return {
+    logs: deps.logs,
+    sessions: new Sessions(deps),
+    enrolments: new Enrolments(deps),
+    certificates,
+    directory: new Directory(deps, certificates),
+  }
+}

@@ -1,0 +1,297 @@
+import { Type } from 'typebox'
+import type { FastifyRequest } from 'fastify'
+import { Problem } from '../errors.ts'
+import type { HttpServer } from '../http/index.ts'
+import type { Actor } from './deps.ts'
+import type { Identity } from './index.ts'
+import * as schemas from './schemas.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; set by `admit` before any handler of a route that is not public. */
+    actor?: Actor
+  }
+}
+
+/** Who asks, on routes that are not public. */
+export function actorOf(request: FastifyRequest): Actor {
+  if (!request.actor) throw new Problem('UNAUTHENTICATED')
+  return request.actor
+}
+
+/** The address of a request without its query, as proofs name it. */
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? ''
+}
+
+function header(request: FastifyRequest, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
+  const value = request.headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+const proofOf = (request: FastifyRequest) => ({
+  method: request.method,
+  path: pathOf(request),
+  proof: header(request, 'dpop'),
+})
+
+/** Recognises the caller of every route that is not public. */
+export async function admit(identity: Identity, request: FastifyRequest, access: string): Promise<void> {
+  request.actor = await identity.sessions.recognise({
+    ...proofOf(request),
+    authorization: header(request, 'authorization'),
+  })
+  if (access === 'signed-in' || access === 'enrolling') return
+  if (request.actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+}
+
+export function mountIdentity(app: HttpServer, identity: Identity, about: { version: string; logHost: string }): void {
+  const { sessions, enrolments, certificates, directory } = identity
+
+  app.get(
+    '/v1/server',
+    {
+      config: { access: 'public' },
+      schema: { summary: 'What this service is and whom it trusts', response: { 200: schemas.Server } },
+    },
+    async () => ({
+      ...about,
+      root: (await directory.root()) ?? null,
+      directory: identity.logs.directory,
+      logKey: await identity.logs.verifierKey(identity.logs.directory),
+    }),
+  )
+
+  app.post(
+    '/v1/setup',
+    {
+      config: { access: 'public' },
+      schema: {
+        summary: 'Make the root and the first administrator, once',
+        body: schemas.SetUp,
+        response: { 201: schemas.Nothing },
+      },
+    },
+    async (request, reply) => {
+      await directory.setUp(request.body as Parameters<typeof directory.setUp>[0])
+      return reply.code(201).send({})
+    },
+  )
+
+  app.post(
+    '/v1/enrolments',
+    {
+      config: { access: 'public' },
+      schema: {
+        summary: 'Enrol a device with an invitation',
+        body: schemas.Enrol,
+        response: { 201: schemas.Enrolled },
+      },
+    },
+    async (request, reply) => {
+      return reply.code(201).send(await enrolments.enrol(request.body))
+    },
+  )
+
+  app.post(
+    '/v1/sessions',
+    {
+      config: { access: 'public' },
+      schema: { summary: 'Sign in on an enrolled device', body: schemas.SignIn, response: { 201: schemas.SignedIn } },
+    },
+    async (request, reply) => {
+      return reply.code(201).send(await sessions.signIn(proofOf(request), request.body))
+    },
+  )
+
+  app.post(
+    '/v1/tokens',
+    {
+      config: { access: 'public' },
+      schema: { summary: 'Exchange a refresh token', body: schemas.Refresh, response: { 200: schemas.Tokens } },
+    },
+    async (request) => sessions.refresh(proofOf(request), request.body.refreshToken),
+  )
+
+  app.get(
+    '/v1/sessions',
+    {
+      config: { access: 'signed-in' },
+      schema: { summary: 'One’s own live sessions', response: { 200: schemas.SessionList } },
+    },
+    async (request) => ({
+      sessions: await sessions.list(actorOf(request)),
+    }),
+  )
+
+  app.delete(
+    '/v1/sessions/:session',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'Sign out, or end another session of one’s own',
+        params: Type.Object({ session: schemas.Uuid }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const actor = actorOf(request)
+      await sessions.end(actor.person, { session: request.params.session }, 'signed-out', actor)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/live-tickets',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'A ticket for one WebSocket, for 30 seconds',
+        body: schemas.Nothing,
+        response: { 201: schemas.Ticket },
+      },
+    },
+    async (request, reply) => {
+      return reply.code(201).send(await sessions.issueTicket(actorOf(request), header(request, 'origin')))
+    },
+  )
+
+  app.get(
+    '/v1/me',
+    {
+      config: { access: 'signed-in' },
+      schema: { summary: 'Who one is, and the certificate of this device', response: { 200: schemas.Me } },
+    },
+    async (request) => directory.me(actorOf(request)),
+  )
+
+  app.get(
+    '/v1/devices',
+    { config: { access: 'signed-in' }, schema: { summary: 'One’s own devices', response: { 200: schemas.Devices } } },
+    async (request) => ({
+      devices: await directory.devices(actorOf(request)),
+    }),
+  )
+
+  app.post(
+    '/v1/invitations',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'Invite a person, or a further device of one’s own',
+        body: schemas.Invite,
+        response: { 201: schemas.Nothing },
+      },
+    },
+    async (request, reply) => {
+      await enrolments.invite(actorOf(request), request.body)
+      return reply.code(201).send({})
+    },
+  )
+
+  app.get(
+    '/v1/invitations',
+    {
+      config: { access: 'signed-in' },
+      schema: { summary: 'The invitations one has made', response: { 200: schemas.Invitations } },
+    },
+    async (request) => ({
+      invitations: await enrolments.invitations(actorOf(request)),
+    }),
+  )
+
+  app.delete(
+    '/v1/invitations/:invitation',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'Revoke an invitation',
+        params: Type.Object({ invitation: schemas.Uuid }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await enrolments.revokeInvitation(actorOf(request), request.params.invitation)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/v1/enrolments',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'Devices that wait for a certificate from this one',
+        response: { 200: schemas.WaitingEnrolments },
+      },
+    },
+    async (request) => ({
+      enrolments: await enrolments.waiting(actorOf(request)),
+    }),
+  )
+
+  app.post(
+    '/v1/certificates',
+    {
+      config: { access: 'signed-in' },
+      schema: { summary: 'Certify a device', body: schemas.Certify, response: { 201: schemas.Certified } },
+    },
+    async (request, reply) => {
+      return reply.code(201).send(await certificates.certify(actorOf(request), request.body.certificate))
+    },
+  )
+
+  app.post(
+    '/v1/revocations',
+    {
+      config: { access: 'signed-in' },
+      schema: { summary: 'Revoke a device', body: schemas.Revoke, response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      await certificates.revoke(actorOf(request), request.body.revocation)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/organizations',
+    {
+      config: { access: 'administrator' },
+      schema: {
+        summary: 'Register an organization',
+        body: schemas.RegisterOrganization,
+        response: { 201: schemas.Nothing },
+      },
+    },
+    async (request, reply) => {
+      await directory.registerOrganization(actorOf(request), request.body)
+      return reply.code(201).send({})
+    },
+  )
+
+  app.get(
+    '/v1/organizations',
+    {
+      config: { access: 'administrator' },
+      schema: { summary: 'All organizations', response: { 200: schemas.Organizations } },
+    },
+    async (request) => ({
+      organizations: await directory.organizations(actorOf(request)),
+    }),
+  )
+
+  app.get(
+    '/v1/organizations/:organization/people',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'People of an organization, for administrators and its NCPs',
+        params: Type.Object({ organization: schemas.Uuid }),
+        response: { 200: schemas.People },
+      },
+    },
+    async (request) => ({
+      people: await directory.people(actorOf(request), request.params.organization),
+    }),
+  )
+}

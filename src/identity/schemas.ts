@@ -1,0 +1,153 @@
+import { Type } from 'typebox'
+import { Tier } from '../protocol/index.ts'
+
+const exactly = { additionalProperties: false }
+
+export const Uuid = Type.String({
+  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
+})
+export const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes in base64url' })
+export const Time = Type.String({ format: 'date-time', maxLength: 24 })
+export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}]+$' })
+const Jws = Type.String({ minLength: 1, maxLength: 16 * 1024 })
+const Jwe = Type.String({ minLength: 1, maxLength: 4096 })
+const Passphrase = Type.String({ minLength: 1, maxLength: 512 })
+const NullableString = Type.Union([Type.String(), Type.Null()])
+
+export const SetUp = Type.Object(
+  {
+    secret: Digest,
+    organization: Type.Object(
+      { id: Uuid, name: Name, country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })) },
+      exactly,
+    ),
+    rootCertificate: Jws,
+    rootStatement: Jws,
+    person: Type.Object({ id: Uuid, name: Name }, exactly),
+    enrolment: Jws,
+    certificate: Jws,
+    passphrase: Passphrase,
+  },
+  exactly,
+)
+
+export const Enrol = Type.Object(
+  { invitation: Uuid, authenticate: Digest, statement: Jws, mac: Digest, passphrase: Passphrase },
+  exactly,
+)
+export const Enrolled = Type.Object({ person: Uuid, organization: Uuid, name: Type.String() })
+
+export const SignIn = Type.Object({ proof: Jws, passphrase: Passphrase }, exactly)
+const tokens = { accessToken: Type.String(), refreshToken: Type.String(), expiresIn: Type.Integer() }
+export const SignedIn = Type.Object({ session: Uuid, person: Uuid, organization: Uuid, ...tokens })
+export const Refresh = Type.Object({ refreshToken: Digest }, exactly)
+export const Tokens = Type.Object(tokens)
+
+export const Invite = Type.Object(
+  {
+    id: Uuid,
+    person: Type.Object({ id: Uuid, name: Name }, exactly),
+    organization: Uuid,
+    tier: Tier,
+    recognition: Digest,
+    sealed: Type.Array(Type.Object({ device: Digest, jwe: Jwe }, exactly), { minItems: 1, maxItems: 50 }),
+    expiresAt: Time,
+  },
+  exactly,
+)
+export const Invitations = Type.Object({
+  invitations: Type.Array(
+    Type.Object({
+      invitation: Uuid,
+      person: Uuid,
+      tier: Type.String(),
+      expiresAt: Type.String(),
+      state: Type.String(),
+    }),
+  ),
+})
+export const WaitingEnrolments = Type.Object({
+  enrolments: Type.Array(
+    Type.Object({
+      invitation: Uuid,
+      person: Type.Object({ id: Uuid, name: Type.String() }),
+      organization: Type.Object({ id: Uuid, name: Type.String() }),
+      tier: Type.String(),
+      device: Digest,
+      statement: Type.String(),
+      mac: Type.String(),
+      sealed: Type.String(),
+    }),
+  ),
+})
+export const Certify = Type.Object({ certificate: Jws }, exactly)
+export const Certified = Type.Object({ device: Digest })
+export const Revoke = Type.Object({ revocation: Jws }, exactly)
+
+export const RegisterOrganization = Type.Object(
+  {
+    id: Uuid,
+    kind: Type.Union([
+      Type.Literal('secretariat'),
+      Type.Literal('administration'),
+      Type.Literal('rilo'),
+      Type.Literal('partner'),
+      Type.Literal('right-holder'),
+    ]),
+    name: Name,
+    country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })),
+    region: Type.Optional(Name),
+  },
+  exactly,
+)
+export const Organizations = Type.Object({
+  organizations: Type.Array(
+    Type.Object({
+      organization: Uuid,
+      kind: Type.String(),
+      name: Type.String(),
+      country: NullableString,
+      region: NullableString,
+    }),
+  ),
+})
+export const People = Type.Object({
+  people: Type.Array(Type.Object({ person: Uuid, name: Type.String(), certified: Type.Boolean() })),
+})
+export const Me = Type.Object({
+  person: Uuid,
+  name: Type.String(),
+  organization: Uuid,
+  organizationName: Type.String(),
+  organizationKind: Type.String(),
+  device: Digest,
+  tier: NullableString,
+  certificate: NullableString,
+  chain: Type.Array(Type.String()),
+  administrator: Type.Boolean(),
+})
+export const Devices = Type.Object({
+  devices: Type.Array(
+    Type.Object({ device: Digest, state: Type.String(), enrolledAt: Type.String(), certificate: NullableString }),
+  ),
+})
+export const SessionList = Type.Object({
+  sessions: Type.Array(
+    Type.Object({
+      session: Uuid,
+      device: Digest,
+      startedAt: Type.String(),
+      lastRefreshedAt: Type.String(),
+      current: Type.Boolean(),
+    }),
+  ),
+})
+export const Ticket = Type.Object({ ticket: Type.String(), expiresIn: Type.Integer() })
+export const Server = Type.Object({
+  version: Type.String(),
+  root: NullableString,
+  directory: Uuid,
+  logHost: Type.String(),
+  logKey: Type.String({ description: 'Verifier key of the directory log (C2SP signed note).' }),
+})
+export const Nothing = Type.Object({}, exactly)

@@ -1,0 +1,311 @@
+import { transaction, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import type { Acting, Standing } from '../log/index.ts'
+import {
+  DeviceKeys,
+  SignJwk,
+  base64url,
+  importVerifyKey,
+  newId,
+  readSignIn,
+  shape,
+  verifyStatement,
+} from '../protocol/index.ts'
+import { asActor, type Actor, type IdentityDeps } from './deps.ts'
+import * as store from './store.ts'
+import { hashSecret, issueAccessToken, lifetimes, nextRefreshToken, verifyAccessToken, verifyProof } from './tokens.ts'
+
+/** Failures a person may make in so many minutes before sign-in waits. */
+const patience = { failures: 10, minutes: 15 } as const
+const clockDifference = 5 * 60_000
+
+export interface Tokens {
+  readonly accessToken: string
+  readonly refreshToken: string
+  /** Seconds. */
+  readonly expiresIn: number
+}
+
+export interface SignedIn extends Tokens {
+  readonly session: string
+  readonly person: string
+  readonly organization: string
+}
+
+export interface ProofOf {
+  readonly method: string
+  readonly path: string
+  readonly proof: string | undefined
+}
+
+/** Signing in and out, and recognising who asks: every door goes through here. */
+export class Sessions {
+  readonly #deps: IdentityDeps
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Signs in with a passphrase on an enrolled device. Whatever is wrong (account, device, passphrase, proof, too many
+   * attempts) is the same SIGN_IN_REFUSED after the same work.
+   */
+  async signIn(request: ProofOf, input: { proof: string; passphrase: string }): Promise<SignedIn> {
+    const { db, clock, passphrases } = this.#deps
+    const now = clock()
+    const { thumbprint } = await this.#requireProof(request, undefined, now)
+    const claim = claimOf(input.proof)
+    if (!claim) throw new Problem('SIGN_IN_REFUSED')
+    const since = new Date(now.getTime() - patience.minutes * 60_000)
+    const known = await transaction(db, async (tx) => ({
+      attempts: await store.countAttempt(tx, claim.person, now, since),
+      credential: await store.findCredential(tx, claim.person),
+      device: await store.findDevice(tx, claim.device),
+    }))
+    const patient = known.attempts <= patience.failures
+    const right = patient && (await passphrases.verify(known.credential, input.passphrase))
+    const timely = Math.abs(now.getTime() - new Date(claim.at).getTime()) <= clockDifference
+    const bound = claim.jkt === thumbprint && known.device?.person_id === claim.person
+    if (!right || !timely || !bound || !known.device || !(await provesDevice(input.proof, known.device.sign_key))) {
+      throw new Problem('SIGN_IN_REFUSED')
+    }
+    return this.#start(claim.person, claim.device, thumbprint, now)
+  }
+
+  async #start(person: string, device: string, thumbprint: string, now: Date): Promise<SignedIn> {
+    const { db, logs, random, tokenKey, publicUrl } = this.#deps
+    const session = newId(now, random)
+    const refreshToken = base64url(random(32))
+    const { acting, appended } = await transaction(db, async (tx) => {
+      await store.sharePersons(tx, [person])
+      await store.insertSession(tx, {
+        id: session,
+        person_id: person,
+        device_id: device,
+        key_thumbprint: thumbprint,
+        started_at: now,
+        refreshed_at: now,
+        expires_at: new Date(now.getTime() + lifetimes.session * 1000),
+        ended_at: null,
+      })
+      const standing = (await store.sessionsStanding(tx, [session], now))[0]
+      if (!standing?.alive) throw new Problem('SIGN_IN_REFUSED')
+      await store.forgetAttempts(tx, person)
+      await store.insertRefreshToken(tx, {
+        hash: hashSecret(refreshToken),
+        session_id: session,
+        issued_at: now,
+        rotated_at: null,
+      })
+      const acting: Acting = { session, person, organization: standing.organization, device }
+      const appended = await logs.appendWithin(tx, [
+        {
+          log: logs.directory,
+          drafts: [
+            { kind: 'session.started', actor: asActor(acting), subject: session, details: { outcome: 'accepted' } },
+          ],
+        },
+      ])
+      return { acting, appended }
+    })
+    appended.afterCommit()
+    const accessToken = await issueAccessToken(tokenKey, publicUrl, acting, thumbprint, newId(now, random), now)
+    return {
+      session,
+      person,
+      organization: acting.organization,
+      accessToken,
+      refreshToken,
+      expiresIn: lifetimes.access,
+    }
+  }
+
+  /** Exchanges a refresh token for the next one; reuse after the moment allowed for a lost answer ends the session. */
+  async refresh(request: ProofOf, refreshToken: string): Promise<Tokens> {
+    const { db, clock, tokenKey, publicUrl, random } = this.#deps
+    const now = clock()
+    const { thumbprint } = await this.#requireProof(request, undefined, now)
+    const next = nextRefreshToken(tokenKey, refreshToken)
+    const outcome = await transaction(db, async (tx) => {
+      const token = await store.lockRefreshToken(tx, hashSecret(refreshToken))
+      if (!token || token.thumbprint !== thumbprint) return { stolen: token?.person, session: token?.session_id }
+      const standing = (await store.sessionsStanding(tx, [token.session_id], now))[0]
+      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+      if (token.rotated_at) {
+        const repeated = now.getTime() - token.rotated_at.getTime() <= lifetimes.refreshRepeat * 1000
+        if (!repeated) return { stolen: token.person, session: token.session_id }
+      } else {
+        await store.markRotated(tx, token.hash, token.session_id, now)
+        await store.insertRefreshToken(tx, {
+          hash: hashSecret(next),
+          session_id: token.session_id,
+          issued_at: now,
+          rotated_at: null,
+        })
+      }
+      const { session, person, organization, device } = standing
+      return { acting: { session, person, organization, device } }
+    })
+    if (!outcome.acting) {
+      if (outcome.stolen && outcome.session)
+        await this.end(outcome.stolen, { session: outcome.session }, 'refresh-token-reused')
+      throw new Problem('UNAUTHENTICATED')
+    }
+    const accessToken = await issueAccessToken(tokenKey, publicUrl, outcome.acting, thumbprint, newId(now, random), now)
+    return { accessToken, refreshToken: next, expiresIn: lifetimes.access }
+  }
+
+  /** Recognises who asks, from the token, its proof and the rows as they are now. */
+  async recognise(request: ProofOf & { readonly authorization: string | undefined }): Promise<Actor> {
+    const { clock, tokenKey, publicUrl } = this.#deps
+    const now = clock()
+    const token = /^DPoP ([A-Za-z0-9._-]{20,4096})$/i.exec(request.authorization ?? '')?.[1]
+    if (token === undefined) throw new Problem('UNAUTHENTICATED')
+    const claims = await verifyAccessToken(tokenKey, publicUrl, token, now)
+    const { thumbprint } = await this.#requireProof(request, token, now)
+    if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
+    return this.#actorOf(claims.session, thumbprint, now)
+  }
+
+  async #actorOf(session: string, thumbprint: string | undefined, now: Date): Promise<Actor> {
+    const standing = await transaction(
+      this.#deps.db,
+      async (tx) => (await store.sessionsStanding(tx, [session], now))[0],
+    )
+    if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    if (thumbprint !== undefined && standing.thumbprint !== thumbprint) throw new Problem('UNAUTHENTICATED')
+    const { person, organization, device, tier, deviceState } = standing
+    return { session, person, organization, device, tier, deviceState }
+  }
+
+  async #requireProof(request: ProofOf, token: string | undefined, now: Date): Promise<{ thumbprint: string }> {
+    const { db, publicUrl } = this.#deps
+    const { thumbprint, jti } = await verifyProof(
+      { method: request.method, url: publicUrl + request.path, proof: request.proof, token },
+      now,
+    )
+    const expiresAt = new Date(now.getTime() + 2 * lifetimes.proof * 1000)
+    const fresh = await transaction(db, (tx) => store.recordProof(tx, hashSecret(`${thumbprint} ${jti}`), expiresAt))
+    if (!fresh) throw new Problem('UNAUTHENTICATED')
+    return { thumbprint }
+  }
+
+  /** A ticket for one WebSocket: 30 seconds, once, for this session and origin. */
+  async issueTicket(actor: Actor, origin: string | undefined): Promise<{ ticket: string; expiresIn: number }> {
+    const { db, clock, random } = this.#deps
+    const ticket = base64url(random(32))
+    const expiresAt = new Date(clock().getTime() + lifetimes.ticket * 1000)
+    await transaction(db, (tx) =>
+      store.insertTicket(tx, {
+        hash: hashSecret(ticket),
+        session_id: actor.session,
+        origin: origin ?? '',
+        expires_at: expiresAt,
+      }),
+    )
+    return { ticket, expiresIn: lifetimes.ticket }
+  }
+
+  async redeemTicket(ticket: string, origin: string | undefined): Promise<Actor> {
+    const { db, clock } = this.#deps
+    const now = clock()
+    const row = await transaction(db, (tx) => store.takeTicket(tx, hashSecret(ticket)))
+    if (!row || row.expires_at <= now || row.origin !== (origin ?? '')) throw new Problem('UNAUTHENTICATED')
+    return this.#actorOf(row.session_id, undefined, now)
+  }
+
+  async list(
+    actor: Actor,
+  ): Promise<{ session: string; device: string; startedAt: string; lastRefreshedAt: string; current: boolean }[]> {
+    const { db, clock } = this.#deps
+    const rows = await transaction(db, (tx) => store.liveSessionsOf(tx, actor.person, clock()))
+    return rows.map((row) => ({
+      session: row.id,
+      device: row.device_id,
+      startedAt: row.started_at.toISOString(),
+      lastRefreshedAt: row.refreshed_at.toISOString(),
+      current: row.id === actor.session,
+    }))
+  }
+
+  /** Ends sessions of a person; NOT_FOUND if there was none to end. */
+  async end(person: string, which: { session?: string; device?: string }, reason: string, by?: Acting): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      const locked = await store.lockPerson(tx, person)
+      const ended = locked ? await store.endSessions(tx, { person, ...which }, clock()) : []
+      if (ended.length === 0) throw new Problem('NOT_FOUND')
+      return logs.appendWithin(tx, [
+        { log: logs.directory, drafts: endedDrafts(ended, reason, by, this.#deps.publicUrl) },
+      ])
+    })
+    appended.afterCommit()
+  }
+
+  /** For acts on a log: who of these still stands, read after the locks are taken (see migrations/0003). */
+  async lockActors(tx: Tx, actors: readonly Acting[]): Promise<Map<string, Standing | Problem>> {
+    await store.sharePersons(tx, [...new Set(actors.map(({ person }) => person))])
+    const rows = await store.sessionsStanding(
+      tx,
+      [...new Set(actors.map(({ session }) => session))],
+      this.#deps.clock(),
+    )
+    const standing = new Map<string, Standing | Problem>()
+    for (const { session } of actors) standing.set(session, new Problem('SESSION_ENDED'))
+    for (const row of rows) {
+      if (!row.alive) continue
+      const { session, person, organization, device, tier } = row
+      standing.set(
+        session,
+        tier === null ? new Problem('DEVICE_NOT_CERTIFIED') : { session, person, organization, device, tier },
+      )
+    }
+    return standing
+  }
+
+  /** Which of these sessions have ended: followers ask in the snapshot in which they read what they are about to send. */
+  async endedAmong(tx: Tx, sessions: readonly string[]): Promise<Set<string>> {
+    const rows = await store.sessionsStanding(tx, sessions, this.#deps.clock())
+    const alive = new Set(rows.filter((row) => row.alive).map((row) => row.session))
+    return new Set(sessions.filter((session) => !alive.has(session)))
+  }
+
+  async forgetExpired(): Promise<void> {
+    const now = this.#deps.clock()
+    const failuresBefore = new Date(now.getTime() - patience.minutes * 60_000)
+    await transaction(this.#deps.db, (tx) => store.forgetExpired(tx, now, failuresBefore))
+  }
+}
+
+export function endedDrafts(sessions: readonly string[], reason: string, by: Acting | undefined, server: string) {
+  return sessions.map((session) => ({
+    kind: 'session.ended' as const,
+    actor: by ? asActor(by) : { server },
+    subject: session,
+    details: { reason },
+  }))
+}
+
+function claimOf(proof: string): ReturnType<typeof readSignIn> | undefined {
+  try {
+    return readSignIn(proof)
+  } catch {
+    return undefined
+  }
+}
+
+const parseSignJwk = shape('signing key', SignJwk)
+
+async function provesDevice(proof: string, signKey: string): Promise<boolean> {
+  try {
+    await verifyStatement('cordon-sign-in+jws', proof, await importVerifyKey(parseSignJwk(JSON.parse(signKey))))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The public keys of a device as they are stored. */
+export function keysOf(row: { sign_key: string; seal_key: string }): DeviceKeys {
+  return shape('device keys', DeviceKeys)({ sign: JSON.parse(row.sign_key), seal: JSON.parse(row.seal_key) })
+}

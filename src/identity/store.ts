@@ -1,0 +1,369 @@
+import type { Insertable, Selectable } from 'kysely'
+import { sql } from 'kysely'
+import type { DB, Tx } from '../db/index.ts'
+
+/** Locks the row of a person, which stands for everything that can act in the person's name. */
+export async function lockPerson(tx: Tx, person: string): Promise<Selectable<DB['person']> | undefined> {
+  return tx.selectFrom('person').selectAll().where('id', '=', person).forUpdate().executeTakeFirst()
+}
+
+/** The same for several people, in the order of their ids, so that two who do this never wait for each other. */
+export async function sharePersons(tx: Tx, persons: readonly string[]): Promise<void> {
+  await sql`SELECT id FROM person WHERE id = ANY(${[...persons]}::uuid[]) ORDER BY id FOR SHARE`.execute(tx)
+}
+
+export interface SessionStanding {
+  session: string
+  person: string
+  organization: string
+  device: string
+  thumbprint: string
+  tier: string | null
+  deviceState: string
+  alive: boolean
+}
+
+/** Sessions with the state of their device, person and organization, as they are now. */
+export async function sessionsStanding(tx: Tx, sessions: readonly string[], now: Date): Promise<SessionStanding[]> {
+  const { rows } = await sql<SessionStanding>`
+    SELECT s.id AS session, p.id AS person, p.organization_id AS organization, d.id AS device,
+      s.key_thumbprint AS thumbprint, d.state AS "deviceState",
+      (SELECT c.tier FROM certificate c WHERE c.device_id = d.id AND d.state = 'certified'
+        ORDER BY c.directory_index DESC LIMIT 1) AS tier,
+      (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND o.ended_at IS NULL
+        AND d.state IN ('waiting', 'certified')) AS alive
+    FROM session s JOIN person p ON p.id = s.person_id JOIN organization o ON o.id = p.organization_id
+      JOIN device d ON d.id = s.device_id
+    WHERE s.id = ANY(${[...sessions]}::uuid[])`.execute(tx)
+  return rows
+}
+
+export async function findTrustRoot(tx: Tx): Promise<Selectable<DB['trust_root']> | undefined> {
+  return tx.selectFrom('trust_root').selectAll().executeTakeFirst()
+}
+
+export async function insertTrustRoot(tx: Tx, row: Insertable<DB['trust_root']>): Promise<void> {
+  await tx.insertInto('trust_root').values(row).execute()
+}
+
+export async function findSetUpSecret(tx: Tx): Promise<Uint8Array | undefined> {
+  return (await tx.selectFrom('set_up_secret').select('hash').executeTakeFirst())?.hash
+}
+
+export async function replaceSetUpSecret(tx: Tx, hash: Uint8Array): Promise<void> {
+  await tx.deleteFrom('set_up_secret').execute()
+  await tx.insertInto('set_up_secret').values({ hash }).execute()
+}
+
+export async function dropSetUpSecret(tx: Tx): Promise<void> {
+  await tx.deleteFrom('set_up_secret').execute()
+}
+
+export async function insertOrganization(tx: Tx, row: Insertable<DB['organization']>): Promise<void> {
+  await tx.insertInto('organization').values(row).execute()
+}
+
+export async function findOrganizations(tx: Tx, ids: readonly string[]): Promise<Selectable<DB['organization']>[]> {
+  if (ids.length === 0) return []
+  return tx.selectFrom('organization').selectAll().where('id', 'in', ids).orderBy('name').execute()
+}
+
+export async function allOrganizations(tx: Tx): Promise<Selectable<DB['organization']>[]> {
+  return tx.selectFrom('organization').selectAll().orderBy('kind').orderBy('name').execute()
+}
+
+export async function findPeople(tx: Tx, ids: readonly string[]): Promise<Selectable<DB['person']>[]> {
+  if (ids.length === 0) return []
+  return tx.selectFrom('person').selectAll().where('id', 'in', ids).execute()
+}
+
+export async function peopleOf(
+  tx: Tx,
+  organization: string,
+): Promise<{ person: string; name: string; certified: boolean }[]> {
+  const { rows } = await sql<{ person: string; name: string; certified: boolean }>`
+    SELECT p.id AS person, p.name,
+      EXISTS (SELECT FROM device d WHERE d.person_id = p.id AND d.state = 'certified') AS certified
+    FROM person p WHERE p.organization_id = ${organization} AND p.ended_at IS NULL ORDER BY p.name, p.id`.execute(tx)
+  return rows
+}
+
+export async function insertPerson(tx: Tx, row: Insertable<DB['person']>): Promise<void> {
+  await tx.insertInto('person').values(row).execute()
+}
+
+export async function insertDevice(tx: Tx, row: Insertable<DB['device']>): Promise<void> {
+  await tx.insertInto('device').values(row).execute()
+}
+
+export async function findDevice(tx: Tx, device: string): Promise<Selectable<DB['device']> | undefined> {
+  return tx.selectFrom('device').selectAll().where('id', '=', device).executeTakeFirst()
+}
+
+export async function devicesOf(tx: Tx, person: string): Promise<Selectable<DB['device']>[]> {
+  return tx.selectFrom('device').selectAll().where('person_id', '=', person).orderBy('enrolled_at').execute()
+}
+
+export async function setDeviceState(tx: Tx, device: string, state: DB['device']['state']): Promise<void> {
+  await tx.updateTable('device').set({ state }).where('id', '=', device).execute()
+}
+
+export async function insertCertificate(tx: Tx, row: Insertable<DB['certificate']>): Promise<void> {
+  await tx.insertInto('certificate').values(row).execute()
+}
+
+/** The newest certificate of each of these devices, whatever became of the device. */
+export async function newestCertificates(tx: Tx, devices: readonly string[]): Promise<Map<string, string>> {
+  if (devices.length === 0) return new Map()
+  const rows = await tx
+    .selectFrom('certificate')
+    .distinctOn('device_id')
+    .select(['device_id', 'jws'])
+    .where('device_id', 'in', devices)
+    .orderBy('device_id')
+    .orderBy('directory_index', 'desc')
+    .execute()
+  return new Map(rows.map((row) => [row.device_id, row.jws]))
+}
+
+/** Certificates in force of the live devices of these people. */
+export async function liveCertificatesOf(
+  tx: Tx,
+  persons: readonly string[],
+): Promise<{ person: string; device: string; jws: string; hash: string }[]> {
+  if (persons.length === 0) return []
+  return tx
+    .selectFrom('certificate')
+    .innerJoin('device', 'device.id', 'certificate.device_id')
+    .distinctOn('certificate.device_id')
+    .select(['device.person_id as person', 'device.id as device', 'certificate.jws', 'certificate.hash'])
+    .where('device.person_id', 'in', persons)
+    .where('device.state', '=', 'certified')
+    .orderBy('certificate.device_id')
+    .orderBy('certificate.directory_index', 'desc')
+    .execute()
+}
+
+export async function certificatesByHash(tx: Tx, hashes: readonly string[]): Promise<Map<string, string>> {
+  if (hashes.length === 0) return new Map()
+  const rows = await tx.selectFrom('certificate').select(['hash', 'jws']).where('hash', 'in', hashes).execute()
+  return new Map(rows.map((row) => [row.hash, row.jws]))
+}
+
+export async function revocationsByHash(tx: Tx, hashes: readonly string[]): Promise<Map<string, string>> {
+  if (hashes.length === 0) return new Map()
+  const rows = await tx.selectFrom('revocation').select(['hash', 'jws']).where('hash', 'in', hashes).execute()
+  return new Map(rows.map((row) => [row.hash, row.jws]))
+}
+
+export async function insertRevocation(tx: Tx, row: Insertable<DB['revocation']>): Promise<void> {
+  await tx.insertInto('revocation').values(row).execute()
+}
+
+export async function findCredential(tx: Tx, person: string): Promise<string | undefined> {
+  const row = await tx
+    .selectFrom('credential')
+    .select('passphrase_hash')
+    .where('person_id', '=', person)
+    .executeTakeFirst()
+  return row?.passphrase_hash
+}
+
+export async function insertCredential(tx: Tx, row: Insertable<DB['credential']>): Promise<void> {
+  await tx.insertInto('credential').values(row).execute()
+}
+
+export async function insertInvitation(
+  tx: Tx,
+  row: Insertable<DB['invitation']>,
+  keys: readonly { device: string; jwe: string }[],
+): Promise<void> {
+  await tx.insertInto('invitation').values(row).execute()
+  const rows = keys.map(({ device, jwe }) => ({ invitation_id: row.id, device_id: device, sealed: jwe }))
+  await tx.insertInto('invitation_key').values(rows).execute()
+}
+
+export async function lockInvitation(tx: Tx, id: string): Promise<Selectable<DB['invitation']> | undefined> {
+  return tx.selectFrom('invitation').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+export async function invitationsBy(tx: Tx, person: string): Promise<Selectable<DB['invitation']>[]> {
+  return tx.selectFrom('invitation').selectAll().where('inviter_person_id', '=', person).orderBy('id').execute()
+}
+
+export async function markInvitation(
+  tx: Tx,
+  id: string,
+  change: { used_at: Date } | { revoked_at: Date },
+): Promise<void> {
+  await tx.updateTable('invitation').set(change).where('id', '=', id).execute()
+}
+
+export async function insertEnrolment(tx: Tx, row: Insertable<DB['enrolment']>): Promise<void> {
+  await tx.insertInto('enrolment').values(row).execute()
+}
+
+export interface WaitingEnrolment {
+  invitation: string
+  person: string
+  personName: string
+  organization: string
+  organizationName: string
+  tier: string
+  device: string
+  statement: string
+  mac: string
+  sealed: string
+}
+
+/** Enrolments that wait for a certificate from this device's person. */
+export async function enrolmentsWaitingFor(tx: Tx, inviterDevice: string): Promise<WaitingEnrolment[]> {
+  return tx
+    .selectFrom('enrolment')
+    .innerJoin('invitation', 'invitation.id', 'enrolment.invitation_id')
+    .innerJoin('invitation_key', 'invitation_key.invitation_id', 'invitation.id')
+    .innerJoin('person', 'person.id', 'invitation.person_id')
+    .innerJoin('organization', 'organization.id', 'person.organization_id')
+    .innerJoin('device', 'device.id', 'enrolment.device_id')
+    .select([
+      'invitation.id as invitation',
+      'person.id as person',
+      'person.name as personName',
+      'organization.id as organization',
+      'organization.name as organizationName',
+      'invitation.tier',
+      'enrolment.device_id as device',
+      'enrolment.statement',
+      'enrolment.mac',
+      'invitation_key.sealed',
+    ])
+    .where('invitation_key.device_id', '=', inviterDevice)
+    .where('enrolment.certified_at', 'is', null)
+    .where('device.state', '=', 'waiting')
+    .orderBy('invitation.id')
+    .execute()
+}
+
+/** Who invited the device, and for which tier; undefined for the first administrator's. */
+export async function invitationOfDevice(tx: Tx, device: string): Promise<Selectable<DB['invitation']> | undefined> {
+  return tx
+    .selectFrom('enrolment')
+    .innerJoin('invitation', 'invitation.id', 'enrolment.invitation_id')
+    .selectAll('invitation')
+    .where('enrolment.device_id', '=', device)
+    .executeTakeFirst()
+}
+
+export async function markEnrolmentCertified(tx: Tx, device: string, at: Date): Promise<void> {
+  await tx.updateTable('enrolment').set({ certified_at: at }).where('device_id', '=', device).execute()
+}
+
+export async function insertSession(tx: Tx, row: Insertable<DB['session']>): Promise<void> {
+  await tx.insertInto('session').values(row).execute()
+}
+
+export async function liveSessionsOf(tx: Tx, person: string, now: Date): Promise<Selectable<DB['session']>[]> {
+  return tx
+    .selectFrom('session')
+    .selectAll()
+    .where('person_id', '=', person)
+    .where('ended_at', 'is', null)
+    .where('expires_at', '>', now)
+    .orderBy('started_at')
+    .execute()
+}
+
+/** Ends the live sessions that match; returns their ids. The person's row is locked by the caller. */
+export async function endSessions(
+  tx: Tx,
+  which: { person: string; session?: string; device?: string },
+  at: Date,
+): Promise<string[]> {
+  let query = tx
+    .updateTable('session')
+    .set({ ended_at: at })
+    .where('person_id', '=', which.person)
+    .where('ended_at', 'is', null)
+  if (which.session !== undefined) query = query.where('id', '=', which.session)
+  if (which.device !== undefined) query = query.where('device_id', '=', which.device)
+  return (await query.returning('id').execute()).map((row) => row.id)
+}
+
+export async function insertRefreshToken(tx: Tx, row: Insertable<DB['refresh_token']>): Promise<void> {
+  await tx.insertInto('refresh_token').values(row).execute()
+}
+
+/** A refresh token with its session, locked. */
+export async function lockRefreshToken(
+  tx: Tx,
+  hash: Uint8Array,
+): Promise<(Selectable<DB['refresh_token']> & { person: string; device: string; thumbprint: string }) | undefined> {
+  return tx
+    .selectFrom('refresh_token')
+    .innerJoin('session', 'session.id', 'refresh_token.session_id')
+    .selectAll('refresh_token')
+    .select(['session.person_id as person', 'session.device_id as device', 'session.key_thumbprint as thumbprint'])
+    .where('refresh_token.hash', '=', hash)
+    .forUpdate('refresh_token')
+    .executeTakeFirst()
+}
+
+export async function markRotated(tx: Tx, hash: Uint8Array, session: string, at: Date): Promise<void> {
+  await tx.updateTable('refresh_token').set({ rotated_at: at }).where('hash', '=', hash).execute()
+  await tx.updateTable('session').set({ refreshed_at: at }).where('id', '=', session).execute()
+}
+
+/** Records that a proof was used; false if it was used before. */
+export async function recordProof(tx: Tx, hash: Uint8Array, expiresAt: Date): Promise<boolean> {
+  const row = await tx
+    .insertInto('dpop_proof')
+    .values({ hash, expires_at: expiresAt })
+    .onConflict((conflict) => conflict.column('hash').doNothing())
+    .returning('hash')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export async function forgetExpired(tx: Tx, now: Date, failuresBefore: Date): Promise<void> {
+  await tx.deleteFrom('dpop_proof').where('expires_at', '<', now).execute()
+  await tx.deleteFrom('live_ticket').where('expires_at', '<', now).execute()
+  await tx.deleteFrom('sign_in_failure').where('at', '<', failuresBefore).execute()
+}
+
+export async function insertTicket(tx: Tx, row: Insertable<DB['live_ticket']>): Promise<void> {
+  await tx.insertInto('live_ticket').values(row).execute()
+}
+
+/** Takes a ticket out: it works once. */
+export async function takeTicket(tx: Tx, hash: Uint8Array): Promise<Selectable<DB['live_ticket']> | undefined> {
+  return tx.deleteFrom('live_ticket').where('hash', '=', hash).returningAll().executeTakeFirst()
+}
+
+/**
+ * Counts an attempt to sign in before it is judged, so that parallel attempts cannot outrun the limit; the answer is
+ * how many were counted since then, this one among them.
+ */
+export async function countAttempt(tx: Tx, person: string, at: Date, since: Date): Promise<number> {
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${person}, 7))`.execute(tx)
+  await tx.insertInto('sign_in_failure').values({ person_id: person, at }).execute()
+  const { count } = await tx
+    .selectFrom('sign_in_failure')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('person_id', '=', person)
+    .where('at', '>', since)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+export async function forgetAttempts(tx: Tx, person: string): Promise<void> {
+  await tx.deleteFrom('sign_in_failure').where('person_id', '=', person).execute()
+}
+
+/** Every certificate and revocation, in pages by hash: what the verifier reads. */
+export async function certificatesAfter(tx: Tx, hash: string, limit: number): Promise<Selectable<DB['certificate']>[]> {
+  return tx.selectFrom('certificate').selectAll().where('hash', '>', hash).orderBy('hash').limit(limit).execute()
+}
+
+export async function revocationsAfter(tx: Tx, hash: string, limit: number): Promise<Selectable<DB['revocation']>[]> {
+  return tx.selectFrom('revocation').selectAll().where('hash', '>', hash).orderBy('hash').limit(limit).execute()
+}
