@@ -16,3 +16,12 @@ export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 export { mountLogRoutes, type LogRouteDeps } from './routes.ts'
 export { createLogs } from './service.ts'
 export { hasLogs } from './store.ts'
+export type { Findings, OwnedRow, Owner, OwnerView } from './owners.ts'
+export {
+  verifyLogs,
+  type Discrepancy,
+  type LogSource,
+  type Report,
+  type VerifiedLog,
+  type VerifyOptions,
+} from './verify.ts'

@@ -1,0 +1,125 @@
+import { sql } from 'kysely'
+import { toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
+import { openCheckpoint, type NoteKey } from '../protocol/index.ts'
+import { originOf } from './checkpoints.ts'
+import type { Owner } from './owners.ts'
+import { rowCounts } from './rows.ts'
+import { allLogs, enterLog } from './store.ts'
+import { LogVerification } from './verify-log.ts'
+
+export interface LogSource {
+  readonly db: Database
+  /** Raw public key of the logs, from `log.key` or wherever it was noted: never from the database that is being judged. */
+  readonly publicKey: Uint8Array
+  readonly originHost: string
+  /** Checkpoints held outside the database (signed notes), which its logs must contain. */
+  readonly held?: readonly { readonly log: string; readonly note: string }[]
+}
+
+export interface Discrepancy {
+  readonly log: string
+  /** Of the entry, where it is one entry's. */
+  readonly index?: number
+  readonly what: string
+}
+
+export interface VerifiedLog {
+  readonly log: string
+  readonly operation: string | null
+  readonly size: number
+  /** base64url, as recomputed from the leaves. */
+  readonly root: string
+}
+
+export interface Report {
+  readonly logs: readonly VerifiedLog[]
+  readonly entries: number
+  /** In the order in which they were found; at most 1,000 are kept. Empty: every row was checked and is right. */
+  readonly discrepancies: readonly Discrepancy[]
+}
+
+export interface VerifyOptions {
+  progress?(state: { readonly log: string; readonly done: number; readonly size: number }): void
+  /** Verify this log alone. */
+  readonly only?: string
+}
+
+const mostDiscrepancies = 1_000
+
+/**
+ * Verifies all logs of a database from their raw rows, in one snapshot, also while a server is writing: leaves, columns, hashes,
+ * nodes, roots, details and published checkpoints here, and what the entries are about through `owners`.
+ */
+export async function verifyLogs(
+  source: LogSource,
+  owners: readonly Owner[],
+  options: VerifyOptions = {},
+): Promise<Report> {
+  try {
+    return await source.db.kysely
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .setAccessMode('read only')
+      .execute((tx) => verifyInSnapshot(tx, source, owners, options))
+  } catch (error) {
+    throw toDatabaseProblem(error)
+  }
+}
+
+async function verifyInSnapshot(
+  tx: Tx,
+  source: LogSource,
+  owners: readonly Owner[],
+  { progress, only }: VerifyOptions,
+): Promise<Report> {
+  await sql`SELECT set_config('statement_timeout', '0', true)`.execute(tx)
+  const discrepancies: Discrepancy[] = []
+  const find = (log: string) => (index: number | undefined, what: string) => {
+    if (discrepancies.length < mostDiscrepancies)
+      discrepancies.push(index === undefined ? { log, what } : { log, index, what })
+  }
+  const all = await allLogs(tx)
+  const known = new Set(all.map((log) => log.id))
+  const counts = await rowCounts(tx)
+  for (const log of counts.keys()) if (!known.has(log)) find(log)(undefined, 'rows belong to a log that is not there')
+  if (all.filter((log) => log.operation_id === null).length !== 1) {
+    find('all')(undefined, 'there is not exactly one directory log')
+  }
+
+  const logs: VerifiedLog[] = []
+  let entries = 0
+  for (const { id, operation_id: operation, size } of all) {
+    if (only !== undefined && id !== only) continue
+    await enterLog(tx, id)
+    const key: NoteKey = { name: originOf(source.originHost, id), publicKey: source.publicKey }
+    const held = await openHeld(source, id, key, find(id))
+    const verification = new LogVerification(tx, { id, operation }, key, owners, find(id))
+    const none = { entries: 0, privates: 0, nodes: 0, checkpoints: 0 }
+    const done = await verification.run(counts.get(id) ?? none, held, (done) => progress?.({ log: id, done, size }))
+    entries += done
+    logs.push({ log: id, operation, size: done, root: verification.root })
+  }
+  for (const owner of owners) {
+    for await (const what of owner.strays?.(tx, known) ?? []) find('all')(undefined, what)
+  }
+  return { logs, entries, discrepancies }
+}
+
+async function openHeld(
+  source: LogSource,
+  log: string,
+  key: NoteKey,
+  found: (index: number | undefined, what: string) => void,
+): Promise<Map<number, Uint8Array>> {
+  const held = new Map<number, Uint8Array>()
+  for (const { log: of, note } of source.held ?? []) {
+    if (of !== log) continue
+    try {
+      const { size, root } = await openCheckpoint(note, key)
+      held.set(size, root)
+    } catch (error) {
+      found(undefined, `a checkpoint held elsewhere cannot be opened: ${(error as Error).message}`)
+    }
+  }
+  return held
+}
