@@ -33,6 +33,9 @@ CREATE TABLE log_entry (
 -- What must be unique in a compartment is so even if the appender erred.
 CREATE UNIQUE INDEX log_entry_seq_is_unique ON log_entry (log_id, compartment_id, seq) WHERE seq IS NOT NULL;
 
+-- The entries that change who may do what, which a server reads to know an operation.
+CREATE INDEX log_entry_changes ON log_entry (log_id, index) WHERE kind ~ '^(operation|member|device|compartment|epoch)\.';
+
 -- Details that may have to be erased, beside the leaf that commits to them.
 CREATE TABLE log_private (
   log_id uuid NOT NULL,

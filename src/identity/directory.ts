@@ -125,11 +125,11 @@ export class Directory {
           ],
         },
       ])
-      await this.#certificates.record(tx, root, { ...actor, session: '' })
-      await this.#certificates.record(tx, administrator, { ...actor, session: '' })
-      return first
+      const rooted = await this.#certificates.record(tx, root, { ...actor, session: '' })
+      const vouched = await this.#certificates.record(tx, administrator, { ...actor, session: '' })
+      return [first, rooted, vouched]
     })
-    appended.afterCommit()
+    for (const part of appended) part.afterCommit()
   }
 
   async registerOrganization(actor: Actor, input: OrganizationInput): Promise<void> {

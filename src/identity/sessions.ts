@@ -243,8 +243,12 @@ export class Sessions {
   }
 
   /** For acts on a log: who of these still stands, read after the locks are taken (see migrations/0003). */
-  async lockActors(tx: Tx, actors: readonly Acting[]): Promise<Map<string, Standing | Problem>> {
-    await store.sharePersons(tx, [...new Set(actors.map(({ person }) => person))])
+  async lockActors(
+    tx: Tx,
+    actors: readonly Acting[],
+    persons: readonly string[],
+  ): Promise<Map<string, Standing | Problem>> {
+    await store.sharePersons(tx, [...new Set([...actors.map(({ person }) => person), ...persons])])
     const rows = await store.sessionsStanding(
       tx,
       [...new Set(actors.map(({ session }) => session))],

@@ -77,6 +77,8 @@ export interface Act<S, I, L, R, A, P = Standing> {
   readonly name: string
   /** Inputs with the same key do not go into one group, so that the later one finds what the earlier one stored. */
   key?(input: I): string
+  /** People beside the actor whose devices the act reads: their rows are locked with the actors', before the log. */
+  persons?(input: I): readonly string[]
   /** Reads, set-wise, what deciding needs beyond the snapshot. Begun after the log is locked; uses this Tx alone. */
   load(tx: Tx, snapshot: S, inputs: readonly I[]): Promise<L>
   /** Decides without waiting. A Problem, returned or thrown, takes out this input alone. */

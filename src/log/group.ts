@@ -41,7 +41,11 @@ export interface GroupResult<S> {
 export interface GroupDeps<S> {
   readonly clock: () => Date
   readonly random: (length: number) => Uint8Array
-  lockActors(tx: Tx, actors: readonly Acting[]): Promise<ReadonlyMap<string, Standing | Problem>>
+  lockActors(
+    tx: Tx,
+    actors: readonly Acting[],
+    persons: readonly string[],
+  ): Promise<ReadonlyMap<string, Standing | Problem>>
   readonly snapshots: Snapshots<S>
 }
 
@@ -130,10 +134,11 @@ async function lockStandings<S>(
 ): Promise<ReadonlyMap<string, Standing | Problem>> {
   const sessions = new Map<string, Acting>()
   for (const { actor } of group) if (actor !== null) sessions.set(actor.session, actor)
-  if (sessions.size === 0) return new Map()
+  const persons = group.flatMap(({ act, input }) => act.persons?.(input) ?? [])
+  if (sessions.size === 0 && persons.length === 0) return new Map()
   // Ordered, so that two servers that lock the same people never wait for each other in a circle.
   const acting = [...sessions.values()].sort((a, b) => (a.person + a.session < b.person + b.session ? -1 : 1))
-  return deps.lockActors(tx, acting)
+  return deps.lockActors(tx, acting, persons)
 }
 
 /** Tells each act what became of it. */

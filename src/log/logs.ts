@@ -16,9 +16,13 @@ export interface LogDeps<S> {
   readonly checkpointDirectory: string
   /**
    * Takes FOR SHARE on the rows of those who act, ordered by person, and reads session, device and person after it: by
-   * session, who may go on, or the Problem (SESSION_ENDED) that stops them.
+   * session, who may go on, or the Problem (SESSION_ENDED) that stops them. `persons` are locked with them.
    */
-  lockActors(tx: Tx, actors: readonly Acting[]): Promise<ReadonlyMap<string, Standing | Problem>>
+  lockActors(
+    tx: Tx,
+    actors: readonly Acting[],
+    persons: readonly string[],
+  ): Promise<ReadonlyMap<string, Standing | Problem>>
   readonly snapshots: Snapshots<S>
   /** Told after each commit that a log has grown to this size. Must not wait. */
   publish(log: string, size: number): void
@@ -72,6 +76,8 @@ export interface Logs<S> {
   size(tx: Tx, log: string): Promise<number | undefined>
   /** Entries with `index > after`, at most `limit`, in order. Sets the transaction's log. */
   entriesAfter(tx: Tx, log: string, after: number, limit: number): Promise<StoredEntry[]>
+  /** Of the entries with `after < index <= upTo`, those that change the operation. Sets the transaction's log. */
+  changesBetween(tx: Tx, log: string, after: number, upTo: number): Promise<StoredEntry[]>
   /** Entries by index, in order; those that do not exist are left out. Sets the transaction's log. */
   entriesAt(tx: Tx, log: string, indexes: readonly number[]): Promise<StoredEntry[]>
   /** The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached. */

@@ -8,7 +8,7 @@ import type { AnyAct } from './group.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, receiptOf, Roots } from './proofs.ts'
-import { allLogs, entriesAfter, entriesAt, sizeOf } from './store.ts'
+import { allLogs, changesBetween, entriesAfter, entriesAt, sizeOf } from './store.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'
 
 const usualLimits: LogLimits = { queue: 2_000, group: 256, giveUpAfter: 10_000, publishEvery: 1_000 }
@@ -49,7 +49,7 @@ class LogService<S> implements Logs<S> {
       clock,
       random,
       limits: this.#limits,
-      lockActors: (tx, actors) => deps.lockActors(tx, actors),
+      lockActors: (tx, actors, persons) => deps.lockActors(tx, actors, persons),
       snapshots: deps.snapshots,
       committed,
       onError,
@@ -110,6 +110,8 @@ class LogService<S> implements Logs<S> {
   size: Logs<S>['size'] = (tx, log) => sizeOf(tx, log)
 
   entriesAfter: Logs<S>['entriesAfter'] = (tx, log, after, limit) => entriesAfter(tx, log, after, limit)
+
+  changesBetween: Logs<S>['changesBetween'] = (tx, log, after, upTo) => changesBetween(tx, log, after, upTo)
 
   entriesAt: Logs<S>['entriesAt'] = (tx, log, indexes) => entriesAt(tx, log, indexes)
 

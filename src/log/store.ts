@@ -214,6 +214,18 @@ export async function entriesAfter(tx: Tx, log: string, after: number, limit: nu
   return rows.map((row) => storedEntry(log, row))
 }
 
+/** Read over the index log_entry_changes, whose condition stands here word for word. */
+export async function changesBetween(tx: Tx, log: string, after: number, upTo: number): Promise<StoredEntry[]> {
+  if (upTo <= after) return []
+  await enterLog(tx, log)
+  const rows = await entries(tx, log)
+    .where('index', '>', after)
+    .where('index', '<=', upTo)
+    .where(sql<boolean>`kind ~ '^(operation|member|device|compartment|epoch)\\.'`)
+    .execute()
+  return rows.map((row) => storedEntry(log, row))
+}
+
 export async function entriesAt(tx: Tx, log: string, indexes: readonly number[]): Promise<StoredEntry[]> {
   if (indexes.length === 0) return []
   await enterLog(tx, log)
