@@ -185,7 +185,7 @@ function checkGoods(form: Form, target: Record<string, unknown>, complain: Compl
   if (schemaAt(form.fields, '/items')?.type !== 'array') complain('no-such-field', 'This form lists no goods.')
   if (typeof goods['category'] !== 'string' || !codeLists.commodities.codes.has(goods['category']))
     complain('not-in-list', 'This is no commodity of the tree.', '/goods/category')
-  if (typeof goods['unit'] !== 'string' || !codeLists.units.codes.has(goods['unit'] as 'KGM'))
+  if (typeof goods['unit'] !== 'string' || !codeLists.units.codes.has(goods['unit']))
     complain('not-in-list', 'This is no unit of the list (UN/ECE Recommendation 20).', '/goods/unit')
   if (goods['estimated'] !== undefined && typeof goods['estimated'] !== 'boolean')
     complain('wrong-type', 'This is true or false.', '/goods/estimated')
