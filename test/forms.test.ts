@@ -1,4 +1,5 @@
 // What this holds: forms accept what they declare and nothing else; extracts carry codes, never words; both sides' figures have one shape.
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import t from 'tap'
 import { isPermission } from '../src/access.ts'
@@ -14,9 +15,11 @@ import {
   fieldLabels,
   findForm,
   forms,
+  inLanguage,
   isDay,
   isWithin,
   mayRefer,
+  newestForm,
   permissionsFor,
   relations,
   rollUp,
@@ -26,6 +29,7 @@ import {
   type Schema,
   validateExtract,
   validateFields,
+  validateSubject,
 } from '../src/forms/index.ts'
 
 const fullSeizure = {
@@ -176,6 +180,16 @@ t.test('fields that are no fields, and forms that are no forms', async (t) => {
   t.same(validateFields('seizure', 2, fullSeizure)[0]?.reason, 'no-such-form')
   t.same(validateFields('seizure', 1.5, fullSeizure)[0]?.reason, 'no-such-form')
   t.ok(validateFields('seizure', 1, { x: 1, items: Array.from({ length: 5000 }, () => ({ y: 1 })) }).length <= 50)
+})
+
+t.test('a subject is one line of text, where the form wants one', async (t) => {
+  t.same(validateSubject('warning', 1, 'Container for Mombasa: رقم 7'), [])
+  t.same(validateSubject('text', 1, undefined), [])
+  t.equal(validateSubject('warning', 1, undefined)[0]?.reason, 'missing')
+  t.equal(validateSubject('nil', 1, 'x')[0]?.reason, 'no-such-form')
+  for (const subject of ['', '   ', 'a\nb', 'a\tb', 'a\u001bb', 'a\u0000', 'a\u2028b', 'a\ud800', 'x'.repeat(201)])
+    t.equal(validateSubject('warning', 1, subject)[0]?.reason, 'malformed', JSON.stringify(subject.slice(0, 9)))
+  for (const subject of [null, 1, {}, ['x']]) t.equal(validateSubject('text', 1, subject)[0]?.reason, 'wrong-type')
 })
 
 t.test('what a form accepts depends on nothing that came before', async (t) => {
@@ -402,6 +416,18 @@ t.test('every form is whole: its labels, code lists, relations and permissions e
   }
 })
 
+t.test('the schemas are JSON Schema 2020-12, their extracts too', async (t) => {
+  const ajv = new Ajv2020({ strict: true })
+  ajv.addVocabulary(['label', 'codes'])
+  ajv.addFormat('date', true)
+  for (const form of forms) {
+    t.ok(ajv.validateSchema(form.fields), form.id)
+    const schema = extractSchema(form)
+    if (schema !== undefined) t.ok(ajv.validateSchema(schema), `extract of ${form.id}`)
+  }
+  t.notOk(ajv.validateSchema({ type: 'objekt' }), 'the check bites')
+})
+
 t.test('what a message may refer to', async (t) => {
   const [text, warning, feedback, seizure] = ['text', 'warning', 'feedback', 'seizure'].map((id) => findForm(id, 1))
   if (!text || !warning || !feedback || !seizure) throw new Error('a form is missing')
@@ -470,6 +496,14 @@ t.test('the code lists are whole', async (t) => {
   t.ok(isWithin('drugs/synthetic/mdma', 'drugs/synthetic'))
   t.notOk(isWithin('drugs-x', 'drugs'))
   t.notOk(isWithin('drugs', 'drugs/synthetic'))
+})
+
+t.test('a label that is not translated yet is shown in English', async (t) => {
+  t.equal(inLanguage({ en: 'Goods', fr: 'Marchandises' }, 'fr'), 'Marchandises')
+  t.equal(inLanguage({ en: 'Goods', fr: 'Marchandises' }, 'ar'), 'Goods')
+  t.equal(inLanguage({ en: 'Goods' }), 'Goods')
+  t.equal(newestForm('seizure').version, 1)
+  t.throws(() => newestForm('nil' as never), RangeError)
 })
 
 t.test('days are days of the calendar', async (t) => {

@@ -34,7 +34,8 @@ export type FaultReason =
 const maxFaults = 50
 
 function compiler(allErrors: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ strict: true, allErrors, loopEnum: 2_000 })
+  // Our own schemas are checked against the meta-schema by a test, not at every start.
+  const ajv = new Ajv2020({ strict: true, allErrors, loopEnum: 100, validateSchema: false })
   ajv.addVocabulary(['label', 'codes'])
   ajv.addFormat('date', { type: 'string', validate: isDay })
   return ajv
@@ -44,32 +45,33 @@ function compiler(allErrors: boolean): Ajv2020 {
 const thorough = compiler(true)
 const brief = compiler(false)
 
-interface Checks {
-  readonly fields: ValidateFunction
-  readonly extract: ValidateFunction | undefined
+// Compiled at first use: a command that touches no form does not pay for it.
+const fieldChecks = new WeakMap<Form, ValidateFunction>()
+const extractChecks = new WeakMap<Form, ValidateFunction>()
+
+function fieldCheck(form: Form): ValidateFunction {
+  const known = fieldChecks.get(form)
+  if (known !== undefined) return known
+  const check = thorough.compile(form.fields)
+  fieldChecks.set(form, check)
+  return check
 }
 
-const checksByForm = new WeakMap<Form, Checks>()
-
-// Compiled at first use: a command that touches no form does not pay for it.
-function checksOf(form: Form): Checks {
-  let checks = checksByForm.get(form)
-  if (checks === undefined) {
-    const schema = extractSchema(form)
-    checks = {
-      fields: thorough.compile(form.fields),
-      extract: schema === undefined ? undefined : brief.compile(schema),
-    }
-    checksByForm.set(form, checks)
-  }
-  return checks
+function extractCheck(form: Form): ValidateFunction | undefined {
+  const known = extractChecks.get(form)
+  if (known !== undefined) return known
+  const schema = extractSchema(form)
+  if (schema === undefined) return undefined
+  const check = brief.compile(schema)
+  extractChecks.set(form, check)
+  return check
 }
 
 /** What is wrong with the fields of a message, none if the form accepts them. Never throws, whatever the fields are. */
 export function validateFields(id: string, version: number, fields: unknown): Fault[] {
   const form = findForm(id, version)
   if (form === undefined) return [noSuchForm(id)]
-  return check(checksOf(form).fields, fields)
+  return check(fieldCheck(form), fields)
 }
 
 /**
@@ -80,7 +82,7 @@ export function validateExtract(id: string, version: number, extract: unknown): 
   const form = findForm(id, version)
   if (form === undefined) return [noSuchForm(id)]
   if (extract === undefined) return []
-  const { extract: validate } = checksOf(form)
+  const validate = extractCheck(form)
   if (validate !== undefined) return check(validate, extract)
   return [{ pointer: '', reason: 'not-extracted', advice: 'This form has no extract: send the message without one.' }]
 }
