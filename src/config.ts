@@ -161,8 +161,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
 
   const path = (name: Name, otherwise: string) => resolve(directory, read(name) ?? otherwise)
   const dataDirectory = path('DATA_DIRECTORY', 'data')
-  const host = read('HOST') ?? '127.0.0.1'
-  if (!/^[\w.:-]+$/.test(host)) faults.push('HOST is not an address; give for example 127.0.0.1 or ::')
+  const host = address(read('HOST') ?? '127.0.0.1', faults)
   const port = whole('PORT', read('PORT'), 7300, 0, 65_535, faults)
   const publicUrl = origin(
     'PUBLIC_URL',
@@ -249,6 +248,12 @@ function origin(name: Name, text: string, faults: string[]): string {
     `${name} holds something that is no http(s) origin; give for example https://cordon.example without a path`,
   )
   return 'http://invalid.example'
+}
+
+function address(text: string, faults: string[]): string {
+  if (/^[\w.-]+$/.test(text) || /^[0-9a-f:.]+$/i.test(text)) return text
+  faults.push('HOST is not an address; give for example 127.0.0.1 or ::')
+  return '127.0.0.1'
 }
 
 function hostOf(publicUrl: string): string {

@@ -34,11 +34,13 @@ export async function waitUntilEmpty(directory: string, timeout: number): Promis
   }
 }
 
-// Process numbers are used again; with the time of its start (clock ticks since boot) a number names one process.
+// Process numbers are used again; with the time of its start (clock ticks since boot) a number names one process. One
+// that has ended and was not yet collected by its parent counts as gone.
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 import type { ColumnType } from 'kysely'
 
 import type { Generated } from 'kysely'
-import type { OrganizationKind } from '../access.ts'
+import type { OrganizationKind, Role, State } from '../access.ts'
 
 /**
  * The tables as Kysely sees them, SQL names as they are. Each owner's migration brings its interface here; nobody but
@@ -28,6 +28,15 @@ export interface DB {
   live_ticket: LiveTicketTable
   dpop_proof: DpopProofTable
   sign_in_failure: SignInFailureTable
+
+  operation: OperationTable
+  operation_organization: OperationOrganizationTable
+  member: MemberTable
+  compartment: CompartmentTable
+  compartment_member: CompartmentMemberTable
+  member_statement: MemberStatementTable
+  epoch: EpochTable
+  epoch_grant: EpochGrantTable
   log: LogTable
   log_entry: LogEntryTable
   log_private: LogPrivateTable
@@ -214,4 +223,65 @@ export interface LogCheckpointTable {
   log_id: string
   size: number
   note: string
+}
+
+export interface OperationTable {
+  id: string
+  name: string
+  reference: string
+  time_zone: string
+  state: State
+  created_at: Date
+}
+
+export interface OperationOrganizationTable {
+  operation_id: string
+  organization_id: string
+  admitted_index: number
+}
+
+export interface MemberTable {
+  operation_id: string
+  person_id: string
+  organization_id: string
+  role: Role
+  asleep: Generated<boolean>
+  joined_index: number
+}
+
+export interface CompartmentTable {
+  operation_id: string
+  id: string
+  name: string
+  created_index: number
+}
+
+export interface CompartmentMemberTable {
+  operation_id: string
+  compartment_id: string
+  person_id: string
+  joined_index: number
+}
+
+export interface MemberStatementTable {
+  operation_id: string
+  hash: string
+  jws: string
+}
+
+export interface EpochTable {
+  operation_id: string
+  compartment_id: string
+  number: number
+  hash: string
+  jws: string
+}
+
+export interface EpochGrantTable {
+  operation_id: string
+  compartment_id: string
+  epoch: number
+  device_id: string
+  given_index: number
+  sealed: string
 }

@@ -1,0 +1,388 @@
+import { spawn } from 'node:child_process'
+import { readFileSync, statSync } from 'node:fs'
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
+import t from 'tap'
+import {
+  answers,
+  checkDurability,
+  createNotifier,
+  isConnectionError,
+  listen,
+  migrate,
+  notifiedLogs,
+  openDatabase,
+  requireServable,
+  schemaVersion,
+  startEmbedded,
+  transaction,
+  violatedConstraint,
+  type Database,
+} from '../src/db/index.ts'
+import { Problem } from '../src/errors.ts'
+import { admin, emptyDatabase, privatePostgres, testDatabase, withDatabase } from './support/database.ts'
+
+type Test = Pick<typeof t, 'teardown'>
+
+function open(t: Test, connectionString: string): Database {
+  const db = openDatabase({ connectionString, onError: () => {}, connectTimeout: 1_000 })
+  t.teardown(() => db.close())
+  return db
+}
+
+// A process that has ended stays listed until its parent asks for it.
+function lives(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
+async function until(what: () => boolean | Promise<boolean>, patience = 10_000): Promise<boolean> {
+  for (let waited = 0; waited < patience; waited += 10) {
+    if (await what()) return true
+    await sleep(10)
+  }
+  return false
+}
+
+t.test('a migrated database can be served from, by cordon_app alone', async (t) => {
+  const { url, ownerUrl, superUrl } = await testDatabase(t)
+  await requireServable(open(t, url))
+  await t.rejects(requireServable(open(t, superUrl)), { code: 'DATABASE_ROLE' })
+  await t.rejects(requireServable(open(t, ownerUrl)), { code: 'DATABASE_ROLE' })
+})
+
+t.test('cordon_app has no DDL and no way to become another role', async (t) => {
+  const { url, name } = await testDatabase(t)
+  const forbidden = [
+    'CREATE TABLE mine (a int)',
+    'CREATE SCHEMA mine',
+    'CREATE TEMPORARY TABLE mine (a int)',
+    'DROP TABLE schema_migration',
+    "INSERT INTO schema_migration VALUES ('x', 'y')",
+    'DELETE FROM schema_migration',
+    'TRUNCATE schema_migration',
+    'ALTER TABLE schema_migration ADD COLUMN x int',
+    'SET ROLE cordon_owner',
+    'SET ROLE cordon_eraser',
+    'CREATE ROLE another',
+    'GRANT cordon_owner TO cordon_app',
+    `ALTER DATABASE ${name} SET fsync = off`,
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+  ]
+  await admin(url, async (client) => {
+    for (const statement of forbidden) await t.rejects(client.query(statement), { code: /^(42|55)/ }, statement)
+    await client.query('SET ROLE cordon_figures')
+    await t.rejects(
+      client.query('SELECT * FROM schema_migration'),
+      { code: '42501' },
+      'figures see what they are granted',
+    )
+  })
+})
+
+t.test('an empty database is migrated once, by two who start at the same time', async (t) => {
+  const { url, ownerUrl } = await emptyDatabase(t)
+  await t.rejects(requireServable(open(t, url)), { code: 'DATABASE_OLDER' })
+  const [first, second] = await Promise.all([migrate(ownerUrl), migrate(ownerUrl)])
+  t.equal([...first.applied, ...second.applied].filter((name) => name === '0001_roles.sql').length, 1)
+  t.same((await migrate(ownerUrl)).applied, [])
+  const db = open(t, url)
+  t.match(await schemaVersion(db), { state: 'current', unknown: [] })
+  await requireServable(db)
+})
+
+t.test('every table belongs to cordon_owner, also when a superuser migrates', async (t) => {
+  const { superUrl } = await emptyDatabase(t)
+  await migrate(superUrl)
+  await admin(superUrl, async (client) => {
+    const { rows } = await client.query(
+      `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND relowner <> 'cordon_owner'::regrole`,
+    )
+    t.same(rows, [])
+  })
+})
+
+t.test('a database that is newer than the program is refused', async (t) => {
+  const { url, ownerUrl, superUrl } = await testDatabase(t)
+  await admin(superUrl, (client) =>
+    client.query("INSERT INTO schema_migration VALUES ('9999_future.sql', now()::text)"),
+  )
+  await t.rejects(requireServable(open(t, url)), { code: 'DATABASE_NEWER', detail: /9999_future/ })
+  await t.rejects(migrate(ownerUrl), { code: 'DATABASE_NEWER' })
+})
+
+t.test('a migration that fails leaves nothing behind', async (t) => {
+  const { ownerUrl, superUrl } = await emptyDatabase(t)
+  await admin(superUrl, (client) => client.query('CREATE TABLE log (in_the_way int)'))
+  await t.rejects(migrate(ownerUrl))
+  await admin(superUrl, async (client) => {
+    const { rows } = await client.query(
+      "SELECT to_regclass('log_entry') AS entry, (SELECT count(*)::int FROM schema_migration) AS done",
+    )
+    t.same(rows, [{ entry: null, done: 0 }])
+  })
+})
+
+t.test('settings that lose acknowledged commits are refused by name', async (t) => {
+  const { url, superUrl, name } = await testDatabase(t)
+  await checkDurability(open(t, url))
+  await admin(superUrl, (client) => client.query(`ALTER DATABASE ${name} SET synchronous_commit = off`))
+  await t.rejects(checkDurability(open(t, url)), {
+    code: 'DATABASE_UNSAFE',
+    extra: { settings: ['synchronous_commit'] },
+  })
+})
+
+t.test('a database that cannot be reached is named, without its password', async (t) => {
+  const { url } = await testDatabase(t)
+  const closed = 'postgres://cordon_app:hunter2@127.0.0.1:1/cordon'
+  const cases: [string, RegExp][] = [
+    [closed, /cordon at 127\.0\.0\.1:1 as cordon_app/],
+    [withDatabase(url, 'nowhere'), /nowhere.*does not exist/],
+    [url.replace(/:[^:@]+@/, ':hunter2@'), /password authentication failed/],
+    [closed.replace('127.0.0.1:1', 'localhost/x?host=/nowhere&').replace('&/cordon', ''), /\/nowhere/],
+  ]
+  for (const [string, expected] of cases) {
+    const db = open(t, string)
+    const error = await requireServable(db).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    t.ok(error instanceof Problem)
+    t.match(error, { code: 'DATABASE_UNAVAILABLE', detail: expected })
+    t.notMatch((error as Problem).message, /hunter2/)
+    t.notOk(await answers(db))
+  }
+})
+
+t.test('values come back as what they are', async (t) => {
+  const { url } = await testDatabase(t)
+  const db = open(t, url)
+  const { rows } = await sql<Record<string, unknown>>`
+    SELECT 9007199254740991::bigint AS big, ARRAY[1, NULL]::bigint[] AS bigs, '\\x00ff'::bytea AS bytes, 1.10::numeric AS decimal,
+           '2026-03-29'::date AS day, '2026-03-29T01:30:00.123Z'::timestamptz AS at, '{"a": 1}'::jsonb AS document`.execute(
+    db.kysely,
+  )
+  t.same(rows[0], {
+    big: Number.MAX_SAFE_INTEGER,
+    bigs: [1, null],
+    bytes: Buffer.from([0, 255]),
+    decimal: '1.10',
+    day: '2026-03-29',
+    at: new Date('2026-03-29T01:30:00.123Z'),
+    document: { a: 1 },
+  })
+  await t.rejects(sql`SELECT 9007199254740993::bigint`.execute(db.kysely), RangeError, 'rather fails than rounds')
+})
+
+t.test('a transaction that fails writes nothing, and says why in its own words', async (t) => {
+  const { superUrl } = await testDatabase(t)
+  const db = open(t, superUrl)
+  await sql`CREATE TABLE thing (id int CONSTRAINT thing_id_positive CHECK (id > 0))`.execute(db.kysely)
+  const failed = await transaction(db, async (tx) => {
+    await sql`INSERT INTO thing VALUES (1)`.execute(tx)
+    await sql`INSERT INTO thing VALUES (-1)`.execute(tx)
+  }).catch((error: unknown) => error)
+  t.equal(violatedConstraint(failed), 'thing_id_positive')
+  t.notOk(isConnectionError(failed))
+  t.equal(violatedConstraint(new Error('other')), undefined)
+  t.same((await sql`SELECT * FROM thing`.execute(db.kysely)).rows, [])
+})
+
+t.test('connections that end, idle or in a transaction, become problems and not the end of the process', async (t) => {
+  const { url, superUrl, name } = await testDatabase(t)
+  const db = open(t, url)
+  const killAll = () =>
+    admin(superUrl, (client) =>
+      client.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+        [name],
+      ),
+    )
+  t.ok(await answers(db))
+  await killAll()
+  t.ok(await until(() => answers(db)), 'an idle connection is replaced')
+  const held = transaction(db, async (tx) => {
+    await sql`SELECT 1`.execute(tx)
+    await killAll()
+    // Between two statements nobody waits for this connection: its end must not be an unhandled event.
+    await sleep(50)
+    await sql`SELECT 1`.execute(tx)
+  })
+  await t.rejects(held, { code: 'DATABASE_UNAVAILABLE' })
+  const cut = t.rejects(
+    transaction(db, (tx) => sql`SELECT pg_sleep(10)`.execute(tx)),
+    { code: 'DATABASE_UNAVAILABLE' },
+  )
+  await sleep(100)
+  await killAll()
+  await cut
+  t.ok(await answers(db))
+})
+
+t.test('Postgres killed under load comes back by itself with all that was acknowledged', async (t) => {
+  const said: string[] = []
+  const server = await privatePostgres(t, (sentence) => said.push(sentence))
+  const db = open(t, server.superUrl)
+  await sql`CREATE TABLE acknowledged (number int PRIMARY KEY)`.execute(db.kysely)
+  const acknowledged: number[] = []
+  let number = 0
+  const load = { running: true }
+  const writers = Array.from({ length: 8 }, async () => {
+    while (load.running) {
+      const mine = ++number
+      await transaction(db, (tx) => sql`INSERT INTO acknowledged VALUES (${mine})`.execute(tx)).then(
+        () => acknowledged.push(mine),
+        (error: unknown) => {
+          if (!(error instanceof Problem)) throw error
+          return sleep(5)
+        },
+      )
+    }
+  })
+  for (let kill = 0; kill < 3; kill++) {
+    const before = acknowledged.length
+    t.ok(await until(() => acknowledged.length > before + 20))
+    const pid = server.pid()
+    if (pid === undefined) throw new Error('no postmaster')
+    process.kill(pid, 'SIGKILL')
+    t.ok(await until(() => server.pid() !== undefined && server.pid() !== pid), 'it is started again')
+  }
+  t.ok(await until(() => answers(db)))
+  load.running = false
+  await Promise.all(writers)
+  const { rows } = await sql<{ number: number }>`SELECT number FROM acknowledged`.execute(db.kysely)
+  const stored = new Set(rows.map((row) => row.number))
+  t.same(
+    acknowledged.filter((mine) => !stored.has(mine)),
+    [],
+    'none is lost',
+  )
+  t.equal(said.filter((sentence) => /ended unexpectedly/.test(sentence)).length, 3)
+})
+
+t.test('the embedded database keeps its secrets to itself and its directory to one process', async (t) => {
+  const server = await privatePostgres(t)
+  await t.rejects(startEmbedded({ directory: server.directory, log: () => {} }), { code: 'DATA_DIRECTORY_IN_USE' })
+  await admin(server.superUrl, async (client) => {
+    await t.rejects(client.query("SELECT 'needle-value'::int"))
+    const { rows } = await client.query(
+      "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'listen_addresses', 'data_checksums') ORDER BY name",
+    )
+    t.same(rows, [
+      { name: 'data_checksums', setting: 'on' },
+      { name: 'fsync', setting: 'on' },
+      { name: 'full_page_writes', setting: 'on' },
+      { name: 'listen_addresses', setting: '' },
+      { name: 'synchronous_commit', setting: 'on' },
+    ])
+  })
+  for (const file of ['postgres.password', 'cordon_owner.password', 'cordon_app.password', 'postgres.log']) {
+    t.equal(statSync(join(server.directory, file)).mode & 0o077, 0, file)
+  }
+  const log = await readFile(join(server.directory, 'postgres.log'), 'utf8')
+  t.notMatch(log, /SELECT/, 'no statement reaches its log')
+})
+
+t.test('a directory whose path is too long for a socket is served on the loopback', async (t) => {
+  const directory = join(t.testdir(), 'a'.repeat(90))
+  const server = await startEmbedded({ directory, log: () => {} })
+  t.match(server.appUrl, /@127\.0\.0\.1:\d+\/cordon$/)
+  try {
+    await migrate(server.ownerUrl)
+    const db = openDatabase({ connectionString: server.appUrl, onError: () => {} })
+    await requireServable(db)
+    await db.close()
+  } finally {
+    await server.stop()
+  }
+})
+
+t.test('a service that is killed leaves no database behind, and the next one finds all', async (t) => {
+  const directory = join(t.testdir(), 'postgres')
+  const module = new URL('../src/db/index.ts', import.meta.url).href
+  const program = `const { startEmbedded } = await import(${JSON.stringify(module)})
+    const server = await startEmbedded({ directory: ${JSON.stringify(directory)}, log: () => {} })
+    console.log(server.pid()); setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const pid = Number(await new Promise((resolve) => child.stdout.once('data', resolve)))
+  t.ok(lives(pid))
+  child.kill('SIGKILL')
+  const server = await startEmbedded({ directory, log: () => {} })
+  t.notOk(lives(pid), 'the one left behind has ended')
+  t.not(server.pid(), pid)
+  await server.stop()
+  await server.stop()
+})
+
+t.test('files of another Postgres, or files that were damaged, are refused with what to do', async (t) => {
+  const server = await privatePostgres(t)
+  await server.stop()
+  const version = join(server.directory, 'cluster', 'PG_VERSION')
+  const right = await readFile(version, 'utf8')
+  await writeFile(version, '12\n')
+  await t.rejects(startEmbedded({ directory: server.directory, log: () => {} }), {
+    code: 'EMBEDDED_DATABASE',
+    detail: /Postgres 12/,
+  })
+  await writeFile(version, right)
+  await rm(join(server.directory, 'cluster', 'global', 'pg_control'))
+  await t.rejects(startEmbedded({ directory: server.directory, log: () => {} }), {
+    code: 'EMBEDDED_DATABASE',
+    detail: /ended at once/,
+  })
+  await chmod(server.directory, 0o700)
+})
+
+t.test('LISTEN comes back after its connection was cut, and tells to read again', async (t) => {
+  const { url, superUrl } = await testDatabase(t)
+  const heard: string[] = []
+  let connected = 0
+  const listener = listen(
+    url,
+    'cordon_log',
+    (payload) => heard.push(...notifiedLogs(payload)),
+    () => connected++,
+  )
+  t.teardown(() => listener.close())
+  await listener.ready
+  t.equal(connected, 1)
+  const notifier = createNotifier(url, 'cordon_log', { everyMs: 5 })
+  t.teardown(() => notifier.close())
+  notifier.notify('a')
+  t.ok(await until(() => heard.includes('a')))
+  await admin(superUrl, (client) =>
+    client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('cordon listen', 'cordon notify')",
+    ),
+  )
+  t.ok(await until(() => connected === 2), 'it listens again')
+  notifier.notify('b')
+  t.ok(await until(() => heard.includes('b')))
+})
+
+t.test('a thousand hints within a moment are a few notifications, and none of their logs is missed', async (t) => {
+  const { url } = await testDatabase(t)
+  const payloads: string[] = []
+  const listener = listen(
+    url,
+    'cordon_log',
+    (payload) => payloads.push(payload),
+    () => {},
+  )
+  t.teardown(() => listener.close())
+  await listener.ready
+  const notifier = createNotifier(url, 'cordon_log', { everyMs: 5 })
+  for (let hint = 0; hint < 1_000; hint++) notifier.notify(`log-${hint % 300}`)
+  await notifier.close()
+  notifier.notify('after closing')
+  t.ok(await until(() => new Set(payloads.flatMap(notifiedLogs)).size === 300))
+  t.ok(payloads.length <= 4, `${payloads.length} notifications`)
+})
