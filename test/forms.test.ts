@@ -188,7 +188,7 @@ t.test('a subject is one line of text, where the form wants one', async (t) => {
   t.equal(validateSubject('warning', 1, undefined)[0]?.reason, 'missing')
   t.equal(validateSubject('nil', 1, 'x')[0]?.reason, 'no-such-form')
   for (const subject of ['', '   ', 'a\nb', 'a\tb', 'a\u001bb', 'a\u0000', 'a\u2028b', 'a\ud800', 'x'.repeat(201)])
-    t.equal(validateSubject('warning', 1, subject)[0]?.reason, 'malformed', JSON.stringify(subject.slice(0, 9)))
+    t.equal(validateSubject('warning', 1, subject)[0]?.reason, 'malformed')
   for (const subject of [null, 1, {}, ['x']]) t.equal(validateSubject('text', 1, subject)[0]?.reason, 'wrong-type')
 })
 
