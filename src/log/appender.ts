@@ -134,7 +134,6 @@ export class Appender<S> {
    * leaf hashes in their places: nobody else can have had exactly these entries accepted at these indexes.
    */
   async #fateOf(batch: Batch | undefined, deadline: number): Promise<'committed' | 'lost' | 'unknown'> {
-    this.#away = true
     try {
       for (let wait = 25; ; wait = Math.min(wait * 2, 500)) {
         try {
@@ -143,6 +142,8 @@ export class Appender<S> {
           const passing = isConnectionError(error) || isRetryable(error) || errorCode(error) === '55P03'
           if (!passing) throw error
           if (performance.now() + wait > deadline) return 'unknown'
+          // One broken connection is nothing; a database that does not come back at once is away.
+          if (wait >= 100) this.#away = true
           await pause(wait)
         }
       }
