@@ -617,6 +617,7 @@ t.test('exercises, other forms and what was withdrawn count for nothing; correct
   t.equal(total([seizure, correction, second, ofCorrection, revived]), 'nothing', 'a withdrawal is final')
   t.equal(total([seizure, foreign]), '10', 'a stranger corrects nothing')
   t.equal(total([seizure, foreignEnd]), '10', 'a stranger withdraws nothing')
+  t.equal(total([seizure, correction, { ...seizure, index: 1_000 }]), '12', 'an id counts where it came first')
   t.equal(total([seizure, dangling]), '10')
   t.equal(total([seizure, reply]), '11')
   t.equal(total([{ ...seizure, exercise: true }]), 'nothing')

@@ -47,7 +47,6 @@ function project(value: unknown, paths: Paths | true): unknown {
   if (typeof value !== 'object' || value === null) return undefined
   const kept: Record<string, unknown> = {}
   for (const [step, below] of Object.entries(paths)) {
-    if (!Object.hasOwn(value, step)) continue
     const part = project((value as Record<string, unknown>)[step], below)
     if (part !== undefined) kept[step] = part
   }
