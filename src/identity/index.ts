@@ -7,6 +7,8 @@ import { Sessions } from './sessions.ts'
 export { Certificates, Directory, Enrolments, Sessions, chainsOf }
 export { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 export { viewOfOrganization, requireAdministrator, type OrganizationView } from './directory.ts'
+export { VerifyKeyCache } from './device-keys.ts'
+export { checked } from './certificates.ts'
 export { Passphrases, passphraseLength } from './passphrase.ts'
 export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
 export { openTokenKey } from './token-key.ts'

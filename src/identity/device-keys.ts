@@ -1,0 +1,29 @@
+import type { CryptoKey } from 'jose'
+import { transaction, type Database } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { importVerifyKey, type DeviceId } from '../protocol/index.ts'
+import { keysOf } from './sessions.ts'
+import { findDevice } from './store.ts'
+
+const most = 10_000
+
+/** Public signing keys by device, imported once. A device's id is the thumbprint of its key, so no entry ever grows old. */
+export class VerifyKeyCache {
+  readonly #db: Database
+  readonly #keys = new Map<DeviceId, CryptoKey>()
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  async of(device: DeviceId): Promise<CryptoKey> {
+    const known = this.#keys.get(device)
+    if (known) return known
+    const row = await transaction(this.#db, (tx) => findDevice(tx, device))
+    if (!row) throw new Problem('DEVICE_NOT_CERTIFIED')
+    const key = await importVerifyKey(keysOf(row).sign)
+    if (this.#keys.size >= most) this.#keys.clear()
+    this.#keys.set(device, key)
+    return key
+  }
+}

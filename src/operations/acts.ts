@@ -1,0 +1,408 @@
+import { mayHold, nextStates, type OrganizationKind, type Permission, type State } from '../access.ts'
+import type { Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { asActor, findOrganizations, findPeople, liveCertificatesOf } from '../identity/index.ts'
+import type { Act, Committed, DecideContext, EntryDraft, Standing } from '../log/index.ts'
+import {
+  judgeMemberAct,
+  readCertificate,
+  type Certificate,
+  type CompartmentId,
+  type DeviceId,
+  type MemberStatement,
+  type OperationView,
+  type PersonId,
+} from '../protocol/index.ts'
+import { authorizeIn, toProblem } from './authorize.ts'
+import type { ReadStatements } from './snapshot.ts'
+import * as store from './store.ts'
+
+/** What an accepted act stores besides its entries. */
+export type Write = (tx: Tx, entries: readonly Committed[]) => Promise<void>
+
+export async function writeAll(tx: Tx, rows: readonly { row: Write; entries: readonly Committed[] }[]): Promise<void> {
+  for (const { row, entries } of rows) await row(tx, entries)
+}
+
+export interface Placed {
+  /** Index of the first entry that the act made; absent where the same act was stored before. */
+  readonly index?: number
+}
+
+const placed = (committed: readonly Committed[]): Placed => (committed[0] ? { index: committed[0].index } : {})
+export const repeated = { entries: [], rows: [], answer: (): Placed => ({}) }
+const indexOf = (entries: readonly Committed[]): number => entries[0]?.index ?? -1
+
+type Context<I, L> = DecideContext<OperationView, I, L, Standing>
+
+/** The certificate under which the actor signs in this operation; the statement must name it. */
+export function requireSigner(
+  view: OperationView,
+  actor: Standing,
+  statement: { signer: DeviceId; crt: string },
+): void {
+  if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
+  const certificate = view.devices.get(statement.signer)
+  if (!certificate || certificate.person !== actor.person) throw new Problem('DEVICE_NOT_CERTIFIED')
+  if (statement.crt !== certificate.hash) {
+    throw new Problem('STATEMENT_INVALID', {
+      reason: 'CERTIFICATE',
+      detail: 'The statement names another certificate of its device.',
+    })
+  }
+}
+
+export interface MemberInput {
+  readonly operation: string
+  readonly statement: MemberStatement
+  /** What the route declared, so that no route does another one's act. */
+  readonly permission: Permission
+  readonly compartmentName?: string
+}
+
+interface Newcomer {
+  readonly organization: string
+  readonly kind: OrganizationKind
+  readonly certificates: readonly Certificate[]
+}
+
+interface MemberLoaded {
+  readonly stored: Map<string, string>
+  readonly newcomers: Map<string, Newcomer>
+}
+
+const permissionOf = (statement: MemberStatement): Permission => {
+  const { act } = statement
+  switch (act.act) {
+    case 'admit':
+    case 'wake':
+      return 'member.admit'
+    case 'change-role':
+      return 'member.change-role'
+    case 'remove':
+      return 'person' in act ? 'member.remove' : 'organization.remove'
+    case 'create-compartment':
+      return 'compartment.create'
+    case 'add-to-compartment':
+    case 'remove-from-compartment':
+      return 'compartment.change-members'
+    case 'set-operation':
+    case 'create-operation':
+      return 'operation.update'
+  }
+}
+
+/** Who a statement is about, where their devices and organization are needed to decide. */
+const subjectsOf = ({ statement: { act } }: MemberInput): string[] =>
+  act.act === 'admit' || act.act === 'change-role' ? [act.person] : []
+
+export async function loadNewcomers(tx: Tx, persons: readonly string[]): Promise<Map<string, Newcomer>> {
+  if (persons.length === 0) return new Map()
+  const people = (await findPeople(tx, persons)).filter(({ ended_at }) => ended_at === null)
+  const organizations = new Map(
+    (await findOrganizations(tx, [...new Set(people.map(({ organization_id }) => organization_id))]))
+      .filter(({ ended_at }) => ended_at === null)
+      .map((row) => [row.id, row.kind]),
+  )
+  const certificates = Map.groupBy(await liveCertificatesOf(tx, persons), ({ person }) => person)
+  const newcomers = new Map<string, Newcomer>()
+  for (const { id, organization_id } of people) {
+    const kind = organizations.get(organization_id)
+    if (kind === undefined) continue
+    const live = await Promise.all((certificates.get(id) ?? []).map(({ jws }) => readCertificate(jws)))
+    newcomers.set(id, { organization: organization_id, kind, certificates: live })
+  }
+  return newcomers
+}
+
+/** Entries that tell an operation which devices a newcomer has. */
+export function certifiedDrafts(
+  actor: EntryDraft['actor'],
+  certificates: readonly Certificate[],
+  read: ReadStatements,
+): EntryDraft[] {
+  return certificates.map((certificate) => {
+    const draft: EntryDraft = {
+      kind: 'device.certified',
+      actor,
+      subject: certificate.device,
+      digest: certificate.hash,
+      statement: certificate.jws,
+    }
+    read.set(draft, { type: 'certificate', value: certificate })
+    return draft
+  })
+}
+
+/** Every act by member statement: judged by the same rule book that clients apply, then entered with its statement. */
+export function memberAct(read: ReadStatements): Act<OperationView, MemberInput, MemberLoaded, Write, Placed> {
+  return {
+    name: 'member act',
+    persons: subjectsOf,
+    key: ({ statement }) => statement.hash,
+    async load(tx, view, inputs) {
+      return {
+        stored: await store.statementsByHash(
+          tx,
+          view.operation,
+          inputs.map(({ statement }) => statement.hash),
+        ),
+        newcomers: await loadNewcomers(tx, [...new Set(inputs.flatMap(subjectsOf))]),
+      }
+    },
+    decide(context) {
+      const { snapshot: view, loaded, input, actor } = context
+      const { statement, permission, operation } = input
+      const { act, hash } = statement
+      if (permissionOf(statement) !== permission || act.operation !== operation) throw new Problem('NOT_FOUND')
+      const member = authorizeIn(view, actor, permission)
+      if (loaded.stored.has(hash)) return repeated
+      requireSigner(view, actor, statement)
+      const refusal = judgeMemberAct(view, member, act)
+      if (refusal) throw toProblem(refusal)
+      const { entries, write } = enter(context, read)
+      return { entries, rows: [storing(operation, statement, write)], answer: placed }
+    },
+    write: writeAll,
+  }
+}
+
+function storing(operation: string, statement: MemberStatement, write: Write): Write {
+  return async (tx, entries) => {
+    await store.insertStatement(tx, operation, statement.hash, statement.jws)
+    await write(tx, entries)
+  }
+}
+
+interface Entered {
+  entries: EntryDraft[]
+  write: Write
+}
+
+function enter(
+  { snapshot: view, loaded, input, actor }: Context<MemberInput, MemberLoaded>,
+  read: ReadStatements,
+): Entered {
+  const { statement, operation, compartmentName } = input
+  const { act } = statement
+  const by = asActor(actor)
+  const draft = (
+    kind: EntryDraft['kind'],
+    subject: string,
+    details: Record<string, unknown>,
+    compartment?: string,
+  ): EntryDraft => {
+    const made: EntryDraft = {
+      kind,
+      actor: by,
+      subject,
+      digest: statement.hash,
+      details,
+      statement: statement.jws,
+      ...(compartment === undefined ? {} : { compartment }),
+    }
+    read.set(made, { type: 'member', value: statement })
+    return made
+  }
+  switch (act.act) {
+    case 'create-operation':
+      throw new Problem('NOT_FOUND')
+    case 'set-operation': {
+      const old = { history: view.history, allHolds: view.allHolds }
+      const details = { old, new: { history: act.history, allHolds: act.allHolds } }
+      return { entries: [draft('operation.rules-set', operation, details)], write: async () => {} }
+    }
+    case 'admit': {
+      const newcomer = requireNewcomer(loaded, act.person, act.organization, act.role)
+      const entry = draft('member.admitted', act.person, { organization: act.organization, role: act.role })
+      return {
+        entries: [entry, ...certifiedDrafts(by, newcomer.certificates, read)],
+        write: (tx, entries) =>
+          store.insertMember(tx, {
+            operation_id: operation,
+            person_id: act.person,
+            organization_id: act.organization,
+            role: act.role,
+            joined_index: indexOf(entries),
+          }),
+      }
+    }
+    case 'change-role': {
+      const member = view.member(act.person as PersonId)
+      requireNewcomer(loaded, act.person, member?.organization ?? '', act.role)
+      return {
+        entries: [draft('member.role-changed', act.person, { old: member?.role, new: act.role })],
+        write: (tx) => store.updateMember(tx, operation, act.person, { role: act.role }),
+      }
+    }
+    case 'wake':
+      return {
+        entries: [draft('member.woken', act.person, {})],
+        write: (tx) => store.updateMember(tx, operation, act.person, { asleep: false }),
+      }
+    case 'remove': {
+      if ('person' in act) {
+        return {
+          entries: [draft('member.removed', act.person, { role: view.member(act.person as PersonId)?.role })],
+          write: (tx) => store.deleteMember(tx, operation, act.person),
+        }
+      }
+      const gone = [...view.members.values()].filter((member) => member.organization === act.organization)
+      const entries = gone.map((member) =>
+        draft('member.removed', member.person, { role: member.role, withOrganization: act.organization }),
+      )
+      entries.push({
+        kind: 'operation.organization-removed',
+        actor: by,
+        subject: act.organization,
+        digest: statement.hash,
+      })
+      return {
+        entries,
+        write: async (tx) => {
+          for (const { person } of gone) await store.deleteMember(tx, operation, person)
+          await store.deleteOrganization(tx, operation, act.organization)
+        },
+      }
+    }
+    case 'create-compartment': {
+      const name = compartmentName ?? ''
+      return {
+        entries: [draft('compartment.created', act.compartment, { name, members: act.members }, act.compartment)],
+        write: (tx, entries) =>
+          store.insertCompartment(
+            tx,
+            { operation_id: operation, id: act.compartment, name, created_index: indexOf(entries) },
+            [actor.person, ...act.members],
+          ),
+      }
+    }
+    case 'add-to-compartment':
+      return {
+        entries: [draft('compartment.member-added', act.person, {}, act.compartment)],
+        write: (tx, entries) =>
+          store.insertCompartmentMember(tx, operation, act.compartment, act.person, indexOf(entries)),
+      }
+    case 'remove-from-compartment':
+      return {
+        entries: [draft('compartment.member-removed', act.person, {}, act.compartment)],
+        write: (tx) => store.deleteCompartmentMember(tx, operation, act.compartment, act.person),
+      }
+  }
+}
+
+/** The person as the directory has it: of this organization, and of a kind that may hold the role. */
+function requireNewcomer(
+  loaded: MemberLoaded,
+  person: string,
+  organization: string,
+  role: Parameters<typeof mayHold>[1],
+): Newcomer {
+  const newcomer = loaded.newcomers.get(person)
+  if (!newcomer || newcomer.organization !== organization) throw new Problem('NOT_FOUND')
+  if (!mayHold(newcomer.kind, role)) {
+    throw new Problem('MEMBER_RULE', {
+      detail: `Nobody of an organization of the kind ${newcomer.kind} can be ${role}.`,
+    })
+  }
+  return newcomer
+}
+
+export interface OrganizationInput {
+  readonly operation: string
+  readonly organization: string
+}
+
+/** Invites an organization: its people can be admitted from now on. */
+export const admitOrganizationAct: Act<OperationView, OrganizationInput, Set<string>, Write, Placed> = {
+  name: 'admit organization',
+  async load(tx, _view, inputs) {
+    const rows = await findOrganizations(
+      tx,
+      inputs.map(({ organization }) => organization),
+    )
+    return new Set(rows.filter(({ ended_at }) => ended_at === null).map(({ id }) => id))
+  },
+  decide({ snapshot: view, loaded, input, actor }) {
+    authorizeIn(view, actor, 'organization.admit')
+    if (!loaded.has(input.organization)) throw new Problem('NOT_FOUND')
+    if ([...view.organizations].some((id) => id === input.organization)) return repeated
+    return {
+      entries: [{ kind: 'operation.organization-admitted', actor: asActor(actor), subject: input.organization }],
+      rows: [
+        (tx, entries) =>
+          store.insertOrganizations(tx, input.operation, [
+            { organization: input.organization, index: indexOf(entries) },
+          ]),
+      ],
+      answer: placed,
+    }
+  },
+  write: writeAll,
+}
+
+export interface AdvanceInput {
+  readonly operation: string
+  readonly to: State
+  readonly reason?: string
+}
+
+/** Moves the operation to its next state. Archiving seals with witnesses and two people, which a later version has. */
+export const advanceAct: Act<OperationView, AdvanceInput, null, Write, Placed> = {
+  name: 'advance operation',
+  load: () => Promise.resolve(null),
+  decide({ snapshot: view, input, actor }) {
+    authorizeIn(view, actor, 'operation.advance')
+    if (view.state === input.to) return repeated
+    if (!nextStates(view.state).includes(input.to)) {
+      throw new Problem('OPERATION_STATE', {
+        state: view.state,
+        detail: `An operation that is ${view.state} does not become ${input.to}.`,
+      })
+    }
+    if (input.to === 'archived') {
+      throw new Problem('APPROVAL_NOT_AVAILABLE', {
+        detail: 'Sealing an operation takes two people, and approvals are not available yet.',
+      })
+    }
+    const details = { old: view.state, new: input.to, ...(input.reason === undefined ? {} : { reason: input.reason }) }
+    return {
+      entries: [{ kind: 'operation.advanced', actor: asActor(actor), subject: input.to, details }],
+      rows: [(tx) => store.updateOperation(tx, input.operation, { state: input.to })],
+      answer: placed,
+    }
+  },
+  write: writeAll,
+}
+
+export interface UpdateInput {
+  readonly operation: string
+  readonly name?: string
+  readonly timeZone?: string
+}
+
+export const updateAct: Act<OperationView, UpdateInput, null, Write, Placed> = {
+  name: 'update operation',
+  load: () => Promise.resolve(null),
+  decide({ snapshot: view, input, actor }) {
+    authorizeIn(view, actor, 'operation.update')
+    const { name, timeZone } = input
+    const change = {
+      ...(name === undefined ? {} : { name }),
+      ...(timeZone === undefined ? {} : { time_zone: timeZone }),
+    }
+    return {
+      entries: [
+        { kind: 'operation.updated', actor: asActor(actor), subject: input.operation, details: { new: change } },
+      ],
+      rows: [(tx) => store.updateOperation(tx, input.operation, change)],
+      answer: placed,
+    }
+  },
+  write: writeAll,
+}
+
+/** Compartments in which a person may read, for those who ask about their own. */
+export function isOwnCompartment(view: OperationView, person: string, compartment: string): boolean {
+  return view.isIn(person as PersonId, compartment as CompartmentId)
+}

@@ -1,0 +1,57 @@
+import { may, type Permission, type Role, type State } from '../access.ts'
+import type { Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import type { Acting } from '../log/index.ts'
+import { judgePermission, type Member, type OperationView, type PersonId, type Refusal } from '../protocol/index.ts'
+import { enterAsPerson, membershipsOf, type MembershipRow } from './store.ts'
+
+declare const authorized: unique symbol
+
+/** That somebody may do something here. Only `authorize` makes one, so what asks for it cannot be reached around it. */
+export interface Membership {
+  readonly [authorized]: true
+  readonly person: PersonId
+  readonly organization: string
+  readonly role: Role
+  readonly joinedIndex: number
+  readonly operation: string
+  readonly state: State
+  readonly row: MembershipRow
+}
+
+/** The Problem that a refusal of the rule book means. NOT_FOUND never says more. */
+export function toProblem({ code, permission, message }: Refusal): Problem {
+  if (code === 'NOT_FOUND') return new Problem('NOT_FOUND')
+  return new Problem(code, permission === undefined ? { detail: message } : { detail: message, permission })
+}
+
+/**
+ * The membership of a person with this permission, or the Problem that `access.md` says: 404 to whoever is no member, 403
+ * where the role lacks it, 409 where the state does not allow it. `own`, `self` and `totals` still bind the caller.
+ */
+export async function authorize(tx: Tx, actor: Acting, operation: string, permission: Permission): Promise<Membership> {
+  await enterAsPerson(tx, actor.person)
+  const [row] = await membershipsOf(tx, actor.person, operation)
+  if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')
+  const verdict = may(row.role, permission, row.state)
+  if (verdict.role === 'no') throw new Problem('FORBIDDEN', { permission })
+  if (!verdict.state) throw new Problem('OPERATION_STATE', { permission, state: row.state })
+  return {
+    person: actor.person as PersonId,
+    organization: row.organization_id,
+    role: row.role,
+    joinedIndex: row.joined_index,
+    operation,
+    state: row.state,
+    row,
+  } as Membership
+}
+
+/** The same decision under the log's lock, against the members as the log has them. */
+export function authorizeIn(view: OperationView, actor: Acting, permission: Permission): Member {
+  const member = view.member(actor.person as PersonId)
+  if (!member || member.organization !== actor.organization) throw new Problem('NOT_FOUND')
+  const refusal = judgePermission(view, member, permission)
+  if (refusal) throw toProblem(refusal)
+  return member
+}

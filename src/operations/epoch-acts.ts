@@ -1,0 +1,206 @@
+import { may } from '../access.ts'
+import { Problem } from '../errors.ts'
+import { asActor } from '../identity/index.ts'
+import type { Act, EntryDraft } from '../log/index.ts'
+import {
+  contentKeyId,
+  type CompartmentId,
+  type DeviceId,
+  type EpochStatement,
+  type Member,
+  type OperationView,
+} from '../protocol/index.ts'
+import { repeated, requireSigner, writeAll, type Placed, type Write } from './acts.ts'
+import { authorizeIn } from './authorize.ts'
+import type { ReadStatements } from './snapshot.ts'
+import * as store from './store.ts'
+
+/** SHA-256 of each sealed grant by device: the entry's private details commit to them. */
+export type GrantDigests = Readonly<Record<string, string>>
+
+export interface EpochInput {
+  readonly operation: string
+  readonly statement: EpochStatement
+  readonly grants: readonly { readonly device: string; readonly grant: string }[]
+  readonly digests: GrantDigests
+}
+
+export interface GrantsInput {
+  readonly operation: string
+  readonly compartment: string
+  readonly grants: readonly { readonly device: string; readonly epoch: number; readonly grant: string }[]
+  readonly digests: GrantDigests
+}
+
+export interface DisputeInput {
+  readonly operation: string
+  readonly compartment: string
+  readonly epoch: number
+}
+
+const placed = (committed: readonly { index: number }[]): Placed => (committed[0] ? { index: committed[0].index } : {})
+
+function requireIn(view: OperationView, member: Member, compartment: string): CompartmentId {
+  const id = compartment as CompartmentId
+  if (!view.isIn(member.person, id)) throw new Problem('NOT_FOUND')
+  return id
+}
+
+/** Opens the next epoch of a compartment: right number, newest heads, and exactly the recipients that the log has now. */
+export function openEpochAct(read: ReadStatements): Act<OperationView, EpochInput, Map<string, string>, Write, Placed> {
+  return {
+    name: 'open epoch',
+    key: ({ statement }) => statement.hash,
+    load: (tx, view, inputs) =>
+      store.statementsByHash(
+        tx,
+        view.operation,
+        inputs.map(({ statement }) => statement.hash),
+      ),
+    decide({ snapshot: view, loaded, input, actor }) {
+      const { statement, operation } = input
+      const { payload, hash } = statement
+      const member = authorizeIn(view, actor, 'epoch.open')
+      if (payload.operation !== operation) throw new Problem('NOT_FOUND')
+      const compartment = requireIn(view, member, payload.compartment)
+      if (loaded.has(hash)) return repeated
+      requireSigner(view, actor, statement)
+      const current = view.currentEpoch(compartment)?.number ?? 0
+      if (payload.epoch !== current + 1) throw new Problem('EPOCH_NUMBER', { current })
+      const heads = view.heads(compartment)
+      if (heads.operation !== payload.members.operation || heads.compartment !== payload.members.compartment) {
+        throw new Problem('MEMBERS_MOVED', { members: heads })
+      }
+      requireRecipients(view.recipients(compartment), payload.recipients)
+      requireGrants(payload.recipients, input.grants)
+      const draft: EntryDraft = {
+        kind: 'epoch.opened',
+        actor: asActor(actor),
+        compartment,
+        subject: contentKeyId(compartment, payload.epoch),
+        digest: hash,
+        statement: statement.jws,
+        details: { reason: payload.reason, grants: input.digests },
+      }
+      read.set(draft, { type: 'epoch', value: statement })
+      return { entries: [draft], rows: [storeEpoch(input, compartment)], answer: placed }
+    },
+    write: writeAll,
+  }
+}
+
+function storeEpoch({ operation, statement, grants }: EpochInput, compartment: string): Write {
+  const { epoch } = statement.payload
+  return async (tx, entries) => {
+    await store.insertEpoch(tx, {
+      operation_id: operation,
+      compartment_id: compartment,
+      number: epoch,
+      hash: statement.hash,
+      jws: statement.jws,
+    })
+    const rows = grants.map(({ device, grant }) => ({ compartment, epoch, device, sealed: grant }))
+    await store.insertGrants(tx, operation, entries[0]?.index ?? -1, rows)
+  }
+}
+
+function requireRecipients(expected: readonly string[], given: readonly string[]): void {
+  const wanted = new Set(expected)
+  const named = new Set(given)
+  const missing = expected.filter((device) => !named.has(device))
+  const surplus = given.filter((device) => !wanted.has(device))
+  if (missing.length > 0 || surplus.length > 0) throw new Problem('EPOCH_RECIPIENTS', { missing, surplus })
+}
+
+function requireGrants(recipients: readonly string[], grants: EpochInput['grants']): void {
+  const named = new Set(grants.map(({ device }) => device))
+  const exact = grants.length === recipients.length && recipients.every((device) => named.has(device))
+  if (!exact) throw new Problem('EPOCH_GRANTS')
+}
+
+/**
+ * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self` to devices of the
+ * same person only.
+ */
+export const giveGrantsAct: Act<OperationView, GrantsInput, null, Write, Placed> = {
+  name: 'give grants',
+  load: () => Promise.resolve(null),
+  decide({ snapshot: view, input, actor }) {
+    const member = authorizeIn(view, actor, 'grant.give')
+    const compartment = requireIn(view, member, input.compartment)
+    const self = may(member.role, 'grant.give', view.state).role === 'self'
+    for (const { device, epoch } of input.grants) {
+      const certificate = view.devices.get(device as DeviceId)
+      if (self && certificate?.person !== member.person) throw new Problem('FORBIDDEN', { permission: 'grant.give' })
+      const opened = view.epoch(compartment, epoch)
+      if (!certificate || !opened || !mayHold(view, device as DeviceId, compartment, opened.openedIndex)) {
+        throw new Problem('GRANT_REFUSED', { device, epoch })
+      }
+    }
+    return {
+      entries: [
+        {
+          kind: 'history.granted',
+          actor: asActor(actor),
+          compartment,
+          subject: compartment,
+          details: {
+            grants: input.grants.map(({ device, epoch }) => ({
+              device,
+              epoch,
+              sha256: input.digests[`${device}#${String(epoch)}`],
+            })),
+          },
+        },
+      ],
+      rows: [
+        (tx, entries) =>
+          store.insertGrants(
+            tx,
+            input.operation,
+            entries[0]?.index ?? -1,
+            input.grants.map(({ device, epoch, grant }) => ({ compartment, epoch, device, sealed: grant })),
+          ),
+      ],
+      answer: placed,
+    }
+  },
+  write: writeAll,
+}
+
+/** Whether a device may hold the key of an epoch that was opened at this index. */
+export function mayHold(
+  view: OperationView,
+  device: DeviceId,
+  compartment: CompartmentId,
+  openedIndex: number,
+): boolean {
+  if (!view.isRecipient(device, compartment)) return false
+  const person = view.devices.get(device)?.person
+  const joined = person === undefined ? undefined : view.joinedCompartmentAt(person, compartment)
+  return joined !== undefined && (view.history === 'full' || openedIndex >= joined)
+}
+
+/** A recipient says that its grant does not open; two of them make the epoch stale. */
+export const disputeAct: Act<OperationView, DisputeInput, null, Write, Placed> = {
+  name: 'dispute epoch',
+  load: () => Promise.resolve(null),
+  decide({ snapshot: view, input, actor }) {
+    const member = authorizeIn(view, actor, 'message.read')
+    const compartment = requireIn(view, member, input.compartment)
+    const current = view.currentEpoch(compartment)
+    const known = view.epoch(compartment, input.epoch)
+    if (!known || !view.isRecipient(actor.device as DeviceId, compartment)) throw new Problem('NOT_FOUND')
+    const disputed =
+      current?.number === input.epoch && view.compartments.get(compartment)?.disputedBy.has(actor.device as DeviceId)
+    if (disputed === true || current?.number !== input.epoch) return repeated
+    return {
+      entries: [
+        { kind: 'epoch.disputed', actor: asActor(actor), compartment, subject: contentKeyId(compartment, input.epoch) },
+      ],
+      rows: [],
+      answer: placed,
+    }
+  },
+  write: writeAll,
+}

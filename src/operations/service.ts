@@ -1,0 +1,425 @@
+import type { Permission, State } from '../access.ts'
+import { mayHold as mayHoldRole } from '../access.ts'
+import { transaction, type Database } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import {
+  VerifyKeyCache,
+  asActor,
+  checked,
+  findOrganizations,
+  findPeople,
+  newestCertificates,
+  peopleOf,
+  requireAdministrator,
+  sessionsStanding,
+  sharePersons,
+  viewOfOrganization,
+  type Actor,
+} from '../identity/index.ts'
+import type { EntryDraft, Logs } from '../log/index.ts'
+import {
+  checkGrantHeader,
+  digestOf,
+  readEpochStatement,
+  readMemberStatement,
+  verifyStatement,
+  type CompartmentId,
+  type DeviceId,
+  type MemberStatement,
+  type OperationView,
+  type PersonId,
+} from '../protocol/index.ts'
+import {
+  admitOrganizationAct,
+  advanceAct,
+  certifiedDrafts,
+  loadNewcomers,
+  memberAct,
+  updateAct,
+  type Placed,
+} from './acts.ts'
+import { authorize } from './authorize.ts'
+import { disputeAct, giveGrantsAct, mayHold, openEpochAct, type GrantDigests } from './epoch-acts.ts'
+import type { ReadStatements } from './snapshot.ts'
+import * as store from './store.ts'
+import type { Views } from './views.ts'
+
+export interface OperationsDeps {
+  readonly db: Database
+  readonly logs: Logs<OperationView>
+  readonly clock: () => Date
+  readonly views: Views
+  readonly keys: VerifyKeyCache
+  /** Shared with the appender's snapshots: statements that were read before their entry is folded. */
+  readonly read: ReadStatements
+}
+
+export interface CreateInput {
+  readonly statement: string
+  readonly name: string
+  readonly reference: string
+  readonly timeZone: string
+}
+
+/** Closed user groups: creating them, and every act that changes who is in them. */
+export class Operations {
+  readonly #deps: OperationsDeps
+  readonly #memberAct: ReturnType<typeof memberAct>
+  readonly #openEpochAct: ReturnType<typeof openEpochAct>
+
+  constructor(deps: OperationsDeps) {
+    this.#deps = deps
+    this.#memberAct = memberAct(deps.read)
+    this.#openEpochAct = openEpochAct(deps.read)
+  }
+
+  /** An administrator creates an operation and names its first coordinators, never itself. */
+  async create(actor: Actor, input: CreateInput): Promise<{ operation: string }> {
+    requireAdministrator(actor)
+    requireTimeZone(input.timeZone)
+    const statement = await this.#readMember(input.statement)
+    const { act } = statement
+    if (act.act !== 'create-operation' || act.previous !== null) {
+      throw new Problem('STATEMENT_INVALID', { reason: 'ACT', detail: 'An operation begins with create-operation.' })
+    }
+    if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
+    const persons = act.coordinators.map(({ person }) => person)
+    if (persons.includes(actor.person) || new Set(persons).size !== persons.length) {
+      throw new Problem('MEMBER_RULE', {
+        detail: 'An operation names each coordinator once, and never the person who creates it.',
+      })
+    }
+    const { db, logs, clock } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      await sharePersons(tx, [...persons, actor.person])
+      const [standing] = await sessionsStanding(tx, [actor.session], clock())
+      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+      if (standing.tier !== 'administrator') throw new Problem('ADMINISTRATOR_ONLY')
+      const own = (await newestCertificates(tx, [actor.device])).get(actor.device)
+      if (own === undefined || (await digestOf(own)) !== statement.crt) throw new Problem('DEVICE_NOT_CERTIFIED')
+      await store.enterOperation(tx, act.operation)
+      const existing = await store.findOperation(tx, act.operation)
+      if (existing) {
+        if ((await store.statementsByHash(tx, act.operation, [statement.hash])).size === 0)
+          throw new Problem('ALREADY_EXISTS')
+        return undefined
+      }
+      const newcomers = await loadNewcomers(tx, persons)
+      const drafts = this.#creationDrafts(actor, statement, newcomers, input)
+      const created = await logs.create(tx, act.operation, drafts)
+      const entries = created.entries.get(act.operation) ?? []
+      await store.insertOperation(tx, {
+        id: act.operation,
+        name: input.name,
+        reference: input.reference,
+        time_zone: input.timeZone,
+        state: 'draft',
+        created_at: clock(),
+      })
+      await store.insertStatement(tx, act.operation, statement.hash, statement.jws)
+      const organizations = [...new Set(act.coordinators.map(({ organization }) => organization))]
+      await store.insertOrganizations(
+        tx,
+        act.operation,
+        organizations.map((organization) => ({ organization, index: 0 })),
+      )
+      for (const entry of entries) {
+        if (entry.kind !== 'member.admitted') continue
+        const coordinator = act.coordinators.find(({ person }) => person === entry.leaf.subject)
+        if (!coordinator) continue
+        await store.insertMember(tx, {
+          operation_id: act.operation,
+          person_id: coordinator.person,
+          organization_id: coordinator.organization,
+          role: 'coordinator',
+          joined_index: entry.index,
+        })
+      }
+      return created
+    })
+    appended?.afterCommit()
+    return { operation: act.operation }
+  }
+
+  #creationDrafts(
+    actor: Actor,
+    statement: MemberStatement,
+    newcomers: Awaited<ReturnType<typeof loadNewcomers>>,
+    input: CreateInput,
+  ): EntryDraft[] {
+    const { act, hash, jws } = statement
+    if (act.act !== 'create-operation') return []
+    const by = asActor(actor)
+    const { name, reference, timeZone } = input
+    const make = (kind: EntryDraft['kind'], subject: string, details: Record<string, unknown>): EntryDraft => {
+      const draft: EntryDraft = { kind, actor: by, subject, digest: hash, details, statement: jws }
+      this.#deps.read.set(draft, { type: 'member', value: statement })
+      return draft
+    }
+    const drafts = [make('operation.created', act.operation, { name, reference, timeZone })]
+    for (const { person, organization } of act.coordinators) {
+      const newcomer = newcomers.get(person)
+      if (!newcomer || newcomer.organization !== organization) throw new Problem('NOT_FOUND')
+      if (!mayHoldRole(newcomer.kind, 'coordinator')) {
+        throw new Problem('MEMBER_RULE', {
+          detail: `Nobody of an organization of the kind ${newcomer.kind} can be coordinator.`,
+        })
+      }
+      drafts.push(make('member.admitted', person, { organization, role: 'coordinator' }))
+      drafts.push(...certifiedDrafts(by, newcomer.certificates, this.#deps.read))
+    }
+    return drafts
+  }
+
+  async #readMember(jws: string): Promise<MemberStatement> {
+    return checked('STATEMENT_INVALID', async () => {
+      const statement = await readMemberStatement(jws)
+      await verifyStatement('cordon-member+jws', jws, await this.#deps.keys.of(statement.signer))
+      return statement
+    })
+  }
+
+  /** Any act by member statement; `permission` is what its route declares. */
+  async actOnMembers(
+    actor: Actor,
+    operation: string,
+    permission: Permission,
+    jws: string,
+    compartmentName?: string,
+  ): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission))
+    const statement = await this.#readMember(jws)
+    const input = { operation, statement, permission, ...(compartmentName === undefined ? {} : { compartmentName }) }
+    return this.#deps.logs.append(operation, this.#memberAct, input, actor)
+  }
+
+  async admitOrganization(actor: Actor, operation: string, organization: string): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'organization.admit'))
+    return this.#deps.logs.append(operation, admitOrganizationAct, { operation, organization }, actor)
+  }
+
+  async advance(actor: Actor, operation: string, to: State, reason?: string): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.advance'))
+    return this.#deps.logs.append(
+      operation,
+      advanceAct,
+      { operation, to, ...(reason === undefined ? {} : { reason }) },
+      actor,
+    )
+  }
+
+  async update(actor: Actor, operation: string, change: { name?: string; timeZone?: string }): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.update'))
+    if (change.timeZone !== undefined) requireTimeZone(change.timeZone)
+    return this.#deps.logs.append(operation, updateAct, { operation, ...change }, actor)
+  }
+
+  async openEpoch(
+    actor: Actor,
+    operation: string,
+    jws: string,
+    grants: readonly { device: string; grant: string }[],
+  ): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'epoch.open'))
+    const statement = await checked('STATEMENT_INVALID', async () => {
+      const read = await readEpochStatement(jws)
+      await verifyStatement('cordon-epoch+jws', jws, await this.#deps.keys.of(read.signer))
+      return read
+    })
+    const { compartment, epoch } = statement.payload
+    const digests: Record<string, string> = {}
+    await checked('STATEMENT_INVALID', async () => {
+      for (const { device, grant } of grants) {
+        checkGrantHeader(grant, device as DeviceId, compartment, epoch)
+        digests[device] = await digestOf(grant)
+      }
+    })
+    return this.#deps.logs.append(operation, this.#openEpochAct, { operation, statement, grants, digests }, actor)
+  }
+
+  async giveGrants(
+    actor: Actor,
+    operation: string,
+    compartment: string,
+    grants: readonly { device: string; epoch: number; grant: string }[],
+  ): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'grant.give'))
+    const digests: Record<string, string> = {}
+    await checked('STATEMENT_INVALID', async () => {
+      for (const { device, epoch, grant } of grants) {
+        checkGrantHeader(grant, device as DeviceId, compartment, epoch)
+        digests[`${device}#${String(epoch)}`] = await digestOf(grant)
+      }
+    })
+    const input = { operation, compartment, grants, digests: digests satisfies GrantDigests }
+    return this.#deps.logs.append(operation, giveGrantsAct, input, actor)
+  }
+
+  async dispute(actor: Actor, operation: string, compartment: string, epoch: number): Promise<Placed> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'message.read'))
+    return this.#deps.logs.append(operation, disputeAct, { operation, compartment, epoch }, actor)
+  }
+
+  async list(actor: Actor) {
+    return transaction(this.#deps.db, async (tx) => {
+      await store.enterAsPerson(tx, actor.person)
+      const rows = await store.membershipsOf(tx, actor.person)
+      return rows.map(({ id, name, reference, state, time_zone, role }) => ({
+        operation: id,
+        name,
+        reference,
+        state,
+        timeZone: time_zone,
+        role,
+      }))
+    })
+  }
+
+  async show(actor: Actor, operation: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const { row, role, joinedIndex, organization } = await authorize(tx, actor, operation, 'operation.read')
+      const view = await this.#deps.views.current(tx, operation)
+      return {
+        operation,
+        name: row.name,
+        reference: row.reference,
+        state: row.state,
+        timeZone: row.time_zone,
+        history: view.history,
+        allHolds: [...view.allHolds],
+        role,
+        organization,
+        joinedIndex,
+        head: view.head ?? null,
+      }
+    })
+  }
+
+  /** Members, as far as the asker sees them: a right holder those with whom it shares a compartment. */
+  async members(actor: Actor, operation: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const { role, person } = await authorize(tx, actor, operation, 'member.list')
+      const view = await this.#deps.views.current(tx, operation)
+      const rows = (await store.membersOf(tx, operation)).filter(
+        (row) => role !== 'right-holder' || sharesCompartment(view, person, row.person_id),
+      )
+      const names = new Map(
+        (
+          await findPeople(
+            tx,
+            rows.map((row) => row.person_id),
+          )
+        ).map(({ id, name }) => [id, name]),
+      )
+      return rows.map((row) => ({
+        person: row.person_id,
+        name: names.get(row.person_id) ?? '',
+        organization: row.organization_id,
+        role: row.role,
+        joinedIndex: row.joined_index,
+        asleep: row.asleep,
+      }))
+    })
+  }
+
+  async organizations(actor: Actor, operation: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const { role, person, organization } = await authorize(tx, actor, operation, 'member.list')
+      const view = await this.#deps.views.current(tx, operation)
+      const all = await store.organizationsOf(tx, operation)
+      const shared = new Set(
+        [...view.members.values()]
+          .filter((member) => sharesCompartment(view, person, member.person))
+          .map((member) => member.organization as string),
+      )
+      const visible = role === 'right-holder' ? all.filter((id) => id === organization || shared.has(id)) : all
+      return (await findOrganizations(tx, visible)).map(viewOfOrganization)
+    })
+  }
+
+  /** People who could be admitted: of an invited organization, for coordinators; of its own, for an NCP. */
+  async candidates(actor: Actor, operation: string, organization: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const member = await authorize(tx, actor, operation, 'member.admit')
+      const own = member.role !== 'coordinator'
+      const invited = (await store.organizationsOf(tx, operation)).includes(organization)
+      if (!invited || (own && organization !== member.organization)) throw new Problem('NOT_FOUND')
+      return peopleOf(tx, organization)
+    })
+  }
+
+  async compartments(actor: Actor, operation: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const { person, role } = await authorize(tx, actor, operation, 'compartment.list')
+      const view = await this.#deps.views.current(tx, operation)
+      const names = new Map((await store.compartmentsOf(tx, operation)).map(({ id, name }) => [id, name]))
+      const everything = role === 'coordinator' || role === 'auditor'
+      return [...view.compartments.values()]
+        .filter(({ id }) => everything || view.isIn(person, id))
+        .map(({ id, epochs, stale }) => ({
+          compartment: id,
+          name: names.get(id) ?? 'all',
+          epoch: epochs.length,
+          stale,
+          members: [...view.members.keys()].filter((member) => view.isIn(member, id)),
+        }))
+    })
+  }
+
+  async grants(actor: Actor, operation: string, compartment?: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      await authorize(tx, actor, operation, 'message.read')
+      const view = await this.#deps.views.current(tx, operation)
+      const rows = await store.grantsFor(tx, operation, actor.device, compartment)
+      return rows
+        .filter((row) => view.isRecipient(actor.device as DeviceId, row.compartment as CompartmentId))
+        .map(({ compartment: id, epoch, sealed }) => ({ compartment: id, epoch, grant: sealed }))
+    })
+  }
+
+  /** Devices that lack keys they may have and that the asker could give, by compartment. */
+  async grantRequests(
+    actor: Actor,
+    operation: string,
+  ): Promise<{ compartment: string; device: string; epochs: number[] }[]> {
+    return transaction(this.#deps.db, async (tx) => {
+      const { person } = await authorize(tx, actor, operation, 'grant.give')
+      const view = await this.#deps.views.current(tx, operation)
+      const compartments = view.compartmentsOf(person)
+      const devices = [...new Set(compartments.flatMap((id) => view.recipients(id)))]
+      const given = new Set(
+        (await store.grantedEpochs(tx, operation, devices)).map(
+          (row) => `${row.device} ${row.compartment} ${String(row.epoch)}`,
+        ),
+      )
+      const requests: { compartment: string; device: string; epochs: number[] }[] = []
+      for (const compartment of compartments) {
+        const { epochs } = view.compartments.get(compartment) ?? { epochs: [] }
+        for (const device of view.recipients(compartment)) {
+          if (device === actor.device) continue
+          const lacking = epochs
+            .filter(
+              ({ number, openedIndex }) =>
+                mayHold(view, device, compartment, openedIndex) &&
+                !given.has(`${device} ${compartment} ${String(number)}`),
+            )
+            .map(({ number }) => number)
+          if (lacking.length > 0) requests.push({ compartment, device, epochs: lacking })
+        }
+      }
+      return requests
+    })
+  }
+}
+
+function sharesCompartment(view: OperationView, one: PersonId, other: string): boolean {
+  return one === other || view.compartmentsOf(one).some((compartment) => view.isIn(other as PersonId, compartment))
+}
+
+function requireTimeZone(timeZone: string): void {
+  if (!Intl.supportedValuesOf('timeZone').includes(timeZone) && timeZone !== 'UTC') {
+    throw new Problem('VALIDATION', {
+      faults: [{ in: 'body', pointer: '/timeZone', reason: 'is no IANA time zone, such as Europe/Brussels' }],
+    })
+  }
+}

@@ -1,0 +1,77 @@
+import type { Tx } from '../db/index.ts'
+import { certificatesByHash, revocationsByHash } from '../identity/index.ts'
+import type { Committed, Logs, Snapshots, StoredEntry } from '../log/index.ts'
+import {
+  OperationView,
+  parseLeaf,
+  readViewStatement,
+  statementTypeOf,
+  type DeviceId,
+  type Leaf,
+  type OperationId,
+  type ReadStatement,
+  type ViewEntry,
+} from '../protocol/index.ts'
+import { statementsByHash } from './store.ts'
+
+/** The statements, certificates and revocations that entries commit to, by digest. */
+export async function statementsOf(tx: Tx, operation: string, leaves: readonly Leaf[]): Promise<Map<string, string>> {
+  const wanted: Record<ReadStatement['type'], string[]> = { member: [], epoch: [], certificate: [], revocation: [] }
+  for (const { kind, digest } of leaves) {
+    const type = statementTypeOf(kind)
+    if (type !== undefined && digest !== undefined) wanted[type].push(digest)
+  }
+  return new Map([
+    ...(await statementsByHash(tx, operation, [...wanted.member, ...wanted.epoch])),
+    ...(await certificatesByHash(tx, wanted.certificate)),
+    ...(await revocationsByHash(tx, wanted.revocation)),
+  ])
+}
+
+function viewEntry(leaf: Leaf, statement: ReadStatement | undefined): ViewEntry {
+  const { index, kind, subject, compartment, digest, actor } = leaf
+  return {
+    index,
+    kind,
+    subject,
+    ...(compartment === undefined ? {} : { compartment }),
+    ...(digest === undefined ? {} : { digest }),
+    ...('device' in actor ? { device: actor.device as DeviceId } : {}),
+    ...(statement === undefined ? {} : { statement }),
+  }
+}
+
+/** A leaf with its statement, read, ready to be applied to a view. */
+export async function toViewEntry(leaf: Leaf, statement: string | undefined): Promise<ViewEntry> {
+  return viewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf.kind, statement))
+}
+
+/** Applies stored entries to a view, with the statements that they commit to. */
+export async function applyEntries(tx: Tx, view: OperationView, entries: readonly StoredEntry[]): Promise<void> {
+  const leaves = entries.map((entry) => parseLeaf(entry.text))
+  const statements = await statementsOf(tx, view.operation, leaves)
+  for (const leaf of leaves) {
+    view.apply(await toViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest)))
+  }
+}
+
+/** Statements that acts of this process have read already, waiting for the moment when their entry is folded. */
+export type ReadStatements = WeakMap<Committed['draft'], ReadStatement>
+
+/** How the appender keeps the members of an operation: the same fold that clients and verifiers use. */
+export function operationSnapshots(
+  logs: () => Pick<Logs<OperationView>, 'changesBetween'>,
+  read: ReadStatements,
+): Snapshots<OperationView> {
+  return {
+    async advance(tx, log, snapshot, upTo) {
+      const view = snapshot ?? new OperationView(log as OperationId)
+      await applyEntries(tx, view, await logs().changesBetween(tx, log, view.position, upTo))
+      return view
+    },
+    fold(view, entry) {
+      view.apply(viewEntry(entry.leaf, read.get(entry.draft)))
+      return view
+    },
+  }
+}

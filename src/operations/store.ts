@@ -1,0 +1,250 @@
+import { sql, type Selectable } from 'kysely'
+import type { DB, Tx } from '../db/index.ts'
+
+export type OperationRow = Selectable<DB['operation']>
+
+/** From here on the transaction sees what this person's memberships show (row-level security). */
+export async function enterAsPerson(tx: Tx, person: string): Promise<void> {
+  await sql`SELECT set_config('cordon.person', ${person}, true)`.execute(tx)
+}
+
+/** From here on the transaction sees this operation (row-level security); for the appender and for followers. */
+export async function enterOperation(tx: Tx, operation: string): Promise<void> {
+  await sql`SELECT set_config('cordon.log', ${operation}, true)`.execute(tx)
+}
+
+export async function operationsOf(tx: Tx, persons: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`SELECT operations_of_people(${[...persons]}::uuid[]) AS id`.execute(tx)
+  return rows.map(({ id }) => id)
+}
+
+export async function insertOperation(tx: Tx, row: OperationRow): Promise<void> {
+  await tx.insertInto('operation').values(row).execute()
+}
+
+export async function updateOperation(
+  tx: Tx,
+  id: string,
+  change: Partial<Pick<OperationRow, 'name' | 'time_zone' | 'state'>>,
+): Promise<void> {
+  await tx.updateTable('operation').set(change).where('id', '=', id).execute()
+}
+
+export async function findOperation(tx: Tx, id: string): Promise<OperationRow | undefined> {
+  return tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+export interface MembershipRow extends OperationRow {
+  organization_id: string
+  role: DB['member']['role']
+  joined_index: number
+}
+
+/** The operations of a person with the person's place in them. */
+export async function membershipsOf(tx: Tx, person: string, operation?: string): Promise<MembershipRow[]> {
+  let query = tx
+    .selectFrom('member')
+    .innerJoin('operation', 'operation.id', 'member.operation_id')
+    .selectAll('operation')
+    .select(['member.organization_id', 'member.role', 'member.joined_index'])
+    .where('member.person_id', '=', person)
+    .orderBy('operation.created_at')
+  if (operation !== undefined) query = query.where('operation.id', '=', operation)
+  return query.execute()
+}
+
+export async function insertOrganizations(
+  tx: Tx,
+  operation: string,
+  rows: readonly { organization: string; index: number }[],
+): Promise<void> {
+  await tx
+    .insertInto('operation_organization')
+    .values(
+      rows.map(({ organization, index }) => ({
+        operation_id: operation,
+        organization_id: organization,
+        admitted_index: index,
+      })),
+    )
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+export async function deleteOrganization(tx: Tx, operation: string, organization: string): Promise<void> {
+  await tx
+    .deleteFrom('operation_organization')
+    .where('operation_id', '=', operation)
+    .where('organization_id', '=', organization)
+    .execute()
+}
+
+export async function organizationsOf(tx: Tx, operation: string): Promise<string[]> {
+  const rows = await tx
+    .selectFrom('operation_organization')
+    .select('organization_id')
+    .where('operation_id', '=', operation)
+    .execute()
+  return rows.map((row) => row.organization_id)
+}
+
+export async function insertMember(tx: Tx, row: Omit<Selectable<DB['member']>, 'asleep'>): Promise<void> {
+  await tx.insertInto('member').values(row).execute()
+}
+
+export async function updateMember(
+  tx: Tx,
+  operation: string,
+  person: string,
+  change: Partial<Pick<Selectable<DB['member']>, 'role' | 'asleep'>>,
+): Promise<void> {
+  await tx
+    .updateTable('member')
+    .set(change)
+    .where('operation_id', '=', operation)
+    .where('person_id', '=', person)
+    .execute()
+}
+
+export async function deleteMember(tx: Tx, operation: string, person: string): Promise<void> {
+  await tx
+    .deleteFrom('compartment_member')
+    .where('operation_id', '=', operation)
+    .where('person_id', '=', person)
+    .execute()
+  await tx.deleteFrom('member').where('operation_id', '=', operation).where('person_id', '=', person).execute()
+}
+
+export async function membersOf(tx: Tx, operation: string): Promise<Selectable<DB['member']>[]> {
+  return tx.selectFrom('member').selectAll().where('operation_id', '=', operation).orderBy('joined_index').execute()
+}
+
+export async function insertCompartment(
+  tx: Tx,
+  row: Selectable<DB['compartment']>,
+  members: readonly string[],
+): Promise<void> {
+  await tx.insertInto('compartment').values(row).execute()
+  for (const person of members) await insertCompartmentMember(tx, row.operation_id, row.id, person, row.created_index)
+}
+
+export async function insertCompartmentMember(
+  tx: Tx,
+  operation: string,
+  compartment: string,
+  person: string,
+  index: number,
+): Promise<void> {
+  await tx
+    .insertInto('compartment_member')
+    .values({ operation_id: operation, compartment_id: compartment, person_id: person, joined_index: index })
+    .execute()
+}
+
+export async function deleteCompartmentMember(
+  tx: Tx,
+  operation: string,
+  compartment: string,
+  person: string,
+): Promise<void> {
+  await tx
+    .deleteFrom('compartment_member')
+    .where('operation_id', '=', operation)
+    .where('compartment_id', '=', compartment)
+    .where('person_id', '=', person)
+    .execute()
+}
+
+export async function compartmentsOf(tx: Tx, operation: string): Promise<Selectable<DB['compartment']>[]> {
+  return tx
+    .selectFrom('compartment')
+    .selectAll()
+    .where('operation_id', '=', operation)
+    .orderBy('created_index')
+    .execute()
+}
+
+export async function insertStatement(tx: Tx, operation: string, hash: string, jws: string): Promise<void> {
+  await tx.insertInto('member_statement').values({ operation_id: operation, hash, jws }).execute()
+}
+
+export async function insertEpoch(tx: Tx, row: Selectable<DB['epoch']>): Promise<void> {
+  await tx.insertInto('epoch').values(row).execute()
+}
+
+export interface GrantRow {
+  compartment: string
+  epoch: number
+  device: string
+  sealed: string
+}
+
+export async function insertGrants(
+  tx: Tx,
+  operation: string,
+  index: number,
+  grants: readonly GrantRow[],
+): Promise<void> {
+  const chunk = 1000
+  for (let at = 0; at < grants.length; at += chunk) {
+    await tx
+      .insertInto('epoch_grant')
+      .values(
+        grants.slice(at, at + chunk).map(({ compartment, epoch, device, sealed }) => ({
+          operation_id: operation,
+          compartment_id: compartment,
+          epoch,
+          device_id: device,
+          given_index: index,
+          sealed,
+        })),
+      )
+      .execute()
+  }
+}
+
+/** The newest grant of each epoch for a device. */
+export async function grantsFor(tx: Tx, operation: string, device: string, compartment?: string): Promise<GrantRow[]> {
+  let query = tx
+    .selectFrom('epoch_grant')
+    .distinctOn(['compartment_id', 'epoch'])
+    .select(['compartment_id as compartment', 'epoch', 'device_id as device', 'sealed'])
+    .where('operation_id', '=', operation)
+    .where('device_id', '=', device)
+    .orderBy('compartment_id')
+    .orderBy('epoch')
+    .orderBy('given_index', 'desc')
+  if (compartment !== undefined) query = query.where('compartment_id', '=', compartment)
+  return query.execute()
+}
+
+/** Which epochs these devices have a grant for. */
+export async function grantedEpochs(
+  tx: Tx,
+  operation: string,
+  devices: readonly string[],
+): Promise<{ compartment: string; epoch: number; device: string }[]> {
+  if (devices.length === 0) return []
+  return tx
+    .selectFrom('epoch_grant')
+    .distinct()
+    .select(['compartment_id as compartment', 'epoch', 'device_id as device'])
+    .where('operation_id', '=', operation)
+    .where(sql<boolean>`device_id = ANY(${[...devices]}::text[])`)
+    .execute()
+}
+
+/** Member and epoch statements of an operation by their hash. */
+export async function statementsByHash(
+  tx: Tx,
+  operation: string,
+  hashes: readonly string[],
+): Promise<Map<string, string>> {
+  if (hashes.length === 0) return new Map()
+  const wanted = [...hashes]
+  const { rows } = await sql<{ hash: string; jws: string }>`
+    SELECT hash, jws FROM member_statement WHERE operation_id = ${operation} AND hash = ANY(${wanted}::text[])
+    UNION ALL
+    SELECT hash, jws FROM epoch WHERE operation_id = ${operation} AND hash = ANY(${wanted}::text[])`.execute(tx)
+  return new Map(rows.map((row) => [row.hash, row.jws]))
+}

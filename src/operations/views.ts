@@ -1,0 +1,32 @@
+import type { Tx } from '../db/index.ts'
+import type { Logs } from '../log/index.ts'
+import { OperationView, parseLeaf, type OperationId } from '../protocol/index.ts'
+import { statementsOf, toViewEntry } from './snapshot.ts'
+
+const most = 200
+
+/** What readers of this process know of operations, kept and brought up to date from the log when asked. */
+export class Views {
+  readonly #logs: () => Pick<Logs<OperationView>, 'changesBetween'>
+  readonly #views = new Map<string, OperationView>()
+
+  constructor(logs: () => Pick<Logs<OperationView>, 'changesBetween'>) {
+    this.#logs = logs
+  }
+
+  /** The operation as all entries that this transaction sees made it. Not to be changed. */
+  async current(tx: Tx, operation: string): Promise<OperationView> {
+    const view = this.#views.get(operation) ?? new OperationView(operation as OperationId)
+    const entries = await this.#logs().changesBetween(tx, operation, view.position, Number.MAX_SAFE_INTEGER)
+    const leaves = entries.map((entry) => parseLeaf(entry.text))
+    const statements = await statementsOf(tx, operation, leaves)
+    const ready = await Promise.all(
+      leaves.map((leaf) => toViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest))),
+    )
+    // Two readers may have fetched the same entries; from here on nothing waits, so each is applied once.
+    for (const entry of ready) if (entry.index > view.position) view.apply(entry)
+    if (this.#views.size >= most && !this.#views.has(operation)) this.#views.clear()
+    this.#views.set(operation, view)
+    return view
+  }
+}
