@@ -1,4 +1,9 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { chmod, stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { dirname } from 'node:path'
+import { Problem } from '../errors.ts'
 
 /** The environment of everything started here: nothing of the caller's, least of all its PG* variables. */
 export const plainEnvironment = {
@@ -23,16 +28,54 @@ function works(command: readonly string[]): boolean {
   return spawnSync(program, rest, { env: plainEnvironment, stdio: 'ignore' }).status === 0
 }
 
+// initdb insists on a name for its user, and not every system has a user 1000.
+function namedUser(): number {
+  const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
+  const named = lines.map((line) => Number(line.split(':')[2])).filter((uid) => uid > 0)
+  return named.includes(1000) ? 1000 : (named.at(-1) ?? NOBODY)
+}
+
+function haveName(): boolean {
+  try {
+    return userInfo().username !== ''
+  } catch {
+    return false
+  }
+}
+
 /**
- * Chooses the account: our own for an ordinary user; for root a user namespace in which it is user 1000, and where that
- * is refused the user 65534. With util-linux at hand the server also gets SIGINT when this process dies, however it dies.
+ * Chooses the account: our own for an ordinary user; for root, and for a user whom the system has no name for, a user
+ * namespace in which we are somebody else, and where that is refused for root the user 65534. With util-linux at hand
+ * the server also gets SIGINT when this process dies, however it dies.
  */
 export function chooseAccount(): Account {
   const parting = works(['setpriv', '--pdeathsig', 'INT', 'true']) ? ['setpriv', '--pdeathsig', 'INT'] : []
-  if (process.getuid?.() !== 0) return { prefix: parting, uid: undefined, description: 'this user' }
-  const namespace = ['unshare', '-U', '--map-user=1000', '--map-group=1000']
+  const root = process.getuid?.() === 0
+  const own: Account = { prefix: parting, uid: undefined, description: 'this user' }
+  if (!root && haveName()) return own
+  const uid = namedUser()
+  const namespace = ['unshare', '-U', `--map-user=${uid}`, `--map-group=${uid}`]
   if (works([...namespace, ...parting, 'true'])) {
-    return { prefix: [...namespace, ...parting], uid: undefined, description: 'user 1000 of a user namespace' }
+    return { prefix: [...namespace, ...parting], uid: undefined, description: `user ${uid} of a user namespace` }
   }
-  return { prefix: parting, uid: NOBODY, description: `user ${NOBODY}` }
+  return root ? { prefix: parting, uid: NOBODY, description: `user ${NOBODY}` } : own
+}
+
+/**
+ * For another account than ours: opens the way to a directory by letting others pass through (not list) the one above it, which is our data
+ * directory. What lies further up is not ours to open: Problem EMBEDDED_DATABASE names what is in the way.
+ */
+export async function openWay(account: Account, directory: string): Promise<void> {
+  if (account.uid === undefined) return
+  const parent = dirname(directory)
+  await chmod(parent, ((await stat(parent)).mode & 0o7777) | 0o001)
+  for (let above = dirname(parent); ; above = dirname(above)) {
+    const { mode, uid } = await stat(above)
+    if ((mode & 0o001) === 0 && uid !== account.uid) {
+      throw new Problem('EMBEDDED_DATABASE', {
+        detail: `Postgres has to run as ${account.description}, which may not pass ${above}; set DATA_DIRECTORY to a place that it can reach, for example /var/lib/cordon, or set DATABASE_URL`,
+      })
+    }
+    if (above === dirname(above)) return
+  }
 }

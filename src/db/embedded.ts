@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir, open, readFile, stat, truncate } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
-import { chooseAccount, plainEnvironment, type Account } from './account.ts'
+import { chooseAccount, openWay, plainEnvironment, type Account } from './account.ts'
 import { findBinaries, type Binaries } from './binaries.ts'
 import { SUPERUSER, layoutOf, passwordOf, prepareCluster, prepareRoles, type Layout } from './cluster.ts'
 import { holdDirectory, processesIn, signal, waitUntilEmpty } from './processes.ts'
@@ -41,6 +41,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const account = chooseAccount()
   const release = await prepareDirectory(layout).catch(refuseUnlessProblem)
   try {
+    await openWay(account, layout.directory)
     const binaries = await findBinaries(join(layout.directory, 'programs'), account.uid !== undefined)
     await prepareCluster(layout, binaries, account)
     await stopOrphans(layout, options.log)
@@ -74,7 +75,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 async function prepareDirectory(layout: Layout): Promise<() => Promise<void>> {
-  await mkdir(layout.directory, { recursive: true, mode: 0o700 })
+  const parent = dirname(layout.directory)
+  await mkdir(dirname(parent), { recursive: true })
+  for (const directory of [parent, layout.directory]) await mkdir(directory, { recursive: true, mode: 0o700 })
   return holdDirectory(layout.lock, layout.directory)
 }
 
