@@ -37,16 +37,16 @@ t.test('twenty people at once on two servers: one order, nothing lost, nothing d
   await Promise.all(people.map((person) => servers[0].admit(founder, person.person)))
   const answers = await Promise.all(
     people.flatMap((person, i) =>
-      Array.from({ length: 20 }, (_, j) => servers[(i + j) % 2]?.post(person, note(`${i} says ${j}`))),
+      Array.from({ length: 20 }, (_, j) => servers[(i + j) % 2 === 0 ? 0 : 1].post(person, note(`${i} says ${j}`))),
     ),
   )
-  const indexes = answers.map((answer) => answer?.index ?? -1).sort((a, b) => a - b)
+  const indexes = answers.map((answer) => answer.index).sort((a, b) => a - b)
   t.same(
     indexes,
     Array.from({ length: 400 }, (_, i) => 22 + i),
     'contiguous, each index once',
   )
-  for (const answer of answers) t.ok(answer && (await provesItsPlace(toy, answer)))
+  for (const answer of answers) t.ok(await provesItsPlace(toy, answer))
   const stored = await transaction(servers[0].db, (tx) => servers[0].logs.entriesAfter(tx, toy.operation, 21, 500))
   t.same(
     stored.map((entry) => parseLeaf(entry.text).seq),

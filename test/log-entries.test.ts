@@ -120,13 +120,7 @@ t.test('a leaf that parses is the leaf that was written, whatever stands in it',
 })
 
 t.test('which kinds count in a compartment, and which change who may do what', async (t) => {
-  const counted: Kind[] = [
-    'compartment.created',
-    'epoch.opened',
-    'epoch.stale',
-    'message.corrected',
-    'attachment.stored',
-  ]
+  const counted: Kind[] = ['compartment.created', 'epoch.opened', 'message.corrected', 'attachment.stored']
   const uncounted: Kind[] = [
     'messages.delivered',
     'messages.read',

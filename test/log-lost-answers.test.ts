@@ -29,7 +29,7 @@ function breaking(url: string) {
           const moment = /^\s*commit/i.test(text ?? '') ? plan.shift() : undefined
           if (moment === undefined) return target.query(...query)
           broken++
-          if (moment === 'after commit') await target.query(...query)
+          if (moment === 'after commit') await (target.query(...query) as unknown as Promise<unknown>)
           ;(target as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
           throw new Error('Connection terminated unexpectedly')
         }
@@ -102,7 +102,10 @@ t.test('it breaks again and again, then not any more', async (t) => {
   const server = await toy.server({ db: faulty.db, limits: { publishEvery: 3_600_000 } })
   faulty.breakAt('before commit', 'before commit', 'after commit', 'after commit')
   const answers = await Promise.all([server.post(founder, note('a')), server.post(founder, note('b'))])
-  t.same(answers.map((answer) => answer.index).sort(), [2, 3])
+  t.same(
+    answers.map((answer) => answer.index).sort((a, b) => a - b),
+    [2, 3],
+  )
   t.equal(faulty.broken(), 4)
   await checkLog(t, toy)
 })

@@ -229,7 +229,11 @@ t.test('a log rewritten as a whole is found by whoever holds a checkpoint', asyn
   const { publicKey } = toy.key
   const name = `${originHost}/logs/${toy.operation}`
   const checkpoint = (size: number, root: Uint8Array) =>
-    signNote(`${name}\n${size}\n${Buffer.from(root).toString('base64')}\n`, { name, publicKey, sign: toy.key.sign })
+    signNote(`${name}\n${size}\n${Buffer.from(root).toString('base64')}\n`, {
+      name,
+      publicKey,
+      sign: (bytes) => toy.key.sign(bytes),
+    })
   const verify = async (note: string) =>
     (await verifyLogs({ db, publicKey, originHost, held: [{ log: toy.operation, note }] }, [])).discrepancies
   const other = await checkpoint(100, new Uint8Array(32))

@@ -75,7 +75,7 @@ export class Checkpoints {
     const due = [...this.#due.keys()]
     for (const timer of this.#due.values()) clearTimeout(timer)
     this.#due.clear()
-    await Promise.allSettled([...this.#working.values()])
+    await Promise.allSettled(this.#working.values())
     await Promise.allSettled(due.map((log) => this.#publishOnce(log)))
   }
 

@@ -4,7 +4,6 @@ import { base64url, equalBytes, formatNoteKey, newId, parseLeaf, type Receipt } 
 import type { Act, Acting, Standing } from './act.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
 import { Checkpoints, signerOf } from './checkpoints.ts'
-import type { AnyAct } from './group.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, receiptOf, Roots } from './proofs.ts'
@@ -94,10 +93,10 @@ class LogService<S> implements Logs<S> {
       if (this.#closed) return reject(new Problem('OVERLOADED', { detail: 'the service is stopping' }))
       this.#requireWritable(log)
       this.#appender(log).submit({
-        act: act as unknown as AnyAct<S>,
+        act,
         input,
         actor,
-        resolve: resolve as (answer: unknown) => void,
+        resolve,
         reject,
       })
     })

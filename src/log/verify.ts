@@ -70,7 +70,7 @@ async function verifyInSnapshot(
   tx: Tx,
   source: LogSource,
   owners: readonly Owner[],
-  { progress, only }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<Report> {
   await sql`SELECT set_config('statement_timeout', '0', true)`.execute(tx)
   const discrepancies: Discrepancy[] = []
@@ -89,13 +89,15 @@ async function verifyInSnapshot(
   const logs: VerifiedLog[] = []
   let entries = 0
   for (const { id, operation_id: operation, size } of all) {
-    if (only !== undefined && id !== only) continue
+    if (options.only !== undefined && id !== options.only) continue
     await enterLog(tx, id)
     const key: NoteKey = { name: originOf(source.originHost, id), publicKey: source.publicKey }
     const held = await openHeld(source, id, key, find(id))
     const verification = new LogVerification(tx, { id, operation }, key, owners, find(id))
     const none = { entries: 0, privates: 0, nodes: 0, checkpoints: 0 }
-    const done = await verification.run(counts.get(id) ?? none, held, (done) => progress?.({ log: id, done, size }))
+    const done = await verification.run(counts.get(id) ?? none, held, (done) =>
+      options.progress?.({ log: id, done, size }),
+    )
     entries += done
     logs.push({ log: id, operation, size: done, root: verification.root })
   }

@@ -174,7 +174,7 @@ function checkLeaf(leaf: Record<string, unknown>): void {
   const { compartment, seq, subject, digest } = leaf
   demand(compartment === undefined || isUuid(compartment), 'LEAF', 'A compartment is named by its id.')
   demand(seq === undefined || isIndex(seq, 1), 'LEAF', 'A seq is a whole number from 1.')
-  const counted = compartment !== undefined && countsInCompartment(leaf['kind'] as Kind)
+  const counted = compartment !== undefined && countsInCompartment(leaf['kind'])
   demand(counted === (seq !== undefined), 'LEAF', 'Exactly the entries that count in a compartment carry a seq.')
   demand(isSubject(subject), 'LEAF', 'An entry names what it is about in a short text.')
   for (const hash of [digest, leaf['private']]) {

@@ -155,7 +155,7 @@ async function verifies(key: NoteKey, text: string, signature: Uint8Array): Prom
   if (signature.length !== 64) return false
   const raw = key.publicKey as Bytes
   const imported = await crypto.subtle.importKey('raw', raw, { name: 'Ed25519' }, false, ['verify'])
-  return crypto.subtle.verify('Ed25519', imported, signature as Bytes, utf8(text))
+  return crypto.subtle.verify('Ed25519', imported, signature, utf8(text))
 }
 
 /** Standard base64 with padding, as notes have it (RFC 4648, section 4). */
