@@ -65,13 +65,12 @@ export class Appender<S> {
     const rest: Waiting<S>[] = []
     const keys = new Set<string>()
     for (const waiting of this.#queue) {
-      const key = waiting.act.key?.(waiting.input)
-      const named = key === undefined ? undefined : `${waiting.act.name} ${key}`
-      if (group.length >= this.#deps.limits.group || (named !== undefined && keys.has(named))) {
+      const { key } = waiting
+      if (group.length >= this.#deps.limits.group || (key !== undefined && keys.has(key))) {
         rest.push(waiting)
         continue
       }
-      if (named !== undefined) keys.add(named)
+      if (key !== undefined) keys.add(key)
       group.push(waiting)
     }
     this.#queue = rest

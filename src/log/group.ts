@@ -10,6 +10,8 @@ export interface Waiting<S> {
   readonly act: AnyAct<S>
   readonly input: unknown
   readonly actor: Acting | null
+  /** Of two with the same key, one waits for the next group. */
+  readonly key: string | undefined
   resolve(answer: unknown): void
   reject(error: unknown): void
 }

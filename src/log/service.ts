@@ -92,10 +92,12 @@ class LogService<S> implements Logs<S> {
     return new Promise<A>((resolve, reject) => {
       if (this.#closed) return reject(new Problem('OVERLOADED', { detail: 'the service is stopping' }))
       this.#requireWritable(log)
+      const key = act.key?.(input)
       this.#appender(log).submit({
         act,
         input,
         actor,
+        key: key === undefined ? undefined : `${act.name} ${key}`,
         resolve,
         reject,
       })
