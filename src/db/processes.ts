@@ -3,6 +3,8 @@ import { readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/pr
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
 
+const PATIENCE = 1_000
+
 /** The processes whose working directory is `directory`: a postmaster and its backends, by /proc. */
 export async function processesIn(directory: string): Promise<number[]> {
   const wanted = await realpath(directory).catch(() => directory)
@@ -52,7 +54,9 @@ function startOf(pid: number): string | undefined {
  */
 export async function holdDirectory(file: string, directory: string): Promise<() => Promise<void>> {
   const mine = `${process.pid} ${startOf(process.pid) ?? ''}`
-  for (let attempt = 0; attempt < 3; attempt++) {
+  let holder = ''
+  // A process that was just killed takes a moment to be gone.
+  for (let waited = 0; waited < PATIENCE; waited += 50) {
     try {
       await writeFile(file, mine, { flag: 'wx', mode: 0o600 })
       return () => rm(file, { force: true })
@@ -60,11 +64,10 @@ export async function holdDirectory(file: string, directory: string): Promise<()
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
     const [pid = '', start = ''] = (await readFile(file, 'utf8').catch(() => '')).split(' ')
+    holder = pid
     const living = startOf(Number(pid))
-    if (living !== undefined && living === start) {
-      throw new Problem('DATA_DIRECTORY_IN_USE', { detail: `process ${pid} uses ${directory}` })
-    }
-    await rm(file, { force: true })
+    if (living !== undefined && living === start) await sleep(50)
+    else await rm(file, { force: true })
   }
-  throw new Problem('DATA_DIRECTORY_IN_USE', { detail: `another process is taking ${directory} at this moment` })
+  throw new Problem('DATA_DIRECTORY_IN_USE', { detail: `process ${holder} uses ${directory}` })
 }

@@ -37,6 +37,14 @@ export interface DB {
   member_statement: MemberStatementTable
   epoch: EpochTable
   epoch_grant: EpochGrantTable
+
+  thread: ThreadTable
+  message: MessageTable
+  body: BodyTable
+  extract: ExtractTable
+  delivery: DeliveryTable
+  message_read: MessageReadTable
+  import_key: ImportKeyTable
   log: LogTable
   log_entry: LogEntryTable
   log_private: LogPrivateTable
@@ -283,5 +291,68 @@ export interface EpochGrantTable {
   epoch: number
   device_id: string
   given_index: number
+  sealed: string
+}
+
+export interface ThreadTable {
+  operation_id: string
+  id: string
+  compartment_id: string
+}
+
+export interface MessageTable {
+  operation_id: string
+  id: string
+  log_index: number
+  hash: string
+  jws: string
+  thread_id: string
+  compartment_id: string
+  device_id: string
+  person_id: string
+  organization_id: string
+  form: string
+  form_version: number
+  precedence: string
+  exercise: boolean
+  refers_as: string | null
+  refers_to: string | null
+  stands_for: string
+}
+
+export interface BodyTable {
+  operation_id: string
+  message_id: string
+  jwe: string
+}
+
+export interface ExtractTable {
+  operation_id: string
+  message_id: string
+  salt: string
+  content: string
+}
+
+export interface DeliveryTable {
+  operation_id: string
+  person_id: string
+  up_to: number
+  organization_id: string
+  at: Date
+}
+
+export interface MessageReadTable {
+  operation_id: string
+  message_id: string
+  person_id: string
+  organization_id: string
+  log_index: number
+  at: Date
+}
+
+export interface ImportKeyTable {
+  operation_id: string
+  organization_id: string
+  device_id: string
   sealed: string
 }
