@@ -9,7 +9,9 @@ export interface LogRouteDeps {
   requireLogReader(request: FastifyRequest, log: string): Promise<void>
 }
 
-const Id = Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false })
+// Lower case alone: one log has one name, also as the name of its checkpoint's file.
+const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+const Id = Type.Object({ id: Type.String({ pattern: uuid }) }, { additionalProperties: false })
 const position = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 const Proof = Type.Object({ proof: Type.Array(Type.String()) }, { additionalProperties: false })
 
