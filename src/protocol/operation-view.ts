@@ -30,6 +30,8 @@ export interface CompartmentState {
   /** Who is in it and since which index; for `all` this is computed from roles and stays empty. */
   readonly members: Map<PersonId, number>
   head: string | undefined
+  /** Which statements are in the compartment's chain, by hash. */
+  readonly chain: Set<string>
   readonly epochs: EpochState[]
   stale: boolean
   staleBecause: 'member-left' | 'member-joined' | 'state-changed' | 'disputed' | undefined
@@ -385,6 +387,7 @@ export class OperationView {
       id,
       members: new Map(),
       head: undefined,
+      chain: new Set(),
       epochs: [],
       stale: false,
       staleBecause: undefined,
@@ -406,6 +409,7 @@ export class OperationView {
     demand(act.previous === (known?.head ?? null), 'MEMBERS_CHAIN', 'A statement of this compartment is missing.')
     const compartment = known ?? this.#addCompartment(id)
     compartment.head = hash
+    compartment.chain.add(hash)
     switch (act.act) {
       case 'create-compartment': {
         const creator =

@@ -1,0 +1,195 @@
+import type { Act, Committed, EntryDraft, Logs } from '../log/index.ts'
+import type { OperationView } from '../protocol/index.ts'
+import type { Tx } from '../db/index.ts'
+import { insertDeliveries, insertReads } from './store.ts'
+
+export interface Reader {
+  readonly person: string
+  readonly organization: string
+  readonly device: string
+}
+
+interface Range extends Reader {
+  from: number
+  to: number
+  count: number
+}
+
+interface Pending {
+  readonly delivered: Map<string, Range>
+  readonly acknowledged: Map<string, Reader & { upTo: number }>
+  readonly read: Map<string, Reader & { message: string }>
+}
+
+interface Flushed {
+  readonly operation: string
+  readonly server: string
+  readonly pending: Pending
+}
+
+/** At most this long after a delivery its entry is written; a crash leaves the interval open, which counts as delivered. */
+const every = 10_000
+
+/** What readers were sent and have read, gathered and entered for all of them together (log.md, "Consultation"). */
+export class Consultation {
+  readonly #deps: {
+    readonly logs: Pick<Logs<OperationView>, 'append'>
+    readonly server: string
+    readonly onError: (what: string, error: unknown) => void
+  }
+  readonly #pending = new Map<string, Pending>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(deps: Consultation['#deps']) {
+    this.#deps = deps
+    this.#timer = setInterval(() => void this.flush(), every)
+    this.#timer.unref()
+  }
+
+  /** A message was sent to a reader's device. */
+  delivered(operation: string, reader: Reader, index: number): void {
+    const { delivered } = this.#of(operation)
+    const range = delivered.get(reader.device)
+    if (!range) delivered.set(reader.device, { ...reader, from: index, to: index, count: 1 })
+    else {
+      range.from = Math.min(range.from, index)
+      range.to = Math.max(range.to, index)
+      range.count++
+    }
+  }
+
+  /** A reader's device says that it has everything up to here. */
+  acknowledged(operation: string, reader: Reader, upTo: number): void {
+    const { acknowledged } = this.#of(operation)
+    const before = acknowledged.get(reader.person)
+    if (!before || before.upTo < upTo) acknowledged.set(reader.person, { ...reader, upTo })
+  }
+
+  /** A person has read these messages. */
+  read(operation: string, reader: Reader, messages: readonly string[]): void {
+    const { read } = this.#of(operation)
+    for (const message of messages) read.set(`${reader.person} ${message}`, { ...reader, message })
+  }
+
+  #of(operation: string): Pending {
+    let pending = this.#pending.get(operation)
+    if (!pending) {
+      pending = { delivered: new Map(), acknowledged: new Map(), read: new Map() }
+      this.#pending.set(operation, pending)
+    }
+    return pending
+  }
+
+  /** Enters what has been gathered. A database that is away leaves it for the next time. */
+  async flush(): Promise<void> {
+    const work = [...this.#pending]
+    this.#pending.clear()
+    for (const [operation, pending] of work) {
+      try {
+        await this.#deps.logs.append(operation, consultAct, { operation, server: this.#deps.server, pending }, null)
+      } catch (error) {
+        this.#keep(operation, pending)
+        this.#deps.onError('entering what was consulted', error)
+      }
+    }
+  }
+
+  #keep(operation: string, { delivered, acknowledged, read }: Pending): void {
+    const now = this.#of(operation)
+    for (const [device, range] of delivered) {
+      const later = now.delivered.get(device)
+      now.delivered.set(
+        device,
+        later
+          ? {
+              ...later,
+              from: Math.min(range.from, later.from),
+              to: Math.max(range.to, later.to),
+              count: range.count + later.count,
+            }
+          : range,
+      )
+    }
+    for (const [person, acknowledgement] of acknowledged) {
+      if ((now.acknowledged.get(person)?.upTo ?? -1) < acknowledgement.upTo)
+        now.acknowledged.set(person, acknowledgement)
+    }
+    for (const [key, reading] of read) if (!now.read.has(key)) now.read.set(key, reading)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+  }
+}
+
+type Write = (tx: Tx, entries: readonly Committed[]) => Promise<void>
+
+const consultAct: Act<OperationView, Flushed, Set<string>, Write, null, null> = {
+  name: 'enter consultation',
+  load: () => Promise.resolve(new Set()),
+  decide({ input: { operation, server, pending } }) {
+    const readers = [...pending.delivered.values()].map(({ person, organization, device, from, to, count }) => ({
+      person,
+      organization,
+      device,
+      from,
+      to,
+      count,
+    }))
+    const acknowledged = [...pending.acknowledged.values()]
+    const reads = [...pending.read.values()]
+    const entries: EntryDraft[] = []
+    const actor = { server }
+    if (readers.length > 0 || acknowledged.length > 0) {
+      entries.push({
+        kind: 'messages.delivered',
+        actor,
+        subject: operation,
+        details: { readers, acknowledged: acknowledged.map(({ person, upTo }) => ({ person, upTo })) },
+      })
+    }
+    if (reads.length > 0) {
+      const byReader = Map.groupBy(reads, ({ person }) => person)
+      const details = {
+        readers: [...byReader].map(([person, of]) => ({ person, messages: of.map(({ message }) => message) })),
+      }
+      entries.push({ kind: 'messages.read', actor, subject: operation, details })
+    }
+    if (entries.length === 0) return { entries, rows: [], answer: () => null }
+    return {
+      entries,
+      rows: [
+        async (tx, committed) => {
+          const at = committed[0]?.at ?? new Date(0)
+          const readIndex = committed.find(({ kind }) => kind === 'messages.read')?.index ?? -1
+          await insertDeliveries(
+            tx,
+            acknowledged.map(({ person, organization, upTo }) => ({
+              operation_id: operation,
+              person_id: person,
+              organization_id: organization,
+              up_to: upTo,
+              at,
+            })),
+          )
+          await insertReads(
+            tx,
+            reads.map(({ person, organization, message }) => ({
+              operation_id: operation,
+              message_id: message,
+              person_id: person,
+              organization_id: organization,
+              log_index: readIndex,
+              at,
+            })),
+          )
+        },
+      ],
+      answer: () => null,
+    }
+  },
+  async write(tx, rows) {
+    for (const { row, entries } of rows) await row(tx, entries)
+  },
+}

@@ -1,0 +1,6 @@
+export { Consultation, type Reader } from './consultation.ts'
+export { noteAct, type NoteInput } from './note.ts'
+export { postAct, type Channel } from './post.ts'
+export { mountMessages } from './routes.ts'
+export { Messages, type Accepted, type MessagesDeps } from './service.ts'
+export { contentsAt, countContents, messagesAfter, readsAt, type Content } from './store.ts'

@@ -1,0 +1,302 @@
+import { may } from '../access.ts'
+import { transaction, type Database, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { decodeExtract, findForm, validateExtract } from '../forms/index.ts'
+import { checked, type Actor, type VerifyKeyCache } from '../identity/index.ts'
+import type { Logs } from '../log/index.ts'
+import {
+  authorize,
+  enterOperation,
+  mayReadFrom,
+  seesContent,
+  type Membership,
+  type Views,
+} from '../operations/index.ts'
+import {
+  ProtocolError,
+  base64url,
+  checkBody,
+  digestOfExtract,
+  readMessageStatement,
+  readSealed,
+  verifyStatement,
+  type CompartmentId,
+  type MessageStatement,
+  type MessageToPost,
+  type OperationView,
+  type Receipt,
+} from '../protocol/index.ts'
+import { noteAct } from './note.ts'
+import { postAct, type Channel } from './post.ts'
+import * as store from './store.ts'
+
+export interface MessagesDeps {
+  readonly db: Database
+  readonly logs: Logs<OperationView>
+  readonly views: Views
+  readonly keys: VerifyKeyCache
+}
+
+export interface Accepted {
+  readonly id: string
+  readonly receipt: Receipt
+}
+
+/** Threads and messages: posting, fetching, and who has read what. */
+export class Messages {
+  readonly #deps: MessagesDeps
+
+  constructor(deps: MessagesDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Accepts a message: membership first, then the id (the same statement again gets its first answer), then signature,
+   * body, extract and what the sender has seen, and last, under the log's lock, rights, place, state and epoch.
+   */
+  async post(actor: Actor, operation: string, input: MessageToPost, channel: Channel): Promise<Accepted> {
+    const { db, logs } = this.#deps
+    const statement = await this.#read(actor, operation, input)
+    const { id } = statement.payload
+    const stored = await transaction(db, async (tx) => {
+      await authorize(tx, actor, operation, 'operation.read')
+      return (await store.findMessages(tx, operation, [id])).get(id)
+    })
+    if (stored) {
+      if (stored.hash !== statement.hash || stored.device_id !== actor.device) throw new Problem('MESSAGE_ID_REUSED')
+      return { id, receipt: await logs.receipt(operation, stored.log_index) }
+    }
+    if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+    if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
+    await this.#check(statement, input)
+    await this.#requireSeen(operation, statement)
+    const { body, extract, salt } = input
+    const posted = await logs.append(
+      operation,
+      postAct,
+      {
+        operation,
+        statement,
+        body,
+        channel,
+        ...(extract === undefined || salt === undefined ? {} : { extract: { salt, content: extract } }),
+      },
+      actor,
+    )
+    return { id, receipt: 'receipt' in posted ? posted.receipt : await logs.receipt(operation, posted.storedAt) }
+  }
+
+  /** A statement that cannot even be read is told so only to members. */
+  async #read(actor: Actor, operation: string, input: MessageToPost): Promise<MessageStatement> {
+    try {
+      return await readMessageStatement(input.statement)
+    } catch (error) {
+      await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.read'))
+      if (error instanceof ProtocolError)
+        throw new Problem('STATEMENT_INVALID', { reason: error.code, detail: error.message })
+      throw error
+    }
+  }
+
+  async #check(statement: MessageStatement, input: MessageToPost): Promise<void> {
+    const { payload } = statement
+    const key = await this.#deps.keys.of(statement.signer)
+    await checked('STATEMENT_INVALID', () => verifyStatement('cordon-message+jws', statement.jws, key))
+    if (payload.attachments.length > 0) {
+      throw new Problem('STATEMENT_INVALID', {
+        reason: 'ATTACHMENTS',
+        detail: 'Attachments come with a later version.',
+      })
+    }
+    try {
+      await checkBody(statement, input.body)
+    } catch (error) {
+      if (error instanceof ProtocolError)
+        throw new Problem('BODY_INVALID', { reason: error.code, detail: error.message })
+      throw error
+    }
+    await checkExtract(statement, input)
+  }
+
+  /** What the sender has seen must be what this log was: a sender that was shown another log is refused, and so warned. */
+  async #requireSeen(operation: string, { payload: { seen } }: MessageStatement): Promise<void> {
+    const root = await transaction(this.#deps.db, (tx) => this.#deps.logs.rootAt(tx, operation, seen.size))
+    if (!root || base64url(root) !== seen.root) throw new Problem('SEEN_MISMATCH', { size: seen.size })
+  }
+
+  /** One message by its id; that it was fetched is entered before anything is answered. */
+  async fetch(actor: Actor, operation: string, message: string) {
+    const { db, logs } = this.#deps
+    const header = await transaction(db, async (tx) => {
+      const membership = await authorize(tx, actor, operation, 'message.read')
+      return this.#requireReadable(tx, membership, message)
+    })
+    await logs.append(
+      operation,
+      noteAct,
+      {
+        kind: 'body.fetched',
+        subject: message,
+        permission: 'message.read',
+        compartment: header.compartment_id,
+        details: {},
+      },
+      actor,
+    )
+    return transaction(db, async (tx) => {
+      await authorize(tx, actor, operation, 'message.read')
+      const [entry] = await logs.entriesAt(tx, operation, [header.log_index])
+      const content = (await store.contentsAt(tx, operation, [header.log_index])).get(header.log_index)
+      if (!entry || content?.body == null) throw new Problem('NOT_FOUND')
+      return {
+        index: header.log_index,
+        leaf: entry.text,
+        statement: content.statement,
+        body: content.body,
+        ...(content.extract === null || content.salt === null ? {} : { extract: content.extract, salt: content.salt }),
+      }
+    })
+  }
+
+  async #requireReadable(tx: Tx, membership: Membership, message: string): Promise<store.MessageHeader> {
+    const view = await this.#deps.views.current(tx, membership.operation)
+    const member = view.member(membership.person)
+    const header = (await store.findMessages(tx, membership.operation, [message])).get(message)
+    const readable =
+      member !== undefined &&
+      header !== undefined &&
+      seesContent(member) &&
+      mayReadFrom(view, member, header.compartment_id as CompartmentId, header.log_index)
+    if (!readable) throw new Problem('NOT_FOUND')
+    return header
+  }
+
+  /** Threads one may read, the one with the newest message first; `after` is the last index of the previous page. */
+  async threads(actor: Actor, operation: string, after: number | undefined, limit: number) {
+    const { db, views } = this.#deps
+    return transaction(db, async (tx) => {
+      const { person } = await authorize(tx, actor, operation, 'message.read')
+      const view = await views.current(tx, operation)
+      const readable = view.compartmentsOf(person).map((compartment) => ({
+        compartment,
+        from: view.history === 'full' ? 0 : (view.joinedCompartmentAt(person, compartment) ?? 0),
+      }))
+      const threads = await store.threadsOf(tx, operation, readable, after ?? Number.MAX_SAFE_INTEGER, limit)
+      const last = threads.at(-1)
+      return { threads, ...(threads.length === limit && last ? { next: String(last.lastIndex) } : {}) }
+    })
+  }
+
+  /** Who received and read a message: for its sender's organization and for coordinators, for nobody else. */
+  async receipts(actor: Actor, operation: string, message: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const membership = await authorize(tx, actor, operation, 'message.read')
+      const header = await this.#requireReadable(tx, membership, message)
+      if (membership.role !== 'coordinator' && header.organization_id !== membership.organization)
+        throw new Problem('NOT_FOUND')
+      const view = await this.#deps.views.current(tx, operation)
+      return (await store.receiptsOf(tx, operation, message, header.log_index))
+        .filter(({ person }) => view.isIn(person as never, header.compartment_id as CompartmentId))
+        .map(({ deliveredAt, readAt, ...row }) => ({
+          ...row,
+          ...(deliveredAt === null ? {} : { deliveredAt: deliveredAt.toISOString() }),
+          ...(readAt === null ? {} : { readAt: readAt.toISOString() }),
+        }))
+    })
+  }
+
+  /** Which of these ids the operation has, those of other organizations included: their ids cannot be guessed. */
+  async knownIds(actor: Actor, operation: string, ids: readonly string[]) {
+    return transaction(this.#deps.db, async (tx) => {
+      const { organization } = await authorize(tx, actor, operation, 'records.import')
+      return (await store.knownIds(tx, operation, organization, ids)).filter(({ own }) => own).map(({ id }) => ({ id }))
+    })
+  }
+
+  async recordImport(
+    actor: Actor,
+    operation: string,
+    details: Readonly<Record<string, unknown>>,
+  ): Promise<{ index: number }> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
+    return this.#deps.logs.append(
+      operation,
+      noteAct,
+      { kind: 'records.imported', subject: actor.organization, permission: 'records.import', details },
+      actor,
+    )
+  }
+
+  async importKeys(actor: Actor, operation: string) {
+    return transaction(this.#deps.db, async (tx) => {
+      const { organization } = await authorize(tx, actor, operation, 'records.import')
+      const keys = await store.importKeys(tx, operation, organization)
+      return { exists: keys.length > 0, keys: keys.filter(({ device }) => device === actor.device) }
+    })
+  }
+
+  /** Stores the import key for devices of the organization; the first key stays, further devices can be added. */
+  async storeImportKeys(
+    actor: Actor,
+    operation: string,
+    keys: readonly { device: string; sealed: string }[],
+  ): Promise<void> {
+    await checked('STATEMENT_INVALID', async () => {
+      for (const { device, sealed } of keys) {
+        if (readSealed('cordon-import+jwe', sealed)['kid'] !== device)
+          throw new Problem('STATEMENT_INVALID', { reason: 'SEALED_HEADER' })
+      }
+    })
+    await transaction(this.#deps.db, async (tx) => {
+      const { organization, state } = await authorize(tx, actor, operation, 'records.import')
+      const view = await this.#deps.views.current(tx, operation)
+      for (const { device } of keys) {
+        const person = view.devices.get(device as never)?.person
+        const member = person === undefined ? undefined : view.member(person)
+        const entitled = member?.organization === organization && may(member.role, 'records.import', state).allowed
+        if (!entitled) throw new Problem('GRANT_REFUSED', { device })
+      }
+      const existing = await store.importKeys(tx, operation, organization)
+      const holds = existing.some(({ device }) => device === actor.device)
+      if (existing.length > 0 && !holds) throw new Problem('ALREADY_EXISTS')
+      await enterOperation(tx, operation)
+      await store.insertImportKeys(
+        tx,
+        keys.map(({ device, sealed }) => ({
+          operation_id: operation,
+          organization_id: organization,
+          device_id: device,
+          sealed,
+        })),
+      )
+    })
+  }
+}
+
+async function checkExtract({ payload }: MessageStatement, { extract, salt }: MessageToPost): Promise<void> {
+  const named = payload.extract !== undefined
+  if (named !== (extract !== undefined) || named !== (salt !== undefined)) {
+    throw new Problem('EXTRACT_INVALID', {
+      faults: [{ pointer: '', reason: 'The statement names an extract exactly when one comes with its salt.' }],
+    })
+  }
+  const form = findForm(payload.form.id, payload.form.version)
+  if (!form)
+    throw new Problem('STATEMENT_INVALID', {
+      reason: 'FORM',
+      detail: 'This operation does not know this form or this version of it.',
+    })
+  if (extract === undefined || salt === undefined || payload.extract === undefined) return
+  const digest = await checked('STATEMENT_INVALID', () => digestOfExtract(salt, extract))
+  if (digest !== payload.extract.sha256)
+    throw new Problem('EXTRACT_INVALID', {
+      faults: [{ pointer: '', reason: 'This extract is not the one that the statement names.' }],
+    })
+  const decoded = decodeExtract(extract)
+  if (decoded === undefined)
+    throw new Problem('EXTRACT_INVALID', {
+      faults: [{ pointer: '', reason: 'An extract is JSON in its canonical form.' }],
+    })
+  const faults = validateExtract(payload.form.id, payload.form.version, decoded)
+  if (faults.length > 0) throw new Problem('EXTRACT_INVALID', { faults })
+}
