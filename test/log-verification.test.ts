@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type pg from 'pg'
 import t, { type Test as Tap } from 'tap'
 import { openDatabase } from '../src/db/index.ts'
-import { verifyLogs } from '../src/log/index.ts'
+import { verifyLogs, type OwnedRow, type Owner, type OwnerView } from '../src/log/index.ts'
 import { signNote } from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'
 import { freshId, originHost, somebody, toyLog, verifyToy, type Toy } from './support/toy-log.ts'
@@ -264,4 +264,47 @@ t.test('the report says what was verified, while others write', async (t) => {
     only: toy.operation,
   })
   t.match(after, { entries: 202, discrepancies: [], logs: [{ log: toy.operation, size: 202 }] })
+})
+
+t.test('what an owner finds, between entries too, is in the report', async (t) => {
+  const founder = somebody()
+  const toy = await toyLog(t, founder)
+  const server = await toy.server()
+  await server.post(founder, { id: freshId(), text: 'x' })
+  const verify = async (owner: Partial<OwnerView> & { strays?: string[] }) => {
+    const made: Owner = {
+      name: 'thing',
+      open: (_tx, log) => ({
+        expects: () => 'any',
+        rows: rowsAt(),
+        ...(log.id === toy.operation ? owner : {}),
+      }),
+      strays: async function* () {
+        yield* owner.strays ?? []
+      },
+    }
+    const report = await verifyLogs({ db: server.db, publicKey: toy.key.publicKey, originHost }, [made])
+    return report.discrepancies.map(({ index, what }) => `${index ?? 'log'}: ${what}`)
+  }
+  async function* rowsAt(...indexes: number[]): AsyncGenerator<OwnedRow> {
+    for (const index of indexes) yield { index, check: (leaf) => (leaf.index === index ? [] : ['another leaf']) }
+  }
+  t.same(await verify({}), [])
+  t.same(await verify({ rows: rowsAt(0, 1, 1, 2) }), [], 'any number')
+  t.same(await verify({ expects: () => 'one', rows: rowsAt(0, 1, 2) }), [])
+  t.same(await verify({ expects: () => 'one', rows: rowsAt(0, 2) }), ['1: its thing is missing'])
+  t.same(await verify({ expects: () => 'one', rows: rowsAt(0, 1, 1, 2) }), ['1: it has 2 rows of thing'])
+  t.match(await verify({ expects: () => 'none', rows: rowsAt(1) }), [/1: it has a thing that no/])
+  t.match(await verify({ rows: rowsAt(-1, 3) }), [
+    /-1: a thing belongs to an entry that is not there/,
+    /3: a thing belongs/,
+  ])
+  t.match(await verify({ rows: rowsAt(2, 0) }), [/0: a thing comes out of order/, /0: a thing belongs/])
+  t.same(await verify({ after: (leaf) => (leaf.index === 1 ? ['too early'] : []) }), ['1: too early'])
+  t.same(await verify({ finish: () => Promise.resolve(['unfinished']) }), ['log: unfinished'])
+  t.same(await verify({ strays: ['a thing of nobody'] }), ['log: a thing of nobody'])
+  const failing = (async function* (): AsyncGenerator<OwnedRow> {
+    yield { index: 0, check: () => Promise.reject(new Error('cannot be checked')) }
+  })()
+  await t.rejects(verify({ rows: failing }), { message: 'cannot be checked' }, 'an owner that fails passes nothing')
 })

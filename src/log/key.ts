@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Problem } from '../errors.ts'
 
@@ -20,22 +20,37 @@ export function openLogKey(file: string, hasEntries: boolean): LogKey {
   if (hasEntries) {
     throw new Problem('LOG_KEY', { detail: `the database holds logs, and there is no key at ${file}` })
   }
+  makeKey(file)
+  const made = readKey(file)
+  if (made === undefined) throw new Problem('LOG_KEY', { detail: `the key at ${file} was removed while it was made` })
+  return logKey(made)
+}
+
+/** Made aside and linked into place whole: a crash leaves no half key, and of two servers that start at once one wins. */
+function makeKey(file: string): void {
   const { privateKey } = generateKeyPairSync('ed25519')
+  const aside = `${file}.${process.pid}.new`
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  // Exclusive: of two servers that start at once on one directory, the second reads what the first wrote.
-  const handle = openSync(file, 'wx', 0o600)
+  rmSync(aside, { force: true })
+  const handle = openSync(aside, 'wx', 0o600)
   try {
     writeSync(handle, privateKey.export({ format: 'pem', type: 'pkcs8' }).toString())
     fsyncSync(handle)
   } finally {
     closeSync(handle)
   }
+  try {
+    linkSync(aside, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(aside, { force: true })
+  }
   syncDirectory(dirname(file))
-  return logKey(privateKey)
 }
 
 /** A file is there after a crash only once its directory is on disk as well. */
-export function syncDirectory(directory: string): void {
+function syncDirectory(directory: string): void {
   const handle = openSync(directory, 'r')
   try {
     fsyncSync(handle)
