@@ -177,6 +177,11 @@ export const problems = {
     title: 'Sign-in refused',
     advice: 'Check the passphrase and that this device is enrolled; after several failures wait some minutes.',
   },
+  ORIGIN_REFUSED: {
+    status: 403,
+    title: 'Pages of this origin may not open the live channel',
+    advice: 'Let the operator add the origin to ALLOWED_ORIGINS if it is one of yours.',
+  },
   PASSPHRASE_WEAK: {
     status: 400,
     title: 'The passphrase is too short or too long',

@@ -1,6 +1,7 @@
 export {
   describeConnection,
   openDatabase,
+  readSnapshot,
   transaction,
   type Database,
   type DatabaseOptions,

@@ -27,20 +27,23 @@ interface Flushed {
   readonly pending: Pending
 }
 
+interface ConsultationDeps {
+  readonly logs: Pick<Logs<OperationView>, 'append'>
+  /** The name under which this server enters what it delivered. */
+  readonly server: string
+  readonly onError: (what: string, error: unknown) => void
+}
+
 /** At most this long after a delivery its entry is written; a crash leaves the interval open, which counts as delivered. */
 const every = 10_000
 
 /** What readers were sent and have read, gathered and entered for all of them together (log.md, "Consultation"). */
 export class Consultation {
-  readonly #deps: {
-    readonly logs: Pick<Logs<OperationView>, 'append'>
-    readonly server: string
-    readonly onError: (what: string, error: unknown) => void
-  }
+  readonly #deps: ConsultationDeps
   readonly #pending = new Map<string, Pending>()
   readonly #timer: NodeJS.Timeout
 
-  constructor(deps: Consultation['#deps']) {
+  constructor(deps: ConsultationDeps) {
     this.#deps = deps
     this.#timer = setInterval(() => void this.flush(), every)
     this.#timer.unref()

@@ -171,6 +171,25 @@ export class Messages {
     return header
   }
 
+  /** Those of these messages that the asker may read. */
+  async readable(actor: Actor, operation: string, messages: readonly string[]): Promise<string[]> {
+    return transaction(this.#deps.db, async (tx) => {
+      const { person } = await authorize(tx, actor, operation, 'message.read')
+      const view = await this.#deps.views.current(tx, operation)
+      const member = view.member(person)
+      const headers = await store.findMessages(tx, operation, messages)
+      return messages.filter((id) => {
+        const header = headers.get(id)
+        return (
+          header &&
+          member &&
+          seesContent(member) &&
+          mayReadFrom(view, member, header.compartment_id as CompartmentId, header.log_index)
+        )
+      })
+    })
+  }
+
   /** Threads one may read, the one with the newest message first; `after` is the last index of the previous page. */
   async threads(actor: Actor, operation: string, after: number | undefined, limit: number) {
     const { db, views } = this.#deps

@@ -248,3 +248,20 @@ export async function statementsByHash(
     SELECT hash, jws FROM epoch WHERE operation_id = ${operation} AND hash = ANY(${wanted}::text[])`.execute(tx)
   return new Map(rows.map((row) => [row.hash, row.jws]))
 }
+
+/** Grants that entries at these indexes gave to these devices. */
+export async function grantsGivenAt(
+  tx: Tx,
+  operation: string,
+  indexes: readonly number[],
+  devices: readonly string[],
+): Promise<(GrantRow & { index: number })[]> {
+  if (indexes.length === 0 || devices.length === 0) return []
+  return tx
+    .selectFrom('epoch_grant')
+    .select(['given_index as index', 'compartment_id as compartment', 'epoch', 'device_id as device', 'sealed'])
+    .where('operation_id', '=', operation)
+    .where(sql<boolean>`device_id = ANY(${[...devices]}::text[])`)
+    .where(sql<boolean>`given_index = ANY(${[...indexes]}::bigint[])`)
+    .execute()
+}

@@ -1,0 +1,216 @@
+import { randomInt } from 'node:crypto'
+import { Problem, toProblemJson } from '../errors.ts'
+import { toDatabaseProblem } from '../db/index.ts'
+import type { Actor } from '../identity/index.ts'
+import type { Logs } from '../log/index.ts'
+import { noteAct, type Consultation, type Messages } from '../messages/index.ts'
+import type { Operations } from '../operations/index.ts'
+import {
+  ClientFrame,
+  closeCodes,
+  parseCheckpoint,
+  readMessageStatement,
+  shape,
+  type OperationView,
+  type PersonId,
+} from '../protocol/index.ts'
+import type { Hub } from './hub.ts'
+import type { Outbox } from './outbox.ts'
+import type { Subscription } from './subscription.ts'
+
+export interface ConnectionDeps {
+  readonly hub: Hub
+  readonly logs: Logs<OperationView>
+  readonly messages: Messages
+  readonly operations: Operations
+  readonly consultation: Consultation
+  readonly onError: (what: string, error: unknown) => void
+}
+
+type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>
+
+const parseFrame = shape('frame', ClientFrame)
+/** Posts and grants of one connection that may wait for their commit at once; then its socket is not read. */
+const mostAtWork = 128
+
+/** One socket of one session: what its client sends, and what it follows. */
+export class Connection {
+  readonly actor: Actor
+  readonly outbox: Outbox
+  readonly #deps: ConnectionDeps
+  readonly #pause: (paused: boolean) => void
+  readonly #subscriptions = new Map<string, Subscription>()
+  #atWork = 0
+
+  constructor(deps: ConnectionDeps, actor: Actor, outbox: Outbox, pause: (paused: boolean) => void) {
+    this.#deps = deps
+    this.actor = actor
+    this.outbox = outbox
+    this.#pause = pause
+  }
+
+  receive(data: string | undefined): void {
+    let frame: ClientFrame
+    try {
+      frame = parseFrame(JSON.parse(data ?? ''))
+    } catch {
+      this.outbox.close(closeCodes.badFrame, 'not a frame')
+      return
+    }
+    this.#atWork++
+    if (this.#atWork === mostAtWork) this.#pause(true)
+    this.#handle(frame)
+      .catch((error: unknown) => this.#refuse(undefined, error))
+      .finally(() => {
+        if (this.#atWork-- === mostAtWork) this.#pause(false)
+      })
+  }
+
+  async #handle(frame: ClientFrame): Promise<void> {
+    switch (frame.type) {
+      case 'ping':
+        return this.outbox.send({ type: 'pong' })
+      case 'subscribe':
+        return this.#subscribe(frame)
+      case 'unsubscribe':
+        return this.#unsubscribe(frame.operation)
+      case 'post':
+        return this.#post(frame)
+      case 'acknowledge':
+        return this.#acknowledge(frame)
+      case 'grant':
+        await this.#deps.operations.giveGrants(this.actor, frame.operation, frame.compartment, frame.grants)
+        return
+      case 'grant-bad':
+        await this.#deps.operations.dispute(this.actor, frame.operation, frame.compartment, frame.epoch)
+        return
+    }
+  }
+
+  async #subscribe({ operation, after, seen }: Frame<'subscribe'>): Promise<void> {
+    this.#drop(operation)
+    const subscription: Subscription = {
+      operation,
+      actor: this.actor,
+      person: this.actor.person as PersonId,
+      outbox: this.outbox,
+      position: after,
+      catchingUp: true,
+      over: false,
+      ended: () => this.#subscriptions.delete(operation),
+    }
+    this.#subscriptions.set(operation, subscription)
+    try {
+      const details = { from: after + 1, channel: 'live' }
+      const note = { kind: 'feed.opened', subject: this.actor.person, permission: 'operation.read', details } as const
+      const { index } = await this.#deps.logs.append(operation, noteAct, note, this.actor)
+      const follower = this.#deps.hub.follower(operation)
+      await follower.reach(index)
+      if (subscription.over || !(await follower.subscribe(subscription))) return
+      await this.#caughtUp(subscription, follower.position, seen)
+    } catch (error) {
+      this.#drop(operation)
+      if (error instanceof Problem && error.code === 'NOT_FOUND') {
+        this.outbox.send({ type: 'ended', operation, reason: 'not-found' })
+        return
+      }
+      if (error instanceof Problem && error.code === 'SESSION_ENDED') {
+        this.outbox.close(closeCodes.sessionEnded, 'session ended')
+        return
+      }
+      throw error
+    }
+  }
+
+  async #caughtUp({ operation }: Subscription, index: number, seen: Frame<'subscribe'>['seen']): Promise<void> {
+    const { checkpoint } = await this.#deps.logs.receipt(operation, index)
+    const { size } = parseCheckpoint(checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1))
+    const grown = seen !== undefined && seen.size <= size
+    const consistency = grown ? await this.#deps.logs.consistency(operation, seen.size, size) : undefined
+    this.outbox.send({
+      type: 'caught-up',
+      operation,
+      index,
+      checkpoint,
+      ...(consistency === undefined ? {} : { consistency }),
+    })
+  }
+
+  #unsubscribe(operation: string): void {
+    if (!this.#subscriptions.has(operation)) return
+    this.#drop(operation)
+    this.outbox.send({ type: 'ended', operation, reason: 'unsubscribed' })
+  }
+
+  #drop(operation: string): void {
+    const subscription = this.#subscriptions.get(operation)
+    if (!subscription) return
+    this.#subscriptions.delete(operation)
+    subscription.over = true
+    this.#deps.hub.release(subscription)
+  }
+
+  async #post({ statement, body, extract, salt }: Frame<'post'>): Promise<void> {
+    let id: string | undefined
+    try {
+      const { payload } = await readMessageStatement(statement)
+      id = payload.id
+      const input = {
+        statement,
+        body,
+        ...(extract === undefined ? {} : { extract }),
+        ...(salt === undefined ? {} : { salt }),
+      }
+      const accepted = await this.#deps.messages.post(this.actor, payload.operation, input, 'live')
+      this.outbox.send({ type: 'accepted', id: accepted.id, receipt: accepted.receipt })
+    } catch (error) {
+      this.#refuse(id, error)
+    }
+  }
+
+  async #acknowledge(frame: Frame<'acknowledge'>): Promise<void> {
+    const subscription = this.#subscriptions.get(frame.operation)
+    if (!subscription || subscription.over) throw new Problem('NOT_FOUND')
+    const { person, organization, device } = this.actor
+    const reader = { person, organization, device }
+    if ('upTo' in frame)
+      this.#deps.consultation.acknowledged(frame.operation, reader, Math.min(frame.upTo, subscription.position))
+    else
+      this.#deps.consultation.read(
+        frame.operation,
+        reader,
+        await this.#deps.messages.readable(this.actor, frame.operation, frame.messages),
+      )
+  }
+
+  /** Says what was refused. A bug is told as such and logged once; the connection goes on. */
+  #refuse(id: string | undefined, error: unknown): void {
+    const known = error instanceof Problem ? error : toDatabaseProblem(error)
+    const problem = known instanceof Problem ? known : this.#bug(error)
+    if (problem.code === 'SESSION_ENDED') {
+      this.outbox.close(closeCodes.sessionEnded, 'session ended')
+      return
+    }
+    this.outbox.send({ type: 'refused', ...(id === undefined ? {} : { id }), problem: toProblemJson(problem) })
+    this.#deps.hub.refused(this.actor, problem)
+  }
+
+  #bug(error: unknown): Problem {
+    if (error instanceof Error && error.name === 'ProtocolError')
+      return new Problem('STATEMENT_INVALID', { detail: error.message })
+    this.#deps.onError('a frame', error)
+    return new Problem('INTERNAL')
+  }
+
+  /** The socket is gone. */
+  gone(): void {
+    this.outbox.gone()
+    for (const operation of [...this.#subscriptions.keys()]) this.#drop(operation)
+  }
+
+  /** Says that the server stops, a little spread so that not all clients come back at once. */
+  goAway(): void {
+    this.outbox.send({ type: 'closing', reason: 'going away' })
+    setTimeout(() => this.outbox.close(closeCodes.goingAway, 'going away'), randomInt(1, 50)).unref()
+  }
+}

@@ -1,0 +1,303 @@
+import { may } from '../access.ts'
+import { readSnapshot, type Database } from '../db/index.ts'
+import type { Sessions } from '../identity/index.ts'
+import type { Logs } from '../log/index.ts'
+import type { Consultation } from '../messages/index.ts'
+import { enterOperation, mayHold, seesContent, seesEntry, toViewEntry } from '../operations/index.ts'
+import {
+  OperationView,
+  changesOperation,
+  closeCodes,
+  type CompartmentId,
+  type DeviceId,
+  type GrantRequest,
+  type Member,
+  type OperationId,
+  type PersonId,
+} from '../protocol/index.ts'
+import { frameFor, readEntries, type ReadEntry, type Reading } from './reading.ts'
+import type { Subscription } from './subscription.ts'
+
+export interface FollowerDeps {
+  readonly db: Database
+  readonly logs: Logs<OperationView>
+  readonly sessions: Sessions
+  readonly consultation: Consultation
+  readonly random: (length: number) => Uint8Array
+  readonly onError: (what: string, error: unknown) => void
+}
+
+const page = 500
+/** How many of the members who could give a key are asked at once. */
+const askedForGrants = 3
+
+/**
+ * Follows one operation's log for all its readers on this server. It folds the members as it goes, so each entry is sent to those
+ * who may see it at that point of the log: nothing past the entry that removes a member can reach that member.
+ */
+export class Follower {
+  readonly operation: string
+  readonly #deps: FollowerDeps
+  readonly #view: OperationView
+  readonly #subscriptions = new Set<Subscription>()
+  #position = -1
+  #known = -1
+  #running: Promise<void> | undefined
+  #ready = false
+
+  constructor(operation: string, deps: FollowerDeps) {
+    this.operation = operation
+    this.#deps = deps
+    this.#view = new OperationView(operation as OperationId)
+  }
+
+  get idle(): boolean {
+    return this.#subscriptions.size === 0
+  }
+
+  get subscriptions(): Iterable<Subscription> {
+    return this.#subscriptions
+  }
+
+  /** The log has grown to this size; undefined: it may have. */
+  hint(size?: number): void {
+    if (!this.#ready) return
+    if (size !== undefined && size - 1 <= this.#position) return
+    this.#known = Math.max(this.#known, size === undefined ? this.#position + 1 : size - 1)
+    this.#running ??= this.#run()
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#known > this.#position || this.#slowest() < this.#position) {
+        const before = this.#position
+        await this.#advance()
+        if (this.#position === before) this.#known = this.#position
+      }
+    } catch (error) {
+      // The slow poll tries again; nothing is lost, the position stands.
+      this.#known = this.#position
+      this.#deps.onError(`following ${this.operation}`, error)
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  /** Readers join while a page is being read: they are not in it and get it with the next one. */
+  #slowest(): number {
+    let slowest = this.#position
+    for (const { catchingUp, position } of this.#subscriptions)
+      if (!catchingUp && position < slowest) slowest = position
+    return slowest
+  }
+
+  /** Resolves once the view has passed an index that is known to be in the log. */
+  async reach(index: number): Promise<void> {
+    await this.start()
+    while (this.#position < index) {
+      this.hint(index + 1)
+      await this.#running
+      if (this.#position < index) await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  /** Brings the view to the head of the log without sending anything: there is nobody yet to send to. */
+  async start(): Promise<void> {
+    if (this.#ready) return
+    await readSnapshot(this.#deps.db, async (tx) => {
+      await enterOperation(tx, this.operation)
+      const size = (await this.#deps.logs.size(tx, this.operation)) ?? 0
+      const changes = await this.#deps.logs.changesBetween(tx, this.operation, this.#view.position, size - 1)
+      const reading = await readEntries(tx, this.#deps, this.operation, changes, { sessions: [], devices: [] })
+      const entries = await Promise.all(reading.entries.map((entry) => toViewEntry(entry.leaf, entry.statement)))
+      if (this.#ready) return
+      for (const entry of entries) if (entry.index > this.#view.position) this.#view.apply(entry)
+      this.#position = size - 1
+      this.#ready = true
+    })
+  }
+
+  async #advance(): Promise<void> {
+    const subscribers = [...this.#subscriptions].filter(({ catchingUp }) => !catchingUp)
+    const reading = await this.#read(this.#slowest(), page, subscribers)
+    for (const subscription of subscribers) {
+      if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
+    }
+    const wanted: GrantRequest[] = []
+    for (const entry of reading.entries) {
+      const { index, kind } = entry.leaf
+      if (index > this.#position) {
+        if (changesOperation(kind)) await this.#apply(entry, wanted)
+        this.#position = index
+      }
+      for (const subscription of subscribers) {
+        if (!subscription.over && index > subscription.position) this.#send(subscription, entry)
+      }
+    }
+    this.#pushReads(reading)
+    if (wanted.length > 0) this.#askForGrants(wanted)
+  }
+
+  #read(after: number, limit: number, subscribers: readonly Subscription[]): Promise<Reading> {
+    return readSnapshot(this.#deps.db, async (tx) => {
+      await enterOperation(tx, this.operation)
+      const stored = await this.#deps.logs.entriesAfter(tx, this.operation, after, limit)
+      return readEntries(tx, this.#deps, this.operation, stored, {
+        sessions: [...new Set(subscribers.map(({ actor }) => actor.session))],
+        devices: [...new Set(subscribers.map(({ actor }) => actor.device))],
+      })
+    })
+  }
+
+  async #apply(entry: ReadEntry, wanted: GrantRequest[]): Promise<void> {
+    const viewEntry = await toViewEntry(entry.leaf, entry.statement)
+    const staleBefore = new Set([...this.#view.compartments.values()].filter(({ stale }) => stale).map(({ id }) => id))
+    this.#view.apply(viewEntry)
+    for (const { id, stale } of this.#view.compartments.values()) {
+      if (stale && !staleBefore.has(id)) this.#pushStale(id)
+    }
+    wanted.push(...this.#grantsWantedBy(entry))
+  }
+
+  #send(subscription: Subscription, entry: ReadEntry): void {
+    const member = this.#view.member(subscription.person)
+    if (!member || member.organization !== subscription.actor.organization) {
+      this.#end(subscription, 'removed')
+      return
+    }
+    subscription.position = entry.leaf.index
+    this.#sendTo(subscription, member, entry)
+  }
+
+  #sendTo(subscription: Subscription, member: Member, entry: ReadEntry): void {
+    const { actor, outbox } = subscription
+    if (entry.leaf.kind === 'history.granted') {
+      const own = entry.grants.filter(({ device }) => device === actor.device)
+      const [first] = own
+      if (first && this.#view.isRecipient(actor.device as DeviceId, first.compartment as CompartmentId)) {
+        const grants = own.map(({ epoch, sealed }) => ({ epoch, grant: sealed }))
+        outbox.send({ type: 'granted', operation: this.operation, compartment: first.compartment, grants })
+      }
+    }
+    if (!seesEntry(this.#view, member, entry.leaf)) return
+    const withContent = seesContent(member)
+    if (entry.content && withContent) this.#deps.consultation.delivered(this.operation, actor, entry.leaf.index)
+    outbox.sendText(frameFor(entry, actor.device, withContent))
+  }
+
+  /** Adds a reader: sends what it lacks, page by page, and from the head on every new entry. False if it may not read. */
+  async subscribe(subscription: Subscription): Promise<boolean> {
+    await this.start()
+    subscription.catchingUp = true
+    this.#subscriptions.add(subscription)
+    try {
+      while (!subscription.over && !subscription.outbox.closed) {
+        if (subscription.position >= this.#position) {
+          // Nothing waits between this comparison and the reader's becoming one of the follower's own.
+          subscription.catchingUp = false
+          return this.#view.member(subscription.person) !== undefined
+        }
+        await subscription.outbox.comfortable()
+        const reading = await this.#read(subscription.position, page, [subscription])
+        if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
+        for (const entry of reading.entries) {
+          if (subscription.over || entry.leaf.index > this.#position) break
+          this.#send(subscription, entry)
+        }
+      }
+      return false
+    } finally {
+      if (subscription.catchingUp) this.#subscriptions.delete(subscription)
+    }
+  }
+
+  /** Index up to which readers of this follower are served. */
+  get position(): number {
+    return this.#position
+  }
+
+  unsubscribe(subscription: Subscription): void {
+    subscription.over = true
+    this.#subscriptions.delete(subscription)
+  }
+
+  #end(subscription: Subscription, reason: 'removed'): void {
+    this.unsubscribe(subscription)
+    subscription.outbox.send({ type: 'ended', operation: this.operation, reason })
+    subscription.ended()
+  }
+
+  #close(subscription: Subscription): void {
+    this.unsubscribe(subscription)
+    subscription.outbox.close(closeCodes.sessionEnded, 'session ended')
+  }
+
+  #pushStale(compartment: CompartmentId): void {
+    for (const { person, outbox, catchingUp } of this.#subscriptions) {
+      const member = this.#view.member(person)
+      if (catchingUp || !member || !this.#view.isIn(person, compartment)) continue
+      if (!may(member.role, 'epoch.open', this.#view.state).allowed) continue
+      outbox.send({ type: 'epoch-stale', operation: this.operation, compartment })
+    }
+  }
+
+  /** Keys that a newcomer, or a newcomer's device, may have and does not. */
+  #grantsWantedBy({ leaf }: ReadEntry): GrantRequest[] {
+    const devices =
+      leaf.kind === 'device.certified'
+        ? [leaf.subject as DeviceId]
+        : leaf.kind === 'compartment.member-added' || leaf.kind === 'compartment.created'
+          ? [...this.#view.devices.values()]
+              .filter(({ person }) => this.#view.isIn(person, leaf.compartment as CompartmentId))
+              .map(({ device }) => device)
+          : []
+    const requests: GrantRequest[] = []
+    for (const device of devices) {
+      for (const { id, epochs } of this.#view.compartments.values()) {
+        if (leaf.compartment !== undefined && id !== leaf.compartment) continue
+        const lacking = epochs
+          .filter(({ openedIndex }) => mayHold(this.#view, device, id, openedIndex))
+          .map(({ number }) => number)
+        if (lacking.length > 0) requests.push({ compartment: id, device, epochs: lacking })
+      }
+    }
+    return requests
+  }
+
+  #askForGrants(requests: readonly GrantRequest[]): void {
+    for (const [compartment, of] of Map.groupBy(requests, (request) => request.compartment as CompartmentId)) {
+      const able = [...this.#subscriptions].filter(({ person, actor, catchingUp }) => {
+        const member = this.#view.member(person)
+        if (catchingUp || !member || !this.#view.isRecipient(actor.device as DeviceId, compartment)) return false
+        return may(member.role, 'grant.give', this.#view.state).role === 'own'
+      })
+      const start = (this.#deps.random(1)[0] ?? 0) % Math.max(able.length, 1)
+      for (let i = 0; i < Math.min(askedForGrants, able.length); i++) {
+        able[(start + i) % able.length]?.outbox.send({ type: 'grant-wanted', operation: this.operation, requests: of })
+      }
+    }
+  }
+
+  /** Who read a message goes to its sender's organization and to coordinators. */
+  #pushReads({ reads }: Reading): void {
+    if (reads.length === 0) return
+    for (const { person, actor, outbox, catchingUp } of this.#subscriptions) {
+      const member = this.#view.member(person)
+      if (catchingUp || !member) continue
+      const visible = reads.filter(
+        ({ sender, compartment, person: reader }) =>
+          (sender === actor.organization || member.role === 'coordinator') &&
+          this.#view.isIn(person, compartment as CompartmentId) &&
+          this.#view.isIn(reader as PersonId, compartment as CompartmentId),
+      )
+      if (visible.length === 0) continue
+      const receipts = visible.map(({ message, person: by, organization, readAt }) => ({
+        message,
+        person: by,
+        organization,
+        readAt: readAt.toISOString(),
+      }))
+      outbox.send({ type: 'receipts', operation: this.operation, receipts })
+    }
+  }
+}

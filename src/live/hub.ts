@@ -1,0 +1,116 @@
+import { transaction } from '../db/index.ts'
+import type { Problem } from '../errors.ts'
+import type { Actor } from '../identity/index.ts'
+import { closeCodes } from '../protocol/index.ts'
+import type { Connection } from './connection.ts'
+import { Follower, type FollowerDeps } from './follower.ts'
+import type { Subscription } from './subscription.ts'
+
+export interface HubDeps extends FollowerDeps {
+  readonly directory: () => string
+  /** Refusals over the socket are entered like those over HTTP. */
+  readonly refused: (actor: Actor, problem: Problem) => void
+  readonly mostConnections: number
+}
+
+/** A lost hint costs at most this much latency, never an entry. */
+const pollEvery = 1_000
+
+/** All live connections of this server and the followers that feed them. */
+export class Hub {
+  readonly #deps: HubDeps
+  readonly #followers = new Map<string, Follower>()
+  readonly #connections = new Set<Connection>()
+  readonly #poll: NodeJS.Timeout
+  #checking = false
+
+  constructor(deps: HubDeps) {
+    this.#deps = deps
+    this.#poll = setInterval(() => this.#lookEverywhere(), pollEvery)
+    this.#poll.unref()
+  }
+
+  get full(): boolean {
+    return this.#connections.size >= this.#deps.mostConnections
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  /** One socket per session: an older one is closed. */
+  add(connection: Connection): void {
+    for (const other of this.#connections) {
+      if (other.actor.session === connection.actor.session)
+        other.outbox.close(closeCodes.takenOver, 'taken over elsewhere')
+    }
+    this.#connections.add(connection)
+  }
+
+  remove(connection: Connection): void {
+    this.#connections.delete(connection)
+    connection.gone()
+  }
+
+  follower(operation: string): Follower {
+    let follower = this.#followers.get(operation)
+    if (!follower) {
+      follower = new Follower(operation, this.#deps)
+      this.#followers.set(operation, follower)
+    }
+    return follower
+  }
+
+  release(subscription: Subscription): void {
+    const follower = this.#followers.get(subscription.operation)
+    follower?.unsubscribe(subscription)
+  }
+
+  refused(actor: Actor, problem: Problem): void {
+    this.#deps.refused(actor, problem)
+  }
+
+  /** A log has grown, on this server or on another one. */
+  hint(log: string, size?: number): void {
+    if (log === this.#deps.directory()) void this.#endSessions()
+    else this.#followers.get(log)?.hint(size)
+  }
+
+  /** After the connection for hints was lost, and on the slow poll. */
+  #lookEverywhere(): void {
+    for (const [operation, follower] of this.#followers) {
+      if (follower.idle) this.#followers.delete(operation)
+      else follower.hint()
+    }
+    void this.#endSessions()
+  }
+
+  reread(): void {
+    this.#lookEverywhere()
+  }
+
+  /** Closes the sockets whose session, device, person or organization has ended. */
+  async #endSessions(): Promise<void> {
+    if (this.#checking || this.#connections.size === 0) return
+    this.#checking = true
+    try {
+      const sessions = [...this.#connections].map(({ actor }) => actor.session)
+      const ended = await transaction(this.#deps.db, (tx) => this.#deps.sessions.endedAmong(tx, sessions))
+      for (const connection of this.#connections) {
+        if (ended.has(connection.actor.session)) connection.outbox.close(closeCodes.sessionEnded, 'session ended')
+      }
+    } catch (error) {
+      this.#deps.onError('looking for ended sessions', error)
+    } finally {
+      this.#checking = false
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#poll)
+    for (const connection of this.#connections) connection.goAway()
+    const deadline = 40
+    for (let i = 0; i < deadline && this.#connections.size > 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}

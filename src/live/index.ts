@@ -1,0 +1,2 @@
+export { Hub, type HubDeps } from './hub.ts'
+export { mountLive, registerLive, type LiveRouteDeps } from './routes.ts'

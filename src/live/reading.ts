@@ -1,0 +1,113 @@
+import type { Tx } from '../db/index.ts'
+import { chainsOf, newestCertificates, type Sessions } from '../identity/index.ts'
+import type { Logs, StoredEntry } from '../log/index.ts'
+import { contentsAt, readsAt, type Content } from '../messages/index.ts'
+import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
+import { parseLeaf, statementTypeOf, type EntryFrame, type Leaf, type OperationView } from '../protocol/index.ts'
+
+/** One entry with everything that its readers may get, each frame made text once. */
+export interface ReadEntry {
+  readonly leaf: Leaf
+  readonly statement: string | undefined
+  readonly content: Content | undefined
+  /** For members. */
+  readonly frame: string
+  /** For auditors: the statement, never a body or an extract. */
+  readonly bare: string
+  /** Keys that the entry gave to the devices that were asked for. */
+  readonly grants: readonly GrantRow[]
+}
+
+export interface Reading {
+  readonly entries: readonly ReadEntry[]
+  /** Sessions, of those asked for, that had ended in the same snapshot. */
+  readonly ended: ReadonlySet<string>
+  readonly reads: Awaited<ReturnType<typeof readsAt>>
+}
+
+interface Asked {
+  readonly sessions: readonly string[]
+  readonly devices: readonly string[]
+}
+
+/** Reads what stored entries carry, and which sessions have ended, in the snapshot of this transaction. */
+export async function readEntries(
+  tx: Tx,
+  deps: { logs: Logs<OperationView>; sessions: Sessions },
+  operation: string,
+  stored: readonly StoredEntry[],
+  asked: Asked,
+): Promise<Reading> {
+  const leaves = stored.map((entry) => parseLeaf(entry.text))
+  const indexes = (matches: (leaf: Leaf) => boolean) => leaves.filter(matches).map(({ index }) => index)
+  const contents = await contentsAt(
+    tx,
+    operation,
+    indexes(({ kind }) => kind.startsWith('message.')),
+  )
+  const statements = await statementsOf(tx, operation, leaves)
+  const certificates = leaves
+    .filter(({ kind }) => statementTypeOf(kind) === 'certificate')
+    .flatMap(({ digest }) => statements.get(digest ?? '') ?? [])
+  const chains = await chainsOf(tx, certificates)
+  const created = leaves.find(({ kind }) => kind === 'operation.created')
+  const creator = created && 'device' in created.actor ? await chainOfDevice(tx, created.actor.device) : undefined
+  const given = await grantsGivenAt(
+    tx,
+    operation,
+    indexes(({ kind }) => kind === 'epoch.opened' || kind === 'history.granted'),
+    asked.devices,
+  )
+  const grants = Map.groupBy(given, ({ index }) => index)
+  const ended = asked.sessions.length === 0 ? new Set<string>() : await deps.sessions.endedAmong(tx, asked.sessions)
+  const reads = await readsAt(
+    tx,
+    operation,
+    indexes(({ kind }) => kind === 'messages.read'),
+  )
+  const entries = stored.map(({ text }, i): ReadEntry => {
+    const leaf = leaves[i] as Leaf
+    const content = contents.get(leaf.index)
+    const statement = content?.statement ?? (leaf.digest === undefined ? undefined : statements.get(leaf.digest))
+    const chain =
+      leaf === created
+        ? creator
+        : statementTypeOf(leaf.kind) === 'certificate'
+          ? chains.get(leaf.digest ?? '')
+          : undefined
+    const base: EntryFrame = {
+      type: 'entry',
+      operation,
+      index: leaf.index,
+      leaf: text,
+      ...(statement === undefined ? {} : { statement }),
+      ...(chain === undefined ? {} : { chain }),
+    }
+    const bare = JSON.stringify(base)
+    const frame = content
+      ? JSON.stringify({
+          ...base,
+          ...(content.body === null ? {} : { body: content.body }),
+          ...(content.extract === null ? {} : { extract: content.extract }),
+          ...(content.salt === null ? {} : { salt: content.salt }),
+        })
+      : bare
+    return { leaf, statement, content, frame, bare, grants: grants.get(leaf.index) ?? [] }
+  })
+  return { entries, ended, reads }
+}
+
+async function chainOfDevice(tx: Tx, device: string): Promise<string[]> {
+  const own = (await newestCertificates(tx, [device])).get(device)
+  if (own === undefined) return []
+  const [above = []] = [...(await chainsOf(tx, [own])).values()]
+  return [own, ...above]
+}
+
+/** The frame of an entry for one reader: with its own device's grant where the entry opened an epoch. */
+export function frameFor(entry: ReadEntry, device: string, withContent: boolean): string {
+  const text = withContent ? entry.frame : entry.bare
+  if (entry.leaf.kind !== 'epoch.opened' || !withContent) return text
+  const grant = entry.grants.find((given) => given.device === device)
+  return grant ? `${text.slice(0, -1)},"grant":${JSON.stringify(grant.sealed)}}` : text
+}

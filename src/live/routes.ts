@@ -1,0 +1,64 @@
+import websocket from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import { Problem } from '../errors.ts'
+import type { HttpServer } from '../http/index.ts'
+import { actorOf, type Sessions } from '../identity/index.ts'
+import { limits, subProtocol, ticketProtocolPrefix } from '../protocol/index.ts'
+import { Connection, type ConnectionDeps } from './connection.ts'
+import { Outbox } from './outbox.ts'
+
+export interface LiveRouteDeps extends ConnectionDeps {
+  readonly sessions: Sessions
+  /** Origins whose pages may open the channel. Programs send none. */
+  readonly allowedOrigins: readonly string[]
+}
+
+/** Registers the WebSocket plug-in; before any route. */
+export async function registerLive(app: HttpServer): Promise<void> {
+  await (app as unknown as FastifyInstance).register(websocket, {
+    options: {
+      maxPayload: limits.frame,
+      perMessageDeflate: false,
+      handleProtocols: (protocols: Set<string>) => (protocols.has(subProtocol) ? subProtocol : false),
+    },
+    // Connections are told that the server goes away by the hub, before this.
+    preClose: (done) => done(),
+  })
+}
+
+/** `GET /v1/live`: upgrades to the frames of protocol/frames.ts for whoever brings a fresh ticket as a sub-protocol. */
+export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
+  app.get(
+    '/v1/live',
+    {
+      websocket: true,
+      config: { access: 'public' },
+      schema: { summary: 'The live channel (WebSocket)' },
+      preValidation: async (request) => {
+        const { origin } = request.headers
+        if (origin !== undefined && !deps.allowedOrigins.includes(origin)) throw new Problem('ORIGIN_REFUSED')
+        const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
+        const tickets = offered.filter((name) => name.startsWith(ticketProtocolPrefix))
+        const [ticket] = tickets
+        if (!offered.includes(subProtocol) || ticket === undefined || tickets.length !== 1)
+          throw new Problem('UNAUTHENTICATED')
+        if (deps.hub.full) throw new Problem('OVERLOADED')
+        request.actor = await deps.sessions.redeemTicket(ticket.slice(ticketProtocolPrefix.length), origin)
+      },
+    },
+    (socket, request) => {
+      const outbox = new Outbox(socket, request.raw.socket)
+      const connection = new Connection(deps, actorOf(request), outbox, (paused) => {
+        if (paused) socket.pause()
+        else socket.resume()
+      })
+      deps.hub.add(connection)
+      socket.on('message', (data: Buffer, isBinary: boolean) =>
+        connection.receive(isBinary ? undefined : data.toString('utf8')),
+      )
+      socket.on('close', () => deps.hub.remove(connection))
+      // A broken frame: `ws` closes the socket with the code that RFC 6455 names; there is nothing else to do.
+      socket.on('error', () => deps.hub.remove(connection))
+    },
+  )
+}

@@ -1,0 +1,18 @@
+import type { Actor } from '../identity/index.ts'
+import type { PersonId } from '../protocol/index.ts'
+import type { Outbox } from './outbox.ts'
+
+/** One device that follows one operation. */
+export interface Subscription {
+  readonly operation: string
+  readonly actor: Actor
+  readonly person: PersonId
+  readonly outbox: Outbox
+  /** Index of the last entry that was considered for this reader. */
+  position: number
+  /** Between the request and the moment from which the follower itself sends. */
+  catchingUp: boolean
+  over: boolean
+  /** Told when the subscription ends from this side. */
+  readonly ended: () => void
+}
