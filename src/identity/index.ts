@@ -10,6 +10,7 @@ export { viewOfOrganization, requireAdministrator, type OrganizationView } from 
 export { VerifyKeyCache } from './device-keys.ts'
 export { checked } from './certificates.ts'
 export { Passphrases, passphraseLength } from './passphrase.ts'
+export { Refusals } from './refusals.ts'
 export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
 export { openTokenKey } from './token-key.ts'
 export type { TokenKey } from './tokens.ts'

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { base64url, equalBytes, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { Tier } from './certificate.ts'
-import type { DeviceId, InvitationId, Random } from './ids.ts'
+import type { DeviceId, InvitationId, OrganizationId, PersonId, Random } from './ids.ts'
 import { readStatement, signStatement, verifyStatement } from './jws.ts'
 import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, type Device } from './keys.ts'
 import { shape } from './shape.ts'
@@ -10,11 +10,17 @@ import { shape } from './shape.ts'
 const exactly = { additionalProperties: false }
 const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
 
-/** What an invitation's copyable string holds: where to go, whom to trust, and the secret of 128 bits, shown once. */
+/**
+ * What an invitation's copyable string holds: where to go, whom to trust, whom the inviter means (so that the newcomer has it
+ * from the inviter and not from the server), and the secret of 128 bits, shown once.
+ */
 export interface InvitationString {
   readonly server: string
   readonly root: DeviceId
   readonly invitation: InvitationId
+  readonly person: PersonId
+  readonly organization: OrganizationId
+  readonly tier: Tier
   readonly secret: Bytes
 }
 
@@ -26,14 +32,18 @@ const parseInvitationShape = shape(
       s: Type.String({ maxLength: 500 }),
       r: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
       i: uuid,
+      p: uuid,
+      o: uuid,
+      t: Tier,
       k: Type.String({ pattern: '^[A-Za-z0-9_-]{22}$' }),
     },
     exactly,
   ),
 )
 
-export function formatInvitation({ server, root, invitation, secret }: InvitationString): string {
-  return prefix + base64url(utf8(JSON.stringify({ s: server, r: root, i: invitation, k: base64url(secret) })))
+export function formatInvitation(invitation: InvitationString): string {
+  const { server: s, root: r, invitation: i, person: p, organization: o, tier: t, secret } = invitation
+  return prefix + base64url(utf8(JSON.stringify({ s, r, i, p, o, t, k: base64url(secret) })))
 }
 
 export function parseInvitation(text: string): InvitationString {
@@ -45,8 +55,44 @@ export function parseInvitation(text: string): InvitationString {
   } catch (cause) {
     throw new ProtocolError('INVITATION', 'This invitation is damaged: copy the whole line again.', { cause })
   }
-  const { s, r, i, k } = parseInvitationShape(value)
-  return { server: s, root: r as DeviceId, invitation: i as InvitationId, secret: fromBase64url(k) }
+  const { s, r, i, p, o, t, k } = parseInvitationShape(value)
+  return {
+    server: s,
+    root: r as DeviceId,
+    invitation: i as InvitationId,
+    person: p as PersonId,
+    organization: o as OrganizationId,
+    tier: t,
+    secret: fromBase64url(k),
+  }
+}
+
+const setUpPrefix = 'cordon-set-up:'
+const parseSetUpShape = shape(
+  'set-up string',
+  Type.Object({ s: Type.String({ maxLength: 500 }), k: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) }, exactly),
+)
+
+/** What a service without a root prints once: where it is, and the secret with which `cordon init` makes the root. */
+export function formatSetUp({ server, secret }: { server: string; secret: string }): string {
+  return setUpPrefix + base64url(utf8(JSON.stringify({ s: server, k: secret })))
+}
+
+export function parseSetUp(text: string): { server: string; secret: string } {
+  const trimmed = text.trim()
+  demand(
+    trimmed.startsWith(setUpPrefix),
+    'SET_UP',
+    `A set-up string begins with "${setUpPrefix}": copy the whole line.`,
+  )
+  let value: unknown
+  try {
+    value = JSON.parse(fromUtf8(fromBase64url(trimmed.slice(setUpPrefix.length))))
+  } catch (cause) {
+    throw new ProtocolError('SET_UP', 'This set-up string is damaged: copy the whole line again.', { cause })
+  }
+  const { s, k } = parseSetUpShape(value)
+  return { server: s, secret: k }
 }
 
 export function makeInvitationSecret(random: Random): Bytes {

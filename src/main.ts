@@ -1,0 +1,63 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readConfig, type Config } from './config.ts'
+import { migrate, startEmbedded } from './db/index.ts'
+import { createServer, type CordonServer } from './server.ts'
+
+export interface Running {
+  readonly server: CordonServer
+  readonly address: string
+  /** Present on a service without a root. */
+  readonly setUpString: string | undefined
+  stop(): Promise<void>
+}
+
+export const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
+
+/**
+ * Starts the service: the embedded Postgres unless DATABASE_URL names one, its migrations, the server, and listens. Throws
+ * ConfigurationFault, a Problem of the database or the log, or the error of a port that cannot be had.
+ */
+export async function start(config: Config = readConfig(), say: (line: string) => void = () => {}): Promise<Running> {
+  mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 })
+  const embedded =
+    config.databaseUrl === undefined
+      ? await startEmbedded({ directory: join(config.dataDirectory, 'postgres'), log: say })
+      : undefined
+  try {
+    if (embedded) await migrate(embedded.ownerUrl)
+    const server = await createServer({
+      ...config,
+      databaseUrl: config.databaseUrl ?? embedded?.appUrl ?? '',
+      publicUrl: config.port === 0 ? undefined : config.publicUrl,
+      checkpointDirectory: join(config.dataDirectory, 'checkpoints'),
+      version,
+      clock: () => new Date(),
+    })
+    try {
+      const address = await server.listen({ host: config.host, port: config.port })
+      for (const { log, missing } of server.readOnly) {
+        say(
+          `The log ${log} is not continued: ${missing} entries that were published are missing. docs/runbook.md says what to do.`,
+        )
+      }
+      return {
+        server,
+        address,
+        setUpString: await server.setUpString(),
+        async stop() {
+          await server.close()
+          await embedded?.stop()
+        },
+      }
+    } catch (error) {
+      await server.close()
+      throw error
+    }
+  } catch (error) {
+    await embedded?.stop()
+    throw error
+  }
+}

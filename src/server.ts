@@ -1,0 +1,251 @@
+import { randomBytes } from 'node:crypto'
+import type { Writable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import {
+  answers,
+  createNotifier,
+  listen,
+  notifiedLogs,
+  openDatabase,
+  requireServable,
+  toDatabaseProblem,
+  transaction,
+  type Database,
+} from './db/index.ts'
+import { Problem } from './errors.ts'
+import { buildHttp, describeError, type HttpServer } from './http/index.ts'
+import {
+  Passphrases,
+  Refusals,
+  VerifyKeyCache,
+  actorOf,
+  admit,
+  createIdentity,
+  mountIdentity,
+  openTokenKey,
+  type Identity,
+} from './identity/index.ts'
+import { Hub, mountLive, registerLive } from './live/index.ts'
+import { createLogs, hasLogs, mountLogRoutes, openLogKey, type Logs, type ReadOnlyLog } from './log/index.ts'
+import { Consultation, Messages, mountMessages } from './messages/index.ts'
+import {
+  Operations,
+  Views,
+  authorize,
+  mountOperations,
+  operationSnapshots,
+  operationsOf,
+  type ReadStatements,
+} from './operations/index.ts'
+import { formatSetUp, newId, type OperationView, type Random } from './protocol/index.ts'
+import { Reports, mountReports } from './reports/index.ts'
+
+export interface ServerOptions {
+  /** Connection string of the role cordon_app. */
+  readonly databaseUrl: string
+  readonly databaseConnections: number
+  readonly liveConnections: number
+  readonly passphraseChecks: number
+  /** The origin under which clients reach the service; undefined: the address it listens on. */
+  readonly publicUrl: string | undefined
+  readonly logHost: string
+  readonly allowedOrigins: readonly string[]
+  readonly trustedProxies: readonly string[]
+  readonly logLevel: string
+  readonly logKeyFile: string
+  readonly tokenKeyFile: string
+  readonly checkpointDirectory: string
+  readonly version: string
+  readonly clock: () => Date
+  readonly logTo?: Writable
+}
+
+export interface CordonServer {
+  readonly app: HttpServer
+  readonly logs: Logs<OperationView>
+  readonly identity: Identity
+  readonly consultation: Consultation
+  readonly refusals: Refusals
+  /** Logs that this server must not continue. */
+  readonly readOnly: readonly ReadOnlyLog[]
+  /** Listens, and returns the address. */
+  listen(where: { host: string; port: number }): Promise<string>
+  /** On a service without a root: the string with which `cordon init` makes it, new at every call. */
+  setUpString(): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+const hintChannel = 'cordon_log'
+const hintEveryMs = 5
+const forgetEveryMs = 60_000
+const random: Random = (length) => new Uint8Array(randomBytes(length))
+
+/** Makes every service once, hands each what it needs, and mounts every route. Listens nowhere yet. */
+export async function createServer(options: ServerOptions): Promise<CordonServer> {
+  const { clock } = options
+  let address = options.publicUrl ?? ''
+  let app: HttpServer | undefined
+  const onError = (what: string, error: unknown) => app?.log.error({ err: describeError(error) }, what)
+
+  const db = openDatabase({
+    connectionString: options.databaseUrl,
+    connections: options.databaseConnections,
+    onError: (error) => onError('an idle database connection ended', error),
+  })
+  const opened: { close(): unknown }[] = [db]
+  try {
+    await requireServable(db)
+    const key = openLogKey(options.logKeyFile, await hasLogs(db))
+    const tokenKey = await openTokenKey(options.tokenKeyFile)
+    const notifier = createNotifier(options.databaseUrl, hintChannel, { everyMs: hintEveryMs })
+    opened.unshift(notifier)
+
+    const read: ReadStatements = new WeakMap()
+    const late: { hub?: Hub } = {}
+    const logs: Logs<OperationView> = createLogs<OperationView>({
+      db,
+      clock,
+      random,
+      key,
+      originHost: options.logHost,
+      checkpointDirectory: options.checkpointDirectory,
+      lockActors: (tx, actors, persons) => identity.sessions.lockActors(tx, actors, persons),
+      snapshots: operationSnapshots(() => logs, read),
+      publish: (log, size) => {
+        late.hub?.hint(log, size)
+        notifier.notify(log)
+      },
+      onError,
+    })
+    const identity = createIdentity({
+      db,
+      logs,
+      clock,
+      random,
+      tokenKey,
+      passphrases: new Passphrases(options.passphraseChecks),
+      get publicUrl() {
+        return address
+      },
+      operationsOf,
+    })
+    const { readOnly } = await logs.start()
+
+    const views = new Views(() => logs)
+    const keys = new VerifyKeyCache(db)
+    const refusals = new Refusals({ db, logs, server: options.logHost, onError })
+    const consultation = new Consultation({ logs, server: options.logHost, onError })
+    const operations = new Operations({ db, logs, clock, views, keys, read })
+    const messages = new Messages({ db, logs, views, keys })
+    const reports = new Reports({ db, logs, clock })
+    const hub = new Hub({
+      db,
+      logs,
+      sessions: identity.sessions,
+      consultation,
+      random,
+      onError,
+      directory: () => logs.directory,
+      mostConnections: options.liveConnections,
+      refused: (actor, problem) => refusals.note(problem, { actor }, 'live'),
+    })
+    late.hub = hub
+
+    app = await buildHttp({
+      publicUrl: options.publicUrl ?? 'http://localhost',
+      version: options.version,
+      trustedProxies: options.trustedProxies,
+      logLevel: options.logLevel,
+      requestId: () => newId(clock(), random),
+      admit: (request, access) => admit(identity, request, access),
+      toProblem: toDatabaseProblem,
+      ready: () => answers(db),
+      ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
+    })
+    noteRefusals(app, refusals)
+    await registerLive(app)
+    mountIdentity(app, identity, { version: options.version, logHost: options.logHost })
+    mountOperations(app, operations)
+    mountMessages(app, messages)
+    mountReports(app, reports)
+    mountLogRoutes(app, {
+      logs,
+      requireLogReader: (request, log) => requireLogReader(db, logs.directory, request, log),
+    })
+    mountLive(app, {
+      hub,
+      logs,
+      messages,
+      operations,
+      consultation,
+      sessions: identity.sessions,
+      onError,
+      get allowedOrigins() {
+        return [address, ...options.allowedOrigins]
+      },
+    })
+
+    const listener = listen(
+      options.databaseUrl,
+      hintChannel,
+      (payload) => {
+        for (const log of notifiedLogs(payload)) hub.hint(log)
+      },
+      () => hub.reread(),
+    )
+    const forgetting = setInterval(() => {
+      identity.sessions.forgetExpired().catch((error: unknown) => onError('forgetting what has expired', error))
+    }, forgetEveryMs)
+    forgetting.unref()
+
+    const running = app
+    return {
+      app: running,
+      logs,
+      identity,
+      consultation,
+      refusals,
+      readOnly,
+      async listen(where) {
+        const listening = await running.listen(where)
+        if (options.publicUrl === undefined) address = listening
+        return address
+      },
+      async setUpString() {
+        const secret = await identity.directory.newSetUpSecret()
+        return secret === undefined ? undefined : formatSetUp({ server: address, secret })
+      },
+      async close() {
+        clearInterval(forgetting)
+        await hub.close()
+        await running.close()
+        await consultation.close()
+        await refusals.close()
+        await listener.close()
+        await logs.close()
+        await notifier.close()
+        await db.close()
+      },
+    }
+  } catch (error) {
+    for (const part of opened) await part.close()
+    throw error
+  }
+}
+
+function noteRefusals(app: HttpServer, refusals: Refusals): void {
+  app.addHook('onError', async (request: FastifyRequest, _reply, error) => {
+    if (!(error instanceof Problem)) return
+    refusals.note(
+      error,
+      { actor: request.actor, address: request.ip },
+      `${request.method} ${request.routeOptions.url ?? ''}`,
+    )
+  })
+}
+
+/** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
+async function requireLogReader(db: Database, directory: string, request: FastifyRequest, log: string): Promise<void> {
+  if (log === directory) return
+  await transaction(db, (tx) => authorize(tx, actorOf(request), log, 'log.verify'))
+}

@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Writable } from 'node:stream'
+import { createServer, type CordonServer } from '../../src/server.ts'
+import { testDatabase, type TestDatabase } from './database.ts'
+
+interface Owner {
+  teardown(clean: () => Promise<unknown>): void
+}
+
+export interface TestServer extends CordonServer {
+  readonly url: string
+  readonly database: TestDatabase
+  /** Directory of its keys and checkpoints. */
+  readonly directory: string
+  /** The clock that the server goes by: real time plus what was advanced. */
+  readonly clock: { advance(milliseconds: number): void; now(): Date }
+}
+
+export interface TestServerOptions {
+  /** Share the database and the keys of another one: a second server process of the same service. */
+  readonly beside?: TestServer
+  readonly database?: TestDatabase
+  readonly logLevel?: string
+  readonly logTo?: Writable
+  readonly liveConnections?: number
+}
+
+export const logHost = 'cordon.test'
+
+/** The real server on a private database, listening on a free loopback port; closed when the test ends. */
+export async function startServer(owner: Owner, options: TestServerOptions = {}): Promise<TestServer> {
+  const database = options.beside?.database ?? options.database ?? (await testDatabase(owner))
+  const directory = options.beside?.directory ?? temporaryDirectory(owner)
+  let ahead = 0
+  const clock = {
+    advance: (milliseconds: number) => void (ahead += milliseconds),
+    now: () => new Date(Date.now() + ahead),
+  }
+  const server = await createServer({
+    databaseUrl: database.url,
+    databaseConnections: 10,
+    liveConnections: options.liveConnections ?? 1_000,
+    passphraseChecks: 2,
+    publicUrl: undefined,
+    logHost,
+    allowedOrigins: [],
+    trustedProxies: [],
+    logLevel: options.logLevel ?? 'error',
+    logKeyFile: join(directory, 'log.key'),
+    tokenKeyFile: join(directory, 'token.key'),
+    checkpointDirectory: join(directory, 'checkpoints'),
+    version: '0.0.0-test',
+    clock: clock.now,
+    ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
+  })
+  let closed: Promise<void> | undefined
+  const close = () => (closed ??= server.close())
+  owner.teardown(close)
+  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+  return { ...server, close, url, database, directory, clock }
+}
+
+function temporaryDirectory(owner: Owner): string {
+  const directory = mkdtempSync(join(tmpdir(), 'cordon-test-'))
+  owner.teardown(async () => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
