@@ -95,6 +95,9 @@ GRANT SELECT ON thread, message TO cordon_auditor;
 -- Figures see headers and extracts, nothing else.
 GRANT SELECT (operation_id, id, log_index, thread_id, compartment_id, organization_id, form, exercise, refers_as, stands_for) ON message TO cordon_figures;
 GRANT SELECT (operation_id, message_id, content) ON extract TO cordon_figures;
+-- Up to which entry figures go, and on which day a message came.
+GRANT SELECT (log_id, index, at) ON log_entry TO cordon_figures;
+CREATE POLICY of_figures ON log_entry FOR SELECT TO cordon_figures USING (log_id IN (SELECT operations_of_person(current_person())));
 
 DO $$
 DECLARE

@@ -1,0 +1,56 @@
+/** What one country contributes to something that is shown: `quantity` and `estimated` in trillionths of the base unit. */
+export interface Share {
+  readonly quantity: bigint
+  readonly estimated: bigint
+  readonly seizures: bigint
+  readonly cases: bigint
+}
+
+/** Shares by country. A country that contributes nothing is not in it. */
+export type Shares = ReadonlyMap<string, Share>
+
+export const nothing: Share = { quantity: 0n, estimated: 0n, seizures: 0n, cases: 0n }
+export const noShares: Shares = new Map()
+
+const enough = 3
+const measures = ['quantity', 'estimated', 'seizures', 'cases'] as const
+
+/**
+ * Whether the step from one value to another may be shown: in each number that is shown, nobody's share changed, or that of
+ * at least three countries. With nothing before, it says whether the value itself may be.
+ */
+export function mayStep(from: Shares, to: Shares): boolean {
+  const countries = new Set([...from.keys(), ...to.keys()])
+  return measures.every((measure) => {
+    let changed = 0
+    for (const country of countries) {
+      if ((from.get(country) ?? nothing)[measure] !== (to.get(country) ?? nothing)[measure]) changed++
+    }
+    return changed === 0 || changed >= enough
+  })
+}
+
+export function add(a: Share, b: Share, sign: 1n | -1n = 1n): Share {
+  return {
+    quantity: a.quantity + sign * b.quantity,
+    estimated: a.estimated + sign * b.estimated,
+    seizures: a.seizures + sign * b.seizures,
+    cases: a.cases + sign * b.cases,
+  }
+}
+
+/** Adds shares to a map that is being built; what comes to nothing is taken out. */
+export function addTo(sum: Map<string, Share>, shares: Iterable<readonly [string, Share]>, sign: 1n | -1n = 1n): void {
+  for (const [country, share] of shares) {
+    const result = add(sum.get(country) ?? nothing, share, sign)
+    if (measures.every((measure) => result[measure] === 0n)) sum.delete(country)
+    else sum.set(country, result)
+  }
+}
+
+/** All countries together. */
+export function together(shares: Shares): Share {
+  let sum = nothing
+  for (const share of shares.values()) sum = add(sum, share)
+  return sum
+}

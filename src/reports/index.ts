@@ -1,0 +1,2 @@
+export { mountReports } from './routes.ts'
+export { Reports, type FiguresAsAt, type ReportsDeps } from './service.ts'

@@ -1,0 +1,58 @@
+import { may } from '../access.ts'
+import { transaction, type Database } from '../db/index.ts'
+import { sumCommodities, type Figures } from '../forms/index.ts'
+import type { Actor } from '../identity/index.ts'
+import type { Logs } from '../log/index.ts'
+import { noteAct } from '../messages/index.ts'
+import { authorize, type Membership } from '../operations/index.ts'
+import type { OperationView } from '../protocol/index.ts'
+import * as store from './store.ts'
+import { discloseAtDayEnds } from './totals.ts'
+
+export interface ReportsDeps {
+  readonly db: Database
+  readonly logs: Pick<Logs<OperationView>, 'append'>
+  readonly clock: () => Date
+}
+
+/** `whole` counts everything; `totals` is for partners and observers: what three countries made together, at day ends. */
+export type Edition = 'whole' | 'totals'
+
+export type FiguresAsAt = Figures & {
+  /** Index of the last entry that counts. */
+  readonly asAt: number
+  readonly edition: Edition
+}
+
+/** Figures of an operation, computed by the database from headers and extracts alone. */
+export class Reports {
+  readonly #deps: ReportsDeps
+
+  constructor(deps: ReportsDeps) {
+    this.#deps = deps
+  }
+
+  /** The figures as they stand. That somebody looked is entered before anything is answered. */
+  async figures(actor: Actor, operation: string): Promise<FiguresAsAt> {
+    const { db, logs, clock } = this.#deps
+    const entered = await transaction(db, async (tx) =>
+      editionFor(await authorize(tx, actor, operation, 'report.view')),
+    )
+    const note = { subject: 'figures', permission: 'report.view', details: { edition: entered } } as const
+    await logs.append(operation, noteAct, { kind: 'report.viewed', ...note }, actor)
+    return transaction(db, async (tx) => {
+      const membership = await authorize(tx, actor, operation, 'report.view')
+      await store.lookAsFigures(tx)
+      // A role that was narrowed in between counts at once; one that was widened was not what the entry says.
+      if (entered === 'whole' && editionFor(membership) === 'whole') {
+        return { ...(await store.figuresOf(tx, operation)), edition: 'whole' }
+      }
+      const { asAt, spans } = await store.spansAtDayEnd(tx, operation, membership.row.time_zone, clock())
+      return { asAt, edition: 'totals', ...discloseAtDayEnds(spans, new Set(sumCommodities)) }
+    })
+  }
+}
+
+function editionFor({ role, state }: Membership): Edition {
+  return may(role, 'report.view', state).role === 'totals' ? 'totals' : 'whole'
+}
