@@ -136,7 +136,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     const refusals = new Refusals({ db, logs, server: options.logHost, onError })
     const consultation = new Consultation({ logs, server: options.logHost, onError })
     const operations = new Operations({ db, logs, clock, views, keys, read })
-    const messages = new Messages({ db, logs, views, keys })
+    const messages = new Messages({ db, logs, views, keys, operations })
     const reports = new Reports({ db, logs, clock })
     const hub = new Hub({
       db,

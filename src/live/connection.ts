@@ -101,6 +101,7 @@ export class Connection {
     }
     this.#subscriptions.set(operation, subscription)
     try {
+      await this.#deps.operations.requireMember(this.actor, operation)
       const details = { from: after + 1, channel: 'live' }
       const note = { kind: 'feed.opened', subject: this.actor.person, permission: 'operation.read', details } as const
       const { index } = await this.#deps.logs.append(operation, noteAct, note, this.actor)

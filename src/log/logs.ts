@@ -82,6 +82,8 @@ export interface Logs<S> {
   entriesAt(tx: Tx, log: string, indexes: readonly number[]): Promise<StoredEntry[]>
   /** The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached. */
   rootsAt(tx: Tx, log: string, sizes: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
+  /** The root at a size if this server has it at hand. */
+  knownRoot(log: string, size: number): Uint8Array | undefined
   rootAt(tx: Tx, log: string, size: number): Promise<Uint8Array | undefined>
   /** Inclusion proof, base64url. Problem NOT_FOUND where there is no such log or index below that size. */
   inclusion(log: string, index: number, size: number): Promise<string[]>

@@ -18,6 +18,11 @@ export class Roots {
     if (roots.size > rootsKept) for (const [oldest] of roots) return void roots.delete(oldest)
   }
 
+  /** A root that was computed or read here before. */
+  known(log: string, size: number): Uint8Array | undefined {
+    return this.#kept.get(log)?.get(size)
+  }
+
   /** The roots at these sizes; sizes beyond the log's head are left out. */
   async at(tx: Tx, log: string, sizes: readonly number[]): Promise<Map<number, Uint8Array>> {
     const kept = this.#kept.get(log)

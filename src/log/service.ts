@@ -118,6 +118,8 @@ class LogService<S> implements Logs<S> {
 
   rootsAt: Logs<S>['rootsAt'] = (tx, log, sizes) => this.#roots.at(tx, log, sizes)
 
+  knownRoot: Logs<S>['knownRoot'] = (log, size) => this.#roots.known(log, size)
+
   rootAt: Logs<S>['rootAt'] = async (tx, log, size) => (await this.#roots.at(tx, log, [size])).get(size)
 
   inclusion: Logs<S>['inclusion'] = (log, index, size) => inclusion(this.#deps.db, log, index, size)

@@ -10,12 +10,14 @@ import {
   mayReadFrom,
   seesContent,
   type Membership,
+  type Operations,
   type Views,
 } from '../operations/index.ts'
 import {
   ProtocolError,
   base64url,
   checkBody,
+  digestOf,
   digestOfExtract,
   readMessageStatement,
   readSealed,
@@ -34,6 +36,7 @@ export interface MessagesDeps {
   readonly db: Database
   readonly logs: Logs<OperationView>
   readonly views: Views
+  readonly operations: Pick<Operations, 'requireMember'>
   readonly keys: VerifyKeyCache
 }
 
@@ -56,20 +59,16 @@ export class Messages {
    */
   async post(actor: Actor, operation: string, input: MessageToPost, channel: Channel): Promise<Accepted> {
     const { db, logs } = this.#deps
-    const statement = await this.#read(actor, operation, input)
-    const { id } = statement.payload
-    const stored = await transaction(db, async (tx) => {
-      await authorize(tx, actor, operation, 'operation.read')
-      return (await store.findMessages(tx, operation, [id])).get(id)
-    })
-    if (stored) {
-      if (stored.hash !== statement.hash || stored.device_id !== actor.device) throw new Problem('MESSAGE_ID_REUSED')
-      return { id, receipt: await logs.receipt(operation, stored.log_index) }
+    await this.#deps.operations.requireMember(actor, operation)
+    let statement: MessageStatement
+    try {
+      statement = await this.#check(actor, operation, input)
+    } catch (fault) {
+      const stored = await transaction(db, (tx) => this.#storedBefore(tx, actor, operation, input.statement))
+      if (stored === undefined) throw fault
+      return { id: stored.id, receipt: await logs.receipt(operation, stored.log_index) }
     }
-    if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
-    if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
-    await this.#check(statement, input)
-    await this.#requireSeen(operation, statement)
+    const { id } = statement.payload
     const { body, extract, salt } = input
     const posted = await logs.append(
       operation,
@@ -86,19 +85,36 @@ export class Messages {
     return { id, receipt: 'receipt' in posted ? posted.receipt : await logs.receipt(operation, posted.storedAt) }
   }
 
-  /** A statement that cannot even be read is told so only to members. */
-  async #read(actor: Actor, operation: string, input: MessageToPost): Promise<MessageStatement> {
+  /**
+   * What fails a check is first of all somebody's who may not be a member, or a repetition of what was stored: membership and the look-up of
+   * the id come before every other answer. What passes the checks finds both under the log's lock.
+   */
+  async #storedBefore(tx: Tx, actor: Actor, operation: string, jws: string): Promise<store.MessageHeader | undefined> {
+    await authorize(tx, actor, operation, 'operation.read')
+    let id: string
     try {
-      return await readMessageStatement(input.statement)
-    } catch (error) {
-      await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.read'))
-      if (error instanceof ProtocolError)
-        throw new Problem('STATEMENT_INVALID', { reason: error.code, detail: error.message })
-      throw error
+      id = (await readMessageStatement(jws)).payload.id
+    } catch {
+      return undefined
     }
+    const stored = (await store.findMessages(tx, operation, [id])).get(id)
+    if (!stored) return undefined
+    if (stored.hash !== (await digestOf(jws)) || stored.device_id !== actor.device)
+      throw new Problem('MESSAGE_ID_REUSED')
+    return stored
   }
 
-  async #check(statement: MessageStatement, input: MessageToPost): Promise<void> {
+  /** Everything that can be checked without the log's lock. */
+  async #check(actor: Actor, operation: string, input: MessageToPost): Promise<MessageStatement> {
+    const statement = await checked('STATEMENT_INVALID', () => readMessageStatement(input.statement))
+    if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+    if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
+    await this.#checkContent(statement, input)
+    await this.#requireSeen(operation, statement)
+    return statement
+  }
+
+  async #checkContent(statement: MessageStatement, input: MessageToPost): Promise<void> {
     const { payload } = statement
     const key = await this.#deps.keys.of(statement.signer)
     await checked('STATEMENT_INVALID', () => verifyStatement('cordon-message+jws', statement.jws, key))
@@ -120,7 +136,9 @@ export class Messages {
 
   /** What the sender has seen must be what this log was: a sender that was shown another log is refused, and so warned. */
   async #requireSeen(operation: string, { payload: { seen } }: MessageStatement): Promise<void> {
-    const root = await transaction(this.#deps.db, (tx) => this.#deps.logs.rootAt(tx, operation, seen.size))
+    const { db, logs } = this.#deps
+    const root =
+      logs.knownRoot(operation, seen.size) ?? (await transaction(db, (tx) => logs.rootAt(tx, operation, seen.size)))
     if (!root || base64url(root) !== seen.root) throw new Problem('SEEN_MISMATCH', { size: seen.size })
   }
 

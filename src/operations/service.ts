@@ -260,6 +260,16 @@ export class Operations {
     return this.#deps.logs.append(operation, disputeAct, { operation, compartment, epoch }, actor)
   }
 
+  /** NOT_FOUND unless the person is a member: asked before an act reaches the log, so that no outsider feels its lock. */
+  async requireMember(actor: Actor, operation: string): Promise<void> {
+    const { db, views } = this.#deps
+    if (views.remembers(operation, actor.person)) return
+    await transaction(db, async (tx) => {
+      await authorize(tx, actor, operation, 'operation.read')
+      await views.current(tx, operation)
+    })
+  }
+
   async list(actor: Actor) {
     return transaction(this.#deps.db, async (tx) => {
       await store.enterAsPerson(tx, actor.person)

@@ -1,6 +1,6 @@
 import type { Tx } from '../db/index.ts'
 import type { Logs } from '../log/index.ts'
-import { OperationView, parseLeaf, type OperationId } from '../protocol/index.ts'
+import { OperationView, parseLeaf, type OperationId, type PersonId } from '../protocol/index.ts'
 import { statementsOf, toViewEntry } from './snapshot.ts'
 
 const most = 200
@@ -12,6 +12,11 @@ export class Views {
 
   constructor(logs: () => Pick<Logs<OperationView>, 'changesBetween'>) {
     this.#logs = logs
+  }
+
+  /** Whether a person was a member when this process last looked: enough to ask the log, which decides. */
+  remembers(operation: string, person: string): boolean {
+    return this.#views.get(operation)?.member(person as PersonId) !== undefined
   }
 
   /** The operation as all entries that this transaction sees made it. Not to be changed. */
