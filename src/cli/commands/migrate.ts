@@ -1,0 +1,28 @@
+import type { Command } from 'commander'
+import { readConfig } from '../../config.ts'
+import { migrate } from '../../db/index.ts'
+import { CommandFailure } from '../failures.ts'
+import { openTerminal } from '../terminal.ts'
+
+export function addMigrate(program: Command): void {
+  program
+    .command('migrate')
+    .description('Bring the database of DATABASE_OWNER_URL to the schema of this program')
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      '\nThe embedded database is migrated by `cordon serve` itself.\n\nExample:\n  $ DATABASE_OWNER_URL_FILE=/run/secrets/owner cordon migrate',
+    )
+    .action(async (options: { json?: boolean }) => {
+      const { databaseOwnerUrl } = readConfig()
+      if (databaseOwnerUrl === undefined) {
+        throw new CommandFailure(
+          'Set DATABASE_OWNER_URL (or DATABASE_OWNER_URL_FILE) to the database as its owner, cordon_owner.',
+        )
+      }
+      const { applied } = await migrate(databaseOwnerUrl)
+      openTerminal({ json: options.json ?? false }).result({ applied }, () =>
+        applied.length === 0 ? ['The database has the newest schema already.'] : [`Applied: ${applied.join(', ')}`],
+      )
+    })
+}

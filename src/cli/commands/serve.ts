@@ -1,0 +1,53 @@
+import type { Command } from 'commander'
+import { readConfig } from '../../config.ts'
+import { start } from '../../main.ts'
+import { CommandFailure } from '../failures.ts'
+import { openTerminal } from '../terminal.ts'
+
+export function addServe(program: Command): void {
+  program
+    .command('serve')
+    .description('Run the service, on the embedded Postgres in ./data or on DATABASE_URL')
+    .option('--json', 'print one line of JSON once it listens')
+    .addHelpText(
+      'after',
+      '\nSettings come from the environment: docs/configuration.md lists them.\n\nExamples:\n  $ cordon serve\n  $ PORT=8000 DATA_DIRECTORY=/var/lib/cordon cordon serve',
+    )
+    .action(async (options: { json?: boolean }) => {
+      const terminal = openTerminal({ json: options.json ?? false })
+      const running = await start(readConfig(), (line) => terminal.warn(line))
+      const stopping = stopOnSignal(running.stop)
+      terminal.result({ address: running.address, setUpString: running.setUpString ?? null, pid: process.pid }, () => [
+        `Cordon listens on ${running.address}`,
+        ...(running.setUpString === undefined
+          ? []
+          : [
+              '',
+              'This service has no root yet. Make it, on the computer of the first administrator, with',
+              '',
+              `  cordon init '${running.setUpString}'`,
+              '',
+              'The string is shown once; a restart makes a new one.',
+            ]),
+      ])
+      await stopping
+    })
+}
+
+/** Resolves once a signal has ended the service cleanly; a second signal ends the process at once. */
+function stopOnSignal(stop: () => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let stopping = false
+    const end = (signal: NodeJS.Signals) => {
+      if (stopping) {
+        process.stderr.write('Ended at once.\n')
+        process.exit(1)
+      }
+      stopping = true
+      process.stderr.write(`Stopping (${signal})…\n`)
+      stop().then(resolve, (error: unknown) => reject(new CommandFailure(`Stopping failed: ${String(error)}`)))
+    }
+    process.on('SIGTERM', end)
+    process.on('SIGINT', end)
+  })
+}
