@@ -1,0 +1,47 @@
+import { openDevice, type Certificate, type Device, type DeviceSecrets } from '../protocol/index.ts'
+import { readCertificateOnce, type Pins } from './certificates.ts'
+import { refuse } from './problem.ts'
+import type { ClientStore } from './store.ts'
+
+/** Whom a store belongs to, at which service. */
+export interface Account {
+  readonly server: string
+  readonly person: string
+  readonly organization: string
+  readonly pins: Pins
+  /** The invitation that this device came in with, and whether the service has answered to it. */
+  readonly invitation?: string
+  readonly enrolled: boolean
+}
+
+/** The person and device that act, ready to sign and to open. */
+export interface Self {
+  readonly account: Account
+  readonly device: Device
+  /** Absent until somebody has certified this device, and `me` has seen it. */
+  readonly certificate: Certificate | undefined
+  /** The certificates above it, proven up to the pinned root. */
+  readonly chain: readonly Certificate[]
+}
+
+/** The account, the device and the certificate that a store holds; undefined in an empty one. */
+export async function loadSelf(store: ClientStore): Promise<Self | undefined> {
+  const account = (await store.get('account')) as Account | undefined
+  const secrets = (await store.get('device')) as DeviceSecrets | undefined
+  if (!account || !secrets) return undefined
+  const kept = (await store.get('certificate')) as string[] | undefined
+  const [certificate, ...chain] = await Promise.all((kept ?? []).map(readCertificateOnce))
+  return { account, device: await openDevice(secrets), certificate, chain }
+}
+
+/** The certificate under which this device speaks; NOT_CERTIFIED where it has none yet. */
+export function requireCertificate(self: Self): Certificate {
+  if (!self.certificate) throw refuse('NOT_CERTIFIED', 'Nobody has certified this device yet.')
+  return self.certificate
+}
+
+/** Refuses one passphrase for both the store and the sign-in: the service sees the one, and must never learn the other. */
+export async function requireOtherPassphrase(store: ClientStore, passphrase: string): Promise<void> {
+  if ((await store.isOwnPassphrase?.(passphrase)) === true)
+    throw refuse('STORE_PASSPHRASE_REUSED', 'The passphrase of the store and the one to sign in with are the same.')
+}

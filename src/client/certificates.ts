@@ -1,0 +1,78 @@
+import {
+  VerifyKeys,
+  parseNoteKey,
+  readCertificate,
+  verifyChain,
+  type Certificate,
+  type DeviceId,
+  type FindCertificate,
+  type NoteKey,
+} from '../protocol/index.ts'
+import { refuse } from './problem.ts'
+
+/** What a device pinned when it enrolled, and never changes by itself. */
+export interface Pins {
+  /** The thumbprint of the root's signing key. */
+  readonly root: DeviceId
+  /** Verifier key of the directory log (C2SP signed note); its raw key signs the checkpoints of every log. */
+  readonly logKey: string
+  /** Logs have the origin `<host>/logs/<id>`. */
+  readonly logHost: string
+}
+
+// Public facts of this process: what a certificate says, its imported key, and that it leads up to a root.
+const read = new Map<string, Promise<Certificate>>()
+const proven = new Set<string>()
+const many = 50_000
+
+/** Imported public keys by device; a device is named by the thumbprint of its key, so they cannot differ. */
+export const verifyKeys = new VerifyKeys()
+
+/** Reads a certificate, the same one only once. `ProtocolError` where it is none. */
+export function readCertificateOnce(jws: string): Promise<Certificate> {
+  const known = read.get(jws)
+  if (known) return known
+  if (read.size >= many) read.clear()
+  const certificate = readCertificate(jws)
+  read.set(jws, certificate)
+  certificate.catch(() => read.delete(jws))
+  return certificate
+}
+
+/** Verifies a certificate up to the pinned root; that one did so before stays true. `ProtocolError` otherwise. */
+export async function proveChain(certificate: Certificate, root: DeviceId, find: FindCertificate): Promise<void> {
+  const fact = `${root} ${certificate.hash}`
+  if (proven.has(fact)) return
+  await verifyChain(certificate, { root }, find)
+  if (proven.size >= many) proven.clear()
+  proven.add(fact)
+}
+
+/** Verifies certificates that came together, each up to the pinned root with the help of the others. */
+export async function proveTogether(
+  chain: readonly string[],
+  root: DeviceId,
+  find: FindCertificate = () => undefined,
+): Promise<Certificate[]> {
+  const certificates = await Promise.all(chain.map(readCertificateOnce))
+  const together = new Map(certificates.map((certificate) => [certificate.device, certificate]))
+  for (const certificate of certificates) {
+    await proveChain(certificate, root, (device) => together.get(device) ?? find(device))
+  }
+  return certificates
+}
+
+/** The key that signs the checkpoints of a log. */
+export async function logKeyOf(pins: Pins, log: string): Promise<NoteKey> {
+  const { publicKey } = await parseNoteKey(pins.logKey)
+  return { name: `${pins.logHost}/logs/${log}`, publicKey }
+}
+
+/** PIN_CHANGED where a service is not the one that was pinned. */
+export function requirePinned(pins: Pins, server: { root: string | null; logKey: string; logHost: string }): void {
+  const changed = (['root', 'logKey', 'logHost'] as const).filter((name) => server[name] !== pins[name])
+  if (changed.length === 0) return
+  throw refuse('PIN_CHANGED', `The service shows another ${changed.join(' and ')} than this device pinned.`, {
+    changed,
+  })
+}

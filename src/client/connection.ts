@@ -1,0 +1,216 @@
+import { closeCodes, subProtocol, ticketProtocolPrefix, type ClientFrame, type ServerFrame } from '../protocol/index.ts'
+import { backOff, type Platform, type Socket } from './platform.ts'
+import { fromProblemJson, isProblem, refuse, type ClientProblem } from './problem.ts'
+import type { Transport } from './transport.ts'
+
+/** What follows one operation over the connection. */
+export interface Subscriber {
+  /** The socket is open: subscribe. */
+  connected(): void
+  frame(frame: ServerFrame): void
+  /** The socket is gone, or nobody reconnects any more. */
+  disconnected(final?: ClientProblem): void
+}
+
+interface Post {
+  readonly resolve: (frame: Extract<ServerFrame, { type: 'accepted' }>) => void
+  readonly reject: (problem: ClientProblem) => void
+}
+
+export interface ConnectionDeps {
+  readonly platform: Platform
+  readonly transport: Transport
+}
+
+const pingEvery = 20_000
+const silentFor = 50_000
+/** RFC 6455: an application closes with 1000 or a code of its own. */
+const normal = 1000
+
+/** One WebSocket for all operations of a device: opened with a ticket, kept alive, opened again with jitter. */
+export class LiveConnection {
+  readonly #deps: ConnectionDeps
+  readonly #subscribers = new Map<string, Subscriber>()
+  readonly #posts = new Map<string, Post>()
+  #socket: Socket | undefined
+  #open = false
+  #wanted = false
+  #connecting = false
+  #attempt = 0
+  #cancelRetry: (() => void) | undefined
+  #cancelPing: (() => void) | undefined
+  #heardAt = 0
+
+  constructor(deps: ConnectionDeps) {
+    this.#deps = deps
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  /** Follows an operation; connects if need be. */
+  attach(operation: string, subscriber: Subscriber): void {
+    this.#subscribers.set(operation, subscriber)
+    if (this.#open) subscriber.connected()
+    else this.#connectSoon(0)
+  }
+
+  detach(operation: string): void {
+    this.#subscribers.delete(operation)
+    this.send({ type: 'unsubscribe', operation })
+    if (this.#subscribers.size === 0) this.close()
+  }
+
+  /** Sends a frame; false where there is no open socket. */
+  send(frame: ClientFrame): boolean {
+    if (!this.#open || !this.#socket) return false
+    this.#socket.send(JSON.stringify(frame))
+    return true
+  }
+
+  /**
+   * Posts a message over the socket. Rejects with the service's problem where it is refused, with NETWORK where the socket
+   * goes before the answer: then nobody knows, and the same statement is to be sent again.
+   */
+  post(id: string, frame: Extract<ClientFrame, { type: 'post' }>): Promise<Extract<ServerFrame, { type: 'accepted' }>> {
+    return new Promise((resolve, reject) => {
+      this.#posts.set(id, { resolve, reject })
+      if (this.send(frame)) return
+      this.#posts.delete(id)
+      reject(refuse('NETWORK', 'There is no live connection.'))
+    })
+  }
+
+  /** Ends the connection for good. */
+  close(): void {
+    this.#wanted = false
+    this.#cancelRetry?.()
+    this.#cancelRetry = undefined
+    this.#drop()
+  }
+
+  #connectSoon(milliseconds: number): void {
+    this.#wanted = true
+    if (this.#socket || this.#connecting || this.#cancelRetry) return
+    if (milliseconds === 0) return void this.#connect()
+    this.#cancelRetry = this.#deps.platform.after(milliseconds, () => {
+      this.#cancelRetry = undefined
+      void this.#connect()
+    })
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#connecting || this.#socket || !this.#wanted) return
+    this.#connecting = true
+    const { platform, transport } = this.#deps
+    let failure: unknown
+    try {
+      const { ticket } = await transport.request<{ ticket: string }>('POST', '/v1/live-tickets', {}, false)
+      if (!this.#wanted) {
+        this.#connecting = false
+        return
+      }
+      const url = `${transport.server.replace(/^http/, 'ws')}/v1/live`
+      this.#listen(new platform.WebSocket(url, [subProtocol, ticketProtocolPrefix + ticket]))
+    } catch (error) {
+      failure = error
+    }
+    this.#connecting = false
+    if (isProblem(failure, 'SESSION_ENDED', 'UNAUTHENTICATED', 'NOT_SIGNED_IN')) this.#giveUp(failure)
+    else if (failure !== undefined) this.#retry()
+  }
+
+  #listen(socket: Socket): void {
+    this.#socket = socket
+    const mine = () => this.#socket === socket
+    socket.addEventListener('open', () => {
+      if (!mine()) return
+      this.#open = true
+      this.#heardAt = this.#deps.platform.clock().getTime()
+      this.#pingLater()
+      for (const subscriber of this.#subscribers.values()) subscriber.connected()
+    })
+    socket.addEventListener('message', ({ data }) => {
+      if (mine()) this.#receive(data)
+    })
+    socket.addEventListener('error', () => {})
+    socket.addEventListener('close', ({ code, reason }) => {
+      if (mine()) this.#closed(code, reason)
+    })
+  }
+
+  #receive(data: unknown): void {
+    let frame: ServerFrame
+    try {
+      frame = JSON.parse(String(data)) as ServerFrame
+    } catch {
+      this.#drop()
+      this.#retry()
+      return
+    }
+    this.#heardAt = this.#deps.platform.clock().getTime()
+    switch (frame.type) {
+      case 'accepted':
+      case 'refused': {
+        const post = this.#posts.get(frame.id ?? '')
+        this.#posts.delete(frame.id ?? '')
+        if (frame.type === 'accepted') post?.resolve(frame)
+        else post?.reject(fromProblemJson(frame.problem, frame.problem.status))
+        return
+      }
+      case 'pong':
+      case 'closing':
+        return
+      default:
+        this.#attempt = 0
+        this.#subscribers.get(frame.operation)?.frame(frame)
+    }
+  }
+
+  #pingLater(): void {
+    this.#cancelPing?.()
+    this.#cancelPing = this.#deps.platform.after(pingEvery, () => {
+      if (!this.#open) return
+      if (this.#deps.platform.clock().getTime() - this.#heardAt > silentFor) {
+        this.#drop()
+        this.#retry()
+        return
+      }
+      this.send({ type: 'ping' })
+      this.#pingLater()
+    })
+  }
+
+  #closed(code: number, reason: string): void {
+    this.#drop()
+    if (!this.#wanted) return
+    if (code === closeCodes.takenOver)
+      return this.#giveUp(refuse('CLOSED', `The live connection was taken over elsewhere. ${reason}`.trim()))
+    // 4401: the session may only need its token renewed; asking for a ticket tells.
+    this.#retry()
+  }
+
+  #drop(): void {
+    const socket = this.#socket
+    this.#socket = undefined
+    this.#open = false
+    this.#cancelPing?.()
+    if (!socket) return
+    if (socket.readyState < 2) socket.close(normal)
+    const posts = [...this.#posts.values()]
+    this.#posts.clear()
+    for (const { reject } of posts) reject(refuse('NETWORK', 'The live connection ended before the answer.'))
+    for (const subscriber of this.#subscribers.values()) subscriber.disconnected()
+  }
+
+  #retry(): void {
+    if (!this.#wanted || this.#subscribers.size === 0) return
+    this.#connectSoon(Math.max(1, backOff(this.#deps.platform, this.#attempt++, 250, 30_000)))
+  }
+
+  #giveUp(problem: ClientProblem): void {
+    this.#wanted = false
+    for (const subscriber of this.#subscribers.values()) subscriber.disconnected(problem)
+  }
+}

@@ -1,0 +1,237 @@
+import type { OrganizationKind } from '../access.ts'
+import { signSignIn, timestamp } from '../protocol/index.ts'
+import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
+import { proveTogether, requirePinned } from './certificates.ts'
+import { LiveConnection } from './connection.ts'
+import { Directory } from './directory.ts'
+import {
+  enrol,
+  initialize,
+  type Enrol,
+  type Enrolled,
+  type Initialize,
+  type RootSecrets,
+  type ServerFacts,
+} from './joining.ts'
+import { Operations } from './operations.ts'
+import type { Platform } from './platform.ts'
+import { refuse } from './problem.ts'
+import type { OperationSession } from './operation-session.ts'
+import type { ClientStore } from './store.ts'
+import { Transport } from './transport.ts'
+
+export interface CordonOptions {
+  readonly store: ClientStore
+  readonly platform: Platform
+  /** Whether opened messages are kept (in the store) or only told as events; 'all' if not given. */
+  readonly keep?: 'all' | 'none'
+}
+
+export interface Me {
+  readonly person: string
+  readonly name: string
+  readonly organization: string
+  readonly organizationName: string
+  readonly organizationKind: OrganizationKind
+  readonly device: string
+  /** Null until somebody has certified this device. */
+  readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | null
+  readonly administrator: boolean
+}
+
+export interface Session {
+  readonly session: string
+  readonly device: string
+  readonly startedAt: string
+  readonly lastRefreshedAt: string
+  readonly current: boolean
+}
+
+/**
+ * Cordon as one person on one device has it. Make one with an empty store and call `initialize` or `enrol`, or with a store
+ * that holds a device; then `signIn`. Refusals are `ClientProblem`s.
+ */
+export class Cordon {
+  readonly #options: CordonOptions
+  #self: Self | undefined
+  #transport: Transport | undefined
+  #connection: LiveConnection | undefined
+  #directory: Directory | undefined
+  #operations: Operations | undefined
+  #cancelCertifying: (() => void) | undefined
+
+  constructor(options: CordonOptions) {
+    this.#options = options
+  }
+
+  /** Takes up what the store holds: the device, and its session if it has one. False in an empty store. */
+  async load(): Promise<boolean> {
+    const { store, platform } = this.#options
+    const self = await loadSelf(store)
+    if (!self) return false
+    this.#self = self
+    const transport = new Transport(self.account.server, platform, store)
+    await transport.resume()
+    const connection = new LiveConnection({ platform, transport })
+    this.#transport = transport
+    this.#connection = connection
+    const own = () => this.self
+    this.#directory = new Directory({ platform, transport, self: own })
+    const keep = this.#options.keep ?? 'all'
+    this.#operations = new Operations({ platform, store, transport, connection, self: own, keep })
+    return true
+  }
+
+  /** The root, its successor and the first administrator, on a service that has none. See `initialize`. */
+  async initialize(input: Initialize): Promise<RootSecrets> {
+    const secrets = await initialize(this.#options, input)
+    await this.load()
+    return secrets
+  }
+
+  /** Enrols this device with an invitation. See `enrol`. */
+  async enrol(input: Enrol): Promise<Enrolled> {
+    const enrolled = await enrol(this.#options, input)
+    await this.load()
+    return enrolled
+  }
+
+  /** Who this is: NOT_ENROLLED where the store holds no device. */
+  get self(): Self {
+    if (!this.#self) throw refuse('NOT_ENROLLED', 'This store holds no device.')
+    return this.#self
+  }
+
+  get person(): string {
+    return this.self.account.person
+  }
+
+  get organization(): string {
+    return this.self.account.organization
+  }
+
+  get device(): string {
+    return this.self.device.id
+  }
+
+  get signedIn(): boolean {
+    return this.#transport?.signedIn ?? false
+  }
+
+  /** HTTP to the service as the signed-in person, for what has no method here. */
+  get transport(): Transport {
+    return this.#require(this.#transport)
+  }
+
+  get directory(): Directory {
+    return this.#require(this.#directory)
+  }
+
+  get operations(): Operations {
+    return this.#require(this.#operations)
+  }
+
+  #require<T>(part: T | undefined): T {
+    if (!part) throw refuse('NOT_ENROLLED', 'This store holds no device.')
+    return part
+  }
+
+  /**
+   * Signs in, checks that the service is the one that was pinned, and certifies whoever waits for this person.
+   * SIGN_IN_REFUSED of the service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
+   */
+  async signIn({ passphrase }: { passphrase: string }): Promise<Me> {
+    const { store, platform } = this.#options
+    const { account, device } = this.self
+    await requireOtherPassphrase(store, passphrase)
+    const transport = this.transport
+    requirePinned(account.pins, await transport.open<ServerFacts>('GET', '/v1/server'))
+    await transport.signIn(async (thumbprint) => ({
+      proof: await signSignIn(device, account.person, thumbprint, timestamp(platform.clock())),
+      passphrase,
+    }))
+    if (!account.enrolled) await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
+    const me = await this.me()
+    if (me.tier !== null) await this.directory.certifyWaiting()
+    return me
+  }
+
+  /** Certifies newcomers from now on every so many milliseconds, until `close` or `signOut`. */
+  keepCertifying(every = 30_000): void {
+    this.#cancelCertifying?.()
+    this.#cancelCertifying = this.#options.platform.after(every, () => {
+      // A service that cannot be reached now is asked again next time.
+      this.directory.certifyWaiting().catch(() => {})
+      this.keepCertifying(every)
+    })
+  }
+
+  async signOut(): Promise<void> {
+    await this.close()
+    await this.transport.signOut()
+  }
+
+  /** One's own live sessions. */
+  async sessions(): Promise<Session[]> {
+    return (await this.transport.request<{ sessions: Session[] }>('GET', '/v1/sessions')).sessions
+  }
+
+  async endSession(session: string): Promise<void> {
+    await this.transport.request('DELETE', `/v1/sessions/${session}`)
+  }
+
+  /**
+   * Who the service says this is, checked: the certificate leads up to the pinned root and names this device, this person and
+   * this organization. CERTIFICATE_REFUSED otherwise.
+   */
+  async me(): Promise<Me> {
+    const { account, device } = this.self
+    const { certificate, chain, ...me } = await this.transport.request<
+      Me & { certificate: string | null; chain: string[] }
+    >('GET', '/v1/me')
+    if (me.person !== account.person || me.device !== device.id)
+      throw refuse('CERTIFICATE_REFUSED', 'The service takes this device for another one.')
+    if (certificate === null) return me
+    const [own, ...above] = await this.#proven([certificate, ...chain])
+    const fits =
+      own?.device === device.id &&
+      own.keys.seal.pub === device.keys.seal.pub &&
+      own.person === account.person &&
+      own.organization === account.organization
+    if (!own || !fits) throw refuse('CERTIFICATE_REFUSED', 'The certificate of this device names somebody else.')
+    this.#self = { ...this.self, certificate: own, chain: above }
+    await this.#options.store.write([{ name: 'certificate', value: [certificate, ...chain] }])
+    return me
+  }
+
+  async #proven(chain: readonly string[]) {
+    try {
+      return await proveTogether(chain, this.self.account.pins.root)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : ''
+      throw refuse('CERTIFICATE_REFUSED', `The certificate of this device does not hold: ${why}`, undefined, cause)
+    }
+  }
+
+  /**
+   * For whom a newcomer waits: null once it is certified. A device that is not certified can sign in and receives no key; any
+   * device of whoever invited it certifies it when it is next signed in.
+   */
+  async waitingFor(): Promise<{ invitation: string | undefined } | null> {
+    const me = await this.me()
+    return me.tier === null ? { invitation: this.self.account.invitation } : null
+  }
+
+  /** Follows an operation: see `OperationSession`. The same one while it is open. */
+  follow(operation: string): Promise<OperationSession> {
+    return this.operations.follow(operation)
+  }
+
+  /** Ends everything live; what is pending stays in the store. The session at the service goes on. */
+  async close(): Promise<void> {
+    this.#cancelCertifying?.()
+    this.#cancelCertifying = undefined
+    await this.#operations?.close()
+    this.#connection?.close()
+  }
+}

@@ -1,0 +1,273 @@
+import type { OrganizationKind } from '../access.ts'
+import {
+  ProtocolError,
+  base64url,
+  checkEnrolment,
+  deriveInvitationKeys,
+  formatInvitation,
+  fromBase64url,
+  fromUtf8,
+  importSealPublicKey,
+  issueCertificate,
+  makeInvitationSecret,
+  newId,
+  openSealed,
+  recognitionOf,
+  sealTo,
+  signRevocation,
+  timestamp,
+  utf8,
+  type Certificate,
+  type InvitationId,
+  type OrganizationId,
+  type PersonId,
+  type Tier,
+} from '../protocol/index.ts'
+import { requireCertificate, type Self } from './account.ts'
+import { proveChain, readCertificateOnce } from './certificates.ts'
+import { certificateTimes } from './joining.ts'
+import type { Platform } from './platform.ts'
+import { isProblem } from './problem.ts'
+import type { Transport } from './transport.ts'
+
+export interface Organization {
+  readonly organization: string
+  readonly kind: OrganizationKind
+  readonly name: string
+  readonly country: string | null
+  readonly region: string | null
+}
+
+export interface PersonListed {
+  readonly person: string
+  readonly name: string
+  readonly certified: boolean
+}
+
+export interface OwnDevice {
+  readonly device: string
+  readonly state: 'waiting' | 'certified' | 'revoked' | 'expired'
+  readonly enrolledAt: string
+  readonly certificate: string | null
+  readonly current: boolean
+}
+
+export interface InvitationMade {
+  readonly invitation: string
+  readonly person: string
+  /** The string to hand over: shown once, kept nowhere. */
+  readonly text: string
+  readonly expiresAt: string
+}
+
+export interface Invite {
+  /** A name for a new person, or the id of one who is known and has no device yet, or one's own id for a further device. */
+  readonly person: { readonly name: string } | { readonly id: string; readonly name: string }
+  readonly organization: string
+  readonly tier: Exclude<Tier, 'service'>
+  /** Hours; 168 if not given, at most 720. */
+  readonly hours?: number
+}
+
+/** A newcomer who was certified, or refused with the reason. */
+export interface CertifyOutcome {
+  readonly person: { readonly id: string; readonly name: string }
+  readonly organization: { readonly id: string; readonly name: string }
+  readonly device: string
+  readonly refused?: { readonly code: string; readonly message: string }
+}
+
+interface WaitingEnrolment {
+  readonly invitation: string
+  readonly person: { readonly id: string; readonly name: string }
+  readonly organization: { readonly id: string; readonly name: string }
+  readonly tier: string
+  readonly device: string
+  readonly statement: string
+  readonly mac: string
+  readonly sealed: string
+}
+
+export interface DirectoryDeps {
+  readonly platform: Platform
+  readonly transport: Transport
+  readonly self: () => Self
+}
+
+/** Organizations, invitations and certificates. */
+export class Directory {
+  readonly #deps: DirectoryDeps
+
+  constructor(deps: DirectoryDeps) {
+    this.#deps = deps
+  }
+
+  #newId<Id extends string>(): Id {
+    return newId<Id>(this.#deps.platform.clock(), this.#deps.platform.random)
+  }
+
+  /** Registers an organization; answers its id. ADMINISTRATOR_ONLY. */
+  async registerOrganization(input: {
+    kind: OrganizationKind
+    name: string
+    country?: string
+    region?: string
+    id?: string
+  }): Promise<string> {
+    const id = input.id ?? this.#newId<OrganizationId>()
+    await this.#deps.transport.request('POST', '/v1/organizations', { ...input, id })
+    return id
+  }
+
+  /** All organizations. ADMINISTRATOR_ONLY. */
+  async organizations(): Promise<Organization[]> {
+    const answer = await this.#deps.transport.request<{ organizations: Organization[] }>('GET', '/v1/organizations')
+    return answer.organizations
+  }
+
+  /** People of an organization, for administrators and its own NCPs. */
+  async people(organization: string): Promise<PersonListed[]> {
+    const path = `/v1/organizations/${organization}/people`
+    return (await this.#deps.transport.request<{ people: PersonListed[] }>('GET', path)).people
+  }
+
+  /**
+   * Invites a person, or a further device. The key by which the newcomer is certified is sealed to this person's own
+   * certified devices, so that only they can vouch. FORBIDDEN where one may not vouch for such a person.
+   */
+  async invite(input: Invite): Promise<InvitationMade> {
+    const { platform, transport, self } = this.#deps
+    const { account } = self()
+    const secret = makeInvitationSecret(platform.random)
+    const { authenticate, certify } = await deriveInvitationKeys(secret)
+    const invitation = this.#newId<InvitationId>()
+    const person = ('id' in input.person ? input.person.id : this.#newId<PersonId>()) as PersonId
+    const organization = input.organization as OrganizationId
+    const { tier } = input
+    const kept = JSON.stringify({ certify: base64url(certify), invitation, person, organization, tier })
+    const sealed = await Promise.all(
+      (await this.#ownCertified()).map(async ({ device, keys }) => ({
+        device,
+        jwe: await sealTo(
+          'cordon-invitation+jwe',
+          { kid: device, inv: invitation },
+          await importSealPublicKey(keys.seal.pub),
+          utf8(kept),
+        ),
+      })),
+    )
+    const expiresAt = timestamp(new Date(platform.clock().getTime() + (input.hours ?? 168) * 3600_000))
+    await transport.request('POST', '/v1/invitations', {
+      id: invitation,
+      person: { id: person, name: input.person.name },
+      organization,
+      tier,
+      recognition: await recognitionOf(authenticate),
+      sealed,
+      expiresAt,
+    })
+    const { server, pins } = account
+    const text = formatInvitation({ server, root: pins.root, invitation, person, organization, tier, secret })
+    return { invitation, person, text, expiresAt }
+  }
+
+  /** One's own certified devices, each proven up to the pinned root: the service's list alone is not believed. */
+  async #ownCertified(): Promise<Certificate[]> {
+    const self = this.#deps.self()
+    const own = requireCertificate(self)
+    const others: Certificate[] = []
+    for (const { certificate, state } of await this.devices()) {
+      if (certificate !== null && state === 'certified') others.push(await readCertificateOnce(certificate))
+    }
+    const known = new Map([...others, ...self.chain, own].map((certificate) => [certificate.device, certificate]))
+    const proven = [own]
+    for (const other of others) {
+      if (other.device === own.device || other.person !== own.person) continue
+      try {
+        await proveChain(other, self.account.pins.root, (device) => known.get(device))
+        proven.push(other)
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+      }
+    }
+    return proven
+  }
+
+  async invitations(): Promise<
+    { invitation: string; person: string; tier: string; expiresAt: string; state: string }[]
+  > {
+    type Answer = {
+      invitations: { invitation: string; person: string; tier: string; expiresAt: string; state: string }[]
+    }
+    return (await this.#deps.transport.request<Answer>('GET', '/v1/invitations')).invitations
+  }
+
+  async revokeInvitation(invitation: string): Promise<void> {
+    await this.#deps.transport.request('DELETE', `/v1/invitations/${invitation}`)
+  }
+
+  /**
+   * Certifies the newcomers that wait for this device: whoever held the invitation and is the very person that was meant. Each
+   * outcome says whom; a refused one names why, and nothing is issued for it.
+   */
+  async certifyWaiting(): Promise<CertifyOutcome[]> {
+    const { transport, self } = this.#deps
+    if (!self().certificate) return []
+    const { enrolments } = await transport.request<{ enrolments: WaitingEnrolment[] }>('GET', '/v1/enrolments')
+    const outcomes: CertifyOutcome[] = []
+    for (const enrolment of enrolments) {
+      const { person, organization, device } = enrolment
+      try {
+        await transport.request('POST', '/v1/certificates', { certificate: await this.#issue(enrolment) })
+        outcomes.push({ person, organization, device })
+      } catch (error) {
+        if (!(error instanceof ProtocolError) && !isProblem(error)) throw error
+        outcomes.push({ person, organization, device, refused: { code: error.code, message: error.message } })
+      }
+    }
+    return outcomes
+  }
+
+  async #issue(enrolment: WaitingEnrolment): Promise<string> {
+    const { device } = this.#deps.self()
+    const { invitation } = enrolment
+    const opened = await openSealed(
+      'cordon-invitation+jwe',
+      { kid: device.id, inv: invitation },
+      device.sealKey,
+      enrolment.sealed,
+    )
+    const { certify, ...intended } = JSON.parse(fromUtf8(opened)) as {
+      certify: string
+      invitation: string
+      person: string
+      organization: string
+      tier: Tier
+    }
+    const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
+    return issueCertificate(device, {
+      keys: { sign, seal },
+      person: intended.person as PersonId,
+      organization: intended.organization as OrganizationId,
+      tier: intended.tier,
+      ...certificateTimes(this.#deps.platform.clock()),
+    })
+  }
+
+  /** One's own devices, as the service lists them. */
+  async devices(): Promise<OwnDevice[]> {
+    const { transport, self } = this.#deps
+    const { devices } = await transport.request<{ devices: Omit<OwnDevice, 'current'>[] }>('GET', '/v1/devices')
+    const { id } = self().device
+    return devices.map((device) => ({ ...device, current: device.device === id }))
+  }
+
+  /** Revokes a device: its sessions end and the epochs it could read become stale. `compromisedAt` where it is known. */
+  async revokeDevice(device: string, compromisedAt?: Date): Promise<void> {
+    const { transport, self, platform } = this.#deps
+    const at = timestamp(platform.clock())
+    const since = compromisedAt === undefined ? undefined : timestamp(compromisedAt)
+    const revocation = await signRevocation(self().device, device as Certificate['device'], at, since)
+    await transport.request('POST', '/v1/revocations', { revocation })
+  }
+}

@@ -1,0 +1,159 @@
+import { may } from '../access.ts'
+import {
+  commitmentOf,
+  contentKeyId,
+  makeEpochKey,
+  sealGrant,
+  signEpochStatement,
+  timestamp,
+  type CompartmentId,
+  type EpochKey,
+  type EpochState,
+  type PersonId,
+} from '../protocol/index.ts'
+import { requireCertificate } from './account.ts'
+import type { Footing } from './footing.ts'
+import { randomBelow } from './platform.ts'
+import { isProblem, refuse } from './problem.ts'
+
+const attempts = 6
+
+export interface UsableEpoch {
+  readonly epoch: EpochState
+  readonly key: EpochKey
+}
+
+/**
+ * The key to seal with: the current one of a compartment, or the next, opened when it is needed. Its recipients are computed
+ * from the members that this device has verified, never from a list of the service.
+ */
+export class Epochs {
+  readonly #footing: Footing
+  readonly #opening = new Map<string, Promise<void>>()
+
+  constructor(footing: Footing) {
+    this.#footing = footing
+  }
+
+  #current(compartment: CompartmentId): EpochState | undefined {
+    const state = this.#footing.ledger().view.compartments.get(compartment)
+    return state?.stale === false ? state.epochs.at(-1) : undefined
+  }
+
+  /**
+   * The current epoch with its key; opens it where there is none or it is stale. EPOCH_WAITING where this role may not, and
+   * nobody else does within a minute; KEY_MISSING where nobody grants it; EPOCH_RECIPIENTS where the service wants others.
+   */
+  async require(compartment: CompartmentId): Promise<UsableEpoch> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const epoch = this.#current(compartment)
+      if (!epoch) await this.#openOrWait(compartment)
+      else {
+        const key = this.#footing.keyring.find(compartment, epoch.number)
+        if (key) return { epoch, key }
+        const holds = () => this.#footing.keyring.find(compartment, epoch.number) !== undefined
+        await this.#footing.until(() => holds() || this.#current(compartment) !== epoch, 20_000)
+        if (!holds() && this.#current(compartment) === epoch)
+          throw refuse('KEY_MISSING', 'This device does not hold the current key of the compartment yet.')
+      }
+    }
+    throw refuse('TIMED_OUT', 'The key of this compartment changed each time that it was about to be used.')
+  }
+
+  async #openOrWait(compartment: CompartmentId): Promise<void> {
+    if (this.#mayOpen(compartment)) return this.open(compartment)
+    const came = await this.#footing.until(() => this.#current(compartment) !== undefined, 60_000)
+    if (!came) throw refuse('EPOCH_WAITING', 'This compartment has no usable key, and no other member opened one.')
+  }
+
+  #mayOpen(compartment: CompartmentId): boolean {
+    const { view } = this.#footing.ledger()
+    const person = this.#footing.self().account.person as PersonId
+    const member = view.member(person)
+    return member !== undefined && view.isIn(person, compartment) && may(member.role, 'epoch.open', view.state).allowed
+  }
+
+  /** Opens the next epoch; those who ask at once share one attempt. */
+  open(compartment: CompartmentId): Promise<void> {
+    const running = this.#opening.get(compartment)
+    if (running) return running
+    const opening = this.#open(compartment).finally(() => this.#opening.delete(compartment))
+    this.#opening.set(compartment, opening)
+    return opening
+  }
+
+  async #open(compartment: CompartmentId): Promise<void> {
+    let refused: unknown
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      await this.#footing.ready()
+      this.#footing.requireSound()
+      if (this.#current(compartment)) return
+      const position = this.#footing.position()
+      try {
+        const path = `/v1/operations/${this.#footing.operation}/epochs`
+        const { index } = await this.#footing.transport.request<{ index?: number }>(
+          'POST',
+          path,
+          await this.#make(compartment),
+        )
+        await this.#footing.until(() => this.#footing.position() >= (index ?? position + 1), 20_000)
+        return
+      } catch (error) {
+        if (!isProblem(error, 'EPOCH_NUMBER', 'EPOCH_RECIPIENTS', 'MEMBERS_MOVED', 'EPOCH_GRANTS')) throw error
+        refused = error
+        await this.#footing.until(() => this.#footing.position() > position, 2_000)
+      }
+    }
+    throw refused
+  }
+
+  async #make(compartment: CompartmentId) {
+    const { operation, platform } = this.#footing
+    const { device, ...self } = this.#footing.self()
+    const { view } = this.#footing.ledger()
+    const number = (view.currentEpoch(compartment)?.number ?? 0) + 1
+    const recipients = view.recipients(compartment)
+    if (!recipients.includes(device.id))
+      throw refuse('NOT_CERTIFIED', 'The log does not show this device among those who may hold the key.')
+    const key = makeEpochKey(platform.random)
+    const because = view.compartments.get(compartment)?.staleBecause
+    const statement = await signEpochStatement(device, requireCertificate({ device, ...self }).hash, {
+      v: 1,
+      operation,
+      compartment,
+      epoch: number,
+      commitment: await commitmentOf(key),
+      recipients,
+      members: view.heads(compartment),
+      reason: number === 1 ? 'first' : (because ?? 'routine'),
+      openedAt: timestamp(platform.clock()),
+    })
+    const grants = await Promise.all(
+      recipients.map(async (id) => {
+        const certificate = view.devices.get(id)
+        if (!certificate) throw new Error(`no certificate of the recipient of ${contentKeyId(compartment, number)}`)
+        const to = { device: id, seal: certificate.keys.seal }
+        return { device: id, grant: await sealGrant(to, compartment, number, key) }
+      }),
+    )
+    return { statement, grants }
+  }
+
+  /**
+   * Opens what somebody waits for who may not open it: a right holder can post in a compartment and cannot renew its key. Not
+   * everybody at once: after a moment of chance somebody else may have done it.
+   */
+  renewForOthers(compartment: CompartmentId): void {
+    const { view } = this.#footing.ledger()
+    const waits = [...view.members.values()].some(
+      ({ person, role }) => role === 'right-holder' && view.isIn(person, compartment),
+    )
+    if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
+    const { platform } = this.#footing
+    platform.after(1 + randomBelow(platform, 2_000), () => {
+      if (this.#current(compartment)) return
+      // Whoever posts opens it then, or another client does: nothing is lost where this one cannot.
+      this.open(compartment).catch(() => {})
+    })
+  }
+}

@@ -1,0 +1,115 @@
+import { may } from '../access.ts'
+import {
+  contentKeyId,
+  sealGrant,
+  type CompartmentId,
+  type DeviceId,
+  type GrantRequest,
+  type GrantToGive,
+  type PersonId,
+} from '../protocol/index.ts'
+import type { Footing } from './footing.ts'
+import { randomBelow } from './platform.ts'
+import { isProblem } from './problem.ts'
+
+/** As many as one frame takes. */
+const most = 200
+const longestDelay = 400
+
+/**
+ * Gives keys of the past to devices that may have them, after checking with the members that this device has verified: the
+ * service only says who asks.
+ */
+export class Granting {
+  readonly #footing: Footing
+  readonly #given = new Set<string>()
+  #heard = 0
+
+  constructor(footing: Footing) {
+    this.#footing = footing
+  }
+
+  /** Somebody else granted something in this operation. */
+  heard(): void {
+    this.#heard++
+  }
+
+  /** Takes requests that the service pushed: after a moment of chance, so that not every client answers, the rest is given. */
+  answer(requests: readonly GrantRequest[]): void {
+    const { platform } = this.#footing
+    const heard = this.#heard
+    platform.after(1 + randomBelow(platform, longestDelay), () => {
+      const rest = this.#heard === heard ? Promise.resolve(requests) : this.#wanted()
+      // Requests that could not be answered are asked for again with the next catch-up.
+      rest.then((wanted) => this.give(wanted)).catch(() => {})
+    })
+  }
+
+  /** Asks for what waits, and gives it. Answers how many grants it gave. */
+  async giveWaiting(): Promise<number> {
+    return this.give(await this.#wanted())
+  }
+
+  async #wanted(): Promise<readonly GrantRequest[]> {
+    if (!this.#mayGive()) return []
+    const path = `/v1/operations/${this.#footing.operation}/grant-requests`
+    return (await this.#footing.transport.request<{ requests: GrantRequest[] }>('GET', path)).requests
+  }
+
+  #mayGive(): boolean {
+    const { view } = this.#footing.ledger()
+    const member = view.member(this.#footing.self().account.person as PersonId)
+    return member !== undefined && may(member.role, 'grant.give', view.state).allowed
+  }
+
+  async give(requests: readonly GrantRequest[]): Promise<number> {
+    if (!this.#mayGive()) return 0
+    const { operation, transport } = this.#footing
+    let given = 0
+    for (const { compartment, device, epochs } of requests) {
+      const grants = await this.#grantsFor(compartment as CompartmentId, device as DeviceId, epochs)
+      for (let at = 0; at < grants.length; at += most) {
+        const part = grants.slice(at, at + most)
+        try {
+          await transport.request('POST', `/v1/operations/${operation}/grants`, { compartment, grants: part })
+          given += part.length
+        } catch (error) {
+          // The members moved between the request and the grant: whoever still may have it asks again.
+          if (!isProblem(error, 'GRANT_REFUSED', 'NOT_FOUND', 'FORBIDDEN', 'OPERATION_STATE')) throw error
+          for (const { epoch } of part) this.#given.delete(`${device} ${contentKeyId(compartment, epoch)}`)
+        }
+      }
+    }
+    return given
+  }
+
+  async #grantsFor(compartment: CompartmentId, device: DeviceId, epochs: readonly number[]): Promise<GrantToGive[]> {
+    const { keyring } = this.#footing
+    const grants: GrantToGive[] = []
+    for (const number of new Set(epochs)) {
+      const certificate = this.#entitled(compartment, device, number)
+      const key = keyring.find(compartment, number)
+      const once = `${device} ${contentKeyId(compartment, number)}`
+      if (!certificate || !key || this.#given.has(once)) continue
+      this.#given.add(once)
+      const to = { device, seal: certificate.keys.seal }
+      grants.push({ device, epoch: number, grant: await sealGrant(to, compartment, number, key) })
+    }
+    return grants
+  }
+
+  /** The certificate of a live device of a current member who may have the key of this epoch by the rule of history. */
+  #entitled(compartment: CompartmentId, device: DeviceId, number: number) {
+    const { view } = this.#footing.ledger()
+    const me = this.#footing.self().account.person as PersonId
+    const role = view.member(me)?.role
+    const certificate = view.devices.get(device)
+    const epoch = view.epoch(compartment, number)
+    if (!role || !certificate || !epoch || !view.isIn(me, compartment) || !view.isRecipient(device, compartment))
+      return undefined
+    if (may(role, 'grant.give', view.state).role === 'self' && certificate.person !== me) return undefined
+    const joined = view.joinedCompartmentAt(certificate.person, compartment)
+    const reaches = joined !== undefined && (view.history === 'full' || epoch.openedIndex >= joined)
+    return reaches ? certificate : undefined
+  }
+}

@@ -1,0 +1,44 @@
+export type { Account, Self } from './account.ts'
+export type { Pins } from './certificates.ts'
+export { Cordon, type CordonOptions, type Me, type Session } from './cordon.ts'
+export {
+  Directory,
+  type CertifyOutcome,
+  type InvitationMade,
+  type Invite,
+  type Organization,
+  type OwnDevice,
+  type PersonListed,
+} from './directory.ts'
+export { Events } from './events.ts'
+export { figuresOf, standingMessages, type OpenedMessage } from './figures.ts'
+export type { Alarm, SessionEvents } from './footing.ts'
+export { csvLimits, importMessageId, isImportFault, mapRows, readCsv, readMapping } from './import/index.ts'
+export type {
+  Csv,
+  CsvRecord,
+  FieldTarget,
+  GoodsTarget,
+  ImportFault,
+  MappedRow,
+  MappedRows,
+  Mapping,
+  MappingFault,
+  Target,
+} from './import/index.ts'
+export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
+export type { Mark, Message } from './message.ts'
+export { OperationSession, type OperationFacts } from './operation-session.ts'
+export {
+  Operations,
+  type CompartmentListed,
+  type CreateOperation,
+  type MemberListed,
+  type OperationListed,
+} from './operations.ts'
+export { webPlatform, type Platform, type Socket } from './platform.ts'
+export { type Draft, type Posted } from './posting.ts'
+export { ClientProblem, isProblem, type OwnCode } from './problem.ts'
+export { verifyReceipt } from './receipt.ts'
+export { MemoryStore, type Change, type ClientStore } from './store.ts'
+export { Transport } from './transport.ts'

@@ -1,0 +1,195 @@
+import {
+  ProtocolError,
+  base64url,
+  deriveInvitationKeys,
+  generateDeviceSecrets,
+  issueCertificate,
+  newId,
+  openDevice,
+  parseInvitation,
+  parseNoteKey,
+  parseSetUp,
+  signEnrolment,
+  signRootStatement,
+  timestamp,
+  type DeviceId,
+  type DeviceSecrets,
+  type InvitationString,
+  type OrganizationId,
+  type PersonId,
+} from '../protocol/index.ts'
+import { requireOtherPassphrase, type Account } from './account.ts'
+import { requirePinned, type Pins } from './certificates.ts'
+import type { Platform } from './platform.ts'
+import { isProblem, refuse } from './problem.ts'
+import type { ClientStore } from './store.ts'
+import { Transport } from './transport.ts'
+
+export interface ServerFacts {
+  readonly version: string
+  readonly root: string | null
+  readonly directory: string
+  readonly logHost: string
+  readonly logKey: string
+}
+
+export interface Joining {
+  readonly store: ClientStore
+  readonly platform: Platform
+}
+
+const year = 365 * 24 * 3600_000
+
+/** Certificates run for one year. */
+export function certificateTimes(now: Date): { issuedAt: string; expiresAt: string } {
+  return { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + year)) }
+}
+
+export interface Initialize {
+  readonly server: string
+  /** The string that the service printed at its first start. */
+  readonly setupString: string
+  readonly organization: { readonly name: string; readonly country?: string }
+  readonly person: { readonly name: string }
+  readonly passphrase: string
+}
+
+/** The private keys of root and successor: to be kept offline, apart from each other and from every store. */
+export interface RootSecrets {
+  readonly root: DeviceSecrets
+  readonly successor: DeviceSecrets
+}
+
+/**
+ * Makes the root, its successor and the first administrator on a service that has none; this device becomes the
+ * administrator's. SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the service; nothing stays in the store then.
+ */
+export async function initialize({ store, platform }: Joining, input: Initialize): Promise<RootSecrets> {
+  await requireEmpty(store)
+  await requireOtherPassphrase(store, input.passphrase)
+  const { clock, random } = platform
+  const transport = new Transport(input.server, platform, store)
+  const facts = await transport.open<ServerFacts>('GET', '/v1/server')
+  const [root, successor, own] = await Promise.all([1, 2, 3].map(() => generateDeviceSecrets()))
+  if (!root || !successor || !own) throw new Error('three devices were made')
+  const [rootDevice, device] = await Promise.all([openDevice(root), openDevice(own)])
+  const at = clock()
+  const organization = newId<OrganizationId>(at, random)
+  const person = newId<PersonId>(at, random)
+  const certified = { person, organization, tier: 'administrator' as const, ...certificateTimes(at) }
+  // The root lies in a safe and vouches for longer than one year.
+  const rootTimes = { expiresAt: timestamp(new Date(at.getTime() + 20 * year)) }
+  const request = { invitation: newId<PersonId>(at, random), person, organization, tier: 'administrator' as const }
+  const { statement } = await signEnrolment(device, random(32), request)
+  const { kty, crv, x } = successor.sign
+  const pins: Pins = { root: rootDevice.id, logKey: facts.logKey, logHost: facts.logHost }
+  const account: Account = { server: transport.server, person, organization, pins, enrolled: true }
+  await store.write([
+    { name: 'device', value: own },
+    { name: 'account', value: account },
+  ])
+  try {
+    await transport.open('POST', '/v1/setup', {
+      secret: parseSetUp(input.setupString).secret,
+      organization: { id: organization, ...input.organization },
+      rootCertificate: await issueCertificate(rootDevice, { keys: rootDevice.keys, ...certified, ...rootTimes }),
+      rootStatement: await signRootStatement(rootDevice, { kty, crv, x }, timestamp(at)),
+      person: { id: person, name: input.person.name },
+      enrolment: statement,
+      certificate: await issueCertificate(rootDevice, { keys: device.keys, ...certified }),
+      passphrase: input.passphrase,
+    })
+  } catch (error) {
+    await store.write([{ name: 'device' }, { name: 'account' }])
+    throw error
+  }
+  return { root, successor }
+}
+
+export interface Enrol {
+  /** The whole string that the inviter handed over. */
+  readonly invitation: string
+  readonly passphrase: string
+}
+
+export interface Enrolled {
+  readonly person: string
+  readonly organization: string
+  readonly name: string
+}
+
+/**
+ * Enrols this device with an invitation: makes its keys, pins the root that the invitation names and the log's key, and asks
+ * to be certified. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED (a person's further
+ * device gives the passphrase the person has) and PASSPHRASE_WEAK of the service.
+ */
+export async function enrol({ store, platform }: Joining, input: Enrol): Promise<Enrolled> {
+  const invitation = readInvitation(input.invitation)
+  await requireOtherPassphrase(store, input.passphrase)
+  const transport = new Transport(invitation.server, platform, store)
+  const begun = (await store.get('account')) as Account | undefined
+  if (begun && (begun.enrolled || begun.invitation !== invitation.invitation)) await requireEmpty(store)
+  const pins = await pinsOf(transport, invitation.root)
+  const secrets = begun ? ((await store.get('device')) as DeviceSecrets) : await generateDeviceSecrets()
+  const { person, organization, tier } = invitation
+  const account: Account = {
+    server: transport.server,
+    person,
+    organization,
+    pins,
+    invitation: invitation.invitation,
+    enrolled: false,
+  }
+  // Kept before it is sent: an answer that is lost must not lose the keys that the service has accepted.
+  await store.write([
+    { name: 'device', value: secrets },
+    { name: 'account', value: account },
+  ])
+  const device = await openDevice(secrets)
+  const { authenticate, certify } = await deriveInvitationKeys(invitation.secret)
+  const request = { invitation: invitation.invitation, person, organization, tier }
+  try {
+    const answer = await transport.open<Enrolled>(
+      'POST',
+      '/v1/enrolments',
+      {
+        invitation: invitation.invitation,
+        authenticate: base64url(authenticate),
+        ...(await signEnrolment(device, certify, request)),
+        passphrase: input.passphrase,
+      },
+      true,
+    )
+    await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
+    return answer
+  } catch (error) {
+    // Whoever tried before and heard nothing may have been accepted then; signing in tells.
+    if (begun && isProblem(error, 'INVITATION_INVALID')) return { person, organization, name: '' }
+    if (!begun && !isProblem(error, 'NETWORK')) await store.write([{ name: 'device' }, { name: 'account' }])
+    throw error
+  }
+}
+
+function readInvitation(text: string): InvitationString {
+  try {
+    return parseInvitation(text)
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw refuse('INVITATION_DAMAGED', cause.message, undefined, cause)
+  }
+}
+
+/** What there is to pin at this service, whose root must be the one that the invitation names. */
+async function pinsOf(transport: Transport, root: DeviceId): Promise<Pins> {
+  const facts = await transport.open<ServerFacts>('GET', '/v1/server')
+  const { logKey, logHost } = facts
+  const pins = { root, logKey, logHost }
+  requirePinned(pins, facts)
+  await parseNoteKey(logKey)
+  return pins
+}
+
+async function requireEmpty(store: ClientStore): Promise<void> {
+  if ((await store.get('account')) !== undefined)
+    throw refuse('ALREADY_ENROLLED', 'A device was enrolled in this store before.')
+}

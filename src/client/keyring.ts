@@ -1,0 +1,50 @@
+import {
+  ProtocolError,
+  base64url,
+  contentKeyId,
+  fromBase64url,
+  openGrant,
+  type CompartmentId,
+  type Device,
+  type EpochKey,
+  type EpochState,
+} from '../protocol/index.ts'
+import type { Change, ClientStore } from './store.ts'
+
+/** The epoch keys that this device holds in one operation. */
+export class Keyring {
+  readonly #prefix: string
+  readonly #keys = new Map<string, EpochKey>()
+
+  constructor(prefix: string) {
+    this.#prefix = `${prefix}key/`
+  }
+
+  async load(store: ClientStore): Promise<void> {
+    for (const [name, value] of await store.list(this.#prefix)) {
+      this.#keys.set(name.slice(this.#prefix.length), fromBase64url(value as string))
+    }
+  }
+
+  find(compartment: string, epoch: number): EpochKey | undefined {
+    return this.#keys.get(contentKeyId(compartment, epoch))
+  }
+
+  /**
+   * Opens a grant and keeps its key, if it is the one that the epoch was opened with; what is then to be stored. False where
+   * the grant is bad: another one is to be asked for.
+   */
+  async accept(device: Device, compartment: CompartmentId, epoch: EpochState, grant: string): Promise<Change | false> {
+    try {
+      const { number, commitment } = epoch
+      const to = { device: device.id, sealKey: device.sealKey }
+      const key = await openGrant(grant, to, { compartment, number, commitment })
+      const id = contentKeyId(compartment, number)
+      this.#keys.set(id, key)
+      return { name: this.#prefix + id, value: base64url(key) }
+    } catch (error) {
+      if (error instanceof ProtocolError) return false
+      throw error
+    }
+  }
+}

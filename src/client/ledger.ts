@@ -1,0 +1,130 @@
+import {
+  OperationView,
+  ProtocolError,
+  demand,
+  readViewStatement,
+  statementTypeOf,
+  verifyEntry,
+  type CompartmentId,
+  type DeviceId,
+  type Leaf,
+  type OperationId,
+  type ReadStatement,
+  type Revocation,
+  type Trust,
+  type ViewEntry,
+} from '../protocol/index.ts'
+import { proveChain, proveTogether, readCertificateOnce, verifyKeys } from './certificates.ts'
+
+/** What an entry brings beside its leaf, as far as members are concerned. */
+export interface Brought {
+  readonly statement?: string
+  readonly chain?: readonly string[]
+}
+
+export interface Heads {
+  readonly operation: string
+  readonly compartment?: string | undefined
+}
+
+/**
+ * Who is in an operation, as this device believes it: every entry is verified against everything before it, up to the pinned
+ * root, and only then applied. A `ProtocolError` means that the service showed something that cannot be: MEMBERS_HIDDEN where
+ * a member statement is missing.
+ */
+export class Ledger {
+  readonly view: OperationView
+  readonly #trust: Trust
+  readonly #revoked = new Map<DeviceId, Revocation>()
+
+  constructor(operation: string, root: DeviceId, partial: boolean) {
+    this.view = new OperationView(operation as OperationId, { partial })
+    this.#trust = { pin: { root }, keys: verifyKeys, issuers: new Map() }
+  }
+
+  /** Verifies the next entry and applies it; `known` skips the signatures of what this device verified before. */
+  async take(leaf: Leaf, brought: Brought, known = false): Promise<void> {
+    if (brought.chain) await this.#learn(brought.chain)
+    const statement = await this.#read(leaf, brought.statement)
+    const entry = toViewEntry(leaf, statement)
+    if (statement) this.#requireWhole(statement)
+    if (!known) await this.#verify(entry)
+    if (statement?.type === 'revocation') this.#revoked.set(statement.value.device, statement.value)
+    this.view.apply(entry)
+  }
+
+  /** Certificates above a signer, each proven before it is trusted. */
+  async #learn(chain: readonly string[]): Promise<void> {
+    const { pin, issuers } = this.#trust
+    const find = (device: DeviceId) => this.view.devices.get(device) ?? issuers.get(device)
+    for (const certificate of await proveTogether(chain, pin.root, find)) issuers.set(certificate.device, certificate)
+  }
+
+  async #read(leaf: Leaf, jws: string | undefined): Promise<ReadStatement | undefined> {
+    const type = statementTypeOf(leaf.kind)
+    if (type === undefined) return undefined
+    demand(jws !== undefined, 'VIEW', `An entry of the kind ${leaf.kind} came without its statement.`)
+    if (type === 'certificate') return { type, value: await readCertificateOnce(jws) }
+    return readViewStatement(leaf.kind, jws)
+  }
+
+  /** A statement that follows none that this device knows shows that one was withheld. */
+  #requireWhole(statement: ReadStatement): void {
+    if (statement.type === 'epoch') {
+      const { compartment, members } = statement.value.payload
+      this.requireHeads(compartment, members)
+      return
+    }
+    if (statement.type !== 'member') return
+    const { act, hash } = statement.value
+    const { view } = this
+    if ('compartment' in act) {
+      const head = view.compartments.get(act.compartment as CompartmentId)?.head ?? null
+      if (act.previous !== head) throw hidden('of a compartment')
+    } else if (!view.partial && hash !== view.head && act.previous !== (view.head ?? null)) {
+      throw hidden('of the operation')
+    }
+  }
+
+  /** MEMBERS_HIDDEN where another device signed a head that this one has not seen. */
+  requireHeads(compartment: string, heads: Heads): void {
+    const { view } = this
+    if (!view.partial && !view.chain.has(heads.operation)) throw hidden('of the operation')
+    const known = view.compartments.get(compartment as CompartmentId)
+    if (heads.compartment !== undefined && known?.chain.has(heads.compartment) !== true)
+      throw hidden('of a compartment')
+  }
+
+  async #verify(entry: ViewEntry): Promise<void> {
+    const { statement } = entry
+    if (statement?.type !== 'certificate') return verifyEntry(this.view, entry, this.#trust)
+    const certificate = statement.value
+    const { pin, issuers } = this.#trust
+    await proveChain(certificate, pin.root, (device) => this.view.devices.get(device) ?? issuers.get(device))
+    // Certificates that a revoked device issued before it was compromised stand; later ones never did.
+    const revocation = this.#revoked.get(certificate.issuer)
+    const until = revocation && (revocation.compromisedAt ?? revocation.at)
+    demand(
+      until === undefined || certificate.issuedAt < until,
+      'CERTIFICATE_CHAIN',
+      'This certificate was issued by a device that had been revoked.',
+    )
+  }
+}
+
+function hidden(what: string): ProtocolError {
+  return new ProtocolError('MEMBERS_HIDDEN', `A member statement ${what} was withheld from this device.`)
+}
+
+function toViewEntry(leaf: Leaf, statement: ReadStatement | undefined): ViewEntry {
+  const { index, kind, subject, compartment, digest, actor } = leaf
+  return {
+    index,
+    kind,
+    subject,
+    ...(compartment === undefined ? {} : { compartment }),
+    ...(digest === undefined ? {} : { digest }),
+    ...('device' in actor ? { device: actor.device as DeviceId } : {}),
+    ...(statement === undefined ? {} : { statement }),
+  }
+}

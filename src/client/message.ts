@@ -1,0 +1,228 @@
+import { may } from '../access.ts'
+import { compareExtract, decodeExtract, findForm, permissionsFor, validateFields, type FormId } from '../forms/index.ts'
+import {
+  ProtocolError,
+  checkBody,
+  demand,
+  digestOfExtract,
+  fromBase64url,
+  openBody,
+  readMessageStatement,
+  utf8,
+  type CompartmentId,
+  type EntryFrame,
+  type EpochKey,
+  type Handling,
+  type Leaf,
+  type Member,
+  type MessageStatement,
+  type Precedence,
+} from '../protocol/index.ts'
+import { verifyKeys } from './certificates.ts'
+import type { CryptoKey } from 'jose'
+import type { OpenedMessage } from './figures.ts'
+import type { Ledger } from './ledger.ts'
+
+/** What a reader should know of a message beside what it says. */
+export type Mark =
+  | { readonly kind: 'extract-differs'; readonly at: readonly string[] }
+  /** Appended more than an hour after it says it was sent. */
+  | { readonly kind: 'late' }
+  /** Written with a form, or a version of it, that this client does not know. */
+  | { readonly kind: 'form-unknown' }
+  | { readonly kind: 'fields-invalid' }
+
+/** A message as its reader has it. Times are RFC 3339 UTC; `at` is the log's, `sentAt` the sender's. */
+export interface Message extends OpenedMessage {
+  readonly operation: string
+  readonly compartment: string
+  readonly epoch: number
+  readonly at: string
+  readonly sentAt: string
+  readonly person: string
+  readonly device: string
+  /** Whether this person's device sent it. */
+  readonly own: boolean
+  readonly version: number
+  readonly precedence: Precedence
+  readonly handling: Handling
+  readonly addressees?: readonly string[]
+  readonly replyBy?: string
+  readonly subject?: string
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly seen: { readonly size: number; readonly root: string }
+  readonly marks: readonly Mark[]
+}
+
+/** A message whose statement holds and whose body waits for the key of its epoch. Plain JSON, for the store. */
+export interface SealedMessage {
+  readonly index: number
+  readonly at: string
+  readonly statement: string
+  readonly body: string
+  readonly extract?: string
+  readonly sender: { readonly person: string; readonly organization: string; readonly device: string }
+}
+
+const hour = 3600_000
+
+/**
+ * Checks everything around a body at this point of the log: that a live device of a member who may post this signed the
+ * statement, under a certificate that holds, for the current epoch, over this very body and extract. `ProtocolError`
+ * otherwise; `hidden` where it shows that a member statement was withheld from this device.
+ */
+export async function checkMessage(
+  ledger: Ledger,
+  leaf: Leaf,
+  frame: EntryFrame,
+): Promise<{ sealed: SealedMessage; hidden?: ProtocolError }> {
+  demand(frame.statement !== undefined && frame.body !== undefined, 'MESSAGE', 'A message came without its content.')
+  const statement = await readMessageStatement(frame.statement)
+  const { signer } = statement
+  const { view } = ledger
+  const certificate = view.devices.get(signer)
+  const member = certificate && view.member(certificate.person)
+  demand(
+    certificate && member && member.organization === certificate.organization && statement.crt === certificate.hash,
+    'SIGNER',
+    'The device that signed this message was no live device of a member.',
+  )
+  requirePlace(leaf, statement, member)
+  requireRight(ledger, statement, member)
+  const hidden = hiddenFrom(ledger, statement)
+  requireEpoch(ledger, statement)
+  await verifySignature(statement, await verifyKeys.of(certificate))
+  await checkBody(statement, frame.body)
+  await requireExtract(statement, frame)
+  const { person, organization } = member
+  const sealed: SealedMessage = {
+    index: leaf.index,
+    at: leaf.at,
+    statement: frame.statement,
+    body: frame.body,
+    ...(frame.extract === undefined ? {} : { extract: frame.extract }),
+    sender: { person, organization, device: signer },
+  }
+  return hidden ? { sealed, hidden } : { sealed }
+}
+
+/** Whether the sender knew a member statement that this device was not shown. */
+function hiddenFrom(ledger: Ledger, { payload }: MessageStatement): ProtocolError | undefined {
+  try {
+    ledger.requireHeads(payload.compartment, payload.members)
+    return undefined
+  } catch (error) {
+    if (error instanceof ProtocolError) return error
+    throw error
+  }
+}
+
+function requirePlace(leaf: Leaf, { payload, hash, signer }: MessageStatement, member: Member): void {
+  const { actor } = leaf
+  const as = payload.refersTo?.as
+  const kind = as === 'correction' ? 'message.corrected' : as === 'withdrawal' ? 'message.withdrawn' : 'message.posted'
+  demand(
+    leaf.digest === hash &&
+      leaf.subject === payload.id &&
+      leaf.log === payload.operation &&
+      leaf.compartment === payload.compartment &&
+      leaf.kind === kind &&
+      'device' in actor &&
+      actor.device === signer &&
+      actor.person === member.person,
+    'MESSAGE_ENTRY',
+    'The entry in the log is not about this message.',
+  )
+}
+
+/** What the sender's role has to hold for such a message, as far as a reader can tell. */
+function requireRight({ view }: Ledger, { payload }: MessageStatement, member: Member): void {
+  const { form, refersTo, compartment, id } = payload
+  const known = findForm(form.id, form.version)
+  const needed = known
+    ? permissionsFor(form.id as FormId, refersTo?.as, false, id[14] === '8')
+    : ['message.post' as const]
+  const entitled = needed.every((permission) => {
+    const verdict = may(member.role, permission, view.state)
+    return verdict.role !== 'no' && (verdict.state || view.partial)
+  })
+  demand(
+    entitled && view.isIn(member.person, compartment as CompartmentId),
+    'UNENTITLED',
+    'The sender had no right to post this message.',
+  )
+}
+
+/** A body under another key than the current one could be read by somebody who has left. */
+function requireEpoch({ view }: Ledger, { payload: { compartment, epoch } }: MessageStatement): void {
+  const state = view.compartments.get(compartment as CompartmentId)
+  const current = view.currentEpoch(compartment as CompartmentId)
+  demand(
+    state && current?.number === epoch && (!state.stale || view.partial),
+    'MESSAGE_EPOCH',
+    'This message is not sealed under the current key of its compartment.',
+  )
+}
+
+async function verifySignature({ jws }: MessageStatement, key: CryptoKey): Promise<void> {
+  const dot = jws.lastIndexOf('.')
+  const signature = fromBase64url(jws.slice(dot + 1))
+  // `readMessageStatement` has read header and payload; only the signature itself is left.
+  const holds = await crypto.subtle.verify('Ed25519', key, signature, utf8(jws.slice(0, dot)))
+  demand(holds, 'SIGNATURE', 'The signature does not match.')
+}
+
+async function requireExtract({ payload }: MessageStatement, { extract, salt }: EntryFrame): Promise<void> {
+  if (extract === undefined) return
+  demand(
+    payload.extract !== undefined &&
+      salt !== undefined &&
+      (await digestOfExtract(salt, extract)) === payload.extract.sha256,
+    'EXTRACT',
+    'This extract is not the one that the statement names.',
+  )
+}
+
+/** Opens a message that was checked. `ProtocolError` where the key is not the right one or the body is not a body. */
+export async function openMessage(sealed: SealedMessage, key: EpochKey, me: string): Promise<Message> {
+  const { payload } = await readMessageStatement(sealed.statement)
+  const content = await openBody(sealed.body, key)
+  const { form, refersTo, addressees, replyBy } = payload
+  demand(content.form === form.id, 'BODY_FORM', 'The body was written with another form than its statement names.')
+  return {
+    id: payload.id,
+    index: sealed.index,
+    operation: payload.operation,
+    compartment: payload.compartment,
+    thread: payload.thread,
+    epoch: payload.epoch,
+    at: sealed.at,
+    sentAt: payload.sentAt,
+    ...sealed.sender,
+    own: sealed.sender.person === me,
+    form: form.id,
+    version: form.version,
+    precedence: payload.precedence,
+    handling: payload.handling,
+    exercise: payload.exercise === true,
+    ...(refersTo === undefined ? {} : { refersTo }),
+    ...(addressees === undefined ? {} : { addressees }),
+    ...(replyBy === undefined ? {} : { replyBy }),
+    ...(content.subject === undefined ? {} : { subject: content.subject }),
+    fields: content.fields,
+    seen: payload.seen,
+    marks: marksOf(sealed, payload, content.fields),
+  }
+}
+
+function marksOf(sealed: SealedMessage, payload: MessageStatement['payload'], fields: unknown): Mark[] {
+  const { form, sentAt, extract } = payload
+  const marks: Mark[] = []
+  if (new Date(sealed.at).getTime() - new Date(sentAt).getTime() > hour) marks.push({ kind: 'late' })
+  if (!findForm(form.id, form.version)) return [...marks, { kind: 'form-unknown' }]
+  if (validateFields(form.id, form.version, fields).length > 0) return [...marks, { kind: 'fields-invalid' }]
+  // Without an extract in the statement the operation has switched extraction off: there is nothing to compare.
+  if (extract === undefined || sealed.extract === undefined) return marks
+  const at = compareExtract(form.id, form.version, fields, decodeExtract(sealed.extract))
+  return at.length === 0 ? marks : [...marks, { kind: 'extract-differs', at }]
+}

@@ -1,0 +1,487 @@
+import { may, type Role, type State } from '../access.ts'
+import type { Figures } from '../forms/index.ts'
+import type {
+  CompartmentId,
+  EntryFrame,
+  HistoryRule,
+  OperationView,
+  PersonId,
+  ReaderReceipt,
+  ServerFrame,
+} from '../protocol/index.ts'
+import { ProtocolError } from '../protocol/index.ts'
+import type { Self } from './account.ts'
+import type { LiveConnection } from './connection.ts'
+import { Events } from './events.ts'
+import { figuresOf } from './figures.ts'
+import type { Alarm, Footing, SessionEvents } from './footing.ts'
+import { Granting } from './granting.ts'
+import { Intake } from './intake.ts'
+import { Keyring } from './keyring.ts'
+import type { Message } from './message.ts'
+import { randomBelow, type Platform } from './platform.ts'
+import { Posting, type Draft, type Posted } from './posting.ts'
+import { isProblem, refuse, type ClientProblem } from './problem.ts'
+import { verifyCheckpoint } from './receipt.ts'
+import { SeenChecks } from './seen-checks.ts'
+import type { ClientStore } from './store.ts'
+import type { Transport } from './transport.ts'
+
+export interface SessionDeps {
+  readonly operation: string
+  readonly platform: Platform
+  readonly store: ClientStore
+  readonly transport: Transport
+  readonly connection: LiveConnection
+  readonly self: () => Self
+  readonly keep: 'all' | 'none'
+}
+
+/** An operation as the service describes it to this member. */
+export interface OperationFacts {
+  readonly operation: string
+  readonly name: string
+  readonly reference: string
+  readonly state: State
+  readonly timeZone: string
+  readonly role: Role
+  readonly history: HistoryRule
+  readonly allHolds: readonly Role[]
+  readonly organization: string
+  readonly joinedIndex: number
+}
+
+type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
+type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
+
+const batch = 64
+const acknowledgeEvery = 1_000
+const checkSeenEvery = 60_000
+
+/**
+ * One operation, followed live. Every entry is verified before it is believed; messages are opened as they come; what is
+ * posted counts once its receipt was verified. Made by `Cordon.follow`.
+ */
+export class OperationSession {
+  readonly events = new Events<SessionEvents>()
+  readonly operation: string
+  readonly #deps: SessionDeps
+  readonly #footing: Footing
+  readonly #intake: Intake
+  readonly #posting: Posting
+  readonly #granting: Granting
+  readonly #seenChecks: SeenChecks
+  readonly #alarms: Alarm[] = []
+  readonly #waiting = new Set<() => void>()
+  #status: Status = 'starting'
+  #failure: ClientProblem | undefined
+  #facts: OperationFacts | undefined
+  #queue: ServerFrame[] = []
+  #draining: Promise<void> | undefined
+  #resubscribing = false
+  #acknowledged = -1
+  #toAcknowledge = -1
+  #cancelAcknowledge: (() => void) | undefined
+  #cancelSeen: (() => void) | undefined
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps
+    this.operation = deps.operation
+    const { operation, platform, store, transport, connection, self, keep } = deps
+    const prefix = `operation/${operation}/`
+    this.#footing = {
+      operation,
+      prefix,
+      platform,
+      store,
+      transport,
+      connection,
+      self,
+      keyring: new Keyring(prefix),
+      events: this.events,
+      ledger: () => this.#intake.ledger,
+      seen: () => this.#intake.seen,
+      position: () => this.#intake.position,
+      ready: (milliseconds) => this.ready(milliseconds),
+      until: (condition, milliseconds) => this.#until(condition, milliseconds),
+      requireSound: () => this.#requireSound(),
+      alarm: (alarm) => this.#alarm(alarm),
+    }
+    this.#posting = new Posting(this.#footing)
+    this.#granting = new Granting(this.#footing)
+    this.#seenChecks = new SeenChecks(this.#footing, (seen) => (this.#intake.seen = seen))
+    this.#intake = new Intake(this.#footing, {
+      keep,
+      partial: false,
+      knows: (message) => this.#posting.knows(message),
+      onMessage: (message) => this.#seenChecks.take(message),
+    })
+  }
+
+  /** Loads what the store holds and connects. NOT_FOUND where one is no member. */
+  async start(): Promise<void> {
+    await this.#footing.keyring.load(this.#deps.store)
+    await this.#posting.load()
+    await this.#refresh()
+    await this.#intake.load()
+    this.#deps.connection.attach(this.operation, {
+      connected: () => void this.#subscribe(),
+      frame: (frame) => this.#take(frame),
+      disconnected: (final) => this.#disconnected(final),
+    })
+  }
+
+  /** What the service says of the operation; for members whose view is partial also its state and rules. */
+  async #refresh(): Promise<void> {
+    const facts = await this.#deps.transport.request<OperationFacts>('GET', `/v1/operations/${this.operation}`)
+    this.#facts = facts
+    this.#intake.setPartial(facts.role === 'right-holder')
+    if (this.#intake.partial) this.#assume(facts)
+  }
+
+  #assume({ state, history, allHolds }: OperationFacts): void {
+    const { view } = this.#intake.ledger
+    view.state = state
+    view.history = history
+    view.allHolds = allHolds
+  }
+
+  /** Name, time zone, reference and one's role, as the service said them last. */
+  get facts(): OperationFacts {
+    if (!this.#facts) throw refuse('CLOSED', 'This operation is not open yet.')
+    return this.#facts
+  }
+
+  /** Who is in the operation, as this device has verified it. Not to be changed. */
+  get view(): OperationView {
+    return this.#intake.ledger.view
+  }
+
+  get status(): Status {
+    return this.#status
+  }
+
+  /** Index of the newest entry that was processed. */
+  get position(): number {
+    return this.#intake.position
+  }
+
+  /** The newest checkpoint of the log that this device has verified. */
+  get seen(): { readonly size: number; readonly root: string } | undefined {
+    return this.#intake.seen
+  }
+
+  /** The messages that were opened and kept, in the order of the log. */
+  get messages(): Message[] {
+    return [...this.#intake.messages.values()].sort((a, b) => a.index - b.index)
+  }
+
+  message(id: string): Message | undefined {
+    return this.#intake.messages.get(id)
+  }
+
+  /** What this device was alarmed about since it began to follow. */
+  get alarms(): readonly Alarm[] {
+    return this.#alarms
+  }
+
+  #alarm(alarm: Alarm): void {
+    this.#alarms.push(alarm)
+    this.events.emit('alarm', alarm)
+  }
+
+  // ---- following
+
+  async #subscribe(): Promise<void> {
+    // What the old socket brought is finished first, so that the position to go on from is true.
+    await this.#draining
+    if (this.#over()) return
+    this.#queue = []
+    this.#resubscribing = false
+    try {
+      if (this.#status !== 'starting') await this.#refresh()
+    } catch (error) {
+      if (isProblem(error, 'NOT_FOUND')) this.#end('not-found')
+      // The connection is tried again when it ends; without these facts it goes on as before.
+      if (this.#over()) return
+    }
+    const after = await this.#intake.begin()
+    if (this.#intake.partial && this.#facts) this.#assume(this.#facts)
+    this.#status = 'catching-up'
+    const { seen } = this.#intake
+    this.#deps.connection.send({ type: 'subscribe', operation: this.operation, after, ...(seen ? { seen } : {}) })
+  }
+
+  #over(): boolean {
+    return this.#status === 'ended' || this.#status === 'closed'
+  }
+
+  #disconnected(final?: ClientProblem): void {
+    if (this.#over()) return
+    this.#status = 'offline'
+    if (final) this.#failure = final
+    this.events.emit('disconnected', final ? { final } : {})
+    this.#wake()
+  }
+
+  #take(frame: ServerFrame): void {
+    if (this.#over()) return
+    if (this.#resubscribing) {
+      if (frame.type === 'ended' && frame.reason === 'unsubscribed') void this.#subscribe()
+      else if (frame.type === 'ended') this.#end(frame.reason)
+      return
+    }
+    this.#queue.push(frame)
+    this.#draining ??= this.#drain().finally(() => (this.#draining = undefined))
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const entries: EntryFrame[] = []
+      while (entries.length < batch && this.#queue[0]?.type === 'entry') entries.push(this.#queue.shift() as EntryFrame)
+      if (entries.length > 0) await this.#entries(entries)
+      else await this.#other(this.#queue.shift() as ServerFrame)
+      this.#wake()
+    }
+  }
+
+  async #entries(frames: readonly EntryFrame[]): Promise<void> {
+    const before = this.#intake.position
+    await this.#intake.take(frames)
+    if (this.#intake.widened) {
+      this.#queue = []
+      this.#status = 'catching-up'
+      this.#resubscribing = true
+      this.#deps.connection.send({ type: 'unsubscribe', operation: this.operation })
+      return
+    }
+    if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledgeSoon()
+    if (frames.some(({ leaf }) => leaf.includes('"history.granted"'))) this.#granting.heard()
+  }
+
+  async #other(frame: ServerFrame): Promise<void> {
+    switch (frame.type) {
+      case 'caught-up':
+        return this.#caughtUp(frame)
+      case 'granted':
+        await this.#intake.accept(frame.compartment, frame.grants)
+        return this.#intake.flush()
+      case 'grant-wanted':
+        return this.#granting.answer(frame.requests)
+      case 'epoch-stale':
+        this.events.emit('stale', { compartment: frame.compartment })
+        return this.#posting.epochs.renewForOthers(frame.compartment as CompartmentId)
+      case 'receipts':
+        return this.events.emit('receipts', frame.receipts)
+      case 'ended':
+        if (frame.reason !== 'unsubscribed') this.#end(frame.reason)
+        return
+      default:
+        return
+    }
+  }
+
+  async #caughtUp({ index, checkpoint, consistency }: CaughtUp): Promise<void> {
+    const { pins } = this.#deps.self().account
+    const older = this.#intake.seen
+    try {
+      const seen = await verifyCheckpoint(checkpoint, this.operation, pins, older, consistency)
+      if (seen.size <= index) throw new ProtocolError('CHECKPOINT', 'The checkpoint does not hold what was shown.')
+      await this.#intake.caughtUp(index, seen)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#intake.broken ??= { code: 'LOG_ALTERED', reason: error.code, index, detail: error.message }
+      this.#alarm({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
+    }
+    this.#status = 'live'
+    this.#acknowledge()
+    this.events.emit('caught-up', { index })
+    void this.#afterCatchUp()
+  }
+
+  /** What is due whenever this device is up to date: keys for itself and for others, and what it still has to send. */
+  async #afterCatchUp(): Promise<void> {
+    this.#checkSeenLater()
+    try {
+      if (this.#intake.broken) return
+      await this.#fetchGrants()
+      await this.#posting.resend()
+      for (const compartment of this.view.compartments.keys()) this.#posting.epochs.renewForOthers(compartment)
+      await this.#granting.giveWaiting()
+    } catch (error) {
+      // All of it is tried again after the next catch-up.
+      if (!isProblem(error)) throw error
+    }
+  }
+
+  async #fetchGrants(): Promise<void> {
+    if (this.#intake.lacking().length === 0) return
+    type Answer = { grants: { compartment: string; epoch: number; grant: string }[] }
+    const path = `/v1/operations/${this.operation}/grants`
+    const { grants } = await this.#deps.transport.request<Answer>('GET', path)
+    for (const { compartment, ...grant } of grants) await this.#intake.accept(compartment, [grant])
+    await this.#intake.flush()
+    this.#wake()
+  }
+
+  #end(reason: string): void {
+    this.#status = 'ended'
+    this.#stopTimers()
+    this.events.emit('ended', { reason })
+    this.#wake()
+  }
+
+  // ---- waiting
+
+  #wake(): void {
+    for (const check of this.#waiting) check()
+  }
+
+  async #until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+    if (condition()) return true
+    return new Promise((resolve) => {
+      const finish = (result: boolean) => {
+        this.#waiting.delete(check)
+        cancel()
+        resolve(result)
+      }
+      const check = () => {
+        if (condition()) finish(true)
+        else if (this.#over()) finish(false)
+      }
+      const cancel = this.#deps.platform.after(Math.min(milliseconds, 2 ** 31 - 1), () => finish(false))
+      this.#waiting.add(check)
+    })
+  }
+
+  /**
+   * Resolves when this device has caught up. OPERATION_ENDED, CLOSED, or the refusal that ended the connection; MEMBERS_HIDDEN
+   * and LOG_ALTERED where the log is not believed; TIMED_OUT after the time (60,000 ms if not given).
+   */
+  async ready(milliseconds = 60_000): Promise<void> {
+    const settled = () =>
+      this.#status === 'live' || this.#over() || this.#failure !== undefined || this.#intake.broken !== undefined
+    await this.#until(settled, milliseconds)
+    if (this.#failure) throw this.#failure
+    this.#requireSound()
+    if (this.#status !== 'live') throw refuse('TIMED_OUT', 'This device could not catch up with the operation in time.')
+  }
+
+  #requireSound(): void {
+    if (this.#status === 'closed') throw refuse('CLOSED', 'This operation was closed here.')
+    if (this.#status === 'ended') throw refuse('OPERATION_ENDED', 'This device does not follow the operation any more.')
+    const { broken } = this.#intake
+    if (broken) throw refuse(broken.code, broken.detail, { reason: broken.reason, index: broken.index })
+  }
+
+  /** Resolves once this entry was processed here; false where that takes longer. */
+  reached(index: number, milliseconds = 20_000): Promise<boolean> {
+    return this.#until(() => this.#intake.position >= index || this.#intake.broken !== undefined, milliseconds)
+  }
+
+  // ---- messages
+
+  /** Posts a message; resolves when its receipt was verified and stored. See `Posting.post`. */
+  post(draft: Draft, wait?: number): Promise<Posted> {
+    return this.#posting.post(draft, wait)
+  }
+
+  /** Answers a message in its thread and compartment. */
+  reply(to: Message, draft: Omit<Draft, 'compartment' | 'thread' | 'refersTo'>, as: 'reply' | 'feedback' = 'reply') {
+    const { compartment, thread, id } = to
+    return this.post({ ...draft, compartment, thread, refersTo: { message: id, as } })
+  }
+
+  /** Opens the next epoch of a compartment now; posting does it by itself where it is needed. */
+  async openEpoch(compartment: string = this.operation): Promise<void> {
+    await this.#posting.epochs.require(compartment as CompartmentId)
+  }
+
+  /** Whether this device may do something here now, by role and state; the service decides. */
+  may(permission: Parameters<typeof may>[1]): boolean {
+    const member = this.view.member(this.#deps.self().account.person as PersonId)
+    return member !== undefined && may(member.role, permission, this.view.state).allowed
+  }
+
+  /** Tells the service that this person has read messages. Waits for a live connection. */
+  async markRead(messages: readonly string[]): Promise<void> {
+    await this.ready()
+    for (let at = 0; at < messages.length; at += 1000) {
+      const part = messages.slice(at, at + 1000)
+      this.#deps.connection.send({ type: 'acknowledge', operation: this.operation, messages: [...part] })
+    }
+  }
+
+  /** Who has a message: for its sender's organization and for coordinators. */
+  async receiptsOf(message: string): Promise<ReaderReceipt[]> {
+    const path = `/v1/operations/${this.operation}/messages/${message}/receipts`
+    return (await this.#deps.transport.request<{ receipts: ReaderReceipt[] }>('GET', path)).receipts
+  }
+
+  /** The figures as this reader computes them from the messages that it opened. */
+  figures(): Figures {
+    const valid = this.messages.filter(({ marks }) => !marks.some(({ kind }) => kind === 'fields-invalid'))
+    return figuresOf(valid)
+  }
+
+  /** Gives keys of the past to whom they are due; it happens by itself while one follows. Answers how many it gave. */
+  async giveGrants(): Promise<number> {
+    await this.ready()
+    this.#requireSound()
+    return this.#granting.giveWaiting()
+  }
+
+  /** Checks what senders say they have seen of the log, as far as that is not done; it happens by itself every minute. */
+  async checkSeen(): Promise<void> {
+    for (let left = this.#seenChecks.waiting; left > 0;) {
+      const rest = await this.#seenChecks.check()
+      if (rest >= left) return
+      left = rest
+    }
+  }
+
+  #checkSeenLater(): void {
+    this.#cancelSeen?.()
+    const { platform } = this.#deps
+    this.#cancelSeen = platform.after(checkSeenEvery / 2 + randomBelow(platform, checkSeenEvery), () => {
+      if (this.#status === 'live' && this.#seenChecks.waiting > 0) this.#seenChecks.check().catch(() => {})
+      if (!this.#over()) this.#checkSeenLater()
+    })
+  }
+
+  #acknowledgeSoon(): void {
+    this.#toAcknowledge = this.#intake.position
+    if (this.#status !== 'live') return
+    this.#cancelAcknowledge ??= this.#deps.platform.after(acknowledgeEvery, () => this.#acknowledge())
+  }
+
+  /** What was opened and written to the store counts as delivered. */
+  #acknowledge(): void {
+    this.#cancelAcknowledge?.()
+    this.#cancelAcknowledge = undefined
+    if (this.#toAcknowledge <= this.#acknowledged) return
+    const upTo = this.#toAcknowledge
+    if (this.#deps.connection.send({ type: 'acknowledge', operation: this.operation, upTo })) this.#acknowledged = upTo
+  }
+
+  #stopTimers(): void {
+    this.#cancelAcknowledge?.()
+    this.#cancelSeen?.()
+    this.#cancelAcknowledge = undefined
+    this.#cancelSeen = undefined
+  }
+
+  /** Ends following. What is pending stays in the store and is sent when the operation is followed again. */
+  async close(): Promise<void> {
+    if (this.#status === 'closed') return
+    if (this.#status === 'live') this.#acknowledge()
+    const ended = this.#status === 'ended'
+    this.#status = 'closed'
+    this.#stopTimers()
+    this.#queue = []
+    await this.#draining
+    await this.#intake.flush()
+    if (!ended) this.#deps.connection.detach(this.operation)
+    this.#wake()
+  }
+}

@@ -1,0 +1,265 @@
+import type { Role, State } from '../access.ts'
+import {
+  newId,
+  signMemberStatement,
+  timestamp,
+  type CompartmentId,
+  type HistoryRule,
+  type MemberAct,
+  type OperationId,
+  type OperationView,
+} from '../protocol/index.ts'
+import { requireCertificate, type Self } from './account.ts'
+import type { LiveConnection } from './connection.ts'
+import type { Organization, PersonListed } from './directory.ts'
+import { OperationSession, type OperationFacts } from './operation-session.ts'
+import type { Platform } from './platform.ts'
+import { isProblem, refuse } from './problem.ts'
+import type { ClientStore } from './store.ts'
+import type { Transport } from './transport.ts'
+
+export interface OperationListed {
+  readonly operation: string
+  readonly name: string
+  readonly reference: string
+  readonly state: State
+  readonly timeZone: string
+  readonly role: Role
+}
+
+export interface MemberListed {
+  readonly person: string
+  readonly name: string
+  readonly organization: string
+  readonly role: Role
+  readonly joinedIndex: number
+  readonly asleep: boolean
+}
+
+export interface CompartmentListed {
+  readonly compartment: string
+  readonly name: string
+  readonly epoch: number
+  readonly stale: boolean
+  readonly members: readonly string[]
+}
+
+export interface CreateOperation {
+  readonly name: string
+  readonly reference: string
+  /** IANA, such as Europe/Brussels. */
+  readonly timeZone: string
+  /** Never including the person who creates it. */
+  readonly coordinators: readonly { readonly person: string; readonly organization: string }[]
+  /** 'full' if not given. */
+  readonly history?: HistoryRule
+  readonly allHolds?: readonly ('partner' | 'observer')[]
+}
+
+export interface OperationsDeps {
+  readonly platform: Platform
+  readonly store: ClientStore
+  readonly transport: Transport
+  readonly connection: LiveConnection
+  readonly self: () => Self
+  readonly keep: 'all' | 'none'
+}
+
+type Unsigned = MemberAct extends infer A
+  ? A extends MemberAct
+    ? Omit<A, 'v' | 'operation' | 'previous' | 'at'>
+    : never
+  : never
+
+const attempts = 8
+
+/**
+ * Operations and their members. What concerns members is signed by this device over the newest statement that it has verified
+ * itself; where somebody was faster it looks and signs again.
+ */
+export class Operations {
+  readonly #deps: OperationsDeps
+  readonly #sessions = new Map<string, Promise<OperationSession>>()
+
+  constructor(deps: OperationsDeps) {
+    this.#deps = deps
+  }
+
+  #request<T>(method: 'GET' | 'POST' | 'PATCH', path: string, body?: object): Promise<T> {
+    return this.#deps.transport.request<T>(method, `/v1/operations${path}`, body)
+  }
+
+  /** Creates an operation and names its first coordinators; answers its id. ADMINISTRATOR_ONLY, MEMBER_RULE. */
+  async create(input: CreateOperation): Promise<string> {
+    const { platform, self } = this.#deps
+    const operation = newId<OperationId>(platform.clock(), platform.random)
+    const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, {
+      v: 1,
+      operation,
+      previous: null,
+      at: timestamp(platform.clock()),
+      act: 'create-operation',
+      history: input.history ?? 'full',
+      allHolds: [...(input.allHolds ?? [])],
+      coordinators: input.coordinators.map(({ person, organization }) => ({ person, organization })),
+    })
+    const { name, reference, timeZone } = input
+    await this.#request('POST', '', { statement, name, reference, timeZone })
+    return operation
+  }
+
+  /** One's own operations. */
+  async list(): Promise<OperationListed[]> {
+    return (await this.#request<{ operations: OperationListed[] }>('GET', '')).operations
+  }
+
+  show(operation: string): Promise<OperationFacts> {
+    return this.#request('GET', `/${operation}`)
+  }
+
+  async members(operation: string): Promise<MemberListed[]> {
+    return (await this.#request<{ members: MemberListed[] }>('GET', `/${operation}/members`)).members
+  }
+
+  async compartments(operation: string): Promise<CompartmentListed[]> {
+    return (await this.#request<{ compartments: CompartmentListed[] }>('GET', `/${operation}/compartments`))
+      .compartments
+  }
+
+  async organizations(operation: string): Promise<Organization[]> {
+    const path = `/${operation}/organizations`
+    return (await this.#request<{ organizations: Organization[] }>('GET', path)).organizations
+  }
+
+  /** People of an organization of the operation who could be admitted. */
+  async candidates(operation: string, organization: string): Promise<PersonListed[]> {
+    const path = `/${operation}/candidates?organization=${organization}`
+    return (await this.#request<{ people: PersonListed[] }>('GET', path)).people
+  }
+
+  /** Moves to the next state. OPERATION_STATE where that is not the next one. */
+  async advance(operation: string, to: State, reason?: string): Promise<void> {
+    const body = reason === undefined ? { to } : { to, reason }
+    await this.#reached(operation, await this.#request('POST', `/${operation}/advance`, body))
+  }
+
+  async update(operation: string, change: { name?: string; timeZone?: string }): Promise<void> {
+    await this.#request('PATCH', `/${operation}`, change)
+  }
+
+  async admitOrganization(operation: string, organization: string): Promise<void> {
+    await this.#reached(operation, await this.#request('POST', `/${operation}/organizations`, { organization }))
+  }
+
+  /** Admits a person with a role. FORBIDDEN, MEMBER_RULE, APPROVAL_NOT_AVAILABLE. */
+  admit(operation: string, input: { person: string; organization: string; role: Role }): Promise<void> {
+    return this.#act(operation, '/members', () => ({ act: 'admit', ...input }))
+  }
+
+  changeRole(operation: string, person: string, role: Role): Promise<void> {
+    return this.#act(operation, `/members/${person}/role`, () => ({ act: 'change-role', person, role }))
+  }
+
+  remove(operation: string, person: string): Promise<void> {
+    return this.#act(operation, `/members/${person}/removal`, () => ({ act: 'remove', person }))
+  }
+
+  /** Removes an organization and everybody of it. */
+  removeOrganization(operation: string, organization: string): Promise<void> {
+    return this.#act(operation, `/organizations/${organization}/removal`, () => ({ act: 'remove', organization }))
+  }
+
+  wake(operation: string, person: string): Promise<void> {
+    return this.#act(operation, `/members/${person}/wake`, () => ({ act: 'wake', person }))
+  }
+
+  /** Creates a compartment with oneself and these people; answers its id. */
+  async createCompartment(operation: string, input: { name: string; members: readonly string[] }): Promise<string> {
+    const { platform } = this.#deps
+    const compartment = newId<CompartmentId>(platform.clock(), platform.random)
+    const members = [...input.members]
+    const make = () => ({ act: 'create-compartment' as const, compartment, members })
+    await this.#act(operation, '/compartments', make, { name: input.name })
+    return compartment
+  }
+
+  addToCompartment(operation: string, compartment: string, person: string): Promise<void> {
+    const path = `/compartments/${compartment}/members`
+    return this.#act(operation, path, () => ({ act: 'add-to-compartment', compartment, person }))
+  }
+
+  removeFromCompartment(operation: string, compartment: string, person: string): Promise<void> {
+    const path = `/compartments/${compartment}/members/${person}/removal`
+    return this.#act(operation, path, () => ({ act: 'remove-from-compartment', compartment, person }))
+  }
+
+  /** Sets the rule of history and whom the compartment `all` holds; what is not given stays. */
+  setRules(
+    operation: string,
+    rules: { history?: HistoryRule; allHolds?: readonly ('partner' | 'observer')[] },
+  ): Promise<void> {
+    return this.#act(operation, '/rules', (view) => ({
+      act: 'set-operation',
+      history: rules.history ?? view.history,
+      allHolds: [...(rules.allHolds ?? (view.allHolds as ('partner' | 'observer')[]))],
+    }))
+  }
+
+  async #act(
+    operation: string,
+    path: string,
+    make: (view: OperationView) => Unsigned,
+    beside: object = {},
+  ): Promise<void> {
+    const session = await this.follow(operation)
+    const { self, platform } = this.#deps
+    for (let attempt = 1; ; attempt++) {
+      await session.ready()
+      const { view, position } = session
+      const act = make(view)
+      const compartment = 'compartment' in act ? act.compartment : undefined
+      const head = compartment === undefined ? view.head : view.compartments.get(compartment as CompartmentId)?.head
+      const whole = { v: 1, operation, previous: head ?? null, at: timestamp(platform.clock()), ...act } as MemberAct
+      const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, whole)
+      try {
+        await this.#reached(operation, await this.#request('POST', `/${operation}${path}`, { statement, ...beside }))
+        return
+      } catch (error) {
+        if (!isProblem(error, 'MEMBERS_MOVED') || attempt >= attempts) throw error
+        await session.reached(position + 1, 2_000)
+      }
+    }
+  }
+
+  /** Waits until this device has itself seen what it did, if it follows the operation. */
+  async #reached(operation: string, { index }: { index?: number }): Promise<void> {
+    const session = await this.#sessions.get(operation)
+    if (!session || index === undefined) return
+    if (!(await session.reached(index)))
+      throw refuse('TIMED_OUT', 'The service accepted this and did not show it in the log in time.', { index })
+  }
+
+  /** Follows an operation; the same session while it is open. NOT_FOUND where one is no member. */
+  follow(operation: string): Promise<OperationSession> {
+    const open = this.#sessions.get(operation)
+    if (open) return open
+    const session = new OperationSession({ ...this.#deps, operation })
+    const starting = session.start().then(() => session)
+    this.#sessions.set(operation, starting)
+    const forget = () => void (this.#sessions.get(operation) === starting && this.#sessions.delete(operation))
+    starting.catch(forget)
+    session.events.on('ended', forget)
+    return starting
+  }
+
+  /** Ends following an operation. */
+  async leave(operation: string): Promise<void> {
+    const session = this.#sessions.get(operation)
+    this.#sessions.delete(operation)
+    await (await session)?.close()
+  }
+
+  async close(): Promise<void> {
+    for (const operation of this.#sessions.keys()) await this.leave(operation)
+  }
+}

@@ -1,0 +1,79 @@
+/** What the SDK itself refuses; the service's own codes come with their advice. */
+const own = {
+  NETWORK: 'Check the connection and the address of the service; what was not receipted is sent again.',
+  ANSWER_INVALID: 'The service answered with something that is not Cordon: check its address, then tell its operator.',
+  TIMED_OUT: 'Try again; what was not receipted is kept and sent again.',
+  NOT_ENROLLED: 'Enrol this device with an invitation first.',
+  ALREADY_ENROLLED: 'This store holds a device already: use an empty store for another one.',
+  NOT_SIGNED_IN: 'Sign in first.',
+  NOT_CERTIFIED: 'Wait until whoever invited you is online once; then try again.',
+  INVITATION_DAMAGED: 'Copy the whole invitation again, from its first to its last character.',
+  PIN_CHANGED: 'Stop: this is not the service that this device enrolled with. Ask your administrator before you go on.',
+  CERTIFICATE_REFUSED: 'Do not use this service until an administrator has explained it: the certificate is not right.',
+  FIELDS_INVALID: 'Correct the places listed under faults; nothing was sealed and nothing was sent.',
+  RECEIPT_INVALID: 'The message does not count as sent: tell the operator and the auditors that a receipt was wrong.',
+  MEMBERS_HIDDEN:
+    'Nothing is sealed here until this device has seen every member statement: ask a coordinator who was removed, and tell the auditors.',
+  LOG_ALTERED: 'Nothing is sealed here: tell the auditors that the service showed this entry.',
+  EPOCH_WAITING: 'Wait for another member to be online: your role does not open keys.',
+  KEY_MISSING: 'Wait until another member is online once and grants it.',
+  OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',
+  CLOSED: 'This was closed: open it again.',
+  IMPORT_KEY_MISSING: 'Import once from the device that imported first: it then grants the key to this one.',
+  STORE_PASSPHRASE: 'Give the passphrase that this store was made with.',
+  STORE_PASSPHRASE_WEAK: 'Choose a passphrase of at least 15 characters for the store.',
+  STORE_PASSPHRASE_REUSED: 'Choose a passphrase for the store that is not the one you sign in with.',
+  STORE_IN_USE: 'Wait for the other command to end: one process uses a store at a time.',
+  STORE_DAMAGED: 'Restore the file from a backup, or enrol a new device.',
+} as const
+
+export type OwnCode = keyof typeof own
+
+/**
+ * A refusal: by the service (its code, HTTP status and advice as RFC 9457 brought them) or by the SDK (`status` 0). `code` is
+ * stable, `detail` says what happened, `advice` what to do, `extra` holds the members that a code brings along.
+ */
+export class ClientProblem extends Error {
+  readonly code: string
+  readonly status: number
+  readonly detail: string
+  readonly advice: string
+  readonly extra: Readonly<Record<string, unknown>>
+
+  constructor(
+    code: string,
+    input: { status?: number; detail: string; advice: string; extra?: Record<string, unknown>; cause?: unknown },
+  ) {
+    super(input.detail, input.cause === undefined ? undefined : { cause: input.cause })
+    this.name = 'ClientProblem'
+    this.code = code
+    this.status = input.status ?? 0
+    this.detail = input.detail
+    this.advice = input.advice
+    this.extra = input.extra ?? {}
+  }
+}
+
+/** A refusal of the SDK itself. */
+export function refuse(code: OwnCode, detail: string, extra?: Record<string, unknown>, cause?: unknown): ClientProblem {
+  return new ClientProblem(code, { detail, advice: own[code], ...(extra ? { extra } : {}), cause })
+}
+
+/** The refusal that a problem document (RFC 9457) of the service means. */
+export function fromProblemJson(value: unknown, status: number): ClientProblem {
+  if (typeof value !== 'object' || value === null || typeof (value as { code?: unknown }).code !== 'string') {
+    return refuse('ANSWER_INVALID', `The service answered ${String(status)} without saying why.`)
+  }
+  const { type: _type, title, status: _status, code, detail, advice, ...extra } = value as Record<string, unknown>
+  return new ClientProblem(code as string, {
+    status,
+    detail: [detail, title, code].find((text) => typeof text === 'string') ?? '',
+    advice: typeof advice === 'string' ? advice : '',
+    extra,
+  })
+}
+
+/** Whether something that was thrown is a refusal with one of these codes. */
+export function isProblem(error: unknown, ...codes: readonly string[]): error is ClientProblem {
+  return error instanceof ClientProblem && (codes.length === 0 || codes.includes(error.code))
+}

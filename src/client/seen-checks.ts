@@ -1,0 +1,100 @@
+import { ProtocolError, fromBase64url, verifyConsistency } from '../protocol/index.ts'
+import type { Footing } from './footing.ts'
+import type { Message } from './message.ts'
+import { isProblem } from './problem.ts'
+import { verifyCheckpoint, type Seen } from './receipt.ts'
+
+const mostAtOnce = 32
+const patience = 5
+
+/**
+ * Checks what senders say they have seen of the log against what this device has seen: in batches, after the messages were
+ * shown. A sender who was shown another log is found out here.
+ */
+export class SeenChecks {
+  readonly #footing: Footing
+  readonly #adopt: (seen: Seen) => void
+  readonly #waiting = new Map<string, { seen: Seen; message: string; index: number; tries: number }>()
+  readonly #checked = new Set<string>()
+  #running: Promise<number> | undefined
+
+  constructor(footing: Footing, adopt: (seen: Seen) => void) {
+    this.#footing = footing
+    this.#adopt = adopt
+  }
+
+  take({ seen, id, index }: Message): void {
+    const key = `${String(seen.size)} ${seen.root}`
+    if (!this.#checked.has(key)) this.#waiting.set(key, { seen, message: id, index, tries: 0 })
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Checks up to 32 of those that wait; answers how many still do. Raises the alarm SEEN_REFUSED for each that is wrong. */
+  check(): Promise<number> {
+    this.#running ??= this.#check().finally(() => (this.#running = undefined))
+    return this.#running
+  }
+
+  async #check(): Promise<number> {
+    const batch = [...this.#waiting].slice(0, mostAtOnce)
+    for (const [key, waiting] of batch) {
+      const { seen, message, index } = waiting
+      const right = await this.#holds(seen)
+      // A checkpoint is published up to a second after it was signed for whoever subscribed.
+      if (right === undefined && ++waiting.tries < patience) continue
+      this.#waiting.delete(key)
+      this.#checked.add(key)
+      if (right === true) continue
+      const detail = 'The sender of this message was shown another log than this device.'
+      this.#footing.alarm({ code: 'SEEN_REFUSED', message, index, detail })
+    }
+    return this.#waiting.size
+  }
+
+  /** Undefined where this device cannot tell yet. */
+  async #holds(seen: Seen): Promise<boolean | undefined> {
+    let own = this.#footing.seen()
+    if (own && seen.size > own.size) own = await this.#catchUp(own)
+    if (!own || seen.size > own.size) return undefined
+    if (seen.size === own.size) return seen.root === own.root
+    const proof = await this.#consistency(seen.size, own.size)
+    if (!proof) return false
+    try {
+      return await verifyConsistency(
+        seen.size,
+        own.size,
+        fromBase64url(seen.root),
+        fromBase64url(own.root),
+        proof.map(fromBase64url),
+      )
+    } catch (error) {
+      if (error instanceof ProtocolError) return false
+      throw error
+    }
+  }
+
+  async #catchUp(own: Seen): Promise<Seen> {
+    const { operation, transport, self } = this.#footing
+    const note = await transport.request<string>('GET', `/v1/logs/${operation}/checkpoint`)
+    const size = Number(note.split('\n')[1])
+    if (!(size > own.size)) return own
+    const proof = await this.#consistency(own.size, size)
+    const newer = await verifyCheckpoint(note, operation, self().account.pins, own, proof)
+    this.#adopt(newer)
+    return newer
+  }
+
+  async #consistency(from: number, to: number): Promise<string[] | undefined> {
+    const { operation, transport } = this.#footing
+    const path = `/v1/logs/${operation}/consistency?from=${String(from)}&to=${String(to)}`
+    try {
+      return (await transport.request<{ proof: string[] }>('GET', path)).proof
+    } catch (error) {
+      if (isProblem(error, 'VALIDATION', 'NOT_FOUND')) return undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,211 @@
+import { ClientProblem, fromProblemJson, isProblem, refuse } from './problem.ts'
+import { backOff, sleep, type Platform } from './platform.ts'
+import { makeSessionKey, openSessionKey, proveRequest, type SessionKey, type StoredSessionKey } from './session-key.ts'
+import type { ClientStore } from './store.ts'
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+interface Tokens {
+  readonly accessToken: string
+  readonly refreshToken: string
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number
+}
+
+interface StoredSession extends Tokens {
+  readonly session: string
+  readonly key: StoredSessionKey
+}
+
+interface Open extends Tokens {
+  readonly session: string
+  readonly key: SessionKey
+  readonly stored: StoredSessionKey
+}
+
+const attempts = 5
+const timeout = 60_000
+const name = 'session'
+
+/**
+ * HTTP to one service: proofs of possession, tokens renewed before they end, and repetitions of what can be repeated. All
+ * mutations of the service carry ids made by the client, so that a lost answer is asked for again.
+ */
+export class Transport {
+  readonly server: string
+  readonly #platform: Platform
+  readonly #store: ClientStore
+  #open: Open | undefined
+  #refreshing: Promise<Open> | undefined
+
+  constructor(server: string, platform: Platform, store: ClientStore) {
+    this.server = server.replace(/\/+$/, '')
+    this.#platform = platform
+    this.#store = store
+  }
+
+  /** Takes up the session that the store holds, if there is one. */
+  async resume(): Promise<boolean> {
+    const stored = (await this.#store.get(name)) as StoredSession | undefined
+    if (!stored) return false
+    this.#open = { ...stored, key: await openSessionKey(stored.key), stored: stored.key }
+    return true
+  }
+
+  get signedIn(): boolean {
+    return this.#open !== undefined
+  }
+
+  get session(): string | undefined {
+    return this.#open?.session
+  }
+
+  /** Starts a session: `prove` signs in with the thumbprint of the new session key. */
+  async signIn<T extends { session: string; accessToken: string; refreshToken: string; expiresIn: number }>(
+    prove: (thumbprint: string) => Promise<object>,
+  ): Promise<T> {
+    const { key, stored } = await makeSessionKey(!this.#store.holdsKeys)
+    const answer = await this.#send<T>('POST', '/v1/sessions', await prove(key.thumbprint), { key })
+    await this.#keep({ ...this.#tokens(answer), session: answer.session, key, stored })
+    return answer
+  }
+
+  /** Ends this session at the service and forgets it here. */
+  async signOut(): Promise<void> {
+    const session = this.#open?.session
+    if (session === undefined) return
+    try {
+      await this.request('DELETE', `/v1/sessions/${session}`)
+    } catch (error) {
+      if (!isProblem(error, 'SESSION_ENDED', 'UNAUTHENTICATED', 'NOT_FOUND', 'NOT_SIGNED_IN')) throw error
+    }
+    await this.forget()
+  }
+
+  async forget(): Promise<void> {
+    this.#open = undefined
+    await this.#store.write([{ name }])
+  }
+
+  /** A request that needs no session. */
+  open<T>(method: Method, path: string, body?: object, repeat = method === 'GET'): Promise<T> {
+    return this.#repeated(() => this.#send<T>(method, path, body, {}), repeat)
+  }
+
+  /**
+   * A request of the signed-in person; answers the JSON of the service. `ClientProblem` with the service's code; NETWORK where
+   * it could not be reached after some repetitions; NOT_SIGNED_IN and SESSION_ENDED where there is no session.
+   */
+  request<T>(method: Method, path: string, body?: object, repeat = true): Promise<T> {
+    return this.#repeated(async () => {
+      const open = await this.#current()
+      try {
+        return await this.#send<T>(method, path, body, { key: open.key, token: open.accessToken })
+      } catch (error) {
+        // A token can end between here and there; a second refusal is meant.
+        if (!isProblem(error, 'UNAUTHENTICATED')) throw error
+        const renewed = await this.refresh(open)
+        return this.#send<T>(method, path, body, { key: renewed.key, token: renewed.accessToken })
+      }
+    }, repeat)
+  }
+
+  async #repeated<T>(send: () => Promise<T>, repeat: boolean): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await send()
+      } catch (error) {
+        const passing = error instanceof ClientProblem && (error.code === 'NETWORK' || error.status === 503)
+        if (!repeat || !passing || attempt + 1 >= attempts) throw error
+        await sleep(this.#platform, backOff(this.#platform, attempt, 200, 5_000))
+      }
+    }
+  }
+
+  async #current(): Promise<Open> {
+    const open = this.#open
+    if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
+    const remaining = open.expiresAt - this.#platform.clock().getTime()
+    return remaining > 30_000 ? open : this.refresh(open)
+  }
+
+  /** Exchanges the refresh token; several that ask at once share one exchange. */
+  refresh(before = this.#open): Promise<Open> {
+    if (this.#open && before && this.#open.accessToken !== before.accessToken) return Promise.resolve(this.#open)
+    this.#refreshing ??= this.#exchange().finally(() => (this.#refreshing = undefined))
+    return this.#refreshing
+  }
+
+  async #exchange(): Promise<Open> {
+    const open = this.#open
+    if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
+    const body = { refreshToken: open.refreshToken }
+    const answer = await this.#repeated(
+      () =>
+        this.#send<{ accessToken: string; refreshToken: string; expiresIn: number }>('POST', '/v1/tokens', body, {
+          key: open.key,
+        }),
+      true,
+    )
+    return this.#keep({ ...open, ...this.#tokens(answer) })
+  }
+
+  #tokens(answer: { accessToken: string; refreshToken: string; expiresIn: number }): Tokens {
+    const { accessToken, refreshToken, expiresIn } = answer
+    return { accessToken, refreshToken, expiresAt: this.#platform.clock().getTime() + expiresIn * 1000 }
+  }
+
+  async #keep(open: Open): Promise<Open> {
+    const { session, accessToken, refreshToken, expiresAt, stored } = open
+    await this.#store.write([{ name, value: { session, accessToken, refreshToken, expiresAt, key: stored } }])
+    this.#open = open
+    return open
+  }
+
+  async #send<T>(
+    method: Method,
+    path: string,
+    body: object | undefined,
+    proof: { key?: SessionKey; token?: string },
+  ): Promise<T> {
+    const url = this.server + path
+    const headers: Record<string, string> = { accept: 'application/json' }
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    if (proof.key) {
+      const bare = url.split('?', 1)[0] ?? url
+      const { token } = proof
+      const request = { method, url: bare, ...(token === undefined ? {} : { token }) }
+      headers['dpop'] = await proveRequest(proof.key, request, this.#platform.clock(), this.#platform.random)
+      if (token !== undefined) headers['authorization'] = `DPoP ${token}`
+    }
+    const init: RequestInit = { method, headers, redirect: 'error', signal: AbortSignal.timeout(timeout) }
+    if (body !== undefined) init.body = JSON.stringify(body)
+    const { status, text } = await this.#exchangeBytes(url, init)
+    if (status === 204) return undefined as T
+    const value = parse(text)
+    if (status >= 200 && status < 300) {
+      if (value === undefined && !path.endsWith('/checkpoint')) {
+        throw refuse('ANSWER_INVALID', `The service answered ${method} ${path} with something that is not JSON.`)
+      }
+      return (value ?? text) as T
+    }
+    throw fromProblemJson(value, status)
+  }
+
+  async #exchangeBytes(url: string, init: RequestInit): Promise<{ status: number; text: string }> {
+    try {
+      const response = await this.#platform.fetch(url, init)
+      return { status: response.status, text: await response.text() }
+    } catch (cause) {
+      throw refuse('NETWORK', `The service at ${this.server} cannot be reached.`, undefined, cause)
+    }
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
