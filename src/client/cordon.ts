@@ -2,6 +2,7 @@ import type { OrganizationKind } from '../access.ts'
 import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, requirePinned } from './certificates.ts'
+import { importRows, type ImportOutcome, type ImportRows } from './import/runner.ts'
 import { LiveConnection } from './connection.ts'
 import { Directory } from './directory.ts'
 import {
@@ -222,9 +223,17 @@ export class Cordon {
     return me.tier === null ? { invitation: this.self.account.invitation } : null
   }
 
-  /** Follows an operation: see `OperationSession`. The same one while it is open. */
+  /** Follows an operation: see `OperationSession`. The same one while it is open. Newcomers are certified meanwhile. */
   follow(operation: string): Promise<OperationSession> {
+    if (!this.#cancelCertifying) this.keepCertifying()
     return this.operations.follow(operation)
+  }
+
+  /** Imports rows into an operation, each once however often it is repeated. See `importRows`. */
+  async importRows(input: Omit<ImportRows, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
+    const { operation, ...rest } = input
+    const deps = { platform: this.#options.platform, transport: this.transport, self: () => this.self }
+    return importRows(deps, { ...rest, session: await this.follow(operation) })
   }
 
   /** Ends everything live; what is pending stays in the store. The session at the service goes on. */

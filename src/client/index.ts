@@ -26,6 +26,7 @@ export type {
   MappingFault,
   Target,
 } from './import/index.ts'
+export { type ImportOutcome, type ImportRows } from './import/runner.ts'
 export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
 export type { Mark, Message } from './message.ts'
 export { OperationSession, type OperationFacts } from './operation-session.ts'

@@ -1,0 +1,235 @@
+import { may } from '../../access.ts'
+import {
+  base64url,
+  digestOf,
+  fromBase64url,
+  importSealPublicKey,
+  openSealed,
+  sealTo,
+  type Bytes,
+} from '../../protocol/index.ts'
+import type { Self } from '../account.ts'
+import type { Message } from '../message.ts'
+import type { OperationSession } from '../operation-session.ts'
+import type { Platform } from '../platform.ts'
+import { isProblem, refuse } from '../problem.ts'
+import type { Transport } from '../transport.ts'
+import { importMessageId } from './id.ts'
+import type { Mapping } from './mapping.ts'
+import type { MappedRow } from './rows.ts'
+
+export interface ImportRows {
+  readonly session: OperationSession
+  readonly mapping: Mapping
+  /** From `mapRows`, without a fault. */
+  readonly rows: readonly MappedRow[]
+  /** SHA-256 of the file, base64url. */
+  readonly file: string
+  /** Whether rows whose source changed since they were imported are corrected. */
+  readonly update?: boolean
+  readonly compartment?: string
+  /** Posts under way at once; 32 if not given. */
+  readonly inFlight?: number
+  readonly onProgress?: (progress: { readonly done: number; readonly of: number }) => void
+}
+
+export interface ImportOutcome {
+  readonly rows: number
+  readonly imported: number
+  /** Rows that the operation had before. */
+  readonly already: number
+  /** Rows whose source changed since: corrected with `update`, else only named here. */
+  readonly changed: readonly { readonly line: number; readonly key: string }[]
+  readonly corrected: number
+  /** Index of the entry that records the import. */
+  readonly index: number
+}
+
+export interface ImportDeps {
+  readonly platform: Platform
+  readonly transport: Transport
+  readonly self: () => Self
+}
+
+interface SealedKey {
+  readonly device: string
+  readonly sealed: string
+}
+
+type Task = { readonly row: MappedRow; readonly id: string; readonly corrects?: Message }
+
+const atOnce = 1000
+
+/**
+ * Sends rows as sealed messages, each under an id that only the organization can compute, so that a repetition sends nothing
+ * twice: what is known is asked first. Rows that changed are named, and corrected where that is asked for. Ends with one entry
+ * that records the import. IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not yet.
+ */
+export async function importRows(deps: ImportDeps, input: ImportRows): Promise<ImportOutcome> {
+  const { session, rows, mapping, update = false } = input
+  await session.ready()
+  const key = await importKey(deps, session)
+  const ids = await Promise.all(rows.map((row) => importMessageId(key, session.operation, mapping.mapping, row.key)))
+  const known = await knownIds(deps, session.operation, ids)
+  const latest = latestByKey(session, mapping.mapping, deps.self().account.organization)
+  const tasks: Task[] = []
+  const changed: MappedRow[] = []
+  let already = 0
+  for (const [n, row] of rows.entries()) {
+    const id = ids[n] ?? ''
+    if (!known.has(id)) {
+      tasks.push({ row, id })
+      continue
+    }
+    already++
+    const last = latest.get(row.key)
+    if (!last || sourceOf(last)?.source === row.source) continue
+    changed.push(row)
+    // Named after the version that it replaces: a row may change back and forth, and each change is sent once.
+    const revision = `${row.source} after ${last.id}`
+    if (update)
+      tasks.push({
+        row,
+        id: await importMessageId(key, session.operation, mapping.mapping, row.key, revision),
+        corrects: last,
+      })
+  }
+  const { imported, corrected } = await sendAll(input, tasks)
+  const { index } = await deps.transport.request<{ index: number }>(
+    'POST',
+    `/v1/operations/${session.operation}/imports`,
+    {
+      mapping: await digestOf(JSON.stringify(mapping)),
+      file: input.file,
+      rows: rows.length,
+      imported,
+      already,
+      corrected,
+    },
+  )
+  const named = changed.map(({ line, key: rowKey }) => ({ line, key: rowKey }))
+  return { rows: rows.length, imported, already, changed: named, corrected, index }
+}
+
+async function sendAll(
+  { session, inFlight = 32, onProgress, compartment }: ImportRows,
+  tasks: readonly Task[],
+): Promise<{ imported: number; corrected: number }> {
+  const counts = { imported: 0, corrected: 0 }
+  let next = 0
+  let done = 0
+  onProgress?.({ done, of: tasks.length })
+  const worker = async () => {
+    for (let task = tasks[next++]; task; task = tasks[next++]) {
+      const { row, id, corrects } = task
+      const { form, version, fields, subject } = row
+      try {
+        await session.post({
+          id,
+          form,
+          version,
+          fields,
+          ...(subject === undefined ? {} : { subject }),
+          ...(compartment === undefined ? {} : { compartment }),
+          ...(corrects
+            ? {
+                thread: corrects.thread,
+                compartment: corrects.compartment,
+                refersTo: { message: corrects.id, as: 'correction' as const },
+              }
+            : {}),
+        })
+        counts[corrects ? 'corrected' : 'imported']++
+      } catch (error) {
+        // Another device of the organization imported this very row meanwhile.
+        if (!isProblem(error, 'MESSAGE_ID_REUSED')) {
+          next = tasks.length
+          throw error
+        }
+      }
+      onProgress?.({ done: ++done, of: tasks.length })
+    }
+  }
+  const workers = await Promise.allSettled(Array.from({ length: Math.min(inFlight, tasks.length) }, worker))
+  for (const result of workers) if (result.status === 'rejected') throw result.reason
+  return counts
+}
+
+async function knownIds({ transport }: ImportDeps, operation: string, ids: readonly string[]): Promise<Set<string>> {
+  const known = new Set<string>()
+  for (let at = 0; at < ids.length; at += atOnce) {
+    const part = ids.slice(at, at + atOnce)
+    const path = `/v1/operations/${operation}/imports/known`
+    const answer = await transport.request<{ known: { id: string }[] }>('POST', path, { ids: part })
+    for (const { id } of answer.known) known.add(id)
+  }
+  return known
+}
+
+interface Imported {
+  readonly mapping: string
+  readonly key: string
+  readonly source: string
+}
+
+function sourceOf(message: Message): Imported | undefined {
+  const imported = message.fields['imported'] as Partial<Imported> | undefined
+  return typeof imported?.key === 'string' ? (imported as Imported) : undefined
+}
+
+/** The newest version of each row that this organization imported with this mapping, as this device has opened it. */
+function latestByKey(session: OperationSession, mapping: string, organization: string): Map<string, Message> {
+  const latest = new Map<string, Message>()
+  for (const message of session.messages) {
+    const imported = sourceOf(message)
+    if (message.organization === organization && imported?.mapping === mapping) latest.set(imported.key, message)
+  }
+  return latest
+}
+
+/** The organization's import key: made at its first import, and sealed again for devices that came since. */
+async function importKey(deps: ImportDeps, session: OperationSession): Promise<Bytes> {
+  const { transport, self, platform } = deps
+  const path = `/v1/operations/${session.operation}/import-key`
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const { exists, keys } = await transport.request<{ exists: boolean; keys: SealedKey[] }>('GET', path)
+    const own = keys.find(({ device }) => device === self().device.id)
+    if (exists && !own)
+      throw refuse('IMPORT_KEY_MISSING', 'The import key of your organization is not sealed for this device.')
+    const key = own ? await openKey(self(), session.operation, own.sealed) : new Uint8Array(platform.random(32))
+    try {
+      await transport.request('PUT', path, { keys: await sealedFor(session, self(), key) })
+      return key
+    } catch (error) {
+      // Another device of the organization was first: its key counts.
+      if (own || !isProblem(error, 'ALREADY_EXISTS')) throw error
+    }
+  }
+  throw refuse('IMPORT_KEY_MISSING', 'Several devices of your organization begin to import at once.')
+}
+
+async function openKey({ device }: Self, operation: string, sealed: string): Promise<Bytes> {
+  const header = { kid: device.id, ope: operation }
+  return fromBase64url(new TextDecoder().decode(await openSealed('cordon-import+jwe', header, device.sealKey, sealed)))
+}
+
+async function sealedFor(session: OperationSession, self: Self, key: Bytes): Promise<SealedKey[]> {
+  const { view } = session
+  const { organization } = self.account
+  const devices = [...view.devices.values()].filter(({ person }) => {
+    const member = view.member(person)
+    return member?.organization === organization && may(member.role, 'records.import', view.state).allowed
+  })
+
+  return Promise.all(
+    devices.map(async ({ device, keys }) => ({
+      device,
+      sealed: await sealTo(
+        'cordon-import+jwe',
+        { kid: device, ope: session.operation },
+        await importSealPublicKey(keys.seal.pub),
+        new TextEncoder().encode(base64url(key)),
+      ),
+    })),
+  )
+}

@@ -1,0 +1,74 @@
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { refuse } from '../problem.ts'
+
+/**
+ * Holds a store for this process: a file beside it with the process id and, where the system tells it, the time at which the
+ * process started, so that a number that was given again is not taken for the old owner. STORE_IN_USE where another process
+ * that lives holds it. The answer lets go.
+ */
+export async function lockStore(path: string): Promise<() => Promise<void>> {
+  const lock = `${path}.lock`
+  const own = `${String(process.pid)} ${await startedAt(process.pid)}`
+  const candidate = `${lock}.${String(process.pid)}`
+  await writeFile(candidate, own, { mode: 0o600 })
+  try {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      if (await succeeds(link(candidate, lock), 'EEXIST')) {
+        return async () => {
+          if ((await readOwner(lock)) === own) await rm(lock, { force: true })
+        }
+      }
+      const owner = await readOwner(lock)
+      if (owner === own || (owner !== undefined && (await lives(owner))))
+        throw refuse('STORE_IN_USE', `Another process (${owner.split(' ')[0] ?? ''}) uses ${path}.`)
+      // Whoever wins the renaming removes the lock that a dead process left; the others find it gone.
+      const stale = `${candidate}.stale`
+      if (await succeeds(rename(lock, stale), 'ENOENT')) await rm(stale, { force: true })
+    }
+    throw refuse('STORE_IN_USE', `Other processes use ${path}.`)
+  } finally {
+    await rm(candidate, { force: true })
+  }
+}
+
+async function succeeds(act: Promise<unknown>, unless: string): Promise<boolean> {
+  try {
+    await act
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === unless) return false
+    throw error
+  }
+}
+
+async function readOwner(lock: string): Promise<string | undefined> {
+  try {
+    return await readFile(lock, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+async function lives(owner: string): Promise<boolean> {
+  const [pid = '', started = ''] = owner.split(' ')
+  if (!/^[1-9][0-9]*$/.test(pid)) return false
+  try {
+    process.kill(Number(pid), 0)
+  } catch (error) {
+    // EPERM: it lives and belongs to somebody else.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  const now = await startedAt(Number(pid))
+  return started === '' || now === '' || started === now
+}
+
+/** Field 22 of /proc/<pid>/stat (proc(5)); empty where the system has none. */
+async function startedAt(pid: number): Promise<string> {
+  try {
+    const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}

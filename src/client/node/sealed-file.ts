@@ -1,0 +1,106 @@
+import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto'
+import { refuse } from '../problem.ts'
+
+/**
+ * A file of records, each encrypted by itself (AES-256-GCM, random nonce) under a key from the store's passphrase (scrypt,
+ * RFC 7914): a line of JSON with the parameters, then for each record its length (4 bytes, big-endian), nonce (12), ciphertext
+ * and tag (16). A record's place is authenticated with it, so that records cannot be moved, repeated or left out in between.
+ */
+export interface Header {
+  readonly v: 1
+  readonly kdf: {
+    readonly name: 'scrypt'
+    readonly N: number
+    readonly r: number
+    readonly p: number
+    readonly salt: string
+  }
+}
+
+const cost = { N: 2 ** 17, r: 8, p: 1 } as const
+const nonceLength = 12
+const tagLength = 16
+const longestRecord = 256 * 1024 * 1024
+
+export function newHeader(): Header {
+  return { v: 1, kdf: { name: 'scrypt', ...cost, salt: randomBytes(16).toString('base64url') } }
+}
+
+export function deriveKey(passphrase: string, { kdf }: Header): Promise<Buffer> {
+  const { N, r, p, salt } = kdf
+  return new Promise((resolve, reject) => {
+    const options = { N, r, p, maxmem: 256 * N * r }
+    scrypt(passphrase.normalize('NFC'), Buffer.from(salt, 'base64url'), 32, options, (error, key) => {
+      if (error) reject(error)
+      else resolve(key)
+    })
+  })
+}
+
+function place(header: Uint8Array, number: number): Buffer {
+  const at = Buffer.alloc(8)
+  at.writeBigUInt64BE(BigInt(number))
+  return Buffer.concat([header, at])
+}
+
+/** One record, the `number`-th of its file, as it is appended. */
+export function sealRecord(key: Buffer, header: Uint8Array, number: number, text: string): Buffer {
+  const nonce = randomBytes(nonceLength)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  cipher.setAAD(place(header, number))
+  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(nonceLength + sealed.length + tagLength)
+  return Buffer.concat([length, nonce, sealed, cipher.getAuthTag()])
+}
+
+function openRecord(key: Buffer, header: Uint8Array, number: number, record: Buffer): string | undefined {
+  const decipher = createDecipheriv('aes-256-gcm', key, record.subarray(0, nonceLength))
+  decipher.setAAD(place(header, number))
+  decipher.setAuthTag(record.subarray(record.length - tagLength))
+  try {
+    const text = decipher.update(record.subarray(nonceLength, record.length - tagLength))
+    return Buffer.concat([text, decipher.final()]).toString('utf8')
+  } catch {
+    return undefined
+  }
+}
+
+export function readHeader(file: Buffer, path: string): { header: Header; line: Buffer } {
+  const end = file.indexOf(0x0a)
+  let header: Partial<Header> | undefined
+  try {
+    header = JSON.parse(file.subarray(0, end).toString('utf8')) as Partial<Header>
+  } catch {
+    header = undefined
+  }
+  const kdf = header?.kdf
+  const known = header?.v === 1 && kdf?.name === 'scrypt' && kdf.N === cost.N && kdf.r === cost.r && kdf.p === cost.p
+  if (end < 0 || !known || typeof kdf?.salt !== 'string')
+    throw refuse('STORE_DAMAGED', `${path} does not begin like a store of Cordon.`)
+  return { header: header as Header, line: file.subarray(0, end + 1) }
+}
+
+/**
+ * All records, and where the last whole one ends. What a kill left of the last record is not part of it; anything else that
+ * does not open is STORE_DAMAGED, and STORE_PASSPHRASE where not even the first one does.
+ */
+export function readRecords(key: Buffer, file: Buffer, line: Buffer, path: string): { texts: string[]; end: number } {
+  const texts: string[] = []
+  let at = line.length
+  while (at + 4 <= file.length) {
+    const length = file.readUInt32BE(at)
+    const next = at + 4 + length
+    if (length < nonceLength + tagLength || length > longestRecord || next > file.length) break
+    const text = openRecord(key, line, texts.length, file.subarray(at + 4, next))
+    if (text === undefined) {
+      if (texts.length === 0) throw refuse('STORE_PASSPHRASE', `The passphrase does not open ${path}.`)
+      if (next < file.length) throw refuse('STORE_DAMAGED', `A record in the middle of ${path} was changed.`)
+      break
+    }
+    texts.push(text)
+    at = next
+  }
+  if (texts.length === 0) throw refuse('STORE_DAMAGED', `${path} has no record.`)
+  return { texts, end: at }
+}
