@@ -38,19 +38,19 @@ const roleCells = cellsOf('access-roles.csv')
 const stateCells = cellsOf('access-states.csv')
 const entryCells = cellsOf('access-entries.csv')
 
-t.test('every cell of the table of roles', async (t) => {
+t.test('INV-13: every cell of the table of roles', async (t) => {
   t.equal(roleCells.length, permissions.length * roles.length)
   for (const { row, column, value } of roleCells)
     t.equal(may(column as Role, row as Permission, 'active').role, value, `${row} for ${column}`)
 })
 
-t.test('every cell of the table of states', async (t) => {
+t.test('INV-13: every cell of the table of states', async (t) => {
   t.equal(stateCells.length, permissions.length * states.length)
   for (const { row, column, value } of stateCells)
     t.equal(may('coordinator', row as Permission, column as State).state, value === 'yes', `${row} in ${column}`)
 })
 
-t.test('every cell of the table of entries', async (t) => {
+t.test('INV-13: every cell of the table of entries', async (t) => {
   for (const { row, column, value } of entryCells) {
     const kind = row.replace('*', 'something')
     t.equal(seesKind(column as Role, kind), value, `${kind} for ${column}`)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { findBreaches, nameBreach, readSources, repository } from './support/architecture.ts'
 
-t.test('src/ keeps to the ladder and to the rules of the house', async (t) => {
+t.test('INV-15: src/ keeps to the ladder and to the rules of the house', async (t) => {
   const sources = await readSources()
   t.ok(sources.size > 10)
   t.same(findBreaches(sources).map(nameBreach), [])

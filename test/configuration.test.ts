@@ -118,7 +118,7 @@ t.test('docs/configuration.md is in step; npm run docs writes it', async (t) => 
   t.equal(readFileSync(join(repository, 'docs/configuration.md'), 'utf8'), describeSettings())
 })
 
-t.test('nothing can switch a guard off', async (t) => {
+t.test('INV-14: nothing can switch a guard off', async (t) => {
   for (const { name, meaning } of settings) {
     t.notMatch(name, /INSECURE|DISABLE|SKIP|UNSAFE|BYPASS|DEBUG|TEST/)
     t.notMatch(meaning, /switch(es)? off|disables/)

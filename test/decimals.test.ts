@@ -87,7 +87,7 @@ t.test('arithmetic refuses what is no decimal', async (t) => {
   }
 })
 
-t.test('sums are exact', async (t) => {
+t.test('INV-21: sums are exact', async (t) => {
   t.equal(addDecimals('0.1', '0.2'), '0.3')
   t.equal(addDecimals('999999999999999.999999', '0.000001'), '1000000000000000')
   t.equal(sumDecimals([]), '0')

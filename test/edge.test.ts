@@ -68,7 +68,7 @@ async function edgeWithRoutes(t: Pick<Test, 'teardown'>, options: Edge = {}) {
   return made
 }
 
-t.test('a route that declares no access, or one that does not exist, does not boot (A19)', async (t) => {
+t.test('INV-09: a route that declares no access, or one that does not exist, does not boot (A19)', async (t) => {
   const { app } = await edge(t)
   const body = async () => ({})
   t.throws(() => app.get('/v1/open', body), RouteFault)
@@ -105,7 +105,7 @@ t.test('a caller who is not signed in is refused before the body is read', async
   t.same((await app.inject({ url: '/v1/notes/1', headers: { authorization: 'x' } })).json(), { limit: 5 })
 })
 
-t.test('bodies are neither coerced nor trimmed: every fault is pointed at', async (t) => {
+t.test('INV-10: bodies are neither coerced nor trimmed: every fault is pointed at', async (t) => {
   const { app } = await edgeWithRoutes(t)
   const cases: [unknown, string, string][] = [
     [{ text: 1 }, '/text', 'type'],
@@ -200,7 +200,7 @@ t.test('an answer holds what its schema names and nothing else (A20)', async (t)
   t.same((await app.inject({ url: '/v1/typed' })).json(), { seen: 'yes' })
 })
 
-t.test('the log holds no token, ticket, query or body', async (t) => {
+t.test('INV-11: the log holds no token, ticket, query or body', async (t) => {
   const { app, log } = await edgeWithRoutes(t)
   await app.inject({
     url: '/v1/notes/needle-path?limit=needle-query',

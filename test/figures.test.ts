@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import { sameFigures, type Figures } from '../src/forms/index.ts'
 import type { Cordon, Draft } from '../src/client/index.ts'
@@ -143,7 +143,7 @@ t.test(
     const scene = await operationOn(t, server)
     const { administrator, coordinator, operation } = scene
     const parties = await administrations(t, scene, 'KE', 'TH', 'DE')
-    const platform = { clock: server.clock.now }
+    const platform = { clock: () => server.clock.now() }
     const partner = await partyOf(t, administrator, { kind: 'partner', name: 'Europol', platform })
     await takeIn(coordinator, operation, partner, 'partner')
     const observer = await partyOf(t, administrator, { kind: 'partner', name: 'UNODC', platform })

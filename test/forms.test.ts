@@ -199,7 +199,7 @@ t.test('what a form accepts depends on nothing that came before', async (t) => {
   t.same(faultsOf(bad), first)
 })
 
-t.test('no extracted path can hold free text longer than the name of a place', async (t) => {
+t.test('INV-12: no extracted path can hold free text longer than the name of a place', async (t) => {
   const longest = 64
   const lengths = (list: Schema, at: string): void => {
     if (list.type === 'object') {

@@ -327,7 +327,7 @@ t.test('no text at all makes the reader throw', async () => {
   )
 })
 
-t.test('the id of a row is the same each time, and another for anything else', async (t) => {
+t.test('INV-20: the id of a row is the same each time, and another for anything else', async (t) => {
   const key = new Uint8Array(32).fill(7)
   const id = await importMessageId(key, 'op', 'map', 'row')
   t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)

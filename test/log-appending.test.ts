@@ -29,7 +29,7 @@ async function provesItsPlace(toy: Toy, { index, receipt }: Answer): Promise<boo
   return receipt.index === index && verifyInclusion(await leafHash(receipt.leaf), index, size, proof, root)
 }
 
-t.test('twenty people at once on two servers: one order, nothing lost, nothing doubled', async (t) => {
+t.test('INV-01: twenty people at once on two servers: one order, nothing lost, nothing doubled', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
   const servers = [await toy.server(), await toy.server()] as const
@@ -66,7 +66,7 @@ t.test('acts that arrive together are committed together', async (t) => {
   await checkLog(t, toy)
 })
 
-t.test('a bad act hurts only itself', async (t) => {
+t.test('INV-07: a bad act hurts only itself', async (t) => {
   const founder = somebody()
   const outsider = somebody()
   const ended = somebody()
@@ -125,7 +125,7 @@ t.test('the same id again gets its first place, with a receipt that holds', asyn
   await checkLog(t, toy)
 })
 
-t.test('what was removed at an index does not act after it, on no server', async (t) => {
+t.test('INV-02: what was removed at an index does not act after it, on no server', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
   const [one, two] = [await toy.server(), await toy.server()]

@@ -55,7 +55,7 @@ async function checkLog(t: Tap, toy: Toy): Promise<void> {
 }
 
 for (const moment of ['before commit', 'after commit'] as const) {
-  t.test(`the connection breaks ${moment}: every act is answered and stored once`, async (t) => {
+  t.test(`INV-04: the connection breaks ${moment}: every act is answered and stored once`, async (t) => {
     const founder = somebody()
     const toy = await toyLog(t, founder)
     const faulty = breaking(toy.database.url)

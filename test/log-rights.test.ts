@@ -5,7 +5,7 @@ import { asActor, freshId, somebody, toyLog, verifyToy } from './support/toy-log
 
 const tables = ['log', 'log_entry', 'log_private', 'log_node', 'log_checkpoint']
 
-t.test('nobody but a superuser changes or removes what is in a log', async (t) => {
+t.test('INV-05: nobody but a superuser changes or removes what is in a log', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
   const server = await toy.server()
@@ -52,7 +52,7 @@ t.test('nobody but a superuser changes or removes what is in a log', async (t) =
   t.same((await verifyToy(toy)).discrepancies, [])
 })
 
-t.test('a transaction sees the one log it named, whatever its statements ask for', async (t) => {
+t.test('INV-06: a transaction sees the one log it named, whatever its statements ask for', async (t) => {
   const toy = await toyLog(t, somebody())
   const server = await toy.server()
   const founder = somebody()

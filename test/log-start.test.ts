@@ -60,7 +60,7 @@ t.test('a database belongs to the key and the host it was started with', async (
 })
 
 t.test(
-  'checkpoints are published rarely, each larger, never two of a size, on disk before they are handed out',
+  'INV-22: checkpoints are published rarely, each larger, never two of a size, on disk before they are handed out',
   async (t) => {
     const founder = somebody()
     const toy = await toyLog(t, founder)
@@ -99,7 +99,7 @@ t.test(
   },
 )
 
-t.test('a log that lost what was published is not continued, and says by how many entries', async (t) => {
+t.test('INV-08: a log that lost what was published is not continued, and says by how many entries', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
   const checkpointDirectory = await temporary(t)

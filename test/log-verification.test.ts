@@ -69,7 +69,7 @@ function bend(type: string, value: string | null, at: number): string {
   }
 }
 
-t.test('one changed value in any column of a log is found', async (t) => {
+t.test('INV-03: one changed value in any column of a log is found', async (t) => {
   const toy = await filled(t)
   await dropChecks(toy)
   t.same((await verifyToy(toy)).discrepancies, [])

@@ -119,7 +119,7 @@ t.test('the vectors are what the code makes today', async (t) => {
   }
 })
 
-t.test('a stock JOSE library verifies a certificate', async (t) => {
+t.test('INV-19: a stock JOSE library verifies a certificate', async (t) => {
   const payload = await verifyWithJose(certificates.coordinator.jws, 'cordon-device+jws', keys.administrator.sign)
   t.match(payload, { v: 1, tier: 'ncp', device: { sign: publicJwk(keys.coordinator.sign) } })
   t.equal(await calculateJwkThumbprint(publicJwk(keys.coordinator.sign), 'sha256'), keys.coordinator.id)
@@ -184,7 +184,7 @@ const readers: readonly { name: string; ready: readonly string[]; open: readonly
 const atHand = readers.find(({ ready: [command = '', ...rest] }) => run(command, rest).status === 0)
 
 t.test(
-  'a stock HPKE implementation opens a grant',
+  'INV-19: a stock HPKE implementation opens a grant',
   { skip: atHand ? false : 'neither Python’s cryptography (48) nor Go (1.26) is at hand' },
   async (t) => {
     const [command = '', ...rest] = atHand?.open ?? []

@@ -1,0 +1,34 @@
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { repository } from './support/architecture.ts'
+
+const idPattern = /INV-[0-9]{2}/g
+
+/** The first word of a title that names an invariant, by test file. */
+async function namedIn(directory: string): Promise<Map<string, Set<string>>> {
+  const files = (await readdir(directory, { recursive: true })).filter((name) => name.endsWith('.test.ts'))
+  const named = new Map<string, Set<string>>()
+  for (const file of files) {
+    const text = await readFile(join(directory, file), 'utf8')
+    for (const [title] of text.matchAll(/\btest\(\s*(['"`])INV-[0-9]{2}(?:, INV-[0-9]{2})*: /g)) {
+      for (const [id] of title.matchAll(idPattern)) named.set(id, (named.get(id) ?? new Set()).add(file))
+    }
+  }
+  return named
+}
+
+t.test('every invariant has the tests that docs/invariants.md names, and no test names another', async (t) => {
+  const page = await readFile(join(repository, 'docs/invariants.md'), 'utf8')
+  const rows = page.split('\n').filter((line) => /^\| INV-/.test(line))
+  const written = new Map(
+    rows.map((row) => {
+      const [, id = '', , tests = ''] = row.split('|').map((cell) => cell.trim())
+      return [id, [...tests.matchAll(/`([^`]+)`/g)].map(([, file]) => file ?? '').toSorted()]
+    }),
+  )
+  const named = await namedIn(join(repository, 'test'))
+  t.ok(written.size > 20)
+  t.equal(written.size, rows.length, 'no id twice')
+  t.same([...named].map(([id, files]) => [id, [...files].toSorted()]).toSorted(), [...written].toSorted())
+})
