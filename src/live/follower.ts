@@ -44,6 +44,8 @@ export class Follower {
   #known = -1
   #running: Promise<void> | undefined
   #ready = false
+  /** Readers that are about to subscribe: a follower that were let go of under them would never send to them. */
+  #reaching = 0
 
   constructor(operation: string, deps: FollowerDeps) {
     this.operation = operation
@@ -52,7 +54,7 @@ export class Follower {
   }
 
   get idle(): boolean {
-    return this.#subscriptions.size === 0
+    return this.#subscriptions.size === 0 && this.#reaching === 0
   }
 
   get subscriptions(): Iterable<Subscription> {
@@ -93,11 +95,16 @@ export class Follower {
 
   /** Resolves once the view has passed an index that is known to be in the log. */
   async reach(index: number): Promise<void> {
-    await this.start()
-    while (this.#position < index) {
-      this.hint(index + 1)
-      await this.#running
-      if (this.#position < index) await new Promise((resolve) => setTimeout(resolve, 50))
+    this.#reaching++
+    try {
+      await this.start()
+      while (this.#position < index) {
+        this.hint(index + 1)
+        await this.#running
+        if (this.#position < index) await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    } finally {
+      this.#reaching--
     }
   }
 
