@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig, type Config } from './config.ts'
-import { migrate, startEmbedded } from './db/index.ts'
-import { createServer, type CordonServer } from './server.ts'
+import { migrate, openDatabase, startEmbedded } from './db/index.ts'
+import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
+import { createServer, verificationOwners, type CordonServer } from './server.ts'
 
 export interface Running {
   readonly server: CordonServer
@@ -59,5 +60,32 @@ export async function start(config: Config = readConfig(), say: (line: string) =
   } catch (error) {
     await embedded?.stop()
     throw error
+  }
+}
+
+export interface VerifyInput extends VerifyOptions {
+  readonly databaseUrl: string
+  readonly publicKey: Uint8Array
+  readonly logHost: string
+  readonly held?: NonNullable<LogSource['held']>
+  /** Thumbprint of the root that the verifier trusts; without it the root that the database itself names. */
+  readonly root?: string
+}
+
+/** Verifies everything in a database, also while servers write to it. DATABASE_UNAVAILABLE where it cannot be reached. */
+export async function verify({
+  databaseUrl,
+  publicKey,
+  logHost,
+  held,
+  root,
+  ...options
+}: VerifyInput): Promise<Report> {
+  const db = openDatabase({ connectionString: databaseUrl, connections: 1, onError: () => {} })
+  try {
+    const source = { db, publicKey, originHost: logHost, ...(held === undefined ? {} : { held }) }
+    return await verifyLogs(source, verificationOwners(root === undefined ? {} : { root }), options)
+  } finally {
+    await db.close()
   }
 }

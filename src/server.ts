@@ -21,13 +21,22 @@ import {
   actorOf,
   admit,
   createIdentity,
+  identityOwners,
   mountIdentity,
   openTokenKey,
   type Identity,
 } from './identity/index.ts'
 import { Hub, mountLive, registerLive } from './live/index.ts'
-import { createLogs, hasLogs, mountLogRoutes, openLogKey, type Logs, type ReadOnlyLog } from './log/index.ts'
-import { Consultation, Messages, mountMessages } from './messages/index.ts'
+import {
+  createLogs,
+  hasLogs,
+  mountLogRoutes,
+  openLogKey,
+  type Logs,
+  type Owner,
+  type ReadOnlyLog,
+} from './log/index.ts'
+import { Consultation, Messages, messagesOwners, mountMessages } from './messages/index.ts'
 import {
   Operations,
   Views,
@@ -35,6 +44,7 @@ import {
   mountOperations,
   operationSnapshots,
   operationsOf,
+  operationsOwners,
   type ReadStatements,
 } from './operations/index.ts'
 import { formatSetUp, newId, type OperationView, type Random } from './protocol/index.ts'
@@ -248,4 +258,13 @@ function noteRefusals(app: HttpServer, refusals: Refusals): void {
 async function requireLogReader(db: Database, directory: string, request: FastifyRequest, log: string): Promise<void> {
   if (log === directory) return
   await transaction(db, (tx) => authorize(tx, actorOf(request), log, 'log.verify'))
+}
+
+/**
+ * Everybody whose rows entries are about, for `verifyLogs`, once per run. `root`: thumbprint of the root that the verifier
+ * trusts; without it the root that the database itself names.
+ */
+export function verificationOwners(options: { readonly root?: string } = {}): Owner[] {
+  const { owners, views } = operationsOwners(options)
+  return [...identityOwners(options), ...owners, ...messagesOwners(views)]
 }

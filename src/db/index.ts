@@ -1,3 +1,4 @@
+export { inOrder } from './cursor.ts'
 export {
   describeConnection,
   openDatabase,

@@ -231,6 +231,8 @@ export interface LogCheckpointTable {
   log_id: string
   size: number
   note: string
+  /** Of the checkpoint that was published before; null for the first. */
+  previous_size: number | null
 }
 
 export interface OperationTable {

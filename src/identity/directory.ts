@@ -75,12 +75,6 @@ export class Directory {
     const appended = await transaction(db, async (tx) => {
       await requireSetUpSecret(tx, input.secret)
       await store.dropSetUpSecret(tx)
-      await store.insertTrustRoot(tx, {
-        device_id: root.device,
-        successor_device_id: successor,
-        statement: input.rootStatement,
-        set_up_at: now,
-      })
       const { country } = input.organization
       await store.insertOrganization(tx, {
         id: input.organization.id,
@@ -125,6 +119,12 @@ export class Directory {
           ],
         },
       ])
+      await store.insertTrustRoot(tx, {
+        device_id: root.device,
+        successor_device_id: successor,
+        statement: input.rootStatement,
+        set_up_at: first.entries.get(logs.directory)?.[0]?.at ?? now,
+      })
       const rooted = await this.#certificates.record(tx, root, { ...actor, session: '' })
       const vouched = await this.#certificates.record(tx, administrator, { ...actor, session: '' })
       return [first, rooted, vouched]

@@ -1,6 +1,7 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
+  digestOf,
   mayCertify,
   readCertificate,
   readEnrolment,
@@ -181,6 +182,7 @@ export class Enrolments {
     const peek = await transaction(db, (tx) => this.#requireInvitation(tx, input.invitation, recognition, now))
     const enrolment = await checked('ENROLMENT_INVALID', () => readEnrolment(input.statement))
     requireIntended(enrolment, peek)
+    const digest = await digestOf(input.statement)
     const known = await transaction(db, (tx) => store.findCredential(tx, peek.person_id))
     if (known !== undefined && !(await passphrases.verify(known, input.passphrase)))
       throw new Problem('SIGN_IN_REFUSED')
@@ -209,7 +211,13 @@ export class Enrolments {
       })
       const actor = { person: person.id, organization: person.organization_id, device: enrolment.device }
       const drafts = [
-        { kind: 'device.enrolled' as const, actor, subject: enrolment.device, details: { invitation: invitation.id } },
+        {
+          kind: 'device.enrolled' as const,
+          actor,
+          subject: enrolment.device,
+          digest,
+          details: { invitation: invitation.id, mac: input.mac },
+        },
       ]
       if (hash !== undefined)
         await store.insertCredential(tx, { person_id: person.id, passphrase_hash: hash, set_at: now })

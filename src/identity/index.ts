@@ -15,7 +15,6 @@ export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
 export { openTokenKey } from './token-key.ts'
 export type { TokenKey } from './tokens.ts'
 export {
-  certificatesAfter,
   certificatesByHash,
   findOrganizations,
   findPeople,
@@ -23,11 +22,12 @@ export {
   liveCertificatesOf,
   newestCertificates,
   peopleOf,
-  revocationsAfter,
   revocationsByHash,
   sessionsStanding,
   sharePersons,
 } from './store.ts'
+export { differences } from './verification/directory.ts'
+export { finding, identityOwners, type IdentityOwnersOptions } from './verification/owners.ts'
 
 /** Organizations, people, devices and sessions of one service. */
 export interface Identity {

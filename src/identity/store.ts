@@ -358,12 +358,3 @@ export async function countAttempt(tx: Tx, person: string, at: Date, since: Date
 export async function forgetAttempts(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('sign_in_failure').where('person_id', '=', person).execute()
 }
-
-/** Every certificate and revocation, in pages by hash: what the verifier reads. */
-export async function certificatesAfter(tx: Tx, hash: string, limit: number): Promise<Selectable<DB['certificate']>[]> {
-  return tx.selectFrom('certificate').selectAll().where('hash', '>', hash).orderBy('hash').limit(limit).execute()
-}
-
-export async function revocationsAfter(tx: Tx, hash: string, limit: number): Promise<Selectable<DB['revocation']>[]> {
-  return tx.selectFrom('revocation').selectAll().where('hash', '>', hash).orderBy('hash').limit(limit).execute()
-}

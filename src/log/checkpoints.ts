@@ -126,7 +126,7 @@ export class Checkpoints {
       const signed = { size: head.size, note: await this.sign({ log, ...head }) }
       // First the disk, then the table: from the table any server hands it out.
       await this.#file(log, signed.size, signed.note)
-      await insertCheckpoint(tx, log, signed.size, signed.note)
+      await insertCheckpoint(tx, log, signed, newest?.size ?? null)
       return signed
     })
     // Another server may have published it.

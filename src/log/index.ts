@@ -16,7 +16,7 @@ export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 export { mountLogRoutes, type LogRouteDeps } from './routes.ts'
 export { createLogs } from './service.ts'
 export { hasLogs } from './store.ts'
-export type { Findings, OwnedRow, Owner, OwnerView } from './owners.ts'
+export type { Details, Findings, OwnedRow, Owner, OwnerView } from './owners.ts'
 export {
   verifyLogs,
   type Discrepancy,

@@ -21,7 +21,7 @@ export interface OwnerView {
   /** All rows of this owner in this log, by ascending index. */
   readonly rows: AsyncIterable<OwnedRow>
   /** After an entry and its rows: what is wrong between this entry and those before, one sentence each. */
-  after?(leaf: Leaf): Findings | Promise<Findings>
+  after?(leaf: Leaf, details: Details): Findings | Promise<Findings>
   /** After the last entry. */
   finish?(): Findings | Promise<Findings>
 }
@@ -29,8 +29,11 @@ export interface OwnerView {
 export interface OwnedRow {
   readonly index: number
   /** Compares each column with the entry, and whatever the row holds with its digest; one sentence for each thing wrong. */
-  check(leaf: Leaf): Findings | Promise<Findings>
+  check(leaf: Leaf, details: Details): Findings | Promise<Findings>
 }
+
+/** The private details of an entry as its leaf commits to them, read; undefined where it has none, or they do not match it. */
+export type Details = Readonly<Record<string, unknown>> | undefined
 
 export type Findings = readonly string[]
 
@@ -48,19 +51,19 @@ export class Walk {
     this.#rows = view.rows[Symbol.asyncIterator]()
   }
 
-  async entry(leaf: Leaf, found: (index: number, what: string) => void): Promise<void> {
+  async entry(leaf: Leaf, details: Details, found: (index: number, what: string) => void): Promise<void> {
     const expected = this.#view.expects(leaf)
     await this.#skipTo(leaf.index, found)
     let count = 0
     for (let row = this.#row(); row?.index === leaf.index; row = this.#row()) {
       count++
-      for (const what of await row.check(leaf)) found(leaf.index, what)
+      for (const what of await row.check(leaf, details)) found(leaf.index, what)
       await this.#advance(found)
     }
     if (expected === 'one' && count === 0) found(leaf.index, `its ${this.#name} is missing`)
     if (expected === 'one' && count > 1) found(leaf.index, `it has ${count} rows of ${this.#name}`)
     if (expected === 'none' && count > 0) found(leaf.index, `it has a ${this.#name} that no ${leaf.kind} has`)
-    for (const what of (await this.#view.after?.(leaf)) ?? []) found(leaf.index, what)
+    for (const what of (await this.#view.after?.(leaf, details)) ?? []) found(leaf.index, what)
   }
 
   async finish(found: (index: number | undefined, what: string) => void): Promise<void> {

@@ -41,6 +41,7 @@ export interface RawNode {
 export interface RawCheckpoint {
   readonly size: number
   readonly note: string
+  readonly previous_size: number | null
 }
 
 export interface RowCounts {
@@ -84,7 +85,7 @@ export async function rawNodes(tx: Tx, log: string, level: number, from: number,
 /** Checkpoints of sizes above `after` and up to `upTo`. */
 export async function rawCheckpoints(tx: Tx, log: string, after: number, upTo: number): Promise<RawCheckpoint[]> {
   const { rows } = await sql<RawCheckpoint>`
-    SELECT size, note FROM log_checkpoint
+    SELECT size, note, previous_size FROM log_checkpoint
     WHERE log_id = ${log} AND size > ${after} AND size <= ${upTo} ORDER BY size`.execute(tx)
   return rows
 }

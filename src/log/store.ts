@@ -279,8 +279,14 @@ export async function newestCheckpoint(tx: Tx, log: string): Promise<{ size: num
     .executeTakeFirst()
 }
 
-export async function insertCheckpoint(tx: Tx, log: string, size: number, note: string): Promise<void> {
-  await tx.insertInto('log_checkpoint').values({ log_id: log, size, note }).execute()
+export async function insertCheckpoint(
+  tx: Tx,
+  log: string,
+  checkpoint: { size: number; note: string },
+  previous: number | null,
+): Promise<void> {
+  const { size, note } = checkpoint
+  await tx.insertInto('log_checkpoint').values({ log_id: log, size, note, previous_size: previous }).execute()
 }
 
 /** Of all servers, one at a time publishes a checkpoint of a log; the log itself goes on meanwhile. */

@@ -13,7 +13,7 @@ import {
   type NoteKey,
 } from '../protocol/index.ts'
 import { hashLeaf, hashPrivate, hasher } from './hashing.ts'
-import { Walk, type Owner } from './owners.ts'
+import { Walk, type Details, type Owner } from './owners.ts'
 import {
   exactly,
   rawCheckpoints,
@@ -49,6 +49,7 @@ export class LogVerification {
   #privates = 0
   #nodes = 0
   #checkpoints = 0
+  #lastCheckpoint: number | null = null
   #held = new Map<number, Uint8Array>()
 
   constructor(
@@ -124,8 +125,8 @@ export class LogVerification {
     }
     this.#compareColumns(row, leaf, say)
     this.#compareOrder(leaf, say)
-    this.#comparePrivate(leaf, hidden, say)
-    for (const walk of this.#walks) await walk.entry(leaf, this.#found)
+    const details = this.#comparePrivate(leaf, hidden, say)
+    for (const walk of this.#walks) await walk.entry(leaf, details, this.#found)
   }
 
   #compareColumns(row: RawEntry, leaf: Leaf, say: (what: string) => void): void {
@@ -156,7 +157,7 @@ export class LogVerification {
     if (changesOperation(leaf.kind)) this.#changedIndex = leaf.index
   }
 
-  #comparePrivate(leaf: Leaf, hidden: RawPrivate | undefined, say: (what: string) => void): void {
+  #comparePrivate(leaf: Leaf, hidden: RawPrivate | undefined, say: (what: string) => void): Details {
     if (leaf.private === undefined) {
       if (hidden !== undefined) say('it has details that its leaf does not know')
     } else if (hidden === undefined) {
@@ -164,7 +165,14 @@ export class LogVerification {
       // The salt's length is part of the commitment: a byte that moved between salt and details would not show in the hash.
     } else if (hidden.salt.length !== 32 || hashPrivate(hidden.salt, hidden.details) !== leaf.private) {
       say('its details are not those its leaf commits to')
+    } else {
+      try {
+        return JSON.parse(hidden.details) as Details
+      } catch {
+        say('its details are not JSON')
+      }
     }
+    return undefined
   }
 
   /** Grows the tree by these leaves, stopping at each size of which a checkpoint was published. */
@@ -209,9 +217,11 @@ export class LogVerification {
     }
   }
 
-  async #verifyCheckpoint({ size, note }: RawCheckpoint): Promise<void> {
+  async #verifyCheckpoint({ size, note, previous_size: previous }: RawCheckpoint): Promise<void> {
     this.#checkpoints++
     const say = (what: string) => this.#found(undefined, `the checkpoint published at size ${size} ${what}`)
+    if (previous !== this.#lastCheckpoint) say('does not follow the one before it')
+    this.#lastCheckpoint = size
     try {
       const checkpoint = await openCheckpoint(note, this.#key)
       if (checkpoint.size !== size) say(`is of size ${checkpoint.size}`)

@@ -48,11 +48,7 @@ export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly C
       }
       const target = payload.refersTo && loaded.messages.get(payload.refersTo.message)
       const opensThread = !loaded.threads.has(payload.thread)
-      const member = requireRights(view, actor, input, opensThread)
-      requirePlace(view, member, input, loaded, target)
-      requireSigner(view, actor, statement)
-      requireState(view, payload.exercise === true)
-      requireEpoch(view, payload.compartment as CompartmentId, payload.epoch, payload.members)
+      judgePost(view, actor, input, { threads: loaded.threads, target })
 
       const as = payload.refersTo?.as
       const standsFor = as === 'correction' || as === 'withdrawal' ? (target?.stands_for ?? payload.id) : payload.id
@@ -116,6 +112,24 @@ export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly C
       ),
   }
 
+/**
+ * Everything that a post must satisfy in an operation as it is at that moment: rights, place, signer, state and epoch. Throws the
+ * Problem that refuses it. The verifier asks the same of each message at its index.
+ */
+export function judgePost(
+  view: OperationView,
+  actor: Standing,
+  input: Pick<PostInput, 'operation' | 'statement'>,
+  known: { readonly threads: ReadonlyMap<string, string>; readonly target: MessageHeader | undefined },
+): void {
+  const { payload } = input.statement
+  const member = requireRights(view, actor, input, !known.threads.has(payload.thread))
+  requirePlace(view, member, input, known)
+  requireSigner(view, actor, input.statement)
+  requireState(view, payload.exercise === true)
+  requireEpoch(view, payload.compartment as CompartmentId, payload.epoch, payload.members)
+}
+
 /** Membership comes before the look-up of the id, which comes before everything else. */
 function requireMembership(view: OperationView, actor: Standing): true {
   authorizeIn(view, actor, 'operation.read')
@@ -125,7 +139,7 @@ function requireMembership(view: OperationView, actor: Standing): true {
 function requireRights(
   view: OperationView,
   actor: Standing,
-  { operation, statement }: PostInput,
+  { operation, statement }: Pick<PostInput, 'operation' | 'statement'>,
   opensThread: boolean,
 ): Member {
   const { payload } = statement
@@ -147,9 +161,8 @@ function requireRights(
 function requirePlace(
   view: OperationView,
   member: Member,
-  { statement: { payload } }: PostInput,
-  { threads }: Loaded,
-  target: MessageHeader | undefined,
+  { statement: { payload } }: Pick<PostInput, 'statement'>,
+  { threads, target }: Parameters<typeof judgePost>[3],
 ): void {
   const compartment = payload.compartment as CompartmentId
   if (!view.isIn(member.person, compartment)) throw new Problem('NOT_FOUND')

@@ -251,12 +251,7 @@ function enter(
       const entries = gone.map((member) =>
         draft('member.removed', member.person, { role: member.role, withOrganization: act.organization }),
       )
-      entries.push({
-        kind: 'operation.organization-removed',
-        actor: by,
-        subject: act.organization,
-        digest: statement.hash,
-      })
+      entries.push(draft('operation.organization-removed', act.organization, {}))
       return {
         entries,
         write: async (tx) => {

@@ -7,3 +7,4 @@ export { applyEntries, operationSnapshots, statementsOf, toViewEntry, type ReadS
 export { enterAsPerson, enterOperation, grantsGivenAt, operationsOf, type GrantRow } from './store.ts'
 export { Views } from './views.ts'
 export { mayReadFrom, seesContent, seesEntry } from './visibility.ts'
+export { operationsOwners, type VerifiedViews } from './verification/owners.ts'

@@ -114,7 +114,7 @@ export class Operations {
         reference: input.reference,
         time_zone: input.timeZone,
         state: 'draft',
-        created_at: clock(),
+        created_at: entries[0]?.at ?? clock(),
       })
       await store.insertStatement(tx, act.operation, statement.hash, statement.jws)
       const organizations = [...new Set(act.coordinators.map(({ organization }) => organization))]

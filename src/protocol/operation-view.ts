@@ -69,7 +69,7 @@ const statementTypes: readonly [RegExp, ReadStatement['type']][] = [
   [/^device\.revoked$/, 'revocation'],
   [/^epoch\.opened$/, 'epoch'],
   [
-    /^(operation\.created|operation\.rules-set|member\.(admitted|role-changed|removed|woken)|compartment\.(created|member-added|member-removed))$/,
+    /^(operation\.created|operation\.rules-set|operation\.organization-removed|member\.(admitted|role-changed|removed|woken)|compartment\.(created|member-added|member-removed))$/,
     'member',
   ],
 ]
@@ -257,9 +257,13 @@ export class OperationView {
       case 'operation.organization-admitted':
         this.organizations.add(entry.subject as OrganizationId)
         return
-      case 'operation.organization-removed':
+      case 'operation.organization-removed': {
+        const { act } = this.#operationStatement(entry)
+        const names = act.act === 'remove' && 'organization' in act && act.organization === entry.subject
+        demand(names, 'VIEW', 'The statement removes another organization.')
         this.organizations.delete(entry.subject as OrganizationId)
         return
+      }
       case 'member.admitted':
         return this.#admit(entry)
       case 'member.role-changed': {

@@ -1,0 +1,89 @@
+import type { Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
+import type { DeviceId, Leaf } from '../../protocol/index.ts'
+import { DirectoryFold, noRoot } from './directory.ts'
+import { certificatesByIndex, devicesWithEnrolments, revocationsByIndex, trustRoots } from './store.ts'
+
+export interface IdentityOwnersOptions {
+  /** Thumbprint of the root that the verifier trusts; without one, the root that the database itself names. */
+  readonly root?: string
+}
+
+/** A check that cannot even read what it was given has found something. */
+export async function finding(what: string, check: () => Findings | Promise<Findings>): Promise<Findings> {
+  try {
+    return await check()
+  } catch (error) {
+    if (error instanceof Error && (error.name === 'ProtocolError' || error instanceof RangeError))
+      return [`${what}: ${error.message}`]
+    throw error
+  }
+}
+
+const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
+
+/**
+ * Certificates, revocations, enrolments and devices, against the directory log: each has its entry, says what the entry commits
+ * to, and leads to the root by rights that were held at that point.
+ */
+export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
+  let fold = new DirectoryFold(noRoot)
+  const certificate: Owner = {
+    name: 'certificate',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      return {
+        expects: ({ kind }) => (kind === 'device.certified' ? 'one' : 'none'),
+        rows: (async function* () {
+          const [own] = await trustRoots(tx)
+          fold = new DirectoryFold({ root: (options.root ?? own?.device_id ?? '') as DeviceId })
+          for await (const row of certificatesByIndex(tx)) {
+            const check = (leaf: Leaf) => finding('its certificate', () => fold.certificate(row, leaf))
+            yield { index: row.directory_index, check }
+          }
+        })(),
+      }
+    },
+  }
+  const revocation: Owner = {
+    name: 'revocation',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      return {
+        expects: ({ kind }) => (kind === 'device.revoked' ? 'one' : 'none'),
+        rows: (async function* () {
+          for await (const row of revocationsByIndex(tx)) {
+            const check = (leaf: Leaf) => finding('its revocation', () => fold.revocation(row, leaf))
+            yield { index: row.directory_index, check }
+          }
+        })(),
+      }
+    },
+  }
+  const device: Owner = {
+    name: 'device',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      return {
+        ...nothing,
+        after(leaf, details) {
+          fold.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          const missing = fold.devices()
+          for await (const row of devicesWithEnrolments(tx)) {
+            missing.delete(row.id)
+            faults.push(...(await finding('it', () => fold.device(row))).map((what) => `device ${row.id}: ${what}`))
+          }
+          for (const id of missing) faults.push(`device ${id}: it has entries and no row`)
+          const roots = await trustRoots(tx)
+          if (roots.length === 0 && fold.devices().size > 0) faults.push('the root is missing')
+          for (const root of roots) faults.push(...(await finding('the root', () => fold.root(root))))
+          return faults
+        },
+      }
+    },
+  }
+  return [certificate, revocation, device]
+}

@@ -1,0 +1,84 @@
+import { sql } from 'kysely'
+import { inOrder, type Tx } from '../../db/index.ts'
+
+/** Rows as the verifier reads them: times as exact text, so that no digit that a type would round away is missed. */
+export interface RawCertificate {
+  readonly hash: string
+  readonly device_id: string
+  readonly issuer_device_id: string
+  readonly person_id: string
+  readonly organization_id: string
+  readonly tier: string
+  readonly jws: string
+  readonly expires_at: string
+  readonly directory_index: number
+}
+
+export interface RawRevocation {
+  readonly hash: string
+  readonly device_id: string
+  readonly signer_device_id: string
+  readonly jws: string
+  readonly directory_index: number
+}
+
+export interface RawDevice {
+  readonly id: string
+  readonly person_id: string | null
+  readonly sign_key: string
+  readonly seal_key: string
+  readonly state: string
+  readonly invitation_id: string | null
+  readonly statement: string | null
+  readonly mac: string | null
+  readonly certified: boolean | null
+  readonly inviter_device_id: string | null
+}
+
+export interface RawTrustRoot {
+  readonly device_id: string
+  readonly successor_device_id: string
+  readonly statement: string
+  readonly set_up_at: string
+}
+
+const exactTime = (column: string) =>
+  sql<string>`to_char(${sql.ref(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
+export function certificatesByIndex(tx: Tx): AsyncIterable<RawCertificate> {
+  return inOrder(
+    tx,
+    sql<RawCertificate>`
+      SELECT hash, device_id, issuer_device_id, person_id, organization_id, tier, jws, ${exactTime('expires_at')} AS expires_at,
+        directory_index
+      FROM certificate ORDER BY directory_index, hash`,
+  )
+}
+
+export function revocationsByIndex(tx: Tx): AsyncIterable<RawRevocation> {
+  return inOrder(
+    tx,
+    sql<RawRevocation>`
+      SELECT hash, device_id, signer_device_id, jws, directory_index FROM revocation ORDER BY directory_index, hash`,
+  )
+}
+
+/** Devices with their enrolments, those included of which the other half is missing. */
+export function devicesWithEnrolments(tx: Tx): AsyncIterable<RawDevice> {
+  return inOrder(
+    tx,
+    sql<RawDevice>`
+      SELECT coalesce(d.id, e.device_id) AS id, d.person_id, d.sign_key, d.seal_key, d.state,
+        e.invitation_id, e.statement, e.mac, e.certified_at IS NOT NULL AS certified, i.inviter_device_id
+      FROM device d FULL JOIN enrolment e ON e.device_id = d.id LEFT JOIN invitation i ON i.id = e.invitation_id
+      ORDER BY 1`,
+  )
+}
+
+export async function trustRoots(tx: Tx): Promise<RawTrustRoot[]> {
+  const { rows } = await sql<RawTrustRoot>`
+    SELECT device_id, successor_device_id, statement, ${exactTime('set_up_at')} AS set_up_at FROM trust_root`.execute(
+    tx,
+  )
+  return rows
+}

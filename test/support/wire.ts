@@ -1,0 +1,310 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
+import * as protocol from '../../src/protocol/index.ts'
+import type { Tier } from '../../src/protocol/index.ts'
+import type { TestServer } from './server.ts'
+
+/**
+ * People who speak to the service without the SDK, which would refuse to say most of what the tests here say: each request is
+ * written by hand, and may be wrong in one place.
+ */
+export interface Answer {
+  readonly status: number
+  /** The whole body as it came. */
+  readonly text: string
+  // The shape is what the test asserts.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly body: any
+  readonly headers: Headers
+}
+
+export const passphrase = 'nine quiet herons under the bridge'
+const day = 24 * 3600_000
+export const random = (length: number) => new Uint8Array(randomBytes(length))
+export const freshId = <T extends string = string>() => protocol.newId<T>(new Date(), random)
+export const now = () => new Date().toISOString()
+export const inDays = (days: number) => new Date(Date.now() + days * day).toISOString()
+
+/** What is known of an answer's code: its own for problems, otherwise its status. */
+export const codeOf = ({ status, body }: Answer): string =>
+  status < 400 ? String(status) : `${status} ${(body as { code?: string } | undefined)?.code ?? ''}`
+
+export class WireActor {
+  readonly name: string
+  readonly server: TestServer
+  person = freshId()
+  organization = ''
+  device!: protocol.Device
+  secrets!: protocol.DeviceSecrets
+  certificate = ''
+  crt = ''
+  session = ''
+  accessToken = ''
+  refreshToken = ''
+  /** Of the session; changed by tests that present somebody else's proof. */
+  key!: CryptoKey
+  jwk!: JWK
+  thumbprint = ''
+
+  constructor(server: TestServer, name: string) {
+    this.server = server
+    this.name = name
+  }
+
+  async prepare(): Promise<this> {
+    const pair = await generateKeyPair('Ed25519', { extractable: true })
+    this.key = pair.privateKey
+    this.jwk = await exportJWK(pair.publicKey)
+    this.thumbprint = await calculateJwkThumbprint(this.jwk)
+    this.secrets = await protocol.generateDeviceSecrets()
+    this.device = await protocol.openDevice(this.secrets)
+    return this
+  }
+
+  /** A DPoP proof (RFC 9449) for one request. */
+  proof(method: string, path: string, token?: string): Promise<string> {
+    const ath = token === undefined ? {} : { ath: createHash('sha256').update(token).digest('base64url') }
+    return new SignJWT({ htm: method, htu: this.server.url + path.split('?')[0], jti: freshId(), ...ath })
+      .setProtectedHeader({ alg: 'Ed25519', typ: 'dpop+jwt', jwk: this.jwk })
+      .setIssuedAt()
+      .sign(this.key)
+  }
+
+  async call(method: string, path: string, body?: unknown, { signedIn = true } = {}): Promise<Answer> {
+    const token = signedIn && this.accessToken !== '' ? this.accessToken : undefined
+    const headers = {
+      dpop: await this.proof(method, path, token),
+      ...(token === undefined ? {} : { authorization: `DPoP ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    }
+    return ask(this.server.url + path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  }
+
+  /** The same where anything but a success would make the test meaningless. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  async must(method: string, path: string, body?: unknown, options: { signedIn?: boolean } = {}): Promise<any> {
+    const answer = await this.call(method, path, body, options)
+    if (answer.status >= 400) throw new Error(`${this.name}: ${method} ${path} ${answer.status} ${answer.text}`)
+    return answer.body
+  }
+
+  async signIn(secret = passphrase): Promise<void> {
+    const proof = await protocol.signSignIn(this.device, this.person, this.thumbprint, now())
+    const tokens = await this.must('POST', '/v1/sessions', { proof, passphrase: secret }, { signedIn: false })
+    this.accessToken = tokens.accessToken
+    this.refreshToken = tokens.refreshToken
+    this.session = tokens.session
+    this.organization = tokens.organization
+  }
+
+  async refresh(): Promise<void> {
+    const tokens = await this.must('POST', '/v1/tokens', { refreshToken: this.refreshToken }, { signedIn: false })
+    this.accessToken = tokens.accessToken
+    this.refreshToken = tokens.refreshToken
+  }
+
+  async learnCertificate(): Promise<void> {
+    const me = await this.must('GET', '/v1/me')
+    this.certificate = me.certificate
+    this.crt = await protocol.digestOf(me.certificate)
+  }
+
+  signAct(act: protocol.MemberAct): Promise<string> {
+    return protocol.signMemberStatement(this.device, this.crt, act)
+  }
+
+  /** Opens the live channel and collects its frames. */
+  async live(): Promise<LiveWire> {
+    const { ticket } = await this.must('POST', '/v1/live-tickets', {})
+    return openLive(this.server, ticket)
+  }
+}
+
+export async function ask(url: string, init: RequestInit): Promise<Answer> {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  const json = response.headers.get('content-type')?.includes('json') === true
+  return { status: response.status, text, body: json ? JSON.parse(text) : undefined, headers: response.headers }
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Frame = any
+
+export interface LiveWire {
+  readonly socket: WebSocket
+  readonly frames: Frame[]
+  /** Set once the socket is closed. */
+  readonly closed: Promise<{ code: number; reason: string }>
+  send(frame: unknown): void
+  /** The first frame that matches, also among those that came already. Rejects after five seconds. */
+  first(matches: (frame: Frame) => boolean): Promise<Frame>
+  /** Follows an operation from an index and resolves when caught up. */
+  follow(operation: string, after?: number): Promise<Frame[]>
+  close(): void
+}
+
+export async function openLive(server: TestServer, ticket: string): Promise<LiveWire> {
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/v1/live`, ['cordon.v1', `ticket.${ticket}`])
+  const frames: Frame[] = []
+  const watchers = new Set<() => void>()
+  socket.addEventListener('message', ({ data }) => {
+    frames.push(JSON.parse(String(data)))
+    for (const watch of watchers) watch()
+  })
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }))
+  })
+  await new Promise<void>((resolve, reject) => {
+    socket.addEventListener('open', () => resolve())
+    socket.addEventListener('error', () => reject(new Error('the live channel was refused')))
+  })
+  const wire: LiveWire = {
+    socket,
+    frames,
+    closed,
+    send: (frame) => socket.send(JSON.stringify(frame)),
+    first: (matches) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const found = frames.find(matches)
+          if (found === undefined) return
+          clearTimeout(timer)
+          watchers.delete(look)
+          resolve(found)
+        }
+        const timer = setTimeout(() => {
+          watchers.delete(look)
+          reject(new Error(`no such frame among ${frames.map(({ type }) => type).join(' ')}`))
+        }, 5_000)
+        watchers.add(look)
+        look()
+      }),
+    async follow(operation, after = -1) {
+      const before = frames.length
+      wire.send({ type: 'subscribe', operation, after })
+      await wire.first(
+        (frame) => frames.indexOf(frame) >= before && ['caught-up', 'ended', 'refused'].includes(frame.type),
+      )
+      return frames.slice(before)
+    },
+    close: () => socket.close(),
+  }
+  return wire
+}
+
+/** A service whose root, secretariat and first administrator exist. */
+export async function setUp(server: TestServer): Promise<{ administrator: WireActor; root: protocol.Device }> {
+  const { secret } = protocol.parseSetUp((await server.setUpString()) ?? '')
+  const root = await protocol.openDevice(await protocol.generateDeviceSecrets())
+  const successor = await protocol.openDevice(await protocol.generateDeviceSecrets())
+  const administrator = await new WireActor(server, 'administrator').prepare()
+  administrator.organization = freshId()
+  const who = {
+    person: administrator.person as protocol.PersonId,
+    organization: administrator.organization as protocol.OrganizationId,
+    tier: 'administrator' as const,
+    issuedAt: now(),
+    expiresAt: inDays(365),
+  }
+  const { person, organization, tier } = who
+  const enrolment = await protocol.signEnrolment(administrator.device, random(32), {
+    invitation: freshId(),
+    person,
+    organization,
+    tier,
+  })
+  const setup = {
+    secret,
+    organization: { id: organization, name: 'Secretariat' },
+    rootCertificate: await protocol.issueCertificate(root, { keys: root.keys, ...who }),
+    rootStatement: await protocol.signRootStatement(root, successor.keys.sign, now()),
+    person: { id: person, name: 'Administrator' },
+    enrolment: enrolment.statement,
+    certificate: await protocol.issueCertificate(root, { keys: administrator.device.keys, ...who }),
+    passphrase,
+  }
+  await administrator.must('POST', '/v1/setup', setup, { signedIn: false })
+  await administrator.signIn()
+  await administrator.learnCertificate()
+  return { administrator, root }
+}
+
+export interface Invited {
+  readonly actor: WireActor
+  readonly invitation: string
+  readonly secret: Uint8Array
+  readonly tier: Tier
+  readonly authenticate: string
+  readonly certify: Uint8Array
+}
+
+/** Invites somebody; the secret stays with the test. */
+export async function invite(
+  inviter: WireActor,
+  input: { name: string; organization: string; tier?: Tier; person?: string },
+): Promise<Invited> {
+  const { name, organization, tier = 'person' } = input
+  const actor = await new WireActor(inviter.server, name).prepare()
+  if (input.person !== undefined) actor.person = input.person
+  actor.organization = organization
+  const secret = random(16)
+  const { authenticate, certify } = await protocol.deriveInvitationKeys(secret)
+  const invitation = freshId()
+  const jwe = await protocol.sealTo(
+    'cordon-invitation+jwe',
+    { kid: inviter.device.id },
+    await protocol.importSealPublicKey(inviter.device.keys.seal.pub),
+    protocol.utf8(JSON.stringify({ certify: protocol.base64url(certify) })),
+  )
+  await inviter.must('POST', '/v1/invitations', {
+    id: invitation,
+    person: { id: actor.person, name },
+    organization,
+    tier,
+    recognition: await protocol.recognitionOf(authenticate),
+    sealed: [{ device: inviter.device.id, jwe }],
+    expiresAt: inDays(7),
+  })
+  return { actor, invitation, secret, tier, authenticate: protocol.base64url(authenticate), certify }
+}
+
+/** The newcomer's device comes in; it is not certified yet. */
+export async function enrolInvited({ actor, invitation, authenticate, certify, tier }: Invited): Promise<void> {
+  const { person, organization } = actor
+  const enrolment = await protocol.signEnrolment(actor.device, certify, { invitation, person, organization, tier })
+  await actor.must(
+    'POST',
+    '/v1/enrolments',
+    { invitation, authenticate, ...enrolment, passphrase },
+    { signedIn: false },
+  )
+}
+
+export async function certify(inviter: WireActor, { actor, tier }: Pick<Invited, 'actor' | 'tier'>): Promise<void> {
+  const certificate = await protocol.issueCertificate(inviter.device, {
+    keys: actor.device.keys,
+    person: actor.person as protocol.PersonId,
+    organization: actor.organization as protocol.OrganizationId,
+    tier,
+    issuedAt: now(),
+    expiresAt: inDays(365),
+  })
+  await inviter.must('POST', '/v1/certificates', { certificate })
+}
+
+/** Invited, enrolled, certified and signed in. */
+export async function newcomer(
+  inviter: WireActor,
+  input: { name: string; organization: string; tier?: Tier; person?: string },
+): Promise<WireActor> {
+  const invited = await invite(inviter, input)
+  await enrolInvited(invited)
+  await certify(inviter, invited)
+  await invited.actor.signIn()
+  await invited.actor.learnCertificate()
+  return invited.actor
+}

@@ -1,0 +1,244 @@
+import fc from 'fast-check'
+import type pg from 'pg'
+import t from 'tap'
+import { busyService, type BusyService } from './support/busy-service.ts'
+import { checkLog, verifyAll } from './support/check-log.ts'
+import { admin } from './support/database.ts'
+import { freshId, setUp } from './support/wire.ts'
+import { startServer } from './support/server.ts'
+
+/** Every table whose rows the logs commit to, or that repeats what they say. */
+const tables = [
+  'log',
+  'log_entry',
+  'log_private',
+  'log_node',
+  'log_checkpoint',
+  'trust_root',
+  'device',
+  'certificate',
+  'revocation',
+  'enrolment',
+  'operation',
+  'operation_organization',
+  'member',
+  'compartment',
+  'compartment_member',
+  'member_statement',
+  'epoch',
+  'epoch_grant',
+  'thread',
+  'message',
+  'body',
+  'extract',
+]
+
+/** Columns that no entry commits to. A log, statement or body row has none. */
+const unverified = new Map([
+  ['trust_root.only_row', 'it can hold true alone, and says nothing'],
+  ['device.enrolled_at', 'for display; the entry device.enrolled has the time that counts'],
+  ['enrolment.certified_at', 'only whether it is set counts; the entry device.certified has the time'],
+])
+
+interface Column {
+  readonly table: string
+  readonly column: string
+  readonly type: string
+  readonly nullable: boolean
+}
+
+/** Enough entries for the tree to have nodes above its leaves; then the server is stopped, so that nothing else writes. */
+async function stoppedService(owner: Parameters<typeof busyService>[0]): Promise<BusyService> {
+  const busy = await busyService(owner)
+  const { administrator, server } = busy
+  await Promise.all(Array.from({ length: 220 }, () => administrator.must('GET', '/v1/organizations')))
+  await server.logs.checkpoint(server.logs.directory)
+  await server.close()
+  return busy
+}
+
+/** Whoever tampers has all rights: no trigger, no foreign key and no check holds them. */
+async function tamper<T>({ server }: BusyService, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  return admin(server.database.superUrl, async (client) => {
+    const { rows } = await client.query<{ sentence: string }>(
+      `SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS sentence
+       FROM pg_constraint WHERE contype = 'c' AND conrelid::regclass::text = ANY($1)`,
+      [tables],
+    )
+    for (const { sentence } of rows) await client.query(sentence)
+    await client.query('SET session_replication_role = replica')
+    return work(client)
+  })
+}
+
+async function columnsOf(client: pg.Client): Promise<Column[]> {
+  const { rows } = await client.query<Column>(
+    `SELECT table_name AS table, column_name AS column, data_type AS type, is_nullable = 'YES' AS nullable
+     FROM information_schema.columns WHERE table_schema = 'public' AND table_name = ANY($1) ORDER BY 1, 2`,
+    [tables],
+  )
+  return rows
+}
+
+/** Another value of the same type, as little different as can be. */
+function bend(type: string, value: string | null, at: number, nullable: boolean): string | null {
+  if (value === null) return type === 'uuid' ? freshId() : type === 'text' ? 'x' : '0'
+  if (nullable && at % 5 === 0) return null
+  const place = at % Math.max(1, value.length)
+  const replace = (character: string) => value.slice(0, place) + character + value.slice(place + 1)
+  switch (type) {
+    case 'uuid':
+      return value.replace(/[0-9a-f]$/, (digit) => (digit === '0' ? '1' : '0'))
+    case 'bytea': {
+      const hex = 2 + (place % Math.max(1, value.length - 2))
+      return value.slice(0, hex) + (value[hex] === '0' ? '1' : '0') + value.slice(hex + 1)
+    }
+    case 'bigint':
+    case 'integer':
+    case 'smallint':
+      return String(Number(value) + (at % 2 === 0 ? 1 : -1))
+    case 'boolean':
+      return value === 'true' ? 'false' : 'true'
+    case 'jsonb':
+      return value === '{}' ? '{"x": 1}' : value.replace(/\d+\}$/, (n) => `${n.slice(0, -1)}.0}`)
+    case 'text':
+      return value === '' ? 'x' : replace(value[place] === 'a' ? 'b' : 'a')
+    default:
+      throw new Error(`no way to bend a ${type}`)
+  }
+}
+
+const isUnique = (error: unknown) => (error as { code?: string }).code === '23505'
+
+t.test('a service on which everything happened verifies, as each role that may look', async (t) => {
+  const { server, operation, root } = await busyService(t)
+  const report = await checkLog(server)
+  t.equal(report.logs.length, 2)
+  t.ok(report.entries > 60)
+  t.ok(report.logs.some(({ operation: id }) => id === operation.id))
+  const { ownerUrl, superUrl } = server.database
+  for (const url of [ownerUrl, superUrl]) t.same((await verifyAll(server, { url })).discrepancies, [])
+  t.same((await verifyAll(server, { root: root.id })).discrepancies, [])
+  const other = await verifyAll(server, { root: operation.coordinator.device.id })
+  t.ok(other.discrepancies.length > 0, 'another root than the pinned one is found')
+})
+
+t.test('a service on which nothing happened verifies', async (t) => {
+  const server = await startServer(t)
+  await checkLog(server)
+  await setUp(server)
+  await checkLog(server)
+})
+
+t.test('one changed value in any column of a log, statement or body row is found', async (t) => {
+  const busy = await stoppedService(t)
+  await checkLog(busy.server)
+  await tamper(busy, async (client) => {
+    const columns = await columnsOf(client)
+    t.ok(columns.length > 100)
+    const undetected: string[] = []
+    let changes = 0
+    const check = async ({ table, column, type, nullable }: Column, at: number) => {
+      const { rows: counted } = await client.query<{ count: string }>(`SELECT count(*) FROM ${table}`)
+      const { rows } = await client.query<{ ctid: string; value: string | null }>(
+        `SELECT ctid, ${column}::text AS value FROM ${table} ORDER BY ${table}::text OFFSET $1 LIMIT 1`,
+        [at % Number(counted[0]?.count)],
+      )
+      const row = rows[0]
+      if (!row) throw new Error(`there is no row in ${table}`)
+      // A microsecond, which entries do not even have.
+      const time = type.startsWith('timestamp') && row.value !== null
+      const bent = time ? row.value : bend(type.startsWith('timestamp') ? 'text' : type, row.value, at, nullable)
+      const set = time ? `$2::${type} + interval '1 microsecond'` : `$2::${type}`
+      let changed: pg.QueryResult<{ ctid: string }>
+      try {
+        changed = await client.query(`UPDATE ${table} SET ${column} = ${set} WHERE ctid = $1 RETURNING ctid`, [
+          row.ctid,
+          bent,
+        ])
+      } catch (error) {
+        // A unique index and NOT NULL refuse even a superuser.
+        if (isUnique(error)) return
+        throw error
+      }
+      changes++
+      const { discrepancies } = await verifyAll(busy.server)
+      if (discrepancies.length === 0) undetected.push(`${table}.${column}: ${row.value} -> ${bent}`)
+      await client.query(`UPDATE ${table} SET ${column} = $2::${type} WHERE ctid = $1`, [
+        changed.rows[0]?.ctid,
+        row.value,
+      ])
+    }
+    for (const column of columns) {
+      if (unverified.has(`${column.table}.${column.column}`)) continue
+      await fc.assert(
+        fc.asyncProperty(fc.nat(), (at) => check(column, at)),
+        { numRuns: 1 },
+      )
+    }
+    t.same(undetected, [])
+    t.ok(changes > columns.length * 0.8)
+  })
+  t.same((await verifyAll(busy.server)).discrepancies, [], 'and everything was put back')
+})
+
+t.test('a row removed, added or exchanged is found, in each table', async (t) => {
+  const busy = await stoppedService(t)
+  await tamper(busy, async (client) => {
+    const columns = Map.groupBy(await columnsOf(client), ({ table }) => table)
+    const { rows: keys } = await client.query<{ table: string; column: string }>(
+      `SELECT c.conrelid::regclass::text AS table, a.attname AS column
+       FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+       WHERE c.contype = 'p' AND c.conrelid::regclass::text = ANY($1)`,
+      [tables],
+    )
+    const keysOf = Map.groupBy(keys, ({ table }) => table)
+    for (const table of tables) await client.query(`CREATE TABLE kept_${table} AS SELECT * FROM ${table}`)
+    const attack = async (name: string, table: string, sentences: readonly string[]) => {
+      let changed = 0
+      try {
+        for (const sentence of sentences) changed += (await client.query(sentence)).rowCount ?? 0
+      } catch (error) {
+        if (!isUnique(error)) throw error
+        changed = 0
+      }
+      if (changed > 0) {
+        const { discrepancies } = await verifyAll(busy.server)
+        t.ok(discrepancies.length > 0, `${table}: ${name}`, { sentences })
+      }
+      await client.query(`DELETE FROM ${table}; INSERT INTO ${table} SELECT * FROM kept_${table}`)
+      return changed > 0
+    }
+    for (const table of tables) {
+      const all = (columns.get(table) ?? []).map(({ column }) => column)
+      const key = (keysOf.get(table) ?? []).map(({ column }) => column)
+      // The newest checkpoint is in the file beside the key; from the table it can be lost in a crash.
+      const newest =
+        table === 'log_checkpoint'
+          ? 'WHERE EXISTS (SELECT FROM log_checkpoint later WHERE later.log_id = log_checkpoint.log_id AND later.size > log_checkpoint.size)'
+          : ''
+      const one = `ctid = (SELECT ctid FROM ${table} ${newest} ORDER BY ${table}::text LIMIT 1)`
+      t.ok(await attack('removed', table, [`DELETE FROM ${table} WHERE ${one}`]))
+      const last = key.at(-1) ?? ''
+      const type = columns.get(table)?.find(({ column }) => column === last)?.type ?? ''
+      const other = type === 'uuid' ? `'${freshId()}'` : type === 'text' ? `${last} || 'x'` : `${last} + 100000`
+      if (type !== 'boolean') {
+        const values = all.map((column) => (column === last ? `(${other})::${type}` : column)).join(', ')
+        await attack('added', table, [
+          `INSERT INTO ${table} (${all.join(', ')}) SELECT ${values} FROM ${table} WHERE ${one}`,
+        ])
+      }
+      const rest = all.filter((column) => !key.includes(column))
+      if (rest.length === 0) continue
+      // The contents of the first and the last row change places; their keys stay.
+      const swapped = rest.map((column) => `${column} = other.${column}`).join(', ')
+      const ends = `SELECT (array_agg(ctid ORDER BY ${table}::text))[1] AS a, (array_agg(ctid ORDER BY ${table}::text DESC))[1] AS b FROM ${table}`
+      await attack('exchanged', table, [
+        `UPDATE ${table} AS mine SET ${swapped} FROM ${table} AS other, (${ends}) AS pair
+         WHERE pair.a <> pair.b AND ((mine.ctid = pair.a AND other.ctid = pair.b) OR (mine.ctid = pair.b AND other.ctid = pair.a))
+           AND (${rest.map((column) => `mine.${column} IS DISTINCT FROM other.${column}`).join(' OR ')})`,
+      ])
+    }
+  })
+  t.same((await verifyAll(busy.server)).discrepancies, [])
+})
