@@ -16,7 +16,7 @@ import type { Footing } from './footing.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
 
-const attempts = 6
+const attempts = 4
 
 export interface UsableEpoch {
   readonly epoch: EpochState
@@ -101,7 +101,7 @@ export class Epochs {
       } catch (error) {
         if (!isProblem(error, 'EPOCH_NUMBER', 'EPOCH_RECIPIENTS', 'MEMBERS_MOVED', 'EPOCH_GRANTS')) throw error
         refused = error
-        await this.#footing.until(() => this.#footing.position() > position, 2_000)
+        await this.#footing.until(() => this.#footing.position() > position, 1_500)
       }
     }
     throw refused

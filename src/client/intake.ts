@@ -325,6 +325,7 @@ export class Intake {
     if ('hidden' in read && read.hidden) this.#break(read.hidden, leaf.index)
     if ('refused' in read) {
       const { code, message } = read.refused
+      if (code === 'MEMBERS_HIDDEN' || code === 'EPOCH_HIDDEN') this.#break(read.refused, leaf.index)
       const refused = { reason: code, index: leaf.index, message: leaf.subject, detail: message }
       this.#footing.alarm({ code: 'MESSAGE_REFUSED', ...refused })
     } else if ('sealed' in read) {

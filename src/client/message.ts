@@ -90,7 +90,7 @@ export async function checkMessage(
   requirePlace(leaf, statement, member)
   requireRight(ledger, statement, member)
   const hidden = hiddenFrom(ledger, statement)
-  requireEpoch(ledger, statement)
+  requireEpoch(ledger, statement, hidden)
   await verifySignature(statement, await verifyKeys.of(certificate))
   await checkBody(statement, frame.body)
   await requireExtract(statement, frame)
@@ -154,9 +154,16 @@ function requireRight({ view }: Ledger, { payload }: MessageStatement, member: M
 }
 
 /** A body under another key than the current one could be read by somebody who has left. */
-function requireEpoch({ view }: Ledger, { payload: { compartment, epoch } }: MessageStatement): void {
+function requireEpoch(
+  { view }: Ledger,
+  { payload: { compartment, epoch } }: MessageStatement,
+  hidden: ProtocolError | undefined,
+): void {
   const state = view.compartments.get(compartment as CompartmentId)
   const current = view.currentEpoch(compartment as CompartmentId)
+  // A key that this device never saw opened: what was hidden is worth more words than the message.
+  if (epoch > (current?.number ?? 0))
+    throw hidden ?? new ProtocolError('EPOCH_HIDDEN', 'The opening of a key was withheld from this device.')
   demand(
     state && current?.number === epoch && (!state.stale || view.partial),
     'MESSAGE_EPOCH',

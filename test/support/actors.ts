@@ -97,7 +97,11 @@ export interface Scene {
 export async function operationOn(
   owner: Owner,
   server: TestServer,
-  options: { history?: 'full' | 'from-joining'; state?: 'draft' | 'rehearsal' | 'active'; coordinator?: ActorOptions } = {},
+  options: {
+    history?: 'full' | 'from-joining'
+    state?: 'draft' | 'rehearsal' | 'active'
+    coordinator?: ActorOptions
+  } = {},
 ): Promise<Scene> {
   const administrator = await administratorOf(owner, server)
   const { client: coordinator, organization: secretariat } = await partyOf(owner, administrator, {
