@@ -50,7 +50,7 @@ export class Epochs {
       if (!epoch) await this.#openOrWait(compartment)
       else {
         const key = this.#footing.keyring.find(compartment, epoch.number)
-        if (key) return { epoch, key }
+        if (key) return { epoch, key: key.bytes }
         const holds = () => this.#footing.keyring.find(compartment, epoch.number) !== undefined
         await this.#footing.until(() => holds() || this.#current(compartment) !== epoch, 20_000)
         if (!holds() && this.#current(compartment) === epoch)

@@ -93,7 +93,7 @@ export class Granting {
       if (!certificate || !key || this.#given.has(once)) continue
       this.#given.add(once)
       const to = { device, seal: certificate.keys.seal }
-      grants.push({ device, epoch: number, grant: await sealGrant(to, compartment, number, key) })
+      grants.push({ device, epoch: number, grant: await sealGrant(to, compartment, number, key.bytes) })
     }
     return grants
   }

@@ -4,7 +4,6 @@ import {
   contentKeyId,
   demand,
   parseLeaf,
-  readMessageStatement,
   type CompartmentId,
   type DeviceId,
   type EntryFrame,
@@ -13,7 +12,7 @@ import {
 } from '../protocol/index.ts'
 import type { Footing } from './footing.ts'
 import { Ledger } from './ledger.ts'
-import { checkMessage, openMessage, type Message, type SealedMessage } from './message.ts'
+import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
 import type { Seen } from './receipt.ts'
 import { Sequences, type Counted, type Hole } from './sequences.ts'
 import type { Change } from './store.ts'
@@ -307,11 +306,11 @@ export class Intake {
   async #open(leaf: Leaf, frame: EntryFrame): Promise<Read> {
     if (this.ledger.view.member(this.#me)?.role === 'auditor') return { leaf }
     try {
-      const { sealed, hidden } = await checkMessage(this.ledger, leaf, frame)
+      const { sealed, statement, hidden } = await checkMessage(this.ledger, leaf, frame)
       const rest = hidden ? { leaf, hidden } : { leaf }
-      const { payload } = await readMessageStatement(sealed.statement)
-      const key = this.#footing.keyring.find(payload.compartment, payload.epoch)
-      return key ? { ...rest, message: await openMessage(sealed, key, this.#me) } : { ...rest, sealed }
+      const { compartment, epoch } = statement.payload
+      const key = this.#footing.keyring.find(compartment, epoch)
+      return key ? { ...rest, message: await openMessage(sealed, key.opening, this.#me) } : { ...rest, sealed }
     } catch (error) {
       if (error instanceof ProtocolError) return { leaf, refused: error }
       throw error
@@ -340,7 +339,7 @@ export class Intake {
   }
 
   async #await(sealed: SealedMessage) {
-    const statement = await readMessageStatement(sealed.statement)
+    const statement = await readOnce(sealed.statement)
     const id = contentKeyId(statement.payload.compartment, statement.payload.epoch)
     this.#sealed.set(id, [...(this.#sealed.get(id) ?? []), sealed])
     return statement
@@ -390,7 +389,7 @@ export class Intake {
     for (const sealed of waiting) {
       this.#changes.push({ name: this.#name('sealed', sealed.index) })
       try {
-        this.#show(await openMessage(sealed, key, this.#me))
+        this.#show(await openMessage(sealed, key.opening, this.#me))
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error
         const refused = { reason: error.code, index: sealed.index, detail: error.message }

@@ -1,3 +1,4 @@
+import type { CryptoKey } from 'jose'
 import {
   ProtocolError,
   base64url,
@@ -11,10 +12,20 @@ import {
 } from '../protocol/index.ts'
 import type { Change, ClientStore } from './store.ts'
 
+/** An epoch key, as bytes to grant and to seal with, and imported to open with. */
+export interface HeldKey {
+  readonly bytes: EpochKey
+  readonly opening: CryptoKey
+}
+
+async function hold(bytes: EpochKey): Promise<HeldKey> {
+  return { bytes, opening: await crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, ['decrypt']) }
+}
+
 /** The epoch keys that this device holds in one operation. */
 export class Keyring {
   readonly #prefix: string
-  readonly #keys = new Map<string, EpochKey>()
+  readonly #keys = new Map<string, HeldKey>()
 
   constructor(prefix: string) {
     this.#prefix = `${prefix}key/`
@@ -22,11 +33,11 @@ export class Keyring {
 
   async load(store: ClientStore): Promise<void> {
     for (const [name, value] of await store.list(this.#prefix)) {
-      this.#keys.set(name.slice(this.#prefix.length), fromBase64url(value as string))
+      this.#keys.set(name.slice(this.#prefix.length), await hold(fromBase64url(value as string)))
     }
   }
 
-  find(compartment: string, epoch: number): EpochKey | undefined {
+  find(compartment: string, epoch: number): HeldKey | undefined {
     return this.#keys.get(contentKeyId(compartment, epoch))
   }
 
@@ -40,7 +51,7 @@ export class Keyring {
       const to = { device: device.id, sealKey: device.sealKey }
       const key = await openGrant(grant, to, { compartment, number, commitment })
       const id = contentKeyId(compartment, number)
-      this.#keys.set(id, key)
+      this.#keys.set(id, await hold(key))
       return { name: this.#prefix + id, value: base64url(key) }
     } catch (error) {
       if (error instanceof ProtocolError) return false

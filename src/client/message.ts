@@ -11,7 +11,6 @@ import {
   utf8,
   type CompartmentId,
   type EntryFrame,
-  type EpochKey,
   type Handling,
   type Leaf,
   type Member,
@@ -66,18 +65,35 @@ export interface SealedMessage {
 
 const hour = 3600_000
 
+export interface CheckedMessage {
+  readonly sealed: SealedMessage
+  readonly statement: MessageStatement
+  readonly hidden?: ProtocolError
+}
+
+// Clients of one process read the same statements at the same time; what a text says depends on nothing else.
+const recent = new Map<string, Promise<MessageStatement>>()
+const mostRecent = 512
+
+/** Reads a message statement without checking its signature, the same one once in a while only. */
+export function readOnce(jws: string): Promise<MessageStatement> {
+  const known = recent.get(jws)
+  if (known) return known
+  if (recent.size >= mostRecent) for (const old of [...recent.keys()].slice(0, mostRecent / 2)) recent.delete(old)
+  const statement = readMessageStatement(jws)
+  recent.set(jws, statement)
+  statement.catch(() => recent.delete(jws))
+  return statement
+}
+
 /**
  * Checks everything around a body at this point of the log: that a live device of a member who may post this signed the
  * statement, under a certificate that holds, for the current epoch, over this very body and extract. `ProtocolError`
  * otherwise; `hidden` where it shows that a member statement was withheld from this device.
  */
-export async function checkMessage(
-  ledger: Ledger,
-  leaf: Leaf,
-  frame: EntryFrame,
-): Promise<{ sealed: SealedMessage; hidden?: ProtocolError }> {
+export async function checkMessage(ledger: Ledger, leaf: Leaf, frame: EntryFrame): Promise<CheckedMessage> {
   demand(frame.statement !== undefined && frame.body !== undefined, 'MESSAGE', 'A message came without its content.')
-  const statement = await readMessageStatement(frame.statement)
+  const statement = await readOnce(frame.statement)
   const { signer } = statement
   const { view } = ledger
   const certificate = view.devices.get(signer)
@@ -103,7 +119,7 @@ export async function checkMessage(
     ...(frame.extract === undefined ? {} : { extract: frame.extract }),
     sender: { person, organization, device: signer },
   }
-  return hidden ? { sealed, hidden } : { sealed }
+  return hidden ? { sealed, statement, hidden } : { sealed, statement }
 }
 
 /** Whether the sender knew a member statement that this device was not shown. */
@@ -191,8 +207,8 @@ async function requireExtract({ payload }: MessageStatement, { extract, salt }: 
 }
 
 /** Opens a message that was checked. `ProtocolError` where the key is not the right one or the body is not a body. */
-export async function openMessage(sealed: SealedMessage, key: EpochKey, me: string): Promise<Message> {
-  const { payload } = await readMessageStatement(sealed.statement)
+export async function openMessage(sealed: SealedMessage, key: CryptoKey, me: string): Promise<Message> {
+  const { payload } = await readOnce(sealed.statement)
   const content = await openBody(sealed.body, key)
   const { form, refersTo, addressees, replyBy } = payload
   demand(content.form === form.id, 'BODY_FORM', 'The body was written with another form than its statement names.')

@@ -1,4 +1,4 @@
-import { CompactEncrypt, compactDecrypt } from 'jose'
+import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
 import { Type, type Static } from 'typebox'
 import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
@@ -195,8 +195,11 @@ export async function checkBody(statement: MessageStatement, body: string): Prom
   }
 }
 
-/** Opens a body with its epoch's key. Call `checkBody` first: it binds the body to its statement. */
-export async function openBody(body: string, key: EpochKey): Promise<BodyContent> {
+/**
+ * Opens a body with its epoch's key, as bytes or imported for AES-GCM. Call `checkBody` first: it binds the body to its
+ * statement.
+ */
+export async function openBody(body: string, key: EpochKey | CryptoKey): Promise<BodyContent> {
   let plaintext: Uint8Array
   try {
     plaintext = (
