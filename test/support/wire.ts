@@ -140,8 +140,8 @@ export interface LiveWire {
   /** Set once the socket is closed. */
   readonly closed: Promise<{ code: number; reason: string }>
   send(frame: unknown): void
-  /** The first frame that matches, also among those that came already. Rejects after five seconds. */
-  first(matches: (frame: Frame) => boolean): Promise<Frame>
+  /** The first frame that matches, also among those that came already. Rejects after so many milliseconds, 5,000 if not given. */
+  first(matches: (frame: Frame) => boolean, patience?: number): Promise<Frame>
   /** Follows an operation from an index and resolves when caught up. */
   follow(operation: string, after?: number): Promise<Frame[]>
   close(): void
@@ -167,7 +167,7 @@ export async function openLive(server: TestServer, ticket: string): Promise<Live
     frames,
     closed,
     send: (frame) => socket.send(JSON.stringify(frame)),
-    first: (matches) =>
+    first: (matches, patience = 5_000) =>
       new Promise((resolve, reject) => {
         const look = () => {
           const found = frames.find(matches)
@@ -179,7 +179,7 @@ export async function openLive(server: TestServer, ticket: string): Promise<Live
         const timer = setTimeout(() => {
           watchers.delete(look)
           reject(new Error(`no such frame among ${frames.map(({ type }) => type).join(' ')}`))
-        }, 5_000)
+        }, patience)
         watchers.add(look)
         look()
       }),
