@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 import { Command } from 'commander'
 import { version } from '../main.ts'
+import { addDemo } from './commands/demo.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addServe } from './commands/serve.ts'
 import { explain, exitCodes } from './failures.ts'
@@ -14,7 +15,7 @@ const program = new Command('cordon')
   .showHelpAfterError('(cordon --help lists the commands)')
   .configureHelp({ sortSubcommands: false })
 
-for (const add of [addServe, addMigrate]) add(program)
+for (const add of [addServe, addMigrate, addDemo]) add(program)
 
 try {
   await program.parseAsync()

@@ -211,6 +211,8 @@ class Server {
         env: plainEnvironment,
         cwd: '/',
         stdio: ['ignore', log.fd, log.fd],
+        // In a group of its own: a Ctrl-C on the terminal is for the service, which stops the database when it is done.
+        detached: true,
         ...(uid === undefined ? {} : { uid, gid: uid }),
       })
       await new Promise<void>((done, failed) => child.once('spawn', done).once('error', failed))

@@ -1,0 +1,50 @@
+import { LightClient, id } from './light-client.ts'
+import type { EpochKey } from '../src/protocol/index.ts'
+
+export interface BenchOperation {
+  readonly operation: string
+  readonly head: string
+  readonly key: EpochKey
+  readonly members: readonly LightClient[]
+}
+
+/** An active operation with so many members, one per administration, and its first epoch. */
+export async function makeOperation(setUpString: string, count: number): Promise<BenchOperation> {
+  const administrator = await LightClient.administrator(setUpString)
+  const members: LightClient[] = []
+  for (let i = 0; i < count; i++) {
+    const organization = { id: id(), kind: 'administration', name: `Customs ${String(i + 1)}`, country: 'XX' }
+    await administrator.call('POST', '/v1/organizations', organization)
+    members.push(await administrator.bring(organization.id, 'ncp'))
+  }
+  const [coordinator] = members
+  if (!coordinator) throw new Error('an operation has members')
+  const operation = id()
+  const at = new Date().toISOString()
+  await administrator.call('POST', '/v1/operations', {
+    name: 'Bench',
+    reference: 'BENCH',
+    timeZone: 'UTC',
+    statement: await administrator.memberStatement({
+      v: 1,
+      operation,
+      previous: null,
+      at,
+      act: 'create-operation',
+      history: 'full',
+      allHolds: [],
+      coordinators: [{ person: coordinator.person, organization: coordinator.organization }],
+    }),
+  })
+  const head = async () => (await coordinator.call<{ head: string }>('GET', `/v1/operations/${operation}`)).head
+  for (const member of members.slice(1)) {
+    await coordinator.call('POST', `/v1/operations/${operation}/organizations`, { organization: member.organization })
+    const act = { act: 'admit', person: member.person, organization: member.organization, role: 'ncp' } as const
+    const statement = await coordinator.memberStatement({ v: 1, operation, previous: await head(), at, ...act })
+    await coordinator.call('POST', `/v1/operations/${operation}/members`, { statement })
+  }
+  for (const to of ['rehearsal', 'active'])
+    await coordinator.call('POST', `/v1/operations/${operation}/advance`, { to })
+  const newest = await head()
+  return { operation, head: newest, key: await coordinator.openEpoch(operation, newest, members), members }
+}

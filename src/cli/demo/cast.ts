@@ -1,0 +1,135 @@
+import { join } from 'node:path'
+import { Cordon, MemoryStore, webPlatform, type ClientStore, type OperationSession } from '../../client/index.ts'
+import { FileStore } from '../../client/node/index.ts'
+import type { Role } from '../../access.ts'
+import type { Participant } from './participants.ts'
+import type { DemoService } from './service.ts'
+
+export const passphrases = {
+  signIn: 'a demonstration is not a secret',
+  store: 'nor is the store of a demonstration',
+} as const
+
+/** Somebody who takes part: one real client on one device. */
+export interface Player {
+  readonly name: string
+  readonly organization: string
+  readonly client: Cordon
+  session: OperationSession
+  /** Messages that this client has opened. */
+  opened: number
+  /** Index of the newest message that it opened. */
+  newest: number
+}
+
+export interface Cast {
+  readonly operation: string
+  readonly root: string
+  readonly coordinator: Player
+  /** One per organization of the plan, in its order. */
+  readonly players: readonly Player[]
+  /** Where the coordinator's store lies, if the service is kept. */
+  readonly storePath: string | undefined
+  close(): Promise<void>
+}
+
+const clock = () => new Date()
+const roles: Readonly<Record<Participant['kind'], Role>> = {
+  administration: 'ncp',
+  rilo: 'analyst',
+  partner: 'partner',
+}
+
+const newClient = (store: ClientStore, keep: 'all' | 'none') =>
+  new Cordon({ store, platform: webPlatform(clock), keep })
+
+/** Sets the stage: the root, the organizations, a client for each, and the operation with all of them in it. */
+export async function gather(
+  service: DemoService,
+  participants: readonly Participant[],
+  options: { keep: boolean; progress: (done: number) => void },
+): Promise<Cast> {
+  const administrator = newClient(new MemoryStore(), 'none')
+  await administrator.initialize({
+    server: service.url,
+    setupString: service.setUpString,
+    organization: { name: 'Secretariat' },
+    person: { name: 'Administrator' },
+    passphrase: passphrases.signIn,
+  })
+  await administrator.signIn({ passphrase: passphrases.signIn })
+
+  const enrol = async (
+    name: string,
+    organization: string,
+    store: ClientStore,
+    keep: 'all' | 'none',
+  ): Promise<Cordon> => {
+    const { text } = await administrator.directory.invite({ person: { name }, organization, tier: 'ncp' })
+    const client = newClient(store, keep)
+    await client.enrol({ invitation: text, passphrase: passphrases.signIn })
+    await administrator.directory.certifyWaiting()
+    await client.signIn({ passphrase: passphrases.signIn })
+    return client
+  }
+
+  const storePath = options.keep ? join(service.directory, 'coordinator.store') : undefined
+  const coordinatorStore =
+    storePath === undefined ? new MemoryStore() : await FileStore.open(storePath, passphrases.store)
+  const unit = await administrator.directory.registerOrganization({
+    kind: 'secretariat',
+    name: 'Operational coordination unit',
+  })
+  const coordinator = await enrol('Coordinator', unit, coordinatorStore, 'all')
+  const operation = await administrator.operations.create({
+    name: 'Operation GOALS (demonstration)',
+    reference: 'GOALS',
+    timeZone: 'Europe/Brussels',
+    coordinators: [{ person: coordinator.person, organization: unit }],
+    allHolds: ['partner'],
+  })
+  const leading = await coordinator.follow(operation)
+  await leading.ready()
+
+  const clients: { name: string; organization: string; client: Cordon }[] = []
+  for (const [i, { kind, name, country, region }] of participants.entries()) {
+    const organization = await administrator.directory.registerOrganization({
+      kind,
+      name,
+      ...(country === undefined ? {} : { country }),
+      ...(region === undefined ? {} : { region }),
+    })
+    // One administration keeps what it opens: its figures are compared with the server's. The others open and count.
+    const client = await enrol(name, organization, new MemoryStore(), i === 0 ? 'all' : 'none')
+    await coordinator.operations.admitOrganization(operation, organization)
+    await coordinator.operations.admit(operation, { person: client.person, organization, role: roles[kind] })
+    clients.push({ name, organization, client })
+    options.progress(i + 1)
+  }
+  for (const state of ['rehearsal', 'active'] as const) await coordinator.operations.advance(operation, state)
+  const enter = async (person: { name: string; organization: string; client: Cordon }): Promise<Player> => {
+    const session = await person.client.follow(operation)
+    const player: Player = { ...person, session, opened: 0, newest: -1 }
+    session.events.on('message', ({ index }) => {
+      player.opened++
+      player.newest = Math.max(player.newest, index)
+    })
+    await session.ready()
+    return player
+  }
+  const players: Player[] = []
+  for (const person of clients) players.push(await enter(person))
+  const lead = await enter({ name: 'Coordinator', organization: unit, client: coordinator })
+  await lead.session.openEpoch()
+  return {
+    operation,
+    root: administrator.self.account.pins.root,
+    coordinator: lead,
+    players,
+    storePath,
+    async close() {
+      await Promise.all([lead, ...players].map(({ client }) => client.close()))
+      await administrator.close()
+    },
+  }
+}
