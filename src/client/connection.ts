@@ -71,14 +71,28 @@ export class LiveConnection {
 
   /**
    * Posts a message over the socket. Rejects with the service's problem where it is refused, with NETWORK where the socket
-   * goes before the answer: then nobody knows, and the same statement is to be sent again.
+   * goes, or the time passes, before the answer: then nobody knows, and the same statement is to be sent again.
    */
-  post(id: string, frame: Extract<ClientFrame, { type: 'post' }>): Promise<Extract<ServerFrame, { type: 'accepted' }>> {
+  post(
+    id: string,
+    frame: Extract<ClientFrame, { type: 'post' }>,
+    milliseconds: number,
+  ): Promise<Extract<ServerFrame, { type: 'accepted' }>> {
     return new Promise((resolve, reject) => {
-      this.#posts.set(id, { resolve, reject })
-      if (this.send(frame)) return
-      this.#posts.delete(id)
-      reject(refuse('NETWORK', 'There is no live connection.'))
+      const settled =
+        <T>(settle: (value: T) => void) =>
+        (value: T) => {
+          cancel()
+          this.#posts.delete(id)
+          settle(value)
+        }
+      const post = { resolve: settled(resolve), reject: settled(reject) }
+      const cancel = this.#deps.platform.after(milliseconds, () =>
+        post.reject(refuse('NETWORK', 'The service did not answer in time.')),
+      )
+      // Before it is sent: the socket may go while it is.
+      this.#posts.set(id, post)
+      if (!this.send(frame)) post.reject(refuse('NETWORK', 'There is no live connection.'))
     })
   }
 

@@ -71,6 +71,8 @@ interface Pending {
 }
 
 const attempts = 10
+/** Milliseconds after which an answer counts as lost. */
+const answerWithin = 20_000
 /** Definite refusals after which the same message is sealed again under what has become current. */
 const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND']
 const unknownOutcome = (error: unknown): error is ClientProblem =>
@@ -157,7 +159,7 @@ export class Posting {
           pending = { ...pending, frame: await this.#seal(pending) }
           await store.write([{ name: `${prefix}pending/${pending.id}`, value: pending }])
         }
-        const receipt = await this.#send(pending.id, pending.frame as MessageToPost)
+        const receipt = await this.#send(pending.id, pending.frame as MessageToPost, Math.min(left, answerWithin))
         return await this.#receipt(pending, receipt)
       } catch (error) {
         if (unknownOutcome(error)) {
@@ -184,9 +186,9 @@ export class Posting {
     return isProblem(error, 'OPERATION_STATE') && frame !== undefined && isExercise(frame) !== exercise
   }
 
-  async #send(id: string, frame: MessageToPost): Promise<Receipt> {
+  async #send(id: string, frame: MessageToPost, milliseconds: number): Promise<Receipt> {
     const { connection, transport, operation } = this.#footing
-    if (connection.open) return (await connection.post(id, { type: 'post', ...frame })).receipt
+    if (connection.open) return (await connection.post(id, { type: 'post', ...frame }, milliseconds)).receipt
     const path = `/v1/operations/${operation}/messages`
     return (await transport.request<{ receipt: Receipt }>('POST', path, frame, false)).receipt
   }
