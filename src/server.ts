@@ -180,7 +180,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     mountReports(app, reports)
     mountLogRoutes(app, {
       logs,
-      requireLogReader: (request, log) => requireLogReader(db, logs.directory, request, log),
+      requireLogReader: (request, log) => requireLogReader(db, logs, request, log),
     })
     mountLive(app, {
       hub,
@@ -255,9 +255,17 @@ function noteRefusals(app: HttpServer, refusals: Refusals): void {
 }
 
 /** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
-async function requireLogReader(db: Database, directory: string, request: FastifyRequest, log: string): Promise<void> {
-  if (log === directory) return
-  await transaction(db, (tx) => authorize(tx, actorOf(request), log, 'log.verify'))
+async function requireLogReader(
+  db: Database,
+  logs: Pick<Logs<unknown>, 'directory' | 'sees'>,
+  request: FastifyRequest,
+  log: string,
+): Promise<void> {
+  if (log === logs.directory) return
+  await transaction(db, async (tx) => {
+    await authorize(tx, actorOf(request), log, 'log.verify')
+    if (!(await logs.sees(tx, log))) throw new Problem('NOT_FOUND')
+  })
 }
 
 /**

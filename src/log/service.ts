@@ -7,7 +7,7 @@ import { Checkpoints, signerOf } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, receiptOf, Roots } from './proofs.ts'
-import { allLogs, changesBetween, entriesAfter, entriesAt, sizeOf } from './store.ts'
+import { allLogs, changesBetween, enterLog, entriesAfter, entriesAt, seesLog, sizeOf } from './store.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'
 
 const usualLimits: LogLimits = { queue: 2_000, group: 256, giveUpAfter: 10_000, publishEvery: 1_000 }
@@ -108,6 +108,8 @@ class LogService<S> implements Logs<S> {
 
   create: Logs<S>['create'] = (tx, operation, drafts) => createLog(this.#withinDeps, tx, operation, operation, drafts)
 
+  sees: Logs<S>['sees'] = (tx, log) => seesLog(tx, log)
+
   size: Logs<S>['size'] = (tx, log) => sizeOf(tx, log)
 
   entriesAfter: Logs<S>['entriesAfter'] = (tx, log, after, limit) => entriesAfter(tx, log, after, limit)
@@ -203,7 +205,10 @@ class LogService<S> implements Logs<S> {
 
   /** The first entry of the directory names the key and the host that this database was started with. */
   async #requireOwnKey(directory: string): Promise<void> {
-    const [first] = await transaction(this.#deps.db, (tx) => entriesAt(tx, directory, [0]))
+    const [first] = await transaction(this.#deps.db, async (tx) => {
+      await enterLog(tx, directory)
+      return entriesAt(tx, directory, [0])
+    })
     const own = await this.verifierKey(directory)
     const named = first === undefined ? undefined : parseLeaf(first.text).subject
     if (named === own) return

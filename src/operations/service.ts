@@ -3,7 +3,7 @@ import { mayHold as mayHoldRole } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
-  VerifyKeyCache,
+  type VerifyKeyCache,
   asActor,
   checked,
   findOrganizations,

@@ -1,4 +1,5 @@
 import type { Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
 import type { Logs } from '../log/index.ts'
 import { OperationView, parseLeaf, type OperationId, type PersonId } from '../protocol/index.ts'
 import { statementsOf, toViewEntry } from './snapshot.ts'
@@ -7,10 +8,10 @@ const most = 200
 
 /** What readers of this process know of operations, kept and brought up to date from the log when asked. */
 export class Views {
-  readonly #logs: () => Pick<Logs<OperationView>, 'changesBetween'>
+  readonly #logs: () => Pick<Logs<OperationView>, 'changesBetween' | 'sees'>
   readonly #views = new Map<string, OperationView>()
 
-  constructor(logs: () => Pick<Logs<OperationView>, 'changesBetween'>) {
+  constructor(logs: () => Pick<Logs<OperationView>, 'changesBetween' | 'sees'>) {
     this.#logs = logs
   }
 
@@ -19,8 +20,10 @@ export class Views {
     return this.#views.get(operation)?.member(person as PersonId) !== undefined
   }
 
-  /** The operation as all entries that this transaction sees made it. Not to be changed. */
+  /** The operation as all entries that this transaction sees made it; NOT_FOUND if it sees none. Not to be changed. */
   async current(tx: Tx, operation: string): Promise<OperationView> {
+    // The view is kept for everybody: whoever asks must be shown the log by the database too.
+    if (!(await this.#logs().sees(tx, operation))) throw new Problem('NOT_FOUND')
     const view = this.#views.get(operation) ?? new OperationView(operation as OperationId)
     const entries = await this.#logs().changesBetween(tx, operation, view.position, Number.MAX_SAFE_INTEGER)
     const leaves = entries.map((entry) => parseLeaf(entry.text))

@@ -25,6 +25,8 @@ export interface TestServerOptions {
   readonly logLevel?: string
   readonly logTo?: Writable
   readonly liveConnections?: number
+  /** Another composition root: that of a copy of the source from which a guard was taken. */
+  readonly create?: typeof createServer
 }
 
 export const logHost = 'cordon.test'
@@ -38,7 +40,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     advance: (milliseconds: number) => void (ahead += milliseconds),
     now: () => new Date(Date.now() + ahead),
   }
-  const server = await createServer({
+  const server = await (options.create ?? createServer)({
     databaseUrl: database.url,
     databaseConnections: 10,
     liveConnections: options.liveConnections ?? 1_000,
