@@ -1,0 +1,185 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import {
+  isImportFault,
+  isProblem,
+  mapRows,
+  readCsv,
+  readMapping,
+  type Cordon,
+  type Mapping,
+} from '../src/client/index.ts'
+import { addDecimals, sumDecimals } from '../src/forms/index.ts'
+import { base64url, sha256 } from '../src/protocol/index.ts'
+import { administratorOf, enrolWith, partyOf, takeIn } from './support/actors.ts'
+import { startServer } from './support/server.ts'
+
+const repository = join(import.meta.dirname, '..')
+const real = join(repository, '..', 'shared', 'data', 'pangolin-seizures.csv')
+const read = readMapping(readFileSync(join(repository, 'docs', 'examples', 'pangolin-seizures.map.json'), 'utf8'))
+if (!('mapping' in read)) throw new Error('the example mapping is read')
+const { mapping } = read
+
+type Owner = Parameters<typeof startServer>[0]
+
+async function peopleOf(owner: Owner) {
+  const administrator = await administratorOf(owner, await startServer(owner))
+  const [unit, kenya, thailand] = await Promise.all([
+    partyOf(owner, administrator, { kind: 'rilo', name: 'Coordination unit' }),
+    partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' }),
+    partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Thailand', country: 'TH' }),
+  ])
+  return { administrator, unit, kenya, thailand }
+}
+
+const people = peopleOf(t)
+
+async function scene() {
+  const { administrator, unit, kenya, thailand } = await people
+  const coordinator = unit.client
+  const operation = await administrator.operations.create({
+    name: 'Operation Pangolin',
+    reference: 'P-1',
+    timeZone: 'UTC',
+    coordinators: [{ person: coordinator.person, organization: unit.organization }],
+  })
+  await coordinator.follow(operation)
+  await coordinator.operations.advance(operation, 'rehearsal')
+  await coordinator.operations.advance(operation, 'active')
+  await takeIn(coordinator, operation, kenya, 'ncp')
+  await takeIn(coordinator, operation, thailand, 'ncp')
+  return { operation, coordinator, kenya, thailand }
+}
+
+async function importOf(
+  client: Cordon,
+  operation: string,
+  csv: string,
+  options: { update?: boolean; mapping?: Mapping } = {},
+) {
+  const { rows, faults } = await mapRows(csv, options.mapping ?? mapping)
+  if (faults.length > 0) throw new Error(JSON.stringify(faults.slice(0, 3)))
+  const file = base64url(await sha256(new TextEncoder().encode(csv)))
+  const { update = false } = options
+  return client.importRows({ operation, rows, mapping: options.mapping ?? mapping, file, update })
+}
+
+async function received(client: Cordon, operation: string, count: number) {
+  const session = await client.follow(operation)
+  while (session.messages.length < count) await session.events.once('message')
+  return session
+}
+
+const columns =
+  'ref,date,country,place,latitude,longitude,transport,concealment,came_from,going_to,live_specimens,carcasses,whole_specimens,whole_weight_kg,scales_weight_kg,outcome'
+const row = (ref: string, scales: string) => `${ref},2015-03-04,KE,Nairobi,,,air,,,TH,,,,,${scales},`
+const small = [columns, row('a', '12.5'), row('b', '3'), row('c', '0.25')].join('\n')
+
+const skip = existsSync(real) ? false : 'the real seizures are not at hand: ../shared/data/pangolin-seizures.csv'
+
+/** The plain sum of each column of quantities, by the category that the mapping makes of it. */
+function sumsOf(csv: string): Map<string, string> {
+  const file = readCsv(csv, ',')
+  if (isImportFault(file)) throw new Error(file.reason)
+  const sums = new Map<string, string>()
+  for (const [column, targets] of Object.entries(mapping.columns)) {
+    const at = file.header.cells.indexOf(column)
+    const cells = file.records.map(({ cells }) => (cells[at] ?? '').trim()).filter((cell) => cell !== '')
+    for (const target of targets) {
+      if ('goods' in target) sums.set(`${target.goods.category} ${target.goods.unit}`, sumDecimals(cells))
+    }
+  }
+  return sums
+}
+
+t.test('651 real seizures: imported once, received by all, their sums those of the file', { skip }, async (t) => {
+  const { operation, kenya, thailand } = await scene()
+  const csv = readFileSync(real, 'utf8')
+  const reading = await thailand.client.follow(operation)
+  const first = await importOf(kenya.client, operation, csv)
+  t.match(first, { rows: 651, imported: 651, already: 0, corrected: 0 })
+  const session = await received(thailand.client, operation, 651)
+  t.equal(session.figures().seizures, 651)
+  const sums = sumsOf(csv)
+  t.equal(sums.size, 5)
+  for (const [of, sum] of sums) {
+    const found = session.figures().quantities.find(({ category, unit }) => `${category} ${unit}` === of)
+    t.equal(addDecimals(found?.quantity ?? '0', found?.estimated ?? '0'), sum, of)
+  }
+  t.same(session.figures(), (await kenya.client.follow(operation)).figures())
+  const told = await kenya.client.transport.request<{ seizures: number; quantities: unknown }>(
+    'GET',
+    `/v1/operations/${operation}/figures`,
+  )
+  t.match(told, session.figures(), 'the service computes the same from the extracts')
+  const second = await importOf(kenya.client, operation, csv)
+  t.match(second, { rows: 651, imported: 0, already: 651, changed: [], corrected: 0 })
+  t.equal(session.messages.length, 651)
+  t.same(reading.alarms, [])
+})
+
+t.test('a row that changed is named, and corrected only where that is asked for', async (t) => {
+  const { operation, kenya, thailand } = await scene()
+  t.match(await importOf(kenya.client, operation, small), { imported: 3, already: 0 })
+  const changed = [columns, row('a', '12.5'), row('b', '4'), row('c', '0.25')].join('\n')
+  const named = await importOf(kenya.client, operation, changed)
+  t.match(named, { imported: 0, already: 3, corrected: 0, changed: [{ key: 'b' }] })
+  const session = await received(thailand.client, operation, 3)
+  t.match(session.figures().totals, [{ quantity: '15.75' }])
+  t.match(await importOf(kenya.client, operation, changed, { update: true }), { imported: 0, corrected: 1 })
+  await received(thailand.client, operation, 4)
+  t.match(session.figures().totals, [{ quantity: '16.75' }])
+  t.match(await importOf(kenya.client, operation, changed, { update: true }), { corrected: 0, changed: [] })
+  t.match(await importOf(kenya.client, operation, small, { update: true }), { corrected: 1 }, 'and back again')
+  await received(thailand.client, operation, 5)
+  t.match(session.figures().totals, [{ quantity: '15.75' }])
+})
+
+t.test('another device of the organization imports the same rows without doubling them', async (t) => {
+  const { operation, kenya } = await scene()
+  const officer = await enrolWith(t, kenya.client, { name: 'Second', organization: kenya.organization, tier: 'person' })
+  await kenya.client.operations.admit(operation, {
+    person: officer.person,
+    organization: kenya.organization,
+    role: 'officer',
+  })
+  t.match(await importOf(kenya.client, operation, small), { imported: 3 })
+  await received(officer, operation, 3)
+  t.match(await importOf(officer, operation, small), { imported: 0, already: 3 })
+})
+
+t.test('another organization’s import is its own: nothing is shared, nothing collides', async (t) => {
+  const { operation, kenya, thailand } = await scene()
+  t.match(await importOf(kenya.client, operation, small), { imported: 3 })
+  t.match(await importOf(thailand.client, operation, small), { imported: 3, already: 0 })
+})
+
+t.test('a device that came after the import key waits until the first one has granted it', async (t) => {
+  const { operation, kenya } = await scene()
+  t.match(await importOf(kenya.client, operation, small), { imported: 3 })
+  const officer = await enrolWith(t, kenya.client, { name: 'Third', organization: kenya.organization, tier: 'person' })
+  const { person } = officer
+  await kenya.client.operations.admit(operation, { person, organization: kenya.organization, role: 'officer' })
+  try {
+    await importOf(officer, operation, small)
+    t.fail('imported')
+  } catch (error) {
+    t.ok(isProblem(error, 'IMPORT_KEY_MISSING'))
+  }
+  await importOf(kenya.client, operation, small)
+  t.match(await importOf(officer, operation, small), { imported: 0, already: 3 })
+})
+
+t.test('who may not import is refused before a row is sent', async (t) => {
+  const { operation, coordinator } = await scene()
+  const { administrator } = await people
+  const partner = await partyOf(t, administrator, { kind: 'partner', name: 'Partner' })
+  await takeIn(coordinator, operation, partner, 'partner')
+  try {
+    await importOf(partner.client, operation, small)
+    t.fail('imported')
+  } catch (error) {
+    t.ok(isProblem(error, 'FORBIDDEN'))
+  }
+})
