@@ -115,7 +115,7 @@ export class OperationView {
   readonly chain = new Set<string>()
   readonly organizations = new Set<OrganizationId>()
   readonly members = new Map<PersonId, Member>()
-  /** Live, certified devices of persons that are or were members. */
+  /** Live, certified devices of members. */
   readonly devices = new Map<DeviceId, Certificate>()
   readonly compartments = new Map<CompartmentId, CompartmentState>()
   /** A right holder sees only some of the statements; its view accepts holes in the operation's chain. */
@@ -374,6 +374,8 @@ export class OperationView {
 
   #remove(person: PersonId): void {
     this.members.delete(person)
+    // Of somebody who is no member the log no longer hears which devices end: who comes back brings the live ones again.
+    for (const { device } of this.devicesOf(person)) this.devices.delete(device)
     for (const compartment of this.compartments.values()) compartment.members.delete(person)
   }
 
