@@ -109,7 +109,11 @@ export class OperationSession {
     }
     this.#posting = new Posting(this.#footing)
     this.#granting = new Granting(this.#footing)
-    this.#seenChecks = new SeenChecks(this.#footing, (seen) => (this.#intake.seen = seen))
+    this.#seenChecks = new SeenChecks(
+      this.#footing,
+      (seen) => (this.#intake.seen = seen),
+      () => this.#over(),
+    )
     this.#intake = new Intake(this.#footing, {
       keep,
       partial: false,

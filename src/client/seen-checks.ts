@@ -14,12 +14,15 @@ const patience = 5
 export class SeenChecks {
   readonly #footing: Footing
   readonly #adopt: (seen: Seen) => void
+  readonly #over: () => boolean
   readonly #waiting = new Map<string, { seen: Seen; message: string; index: number; tries: number }>()
   readonly #checked = new Set<string>()
   #running: Promise<number> | undefined
 
-  constructor(footing: Footing, adopt: (seen: Seen) => void) {
+  /** `over`: whether this device has been shut out, so that what it asks is refused for that reason and no other. */
+  constructor(footing: Footing, adopt: (seen: Seen) => void, over: () => boolean) {
     this.#footing = footing
+    this.#over = over
     this.#adopt = adopt
   }
 
@@ -43,6 +46,7 @@ export class SeenChecks {
     for (const [key, waiting] of batch) {
       const { seen, message, index } = waiting
       const right = await this.#holds(seen)
+      if (this.#over()) return 0
       // A checkpoint is published up to a second after it was signed for whoever subscribed.
       if (right === undefined && ++waiting.tries < patience) continue
       this.#waiting.delete(key)
