@@ -91,8 +91,7 @@ export async function gather(
   const leading = await coordinator.follow(operation)
   await leading.ready()
 
-  const clients: { name: string; organization: string; client: Cordon }[] = []
-  for (const [i, { kind, name, country, region }] of participants.entries()) {
+  const clients = await inGroups(participants, 8, async ({ kind, name, country, region }, i) => {
     const organization = await administrator.directory.registerOrganization({
       kind,
       name,
@@ -100,10 +99,12 @@ export async function gather(
       ...(region === undefined ? {} : { region }),
     })
     // One administration keeps what it opens: its figures are compared with the server's. The others open and count.
-    const client = await enrol(name, organization, new MemoryStore(), i === 0 ? 'all' : 'none')
+    return { name, organization, client: await enrol(name, organization, new MemoryStore(), i === 0 ? 'all' : 'none') }
+  })
+  for (const [i, { kind }] of participants.entries()) {
+    const { organization, client } = clients[i] as (typeof clients)[number]
     await coordinator.operations.admitOrganization(operation, organization)
     await coordinator.operations.admit(operation, { person: client.person, organization, role: roles[kind] })
-    clients.push({ name, organization, client })
     options.progress(i + 1)
   }
   for (const state of ['rehearsal', 'active'] as const) await coordinator.operations.advance(operation, state)
@@ -117,8 +118,7 @@ export async function gather(
     await session.ready()
     return player
   }
-  const players: Player[] = []
-  for (const person of clients) players.push(await enter(person))
+  const players = await inGroups(clients, 8, enter)
   const lead = await enter({ name: 'Coordinator', organization: unit, client: coordinator })
   await lead.session.openEpoch()
   return {
@@ -132,4 +132,17 @@ export async function gather(
       await administrator.close()
     },
   }
+}
+
+/** Does something for each of a list, so many at once, and keeps their order. */
+async function inGroups<T, R>(
+  list: readonly T[],
+  atOnce: number,
+  work: (item: T, i: number) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = []
+  for (let at = 0; at < list.length; at += atOnce) {
+    results.push(...(await Promise.all(list.slice(at, at + atOnce).map((item, i) => work(item, at + i)))))
+  }
+  return results
 }
