@@ -107,6 +107,7 @@ export class Messages {
   /** Everything that can be checked without the log's lock. */
   async #check(actor: Actor, operation: string, input: MessageToPost): Promise<MessageStatement> {
     const statement = await checked('STATEMENT_INVALID', () => readMessageStatement(input.statement))
+    if (statement.payload.operation !== operation) throw new Problem('NOT_FOUND')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     await this.#checkContent(statement, input)
@@ -165,7 +166,7 @@ export class Messages {
       await authorize(tx, actor, operation, 'message.read')
       const [entry] = await logs.entriesAt(tx, operation, [header.log_index])
       const content = (await store.contentsAt(tx, operation, [header.log_index])).get(header.log_index)
-      if (!entry || content?.body == null) throw new Problem('NOT_FOUND')
+      if (!entry || !content || content.body === null) throw new Problem('NOT_FOUND')
       return {
         index: header.log_index,
         leaf: entry.text,
