@@ -45,11 +45,15 @@ export class Epochs {
    * nobody else does within a minute; KEY_MISSING where nobody grants it; EPOCH_RECIPIENTS where the service wants others.
    */
   async require(compartment: CompartmentId): Promise<UsableEpoch> {
+    const person = this.#footing.self().account.person as PersonId
+    if (!this.#footing.ledger().view.isIn(person, compartment))
+      throw refuse('NOT_IN_COMPARTMENT', 'You do not belong to this compartment, or it does not exist.')
     for (let attempt = 0; attempt < attempts; attempt++) {
       const epoch = this.#current(compartment)
       if (!epoch) await this.#openOrWait(compartment)
       else {
         const key = this.#footing.keyring.find(compartment, epoch.number)
+        if (key) this.#requireMembers(compartment)
         if (key) return { epoch, key: key.bytes }
         const holds = () => this.#footing.keyring.find(compartment, epoch.number) !== undefined
         await this.#footing.until(() => holds() || this.#current(compartment) !== epoch, 20_000)
@@ -58,6 +62,16 @@ export class Epochs {
       }
     }
     throw refuse('TIMED_OUT', 'The key of this compartment changed each time that it was about to be used.')
+  }
+
+  /** A partial view could not judge the recipients when the epoch opened: it does before it seals. */
+  #requireMembers(compartment: CompartmentId): void {
+    const ledger = this.#footing.ledger()
+    if (!ledger.view.partial || ledger.isForMembers(compartment)) return
+    throw refuse(
+      'MEMBERS_HIDDEN',
+      'The key of this compartment was opened for somebody whom this device does not know as a member.',
+    )
   }
 
   async #openOrWait(compartment: CompartmentId): Promise<void> {
@@ -144,14 +158,14 @@ export class Epochs {
    * everybody at once: after a moment of chance somebody else may have done it.
    */
   renewForOthers(compartment: CompartmentId): void {
-    const { view } = this.#footing.ledger()
-    const waits = [...view.members.values()].some(
-      ({ person, role }) => role === 'right-holder' && view.isIn(person, compartment),
-    )
-    if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
     const { platform } = this.#footing
-    platform.after(1 + randomBelow(platform, 2_000), () => {
-      if (this.#current(compartment)) return
+    // The entry that made the key stale may still be on its way when this device is told.
+    platform.after(50 + randomBelow(platform, 2_000), () => {
+      const { view } = this.#footing.ledger()
+      const waits = [...view.members.values()].some(
+        ({ person, role }) => role === 'right-holder' && view.isIn(person, compartment),
+      )
+      if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
       // Whoever posts opens it then, or another client does: nothing is lost where this one cannot.
       this.open(compartment).catch(() => {})
     })

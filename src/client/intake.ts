@@ -93,7 +93,7 @@ export class Intake {
     return this.#footing.self().account.person as PersonId
   }
 
-  /** Whether content of the log was opened that this device had already. */
+  /** Whether this member is shown only a part of the members: a right holder. */
   get partial(): boolean {
     return this.#options.partial
   }
@@ -141,14 +141,15 @@ export class Intake {
   /** A new subscription begins: where it goes on after. Reads from the beginning where that is needed. */
   async begin(): Promise<number> {
     this.#live = false
-    if (this.broken || this.widened) await this.#restart()
+    // A partial view is never told who went while it was away.
+    if (this.broken || this.widened || this.partial) await this.#restart()
     else if (this.#basis === Number.POSITIVE_INFINITY && this.position >= 0) this.#basis = this.position
     return this.position
   }
 
   async #restart(): Promise<void> {
     const { store, prefix } = this.#footing
-    if (this.#rebuilds++ === mostRebuilds)
+    if (!this.partial && this.#rebuilds++ === mostRebuilds)
       this.#footing.alarm({ code: 'LOG_ALTERED', detail: 'The log never becomes whole.' })
     this.ledger = this.#newLedger()
     this.position = -1
@@ -232,6 +233,10 @@ export class Intake {
       const [, number] = leaf.subject.split('#')
       await this.accept(leaf.compartment ?? '', [{ epoch: Number(number), grant: frame.grant }])
     }
+    // Somebody left whom this view does not show: read again, it shows who is there now.
+    const compartment = leaf.compartment as CompartmentId
+    if (leaf.kind === 'epoch.opened' && this.partial && this.#live && !this.ledger.isForAll(compartment))
+      this.widened = this.#rebuilds < mostRebuilds
     this.#footing.events.emit('entry', leaf)
   }
 
@@ -306,7 +311,9 @@ export class Intake {
   async #open(leaf: Leaf, frame: EntryFrame): Promise<Read> {
     if (this.ledger.view.member(this.#me)?.role === 'auditor') return { leaf }
     try {
-      const { sealed, statement, hidden } = await checkMessage(this.ledger, leaf, frame)
+      if (this.partial && frame.chain) await this.ledger.learn(frame.chain)
+      const past = leaf.index <= this.#basis
+      const { sealed, statement, hidden } = await checkMessage(this.ledger, leaf, frame, past)
       const rest = hidden ? { leaf, hidden } : { leaf }
       const { compartment, epoch } = statement.payload
       const key = this.#footing.keyring.find(compartment, epoch)

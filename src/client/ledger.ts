@@ -5,6 +5,7 @@ import {
   readViewStatement,
   statementTypeOf,
   verifyEntry,
+  type Certificate,
   type CompartmentId,
   type DeviceId,
   type Leaf,
@@ -36,6 +37,8 @@ export class Ledger {
   readonly view: OperationView
   readonly #trust: Trust
   readonly #revoked = new Map<DeviceId, Revocation>()
+  /** Digests of the statements that opened epochs and that this device verified. */
+  readonly #epochs = new Set<string>()
 
   constructor(operation: string, root: DeviceId, partial: boolean) {
     this.view = new OperationView(operation as OperationId, { partial })
@@ -44,17 +47,38 @@ export class Ledger {
 
   /** Verifies the next entry and applies it; `known` skips the signatures of what this device verified before. */
   async take(leaf: Leaf, brought: Brought, known = false): Promise<void> {
-    if (brought.chain) await this.#learn(brought.chain)
+    if (brought.chain) await this.learn(brought.chain)
     const statement = await this.#read(leaf, brought.statement)
     const entry = toViewEntry(leaf, statement)
     if (statement) this.#requireWhole(statement)
     if (!known) await this.#verify(entry)
     if (statement?.type === 'revocation') this.#revoked.set(statement.value.device, statement.value)
     this.view.apply(entry)
+    if (statement?.type === 'epoch') this.#epochs.add(statement.value.hash)
+  }
+
+  /** A certificate from above or beside the operation that was proven up to the root. */
+  issuer(device: DeviceId): Certificate | undefined {
+    return this.#trust.issuers.get(device)
+  }
+
+  /** Whether the current key of a compartment was opened for devices that this view shows in it, and for no others. */
+  isForMembers(compartment: CompartmentId): boolean {
+    const epoch = this.view.currentEpoch(compartment)
+    if (!epoch || !this.#epochs.has(epoch.digest)) return false
+    return epoch.recipients.every((device) => this.view.isRecipient(device, compartment))
+  }
+
+  /** Whether the key that was just opened is for exactly the devices that this view shows in its compartment. */
+  isForAll(compartment: CompartmentId): boolean {
+    return (
+      this.isForMembers(compartment) &&
+      this.view.currentEpoch(compartment)?.recipients.length === this.view.recipients(compartment).length
+    )
   }
 
   /** Certificates above a signer, each proven before it is trusted. */
-  async #learn(chain: readonly string[]): Promise<void> {
+  async learn(chain: readonly string[]): Promise<void> {
     const { pin, issuers } = this.#trust
     const find = (device: DeviceId) => this.view.devices.get(device) ?? issuers.get(device)
     for (const certificate of await proveTogether(chain, pin.root, find)) issuers.set(certificate.device, certificate)

@@ -89,28 +89,35 @@ export function readOnce(jws: string): Promise<MessageStatement> {
 /**
  * Checks everything around a body at this point of the log: that a live device of a member who may post this signed the
  * statement, under a certificate that holds, for the current epoch, over this very body and extract. `ProtocolError`
- * otherwise; `hidden` where it shows that a member statement was withheld from this device.
+ * otherwise; `past` is for what was posted before a partial view began. `hidden` where it shows that a member statement was withheld from this device.
  */
-export async function checkMessage(ledger: Ledger, leaf: Leaf, frame: EntryFrame): Promise<CheckedMessage> {
+export async function checkMessage(
+  ledger: Ledger,
+  leaf: Leaf,
+  frame: EntryFrame,
+  past: boolean,
+): Promise<CheckedMessage> {
   demand(frame.statement !== undefined && frame.body !== undefined, 'MESSAGE', 'A message came without its content.')
   const statement = await readOnce(frame.statement)
   const { signer } = statement
   const { view } = ledger
-  const certificate = view.devices.get(signer)
+  // Those who left are not shown in a partial view; what they said before holds under a certificate that leads to the root.
+  const left = past && view.partial && !view.devices.has(signer)
+  const certificate = left ? ledger.issuer(signer) : view.devices.get(signer)
   const member = certificate && view.member(certificate.person)
   demand(
-    certificate && member && member.organization === certificate.organization && statement.crt === certificate.hash,
+    certificate && statement.crt === certificate.hash && (left || member?.organization === certificate.organization),
     'SIGNER',
     'The device that signed this message was no live device of a member.',
   )
-  requirePlace(leaf, statement, member)
-  requireRight(ledger, statement, member)
+  requirePlace(leaf, statement, certificate.person)
+  if (member) requireRight(ledger, statement, member)
   const hidden = hiddenFrom(ledger, statement)
   requireEpoch(ledger, statement, hidden)
   await verifySignature(statement, await verifyKeys.of(certificate))
   await checkBody(statement, frame.body)
   await requireExtract(statement, frame)
-  const { person, organization } = member
+  const { person, organization } = certificate
   const sealed: SealedMessage = {
     index: leaf.index,
     at: leaf.at,
@@ -133,7 +140,7 @@ function hiddenFrom(ledger: Ledger, { payload }: MessageStatement): ProtocolErro
   }
 }
 
-function requirePlace(leaf: Leaf, { payload, hash, signer }: MessageStatement, member: Member): void {
+function requirePlace(leaf: Leaf, { payload, hash, signer }: MessageStatement, person: string): void {
   const { actor } = leaf
   const as = payload.refersTo?.as
   const kind = as === 'correction' ? 'message.corrected' : as === 'withdrawal' ? 'message.withdrawn' : 'message.posted'
@@ -145,7 +152,7 @@ function requirePlace(leaf: Leaf, { payload, hash, signer }: MessageStatement, m
       leaf.kind === kind &&
       'device' in actor &&
       actor.device === signer &&
-      actor.person === member.person,
+      actor.person === person,
     'MESSAGE_ENTRY',
     'The entry in the log is not about this message.',
   )

@@ -310,7 +310,7 @@ export class OperationSession {
       if (this.#intake.broken) return
       await this.#fetchGrants()
       await this.#posting.resend()
-      for (const compartment of this.view.compartments.keys()) this.#posting.epochs.renewForOthers(compartment)
+      for (const { id, stale } of this.view.compartments.values()) if (stale) this.#posting.epochs.renewForOthers(id)
       await this.#granting.giveWaiting()
     } catch (error) {
       // All of it is tried again after the next catch-up.

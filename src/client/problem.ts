@@ -15,6 +15,7 @@ const own = {
   MEMBERS_HIDDEN:
     'Nothing is sealed here until this device has seen every member statement: ask a coordinator who was removed, and tell the auditors.',
   LOG_ALTERED: 'Nothing is sealed here: tell the auditors that the service showed this entry.',
+  NOT_IN_COMPARTMENT: 'Post in a compartment that you belong to.',
   EPOCH_WAITING: 'Wait for another member to be online: your role does not open keys.',
   KEY_MISSING: 'Wait until another member is online once and grants it.',
   OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',

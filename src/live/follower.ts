@@ -28,6 +28,9 @@ export interface FollowerDeps {
 }
 
 const page = 500
+
+/** A right holder is not shown everybody, so that its client lacks certificates that others have from the log. */
+const isPartial = (member: Member | undefined) => member?.role === 'right-holder'
 /** How many of the members who could give a key are asked at once. */
 const askedForGrants = 3
 
@@ -152,6 +155,7 @@ export class Follower {
       return readEntries(tx, this.#deps, this.operation, stored, {
         sessions: [...new Set(subscribers.map(({ actor }) => actor.session))],
         devices: [...new Set(subscribers.map(({ actor }) => actor.device))],
+        partial: subscribers.some(({ person }) => isPartial(this.#view.member(person))),
       })
     })
   }
@@ -189,7 +193,7 @@ export class Follower {
     if (!seesEntry(this.#view, member, entry.leaf)) return
     const withContent = seesContent(member)
     if (entry.content && withContent) this.#deps.consultation.delivered(this.operation, actor, entry.leaf.index)
-    outbox.sendText(frameFor(entry, actor.device, withContent))
+    outbox.sendText(frameFor(entry, actor.device, withContent, isPartial(member)))
   }
 
   /** Adds a reader: sends what it lacks, page by page, and from the head on every new entry. False if it may not read. */

@@ -14,6 +14,8 @@ export interface ReadEntry {
   readonly frame: string
   /** For auditors: the statement, never a body or an extract. */
   readonly bare: string
+  /** For readers whose view is partial: the certificate of whoever signed this, and those above it. */
+  readonly signer: readonly string[] | undefined
   /** Keys that the entry gave to the devices that were asked for. */
   readonly grants: readonly GrantRow[]
 }
@@ -28,6 +30,8 @@ export interface Reading {
 interface Asked {
   readonly sessions: readonly string[]
   readonly devices: readonly string[]
+  /** Whether there are readers whose view is partial. */
+  readonly partial?: boolean
 }
 
 /** Reads what stored entries carry, and which sessions have ended, in the snapshot of this transaction. */
@@ -65,6 +69,7 @@ export async function readEntries(
     operation,
     indexes(({ kind }) => kind === 'messages.read'),
   )
+  const signers = asked.partial === true ? await signersOf(tx, leaves) : undefined
   const entries = stored.map(({ text }, i): ReadEntry => {
     const leaf = leaves[i] as Leaf
     const content = contents.get(leaf.index)
@@ -92,7 +97,8 @@ export async function readEntries(
           ...(content.salt === null ? {} : { salt: content.salt }),
         })
       : bare
-    return { leaf, statement, content, frame, bare, grants: grants.get(leaf.index) ?? [] }
+    const signer = chain === undefined && 'device' in leaf.actor ? signers?.get(leaf.actor.device) : undefined
+    return { leaf, statement, content, frame, bare, signer, grants: grants.get(leaf.index) ?? [] }
   })
   return { entries, ended, reads }
 }
@@ -104,9 +110,24 @@ async function chainOfDevice(tx: Tx, device: string): Promise<string[]> {
   return [own, ...above]
 }
 
-/** The frame of an entry for one reader: with its own device's grant where the entry opened an epoch. */
-export function frameFor(entry: ReadEntry, device: string, withContent: boolean): string {
-  const text = withContent ? entry.frame : entry.bare
+/** Chains of the devices that signed what these entries carry, by device. */
+async function signersOf(tx: Tx, leaves: readonly Leaf[]): Promise<Map<string, string[]>> {
+  const chains = new Map<string, string[]>()
+  for (const { kind, actor } of leaves) {
+    const signed = statementTypeOf(kind) !== undefined || kind.startsWith('message.')
+    if (signed && 'device' in actor && !chains.has(actor.device))
+      chains.set(actor.device, await chainOfDevice(tx, actor.device))
+  }
+  return chains
+}
+
+/**
+ * The frame of an entry for one reader: with its own device's grant where the entry opened an epoch, and with the signer's
+ * certificates where its view is partial and may not show the signer.
+ */
+export function frameFor(entry: ReadEntry, device: string, withContent: boolean, partial: boolean): string {
+  const whole = withContent ? entry.frame : entry.bare
+  const text = partial && entry.signer ? `${whole.slice(0, -1)},"chain":${JSON.stringify(entry.signer)}}` : whole
   if (entry.leaf.kind !== 'epoch.opened' || !withContent) return text
   const grant = entry.grants.find((given) => given.device === device)
   return grant ? `${text.slice(0, -1)},"grant":${JSON.stringify(grant.sealed)}}` : text
