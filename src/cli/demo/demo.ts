@@ -119,8 +119,8 @@ export function kilograms(figures: Figures, category: string): string {
   return weight === undefined ? '0' : addDecimals(weight.quantity, weight.estimated)
 }
 
-export function count(number: number, noun: string): string {
-  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 }
 
 export { passphrases }
