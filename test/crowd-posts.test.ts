@@ -17,7 +17,7 @@ t.test(
       await serverProcess(t, { databaseUrl: database.url, keys }),
       await serverProcess(t, { databaseUrl: database.url, keys }),
     ]
-    const { operation, posters, leading } = await crowd(t, servers, clients)
+    const { operation, posters } = await crowd(t, servers, clients)
     const accepted = await Promise.all(
       posters.flatMap(({ session }, i) =>
         Array.from({ length: each }, (_, n) => session.post(words(`${String(i)} says ${String(n)}`))),
@@ -26,10 +26,9 @@ t.test(
     t.equal(accepted.length, clients * each)
     const expected = accepted.toSorted((a, b) => a.index - b.index).map(({ message }) => message)
     t.equal(new Set(expected).size, clients * each, 'each message has a place of its own')
-    for (const { session } of posters) await session.reached(leading.position)
     const last = Math.max(...accepted.map(({ index }) => index))
     for (const poster of posters) {
-      await poster.session.reached(last)
+      t.ok(await poster.session.reached(last, patience.timeout))
       t.strictSame(poster.opened, expected, 'every reader has them in the order of the log')
       t.strictSame(poster.session.alarms, [])
     }
