@@ -12,11 +12,12 @@ export interface BenchOperation {
 export async function makeOperation(setUpString: string, count: number): Promise<BenchOperation> {
   const administrator = await LightClient.administrator(setUpString)
   const members: LightClient[] = []
-  for (let i = 0; i < count; i++) {
-    const organization = { id: id(), kind: 'administration', name: `Customs ${String(i + 1)}`, country: 'XX' }
+  const bring = async () => {
+    const organization = { id: id(), kind: 'administration', name: `Customs ${id()}`, country: 'XX' }
     await administrator.call('POST', '/v1/organizations', organization)
     members.push(await administrator.bring(organization.id, 'ncp'))
   }
+  while (members.length < count) await Promise.all(Array.from({ length: Math.min(10, count - members.length) }, bring))
   const [coordinator] = members
   if (!coordinator) throw new Error('an operation has members')
   const operation = id()
