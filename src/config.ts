@@ -133,7 +133,7 @@ export const settings = [
     name: 'PASSPHRASE_CHECKS',
     shape: 'number, 1 to 64',
     otherwise: '2',
-    meaning: 'Most passphrases checked at once; each needs 64 MiB and a processor for a moment.',
+    meaning: 'Most passphrases checked at once; each needs 19 MiB and a processor for a moment.',
   },
 ] as const satisfies readonly Setting[]
 

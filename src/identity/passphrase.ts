@@ -34,16 +34,18 @@ export class Passphrases {
   }
 
   async #work<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#most) {
+    if (this.#running < this.#most) this.#running++
+    else {
       if (this.#waiting.length >= this.#most * 32) throw new Problem('OVERLOADED')
+      // Whoever ends hands its place on: nobody can slip in between.
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
-    this.#running++
     try {
       return await work()
     } finally {
-      this.#running--
-      this.#waiting.shift()?.()
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#running--
     }
   }
 }
