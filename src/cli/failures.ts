@@ -1,19 +1,22 @@
 import { CommanderError } from 'commander'
 import { ConfigurationFault } from '../config.ts'
 import { Problem, problems } from '../errors.ts'
-import { harmless } from './terminal.ts'
+import { Interrupted, harmless } from './terminal.ts'
 
-/** 0 done, 1 refused or failed, 2 used wrongly. */
-export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
+/** 0 done, 1 refused or failed, 2 used wrongly; 130 as shells have it after Ctrl-C. */
+export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 /** What a command cannot do, in a sentence that says what to do instead. */
 export class CommandFailure extends Error {
   readonly exitCode: number
+  /** What a machine gets beside the message. */
+  readonly extra: Readonly<Record<string, unknown>>
 
-  constructor(message: string, exitCode: number = exitCodes.failed) {
+  constructor(message: string, exitCode: number = exitCodes.failed, extra: Readonly<Record<string, unknown>> = {}) {
     super(message)
     this.name = 'CommandFailure'
     this.exitCode = exitCode
+    this.extra = extra
   }
 }
 
@@ -21,45 +24,82 @@ interface Told {
   readonly code: string
   readonly lines: readonly string[]
   readonly exitCode: number
+  readonly extra?: Readonly<Record<string, unknown>>
+}
+
+/** The command that does what the advice says. */
+const commands: Readonly<Record<string, string>> = {
+  NOT_SIGNED_IN: 'cordon sign-in',
+  SESSION_ENDED: 'cordon sign-in',
+  UNAUTHENTICATED: 'cordon sign-in',
+  NOT_ENROLLED: 'cordon enrol INVITATION',
 }
 
 /** Every way in which a command ends badly, as lines for a person and a code for a machine. */
 export function explain(error: unknown): Told {
+  const exitCode = exitCodes.failed
   if (error instanceof CommanderError)
     return { code: error.code, lines: [], exitCode: error.exitCode === 0 ? exitCodes.done : exitCodes.usage }
-  if (error instanceof CommandFailure) return { code: 'COMMAND', lines: [error.message], exitCode: error.exitCode }
+  if (error instanceof Interrupted)
+    return { code: 'INTERRUPTED', lines: ['Interrupted.'], exitCode: exitCodes.interrupted }
+  if (error instanceof CommandFailure)
+    return { code: 'COMMAND', lines: [harmless(error.message)], exitCode: error.exitCode, extra: error.extra }
   if (error instanceof ConfigurationFault) {
-    return {
-      code: 'CONFIGURATION',
-      lines: ['The configuration has faults:', ...error.faults.map((fault) => `  ${fault}`)],
-      exitCode: exitCodes.failed,
-    }
+    const lines = ['The configuration has faults:', ...error.faults.map((fault) => `  ${fault}`)]
+    return { code: 'CONFIGURATION', lines, exitCode, extra: { faults: error.faults } }
   }
   if (error instanceof Problem) {
     const { title, advice } = problems[error.code]
-    return {
-      code: error.code,
-      lines: [`${title}${error.detail === undefined ? '' : `: ${error.detail}`}.`, advice],
-      exitCode: exitCodes.failed,
-    }
+    const detail = error.detail === undefined ? '' : `: ${error.detail}`
+    return { code: error.code, lines: [`${title}${detail}.`, advice], exitCode }
   }
-  const { code, message, advice, detail, syscall, address, port } = error as Record<string, unknown>
-  if (code === 'EADDRINUSE' && syscall === 'listen') {
-    return {
-      code,
-      lines: [
-        `The port ${String(port)} of ${String(address)} is in use: set PORT to another one, or stop what listens there.`,
-      ],
-      exitCode: exitCodes.failed,
-    }
+  return explainSystem(error) ?? explainCoded(error) ?? { code: 'INTERNAL', lines: [internal(error)], exitCode }
+}
+
+function internal(error: unknown): string {
+  return harmless(`Cordon failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+}
+
+/** What the operating system refuses, with the file or the port. */
+function explainSystem(error: unknown): Told | undefined {
+  const { code, syscall, address, port, path } = error as Record<string, unknown>
+  if (typeof code !== 'string' || typeof syscall !== 'string') return undefined
+  const told = (line: string): Told => ({ code, lines: [harmless(line)], exitCode: exitCodes.failed })
+  if (code === 'EADDRINUSE')
+    return told(
+      `The port ${String(port)} of ${String(address)} is in use: set PORT to another one, or stop what listens there.`,
+    )
+  if (syscall === 'listen')
+    return told(`Nothing can listen on ${String(address)}:${String(port)} (${code}): correct HOST and PORT.`)
+  const advice: Readonly<Record<string, string>> = {
+    ENOENT: 'there is no such file: check the path',
+    EACCES: 'you may not: check the owner and the rights of the file',
+    EEXIST: 'it exists already: name another one',
+    EISDIR: 'it is a directory: name a file',
+    ENOTDIR: 'a part of the path is no directory: check it',
+    ENOSPC: 'the disk is full: make room, then try again',
+    EROFS: 'the disk cannot be written: name another place',
   }
-  if (typeof code === 'string' && typeof message === 'string') {
-    const lines = [message, detail, advice].filter((line): line is string => typeof line === 'string' && line !== '')
-    return { code, lines: [...new Set(lines)].map(harmless), exitCode: exitCodes.failed }
-  }
-  return {
-    code: 'INTERNAL',
-    lines: [`Cordon failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`],
-    exitCode: exitCodes.failed,
-  }
+  const what = advice[code]
+  return what === undefined || typeof path !== 'string' ? undefined : told(`${path}: ${what}.`)
+}
+
+/** Refusals of the service, the SDK and the protocol: a code, what happened, and what to do. */
+function explainCoded(error: unknown): Told | undefined {
+  const { code, message, advice, detail, extra } = error as Record<string, unknown>
+  if (typeof code !== 'string' || typeof message !== 'string') return undefined
+  const command = commands[code]
+  const said = [message, detail, advice, ...faultsIn(extra), command === undefined ? '' : `  ${command}`]
+  const lines = said.filter((line): line is string => typeof line === 'string' && line !== '')
+  const beside = typeof extra === 'object' && extra !== null ? (extra as Record<string, unknown>) : {}
+  return { code, lines: [...new Set(lines)].map(harmless), exitCode: exitCodes.failed, extra: beside }
+}
+
+function faultsIn(extra: unknown): string[] {
+  const { faults } = (extra ?? {}) as { faults?: unknown }
+  if (!Array.isArray(faults)) return []
+  return faults.map((fault: Record<string, unknown>) => {
+    const words = [fault['pointer'], fault['reason'], fault['advice']]
+    return `  ${words.filter((word) => typeof word === 'string' && word !== '').join(': ')}`
+  })
 }

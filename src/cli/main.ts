@@ -1,10 +1,36 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
+import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { version } from '../main.ts'
-import { addDemo } from './commands/demo.ts'
-import { addMigrate } from './commands/migrate.ts'
-import { addServe } from './commands/serve.ts'
 import { explain, exitCodes } from './failures.ts'
+import { harmless } from './terminal.ts'
+
+type Add = (program: Command) => void
+
+// Only what was asked for is loaded: nobody waits for the server's code before reading a message.
+const commands: Readonly<Record<string, () => Promise<Add>>> = {
+  serve: async () => (await import('./commands/serve.ts')).addServe,
+  migrate: async () => (await import('./commands/migrate.ts')).addMigrate,
+  demo: async () => (await import('./commands/demo.ts')).addDemo,
+  init: async () => (await import('./commands/init.ts')).addInit,
+  organization: async () => (await import('./commands/organization.ts')).addOrganization,
+  invite: async () => (await import('./commands/invite.ts')).addInvite,
+  enrol: async () => (await import('./commands/enrol.ts')).addEnrol,
+  'sign-in': async () => (await import('./commands/sign-in.ts')).addSignIn,
+  'sign-out': async () => (await import('./commands/sign-in.ts')).addSignOut,
+  sessions: async () => (await import('./commands/sign-in.ts')).addSessions,
+  operation: async () => (await import('./commands/operation.ts')).addOperation,
+  post: async () => (await import('./commands/post.ts')).addPost,
+  read: async () => (await import('./commands/read.ts')).addRead,
+  search: async () => (await import('./commands/search.ts')).addSearch,
+  follow: async () => (await import('./commands/follow.ts')).addFollow,
+  import: async () => (await import('./commands/import.ts')).addImport,
+  figures: async () => (await import('./commands/figures.ts')).addFigures,
+  verify: async () => (await import('./commands/verify.ts')).addVerify,
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
 
 const program = new Command('cordon')
   .description(
@@ -12,19 +38,31 @@ const program = new Command('cordon')
   )
   .version(version)
   .exitOverride()
-  .showHelpAfterError('(cordon --help lists the commands)')
+  .showHelpAfterError('(add --help for how it is used)')
   .configureHelp({ sortSubcommands: false })
+  .addHelpText(
+    'after',
+    `
+The keys of this device lie in an encrypted store: ~/.cordon/store, or --store, or CORDON_STORE. Passphrases are asked for, or read from
+the files that CORDON_STORE_PASSPHRASE_FILE and CORDON_PASSPHRASE_FILE (to sign in) name.
+Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
+  )
 
-for (const add of [addServe, addMigrate, addDemo]) add(program)
+const wanted = process.argv[2] ?? ''
+const asked = Object.hasOwn(commands, wanted) ? [wanted] : Object.keys(commands)
 
 try {
+  for (const name of asked) (await commands[name]?.())?.(program)
   await program.parseAsync()
   process.exitCode ??= exitCodes.done
 } catch (error) {
-  const { code, lines, exitCode } = explain(error)
-  if (process.argv.includes('--json') && lines.length > 0) {
-    process.stdout.write(`${JSON.stringify({ error: { code, message: lines.join(' ') } })}\n`)
+  const { code, lines, exitCode, extra } = explain(error)
+  if (process.argv.includes('--json') && exitCode !== exitCodes.done) {
+    const message = error instanceof Error && lines.length === 0 ? error.message : lines.join(' ')
+    process.stdout.write(`${harmless(JSON.stringify({ error: { code, message, ...extra } }))}\n`)
   }
   for (const line of lines) process.stderr.write(`${line}\n`)
   process.exitCode = exitCode
 }
+// What the SDK would still repeat in the background is kept in the store, and no reason to stay.
+process.exit()

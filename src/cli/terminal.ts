@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline'
-import { readFileSync } from 'node:fs'
 import progress from 'cli-progress'
 
 /** What a person sees: plain lines, tables, a bar where something takes longer than a second. */
@@ -7,10 +6,14 @@ export interface Terminal {
   /** `--json`: one JSON document on standard output, everything else on standard error. */
   readonly json: boolean
   readonly interactive: boolean
+  /** Whether a person looks at the result. */
+  readonly shown: boolean
   say(line: string): void
   /** The result of a command: the value where `--json` was given, else its lines. */
   result(value: unknown, lines: () => readonly string[]): void
   warn(line: string): void
+  /** Something beside the result, made harmless; on standard error. */
+  note(line: string): void
   ask(question: string): Promise<string>
   /** Reads without showing what is typed. */
   askSecret(question: string): Promise<string>
@@ -24,17 +27,32 @@ export interface Progress {
 
 const barAfterMs = 1_000
 
+/** A person pressed Ctrl-C, or the process was asked to end. */
+export class Interrupted extends Error {
+  constructor() {
+    super('Interrupted.')
+    this.name = 'Interrupted'
+  }
+}
+
 /**
  * Text that came from somebody else, made harmless for a terminal: control characters, escape sequences and marks that turn
- * the direction of writing are shown, not obeyed.
+ * the direction of writing are shown, not obeyed. Line breaks and tabs stay.
  */
 export function harmless(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    escaped,
   )
 }
+
+/** The same for text that must stay on one line. */
+export function harmlessLine(text: string): string {
+  return harmless(text).replace(/[\n\t]/g, escaped)
+}
+
+const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 export function openTerminal(options: { json: boolean }): Terminal {
   const out = process.stdout
@@ -43,12 +61,15 @@ export function openTerminal(options: { json: boolean }): Terminal {
   return {
     json: options.json,
     interactive,
+    shown: !options.json && out.isTTY,
     say: (line) => void (options.json ? notes : out).write(`${line}\n`),
     result(value, lines) {
-      if (options.json) out.write(`${JSON.stringify(value)}\n`)
+      // Escapes are JSON's own: what is read back is the same text.
+      if (options.json) out.write(`${harmless(JSON.stringify(value))}\n`)
       else for (const line of lines()) out.write(`${line}\n`)
     },
     warn: (line) => void notes.write(`${line}\n`),
+    note: (line) => void notes.write(`${harmless(line)}\n`),
     ask: (question) => read(question, false),
     askSecret: (question) => read(question, true),
     progress: (what, total) => openProgress(what, total, notes),
@@ -59,11 +80,8 @@ async function read(question: string, secret: boolean): Promise<string> {
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY })
   try {
     return await new Promise<string>((resolve, reject) => {
-      reader.once('close', () => reject(new Error('Nothing was entered.')))
-      reader.once('SIGINT', () => {
-        reader.close()
-        process.exitCode = 130
-      })
+      reader.once('close', () => reject(new Interrupted()))
+      reader.once('SIGINT', () => reader.close())
       reader.question(question, resolve)
       // What is typed after the question has been written is not echoed.
       if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
@@ -105,7 +123,7 @@ function openProgress(what: string, total: number, stream: NodeJS.WriteStream): 
 
 /** Columns as wide as their widest cell, two spaces between; cells are made harmless. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const cells = [head, ...rows].map((row) => row.map(harmless))
+  const cells = [head, ...rows].map((row) => row.map(harmlessLine))
   const widths = head.map((_, i) => Math.max(...cells.map((row) => [...(row[i] ?? '')].length)))
   return cells.map((row) =>
     row
@@ -113,9 +131,4 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join('  ')
       .trimEnd(),
   )
-}
-
-/** A secret from a file, without the line end that editors add. */
-export function readSecretFile(path: string): string {
-  return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
 }

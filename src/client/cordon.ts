@@ -4,7 +4,7 @@ import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, requirePinned } from './certificates.ts'
 import { importRows, type ImportOutcome, type ImportRows } from './import/runner.ts'
 import { LiveConnection } from './connection.ts'
-import { Directory } from './directory.ts'
+import { Directory, type CertifyOutcome } from './directory.ts'
 import {
   enrol,
   initialize,
@@ -18,6 +18,7 @@ import { Operations } from './operations.ts'
 import type { Platform } from './platform.ts'
 import { refuse } from './problem.ts'
 import type { OperationSession } from './operation-session.ts'
+import { checkOwnPlace, type SelfCheck } from './self-check.ts'
 import type { ClientStore } from './store.ts'
 import { Transport } from './transport.ts'
 
@@ -141,7 +142,11 @@ export class Cordon {
    * Signs in, checks that the service is the one that was pinned, and certifies whoever waits for this person.
    * SIGN_IN_REFUSED of the service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
    */
-  async signIn({ passphrase }: { passphrase: string }): Promise<Me> {
+  async signIn({
+    passphrase,
+  }: {
+    passphrase: string
+  }): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
     const { store, platform } = this.#options
     const { account, device } = this.self
     await requireOtherPassphrase(store, passphrase)
@@ -153,8 +158,8 @@ export class Cordon {
     }))
     if (!account.enrolled) await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
     const me = await this.me()
-    if (me.tier !== null) await this.directory.certifyWaiting()
-    return me
+    this.#connection?.resume()
+    return { ...me, certified: me.tier === null ? [] : await this.directory.certifyWaiting() }
   }
 
   /** Certifies newcomers from now on every so many milliseconds, until `close` or `signOut`. */
@@ -234,6 +239,13 @@ export class Cordon {
     const { operation, ...rest } = input
     const deps = { platform: this.#options.platform, transport: this.transport, self: () => this.self }
     return importRows(deps, { ...rest, session: await this.follow(operation) })
+  }
+
+  /** Checks what a member can check of an operation's log. See `checkOwnPlace`. */
+  checkOwnPlace(operation: string, progress?: (done: number, of: number) => void): Promise<SelfCheck> {
+    const { store, platform } = this.#options
+    const { pins } = this.self.account
+    return checkOwnPlace({ store, platform, pins, transport: this.transport }, operation, progress)
   }
 
   /** Ends everything live; what is pending stays in the store. The session at the service goes on. */

@@ -52,6 +52,8 @@ export interface Initialize {
   readonly organization: { readonly name: string; readonly country?: string }
   readonly person: { readonly name: string }
   readonly passphrase: string
+  /** Keeps the secrets before the service hears of them: once it has accepted the root, nobody can make another. */
+  readonly keep?: (secrets: RootSecrets) => Promise<void>
 }
 
 /** The private keys of root and successor: to be kept offline, apart from each other and from every store. */
@@ -84,6 +86,7 @@ export async function initialize({ store, platform }: Joining, input: Initialize
   const { kty, crv, x } = successor.sign
   const pins: Pins = { root: rootDevice.id, logKey: facts.logKey, logHost: facts.logHost }
   const account: Account = { server: transport.server, person, organization, pins, enrolled: true }
+  await input.keep?.({ root, successor })
   await store.write([
     { name: 'device', value: own },
     { name: 'account', value: account },
@@ -116,6 +119,8 @@ export interface Enrolled {
   readonly person: string
   readonly organization: string
   readonly name: string
+  /** Whoever invited this person, and so certifies the device; unknown where an earlier answer was lost. */
+  readonly inviter?: { readonly name: string; readonly organization: string }
 }
 
 /**
@@ -158,7 +163,8 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
         ...(await signEnrolment(device, certify, request)),
         passphrase: input.passphrase,
       },
-      true,
+      // Not repeated by itself: after a lost answer the invitation is used, and that must not be taken for a refusal.
+      false,
     )
     await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
     return answer

@@ -9,7 +9,7 @@ export {
   type Tx,
 } from './database.ts'
 export { answers, checkDurability, requireServable } from './durability.ts'
-export { startEmbedded, type Embedded, type EmbeddedOptions } from './embedded.ts'
+export { findEmbedded, startEmbedded, type Embedded, type EmbeddedOptions } from './embedded.ts'
 export { errorCode, isConnectionError, isRetryable, toDatabaseProblem, violatedConstraint } from './failures.ts'
 export { createNotifier, listen, notifiedLogs, type Listener, type Notifier } from './listen.ts'
 export { migrate, migrationDirectory, refuseNewer, schemaVersion, type SchemaVersion } from './migrate.ts'

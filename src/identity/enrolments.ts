@@ -230,10 +230,11 @@ export class Enrolments {
       const appended = await logs.appendWithin(tx, [
         { log: logs.directory, drafts: hash === undefined ? drafts : [...drafts, credential] },
       ])
-      return { person, appended }
+      return { person, appended, inviter: await inviterOf(tx, invitation.inviter_person_id) }
     })
-    result.appended.afterCommit()
-    return { person: result.person.id, organization: result.person.organization_id, name: result.person.name }
+    const { appended, person, inviter } = result
+    appended.afterCommit()
+    return { person: person.id, organization: person.organization_id, name: person.name, inviter }
   }
 
   /** One answer for unknown, used, expired and revoked invitations and for a wrong secret. */
@@ -255,6 +256,13 @@ export class Enrolments {
       organization: { id: organization, name: organizationName },
     }))
   }
+}
+
+/** For whom a newcomer waits, in words. */
+async function inviterOf(tx: Tx, id: string): Promise<{ name: string; organization: string }> {
+  const [person] = await store.findPeople(tx, [id])
+  const [organization] = person ? await store.findOrganizations(tx, [person.organization_id]) : []
+  return { name: person?.name ?? '', organization: organization?.name ?? '' }
 }
 
 function requireIntended(

@@ -35,7 +35,12 @@ export const Enrol = Type.Object(
   { invitation: Uuid, authenticate: Digest, statement: Jws, mac: Digest, passphrase: Passphrase },
   exactly,
 )
-export const Enrolled = Type.Object({ person: Uuid, organization: Uuid, name: Type.String() })
+export const Enrolled = Type.Object({
+  person: Uuid,
+  organization: Uuid,
+  name: Type.String(),
+  inviter: Type.Object({ name: Type.String(), organization: Type.String() }, { description: 'For whom one waits.' }),
+})
 
 export const SignIn = Type.Object({ proof: Jws, passphrase: Passphrase }, exactly)
 const tokens = { accessToken: Type.String(), refreshToken: Type.String(), expiresIn: Type.Integer() }

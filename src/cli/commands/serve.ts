@@ -16,7 +16,7 @@ export function addServe(program: Command): void {
     .action(async (options: { json?: boolean }) => {
       const terminal = openTerminal({ json: options.json ?? false })
       const running = await start(readConfig(), (line) => terminal.warn(line))
-      const stopping = stopOnSignal(running.stop)
+      const stopping = stopOnSignal(() => running.stop())
       terminal.result({ address: running.address, setUpString: running.setUpString ?? null, pid: process.pid }, () => [
         `Cordon listens on ${running.address}`,
         ...(running.setUpString === undefined

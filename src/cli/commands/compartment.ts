@@ -1,0 +1,92 @@
+import type { Command } from 'commander'
+import { choose, type Named } from '../choice.ts'
+import { asMember, type Device } from '../device.ts'
+import { inOperation, leavePlace, membersIn, openPlace, type Place, type PlaceOptions } from '../place.ts'
+import { table } from '../terminal.ts'
+
+export function addCompartment(operation: Command): void {
+  const compartment = operation.command('compartment').description('Compartments: who needs to know what')
+
+  inOperation(compartment.command('list').description('List the compartments that you see'))
+    .addHelpText('after', '\nExample:\n  $ cordon operation compartment list')
+    .action((options: PlaceOptions) =>
+      inPlace(options, async ({ client, terminal }, { session, names }) => {
+        const compartments = await client.operations.compartments(session.operation)
+        const rows = compartments.map(({ name, members, compartment: id }) => [
+          name,
+          members.map((person) => names.people[person] ?? person).join(', '),
+          id,
+        ])
+        terminal.result({ compartments }, () => table(['name', 'members', 'id'], rows))
+      }),
+    )
+
+  inOperation(
+    compartment
+      .command('create')
+      .description('Create a compartment with yourself and these members')
+      .argument('<name>', 'its name')
+      .argument('[people...]', 'names or ids of members'),
+  )
+    .addHelpText('after', "\nExample:\n  $ cordon operation compartment create 'KE–HK' 'Wanjiru Kamau' 'Chan Tai Man'")
+    .action((name: string, people: string[], options: PlaceOptions) =>
+      inPlace(options, async ({ client, terminal }, place) => {
+        const { session } = place
+        const all = membersIn(place)
+        const members = people.map((who) => choose('member', who, all).id)
+        const id = await client.operations.createCompartment(session.operation, { name, members })
+        terminal.result({ compartment: id, name, members }, () => [`Created: ${name}, with the id ${id}.`])
+      }),
+    )
+
+  change(compartment, 'add', 'Add a member to a compartment', async ({ client }, operation, id, person) =>
+    client.operations.addToCompartment(operation, id, person),
+  )
+  change(compartment, 'remove', 'Remove a member from a compartment', async ({ client }, operation, id, person) =>
+    client.operations.removeFromCompartment(operation, id, person),
+  )
+}
+
+function change(
+  compartment: Command,
+  verb: 'add' | 'remove',
+  description: string,
+  act: (device: Device, operation: string, compartment: string, person: string) => Promise<void>,
+): void {
+  inOperation(
+    compartment
+      .command(verb)
+      .description(description)
+      .argument('<compartment>', 'name or id')
+      .argument('<person>', 'name or id of a member of the operation'),
+  )
+    .addHelpText('after', `\nExample:\n  $ cordon operation compartment ${verb} 'KE–HK' 'Chan Tai Man'`)
+    .action((which: string, who: string, options: PlaceOptions) =>
+      inPlace(options, async (device, place) => {
+        const { session } = place
+        const { id, name } = await findCompartment(device, session.operation, which)
+        const person = choose('member', who, membersIn(place))
+        await act(device, session.operation, id, person.id)
+        const words = verb === 'add' ? `${person.name} is in ${name} now.` : `${person.name} is out of ${name} now.`
+        device.terminal.result({ compartment: id, person: person.id }, () => [words])
+      }),
+    )
+}
+
+function inPlace(options: PlaceOptions, work: (device: Device, place: Place) => Promise<void>): Promise<void> {
+  return asMember(options, async (device) => {
+    const place = await openPlace(device, options.operation)
+    await work(device, place)
+    await leavePlace(place)
+  })
+}
+
+/** The compartment that a word means; `all` is the one of everybody. */
+export async function findCompartment({ client }: Device, operation: string, word: string): Promise<Named> {
+  const all = await client.operations.compartments(operation)
+  return choose(
+    'compartment',
+    word,
+    all.map(({ compartment: id, name }) => ({ id, name })),
+  )
+}

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { isProblem, type OperationSession } from '../../client/index.ts'
+import { sameFigures, type Figures } from '../../forms/index.ts'
+import { asMember, type Device } from '../device.ts'
+import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
+import { table } from '../terminal.ts'
+import { codeName, counted, number } from '../wording.ts'
+
+type ServerFigures = Figures & { readonly asAt: number; readonly edition: 'whole' | 'totals' }
+
+const patience = { times: 30, milliseconds: 100 }
+
+export function addFigures(program: Command): void {
+  inOperation(
+    program
+      .command('figures')
+      .description('Seizures and quantities: as this device computes them, and as the service does'),
+  )
+    .addHelpText(
+      'after',
+      `
+This device computes them from the messages that it opened, the service from what travels in the clear beside them; neither asks the other.
+Quantities never add up across kinds of units, and what was estimated stands apart.
+
+Examples:
+  $ cordon figures --operation HORIZON
+  $ cordon figures --json`,
+    )
+    .action((options: PlaceOptions) =>
+      asMember(options, async (device) => {
+        const place = await openPlace(device, options.operation)
+        const { session, facts } = place
+        const server = await serverFigures(device, session.operation)
+        const reader = await readersFigures(session, server)
+        await leavePlace(place)
+        const whole = server?.edition === 'whole'
+        const agree = whole ? sameFigures(reader, server) : null
+        device.terminal.result({ operation: session.operation, reader, server: server ?? null, agree }, () => [
+          `${facts.name} (${facts.reference}): ${counted(reader.seizures, 'seizure')} in ${counted(reader.cases, 'case')}, as this device has opened them.`,
+          '',
+          ...quantityLines(reader),
+          '',
+          ...comparison(reader, server, agree),
+        ])
+      }),
+    )
+}
+
+/** Undefined for a role that has no figures of the service. */
+async function serverFigures({ client }: Device, operation: string): Promise<ServerFigures | undefined> {
+  try {
+    return await client.transport.request<ServerFigures>('GET', `/v1/operations/${operation}/figures`)
+  } catch (error) {
+    if (isProblem(error, 'FORBIDDEN')) return undefined
+    throw error
+  }
+}
+
+/** What was being posted while the service counted may reach this device a moment later. */
+async function readersFigures(session: OperationSession, server: ServerFigures | undefined): Promise<Figures> {
+  for (let n = 0; ; n++) {
+    const figures = session.figures()
+    const settled = server === undefined || server.edition !== 'whole' || sameFigures(figures, server)
+    if (settled || n === patience.times) return figures
+    await sleep(patience.milliseconds)
+  }
+}
+
+function quantityLines({ quantities, totals }: Figures): string[] {
+  const row = (name: string, { unit, quantity, estimated }: Figures['totals'][number], seizures: string) => [
+    name,
+    number(quantity),
+    estimated === '0' ? '' : number(estimated),
+    codeName('units', unit),
+    seizures,
+  ]
+  return table(
+    ['commodity', 'quantity', 'estimated', 'unit', 'seizures'],
+    [
+      ...quantities.map((one) => row(codeName('commodities', one.category), one, number(one.seizures))),
+      ...totals.map((one) => row('all, without sums', one, '')),
+    ],
+  )
+}
+
+function comparison(reader: Figures, server: ServerFigures | undefined, agree: boolean | null): string[] {
+  if (server === undefined) return ['Your role has no figures of the service to compare them with.']
+  const counts = `the service counts ${counted(server.seizures, 'seizure')} up to entry ${number(server.asAt)}`
+  if (agree === null)
+    return [`To your role ${counts}: totals that at least three countries stand behind, at the end of a day.`]
+  if (agree) return [`agree: true (${counts}, and every quantity is the same)`]
+  return [
+    `agree: false (${counts}; this device ${counted(reader.seizures, 'seizure')})`,
+    'Where all its messages are open to you, that is not right: tell a coordinator and the auditors. Compartments that you are not in count there and not here.',
+  ]
+}

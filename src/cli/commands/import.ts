@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { mapRows, readMapping, type ImportFault, type Mapping, type MappedRow } from '../../client/index.ts'
+import { asMember, type Device } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
+import { openTerminal } from '../terminal.ts'
+import { counted, number } from '../wording.ts'
+import { findCompartment } from './compartment.ts'
+
+interface Options extends PlaceOptions {
+  readonly map: string
+  readonly update?: true
+  readonly dryRun?: true
+  readonly compartment?: string
+}
+
+interface Read {
+  readonly mapping: Mapping
+  readonly rows: readonly MappedRow[]
+  /** SHA-256 of the file, base64url. */
+  readonly file: string
+}
+
+const mostShown = 25
+
+export function addImport(program: Command): void {
+  inOperation(
+    program
+      .command('import')
+      .description('Send the rows of a CSV file as sealed messages, each once however often it is repeated')
+      .argument('<file>', 'the CSV file of a national system')
+      .requiredOption('--map <mapping>', 'JSON file that says what becomes of each column')
+      .option('--compartment <compartment>', 'who may read them; everybody in the compartment all if not given')
+      .option('--update', 'correct rows whose source changed since they were imported')
+      .option('--dry-run', 'check every row and send nothing'),
+  )
+    .addHelpText(
+      'after',
+      `
+Every row is checked before any is sent: with one bad row nothing is. An import that was interrupted is simply repeated.
+
+Examples:
+  $ cordon import seizures.csv --map seizures.map.json --dry-run
+  $ cordon import seizures.csv --map seizures.map.json --operation HORIZON`,
+    )
+    .action(async (file: string, options: Options) => {
+      const input = await readRows(file, options.map)
+      if (options.dryRun === true) {
+        const rows = input.rows.length
+        openTerminal({ json: options.json ?? false }).result({ rows, faults: [] }, () => [
+          `${counted(rows, 'row')} of ${file}: all are right. Nothing was sent.`,
+        ])
+        return
+      }
+      await asMember(options, (device) => send(device, input, options))
+    })
+}
+
+async function send(device: Device, { mapping, rows, file }: Read, options: Options): Promise<void> {
+  const { client, terminal } = device
+  const place = await openPlace(device, options.operation)
+  const { operation } = place.session
+  const { compartment: word } = options
+  const compartment = word === undefined ? undefined : (await findCompartment(device, operation, word)).id
+  const bar = terminal.progress('Importing', rows.length)
+  try {
+    const outcome = await client.importRows({
+      operation,
+      mapping,
+      rows,
+      file,
+      update: options.update ?? false,
+      ...(compartment === undefined ? {} : { compartment }),
+      onProgress: ({ done, of }) => bar.advance(done + rows.length - of),
+    })
+    bar.stop()
+    await leavePlace(place)
+    const { imported, already, changed, corrected, index } = outcome
+    const lines = changed.map(({ line }) => line).join(', ')
+    terminal.result({ operation, ...outcome }, () => [
+      `Imported: ${number(imported)} of ${counted(rows.length, 'row')}; ${number(already)} were there already. Recorded as entry ${String(index)}.`,
+      ...(changed.length === 0
+        ? []
+        : [
+            options.update === true
+              ? `Corrected: ${number(corrected)}, because their source changed (lines ${lines}).`
+              : `Changed since they were imported, and not corrected: lines ${lines}. --update sends corrections.`,
+          ]),
+    ])
+  } finally {
+    bar.stop()
+  }
+}
+
+/** File and mapping, read and checked whole; all faults at once, and nothing is sent then. */
+async function readRows(file: string, map: string): Promise<Read> {
+  const [csv, json] = await Promise.all([readFile(file), readFile(map, 'utf8')])
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch (cause) {
+    throw new CommandFailure(`${map} is not JSON (${(cause as Error).message}): correct it. Nothing was sent.`)
+  }
+  const read = readMapping(value)
+  if ('faults' in read) {
+    const lines = read.faults.map(
+      ({ pointer, reason, advice }) => `  ${pointer === '' ? '/' : pointer}: ${reason}. ${advice}`,
+    )
+    throw refused(`${map} has ${counted(read.faults.length, 'fault')}; nothing was sent.`, lines, read.faults)
+  }
+  const { rows, faults } = await mapRows(csv, read.mapping)
+  if (faults.length > 0) {
+    const bad = new Set(faults.map(({ line }) => line)).size
+    throw refused(
+      `${file} has ${counted(faults.length, 'fault')} in ${counted(bad, 'line')}; nothing was sent.`,
+      faults.map(faultLine),
+      faults,
+    )
+  }
+  return { mapping: read.mapping, rows, file: createHash('sha256').update(csv).digest('base64url') }
+}
+
+function faultLine({ line, column, reason, advice }: ImportFault): string {
+  return `  line ${String(line)}${column === '' ? '' : `, column ${column}`}: ${reason}. ${advice}`
+}
+
+function refused(head: string, lines: readonly string[], faults: readonly object[]): CommandFailure {
+  const more = lines.length - mostShown
+  const shown = [
+    head,
+    ...lines.slice(0, mostShown),
+    ...(more > 0 ? [`  … and ${number(more)} more; --json lists them all.`] : []),
+  ]
+  return new CommandFailure(shown.join('\n'), exitCodes.failed, { faults })
+}

@@ -1,0 +1,99 @@
+import { open, rm, type FileHandle } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { RootSecrets } from '../../client/index.ts'
+import { parseSetUp } from '../../protocol/index.ts'
+import { askSignIn, onDevice, onStore, storePath, type DeviceOptions } from '../device.ts'
+
+interface Options extends DeviceOptions {
+  readonly organization: string
+  readonly name: string
+  readonly country?: string
+  readonly rootFile: string
+  readonly successorFile?: string
+  readonly server?: string
+}
+
+export function addInit(program: Command): void {
+  onStore(
+    program
+      .command('init')
+      .description('Make the root of trust and the first administrator on a new service')
+      .argument('<set-up-string>', 'what `cordon serve` printed at its first start')
+      .requiredOption('--organization <name>', 'your organization: the secretariat')
+      .requiredOption('--name <name>', 'your own name')
+      .requiredOption('--root-file <file>', 'where the secret key of the root is written')
+      .option('--successor-file <file>', 'where that of its successor is written (FILE.successor)')
+      .option('--country <code>', 'ISO 3166-1 alpha-2 code of the organization')
+      .option('--server <url>', 'the address of the service, where it is not the one in the string'),
+  )
+    .addHelpText(
+      'after',
+      `
+Both files are secrets that no service and no store keeps. Move them to two media that are kept apart and offline: whoever has the
+root can make administrators; without both, a lost last administrator cannot be replaced.
+
+Example:
+  $ cordon init 'cordon-set-up:…' --organization 'Secretariat' --name 'Ana Silva' --root-file /media/safe-1/root.json \\
+      --successor-file /media/safe-2/successor.json`,
+    )
+    .action(async (setUp: string, options: Options) => {
+      const server = options.server ?? parseSetUp(setUp).server
+      const rootFile = resolve(options.rootFile)
+      const successorFile = resolve(options.successorFile ?? `${options.rootFile}.successor`)
+      await onDevice({ ...options, make: true }, async ({ client, terminal }) => {
+        const passphrase = await askSignIn(terminal, true)
+        const { country } = options
+        const organization = { name: options.organization, ...(country === undefined ? {} : { country }) }
+        const files = await reserve(rootFile, successorFile)
+        try {
+          const keep = (secrets: RootSecrets) => files.write(secrets)
+          const person = { name: options.name }
+          await client.initialize({ server, setupString: setUp, organization, person, passphrase, keep })
+        } catch (error) {
+          await files.remove()
+          throw error
+        }
+        const me = await client.signIn({ passphrase })
+        const store = storePath(options)
+        const { person, device } = me
+        const value = { person, organization: me.organization, device, rootFile, successorFile, store }
+        terminal.result(value, () => [
+          `You are the first administrator of ${server}, and signed in. The keys of this device are in ${store}.`,
+          '',
+          `The root's secret key:         ${rootFile}`,
+          `Its successor's secret key:    ${successorFile}`,
+          'Move the two files now to two media, keep them apart and offline, and keep no copy here.',
+          '',
+          'Next: cordon organization add, then cordon invite.',
+        ])
+      })
+    })
+}
+
+/** Both files are made before the service is asked: what cannot be kept is not made. */
+async function reserve(root: string, successor: string) {
+  const files: [string, FileHandle][] = []
+  const remove = async () => {
+    for (const [path, file] of files) {
+      await file.close()
+      await rm(path, { force: true })
+    }
+  }
+  try {
+    for (const path of [root, successor]) files.push([path, await open(path, 'wx', 0o600)])
+  } catch (error) {
+    await remove()
+    throw error
+  }
+  return {
+    remove,
+    async write(secrets: RootSecrets) {
+      for (const [n, secret] of [secrets.root, secrets.successor].entries()) {
+        const file = files[n]?.[1]
+        await file?.writeFile(`${JSON.stringify(secret)}\n`)
+        await file?.sync()
+      }
+    },
+  }
+}

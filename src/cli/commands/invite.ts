@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Option, type Command } from 'commander'
+import qrcode from 'qrcode'
+import type { Cordon, Invite, Me } from '../../client/index.ts'
+import { choose, idOf } from '../choice.ts'
+import { asMember, certifyWaiting, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+
+interface Options extends DeviceOptions {
+  readonly organization?: string
+  readonly tier?: Invite['tier']
+  readonly hours: string
+  readonly furtherDevice?: true
+  readonly wait?: true
+}
+
+const askEvery = 2_000
+
+export function addInvite(program: Command): void {
+  onStore(
+    program
+      .command('invite')
+      .description('Invite a person, or a further device of your own')
+      .argument('[name]', 'the name of the person')
+      .option('--organization <organization>', 'name or id of the organization; your own if not given')
+      .addOption(
+        new Option('--tier <tier>', 'whom the person may vouch for: anybody, their organization, themselves').choices([
+          'administrator',
+          'ncp',
+          'person',
+        ]),
+      )
+      .option('--hours <hours>', 'how long the invitation holds, at most 720', '168')
+      .option('--further-device', 'invite a further device of your own')
+      .option('--wait', 'stay until the device has come and is certified'),
+  )
+    .addHelpText(
+      'after',
+      `
+The invitation is a secret, shown once: hand it over where nobody else reads it. Whoever uses it can act as that person once one of your
+devices has certified it, which any cordon command of yours does.
+
+Examples:
+  $ cordon invite 'Wanjiru Kamau' --organization 'Kenya Revenue Authority' --tier ncp
+  $ cordon invite 'Otieno Odhiambo'                      # an officer of your own organization
+  $ cordon invite --further-device --wait`,
+    )
+    .action((name: string | undefined, options: Options) =>
+      asMember(options, async (device) => {
+        const { client, terminal } = device
+        const input = await whom(device, name, options)
+        const made = await client.directory.invite(input)
+        const { text, expiresAt } = made
+        const qr = terminal.shown
+          ? await qrcode.toString(text, { type: 'terminal', small: true, errorCorrectionLevel: 'L' })
+          : ''
+        const until = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(
+          new Date(expiresAt),
+        )
+        const lines = [
+          `Invitation for ${input.person.name}, until ${until}. It is shown once:`,
+          '',
+          text,
+          '',
+          ...(qr === '' ? [] : [qr]),
+          "They run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies them.",
+        ]
+        if (!terminal.json) for (const line of lines) terminal.say(line)
+        const certified = options.wait === true && (await untilCertified(device, made.person))
+        const { invitation, person } = made
+        terminal.result({ invitation, person, text, expiresAt, certified }, () => [])
+      }),
+    )
+}
+
+async function whom({ client }: Device, name: string | undefined, options: Options): Promise<Invite> {
+  const hours = Number(options.hours)
+  if (!(hours > 0 && hours <= 720))
+    throw new CommandFailure('--hours is a number above 0 and up to 720.', exitCodes.usage)
+  const me = await client.me()
+  if (options.furtherDevice === true) {
+    if (name !== undefined || options.organization !== undefined)
+      throw new CommandFailure('A further device is your own: leave out name and organization.', exitCodes.usage)
+    const tier = options.tier ?? ownTier(me)
+    return { person: { id: me.person, name: me.name }, organization: me.organization, tier, hours }
+  }
+  if (name === undefined)
+    throw new CommandFailure('Name the person to invite, or say --further-device.', exitCodes.usage)
+  const organization = await organizationOf(client, me, options.organization)
+  const tier = options.tier ?? (organization === me.organization ? 'person' : 'ncp')
+  const known = (await client.directory.people(organization)).find((person) => person.name === name)
+  if (known?.certified === true)
+    throw new CommandFailure(
+      `${name} is known in this organization and has a device: their further devices they invite themselves. A namesake needs another spelling.`,
+    )
+  return { person: known ? { id: known.person, name } : { name }, organization, tier, hours }
+}
+
+function ownTier({ tier }: Me): Invite['tier'] {
+  return tier === 'administrator' || tier === 'ncp' ? tier : 'person'
+}
+
+async function organizationOf(client: Cordon, me: Me, word: string | undefined): Promise<string> {
+  if (word === undefined) return me.organization
+  const id = idOf(word)
+  if (id !== undefined) return id
+  const own = { id: me.organization, name: me.organizationName }
+  if (!me.administrator) return choose('organization that you may invite into', word, [own]).id
+  const all = await client.directory.organizations()
+  return choose(
+    'organization',
+    word,
+    all.map(({ organization, name }) => ({ id: organization, name })),
+  ).id
+}
+
+async function untilCertified({ client, terminal }: Device, person: string): Promise<true> {
+  terminal.note('Waiting for the device; Ctrl-C ends the waiting, the invitation holds.')
+  for (;;) {
+    await sleep(askEvery)
+    if ((await certifyWaiting(client, terminal)).includes(person)) return true
+  }
+}

@@ -1,0 +1,320 @@
+import { Argument, Option, type Command } from 'commander'
+import { roles, states, type Role, type State } from '../../access.ts'
+import type { Cordon } from '../../client/index.ts'
+import { choose, idOf } from '../choice.ts'
+import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import {
+  chooseOperation,
+  entries,
+  inOperation,
+  leavePlace,
+  membersIn,
+  openPlace,
+  organizationIn,
+  type PlaceOptions,
+} from '../place.ts'
+import { table } from '../terminal.ts'
+import { counted } from '../wording.ts'
+import { addCompartment } from './compartment.ts'
+
+interface Create extends DeviceOptions {
+  readonly reference: string
+  readonly timeZone: string
+  readonly coordinator: readonly string[]
+  readonly history: 'full' | 'from-joining'
+  readonly allHolds?: readonly ('partner' | 'observer')[]
+}
+
+export function addOperation(program: Command): void {
+  const operation = program.command('operation').description('Operations: closed user groups and their members')
+  addCreate(operation)
+  addLooks(operation)
+  addMembers(operation)
+  addCompartment(operation)
+}
+
+function addCreate(operation: Command): void {
+  onStore(
+    operation
+      .command('create')
+      .description('Create an operation and name its first coordinators (administrators)')
+      .argument('<name>', 'its name')
+      .requiredOption('--reference <reference>', 'a short reference')
+      .requiredOption('--time-zone <zone>', 'IANA time zone in which the operation runs')
+      .requiredOption('--coordinator <who...>', "'ORGANIZATION/PERSON', not yourself; several may follow")
+      .addOption(
+        new Option('--history <rule>', 'what newcomers may read').choices(['full', 'from-joining']).default('full'),
+      )
+      .addOption(
+        new Option('--all-holds <role...>', 'who else is in the compartment all').choices(['partner', 'observer']),
+      ),
+  )
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ cordon operation create 'Operation Horizon' --reference HORIZON --time-zone Europe/Brussels \\
+      --coordinator 'Coordination unit/Jonas Weber'`,
+    )
+    .action((name: string, options: Create) =>
+      asMember(options, async ({ client, terminal }) => {
+        const coordinators: { person: string; organization: string; name: string }[] = []
+        for (const who of options.coordinator) coordinators.push(await findPerson(client, who))
+        const { reference, timeZone, history, allHolds = [] } = options
+        if (!isTimeZone(timeZone))
+          throw new CommandFailure(
+            `There is no time zone ${JSON.stringify(timeZone)}: give one such as Europe/Brussels.`,
+            exitCodes.usage,
+          )
+        const id = await client.operations.create({ name, reference, timeZone, coordinators, history, allHolds })
+        terminal.result({ operation: id, name, reference }, () => [
+          `Created: ${name} (${reference}), a draft, with the id ${id}.`,
+          `It is led by ${coordinators.map((one) => one.name).join(', ')}; you are not in it.`,
+        ])
+      }),
+    )
+}
+
+function isTimeZone(timeZone: string): boolean {
+  try {
+    new Intl.DateTimeFormat(undefined, { timeZone }).format()
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function findPerson(
+  client: Cordon,
+  who: string,
+): Promise<{ person: string; organization: string; name: string }> {
+  const slash = who.lastIndexOf('/')
+  if (slash < 0)
+    throw new CommandFailure(`${JSON.stringify(who)} names nobody: write ORGANIZATION/PERSON.`, exitCodes.usage)
+  const organizations = (await client.directory.organizations()).map((one) => ({
+    id: one.organization,
+    name: one.name,
+  }))
+  const organization = choose('organization', who.slice(0, slash), organizations)
+  const people = (await client.directory.people(organization.id)).map(({ person, name }) => ({ id: person, name }))
+  const { id, name } = choose(`person of ${organization.name}`, who.slice(slash + 1), people)
+  return { person: id, organization: organization.id, name }
+}
+
+function addLooks(operation: Command): void {
+  onStore(operation.command('list').description('List the operations that you are in'))
+    .addHelpText('after', '\nExample:\n  $ cordon operation list')
+    .action((options: DeviceOptions) =>
+      asMember(options, async ({ client, terminal }) => {
+        const operations = await client.operations.list()
+        const rows = operations.map(({ name, reference, state, role, timeZone, operation: id }) => [
+          name,
+          reference,
+          state,
+          role,
+          timeZone,
+          id,
+        ])
+        terminal.result({ operations }, () =>
+          table(['name', 'reference', 'state', 'your role', 'time zone', 'id'], rows),
+        )
+      }),
+    )
+
+  inOperation(
+    operation.command('show').description('Show an operation: its state, organizations, members and compartments'),
+  )
+    .addHelpText('after', '\nExample:\n  $ cordon operation show --operation HORIZON')
+    .action((options: PlaceOptions) =>
+      asMember(options, async (device) => {
+        const { client, terminal } = device
+        const { operation: id } = await chooseOperation(device, options.operation)
+        const [facts, organizations, members, compartments] = await Promise.all([
+          client.operations.show(id),
+          client.operations.organizations(id),
+          client.operations.members(id),
+          client.operations.compartments(id),
+        ])
+        const nameOf = (organization: string) =>
+          organizations.find((one) => one.organization === organization)?.name ?? organization
+        const people = members
+          .map(({ person, name, organization, role, asleep }) => [
+            nameOf(organization),
+            name,
+            role,
+            asleep ? 'asleep' : '',
+            person,
+          ])
+          .sort((a, b) => (`${a[0] ?? ''} ${a[1] ?? ''}` < `${b[0] ?? ''} ${b[1] ?? ''}` ? -1 : 1))
+        terminal.result({ ...facts, organizations, members, compartments }, () => [
+          ...table(
+            ['', ''],
+            [
+              ['Operation', `${facts.name} (${facts.reference})`],
+              ['State', facts.state],
+              ['Your role', facts.role],
+              ['Time zone', facts.timeZone],
+              ['Newcomers read', facts.history === 'full' ? 'everything' : 'what comes after they joined'],
+              ['Id', id],
+            ],
+          ).slice(1),
+          '',
+          `${counted(organizations.length, 'organization')}, ${counted(members.length, 'member')}`,
+          ...table(['organization', 'name', 'role', '', 'id'], people),
+          ...organizations
+            .filter(({ organization }) => !members.some((member) => member.organization === organization))
+            .map(({ name, organization }) => `${name} has nobody in it yet (${organization})`),
+          '',
+          ...table(
+            ['compartment', 'members', 'key', 'id'],
+            compartments.map((one) => [
+              one.name,
+              String(one.members.length),
+              one.stale ? 'renewed with the next message' : String(one.epoch),
+              one.compartment,
+            ]),
+          ),
+        ])
+      }),
+    )
+}
+
+function addMembers(operation: Command): void {
+  inOperation(
+    operation
+      .command('admit')
+      .description('Admit an organization, or a person of one with a role')
+      .argument('<organization>', 'name, or id where it is not in the operation yet')
+      .argument('[person]', 'name or id of a person of it')
+      .addOption(new Option('--role <role>', 'what the person does in the operation').choices(roles)),
+  )
+    .addHelpText(
+      'after',
+      `
+An organization that is not in the operation yet is admitted first (coordinators). Its id stands in \`cordon organization list\`.
+
+Examples:
+  $ cordon operation admit 019a… 'Wanjiru Kamau' --role ncp
+  $ cordon operation admit 'Kenya Revenue Authority' 'Otieno Odhiambo' --role officer`,
+    )
+    .action((word: string, who: string | undefined, options: PlaceOptions & { role?: Role }) =>
+      asMember(options, async (device) => {
+        const { client, terminal } = device
+        if ((who === undefined) !== (options.role === undefined))
+          throw new CommandFailure('Name a person and --role together, or neither.', exitCodes.usage)
+        const place = await openPlace(device, options.operation)
+        const id = place.session.operation
+        const organization = await organizationToAdmit(client, place, word)
+        const inside = (await client.operations.organizations(id)).some((one) => one.organization === organization)
+        if (!inside) await client.operations.admitOrganization(id, organization)
+        const organizations = await client.operations.organizations(id)
+        const name = organizations.find((one) => one.organization === organization)?.name ?? organization
+        if (who === undefined) {
+          await leavePlace(place)
+          return terminal.result({ organization, admitted: !inside }, () => [
+            inside ? `${name} is in the operation.` : `Admitted: ${name}.`,
+          ])
+        }
+        const people = (await client.operations.candidates(id, organization)).map((one) => ({ ...one, id: one.person }))
+        const { id: person, name: called } = choose(`person of ${name}`, who, people)
+        const role = options.role as Role
+        await client.operations.admit(id, { person, organization, role })
+        await leavePlace(place)
+        return terminal.result({ organization, person, role }, () => [`Admitted: ${called} (${name}) as ${role}.`])
+      }),
+    )
+
+  inOperation(
+    operation
+      .command('role')
+      .description('Change the role of a member')
+      .argument('<person>', 'name or id of the member')
+      .addArgument(new Argument('<role>', 'the new role').choices(roles)),
+  )
+    .addHelpText('after', "\nExample:\n  $ cordon operation role 'Otieno Odhiambo' ncp")
+    .action((who: string, role: Role, options: PlaceOptions) =>
+      asMember(options, async (device) => {
+        const place = await openPlace(device, options.operation)
+        const { id, name } = choose('member', who, membersIn(place))
+        await device.client.operations.changeRole(place.session.operation, id, role)
+        await leavePlace(place)
+        device.terminal.result({ person: id, role }, () => [`${name} is ${role} now.`])
+      }),
+    )
+
+  inOperation(
+    operation
+      .command('remove')
+      .description('Remove a member, or an organization with everybody of it')
+      .argument('<who>', 'name or id of the member or organization')
+      .option('--whole-organization', 'it is an organization that goes'),
+  )
+    .addHelpText(
+      'after',
+      "\nExamples:\n  $ cordon operation remove 'Otieno Odhiambo'\n  $ cordon operation remove 'Kenya Revenue Authority' --whole-organization",
+    )
+    .action((who: string, options: PlaceOptions & { wholeOrganization?: true }) =>
+      asMember(options, async (device) => {
+        const { operations } = device.client
+        const place = await openPlace(device, options.operation)
+        const whole = options.wholeOrganization === true
+        const { id, name } = whole ? organizationIn(place, who) : choose('member', who, membersIn(place))
+        if (whole) await operations.removeOrganization(place.session.operation, id)
+        else await operations.remove(place.session.operation, id)
+        // The next message is sealed for those who are left.
+        device.terminal.result({ removed: id }, () => [
+          `Removed: ${name}. What is sent from now on is sealed without them.`,
+        ])
+      }),
+    )
+
+  inOperation(
+    operation
+      .command('advance')
+      .description('Move the operation to its next state')
+      .addArgument(new Argument('<state>', 'draft → rehearsal → active → reporting → closed').choices(states))
+      .option('--reason <reason>', 'why, for the log'),
+  )
+    .addHelpText('after', '\nExample:\n  $ cordon operation advance active')
+    .action((state: State, options: PlaceOptions & { reason?: string }) =>
+      asMember(options, async (device) => {
+        const place = await openPlace(device, options.operation)
+        await device.client.operations.advance(place.session.operation, state, options.reason)
+        await leavePlace(place)
+        device.terminal.result({ operation: place.session.operation, state }, () => [
+          `${place.facts.name} is ${stateWords[state]} now.`,
+        ])
+      }),
+    )
+}
+
+const stateWords: Readonly<Record<State, string>> = {
+  draft: 'a draft',
+  rehearsal: 'in rehearsal: what is posted is marked EXERCISE and counted in no figure',
+  active: 'active',
+  reporting: 'reporting',
+  closed: 'closed',
+  archived: 'archived',
+}
+
+async function organizationToAdmit(
+  client: Cordon,
+  place: { names: { organizations: Readonly<Record<string, string>> } },
+  word: string,
+): Promise<string> {
+  const id = idOf(word)
+  if (id !== undefined) return id
+  const { administrator } = await client.me()
+  const all = administrator
+    ? (await client.directory.organizations()).map((one) => ({ id: one.organization, name: one.name }))
+    : entries(place.names.organizations)
+  try {
+    return choose('organization', word, all).id
+  } catch (error) {
+    if (administrator || !(error instanceof CommandFailure)) throw error
+    throw new CommandFailure(
+      `${error.message} One that is not in the operation yet is named by its id, which an administrator finds with: cordon organization list`,
+    )
+  }
+}

@@ -1,0 +1,165 @@
+import { readFile } from 'node:fs/promises'
+import { text as readAll } from 'node:stream/consumers'
+import { Option, type Command } from 'commander'
+import type { Draft, Message } from '../../client/index.ts'
+import { forms, relations, type Relation } from '../../forms/index.ts'
+import { asMember, type Device } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { inOperation, leavePlace, openPlace, organizationIn, type Place, type PlaceOptions } from '../place.ts'
+import { findMessage } from '../threads.ts'
+import { timesIn } from '../wording.ts'
+import { findCompartment } from './compartment.ts'
+
+interface Options extends PlaceOptions {
+  readonly form?: string
+  readonly fields?: string
+  readonly subject?: string
+  readonly compartment?: string
+  readonly to?: readonly string[]
+  readonly precedence: 'routine' | 'priority' | 'urgent'
+  readonly tlp?: Tlp
+  readonly replyTo?: string
+  readonly as?: Relation
+  readonly replyBy?: string
+  readonly yes?: true
+}
+
+type Tlp = NonNullable<Draft['handling']>['tlp']
+
+const tlps = ['RED', 'AMBER+STRICT', 'AMBER', 'GREEN', 'CLEAR']
+
+export function addPost(program: Command): void {
+  inOperation(
+    program
+      .command('post')
+      .description('Seal a message on this device and send it')
+      .argument('[text]', 'what it says, for the form text; read from standard input where it is not given')
+      .addOption(
+        new Option('--form <form>', 'text, or the form that --fields fills').choices([
+          ...new Set(forms.map(({ id }) => id)),
+        ]),
+      )
+      .option('--fields <file>', 'JSON file with the fields of the form; - for standard input')
+      .option('--subject <subject>', 'subject line')
+      .option('--compartment <compartment>', 'who may read it; everybody in the compartment all if not given')
+      .option('--to <organization...>', 'organizations that it is addressed to')
+      .addOption(
+        new Option('--precedence <precedence>', 'how urgent it is')
+          .choices(['routine', 'priority', 'urgent'])
+          .default('routine'),
+      )
+      .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps))
+      .option('--reply-to <number>', 'number of the message that it answers')
+      .addOption(new Option('--as <relation>', 'what it is to that message').choices([...relations]))
+      .option('--reply-by <time>', 'when an answer is due, such as 2026-11-24T12:00:00Z')
+      .option('--yes', 'do not ask before a TLP:RED message'),
+  )
+    .addHelpText(
+      'after',
+      `
+Sent is what has a receipt that proves its place in the log. What has none yet is kept in the store and sent by the next command.
+
+Examples:
+  $ cordon post 'Container seen at the terminal, unopened.' --reply-to 41
+  $ cordon post --form seizure --fields seizure.json
+  $ cordon post --form warning --fields warning.json --subject 'Scales in timber' --to 'Hong Kong Customs' --precedence urgent
+  $ cordon post --reply-to 41 --as withdrawal 'Entered twice.'`,
+    )
+    .action((text: string | undefined, options: Options) => {
+      const { form = 'text', replyBy } = options
+      if (form !== 'text' && text !== undefined)
+        throw new CommandFailure(`The form ${form} takes its fields from a file: give --fields.`, exitCodes.usage)
+      if (text !== undefined && options.fields !== undefined)
+        throw new CommandFailure('Give a text or --fields, not both.', exitCodes.usage)
+      if (options.as !== undefined && options.replyTo === undefined)
+        throw new CommandFailure(
+          '--as says what a message is to another: name that one with --reply-to.',
+          exitCodes.usage,
+        )
+      if (replyBy !== undefined && Number.isNaN(Date.parse(replyBy)))
+        throw new CommandFailure('--reply-by is a time such as 2026-11-24T12:00:00Z.', exitCodes.usage)
+      return asMember(options, async (device) => {
+        const fields = await fieldsOf(device, form, text, options)
+        const place = await openPlace(device, options.operation)
+        const draft = await draftOf(device, place, form, fields, options)
+        await confirmRed(device, draft, place, options)
+        const posted = await place.session.post(draft)
+        await leavePlace(place)
+        const { message, thread, index, at } = posted
+        device.terminal.result({ operation: place.session.operation, message, thread, index, at }, () => [
+          `Sent as ${String(index)} of ${place.facts.reference}, ${timesIn(place.facts.timeZone)(at)}; its receipt holds.`,
+        ])
+      })
+    })
+}
+
+async function fieldsOf(
+  { terminal }: Device,
+  form: string,
+  text: string | undefined,
+  options: Options,
+): Promise<Readonly<Record<string, unknown>>> {
+  if (options.fields !== undefined) {
+    const path = options.fields
+    const json = path === '-' ? await readAll(process.stdin) : await readFile(path, 'utf8')
+    try {
+      const value = JSON.parse(json) as unknown
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+    } catch (cause) {
+      throw new CommandFailure(`${path} is not JSON (${(cause as Error).message}): correct it; nothing was sent.`)
+    }
+    throw new CommandFailure(`${path} holds no JSON object: write {"field": value, …}; nothing was sent.`)
+  }
+  if (form !== 'text')
+    throw new CommandFailure(`The form ${form} takes its fields from a file: give --fields.`, exitCodes.usage)
+  if (text !== undefined) return { text }
+  if (terminal.interactive) terminal.note('Write the message; Ctrl-D on a line of its own ends it.')
+  return { text: (await readAll(process.stdin)).trimEnd() }
+}
+
+async function draftOf(
+  device: Device,
+  place: Place,
+  form: string,
+  fields: Readonly<Record<string, unknown>>,
+  options: Options,
+): Promise<Draft> {
+  const { session } = place
+  const { subject, to, precedence, tlp, replyTo, replyBy, compartment } = options
+  const target = replyTo === undefined ? undefined : findMessage(session.messages, replyTo)
+  const inside = compartment === undefined ? undefined : await findCompartment(device, session.operation, compartment)
+  return {
+    form,
+    fields,
+    precedence,
+    ...(subject === undefined ? {} : { subject }),
+    ...(to === undefined ? {} : { addressees: to.map((word) => organizationIn(place, word).id) }),
+    ...(tlp === undefined ? {} : { handling: { tlp } }),
+    ...(replyBy === undefined ? {} : { replyBy: new Date(replyBy) }),
+    ...(inside === undefined ? {} : { compartment: inside.id }),
+    ...(target === undefined ? {} : answering(target, form, options.as)),
+  }
+}
+
+function answering(target: Message, form: string, as: Relation = form === 'feedback' ? 'feedback' : 'reply') {
+  const { id, thread, compartment } = target
+  return { thread, compartment, refersTo: { message: id, as } }
+}
+
+/** RED is for those who read it now, by name: whoever sends it sees them first. */
+async function confirmRed(
+  { client, terminal }: Device,
+  draft: Draft,
+  { session, names }: Place,
+  { yes }: Options,
+): Promise<void> {
+  if (draft.handling?.tlp !== 'RED' || yes === true) return
+  if (!terminal.interactive)
+    throw new CommandFailure('A TLP:RED message asks who reads it: add --yes.', exitCodes.usage)
+  const id = draft.compartment ?? session.operation
+  const compartment = (await client.operations.compartments(session.operation)).find((one) => one.compartment === id)
+  const readers = (compartment?.members ?? []).map((person) => names.people[person] ?? person)
+  terminal.note(`These read it: ${readers.join(', ')}.`)
+  if (!/^y(es)?$/i.test((await terminal.ask('Send it to them? (yes/no) ')).trim()))
+    throw new CommandFailure('Nothing was sent.')
+}

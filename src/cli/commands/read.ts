@@ -1,0 +1,165 @@
+import type { Command } from 'commander'
+import type { Message } from '../../client/index.ts'
+import { asMember, type Device } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { inOperation, leavePlace, openPlace, senderOf, type Names, type Place, type PlaceOptions } from '../place.ts'
+import { harmless, harmlessLine, table } from '../terminal.ts'
+import {
+  changesTo,
+  findMessage,
+  isUnread,
+  keepReadMarks,
+  readMarks,
+  subjectOf,
+  threadsOf,
+  type Thread,
+} from '../threads.ts'
+import { counted, fieldLines, markWords, timesIn } from '../wording.ts'
+
+interface Options extends PlaceOptions {
+  readonly limit: string
+  readonly unread?: true
+  readonly markAll?: true
+}
+
+export function addRead(program: Command): void {
+  inOperation(
+    program
+      .command('read')
+      .description('List the threads, unread first; or show one and mark it read')
+      .argument('[thread]', 'number of a thread, or of a message in it')
+      .option('--limit <n>', 'list at most so many threads', '40')
+      .option('--unread', 'list only what is unread')
+      .option('--mark-all', 'mark everything read'),
+  )
+    .addHelpText('after', '\nExamples:\n  $ cordon read\n  $ cordon read 41\n  $ cordon read --json --limit 1000')
+    .action((word: string | undefined, options: Options) =>
+      asMember(options, async (device) => {
+        const limit = Number(options.limit)
+        if (!Number.isInteger(limit) || limit < 1)
+          throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
+        const place = await openPlace(device, options.operation)
+        if (options.markAll === true) await markAll(device, place)
+        else if (word === undefined) await listThreads(device, place, limit, options.unread === true)
+        else await showThread(device, place, word)
+        await leavePlace(place)
+      }),
+    )
+}
+
+async function listThreads(
+  { store, terminal }: Device,
+  place: Place,
+  limit: number,
+  onlyUnread: boolean,
+): Promise<void> {
+  const { session, facts, names } = place
+  const all = threadsOf(session.messages, await readMarks(store, session.operation))
+  const fitting = onlyUnread ? all.filter(({ unread }) => unread > 0) : all
+  const threads = fitting.slice(0, limit)
+  const time = timesIn(facts.timeZone)
+  const unread = all.reduce((sum, thread) => sum + thread.unread, 0)
+  const value = threads.map((thread) => summary(thread, names))
+  terminal.result({ operation: session.operation, unread, threads: value, of: fitting.length }, () => {
+    const head = `${facts.name} (${facts.reference}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
+    const rows = threads.map((thread, n) => {
+      const { subject, form, precedence, from, at, exercise } = value[n] as ReturnType<typeof summary>
+      const news = thread.unread === 0 ? '' : thread.unread === 1 ? 'new' : `${String(thread.unread)} new`
+      return [
+        String(thread.number),
+        news,
+        (exercise ? 'EXERCISE ' : '') + subject,
+        form,
+        precedence === 'routine' ? '' : precedence,
+        from,
+        time(at),
+      ]
+    })
+    const more = fitting.length - threads.length
+    return [
+      harmless(head),
+      ...(rows.length === 0
+        ? []
+        : ['', ...table(['number', '', 'subject', 'form', 'precedence', 'from', 'time'], rows)]),
+      ...(more > 0 ? ['', `${counted(more, 'older thread')} not listed: --limit shows more.`] : []),
+    ]
+  })
+}
+
+function summary({ number, thread, messages, unread }: Thread, names: Names) {
+  const [first] = messages
+  const last = messages.at(-1)
+  if (!first || !last) throw new RangeError('a thread has a message')
+  const { compartment, form, precedence, exercise } = first
+  return {
+    number,
+    thread,
+    unread,
+    subject: subjectOf(first),
+    form,
+    precedence,
+    from: senderOf(names, last).organization,
+    at: last.at,
+    compartment,
+    exercise,
+    messages: messages.length,
+  }
+}
+
+async function showThread(device: Device, place: Place, word: string): Promise<void> {
+  const { session, facts, names } = place
+  const { thread } = findMessage(session.messages, word)
+  const messages = session.messages.filter((message) => message.thread === thread)
+  const read = await readMarks(device.store, session.operation)
+  const unread = messages.filter((message) => isUnread(message, read))
+  const changes = changesTo(messages)
+  const time = timesIn(facts.timeZone)
+  const [first] = messages
+  const named = messages.map((message) => ({
+    ...message,
+    from: senderOf(names, message),
+    changed: changes.get(message.id) ?? [],
+  }))
+  device.terminal.result({ operation: session.operation, thread, messages: named }, () => [
+    ...(first ? [harmlessLine(subjectOf(first)), `Times in ${facts.timeZone}.`] : []),
+    ...messages.flatMap((message) => [
+      '',
+      ...headOf(message, names, time, unread.includes(message)),
+      ...(changes.get(message.id) ?? []).map(
+        ({ as, index }) => `  ${as === 'withdrawal' ? 'WITHDRAWN' : 'CORRECTED'} by ${String(index)}`,
+      ),
+      ...fieldLines(message.form, message.version, message.fields).map((line) => `  ${line}`),
+    ]),
+  ])
+  await mark(device, place, unread)
+}
+
+function headOf(message: Message, names: Names, time: (at: string) => string, isNew: boolean): string[] {
+  const { organization, person } = senderOf(names, message)
+  const { index, form, precedence, handling, subject, refersTo, addressees, replyBy } = message
+  const words = [form, ...(precedence === 'routine' ? [] : [precedence]), `TLP:${handling.tlp}`, ...markWords(message)]
+  const lines = [
+    `${String(index)}${isNew ? ' (new)' : ''}  ${organization}, ${person}, ${time(message.at)}`,
+    `  ${words.join(', ')}${refersTo === undefined ? '' : `, ${refersTo.as}`}`,
+    ...(subject === undefined ? [] : [`  Subject: ${subject}`]),
+    ...(addressees === undefined ? [] : [`  To: ${addressees.map((id) => names.organizations[id] ?? id).join(', ')}`]),
+    ...(replyBy === undefined ? [] : [`  Reply by: ${time(replyBy)}`]),
+  ]
+  return lines.map(harmlessLine)
+}
+
+async function markAll(device: Device, place: Place): Promise<void> {
+  const { session } = place
+  const read = await readMarks(device.store, session.operation)
+  const unread = session.messages.filter((message) => isUnread(message, read))
+  await mark(device, place, unread)
+  device.terminal.result({ marked: unread.length }, () => [`Marked read: ${counted(unread.length, 'message')}.`])
+}
+
+/** Kept here first: a mark that the service did not get only costs its sender the knowledge. */
+async function mark({ store }: Device, { session }: Place, messages: readonly Message[]): Promise<void> {
+  if (messages.length === 0) return
+  const ids = messages.map(({ id }) => id)
+  await keepReadMarks(store, session.operation, ids)
+  await session.markRead(ids)
+}

@@ -1,0 +1,117 @@
+import type { Command } from 'commander'
+import { keptMessages, keptOperations, type Message } from '../../client/index.ts'
+import { choose } from '../choice.ts'
+import { onDevice, type Device } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { inOperation, remembered, senderOf, type PlaceOptions, type Remembered } from '../place.ts'
+import { harmlessLine, table } from '../terminal.ts'
+import { subjectOf } from '../threads.ts'
+import { counted, fieldLines, timesIn } from '../wording.ts'
+
+interface Found {
+  readonly message: Message
+  readonly known: Remembered
+  readonly where: string
+}
+
+const around = 30
+
+export function addSearch(program: Command): void {
+  inOperation(
+    program
+      .command('search')
+      .description('Search what this device has opened; nothing leaves it, and no service is needed')
+      .argument('<words...>', 'all of them must occur, in any order; case and accents do not matter')
+      .option('--limit <n>', 'list at most so many', '40'),
+  )
+    .addHelpText(
+      'after',
+      "\nExamples:\n  $ cordon search pangolin mombasa\n  $ cordon search 'MSKU 123456 7' --operation HORIZON",
+    )
+    .action((words: string[], options: PlaceOptions & { limit: string }) =>
+      onDevice(options, async (device) => {
+        const limit = Number(options.limit)
+        if (!Number.isInteger(limit) || limit < 1)
+          throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
+        const wanted = words.flatMap((word) => plain(word).split(/\s+/)).filter((word) => word !== '')
+        const found: Found[] = []
+        for (const [operation, known] of await places(device, options.operation)) {
+          for (const message of (await keptMessages(device.store, operation)).toReversed()) {
+            const where = findIn(message, known, wanted)
+            if (where !== undefined) found.push({ message, known, where })
+          }
+        }
+        const listed = found.slice(0, limit)
+        const value = listed.map(({ message, known, where }) => ({
+          operation: message.operation,
+          number: message.index,
+          message: message.id,
+          thread: message.thread,
+          form: message.form,
+          subject: subjectOf(message),
+          from: senderOf(known.names, message).organization,
+          at: message.at,
+          where,
+        }))
+        device.terminal.result({ found: value, of: found.length }, () => [
+          `${counted(found.length, 'message')} of those that this device has opened.`,
+          ...(listed.length === 0 ? [] : ['', ...lines(listed)]),
+          ...(found.length > listed.length
+            ? ['', `${counted(found.length - listed.length, 'more')} not listed: --limit shows more.`]
+            : []),
+        ])
+      }),
+    )
+}
+
+async function places(device: Device, word: string | undefined): Promise<[string, Remembered][]> {
+  const all: [string, Remembered][] = []
+  for (const operation of await keptOperations(device.store)) {
+    const known = await remembered(device, operation)
+    if (known) all.push([operation, known])
+  }
+  if (word === undefined) return all
+  const named = all.map(([id, { facts }]) => ({ id, name: facts.name, also: facts.reference }))
+  const { id } = choose('operation', word, named)
+  return all.filter(([operation]) => operation === id)
+}
+
+/** Lower case, without accents. */
+function plain(text: string): string {
+  return text
+    .normalize('NFD')
+    .replace(/\p{Mn}/gu, '')
+    .toLocaleLowerCase('en')
+}
+
+/** The words around the first match; undefined unless all of them occur. */
+function findIn(message: Message, { names }: Remembered, wanted: readonly string[]): string | undefined {
+  const { organization, person } = senderOf(names, message)
+  const lines = [
+    message.subject ?? '',
+    ...fieldLines(message.form, message.version, message.fields),
+    organization,
+    person,
+  ]
+  const text = plain([...lines, message.form].join('\n'))
+  if (wanted.length === 0 || !wanted.every((word) => text.includes(word))) return undefined
+  const line = lines.find((one) => plain(one).includes(wanted[0] ?? '')) ?? ''
+  const at = Math.max(0, plain(line).indexOf(wanted[0] ?? '') - around)
+  return [...line]
+    .slice(at, at + 2 * around)
+    .join('')
+    .trim()
+}
+
+function lines(found: readonly Found[]): string[] {
+  const several = new Set(found.map(({ message }) => message.operation)).size > 1
+  const rows = found.map(({ message, known, where }) => [
+    ...(several ? [known.facts.reference] : []),
+    String(message.index),
+    subjectOf(message),
+    senderOf(known.names, message).organization,
+    timesIn(known.facts.timeZone)(message.at),
+    harmlessLine(where),
+  ])
+  return table([...(several ? ['operation'] : []), 'number', 'subject', 'from', 'time', 'where'], rows)
+}

@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import { askSignIn, asMember, onDevice, onStore, tellCertified, type DeviceOptions } from '../device.ts'
+import { leavePlace, openPlace } from '../place.ts'
+import { table } from '../terminal.ts'
+import { choose } from '../choice.ts'
+import { waiting } from './enrol.ts'
+
+export function addSignIn(program: Command): void {
+  onStore(program.command('sign-in').description('Sign in on this device'))
+    .addHelpText(
+      'after',
+      `
+Certifies whoever waits for you, and gives newcomers of your operations the keys that they may have.
+
+Example:
+  $ cordon sign-in`,
+    )
+    .action((options: DeviceOptions) =>
+      onDevice(options, async (device) => {
+        const { client, store, terminal } = device
+        const passphrase = await askSignIn(terminal)
+        const me = await client.signIn({ passphrase })
+        if (me.tier !== null) {
+          tellCertified(me.certified, terminal)
+          for (const { operation } of await client.operations.list())
+            await leavePlace(await openPlace(device, operation))
+        }
+        const { person, name, organization, organizationName, tier } = me
+        const certified = tier !== null
+        const inviter = await store.get('inviter')
+        terminal.result({ person, name, organization, device: me.device, tier, certified }, () => [
+          `Signed in: ${name} (${organizationName}).`,
+          ...(certified ? [] : [waiting(inviter)]),
+        ])
+      }),
+    )
+}
+
+export function addSignOut(program: Command): void {
+  onStore(program.command('sign-out').description('End the session of this device; its keys stay'))
+    .addHelpText('after', '\nExample:\n  $ cordon sign-out')
+    .action((options: DeviceOptions) =>
+      onDevice(options, async ({ client, terminal }) => {
+        await client.signOut()
+        terminal.result({ signedIn: false }, () => ['Signed out.'])
+      }),
+    )
+}
+
+export function addSessions(program: Command): void {
+  const sessions = onStore(program.command('sessions').description('Your sessions on all devices'))
+    .option('--end <id>', 'end one of them')
+    .addHelpText('after', '\nExamples:\n  $ cordon sessions\n  $ cordon sessions --end 019a…')
+  sessions.action((options: DeviceOptions & { end?: string }) =>
+    asMember(options, async ({ client, terminal }) => {
+      const all = await client.sessions()
+      const named = all.map((one) => ({ ...one, id: one.session, name: one.session }))
+      if (options.end !== undefined) {
+        const { id } = choose('session', options.end, named)
+        await client.endSession(id)
+        return terminal.result({ ended: id }, () => [`Ended: ${id}`])
+      }
+      const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+      const rows = all.map(({ session, device, startedAt, lastRefreshedAt, current }) => [
+        session,
+        device.slice(0, 12),
+        format.format(new Date(startedAt)),
+        format.format(new Date(lastRefreshedAt)),
+        current ? 'this one' : '',
+      ])
+      return terminal.result({ sessions: all }, () => table(['session', 'device', 'since', 'last used', ''], rows))
+    }),
+  )
+}

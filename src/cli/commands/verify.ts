@@ -1,0 +1,200 @@
+import { existsSync } from 'node:fs'
+import { readFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { readConfig, type Config } from '../../config.ts'
+import { findEmbedded, openDatabase, refuseNewer, schemaVersion, startEmbedded } from '../../db/index.ts'
+import { openLogKey, type Discrepancy, type Report } from '../../log/index.ts'
+import { verify } from '../../main.ts'
+import { parseNoteKey } from '../../protocol/index.ts'
+import { asMember } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { chooseOperation, inOperation, type PlaceOptions } from '../place.ts'
+import { harmlessLine, openTerminal, type Progress, type Terminal } from '../terminal.ts'
+import { counted, number } from '../wording.ts'
+
+interface Options extends PlaceOptions {
+  readonly server?: true
+  readonly logKey?: string
+  readonly root?: string
+}
+
+export function addVerify(program: Command): void {
+  inOperation(
+    program
+      .command('verify')
+      .description('Verify every log of a database from its raw rows; or, as a member, the log of an operation')
+      .option(
+        '--server',
+        'as a member, over the service: its checkpoint, what this device saw of it, and your receipts',
+      )
+      .option('--log-key <key>', 'verifier key of the logs, where log.key is not at hand: HOST/logs/ID+HASH+KEY')
+      .option(
+        '--root <thumbprint>',
+        'thumbprint of the root of trust, where the database is not to be believed even on that',
+      ),
+  )
+    .addHelpText(
+      'after',
+      `
+Without --server: the embedded database in DATA_DIRECTORY (./data), whether its service runs or not, or the one of DATABASE_URL. Every
+row is read and recomputed: leaves, tree, checkpoints, certificates, members, epochs, messages. Nothing is written.
+Exit code 1 where anything is not right; the first discrepancies are shown with their log and entry.
+
+Examples:
+  $ cordon verify
+  $ DATABASE_URL_FILE=/run/secrets/auditor cordon verify --json
+  $ cordon verify --server --operation HORIZON`,
+    )
+    .action((options: Options) => (options.server === true ? verifyPlace(options) : verifyDatabase(options)))
+}
+
+function verifyPlace(options: Options): Promise<void> {
+  return asMember(options, async (device) => {
+    const { client, terminal } = device
+    const { operation, name, reference } = await chooseOperation(device, options.operation)
+    let bar: Progress | undefined
+    const check = await client.checkOwnPlace(operation, (done, of) => {
+      bar ??= terminal.progress('Verifying receipts', of)
+      bar.advance(done)
+    })
+    bar?.stop()
+    const { size, root, receipts, discrepancies } = check
+    const verified = discrepancies.length === 0
+    terminal.result({ operation, verified, ...check }, () => [
+      ...firstLines(discrepancies.map((one) => ({ log: operation, ...one }))),
+      verified
+        ? `Verified: the log of ${name} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key, grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
+        : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Tell a coordinator and the auditors.`,
+      ...(root === '' ? [] : [`Root: ${root}`]),
+    ])
+    process.exitCode = verified ? exitCodes.done : exitCodes.failed
+  })
+}
+
+async function verifyDatabase(options: Options): Promise<void> {
+  const terminal = openTerminal({ json: options.json ?? false })
+  if (options.operation !== undefined || options.store !== undefined)
+    throw new CommandFailure(
+      'Without --server everything in the database is verified: leave out --operation and --store.',
+      exitCodes.usage,
+    )
+  const config = readConfig()
+  const { databaseUrl, stop } = await reachDatabase(config, terminal)
+  try {
+    await requireReadable(databaseUrl)
+    const held = await heldCheckpoints(config)
+    const key = await keyOf(config, held, options.logKey)
+    const bars = new Map<string, Progress>()
+    const report = await verify({
+      databaseUrl,
+      ...key,
+      held,
+      ...(options.root === undefined ? {} : { root: options.root }),
+      progress({ log, done, size }) {
+        const bar = bars.get(log) ?? terminal.progress(`Verifying ${log.slice(-8)}`, size)
+        bars.set(log, bar)
+        bar.advance(done)
+        if (done >= size) bar.stop()
+      },
+    })
+    for (const bar of bars.values()) bar.stop()
+    tell(terminal, report, held.length)
+  } finally {
+    await stop()
+  }
+}
+
+function tell(terminal: Terminal, report: Report, held: number): void {
+  const { logs, entries, discrepancies } = report
+  const verified = discrepancies.length === 0
+  terminal.result({ verified, ...report }, () => [
+    ...firstLines(discrepancies),
+    ...logs.map(
+      ({ log, operation, size, root }) =>
+        `${operation === null ? 'directory' : 'operation'} ${log}: ${counted(size, 'entry', 'entries')}, root ${root}`,
+    ),
+    verified
+      ? `Verified: ${counted(entries, 'entry', 'entries')} in ${counted(logs.length, 'log')}, every row recomputed${held === 0 ? '' : `, ${counted(held, 'checkpoint')} held outside the database found in ${held === 1 ? 'its log' : 'their logs'}`}.`
+      : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Keep the database as it is, and docs/runbook.md says what to do.`,
+  ])
+  process.exitCode = verified ? exitCodes.done : exitCodes.failed
+}
+
+const mostShown = 10
+
+function firstLines(discrepancies: readonly Discrepancy[]): string[] {
+  const more = discrepancies.length - mostShown
+  return [
+    ...discrepancies
+      .slice(0, mostShown)
+      .map(({ log, index, what }) =>
+        harmlessLine(`${log}${index === undefined ? '' : `, entry ${String(index)}`}: ${what}`),
+      ),
+    ...(more > 0 ? [`… and ${number(more)} more; --json lists them.`] : []),
+  ]
+}
+
+/** The database that is meant: one that runs is looked into, one that does not is started for as long as it takes. */
+async function reachDatabase(
+  config: Config,
+  terminal: Terminal,
+): Promise<{ databaseUrl: string; stop: () => Promise<void> }> {
+  if (config.databaseUrl !== undefined) return { databaseUrl: config.databaseUrl, stop: async () => {} }
+  const directory = join(config.dataDirectory, 'postgres')
+  if (!existsSync(join(directory, 'cluster')))
+    throw new CommandFailure(
+      `There is no database in ${config.dataDirectory}: set DATA_DIRECTORY to the one of the service, or DATABASE_URL.`,
+    )
+  const running = await findEmbedded(directory)
+  if (running !== undefined) return { databaseUrl: running, stop: async () => {} }
+  const embedded = await startEmbedded({ directory, log: (line) => terminal.note(line) })
+  return { databaseUrl: embedded.appUrl, stop: () => embedded.stop() }
+}
+
+async function requireReadable(databaseUrl: string): Promise<void> {
+  const db = openDatabase({ connectionString: databaseUrl, connections: 1, onError: () => {} })
+  try {
+    const version = await schemaVersion(db)
+    refuseNewer(version, databaseUrl)
+    if (version.state !== 'current')
+      throw new CommandFailure(
+        version.state === 'empty'
+          ? 'This database holds no Cordon yet: there is nothing to verify.'
+          : `The database is older than this program (${version.applied ?? ''}): verify it with the program that wrote it, or migrate it first.`,
+      )
+  } finally {
+    await db.close()
+  }
+}
+
+type Held = { readonly log: string; readonly note: string }[]
+
+/** The checkpoints that the service filed beside its key, outside the database. */
+async function heldCheckpoints({ dataDirectory }: Config): Promise<Held> {
+  const directory = join(dataDirectory, 'checkpoints')
+  const files = existsSync(directory) ? await readdir(directory) : []
+  const logs = files.filter((file) => !file.endsWith('.next'))
+  return Promise.all(logs.map(async (log) => ({ log, note: await readFile(join(directory, log), 'utf8') })))
+}
+
+/** What signs the checkpoints, and under which host: from the key that was given, or from log.key and the filed checkpoints. */
+async function keyOf(
+  config: Config,
+  held: Held,
+  given: string | undefined,
+): Promise<{ publicKey: Uint8Array; logHost: string }> {
+  if (given !== undefined) {
+    const { name, publicKey } = await parseNoteKey(given)
+    return { publicKey, logHost: hostOf(name) ?? config.logHost }
+  }
+  const { publicKey } = openLogKey(config.logKeyFile, true)
+  const origin = held[0]?.note.split('\n')[0]
+  return { publicKey, logHost: (origin === undefined ? undefined : hostOf(origin)) ?? config.logHost }
+}
+
+/** The host of an origin, `<host>/logs/<id>`. */
+function hostOf(origin: string): string | undefined {
+  const at = origin.lastIndexOf('/logs/')
+  return at < 0 ? undefined : origin.slice(0, at)
+}

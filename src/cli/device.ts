@@ -1,0 +1,178 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import {
+  Cordon,
+  isProblem,
+  keptOperations,
+  pendingMessages,
+  webPlatform,
+  type CertifyOutcome,
+} from '../client/index.ts'
+import { FileStore } from '../client/node/index.ts'
+import { CommandFailure, exitCodes } from './failures.ts'
+import { Interrupted, openTerminal, type Terminal } from './terminal.ts'
+
+export interface DeviceOptions {
+  readonly json?: boolean
+  readonly store?: string
+}
+
+interface Running extends DeviceOptions {
+  /** Makes the store where there is none. */
+  readonly make?: boolean
+  /** The command ends by Ctrl-C in its own way. */
+  readonly endsItself?: boolean
+}
+
+/** The device that a command acts on: its store, opened, and the client on it. */
+export interface Device {
+  readonly client: Cordon
+  readonly store: FileStore
+  readonly terminal: Terminal
+  /** Rejects with Interrupted once somebody presses Ctrl-C; what is awaited beside it then ends. */
+  readonly interrupted: Promise<never>
+}
+
+const longest = 4096
+
+/** The options of every command that acts on a device. */
+export function onStore(command: Command): Command {
+  return command
+    .option('--store <path>', 'the encrypted store of this device (CORDON_STORE; ~/.cordon/store)')
+    .option('--json', 'print the result as one JSON document')
+}
+
+/** Opens the store, runs a command on it, and lets go of it, also when the command is interrupted. */
+export async function onDevice(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
+  const terminal = openTerminal({ json: options.json ?? false })
+  const store = await openStore(terminal, options)
+  const client = new Cordon({ store, platform: webPlatform(() => new Date()) })
+  const interrupted = new Promise<never>((_, reject) => {
+    const stop = () => reject(new Interrupted())
+    process.once('SIGINT', stop)
+    process.once('SIGTERM', stop)
+  })
+  // Nobody may be waiting when it comes.
+  interrupted.catch(() => {})
+  try {
+    await client.load()
+    const working = work({ client, store, terminal, interrupted })
+    await (options.endsItself === true ? working : Promise.race([working, interrupted]))
+  } finally {
+    await tellPending(store, terminal)
+    await client.close()
+    await store.close()
+  }
+}
+
+/** The same for a signed-in person; certifies first who waits for this device. */
+export function asMember(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
+  return onDevice(options, async (device) => {
+    const { client, terminal } = device
+    // Only the service knows whether somebody has certified this device meanwhile.
+    if (!client.self.certificate) await client.me()
+    if (client.self.certificate) await certifyWaiting(client, terminal)
+    await work(device)
+  })
+}
+
+/** Certifies newcomers that wait for this device, and says whom; answers their ids. */
+export async function certifyWaiting(client: Cordon, terminal: Terminal): Promise<string[]> {
+  return tellCertified(await client.directory.certifyWaiting(), terminal)
+}
+
+export function tellCertified(outcomes: readonly CertifyOutcome[], terminal: Terminal): string[] {
+  const certified: string[] = []
+  for (const { person, organization, refused } of outcomes) {
+    const who = `${person.name} (${organization.name})`
+    if (!refused) certified.push(person.id)
+    terminal.note(
+      refused
+        ? `Not certified: ${who}, because ${refused.message} Make a new invitation if that was not meant.`
+        : `Certified: ${who} can now be admitted and read.`,
+    )
+  }
+  return certified
+}
+
+async function tellPending(store: FileStore, terminal: Terminal): Promise<void> {
+  let pending = 0
+  for (const operation of await keptOperations(store)) pending += (await pendingMessages(store, operation)).length
+  if (pending > 0)
+    terminal.note(
+      `${pending === 1 ? 'One message has' : `${String(pending)} messages have`} no receipt yet: kept in the store, and sent by the next command on the operation.`,
+    )
+}
+
+export function storePath({ store }: DeviceOptions): string {
+  return resolve(store ?? process.env['CORDON_STORE'] ?? join(homedir(), '.cordon', 'store'))
+}
+
+async function openStore(terminal: Terminal, options: Running): Promise<FileStore> {
+  const path = storePath(options)
+  const exists = existsSync(path)
+  if (!exists && options.make !== true) {
+    throw new CommandFailure(
+      `There is no store at ${path}: enrol this device first (cordon enrol INVITATION), or name its store with --store or CORDON_STORE.`,
+    )
+  }
+  const passphrase = await askPassphrase(terminal, {
+    what: exists ? 'Passphrase of the store' : 'New passphrase for the store of this device (15 characters or more)',
+    file: 'CORDON_STORE_PASSPHRASE_FILE',
+    twice: !exists,
+  })
+  if (!exists) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  try {
+    return await FileStore.open(path, passphrase)
+  } catch (error) {
+    if (isProblem(error, 'STORE_PASSPHRASE') && !terminal.interactive)
+      throw new CommandFailure(
+        `The passphrase in CORDON_STORE_PASSPHRASE_FILE is not the one of the store ${path}: give that one.`,
+        exitCodes.failed,
+        { reason: error.code },
+      )
+    throw error
+  }
+}
+
+/** The passphrase to sign in with; one that is new is asked for twice. */
+export function askSignIn(terminal: Terminal, isNew = false): Promise<string> {
+  const what = isNew
+    ? 'Passphrase to sign in with (not that of the store; for a further device the one you have)'
+    : 'Passphrase to sign in with'
+  return askPassphrase(terminal, { what, file: 'CORDON_PASSPHRASE_FILE', twice: isNew })
+}
+
+async function askPassphrase(
+  terminal: Terminal,
+  { what, file, twice }: { what: string; file: string; twice: boolean },
+): Promise<string> {
+  const path = process.env[file]
+  if (path !== undefined && path !== '') return readSecretFile(path, file)
+  if (!terminal.interactive) {
+    throw new CommandFailure(
+      `${what}: run this on a terminal, or let ${file} name a file that holds it.`,
+      exitCodes.usage,
+    )
+  }
+  const passphrase = await terminal.askSecret(`${what}: `)
+  if (twice && (await terminal.askSecret('The same again: ')) !== passphrase)
+    throw new CommandFailure('The two were not the same; nothing was done. Try again.')
+  return passphrase
+}
+
+/** A secret from a file, without the line end that editors add. */
+function readSecretFile(path: string, name: string): string {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    throw new CommandFailure(`${name} names ${path}, which cannot be read (${code}): correct it.`, exitCodes.usage)
+  }
+  if (text === '' || text.length > longest)
+    throw new CommandFailure(`${name} names ${path}, which holds no passphrase: correct it.`, exitCodes.usage)
+  return text
+}

@@ -1,0 +1,185 @@
+import type { Command } from 'commander'
+import {
+  isProblem,
+  pendingMessages,
+  sealedMessages,
+  type Alarm,
+  type OperationFacts,
+  type OperationListed,
+  type OperationSession,
+} from '../client/index.ts'
+import type { PersonId } from '../protocol/index.ts'
+import { choose, idOf, type Named } from './choice.ts'
+import { onStore, type Device, type DeviceOptions } from './device.ts'
+import { CommandFailure } from './failures.ts'
+import { counted } from './wording.ts'
+
+export interface PlaceOptions extends DeviceOptions {
+  readonly operation?: string
+}
+
+/** An operation that this device follows, with the names of those in it. */
+export interface Place {
+  readonly session: OperationSession
+  readonly facts: OperationFacts
+  readonly names: Names
+}
+
+/** Names of organizations and people by id, also of those who have left, as far as this device ever saw them. */
+export interface Names {
+  readonly organizations: Readonly<Record<string, string>>
+  readonly people: Readonly<Record<string, string>>
+}
+
+/** What a store keeps of an operation beside what the SDK keeps: for words without the service. */
+export interface Remembered {
+  readonly facts: OperationFacts
+  readonly names: Names
+}
+
+const sendWithin = 15_000
+
+export function inOperation(command: Command): Command {
+  return onStore(
+    command.option(
+      '-o, --operation <operation>',
+      'id, reference or beginning of the name; not needed where you are in one',
+    ),
+  )
+}
+
+/** The operation that is meant: by id, reference or beginning of its name; the only one where none is named. */
+export async function chooseOperation({ client }: Device, word: string | undefined): Promise<OperationListed> {
+  const all = await client.operations.list()
+  if (all.length === 0)
+    throw new CommandFailure('You are in no operation yet: a coordinator admits you (cordon operation admit).')
+  if (word === undefined && all.length === 1) return all[0] as OperationListed
+  const named = all.map((one) => ({ ...one, id: one.operation, also: one.reference }))
+  if (word === undefined)
+    throw new CommandFailure(
+      `You are in ${String(all.length)} operations: name one with --operation (${named.map(({ reference }) => reference).join(', ')}).`,
+    )
+  return choose('operation', word, named)
+}
+
+/** Follows the operation until this device has caught up, and sends what an earlier command left unsent. */
+export async function openPlace(device: Device, word: string | undefined): Promise<Place> {
+  const { client, store, terminal } = device
+  const { operation } = await chooseOperation(device, word)
+  const unsent = await pendingMessages(store, operation)
+  const session = await client.follow(operation)
+  const told = new Set<string>()
+  session.events.on('alarm', (alarm) => {
+    const line = alarmLine(alarm)
+    if (!told.has(line)) terminal.note(line)
+    told.add(line)
+  })
+  const settled = tellSent(session, device, new Set(unsent))
+  await caughtUp(device, session)
+  await settled
+  const waiting = await sealedMessages(store, operation)
+  if (waiting > 0)
+    terminal.note(`${counted(waiting, 'message')} cannot be opened yet: the key comes once another member is online.`)
+  return { session, facts: session.facts, names: await learnNames(device, session) }
+}
+
+export function alarmLine({ code, detail, index }: Alarm): string {
+  return `ALARM ${code}${index === undefined ? '' : ` at entry ${String(index)}`}: ${detail} Tell a coordinator and the auditors.`
+}
+
+/** Ends following, after whoever waits for keys of the past has them. */
+export async function leavePlace({ session }: Place): Promise<void> {
+  try {
+    await session.giveGrants()
+  } catch (error) {
+    // Whoever is next online gives them.
+    if (!isProblem(error)) throw error
+  }
+}
+
+async function caughtUp({ client, terminal }: Device, session: OperationSession): Promise<void> {
+  let bar = terminal.interactive ? await barToHead() : undefined
+  const timer = bar && setInterval(() => bar?.advance(session.position + 1), 100)
+  try {
+    await session.ready(15 * 60_000)
+  } finally {
+    clearInterval(timer)
+    bar?.stop()
+    bar = undefined
+  }
+
+  async function barToHead() {
+    const path = `/v1/logs/${session.operation}/checkpoint`
+    const note = await client.transport.request<string>('GET', path).catch(() => '')
+    return terminal.progress('Catching up', Math.max(Number(note.split('\n')[1]) || 0, session.position + 1))
+  }
+}
+
+/** Resolves once nothing is unsent any more, or after a time: the rest stays in the store. */
+function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<string>): Promise<void> {
+  if (unsent.size === 0) return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, sendWithin)
+    const settle = (message: string, line: string) => {
+      if (!unsent.delete(message)) return
+      terminal.note(line)
+      if (unsent.size > 0) return
+      clearTimeout(timer)
+      resolve()
+    }
+    session.events.on('posted', ({ message, index }) =>
+      settle(message, `Sent now: a message that an earlier command had to leave, as ${String(index)}.`),
+    )
+    session.events.on('refused', ({ message, problem }) =>
+      settle(message, `Not sent: a message that an earlier command had to leave. ${problem.detail} ${problem.advice}`),
+    )
+  })
+}
+
+async function learnNames({ client, store }: Device, { operation, facts }: OperationSession): Promise<Names> {
+  const before = await remembered({ store }, operation)
+  const [organizations, people] = await Promise.all([
+    client.operations.organizations(operation),
+    client.operations.members(operation),
+  ])
+  const names: Names = {
+    organizations: { ...before?.names.organizations, ...byId(organizations, 'organization') },
+    people: { ...before?.names.people, ...byId(people, 'person') },
+  }
+  const value: Remembered = { facts, names }
+  if (JSON.stringify(before) !== JSON.stringify(value)) await store.write([{ name: `known/${operation}`, value }])
+  return names
+}
+
+function byId<K extends string>(list: readonly (Record<K, string> & { name: string })[], key: K) {
+  return Object.fromEntries(list.map((one) => [one[key], one.name]))
+}
+
+/** What this device remembers of an operation; undefined where no command of it was ever in it. */
+export async function remembered({ store }: Pick<Device, 'store'>, operation: string): Promise<Remembered | undefined> {
+  return (await store.get(`known/${operation}`)) as Remembered | undefined
+}
+
+/** Who sent something, in words. */
+export function senderOf(
+  { organizations, people }: Names,
+  { organization, person }: Record<'organization' | 'person', string>,
+) {
+  return { organization: organizations[organization] ?? organization, person: people[person] ?? person }
+}
+
+/** The organization of an operation that a word means; an id is taken as it is. */
+export function organizationIn({ names }: Pick<Place, 'names'>, word: string): Named {
+  const id = idOf(word)
+  if (id !== undefined) return { id, name: names.organizations[id] ?? id }
+  return choose('organization', word, entries(names.organizations))
+}
+
+/** Those who are in the operation now. */
+export function membersIn({ session, names }: Place): Named[] {
+  return entries(names.people).filter(({ id }) => session.view.member(id as PersonId) !== undefined)
+}
+
+export function entries(names: Readonly<Record<string, string>>): Named[] {
+  return Object.entries(names).map(([id, name]) => ({ id, name }))
+}

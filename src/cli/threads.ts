@@ -1,0 +1,71 @@
+import type { Message } from '../client/index.ts'
+import type { FileStore } from '../client/node/index.ts'
+import { CommandFailure } from './failures.ts'
+
+/** A thread as this device has it. Its number is the place of its first message in the log. */
+export interface Thread {
+  readonly number: number
+  readonly thread: string
+  readonly messages: readonly Message[]
+  readonly unread: number
+}
+
+/** Threads, those with something unread first, each part with the newest first. */
+export function threadsOf(messages: readonly Message[], read: ReadonlySet<string>): Thread[] {
+  const threads = [...Map.groupBy(messages, ({ thread }) => thread)].map(([thread, all]) => ({
+    number: all[0]?.index ?? 0,
+    thread,
+    messages: all,
+    unread: all.filter((message) => isUnread(message, read)).length,
+  }))
+  const newest = ({ messages: all }: Thread) => all.at(-1)?.index ?? 0
+  return threads.sort((a, b) => Number(b.unread > 0) - Number(a.unread > 0) || newest(b) - newest(a))
+}
+
+export function isUnread({ id, own }: Message, read: ReadonlySet<string>): boolean {
+  return !own && !read.has(id)
+}
+
+/** Ids of messages that were read on this device. */
+export async function readMarks(store: FileStore, operation: string): Promise<Set<string>> {
+  const prefix = `read/${operation}/`
+  return new Set((await store.list(prefix)).map(([name]) => name.slice(prefix.length)))
+}
+
+export async function keepReadMarks(store: FileStore, operation: string, messages: readonly string[]): Promise<void> {
+  await store.write(messages.map((message) => ({ name: `read/${operation}/${message}`, value: true })))
+}
+
+/** The message that a word means: its number (that of a thread is its first message's), or its id. */
+export function findMessage(messages: readonly Message[], word: string): Message {
+  const wanted = word.trim().replace(/^#/, '').toLowerCase()
+  const found = messages.find(({ index, id, thread }) => [String(index), id, thread].includes(wanted))
+  if (found) return found
+  throw new CommandFailure(
+    `This device has no message ${JSON.stringify(word)}: \`cordon read\` lists the threads with their numbers.`,
+  )
+}
+
+/** What became of messages later: numbers of corrections and withdrawals by their own organization, by id. */
+export function changesTo(
+  messages: readonly Message[],
+): Map<string, { readonly as: string; readonly index: number }[]> {
+  const byId = new Map(messages.map((message) => [message.id, message]))
+  const changes = new Map<string, { as: string; index: number }[]>()
+  for (const { refersTo, organization, index } of messages) {
+    const target = refersTo && byId.get(refersTo.message)
+    if (!target || target.organization !== organization) continue
+    if (refersTo.as !== 'correction' && refersTo.as !== 'withdrawal') continue
+    changes.set(target.id, [...(changes.get(target.id) ?? []), { as: refersTo.as, index }])
+  }
+  return changes
+}
+
+/** The subject of a thread, or the first words of it. */
+export function subjectOf({ subject, fields, form }: Message): string {
+  if (subject !== undefined) return subject
+  const { text, suspicion, narrative } = fields
+  const words = [text, suspicion, narrative].find((one) => typeof one === 'string') ?? `(${form})`
+  const [line = ''] = words.trim().split('\n')
+  return line.length > 60 ? `${[...line].slice(0, 59).join('')}…` : line
+}

@@ -1,0 +1,99 @@
+import {
+  codeLists,
+  fieldLabels,
+  findForm,
+  inLanguage,
+  type CodeListName,
+  type LabelKey,
+  type Schema,
+} from '../forms/index.ts'
+import type { Message } from '../client/index.ts'
+import { harmless, harmlessLine } from './terminal.ts'
+
+/** Times of an operation, written as its zone and the reader's language have them. */
+export function timesIn(timeZone: string): (at: string) => string {
+  const format = new Intl.DateTimeFormat(undefined, { timeZone, dateStyle: 'medium', timeStyle: 'short' })
+  return (at) => format.format(new Date(at))
+}
+
+/** A whole number or an exact decimal, grouped as the reader's language has it; no digit is lost. */
+export function number(value: number | string): string {
+  return new Intl.NumberFormat(undefined, { maximumFractionDigits: 100 }).format(value as number)
+}
+
+/** "1 message", "2 messages". */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${number(count)} ${count === 1 ? one : many}`
+}
+
+/** A code in words; the code itself where the list does not know it. */
+export function codeName(list: CodeListName, code: string): string {
+  const label = codeLists[list].codes.get(code)
+  return label === undefined ? code : inLanguage(label)
+}
+
+/** What a message says, one line for each field: its label, and codes in words. */
+export function fieldLines(form: string, version: number, fields: unknown): string[] {
+  const schema = findForm(form, version)?.fields
+  if (form === 'text' && typeof (fields as { text?: unknown }).text === 'string')
+    return harmless((fields as { text: string }).text).split('\n')
+  return schema === undefined ? harmless(JSON.stringify(fields, undefined, 2)).split('\n') : lines(schema, fields, '')
+}
+
+function lines(schema: Schema, value: unknown, indent: string): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const inside = (value as Record<string, unknown>)[name]
+    // How an import knows its rows again says nothing to a reader.
+    if (inside === undefined || name === 'imported') return []
+    const label = labelOf(field, name)
+    if (field.type === 'object') return [`${indent}${label}:`, ...lines(field, inside, `${indent}  `)]
+    if (field.type === 'array' && field.items?.type === 'object')
+      return [`${indent}${label}:`, ...listLines(field.items, inside, `${indent}  `)]
+    return block(`${indent}${label}: `, wordsOf(field, inside))
+  })
+}
+
+function listLines(schema: Schema, list: unknown, indent: string): string[] {
+  if (!Array.isArray(list)) return []
+  return list.flatMap((item: unknown) => {
+    const inside = lines(schema, item, `${indent}  `)
+    return inside.map((line, n) => (n === 0 ? `${indent}- ${line.trimStart()}` : line))
+  })
+}
+
+// Further lines of a text stand under its first, so that nothing in it looks like another field.
+function block(before: string, text: string): string[] {
+  const [first = '', ...rest] = harmless(text).split('\n')
+  return [before + first, ...rest.map((line) => ' '.repeat(before.length) + line)]
+}
+
+function wordsOf(field: Schema, value: unknown): string {
+  if (Array.isArray(value)) return value.map((one) => wordsOf(field.items ?? field, one)).join(', ')
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  const text = String(value)
+  if (field.codes === undefined) return text
+  const name = codeName(field.codes as CodeListName, text)
+  return name === text ? text : `${name} (${text})`
+}
+
+function labelOf(field: Schema, name: string): string {
+  return field.label === undefined ? harmlessLine(name) : inLanguage(fieldLabels[field.label as LabelKey])
+}
+
+/** What a reader should know of a message beside what it says. */
+export function markWords({ marks, exercise }: Message): string[] {
+  const words = marks.map((mark) => {
+    switch (mark.kind) {
+      case 'late':
+        return 'appended more than an hour after it was sent'
+      case 'extract-differs':
+        return `what travelled in the clear is not what it says (${mark.at.join(', ')})`
+      case 'form-unknown':
+        return 'written with a form that this program does not know'
+      case 'fields-invalid':
+        return 'does not keep to its form'
+    }
+  })
+  return exercise ? ['EXERCISE', ...words] : words
+}

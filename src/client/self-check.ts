@@ -1,0 +1,132 @@
+import {
+  ProtocolError,
+  base64url,
+  fromBase64url,
+  leafHash,
+  openCheckpoint,
+  parseLeaf,
+  verifyConsistency,
+  verifyInclusion,
+  type Receipt,
+} from '../protocol/index.ts'
+import { logKeyOf, type Pins } from './certificates.ts'
+import { sleep, type Platform } from './platform.ts'
+import { verifyCheckpoint, type Seen } from './receipt.ts'
+import type { ClientStore } from './store.ts'
+import type { Transport } from './transport.ts'
+
+export interface SelfCheck {
+  /** The newest published checkpoint. */
+  readonly size: number
+  /** base64url. */
+  readonly root: string
+  /** Receipts of this device that were proven to be in it. */
+  readonly receipts: number
+  readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
+}
+
+const atOnce = 8
+/** A checkpoint is published at most a second after an entry. */
+const patience = { times: 10, milliseconds: 500 }
+
+/**
+ * What a member can check of a log without its rows: that the pinned key signed the newest checkpoint, that the log it names
+ * is the one that this device has seen before, grown, and that every message of this device with a receipt is in it where
+ * the receipt says (RFC 9162, 2.1.3 and 2.1.4).
+ */
+export async function checkOwnPlace(
+  { transport, store, pins, platform }: { transport: Transport; store: ClientStore; pins: Pins; platform: Platform },
+  operation: string,
+  progress: (done: number, of: number) => void = () => {},
+): Promise<SelfCheck> {
+  const prefix = `operation/${operation}/`
+  const discrepancies: { index?: number; what: string }[] = []
+  const receipts = (await store.list(`${prefix}receipt/`)).map(
+    ([name, value]) => [name.slice(`${prefix}receipt/`.length), value as Receipt] as const,
+  )
+  const promised = Math.max(-1, ...receipts.map(([, { index }]) => index))
+  let note = ''
+  for (let n = 0; n < patience.times && !(sizeOf(note) > promised); n++) {
+    if (n > 0) await sleep(platform, patience.milliseconds)
+    note = await transport.request<string>('GET', `/v1/logs/${operation}/checkpoint`)
+  }
+  const prove = async (path: string) =>
+    (await transport.request<{ proof: string[] }>('GET', `/v1/logs/${operation}/${path}`)).proof
+  const place = (await store.get(`${prefix}place`)) as { seen?: Seen } | undefined
+  const seen = place?.seen
+  let newest: Seen
+  try {
+    newest = await verifyCheckpoint(note, operation, pins, undefined, undefined)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : ''
+    return {
+      size: sizeOf(note),
+      root: '',
+      receipts: 0,
+      discrepancies: [{ what: `the checkpoint is not signed by the pinned key: ${why}` }],
+    }
+  }
+  // The live channel signs a checkpoint for whoever subscribes; publication follows within a second.
+  const [older, newer] = seen && seen.size > newest.size ? [newest, seen] : [seen, newest]
+  if (older && !(await grew(older, newer, prove)))
+    discrepancies.push({ what: `the log is not the one of ${String(older.size)} entries that this device saw, grown` })
+
+  const key = await logKeyOf(pins, operation)
+  let done = 0
+  let held = 0
+  const queue = receipts[Symbol.iterator]()
+  const worker = async () => {
+    for (const [message, receipt] of queue) {
+      const wrong = await whatIsWrong(operation, message, receipt, newer, key, prove)
+      if (wrong === undefined) held++
+      else discrepancies.push({ index: receipt.index, what: wrong })
+      progress(++done, receipts.length)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  discrepancies.sort((a, b) => (a.index ?? -1) - (b.index ?? -1))
+  return { ...newer, receipts: held, discrepancies }
+}
+
+const sizeOf = (note: string) => Number(note.split('\n')[1])
+
+type Prove = (path: string) => Promise<string[]>
+
+async function grew(older: Seen, newer: Seen, prove: Prove): Promise<boolean> {
+  if (older.size === newer.size) return older.root === newer.root
+  const proof = await prove(`consistency?from=${String(older.size)}&to=${String(newer.size)}`)
+  const [from, to] = [fromBase64url(older.root), fromBase64url(newer.root)]
+  return holds(() => verifyConsistency(older.size, newer.size, from, to, proof.map(fromBase64url)))
+}
+
+async function whatIsWrong(
+  operation: string,
+  message: string,
+  receipt: Receipt,
+  newest: Seen,
+  key: Awaited<ReturnType<typeof logKeyOf>>,
+  prove: Prove,
+): Promise<string | undefined> {
+  const { index } = receipt
+  if (index >= newest.size) return 'a message with a receipt is beyond the end of the log'
+  const fits = await holds(async () => {
+    const leaf = parseLeaf(receipt.leaf)
+    await openCheckpoint(receipt.checkpoint, key)
+    return leaf.log === operation && leaf.index === index && leaf.subject === message
+  })
+  if (!fits) return 'a receipt in this store is not of its message, or not signed'
+  const proof = await prove(`inclusion?index=${String(index)}&size=${String(newest.size)}`)
+  const root = fromBase64url(newest.root)
+  const hash = await leafHash(receipt.leaf)
+  if (await holds(() => verifyInclusion(hash, index, newest.size, proof.map(fromBase64url), root))) return undefined
+  return `the log does not hold the entry ${base64url(hash)} that a receipt promised`
+}
+
+async function holds(check: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await check()
+  } catch (error) {
+    if (error instanceof ProtocolError) return false
+    throw error
+  }
+}
