@@ -102,9 +102,7 @@ const give = async (
   const before = live.frames.length
   live.send({ type: 'grant', operation: operation.id, compartment, grants })
   // What was given is told by silence.
-  const refused = await live
-    .first((frame: Frame) => live.frames.indexOf(frame) >= before && frame.type === 'refused', patience)
-    .catch(() => undefined)
+  const refused = await live.first((frame: Frame) => frame.type === 'refused', patience, before).catch(() => undefined)
   const status = refused === undefined ? 200 : refused.problem.status
   return [
     ...http(answer),

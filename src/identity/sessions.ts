@@ -164,7 +164,11 @@ export class Sessions {
     const claims = await verifyAccessToken(tokenKey, publicUrl, token, now)
     const { thumbprint } = await this.#requireProof(request, token, now)
     if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
-    return this.#actorOf(claims.session, thumbprint, now)
+    const actor = await this.#actorOf(claims.session, thumbprint, now)
+    // Signed by this service, so it can differ only where the key was misused: whose token it is does not depend on that.
+    const same = actor.person === claims.person && actor.device === claims.device
+    if (!same || actor.organization !== claims.organization) throw new Problem('UNAUTHENTICATED')
+    return actor
   }
 
   async #actorOf(session: string, thumbprint: string | undefined, now: Date): Promise<Actor> {

@@ -28,6 +28,10 @@ export interface FollowerDeps {
 }
 
 const page = 500
+/** Catching up: pages grow to the whole from the first, and shrink where messages are so large that a page has more bytes than this. */
+const firstPage = 125
+const smallestPage = 16
+const heavyPage = 8 * 1024 * 1024
 
 /** A right holder is not shown everybody, so that its client lacks certificates that others have from the log. */
 const isPartial = (member: Member | undefined) => member?.role === 'right-holder'
@@ -201,6 +205,7 @@ export class Follower {
     await this.start()
     subscription.catchingUp = true
     this.#subscriptions.add(subscription)
+    let entries = firstPage
     try {
       while (!subscription.over && !subscription.outbox.closed) {
         if (subscription.position >= this.#position) {
@@ -209,10 +214,13 @@ export class Follower {
           return this.#view.member(subscription.person) !== undefined
         }
         await subscription.outbox.comfortable()
-        const reading = await this.#read(subscription.position, page, [subscription])
+        const reading = await this.#read(subscription.position, entries, [subscription])
         if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
+        const bytes = reading.entries.reduce((sum, { frame }) => sum + frame.length, 0)
+        entries = bytes > heavyPage ? Math.max(smallestPage, entries >> 2) : Math.min(page, entries * 2)
         for (const entry of reading.entries) {
-          if (subscription.over || entry.leaf.index > this.#position) break
+          // A reader that has enough for now is asked about again, with its session, when it has taken that.
+          if (subscription.over || entry.leaf.index > this.#position || subscription.outbox.crowded) break
           this.#send(subscription, entry)
         }
       }

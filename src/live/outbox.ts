@@ -35,6 +35,11 @@ export class Outbox {
     return this.#closed || this.#wire.readyState !== open
   }
 
+  /** Half of what may wait does: whoever can wait with more should. */
+  get crowded(): boolean {
+    return this.#bytes + this.#wire.bufferedAmount > mostWaiting / 2
+  }
+
   send(frame: ServerFrame): void {
     this.sendText(JSON.stringify(frame))
   }

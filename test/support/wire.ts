@@ -140,8 +140,8 @@ export interface LiveWire {
   /** Set once the socket is closed. */
   readonly closed: Promise<{ code: number; reason: string }>
   send(frame: unknown): void
-  /** The first frame that matches, also among those that came already. Rejects after so many milliseconds, 5,000 if not given. */
-  first(matches: (frame: Frame) => boolean, patience?: number): Promise<Frame>
+  /** The first frame that matches, also among those that came already. Rejects after so many milliseconds, 5,000 if not given; `from` leaves out earlier ones. */
+  first(matches: (frame: Frame) => boolean, patience?: number, from?: number): Promise<Frame>
   /** Follows an operation from an index and resolves when caught up. */
   follow(operation: string, after?: number): Promise<Frame[]>
   close(): void
@@ -167,18 +167,23 @@ export async function openLive(server: TestServer, ticket: string): Promise<Live
     frames,
     closed,
     send: (frame) => socket.send(JSON.stringify(frame)),
-    first: (matches, patience = 5_000) =>
+    first: (matches, patience = 5_000, from = 0) =>
       new Promise((resolve, reject) => {
+        let next = from
         const look = () => {
-          const found = frames.find(matches)
-          if (found === undefined) return
-          clearTimeout(timer)
-          watchers.delete(look)
-          resolve(found)
+          for (; next < frames.length; next++) {
+            const frame: unknown = frames[next]
+            if (!matches(frame)) continue
+            clearTimeout(timer)
+            watchers.delete(look)
+            resolve(frame)
+            return
+          }
         }
         const timer = setTimeout(() => {
           watchers.delete(look)
-          reject(new Error(`no such frame among ${frames.map(({ type }) => type).join(' ')}`))
+          const types = frames.slice(-50).map(({ type }) => type as string)
+          reject(new Error(`no such frame among ${frames.length}, the last of them ${types.join(' ')}`))
         }, patience)
         watchers.add(look)
         look()
@@ -186,9 +191,7 @@ export async function openLive(server: TestServer, ticket: string): Promise<Live
     async follow(operation, after = -1) {
       const before = frames.length
       wire.send({ type: 'subscribe', operation, after })
-      await wire.first(
-        (frame) => frames.indexOf(frame) >= before && ['caught-up', 'ended', 'refused'].includes(frame.type),
-      )
+      await wire.first((frame) => ['caught-up', 'ended', 'refused'].includes(frame.type), 15_000, before)
       return frames.slice(before)
     },
     close: () => socket.close(),
