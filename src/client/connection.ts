@@ -56,6 +56,11 @@ export class LiveConnection {
     else this.#connectSoon(0)
   }
 
+  /** Connects again after it had given up: somebody signed in. */
+  resume(): void {
+    if (this.#subscribers.size > 0) this.#connectSoon(0)
+  }
+
   detach(operation: string): void {
     this.#subscribers.delete(operation)
     this.send({ type: 'unsubscribe', operation })

@@ -202,6 +202,7 @@ export class OperationSession {
     if (this.#over()) return
     this.#queue = []
     this.#resubscribing = false
+    this.#failure = undefined
     try {
       if (this.#status !== 'starting') await this.#refresh()
     } catch (error) {
@@ -236,16 +237,29 @@ export class OperationSession {
       return
     }
     this.#queue.push(frame)
-    this.#draining ??= this.#drain().finally(() => (this.#draining = undefined))
+    this.#draining ??= this.#drain()
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const entries: EntryFrame[] = []
-      while (entries.length < batch && this.#queue[0]?.type === 'entry') entries.push(this.#queue.shift() as EntryFrame)
-      if (entries.length > 0) await this.#entries(entries)
-      else await this.#other(this.#queue.shift() as ServerFrame)
+    // A turn later, so that what is set from this call is there before it can be cleared.
+    await Promise.resolve()
+    try {
+      while (this.#queue.length > 0) {
+        const entries: EntryFrame[] = []
+        while (entries.length < batch && this.#queue[0]?.type === 'entry')
+          entries.push(this.#queue.shift() as EntryFrame)
+        if (entries.length > 0) await this.#entries(entries)
+        else await this.#other(this.#queue.shift() as ServerFrame)
+        this.#wake()
+      }
+    } catch (cause) {
+      // What was promised stays true; what cannot be kept is not gone on with.
+      this.#failure = refuse('STORE_FAILED', 'What came could not be taken in.', undefined, cause)
+      this.#queue = []
+      this.events.emit('disconnected', { final: this.#failure })
       this.#wake()
+    } finally {
+      this.#draining = undefined
     }
   }
 

@@ -78,6 +78,9 @@ const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND']
 const unknownOutcome = (error: unknown): error is ClientProblem =>
   error instanceof ClientProblem && (error.code === 'NETWORK' || error.status === 503 || error.status === 429)
 
+/** Whether the service itself refused, for good: what only could not be sent or proven stays pending. */
+const isDefinite = (error: unknown) => error instanceof ClientProblem && error.status > 0 && error.status !== 401
+
 /** Seals, signs and sends, and believes only a receipt. What has none is kept and sent again. */
 export class Posting {
   readonly epochs: Epochs
@@ -168,8 +171,7 @@ export class Posting {
         }
         const again = this.#isPassing(error, pending) && refusals++ < attempts
         if (!again) {
-          if (!isProblem(error, 'RECEIPT_INVALID', 'TIMED_OUT', 'CLOSED'))
-            await store.write([{ name: `${prefix}pending/${pending.id}` }])
+          if (isDefinite(error)) await store.write([{ name: `${prefix}pending/${pending.id}` }])
           throw error
         }
         const { frame: _, ...unsealed } = pending

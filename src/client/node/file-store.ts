@@ -89,7 +89,7 @@ export class FileStore implements ClientStore {
     this.#trueSize += apply(this.#values, changes)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ changes, resolve, reject })
-      this.#writing ??= this.#writeAll().finally(() => (this.#writing = undefined))
+      this.#writing ??= this.#writeAll()
     })
   }
 
@@ -110,6 +110,8 @@ export class FileStore implements ClientStore {
         for (const { reject } of together) reject(error)
       }
     }
+    // At once, not when the promise is settled: whoever was answered may write again before that.
+    this.#writing = undefined
   }
 
   async #append(changes: readonly Change[]): Promise<void> {
