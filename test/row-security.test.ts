@@ -12,7 +12,7 @@ import { freshId, newcomer } from './support/wire.ts'
 
 t.test('with every check of rights forced to allow, no row of another operation is returned', async (t) => {
   const create = await patchedServer(t, everybodyMay)
-  const busy = await busyService(t, { create })
+  const busy = await busyService(t, { create, altered: true })
   const { server, operation, administrator, compartment, messages } = busy
   const id = freshId()
   await administrator.must('POST', '/v1/organizations', {

@@ -28,7 +28,7 @@ export async function verifyAll(server: Verifiable, options: { url?: string; roo
   })
 }
 
-/** Every test that writes ends with this: throws with the first discrepancies unless each row of each log is right. */
+/** Every test that writes ends with this, at the latest when its server closes (support/server.ts): throws with the first discrepancies unless each row of each log is right. */
 export async function checkLog(server: Verifiable): Promise<Report> {
   const report = await verifyAll(server)
   if (report.discrepancies.length > 0) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { createServer, type CordonServer } from '../../src/server.ts'
+import { checkLog } from './check-log.ts'
 import { testDatabase, type TestDatabase } from './database.ts'
 
 interface Owner {
@@ -27,6 +28,8 @@ export interface TestServerOptions {
   readonly liveConnections?: number
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
+  /** The test leaves rows behind that the logs do not know. Otherwise every log is verified when the server has closed. */
+  readonly altered?: boolean
 }
 
 export const logHost = 'cordon.test'
@@ -59,7 +62,10 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
   })
   let closed: Promise<void> | undefined
   const close = () => (closed ??= server.close())
-  owner.teardown(close)
+  owner.teardown(async () => {
+    await close()
+    if (options.beside === undefined && options.altered !== true) await checkLog({ database, directory })
+  })
   const url = await server.listen({ host: '127.0.0.1', port: 0 })
   return { ...server, close, url, database, directory, clock }
 }
