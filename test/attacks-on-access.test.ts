@@ -62,7 +62,7 @@ async function postTo(
 }
 
 // Bites: `authorize` in Messages.fetch.
-t.test('A1, A22: a message is not read, and a group not seen, by somebody who is no member', async (t) => {
+t.test('INV-26: A1, A22: a message is not read, and a group not seen, by somebody who is no member', async (t) => {
   for (const rest of [
     '',
     '/members',

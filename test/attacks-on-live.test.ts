@@ -35,34 +35,37 @@ async function renew(): Promise<void> {
 }
 
 // Bites: `#send` of Follower (membership at each entry), `authorizeIn` in postAct, `over` in #acknowledge.
-t.test('B1: whoever was removed gets nothing more over the socket that stayed open, and says nothing', async (t) => {
-  const officer = await newOfficer()
-  const live = await officer.live()
-  await live.follow(operation.id)
-  const watching = await byRole.coordinator.live()
-  await watching.follow(operation.id)
-  const composed = await operation.compose(officer)
-  const { body } = went(await operation.remove(officer.person))
-  await renew()
-  const later = went(await operation.post(byRole.coordinator))
-  await arrived(watching, later.id)
-  const ended = await live.first(({ type }) => type === 'ended')
-  t.match(ended, { operation: operation.id, reason: 'removed' })
-  const indexes = live.frames.filter(({ type }) => type === 'entry').map(({ index }) => index)
-  t.ok(
-    indexes.every((index: number) => index < body.index),
-    `nothing from entry ${body.index} on`,
-  )
-  live.send({ type: 'post', ...composed.input })
-  live.send({ type: 'acknowledge', operation: operation.id, messages: [later.id] })
-  live.send({ type: 'grant-bad', operation: operation.id, compartment: operation.id, epoch: 1 })
-  await live.first(() => live.frames.filter(({ type }) => type === 'refused').length === 3)
-  for (const { problem } of live.frames.filter(({ type }) => type === 'refused')) t.equal(problem.code, 'NOT_FOUND')
-  const [last] = (await live.follow(operation.id)).slice(-1)
-  t.match(last, { type: 'ended', reason: 'not-found' })
-  watching.close()
-  live.close()
-})
+t.test(
+  'INV-27: B1: whoever was removed gets nothing more over the socket that stayed open, and says nothing',
+  async (t) => {
+    const officer = await newOfficer()
+    const live = await officer.live()
+    await live.follow(operation.id)
+    const watching = await byRole.coordinator.live()
+    await watching.follow(operation.id)
+    const composed = await operation.compose(officer)
+    const { body } = went(await operation.remove(officer.person))
+    await renew()
+    const later = went(await operation.post(byRole.coordinator))
+    await arrived(watching, later.id)
+    const ended = await live.first(({ type }) => type === 'ended')
+    t.match(ended, { operation: operation.id, reason: 'removed' })
+    const indexes = live.frames.filter(({ type }) => type === 'entry').map(({ index }) => index)
+    t.ok(
+      indexes.every((index: number) => index < body.index),
+      `nothing from entry ${body.index} on`,
+    )
+    live.send({ type: 'post', ...composed.input })
+    live.send({ type: 'acknowledge', operation: operation.id, messages: [later.id] })
+    live.send({ type: 'grant-bad', operation: operation.id, compartment: operation.id, epoch: 1 })
+    await live.first(() => live.frames.filter(({ type }) => type === 'refused').length === 3)
+    for (const { problem } of live.frames.filter(({ type }) => type === 'refused')) t.equal(problem.code, 'NOT_FOUND')
+    const [last] = (await live.follow(operation.id)).slice(-1)
+    t.match(last, { type: 'ended', reason: 'not-found' })
+    watching.close()
+    live.close()
+  },
+)
 
 // Bites: `endedAmong` in readEntries, `lockActors`, `sessionsStanding` in recognise and redeemTicket.
 t.test('B2: a session that ended ends its sockets and opens none', async (t) => {

@@ -10,7 +10,7 @@ import { everybodyMay, patchedServer } from './support/patched.ts'
 import { createOperation } from './support/wire-operation.ts'
 import { freshId, newcomer } from './support/wire.ts'
 
-t.test('with every check of rights forced to allow, no row of another operation is returned', async (t) => {
+t.test('INV-25: with every check of rights forced to allow, no row of another operation is returned', async (t) => {
   const create = await patchedServer(t, everybodyMay)
   const busy = await busyService(t, { create, altered: true })
   const { server, operation, administrator, compartment, messages } = busy

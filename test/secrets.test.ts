@@ -47,7 +47,7 @@ function recording(who: string, heard: Heard[]): Platform {
 
 const plant = (name: string) => `${name} ${randomBytes(12).toString('hex')}`
 
-t.test('needles of every kind of secret turn up nowhere', async (t) => {
+t.test('INV-24: needles of every kind of secret turn up nowhere', async (t) => {
   const logged: Buffer[] = []
   const logTo = new Writable({
     write(chunk: Buffer, _encoding, done) {

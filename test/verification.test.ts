@@ -130,7 +130,7 @@ t.test('a service on which nothing happened verifies', async (t) => {
   await checkLog(server)
 })
 
-t.test('one changed value in any column of a log, statement or body row is found', async (t) => {
+t.test('INV-23: one changed value in any column of a log, statement or body row is found', async (t) => {
   const busy = await stoppedService(t)
   await checkLog(busy.server)
   await tamper(busy, async (client) => {
