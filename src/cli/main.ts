@@ -51,6 +51,12 @@ Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
 const wanted = process.argv[2] ?? ''
 const asked = Object.hasOwn(commands, wanted) ? [wanted] : Object.keys(commands)
 
+// Whoever reads the output may have seen enough, as `head` has.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.done)
+  throw error
+})
+
 try {
   for (const name of asked) (await commands[name]?.())?.(program)
   await program.parseAsync()
