@@ -30,7 +30,8 @@ export { type ImportOutcome, type ImportRows } from './import/runner.ts'
 export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
 export { keptMessages, keptOperations, pendingMessages, sealedMessages } from './kept.ts'
 export type { Mark, Message } from './message.ts'
-export { OperationSession, type OperationFacts } from './operation-session.ts'
+export type { OperationFacts } from './facts.ts'
+export { OperationSession } from './operation-session.ts'
 export {
   Operations,
   type CompartmentListed,

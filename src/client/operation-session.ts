@@ -1,9 +1,8 @@
-import { may, type Role, type State } from '../access.ts'
+import { may } from '../access.ts'
 import type { Figures } from '../forms/index.ts'
 import type {
   CompartmentId,
   EntryFrame,
-  HistoryRule,
   OperationView,
   PersonId,
   ReaderReceipt,
@@ -11,9 +10,11 @@ import type {
 } from '../protocol/index.ts'
 import { ProtocolError } from '../protocol/index.ts'
 import type { Self } from './account.ts'
+import { Conditions } from './conditions.ts'
 import type { LiveConnection } from './connection.ts'
 import { Events } from './events.ts'
 import { figuresOf } from './figures.ts'
+import type { OperationFacts } from './facts.ts'
 import type { Alarm, Footing, SessionEvents } from './footing.ts'
 import { Granting } from './granting.ts'
 import { Intake } from './intake.ts'
@@ -37,20 +38,6 @@ export interface SessionDeps {
   readonly keep: 'all' | 'none'
 }
 
-/** An operation as the service describes it to this member. */
-export interface OperationFacts {
-  readonly operation: string
-  readonly name: string
-  readonly reference: string
-  readonly state: State
-  readonly timeZone: string
-  readonly role: Role
-  readonly history: HistoryRule
-  readonly allHolds: readonly Role[]
-  readonly organization: string
-  readonly joinedIndex: number
-}
-
 type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
 
@@ -72,7 +59,7 @@ export class OperationSession {
   readonly #granting: Granting
   readonly #seenChecks: SeenChecks
   readonly #alarms: Alarm[] = []
-  readonly #waiting = new Set<() => void>()
+  readonly #conditions: Conditions
   #status: Status = 'starting'
   #failure: ClientProblem | undefined
   #facts: OperationFacts | undefined
@@ -89,6 +76,7 @@ export class OperationSession {
     this.operation = deps.operation
     const { operation, platform, store, transport, connection, self, keep } = deps
     const prefix = `operation/${operation}/`
+    this.#conditions = new Conditions(platform)
     this.#footing = {
       operation,
       prefix,
@@ -352,24 +340,11 @@ export class OperationSession {
   // ---- waiting
 
   #wake(): void {
-    for (const check of this.#waiting) check()
+    this.#conditions.check(this.#over())
   }
 
-  async #until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    if (condition()) return true
-    return new Promise((resolve) => {
-      const finish = (result: boolean) => {
-        this.#waiting.delete(check)
-        cancel()
-        resolve(result)
-      }
-      const check = () => {
-        if (condition()) finish(true)
-        else if (this.#over()) finish(false)
-      }
-      const cancel = this.#deps.platform.after(Math.min(milliseconds, 2 ** 31 - 1), () => finish(false))
-      this.#waiting.add(check)
-    })
+  #until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+    return this.#conditions.until(condition, milliseconds)
   }
 
   /**

@@ -1,0 +1,16 @@
+import type { Role, State } from '../access.ts'
+import type { HistoryRule } from '../protocol/index.ts'
+
+/** An operation as the service describes it to this member. */
+export interface OperationFacts {
+  readonly operation: string
+  readonly name: string
+  readonly reference: string
+  readonly state: State
+  readonly timeZone: string
+  readonly role: Role
+  readonly history: HistoryRule
+  readonly allHolds: readonly Role[]
+  readonly organization: string
+  readonly joinedIndex: number
+}
