@@ -24,9 +24,9 @@ async function underFire(
   const { operation, posters } = await crowd(t, servers, clients)
   const accepted: Posted[] = []
   let inFlight = 0
-  let going = true
+  const round = { going: true }
   const posting = posters.map(async ({ session }, i) => {
-    for (let n = 0; going; n++) {
+    for (let n = 0; round.going; n++) {
       inFlight++
       try {
         accepted.push(await session.post(words(`${String(i)} says ${String(n)}`)))
@@ -49,7 +49,7 @@ async function underFire(
       },
     })
   }
-  going = false
+  round.going = false
   await Promise.all(posting)
   const stored = await admin(postgres.superUrl, async (client) => {
     const { rows } = await client.query<{ id: string; log_index: number }>(

@@ -27,14 +27,13 @@ t.test(
     leading.events.on('entry', ({ kind, subject, index }) => {
       if (kind === 'member.removed') removedAt.set(subject, index)
     })
-    let going = true
-    let accepted = 0
+    const round = { going: true, accepted: 0 }
     const refused = new Map<string, number>()
     const posting = posters.map(async (poster, i) => {
-      for (let n = 0; going; n++) {
+      for (let n = 0; round.going; n++) {
         try {
           await poster.session.post(words(`${String(i)} says ${String(n)}`), 20_000)
-          accepted++
+          round.accepted++
         } catch (error) {
           const code = isProblem(error) ? error.code : String(error)
           refused.set(code, (refused.get(code) ?? 0) + 1)
@@ -47,17 +46,17 @@ t.test(
     let violations = 0
     for (let n = 0; n < removals; n++) {
       const victim = posters[n % victims] as Poster
-      const before = accepted
+      const before = round.accepted
       const ended = victim.session.events.once('ended')
       removedAt.delete(victim.client.person)
       await coordinator.operations.remove(operation, victim.client.person)
       while (!removedAt.has(victim.client.person)) await sleep(5)
       const index = removedAt.get(victim.client.person) ?? 0
       await ended
-      const target = accepted + 3
-      for (let i = 0; i < 100 && accepted < target; i++) await sleep(quietMs / 4)
+      const target = round.accepted + 3
+      for (let i = 0; i < 100 && round.accepted < target; i++) await sleep(quietMs / 4)
       if (victim.received.some((received) => received > index)) violations++
-      t.ok(accepted > before, 'others went on posting')
+      t.ok(round.accepted > before, 'others went on posting')
       await coordinator.operations.admit(operation, {
         person: victim.client.person,
         organization: victim.organization,
@@ -69,7 +68,7 @@ t.test(
       watch(victim)
       await victim.session.ready()
     }
-    going = false
+    round.going = false
     await Promise.all(posting)
     t.equal(violations, 0, 'nothing was delivered after a removal')
 
@@ -85,7 +84,7 @@ t.test(
       return rows[0]?.n
     })
     t.equal(after, 0, 'nothing was accepted after a removal')
-    t.comment(`${String(accepted)} accepted; refused: ${JSON.stringify(Object.fromEntries(refused))}`)
+    t.comment(`${String(round.accepted)} accepted; refused: ${JSON.stringify(Object.fromEntries(refused))}`)
     for (const { session } of posters.slice(victims)) t.strictSame(session.alarms, [])
     await checkLogs(database.url, keys)
   },

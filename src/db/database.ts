@@ -63,11 +63,7 @@ export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>)
 /** Reads in one snapshot: everything as it was at one moment, whatever commits meanwhile. */
 export async function readSnapshot<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
-    return await db.kysely
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .setAccessMode('read only')
-      .execute(work)
+    return await db.kysely.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work)
   } catch (error) {
     throw toDatabaseProblem(error)
   }

@@ -15,7 +15,7 @@ export interface IdentityDeps {
   /** The address under which clients reach the service: issuer of tokens, target of proofs. */
   readonly publicUrl: string
   /** The operations in which these people are members, so that their logs hear of a device that comes or goes. */
-  operationsOf(tx: Tx, persons: readonly string[]): Promise<string[]>
+  readonly operationsOf: (tx: Tx, persons: readonly string[]) => Promise<string[]>
 }
 
 /** Somebody who is signed in, as the database said when the request came. */

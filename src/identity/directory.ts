@@ -9,7 +9,8 @@ import {
   verifyRootStatement,
   type DeviceId,
 } from '../protocol/index.ts'
-import { Certificates, chainAbove, checked } from './certificates.ts'
+import type { Certificates } from './certificates.ts'
+import { chainAbove, checked } from './certificates.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'

@@ -73,7 +73,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      await directory.setUp(request.body as Parameters<typeof directory.setUp>[0])
+      await directory.setUp(request.body)
       return reply.code(201).send({})
     },
   )

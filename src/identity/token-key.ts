@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose'
+import { exportJWK, generateKeyPair, importJWK } from 'jose'
 import type { TokenKey } from './tokens.ts'
 
 /** Reads the key of the access tokens; makes it (mode 0600) where there is none yet. */
@@ -11,8 +11,8 @@ export async function openTokenKey(file: string): Promise<TokenKey> {
     throw new Error(`${file} holds no Ed25519 key: put back the one that was there, or remove the file for a new one.`)
   }
   return {
-    sign: (await importJWK({ kty, crv, x, d }, 'Ed25519')) as CryptoKey,
-    verify: (await importJWK({ kty, crv, x }, 'Ed25519')) as CryptoKey,
+    sign: await importJWK({ kty, crv, x, d }, 'Ed25519'),
+    verify: await importJWK({ kty, crv, x }, 'Ed25519'),
     refresh: new Uint8Array(hkdfSync('sha256', Buffer.from(d, 'base64url'), '', 'cordon refresh tokens', 32)),
   }
 }

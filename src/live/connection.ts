@@ -206,7 +206,7 @@ export class Connection {
   /** The socket is gone. */
   gone(): void {
     this.outbox.gone()
-    for (const operation of [...this.#subscriptions.keys()]) this.#drop(operation)
+    for (const operation of this.#subscriptions.keys()) this.#drop(operation)
   }
 
   /** Says that the server stops, a little spread so that not all clients come back at once. */

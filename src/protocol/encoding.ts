@@ -81,7 +81,7 @@ const digestAtHand = globalThis.process?.getBuiltinModule?.('node:crypto')?.hash
 
 export async function sha256(bytes: Uint8Array): Promise<Bytes> {
   if (digestAtHand) return new Uint8Array(digestAtHand('sha256', bytes, 'buffer'))
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Bytes))
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
 }
 
 /** SHA-256 of a text's UTF-8 bytes, base64url: how statements, bodies and certificates are named. */

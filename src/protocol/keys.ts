@@ -66,12 +66,12 @@ export async function openDevice(secrets: DeviceSecrets): Promise<Device> {
   return {
     id: await deviceIdOf(sign),
     keys: { sign, seal },
-    signKey: (await importJWK({ ...sign, d }, 'Ed25519')) as CryptoKey,
+    signKey: await importJWK({ ...sign, d }, 'Ed25519'),
     sealKey: await importSealPrivateKey(fromBase64url(secrets.seal.priv)),
   }
 }
 
 /** A public signing key, ready to verify with. */
 export async function importVerifyKey(sign: SignJwk): Promise<CryptoKey> {
-  return (await importJWK({ kty: sign.kty, crv: sign.crv, x: sign.x }, 'Ed25519')) as CryptoKey
+  return await importJWK({ kty: sign.kty, crv: sign.crv, x: sign.x }, 'Ed25519')
 }

@@ -53,7 +53,7 @@ async function enrolOn(
   const { text } = await inviter.directory.invite({ person: { name }, organization, tier: 'ncp' })
   const client = new Cordon({
     store: new MemoryStore(),
-    platform: webPlatform(systemClock, { WebSocket: recording(received) as never }),
+    platform: webPlatform(systemClock, { WebSocket: recording(received) }),
     keep: 'none',
   })
   owner.teardown(() => client.close())
