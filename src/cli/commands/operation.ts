@@ -167,11 +167,11 @@ function addLooks(operation: Command): void {
             .map(({ name, organization }) => `${name} has nobody in it yet (${organization})`),
           '',
           ...table(
-            ['compartment', 'members', 'key', 'id'],
+            ['compartment', 'members', 'key no.', 'id'],
             compartments.map((one) => [
               one.name,
               String(one.members.length),
-              one.stale ? 'renewed with the next message' : String(one.epoch),
+              one.epoch === 0 ? 'none yet' : one.stale ? 'renewed with the next message' : String(one.epoch),
               one.compartment,
             ]),
           ),
@@ -284,6 +284,7 @@ Examples:
         await leavePlace(place)
         device.terminal.result({ operation: place.session.operation, state }, () => [
           `${place.facts.name} is ${stateWords[state]} now.`,
+          ...(state === 'rehearsal' ? ['What is posted is marked EXERCISE and counted in no figure.'] : []),
         ])
       }),
     )
@@ -291,7 +292,7 @@ Examples:
 
 const stateWords: Readonly<Record<State, string>> = {
   draft: 'a draft',
-  rehearsal: 'in rehearsal: what is posted is marked EXERCISE and counted in no figure',
+  rehearsal: 'in rehearsal',
   active: 'active',
   reporting: 'reporting',
   closed: 'closed',
