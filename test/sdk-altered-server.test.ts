@@ -70,7 +70,7 @@ async function alarmOf(client: Cordon, operation: string, wanted: string): Promi
 
 const isEntry = (kind: string) => (frame: Frame) => kindOf(frame) === kind
 
-t.test('no key is sealed for an outsider whom the service names among the recipients', async (t) => {
+t.test('INV-28: no key is sealed for an outsider whom the service names among the recipients', async (t) => {
   const { administrator, kenya, operation, altered } = await scene()
   const outsider = await partyOf(t, administrator, { kind: 'partner', name: 'Outsider' })
   altered.instead = ({ path }) =>
@@ -102,22 +102,25 @@ t.test('no key is granted to an outsider whom the service says waits for one', a
   t.notOk(altered.requests.some(({ method, path }) => method === 'POST' && path.endsWith('/grants')))
 })
 
-t.test('a removal that is hidden is found out by the next key, and nothing is sealed from then on', async (t) => {
-  const { coordinator, kenya, thailand, operation, altered } = await scene()
-  const session = await kenya.follow(operation)
-  await session.ready()
-  altered.frame = (frame) => (isEntry('member.removed')(frame) ? undefined : frame)
-  await coordinator.operations.remove(operation, thailand.person)
-  await (await coordinator.follow(operation)).post(text('Thailand is gone.'))
-  t.equal((await alarmOf(kenya, operation, 'MEMBERS_HIDDEN')).code, 'MEMBERS_HIDDEN')
-  altered.requests.length = 0
-  t.equal(await code(session.post(text('Is anybody listening?'))), 'MEMBERS_HIDDEN')
-  t.equal(await code(kenya.operations.removeOrganization(operation, thailand.organization)), 'MEMBERS_HIDDEN')
-  t.notOk(
-    altered.requests.some(({ method }) => method === 'POST'),
-    'nothing left this device',
-  )
-})
+t.test(
+  'INV-28: a removal that is hidden is found out by the next key, and nothing is sealed from then on',
+  async (t) => {
+    const { coordinator, kenya, thailand, operation, altered } = await scene()
+    const session = await kenya.follow(operation)
+    await session.ready()
+    altered.frame = (frame) => (isEntry('member.removed')(frame) ? undefined : frame)
+    await coordinator.operations.remove(operation, thailand.person)
+    await (await coordinator.follow(operation)).post(text('Thailand is gone.'))
+    t.equal((await alarmOf(kenya, operation, 'MEMBERS_HIDDEN')).code, 'MEMBERS_HIDDEN')
+    altered.requests.length = 0
+    t.equal(await code(session.post(text('Is anybody listening?'))), 'MEMBERS_HIDDEN')
+    t.equal(await code(kenya.operations.removeOrganization(operation, thailand.organization)), 'MEMBERS_HIDDEN')
+    t.notOk(
+      altered.requests.some(({ method }) => method === 'POST'),
+      'nothing left this device',
+    )
+  },
+)
 
 t.test('a removal and the key after it are hidden: the next message of who knows gives it away', async (t) => {
   const { coordinator, kenya, thailand, operation, altered } = await scene()
@@ -245,7 +248,7 @@ function forgeSignature(note: string): string {
   return `${note.slice(0, at)}${bytes.toString('base64')}\n`
 }
 
-t.test('a receipt that does not prove the message is no receipt', async (t) => {
+t.test('INV-29: a receipt that does not prove the message is no receipt', async (t) => {
   const { kenya, operation, altered } = await scene()
   const session = await kenya.follow(operation)
   for (const [what, alter] of receipts) {

@@ -59,7 +59,7 @@ async function messagesOf(client: Cordon, operation: string): Promise<string[]> 
   return (await client.follow(operation)).messages.map(({ id }) => id)
 }
 
-t.test('an answer that is lost is asked for again: one message, one receipt', async (t) => {
+t.test('INV-29: an answer that is lost is asked for again: one message, one receipt', async (t) => {
   const { kenya, coordinator, operation, altered } = await scene()
   const session = await kenya.follow(operation)
   await session.post(text('First.'))

@@ -152,7 +152,7 @@ t.test('a file that is mostly past is written anew, smaller, with all that still
   await again.close()
 })
 
-t.test('a process that is killed while it writes loses nothing that it was promised', async (t) => {
+t.test('INV-30: a process that is killed while it writes loses nothing that it was promised', async (t) => {
   const path = pathFor(t)
   const script = `
     import { FileStore } from ${JSON.stringify(new URL('../src/client/node/index.ts', import.meta.url).href)}
