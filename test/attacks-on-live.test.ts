@@ -8,7 +8,7 @@ import * as protocol from '../src/protocol/index.ts'
 import { checkLog } from './support/check-log.ts'
 import { everyRole, type EveryRole } from './support/roles.ts'
 import { createOperation, went } from './support/wire-operation.ts'
-import { codeOf, newcomer, now, passphrase, type Frame, type LiveWire, type WireActor } from './support/wire.ts'
+import { ask, codeOf, newcomer, now, passphrase, type Frame, type LiveWire, type WireActor } from './support/wire.ts'
 
 const scene = await everyRole(t)
 const { operation, byRole, administrator, messages, shared, other, ncpOfThailand, server } = scene
@@ -217,13 +217,20 @@ t.test('B13: the channel opens for a fresh ticket of this origin alone', async (
   const { ncp } = byRole
   const origin = (name: string): Raw => ({ options: { headers: { origin: name } } })
   const from = async (raw: Raw) => openRaw({ ticket: await ticketOf(ncp), ...raw })
-  for (const name of [
-    'https://evil.example',
-    'null',
-    `${server.url}.evil.example`,
-    server.url.replace('http', 'https'),
-  ])
+  const foreign = ['https://evil.example', 'null', `${server.url}.evil.example`, server.url.replace('http', 'https')]
+  for (const name of foreign) {
     await t.rejects(from(origin(name)), /40[13]/, `from ${name}`)
+    const path = '/v1/live-tickets'
+    const headers = {
+      origin: name,
+      authorization: `DPoP ${ncp.accessToken}`,
+      dpop: await ncp.proof('POST', path, ncp.accessToken),
+      'content-type': 'application/json',
+    }
+    const asked = await ask(server.url + path, { method: 'POST', headers, body: '{}' })
+    t.equal(asked.status, 201, 'even where the ticket was asked for from there')
+    await t.rejects(openRaw({ ticket: asked.body.ticket, ...origin(name) }), /403/, `from ${name}, with its own ticket`)
+  }
   await t.rejects(from(origin(server.url)), /401/, 'a ticket of another origin than it was asked for from')
   await t.rejects(openRaw({}), /401/, 'without a ticket')
   await t.rejects(openRaw({ ticket: randomBytes(32).toString('base64url') }), /401/, 'with one that was never given')
