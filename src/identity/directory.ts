@@ -135,6 +135,13 @@ export class Directory {
 
   async registerOrganization(actor: Actor, input: OrganizationInput): Promise<void> {
     requireAdministrator(actor)
+    if (input.kind === 'administration' && input.country === undefined) {
+      throw new Problem('VALIDATION', {
+        faults: [
+          { in: 'body', pointer: '/country', reason: 'is missing: an administration is named by its ISO 3166-1 code' },
+        ],
+      })
+    }
     const { db, logs, clock } = this.#deps
     const appended = await transaction(db, async (tx) => {
       await this.#requireStillAdministrator(tx, actor)
