@@ -15,7 +15,10 @@ const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('
 export function choose<T extends Named>(what: string, word: string, among: readonly T[]): T {
   const wanted = plain(word)
   const exact = among.filter(({ id, name, also }) => [id, plain(name), plain(also ?? '')].includes(wanted))
-  const found = exact.length > 0 || wanted === '' ? exact : among.filter(({ name }) => plain(name).startsWith(wanted))
+  const found =
+    exact.length > 0 || wanted === ''
+      ? exact
+      : among.filter(({ name, also }) => [name, also ?? ''].some((one) => plain(one).startsWith(wanted)))
   const [first, second] = found
   if (first && !second) return first
   if (first)

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Cordon, webPlatform } from '../../src/client/index.ts'
 import { FileStore } from '../../src/client/node/index.ts'
-import { systemClock } from './actors.ts'
+import { newClient, systemClock, takeIn, type Scene } from './actors.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void
@@ -139,6 +139,28 @@ export class Desk {
       },
     }
   }
+}
+
+/** An officer of an administration who joins an operation and then works with the command alone. */
+export async function joinWithDesk(
+  owner: Owner,
+  directory: string,
+  { administrator, coordinator, operation }: Pick<Scene, 'administrator' | 'coordinator' | 'operation'>,
+  { name, country }: { name: string; country: string },
+): Promise<Desk> {
+  const desk = new Desk(owner, directory, name)
+  const store = await FileStore.open(desk.store, passphrases.store)
+  const organization = await administrator.directory.registerOrganization({ kind: 'administration', name, country })
+  const client = newClient(owner, { store })
+  const person = { name: `${name} officer` }
+  const { text } = await administrator.directory.invite({ person, organization, tier: 'ncp' })
+  await client.enrol({ invitation: text, passphrase: passphrases.signIn })
+  await administrator.directory.certifyWaiting()
+  await client.signIn({ passphrase: passphrases.signIn })
+  await takeIn(coordinator, operation, { client, organization }, 'ncp')
+  await client.close()
+  await store.close()
+  return desk
 }
 
 export interface Service {

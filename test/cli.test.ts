@@ -1,0 +1,123 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Desk, ended, serve, start, temporary, until } from './support/command.ts'
+
+// The whole journey of an operation with the real command, on a real service with its embedded database. The end verifies every log.
+
+const directory = temporary(t)
+const at = (name: string) => join(directory, name)
+const desk = (name: string) => new Desk(t, directory, name)
+const administrator = desk('administrator')
+const coordinator = desk('coordinator')
+const kenya = desk('kenya')
+const data = { DATA_DIRECTORY: at('data'), LOG_HOST: 'cordon.test' }
+
+interface Posted {
+  readonly index: number
+  readonly message: string
+}
+
+const subject = 'Scales in timber'
+const seizure = {
+  country: 'KE',
+  date: '2026-11-20',
+  items: [{ category: 'wildlife/pangolin/scales', quantity: '1234.5', unit: 'KGM' }],
+}
+
+t.test('from an empty service to verified figures', async (t) => {
+  const service = await serve(t, data)
+  const setUp = service.setUpString ?? ''
+  let organization = ''
+
+  t.test('init makes the root, and keeps its secrets in two files', async (t) => {
+    const init = ['--organization', 'Secretariat', '--name', 'Ana Silva', '--root-file', at('root.json')]
+    const damaged = await administrator.run(['init', setUp.slice(0, -4), ...init, '--json'])
+    t.equal(damaged.code, 1)
+    t.throws(() => statSync(at('root.json')), 'no secret is left of what was refused')
+    const made = await administrator.must<{ rootFile: string; successorFile: string }>('init', setUp, ...init)
+    for (const file of [made.rootFile, made.successorFile]) {
+      t.equal(statSync(file).mode & 0o777, 0o600)
+      t.match(JSON.parse(readFileSync(file, 'utf8')), { sign: { d: String }, seal: Object })
+    }
+    t.not(readFileSync(made.rootFile, 'utf8'), readFileSync(made.successorFile, 'utf8'))
+  })
+
+  t.test('invited people enrol, wait, and are certified by any command of who invited them', async (t) => {
+    await administrator.must('organization', 'add', 'secretariat', 'Coordination unit')
+    const add = ['organization', 'add', 'administration', 'Kenya Revenue Authority', '--country', 'ke']
+    organization = (await administrator.must<{ organization: string }>(...add)).organization
+    const invite = async (name: string, to: string) =>
+      (await administrator.must<{ text: string }>('invite', name, '--organization', to, '--tier', 'ncp')).text
+    const enrolling = coordinator.start(['enrol', await invite('Jonas Weber', 'coord'), '--json'])
+    const waits = ended(enrolling)
+    let said = ''
+    enrolling.stderr?.on('data', (chunk) => (said += String(chunk)))
+    await until('the newcomer waits', () => said.includes('Ana Silva (Secretariat) has to use cordon once'))
+    const invitation = await invite('Wanjiru Kamau', 'Kenya Revenue Authority')
+    t.match((await waits).json, { certified: true }, 'certified by the command that invited the next one')
+    t.match(await kenya.must('enrol', invitation, '--no-wait'), { certified: false })
+  })
+
+  t.test('an operation is created, has members and becomes active', async (t) => {
+    const create = ['operation', 'create', 'Operation Horizon', '--reference', 'HORIZON']
+    const led = ['--time-zone', 'Africa/Nairobi', '--coordinator', 'Coordination unit/Jonas Weber']
+    const created = await administrator.run([...create, ...led])
+    t.match(created.stderr, /Certified: Wanjiru Kamau \(Kenya Revenue Authority\)/)
+    t.match(created.stdout, /It is led by Jonas Weber; you are not in it\./)
+    await coordinator.must('operation', 'admit', organization, 'wanjiru', '--role', 'ncp')
+    for (const state of ['rehearsal', 'active']) await coordinator.must('operation', 'advance', state)
+    const shown = await kenya.run(['operation', 'show', '--operation', 'hori'])
+    t.match(shown.stdout, /Wanjiru Kamau +ncp/)
+  })
+
+  t.test('a message is posted, read, answered and found', async (t) => {
+    const { index } = await coordinator.must<Posted>(
+      'post',
+      'All pangolins.',
+      '--subject',
+      subject,
+      '--precedence',
+      'priority',
+    )
+    const list = await kenya.run(['read'])
+    t.match(list.stdout, /1 unread message\. Times in Africa\/Nairobi\./)
+    t.match(list.stdout, new RegExp(`${String(index)} +new +${subject} +text +priority +Coordination unit`))
+    const one = await kenya.run(['read', String(index)])
+    t.match(one.stdout, /Coordination unit, Jonas Weber/)
+    t.match(one.stdout, / {2}All pangolins\./)
+    await kenya.must('post', 'Naïve question about the harbour.', '--reply-to', String(index))
+    const threads = [{ number: index, messages: 2, unread: 1 }]
+    t.match(await coordinator.must('read'), { unread: 1, threads })
+    const found = [{ from: 'Kenya Revenue Authority' }]
+    t.match(await coordinator.must('search', 'NAIVE', 'harbour'), { of: 1, found })
+    t.match(await kenya.must('read'), { unread: 0 }, 'what was shown is read')
+  })
+
+  t.test('figures of reader and service agree; each log verifies, by a member and beside the service', async (t) => {
+    writeFileSync(at('seizure.json'), JSON.stringify(seizure))
+    await kenya.must('post', '--form', 'seizure', '--fields', at('seizure.json'))
+    const figures = { seizures: 1, totals: [{ unit: 'KGM', quantity: '1234.5' }] }
+    t.match(await coordinator.must('figures'), { agree: true, reader: figures, server: figures })
+    const [shown, member, beside] = await Promise.all([
+      coordinator.run(['figures']),
+      kenya.must('verify', '--server'),
+      ended(start(t, ['verify', '--json'], data)),
+    ])
+    t.match(shown.stdout, /Scales +1,234\.5 +kilogram/)
+    t.match(member, { verified: true, receipts: 2, discrepancies: [] })
+    t.equal(beside.code, 0, beside.stderr)
+    t.match(beside.json, { verified: true, logs: { length: 2 } })
+  })
+
+  t.test('without the service: what was opened is found, and the database verifies', async (t) => {
+    t.equal(await service.stop(), 0)
+    const [searched, stopped] = await Promise.all([
+      kenya.must('search', 'pangolins'),
+      ended(start(t, ['verify'], data)),
+    ])
+    t.match(searched, { of: 1 })
+    t.equal(stopped.code, 0)
+    t.match(stopped.stdout, /Verified: \d+ entries in 2 logs, every row recomputed, 2 checkpoints/)
+  })
+})
