@@ -228,7 +228,10 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       async close() {
         clearInterval(forgetting)
         await hub.close()
+        // What was under way when closing began leaves its connection open for the next request, which nobody will answer.
+        const sweeping = setInterval(() => running.server.closeIdleConnections(), 100)
         await running.close()
+        clearInterval(sweeping)
         await consultation.close()
         await refusals.close()
         await listener.close()
