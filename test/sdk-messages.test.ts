@@ -6,7 +6,11 @@ t.test('a message goes from one administration to another, sealed, receipted and
   const server = await startServer(t)
   const { administrator, coordinator, operation } = await operationOn(t, server)
   const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
-  const thailand = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Thailand', country: 'TH' })
+  const thailand = await partyOf(t, administrator, {
+    kind: 'administration',
+    name: 'Customs of Thailand',
+    country: 'TH',
+  })
   await takeIn(coordinator, operation, kenya, 'ncp')
   await takeIn(coordinator, operation, thailand, 'ncp')
   const reading = await thailand.client.follow(operation)
