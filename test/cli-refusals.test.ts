@@ -9,7 +9,6 @@ import {
   signMessageStatement,
   timestamp,
   type CompartmentId,
-  type EpochKey,
   type MessageId,
 } from '../src/protocol/index.ts'
 import { openLogKey } from '../src/log/index.ts'
@@ -162,7 +161,7 @@ async function postHostile(from: Desk, operation: string): Promise<number> {
   const id = freshId<MessageId>()
   const { device, certificate } = client.self
   const content = { form: 'text', fields: { text: 'x' }, subject: '\u001b]0;pwned\u0007\u202e', attachments: [] }
-  const body = await sealBody({ compartment, epoch, message: id, device: device.id }, content, key as EpochKey)
+  const body = await sealBody({ compartment, epoch, message: id, device: device.id }, content, key)
   const statement = await signMessageStatement(device, certificate?.hash ?? '', {
     v: 1,
     id,

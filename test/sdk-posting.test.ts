@@ -208,6 +208,10 @@ t.test('what a killed process left pending is sent by the next one, once', async
     asked.endsWith('/messages') ? { status: 503, json: { code: 'OVERLOADED' } } : undefined
   const waiting = session.post(text('Left pending.'), 1_000)
   t.equal(await code(waiting), 'TIMED_OUT')
+  altered.reset()
+  altered.frame = (frame) => (frame.type === 'accepted' || frame.type === 'entry' ? undefined : frame)
+  const unheard = session.post(text('Accepted, and killed before the answer.'), 1_000)
+  t.equal(await code(unheard), 'TIMED_OUT')
   await peru.client.close()
   await store.close()
 
@@ -217,10 +221,16 @@ t.test('what a killed process left pending is sent by the next one, once', async
   t.ok(next.signedIn, 'the session goes on')
   const again = await next.follow(operation)
   t.equal(again.messages.length, 1, 'what was opened was kept')
-  const { message } = await again.events.once('posted')
-  const read = await opened(coordinator, operation, message)
-  t.equal(read.fields['text'], 'Left pending.')
-  t.same(again.alarms, [])
+  const sent: string[] = []
+  again.events.on('posted', ({ message }) => sent.push(message))
+  while (sent.length < 2) await again.events.once('posted')
+  const read = await Promise.all(sent.map((message) => opened(coordinator, operation, message)))
+  t.same(
+    new Set(read.map(({ fields }) => fields['text'])),
+    new Set(['Left pending.', 'Accepted, and killed before the answer.']),
+  )
+  t.equal((await messagesOf(coordinator, operation)).length, 3, 'and none of them twice')
+  t.same(again.alarms, [], 'what one has sent oneself is no surprise')
   await next.close()
   await store.close()
 })

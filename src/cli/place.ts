@@ -119,20 +119,23 @@ async function caughtUp({ client, terminal }: Device, session: OperationSession)
 function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<string>): Promise<void> {
   if (unsent.size === 0) return Promise.resolve()
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, sendWithin)
-    const settle = (message: string, line: string) => {
-      if (!unsent.delete(message)) return
-      terminal.note(line)
-      if (unsent.size > 0) return
+    let sent = 0
+    const finish = () => {
       clearTimeout(timer)
+      if (sent > 0) terminal.note(`Sent now: ${counted(sent, 'message')} that an earlier command had to leave.`)
       resolve()
     }
-    session.events.on('posted', ({ message, index }) =>
-      settle(message, `Sent now: a message that an earlier command had to leave, as ${String(index)}.`),
-    )
-    session.events.on('refused', ({ message, problem }) =>
-      settle(message, `Not sent: a message that an earlier command had to leave. ${problem.detail} ${problem.advice}`),
-    )
+    const timer = setTimeout(finish, sendWithin)
+    session.events.on('posted', ({ message }) => {
+      if (!unsent.delete(message)) return
+      sent++
+      if (unsent.size === 0) finish()
+    })
+    session.events.on('refused', ({ message, problem }) => {
+      if (!unsent.delete(message)) return
+      terminal.note(`Not sent: a message that an earlier command had to leave. ${problem.detail} ${problem.advice}`)
+      if (unsent.size === 0) finish()
+    })
   })
 }
 

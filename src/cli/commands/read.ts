@@ -80,7 +80,7 @@ async function listThreads(
       harmless(head),
       ...(rows.length === 0
         ? []
-        : ['', ...table(['number', '', 'subject', 'form', 'precedence', 'from', 'time'], rows)]),
+        : ['', ...table(['number', '', 'subject', 'form', 'precedence', 'from', 'newest'], rows)]),
       ...(more > 0 ? ['', `${counted(more, 'older thread')} not listed: --limit shows more.`] : []),
     ]
   })
@@ -98,7 +98,7 @@ function summary({ number, thread, messages, unread }: Thread, names: Names) {
     subject: subjectOf(first),
     form,
     precedence,
-    from: senderOf(names, last).organization,
+    from: senderOf(names, first).organization,
     at: last.at,
     compartment,
     exercise,
