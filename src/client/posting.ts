@@ -87,6 +87,8 @@ export class Posting {
   readonly #footing: Footing
   readonly #pending = new Map<string, Promise<Posted>>()
   readonly #receipted = new Set<string>()
+  /** Signed, and neither receipted nor refused yet: also what an earlier process left. */
+  readonly #kept = new Set<string>()
   #resent = false
 
   constructor(footing: Footing) {
@@ -97,11 +99,12 @@ export class Posting {
   async load(): Promise<void> {
     const { store, prefix } = this.#footing
     for (const [name] of await store.list(`${prefix}receipt/`)) this.#receipted.add(name.slice(prefix.length + 8))
+    for (const [name] of await store.list(`${prefix}pending/`)) this.#kept.add(name.slice(prefix.length + 8))
   }
 
-  /** Whether this device knows of a message of its own: it holds the receipt or has it pending. */
+  /** Whether this device knows of a message of its own: it holds the receipt, or sent it and has none yet. */
   knows(message: string): boolean {
-    return this.#receipted.has(message) || this.#pending.has(message)
+    return this.#receipted.has(message) || this.#pending.has(message) || this.#kept.has(message)
   }
 
   /**
@@ -160,6 +163,7 @@ export class Posting {
         if (!pending.frame) {
           await this.#footing.ready(left)
           pending = { ...pending, frame: await this.#seal(pending) }
+          this.#kept.add(pending.id)
           await store.write([{ name: `${prefix}pending/${pending.id}`, value: pending }])
         }
         const receipt = await this.#send(pending.id, pending.frame as MessageToPost, Math.min(left, answerWithin))
@@ -171,7 +175,10 @@ export class Posting {
         }
         const again = this.#isPassing(error, pending) && refusals++ < attempts
         if (!again) {
-          if (isDefinite(error)) await store.write([{ name: `${prefix}pending/${pending.id}` }])
+          if (isDefinite(error)) {
+            this.#kept.delete(pending.id)
+            await store.write([{ name: `${prefix}pending/${pending.id}` }])
+          }
           throw error
         }
         const { frame: _, ...unsealed } = pending
@@ -253,6 +260,7 @@ export class Posting {
       throw error
     }
     this.#receipted.add(id)
+    this.#kept.delete(id)
     await store.write([{ name: `${prefix}receipt/${id}`, value: receipt }, { name: `${prefix}pending/${id}` }])
     return { message: id, thread, index: receipt.index, at, receipt }
   }
