@@ -37,7 +37,7 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['access', []],
   ['protocol', ['jose', 'hpke', 'typebox', 'uuid']],
   ['forms', ['ajv', 'ajv-formats', 'typebox']],
-  ['client', ['jose', 'hpke', 'typebox', 'uuid', 'csv-parse']],
+  ['client', ['jose', 'hpke', 'typebox', 'uuid']],
 ])
 
 const forbiddenNames = ['utils', 'util', 'common', 'lib', 'helpers', 'helper', 'types', 'services', 'models', 'misc']
