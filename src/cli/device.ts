@@ -50,7 +50,11 @@ export async function onDevice(options: Running, work: (device: Device) => Promi
   const store = await openStore(terminal, options)
   const client = new Cordon({ store, platform: webPlatform(() => new Date()) })
   const interrupted = new Promise<never>((_, reject) => {
-    const stop = () => reject(new Interrupted())
+    const stop = () => {
+      // What is said next begins a line of its own, below a bar or a prompt.
+      if (terminal.interactive) process.stderr.write('\n')
+      reject(new Interrupted())
+    }
     process.once('SIGINT', stop)
     process.once('SIGTERM', stop)
   })

@@ -98,7 +98,6 @@ function openProgress(what: string, total: number, stream: NodeJS.WriteStream): 
     {
       format: `${what} {bar} {percentage} % | {value}/{total} | {eta_formatted} left`,
       stream,
-      hideCursor: true,
       etaBuffer: 50,
     },
     progress.Presets.shades_classic,
