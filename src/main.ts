@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { readConfig, type Config } from './config.ts'
 import { migrate, openDatabase, startEmbedded } from './db/index.ts'
 import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
+import type { LogKeys } from './protocol/index.ts'
 import { createServer, verificationOwners, type CordonServer } from './server.ts'
 
 export interface Running {
@@ -65,7 +66,7 @@ export async function start(config: Config = readConfig(), say: (line: string) =
 
 export interface VerifyInput extends VerifyOptions {
   readonly databaseUrl: string
-  readonly publicKey: Uint8Array
+  readonly keys: LogKeys
   readonly logHost: string
   readonly held?: NonNullable<LogSource['held']>
   /** Thumbprint of the root that the verifier trusts; without it the root that the database itself names. */
@@ -73,17 +74,10 @@ export interface VerifyInput extends VerifyOptions {
 }
 
 /** Verifies everything in a database, also while servers write to it. DATABASE_UNAVAILABLE where it cannot be reached. */
-export async function verify({
-  databaseUrl,
-  publicKey,
-  logHost,
-  held,
-  root,
-  ...options
-}: VerifyInput): Promise<Report> {
+export async function verify({ databaseUrl, keys, logHost, held, root, ...options }: VerifyInput): Promise<Report> {
   const db = openDatabase({ connectionString: databaseUrl, connections: 1, onError: () => {} })
   try {
-    const source = { db, publicKey, originHost: logHost, ...(held === undefined ? {} : { held }) }
+    const source = { db, keys, originHost: logHost, ...(held === undefined ? {} : { held }) }
     return await verifyLogs(source, verificationOwners(root === undefined ? {} : { root }), options)
   } finally {
     await db.close()

@@ -1,22 +1,38 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
+import { formatCheckpoint, parseCheckpoint } from '../src/protocol/checkpoint.ts'
 import {
-  formatCheckpoint,
   formatNoteKey,
   openCheckpoint,
   openNote,
-  parseCheckpoint,
   parseNoteKey,
   signCheckpoint,
+  signatureLines,
   signNote,
   type NoteSigner,
 } from '../src/protocol/note.ts'
 
+const mlDsaCosigner = (name: string): NoteSigner => {
+  const { publicKey, privateKey } = generateKeyPairSync('ml-dsa-44')
+  const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-1_312)
+  return {
+    name,
+    algorithm: 'ML-DSA-44 cosignature',
+    publicKey: new Uint8Array(raw),
+    sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)),
+  }
+}
+
 function signer(name: string): NoteSigner {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const raw = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
-  return { name, publicKey: new Uint8Array(raw), sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)) }
+  return {
+    name,
+    algorithm: 'Ed25519',
+    publicKey: new Uint8Array(raw),
+    sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)),
+  }
 }
 
 const origin = 'cordon.example/logs/019aa000-0000-7000-8000-000000000001'
@@ -33,7 +49,11 @@ const neumannNote = `${neumannText}\n\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIA
 t.test('a note that another implementation signed opens, and a changed one does not', async (t) => {
   const key = await parseNoteKey(neumannKey)
   t.equal(await formatNoteKey(key), neumannKey)
-  t.match(await openNote(neumannNote, [key]), { text: neumannText, signedBy: ['PeterNeumann'], strangers: 0 })
+  t.match(await openNote(neumannNote, [key]), {
+    text: neumannText,
+    signatures: [{ key: { name: 'PeterNeumann' }, timestamp: 0 }],
+    strangers: 0,
+  })
   await t.rejects(openNote(neumannNote.replace('answer', 'Answer'), [key]), { code: 'NOTE_SIGNATURE' })
   await t.rejects(parseNoteKey(neumannKey.replace('c74f20a3', 'c74f20a4')), { code: 'NOTE_KEY' })
   await t.rejects(parseNoteKey(neumannKey.replace('ARpc', 'BBpc')), { code: 'NOTE_KEY' })
@@ -58,7 +78,10 @@ t.test('unknown signatures are ignored, a wrong one of a known key rejects', asy
   const mine = (await signNote(text, log)).slice(text.length + 1)
   const theirs = (await signNote(text, witness)).slice(text.length + 1)
   const other = (await signNote(`${text.slice(0, -2)}\n`, log)).split('\n').at(-2) ?? ''
-  t.match(await openNote(`${text}\n${theirs}${mine}`, [log]), { signedBy: [origin], strangers: 1 })
+  t.match(await openNote(`${text}\n${theirs}${mine}`, [log]), {
+    signatures: [{ key: log }],
+    strangers: 1,
+  })
   t.match(await openNote(`${text}\n${theirs}${mine}`, [log, witness]), { strangers: 0 })
   t.match(
     await openNote(`${text}\n${mine}\u2014 somebody AAAAAAA=\n`, [log]),
@@ -68,6 +91,91 @@ t.test('unknown signatures are ignored, a wrong one of a known key rejects', asy
   await t.rejects(openNote(`${text}\n${theirs}`, [log]), { code: 'NOTE_UNSIGNED' })
   await t.rejects(openNote(`${text}\n${mine}${other}\n`, [log]), { code: 'NOTE_SIGNATURE' })
   await t.rejects(openNote(`${text}\n${theirs}${other}\n`, [log, witness]), { code: 'NOTE_SIGNATURE' })
+})
+
+t.test('INV-31: who demands both signatures refuses a checkpoint where either is wrong or missing', async (t) => {
+  const strong = mlDsaCosigner(origin)
+  const both = await signCheckpoint(checkpoint, log, strong)
+  t.same(await openCheckpoint(both, log, strong), checkpoint)
+  t.same(await openCheckpoint(both, log), checkpoint, 'today’s verifiers read it too')
+  t.same(await openCheckpoint(both, strong), checkpoint, 'and so do those that trust ML-DSA-44 alone')
+  const text = formatCheckpoint(checkpoint)
+  const [ed25519Line = '', mlDsaLine = ''] = both.slice(text.length + 1).split(/(?<=\n)/)
+  const forgedText = formatCheckpoint({ ...checkpoint, root: new Uint8Array(32).fill(8) })
+  const forged = (await signCheckpoint({ ...checkpoint, root: new Uint8Array(32).fill(8) }, log, strong))
+    .slice(forgedText.length + 1)
+    .split(/(?<=\n)/)
+  const table: [string, string, string][] = [
+    ['right Ed25519, no ML-DSA-44', ed25519Line, 'NOTE_UNSIGNED'],
+    ['right ML-DSA-44, no Ed25519', mlDsaLine, 'NOTE_UNSIGNED'],
+    ['right Ed25519, ML-DSA-44 of another root', `${ed25519Line}${forged[1] ?? ''}`, 'NOTE_SIGNATURE'],
+    ['right ML-DSA-44, Ed25519 of another root', `${forged[0] ?? ''}${mlDsaLine}`, 'NOTE_SIGNATURE'],
+    [
+      'right Ed25519, ML-DSA-44 by another key',
+      `${ed25519Line}${await signatureLines(text, [mlDsaCosigner(origin)], 0)}`,
+      'NOTE_UNSIGNED',
+    ],
+    [
+      'right ML-DSA-44, Ed25519 by another key',
+      `${await signatureLines(text, [signer(origin)], 0)}${mlDsaLine}`,
+      'NOTE_UNSIGNED',
+    ],
+  ]
+  for (const [what, lines, code] of table)
+    await t.rejects(openCheckpoint(`${text}\n${lines}`, log, strong), { code }, what)
+  const bytes = Buffer.from(mlDsaLine.split(' ')[2] ?? '', 'base64')
+  for (let at = 4; at < bytes.length; at += 97) {
+    const bent = Buffer.from(bytes)
+    bent[at] = (bent[at] ?? 0) ^ 1
+    const note = `${text}\n${ed25519Line}\u2014 ${origin} ${bent.toString('base64')}\n`
+    await t.rejects(openCheckpoint(note, log, strong), { code: 'NOTE_SIGNATURE' }, `byte ${at} of the signature`)
+    t.same(await openCheckpoint(note, log), checkpoint, 'a verifier without ML-DSA-44 does not mind')
+  }
+})
+
+t.test('cosignatures bind the time, the name of the cosigner, and the whole tree', async (t) => {
+  const text = formatCheckpoint(checkpoint)
+  const classic: NoteSigner = { ...signer('witness.example/w'), algorithm: 'Ed25519 cosignature' }
+  const strong = mlDsaCosigner('witness.example/w')
+  const lines = await signatureLines(text, [classic, strong], 1_679_315_147)
+  const { signatures } = await openNote(`${text}\n${lines}`, [classic, strong])
+  t.match(signatures, [{ timestamp: 1_679_315_147 }, { timestamp: 1_679_315_147 }])
+  const keyLines = await Promise.all([classic, strong].map(formatNoteKey))
+  t.same(
+    (await Promise.all(keyLines.map(parseNoteKey))).map(({ algorithm }) => algorithm),
+    ['Ed25519 cosignature', 'ML-DSA-44 cosignature'],
+  )
+  for (const key of [classic, strong]) {
+    const line = await signatureLines(text, [key], 1_679_315_147)
+    const data = Buffer.from(line.trim().split(' ')[2] ?? '', 'base64')
+    data[11] = (data[11] ?? 0) ^ 1
+    const later = `\u2014 ${key.name} ${data.toString('base64')}\n`
+    await t.rejects(openNote(`${text}\n${later}`, [key]), { code: 'NOTE_SIGNATURE' }, 'another second')
+    const grown = formatCheckpoint({ ...checkpoint, size: 43 })
+    await t.rejects(openNote(`${grown}\n${line}`, [key]), { code: 'NOTE_SIGNATURE' }, 'another size')
+  }
+  // What tlog-cosignature says byte for byte, put together apart from the code that signs.
+  const u64 = (n: number) => Buffer.concat([Buffer.alloc(4), Buffer.from([n >>> 24, n >>> 16, n >>> 8, n])])
+  const opaque = (name: string) => Buffer.concat([Buffer.of(name.length), Buffer.from(name)])
+  const message = Buffer.concat([
+    Buffer.from('subtree/v1\n\0'),
+    opaque(strong.name),
+    u64(1_679_315_147),
+    opaque(origin),
+    u64(0),
+    u64(42),
+    Buffer.alloc(32, 7),
+  ])
+  const stamped = Buffer.from(lines.split('\n')[1]?.split(' ')[2] ?? '', 'base64').subarray(4)
+  const key = await crypto.subtle.importKey(
+    'raw-public' as 'raw',
+    strong.publicKey as Uint8Array<ArrayBuffer>,
+    { name: 'ML-DSA-44' },
+    false,
+    ['verify'],
+  )
+  t.same(stamped.subarray(0, 8), u64(1_679_315_147))
+  t.ok(await crypto.subtle.verify('ML-DSA-44', key, stamped.subarray(8), message))
 })
 
 t.test('a note is written in one way only', async (t) => {

@@ -24,7 +24,7 @@ async function checkLog(t: Tap, toy: Toy): Promise<void> {
 
 async function provesItsPlace(toy: Toy, { index, receipt }: Answer): Promise<boolean> {
   const name = `${originHost}/logs/${toy.operation}`
-  const { size, root } = await openCheckpoint(receipt.checkpoint, { name, publicKey: toy.key.publicKey })
+  const { size, root } = await openCheckpoint(receipt.checkpoint, toy.key.signers(name)[0])
   const proof = receipt.proof.map(fromBase64url)
   return receipt.index === index && verifyInclusion(await leafHash(receipt.leaf), index, size, proof, root)
 }

@@ -46,7 +46,7 @@ function breaking(url: string) {
 
 async function provesItsPlace(toy: Toy, { index, receipt }: Answer): Promise<boolean> {
   const name = `${originHost}/logs/${toy.operation}`
-  const { size, root } = await openCheckpoint(receipt.checkpoint, { name, publicKey: toy.key.publicKey })
+  const { size, root } = await openCheckpoint(receipt.checkpoint, toy.key.signers(name)[0])
   return verifyInclusion(await leafHash(receipt.leaf), index, size, receipt.proof.map(fromBase64url), root)
 }
 

@@ -50,9 +50,9 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
     Array.from({ length: 30 }, (_, i) => server.post(founder, { id: freshId(), text: `n${i}` })),
   )
   const late = await get(`${base}/checkpoint`, 'member')
-  const key = await parseNoteKey(await server.logs.verifierKey(toy.operation))
-  const from = await openCheckpoint(early.body, key)
-  const to = await openCheckpoint(late.body, key)
+  const keys = await Promise.all((await server.logs.verifierKeys(toy.operation)).map(parseNoteKey))
+  const from = await openCheckpoint(early.body, ...keys)
+  const to = await openCheckpoint(late.body, ...keys)
   t.equal(to.size, 32)
 
   const consistency = await get(`${base}/consistency?from=${from.size}&to=${to.size}`, 'member')

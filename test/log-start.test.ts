@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openLogKey } from '../src/log/index.ts'
 import {
+  digestOf,
   openCheckpoint,
   parseCheckpoint,
   parseLeaf,
-  parseNoteKey,
+  parseLogKeys,
   verifyConsistency,
   fromBase64url,
 } from '../src/protocol/index.ts'
@@ -33,8 +34,8 @@ t.test('the key is made once, for its owner alone, and never made anew over a lo
   t.throws(() => openLogKey(file, true), { code: 'LOG_KEY' }, 'a log, and no key')
   const key = openLogKey(file, false)
   t.equal((await stat(file)).mode & 0o777, 0o600)
-  t.same(openLogKey(file, true).publicKey, key.publicKey, 'read again')
-  t.same(openLogKey(file, false).publicKey, key.publicKey)
+  t.same(openLogKey(file, true).publicKeys, key.publicKeys, 'read again')
+  t.same(openLogKey(file, false).publicKeys, key.publicKeys)
   await writeFile(file, 'not a key')
   t.throws(() => openLogKey(file, true), { code: 'LOG_KEY' })
   t.throws(() => openLogKey(file, false), { code: 'LOG_KEY' }, 'a broken key is not replaced')
@@ -51,9 +52,13 @@ t.test('a database belongs to the key and the host it was started with', async (
   const toy = await toyLog(t, founder)
   const server = await toy.server()
   const [first] = await transaction(server.db, (tx) => server.logs.entriesAfter(tx, server.logs.directory, -1, 1))
-  const named = await parseNoteKey(parseLeaf(first?.text ?? '').subject)
-  t.same(named.publicKey, toy.key.publicKey)
-  t.equal(named.name, `${originHost}/logs/${server.logs.directory}`)
+  const leaf = parseLeaf(first?.text ?? '')
+  const [ed25519, mlDsa44] = await server.logs.verifierKeys(server.logs.directory)
+  t.equal(leaf.subject, ed25519)
+  t.equal(leaf.digest, await digestOf(mlDsa44 ?? ''))
+  const { origin, keys } = await parseLogKeys([leaf.subject, mlDsa44 ?? ''])
+  t.same(keys, toy.key.publicKeys)
+  t.equal(origin, `${originHost}/logs/${server.logs.directory}`)
   const other = openLogKey(join(await temporary(t), 'log.key'), false)
   await t.rejects(toy.server({ key: other }), { code: 'LOG_KEY' })
   await t.rejects(toy.server({ originHost: 'elsewhere.example' }), { code: 'LOG_KEY' })
@@ -70,17 +75,17 @@ t.test(
       await toy.server({ limits: { publishEvery: 50 } }),
     ]
     const name = `${originHost}/logs/${toy.operation}`
-    const key = { name, publicKey: toy.key.publicKey }
+    const keys = toy.key.signers(name)
     let last: { size: number; root: Uint8Array } = { size: 0, root: new Uint8Array(0) }
     const notes = new Map<number, string>()
     for (let i = 0; i < 60; i++) {
       await (i % 2 === 0 ? one : two).post(founder, note(`n${i}`))
       const text = await one.logs.checkpoint(toy.operation)
-      const { size, root } = await openCheckpoint(text, key)
+      const { size, root } = await openCheckpoint(text, ...keys)
       t.equal(notes.get(size) ?? text, text, 'one checkpoint of a size')
       notes.set(size, text)
       t.ok(size >= last.size)
-      const filed = await openCheckpoint(await readFile(join(checkpointDirectory, toy.operation), 'utf8'), key)
+      const filed = await openCheckpoint(await readFile(join(checkpointDirectory, toy.operation), 'utf8'), ...keys)
       t.ok(filed.size >= size, 'it is on disk')
       if (last.size > 0 && size > last.size) {
         const proof = await two.logs.consistency(toy.operation, last.size, size)

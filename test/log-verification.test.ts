@@ -3,7 +3,7 @@ import type pg from 'pg'
 import t, { type Test as Tap } from 'tap'
 import { openDatabase } from '../src/db/index.ts'
 import { verifyLogs, type OwnedRow, type Owner, type OwnerView } from '../src/log/index.ts'
-import { signNote } from '../src/protocol/index.ts'
+import { signCheckpoint } from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'
 import { freshId, originHost, somebody, toyLog, verifyToy, type Toy } from './support/toy-log.ts'
 
@@ -226,24 +226,20 @@ t.test('a log rewritten as a whole is found by whoever holds a checkpoint', asyn
   const toy = await filled(t)
   const db = openDatabase({ connectionString: toy.database.superUrl, onError: () => {} })
   t.teardown(() => db.close())
-  const { publicKey } = toy.key
   const name = `${originHost}/logs/${toy.operation}`
   const checkpoint = (size: number, root: Uint8Array) =>
-    signNote(`${name}\n${size}\n${Buffer.from(root).toString('base64')}\n`, {
-      name,
-      publicKey,
-      sign: (bytes) => toy.key.sign(bytes),
-    })
+    signCheckpoint({ origin: name, size, root }, ...toy.key.signers(name))
   const verify = async (note: string) =>
-    (await verifyLogs({ db, publicKey, originHost, held: [{ log: toy.operation, note }] }, [])).discrepancies
+    (await verifyLogs({ db, keys: toy.key.publicKeys, originHost, held: [{ log: toy.operation, note }] }, []))
+      .discrepancies
   const other = await checkpoint(100, new Uint8Array(32))
   t.match(await verify(other), [{ log: toy.operation, what: /another root/ }])
   t.match(await verify(await checkpoint(400, new Uint8Array(32))), [{ what: /96 of them are missing/ }])
   t.match(await verify(other.replace('100', '101')), [{ what: /cannot be opened/ }])
   const stranger = await toyLog(t, somebody())
-  const wrongKey = await verifyLogs({ db, publicKey: stranger.key.publicKey, originHost }, [])
+  const wrongKey = await verifyLogs({ db, keys: stranger.key.publicKeys, originHost }, [])
   t.ok(wrongKey.discrepancies.length > 0, 'the key is not taken from the database that is judged')
-  const wrongHost = await verifyLogs({ db, publicKey, originHost: 'elsewhere.example' }, [])
+  const wrongHost = await verifyLogs({ db, keys: toy.key.publicKeys, originHost: 'elsewhere.example' }, [])
   t.ok(wrongHost.discrepancies.length > 0)
 })
 
@@ -253,14 +249,14 @@ t.test('the report says what was verified, while others write', async (t) => {
   const server = await toy.server()
   const seen: number[] = []
   const posts = Array.from({ length: 200 }, (_, i) => server.post(founder, { id: freshId(), text: `n${i}` }))
-  const report = await verifyLogs({ db: server.db, publicKey: toy.key.publicKey, originHost }, [toy.notes], {
+  const report = await verifyLogs({ db: server.db, keys: toy.key.publicKeys, originHost }, [toy.notes], {
     progress: ({ done }) => seen.push(done),
   })
   t.same(report.discrepancies, [])
   t.equal(report.logs.length, 2)
   t.ok(seen.length >= 2)
   await Promise.all(posts)
-  const after = await verifyLogs({ db: server.db, publicKey: toy.key.publicKey, originHost }, [toy.notes], {
+  const after = await verifyLogs({ db: server.db, keys: toy.key.publicKeys, originHost }, [toy.notes], {
     only: toy.operation,
   })
   t.match(after, { entries: 202, discrepancies: [], logs: [{ log: toy.operation, size: 202 }] })
@@ -283,7 +279,7 @@ t.test('what an owner finds, between entries too, is in the report', async (t) =
         yield* owner.strays ?? []
       },
     }
-    const report = await verifyLogs({ db: server.db, publicKey: toy.key.publicKey, originHost }, [made])
+    const report = await verifyLogs({ db: server.db, keys: toy.key.publicKeys, originHost }, [made])
     return report.discrepancies.map(({ index, what }) => `${index ?? 'log'}: ${what}`)
   }
   async function* rowsAt(...indexes: number[]): AsyncGenerator<OwnedRow> {

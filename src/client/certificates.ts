@@ -1,6 +1,8 @@
 import {
   VerifyKeys,
-  parseNoteKey,
+  noteKeysOf,
+  originOf,
+  parseLogKeys,
   readCertificate,
   verifyChain,
   type Certificate,
@@ -14,8 +16,8 @@ import { refuse } from './problem.ts'
 export interface Pins {
   /** The thumbprint of the root's signing key. */
   readonly root: DeviceId
-  /** Verifier key of the directory log (C2SP signed note); its raw key signs the checkpoints of every log. */
-  readonly logKey: string
+  /** Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44. The raw keys sign the checkpoints of every log. */
+  readonly logKeys: readonly string[]
   /** Logs have the origin `<host>/logs/<id>`. */
   readonly logHost: string
 }
@@ -62,15 +64,20 @@ export async function proveTogether(
   return certificates
 }
 
-/** The key that signs the checkpoints of a log. */
-export async function logKeyOf(pins: Pins, log: string): Promise<NoteKey> {
-  const { publicKey } = await parseNoteKey(pins.logKey)
-  return { name: `${pins.logHost}/logs/${log}`, publicKey }
+/** The keys that sign the checkpoints of a log: receipts carry the first alone, what is published both. */
+export async function logKeysOf(pins: Pins, log: string): Promise<readonly [NoteKey, NoteKey]> {
+  const { keys } = await parseLogKeys(pins.logKeys)
+  return noteKeysOf(keys, originOf(pins.logHost, log))
 }
 
 /** PIN_CHANGED where a service is not the one that was pinned. */
-export function requirePinned(pins: Pins, server: { root: string | null; logKey: string; logHost: string }): void {
-  const changed = (['root', 'logKey', 'logHost'] as const).filter((name) => server[name] !== pins[name])
+export function requirePinned(
+  pins: Pins,
+  server: { root: string | null; logKeys: readonly string[]; logHost: string },
+): void {
+  const changed = (['root', 'logKeys', 'logHost'] as const).filter(
+    (name) => String(server[name]) !== String(pins[name]),
+  )
   if (changed.length === 0) return
   throw refuse('PIN_CHANGED', `The service shows another ${changed.join(' and ')} than this device pinned.`, {
     changed,

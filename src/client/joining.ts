@@ -7,7 +7,7 @@ import {
   newId,
   openDevice,
   parseInvitation,
-  parseNoteKey,
+  parseLogKeys,
   parseSetUp,
   signEnrolment,
   signRootStatement,
@@ -30,7 +30,7 @@ export interface ServerFacts {
   readonly root: string | null
   readonly directory: string
   readonly logHost: string
-  readonly logKey: string
+  readonly logKeys: readonly string[]
 }
 
 export interface Joining {
@@ -84,7 +84,7 @@ export async function initialize({ store, platform }: Joining, input: Initialize
   const request = { invitation: newId<PersonId>(at, random), person, organization, tier: 'administrator' as const }
   const { statement } = await signEnrolment(device, random(32), request)
   const { kty, crv, x } = successor.sign
-  const pins: Pins = { root: rootDevice.id, logKey: facts.logKey, logHost: facts.logHost }
+  const pins: Pins = { root: rootDevice.id, logKeys: facts.logKeys, logHost: facts.logHost }
   const account: Account = { server: transport.server, person, organization, pins, enrolled: true }
   await input.keep?.({ root, successor })
   await store.write([
@@ -188,10 +188,10 @@ function readInvitation(text: string): InvitationString {
 /** What there is to pin at this service, whose root must be the one that the invitation names. */
 async function pinsOf(transport: Transport, root: DeviceId): Promise<Pins> {
   const facts = await transport.open<ServerFacts>('GET', '/v1/server')
-  const { logKey, logHost } = facts
-  const pins = { root, logKey, logHost }
+  const { logKeys, logHost } = facts
+  const pins = { root, logKeys, logHost }
   requirePinned(pins, facts)
-  await parseNoteKey(logKey)
+  await parseLogKeys(logKeys)
   return pins
 }
 

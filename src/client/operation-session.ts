@@ -23,6 +23,7 @@ import type { Message } from './message.ts'
 import { randomBelow, type Platform } from './platform.ts'
 import { Posting, type Draft, type Posted } from './posting.ts'
 import { isProblem, refuse, type ClientProblem } from './problem.ts'
+import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
 import type { ClientStore } from './store.ts'
@@ -291,7 +292,9 @@ export class OperationSession {
     const { pins } = this.#deps.self().account
     const older = this.#intake.seen
     try {
-      const seen = await verifyCheckpoint(checkpoint, this.operation, pins, older, consistency)
+      // Signed for this moment, like a receipt.
+      const [ed25519] = await logKeysOf(pins, this.operation)
+      const seen = await verifyCheckpoint(checkpoint, [ed25519], older, consistency)
       if (seen.size <= index) throw new ProtocolError('CHECKPOINT', 'The checkpoint does not hold what was shown.')
       await this.#intake.caughtUp(index, seen)
     } catch (error) {

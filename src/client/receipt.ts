@@ -10,9 +10,10 @@ import {
   verifyInclusion,
   type Checkpoint,
   type Leaf,
+  type NoteKey,
   type Receipt,
 } from '../protocol/index.ts'
-import { logKeyOf, type Pins } from './certificates.ts'
+import { logKeysOf, type Pins } from './certificates.ts'
 import { refuse } from './problem.ts'
 
 /**
@@ -33,7 +34,8 @@ export async function verifyReceipt(
       leaf.kind.startsWith('message.') &&
       leaf.digest === (await digestOf(expected.statement))
     if (!fits) throw new ProtocolError('RECEIPT_ENTRY', 'The receipt is for another message.')
-    const { size, root } = await openCheckpoint(receipt.checkpoint, await logKeyOf(pins, expected.operation))
+    const [ed25519] = await logKeysOf(pins, expected.operation)
+    const { size, root } = await openCheckpoint(receipt.checkpoint, ed25519)
     const proof = receipt.proof.map(fromBase64url)
     if (!(await verifyInclusion(await leafHash(receipt.leaf), receipt.index, size, proof, root)))
       throw new ProtocolError('RECEIPT_PROOF', 'The log of the checkpoint does not hold this entry.')
@@ -51,17 +53,16 @@ export interface Seen {
 }
 
 /**
- * Opens a checkpoint of a log and demands that the log has only grown since an older one. `ProtocolError` CONSISTENCY where it
- * has not, or the proof is missing.
+ * Opens a checkpoint that all these keys of its log must have signed, and demands that the log has only grown since an older one.
+ * `ProtocolError` CONSISTENCY where it has not, or the proof is missing.
  */
 export async function verifyCheckpoint(
   note: string,
-  log: string,
-  pins: Pins,
+  keys: readonly NoteKey[],
   older: Seen | undefined,
   proof: readonly string[] | undefined,
 ): Promise<Seen> {
-  const checkpoint = await openCheckpoint(note, await logKeyOf(pins, log))
+  const checkpoint = await openCheckpoint(note, ...keys)
   const { size, root } = checkpoint
   if (older && !(await hasGrown(older, checkpoint, proof)))
     throw new ProtocolError('CONSISTENCY', 'The log is not the one that this device saw before, grown.')

@@ -2,6 +2,7 @@ import { ProtocolError, fromBase64url, verifyConsistency } from '../protocol/ind
 import type { Footing } from './footing.ts'
 import type { Message } from './message.ts'
 import { isProblem } from './problem.ts'
+import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
 
 const mostAtOnce = 32
@@ -86,7 +87,7 @@ export class SeenChecks {
     const size = Number(note.split('\n')[1])
     if (!(size > own.size)) return own
     const proof = await this.#consistency(own.size, size)
-    const newer = await verifyCheckpoint(note, operation, self().account.pins, own, proof)
+    const newer = await verifyCheckpoint(note, await logKeysOf(self().account.pins, operation), own, proof)
     this.#adopt(newer)
     return newer
   }

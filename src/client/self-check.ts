@@ -7,9 +7,10 @@ import {
   parseLeaf,
   verifyConsistency,
   verifyInclusion,
+  type NoteKey,
   type Receipt,
 } from '../protocol/index.ts'
-import { logKeyOf, type Pins } from './certificates.ts'
+import { logKeysOf, type Pins } from './certificates.ts'
 import { sleep, type Platform } from './platform.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
 import type { ClientStore } from './store.ts'
@@ -54,16 +55,17 @@ export async function checkOwnPlace(
     (await transport.request<{ proof: string[] }>('GET', `/v1/logs/${operation}/${path}`)).proof
   const place = (await store.get(`${prefix}place`)) as { seen?: Seen } | undefined
   const seen = place?.seen
+  const keys = await logKeysOf(pins, operation)
   let newest: Seen
   try {
-    newest = await verifyCheckpoint(note, operation, pins, undefined, undefined)
+    newest = await verifyCheckpoint(note, keys, undefined, undefined)
   } catch (error) {
     const why = error instanceof Error ? error.message : ''
     return {
       size: sizeOf(note),
       root: '',
       receipts: 0,
-      discrepancies: [{ what: `the checkpoint is not signed by the pinned key: ${why}` }],
+      discrepancies: [{ what: `the checkpoint is not signed by the pinned keys: ${why}` }],
     }
   }
   // The live channel signs a checkpoint for whoever subscribes; publication follows within a second.
@@ -71,13 +73,12 @@ export async function checkOwnPlace(
   if (older && !(await grew(older, newer, prove)))
     discrepancies.push({ what: `the log is not the one of ${String(older.size)} entries that this device saw, grown` })
 
-  const key = await logKeyOf(pins, operation)
   let done = 0
   let held = 0
   const queue = receipts[Symbol.iterator]()
   const worker = async () => {
     for (const [message, receipt] of queue) {
-      const wrong = await whatIsWrong(operation, message, receipt, newer, key, prove)
+      const wrong = await whatIsWrong(operation, message, receipt, newer, keys[0], prove)
       if (wrong === undefined) held++
       else discrepancies.push({ index: receipt.index, what: wrong })
       progress(++done, receipts.length)
@@ -104,7 +105,7 @@ async function whatIsWrong(
   message: string,
   receipt: Receipt,
   newest: Seen,
-  key: Awaited<ReturnType<typeof logKeyOf>>,
+  key: NoteKey,
   prove: Prove,
 ): Promise<string | undefined> {
   const { index } = receipt

@@ -58,7 +58,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       ...about,
       root: (await directory.root()) ?? null,
       directory: identity.logs.directory,
-      logKey: await identity.logs.verifierKey(identity.logs.directory),
+      logKeys: await identity.logs.verifierKeys(identity.logs.directory),
     }),
   )
 

@@ -153,6 +153,8 @@ export const Server = Type.Object({
   root: NullableString,
   directory: Uuid,
   logHost: Type.String(),
-  logKey: Type.String({ description: 'Verifier key of the directory log (C2SP signed note).' }),
+  logKeys: Type.Array(Type.String(), {
+    description: 'Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44.',
+  }),
 })
 export const Nothing = Type.Object({}, exactly)

@@ -2,7 +2,14 @@ import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { isUuid, openCheckpoint, signCheckpoint, type Checkpoint, type NoteSigner } from '../protocol/index.ts'
+import {
+  isUuid,
+  openCheckpoint,
+  originOf,
+  signCheckpoint,
+  type Checkpoint,
+  type NoteSigner,
+} from '../protocol/index.ts'
 import type { LogKey } from './key.ts'
 import { headOf, insertCheckpoint, lockPublishing, newestCheckpoint } from './store.ts'
 
@@ -17,12 +24,10 @@ export interface CheckpointDeps {
   onError(what: string, error: unknown): void
 }
 
-export function originOf(host: string, log: string): string {
-  return `${host}/logs/${log}`
-}
-
-export function signerOf(key: LogKey, host: string, log: string): NoteSigner {
-  return { name: originOf(host, log), publicKey: key.publicKey, sign: (bytes) => key.sign(bytes) }
+interface Head {
+  readonly log: string
+  readonly size: number
+  readonly root: Uint8Array
 }
 
 interface Published {
@@ -86,7 +91,7 @@ export class Checkpoints {
     for (const log of (await readdir(this.#deps.directory)).filter(isUuid)) {
       const file = join(this.#deps.directory, log)
       try {
-        const checkpoint = await openCheckpoint(await readFile(file, 'utf8'), this.#signer(log))
+        const checkpoint = await openCheckpoint(await readFile(file, 'utf8'), ...this.#signers(log))
         checkpoints.set(log, checkpoint)
         this.#filed.set(log, checkpoint.size)
       } catch (cause) {
@@ -99,13 +104,19 @@ export class Checkpoints {
     return checkpoints
   }
 
-  sign(checkpoint: { log: string; size: number; root: Uint8Array }): Promise<string> {
-    const { log, size, root } = checkpoint
-    return signCheckpoint({ origin: originOf(this.#deps.originHost, log), size, root }, this.#signer(log))
+  /** Signs a checkpoint for receipts: with Ed25519 alone, which is quick enough for every commit. */
+  signForReceipts({ log, size, root }: Head): Promise<string> {
+    const [ed25519] = this.#signers(log)
+    return signCheckpoint({ origin: ed25519.name, size, root }, ed25519)
   }
 
-  #signer(log: string): NoteSigner {
-    return signerOf(this.#deps.key, this.#deps.originHost, log)
+  #signToPublish({ log, size, root }: Head): Promise<string> {
+    const signers = this.#signers(log)
+    return signCheckpoint({ origin: signers[0].name, size, root }, ...signers)
+  }
+
+  #signers(log: string): readonly [NoteSigner, NoteSigner] {
+    return this.#deps.key.signers(originOf(this.#deps.originHost, log))
   }
 
   #publishOnce(log: string): Promise<string> {
@@ -123,7 +134,7 @@ export class Checkpoints {
       if (head === undefined) throw new Problem('NOT_FOUND')
       const newest = await newestCheckpoint(tx, log)
       if (newest !== undefined && newest.size >= head.size) return newest
-      const signed = { size: head.size, note: await this.sign({ log, ...head }) }
+      const signed = { size: head.size, note: await this.#signToPublish({ log, ...head }) }
       // First the disk, then the table: from the table any server hands it out.
       await this.#file(log, signed.size, signed.note)
       await insertCheckpoint(tx, log, signed, newest?.size ?? null)

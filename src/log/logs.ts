@@ -95,6 +95,6 @@ export interface Logs<S> {
   receipt(log: string, index: number): Promise<Receipt>
   /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */
   checkpoint(log: string): Promise<string>
-  /** Ed25519 line by which others check this log's checkpoints (`<name>+<id>+<key>`). */
-  verifierKey(log: string): Promise<string>
+  /** The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519, ML-DSA-44. */
+  verifierKeys(log: string): Promise<string[]>
 }

@@ -1,9 +1,18 @@
 import { transaction } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { base64url, equalBytes, formatNoteKey, newId, parseLeaf, type Receipt } from '../protocol/index.ts'
+import {
+  base64url,
+  digestOf,
+  equalBytes,
+  formatLogKeys,
+  newId,
+  originOf,
+  parseLeaf,
+  type Receipt,
+} from '../protocol/index.ts'
 import type { Act, Acting, Standing } from './act.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
-import { Checkpoints, signerOf } from './checkpoints.ts'
+import { Checkpoints } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, receiptOf, Roots } from './proofs.ts'
@@ -132,7 +141,8 @@ class LogService<S> implements Logs<S> {
 
   checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
 
-  verifierKey: Logs<S>['verifierKey'] = (log) => formatNoteKey(signerOf(this.#deps.key, this.#deps.originHost, log))
+  verifierKeys: Logs<S>['verifierKeys'] = (log) =>
+    formatLogKeys(this.#deps.key.publicKeys, originOf(this.#deps.originHost, log))
 
   #appender(log: string): Appender<S> {
     let appender = this.#appenders.get(log)
@@ -153,7 +163,7 @@ class LogService<S> implements Logs<S> {
     this.#roots.remember(log, size, root)
     this.#deps.publish(log, size)
     this.#checkpoints.grown(log)
-    const checkpoint = await this.#checkpoints.sign({ log, size, root })
+    const checkpoint = await this.#checkpoints.signForReceipts({ log, size, root })
     return (index) => {
       const entry = batch.entries[index - batch.before.edge.size]
       if (entry === undefined) throw new RangeError(`entry ${index} was not appended here`)
@@ -188,12 +198,12 @@ class LogService<S> implements Logs<S> {
   }
 
   async #makeDirectory(): Promise<void> {
-    const { db, clock, random, key, originHost } = this.#deps
+    const { db, clock, random, originHost } = this.#deps
     const id = newId<string>(clock(), random)
-    const subject = await formatNoteKey(signerOf(key, originHost, id))
+    const named = await this.#ownKeys(id)
     try {
       const made = await transaction(db, (tx) =>
-        createLog(this.#withinDeps, tx, id, null, [{ kind: 'log.started', actor: { server: originHost }, subject }]),
+        createLog(this.#withinDeps, tx, id, null, [{ kind: 'log.started', actor: { server: originHost }, ...named }]),
       )
       made.afterCommit()
     } catch (error) {
@@ -203,17 +213,23 @@ class LogService<S> implements Logs<S> {
     }
   }
 
-  /** The first entry of the directory names the key and the host that this database was started with. */
+  /** How the first entry of the directory names the keys: Ed25519 as a line, ML-DSA-44, which is long, by its digest. */
+  async #ownKeys(directory: string): Promise<{ subject: string; digest: string }> {
+    const [subject = '', mlDsa44 = ''] = await this.verifierKeys(directory)
+    return { subject, digest: await digestOf(mlDsa44) }
+  }
+
+  /** The first entry of the directory names the keys and the host that this database was started with. */
   async #requireOwnKey(directory: string): Promise<void> {
     const [first] = await transaction(this.#deps.db, async (tx) => {
       await enterLog(tx, directory)
       return entriesAt(tx, directory, [0])
     })
-    const own = await this.verifierKey(directory)
-    const named = first === undefined ? undefined : parseLeaf(first.text).subject
-    if (named === own) return
+    const own = await this.#ownKeys(directory)
+    const named = first === undefined ? undefined : parseLeaf(first.text)
+    if (named?.subject === own.subject && named.digest === own.digest) return
     throw new Problem('LOG_KEY', {
-      detail: `the logs of this database were started as ${named ?? 'nothing'}, this server has ${own}`,
+      detail: `the logs of this database were started as ${named?.subject ?? 'nothing'}, this server has ${own.subject}${named?.subject === own.subject ? ' with another ML-DSA-44 key' : ''}`,
     })
   }
 

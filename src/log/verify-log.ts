@@ -37,7 +37,7 @@ export type Found = (index: number | undefined, what: string) => void
 export class LogVerification {
   readonly #tx: Tx
   readonly #log: string
-  readonly #key: NoteKey
+  readonly #keys: readonly NoteKey[]
   readonly #found: Found
   readonly #walks: Walk[]
   readonly #seqs = new Map<string, number>()
@@ -55,13 +55,13 @@ export class LogVerification {
   constructor(
     tx: Tx,
     log: { id: string; operation: string | null },
-    key: NoteKey,
+    keys: readonly NoteKey[],
     owners: readonly Owner[],
     found: Found,
   ) {
     this.#tx = tx
     this.#log = log.id
-    this.#key = key
+    this.#keys = keys
     this.#found = found
     this.#walks = owners.map((owner) => new Walk(owner.name, owner.open(tx, log)))
   }
@@ -223,11 +223,11 @@ export class LogVerification {
     if (previous !== this.#lastCheckpoint) say('does not follow the one before it')
     this.#lastCheckpoint = size
     try {
-      const checkpoint = await openCheckpoint(note, this.#key)
+      const checkpoint = await openCheckpoint(note, ...this.#keys)
       if (checkpoint.size !== size) say(`is of size ${checkpoint.size}`)
       if (!equalBytes(checkpoint.root, this.#root)) say('has a root that the log did not have')
-      // Three lines, an empty one, one signature: our own, and nothing that nobody could check.
-      if (note.split('\n').length !== 6) say('has signatures that are not ours')
+      // Three lines, an empty one, our own two signatures, and nothing that nobody could check.
+      if (note.split('\n').length !== 7) say('has signatures that are not ours')
     } catch (error) {
       say(`cannot be opened: ${(error as Error).message}`)
     }

@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 import { toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
-import { openCheckpoint, type NoteKey } from '../protocol/index.ts'
-import { originOf } from './checkpoints.ts'
+import { noteKeysOf, openCheckpoint, originOf, type LogKeys, type NoteKey } from '../protocol/index.ts'
 import type { Owner } from './owners.ts'
 import { rowCounts } from './rows.ts'
 import { allLogs, enterLog } from './store.ts'
@@ -9,8 +8,8 @@ import { LogVerification } from './verify-log.ts'
 
 export interface LogSource {
   readonly db: Database
-  /** Raw public key of the logs, from `log.key` or wherever it was noted: never from the database that is being judged. */
-  readonly publicKey: Uint8Array
+  /** Public keys of the logs, from `log.key` or wherever they were noted: never from the database that is being judged. */
+  readonly keys: LogKeys
   readonly originHost: string
   /** Checkpoints held outside the database (signed notes), which its logs must contain. */
   readonly held?: readonly { readonly log: string; readonly note: string }[]
@@ -91,9 +90,9 @@ async function verifyInSnapshot(
   for (const { id, operation_id: operation, size } of all) {
     if (options.only !== undefined && id !== options.only) continue
     await enterLog(tx, id)
-    const key: NoteKey = { name: originOf(source.originHost, id), publicKey: source.publicKey }
-    const held = await openHeld(source, id, key, find(id))
-    const verification = new LogVerification(tx, { id, operation }, key, owners, find(id))
+    const keys = noteKeysOf(source.keys, originOf(source.originHost, id))
+    const held = await openHeld(source, id, keys, find(id))
+    const verification = new LogVerification(tx, { id, operation }, keys, owners, find(id))
     const none = { entries: 0, privates: 0, nodes: 0, checkpoints: 0 }
     const done = await verification.run(counts.get(id) ?? none, held, (done) =>
       options.progress?.({ log: id, done, size }),
@@ -110,14 +109,14 @@ async function verifyInSnapshot(
 async function openHeld(
   source: LogSource,
   log: string,
-  key: NoteKey,
+  keys: readonly NoteKey[],
   found: (index: number | undefined, what: string) => void,
 ): Promise<Map<number, Uint8Array>> {
   const held = new Map<number, Uint8Array>()
   for (const { log: of, note } of source.held ?? []) {
     if (of !== log) continue
     try {
-      const { size, root } = await openCheckpoint(note, key)
+      const { size, root } = await openCheckpoint(note, ...keys)
       held.set(size, root)
     } catch (error) {
       found(undefined, `a checkpoint held elsewhere cannot be opened: ${(error as Error).message}`)

@@ -61,6 +61,24 @@ export function fromBase64url(text: string): Bytes {
   return bytes
 }
 
+/** Standard base64 with padding, as notes have it (RFC 4648, section 4). */
+export function base64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+}
+
+/** Strict: one text per byte string. `ProtocolError` with this code otherwise. */
+export function fromBase64(text: string, code = 'ENCODING'): Bytes {
+  let bytes: Bytes
+  try {
+    bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+  } catch (cause) {
+    throw new ProtocolError(code, 'This is not base64.', { cause })
+  }
+  // atob forgives spaces, missing padding and stray bits; a note does not.
+  if (base64(bytes) !== text) throw new ProtocolError(code, 'This base64 has another way of being written.')
+  return bytes
+}
+
 export function concat(...parts: Uint8Array[]): Bytes {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0

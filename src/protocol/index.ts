@@ -147,18 +147,20 @@ export {
   type BodyContent,
   type MessageStatement,
 } from './message.ts'
+export { formatCheckpoint, parseCheckpoint, parseExtendedCheckpoint, type Checkpoint } from './checkpoint.ts'
+export { formatLogKeys, hostOf, noteKeysOf, originOf, parseLogKeys, type LogKeys } from './log-keys.ts'
 export {
-  formatCheckpoint,
   formatNoteKey,
   noteKeyId,
   openCheckpoint,
   openNote,
-  parseCheckpoint,
   parseNoteKey,
+  signatureLines,
   signCheckpoint,
   signNote,
-  type Checkpoint,
+  type NoteAlgorithm,
   type NoteKey,
+  type NoteSignature,
   type NoteSigner,
 } from './note.ts'
 export {

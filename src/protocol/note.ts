@@ -1,64 +1,110 @@
-import { concat, equalBytes, hex, sha256, utf8, type Bytes } from './encoding.ts'
+import { formatCheckpoint, parseCheckpoint, parseExtendedCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { base64, concat, equalBytes, fromBase64, hex, sha256, utf8, type Bytes } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 
 /**
- * Signed notes (C2SP signed-note) and the checkpoints written in them (C2SP tlog-checkpoint). A note is a text that ends
+ * Signed notes (C2SP signed-note) and the cosignatures of checkpoints (C2SP tlog-cosignature). A note is a text that ends
  * with a newline, an empty line, and signature lines `— <name> <base64 of key id ‖ signature>`.
  */
 
-/** A key that signs notes: Ed25519, type 0x01. Other types are unknown here, and unknown signatures are ignored. */
+/**
+ * How a key signs: the signature types 0x01, 0x04 and 0x06. The latter two sign checkpoints alone, together with a time in seconds
+ * since the epoch. A log signs with `Ed25519` and, as a cosigner of itself without a time, with `ML-DSA-44 cosignature`.
+ */
+export type NoteAlgorithm = 'Ed25519' | 'Ed25519 cosignature' | 'ML-DSA-44 cosignature'
+
+interface Algorithm {
+  /** The byte by which signed-note tells signatures apart. */
+  readonly type: number
+  readonly keyBytes: number
+  readonly signatureBytes: number
+  readonly timestamped: boolean
+  readonly webCrypto: 'Ed25519' | 'ML-DSA-44'
+  readonly keyFormat: 'raw' | 'raw-public'
+  readonly signed: (key: NoteKey, text: string, timestamp: bigint) => Uint8Array
+}
+
+const ed25519 = { keyBytes: 32, signatureBytes: 64, webCrypto: 'Ed25519', keyFormat: 'raw' } as const
+const mlDsa44 = { keyBytes: 1_312, signatureBytes: 2_420, webCrypto: 'ML-DSA-44', keyFormat: 'raw-public' } as const
+
+const algorithms: Readonly<Record<NoteAlgorithm, Algorithm>> = {
+  Ed25519: { ...ed25519, type: 0x01, timestamped: false, signed: (_key, text) => utf8(text) },
+  'Ed25519 cosignature': {
+    ...ed25519,
+    type: 0x04,
+    timestamped: true,
+    signed: (_key, text, timestamp) => utf8(`cosignature/v1\ntime ${timestamp}\n${text}`),
+  },
+  'ML-DSA-44 cosignature': { ...mlDsa44, type: 0x06, timestamped: true, signed: cosignedMessage },
+}
+
+/** A key that signs notes. Its bytes are the raw public key: 32 of Ed25519, 1,312 of ML-DSA-44. */
 export interface NoteKey {
   readonly name: string
-  /** The raw public key, 32 bytes. */
+  readonly algorithm: NoteAlgorithm
   readonly publicKey: Uint8Array
 }
 
 export interface NoteSigner extends NoteKey {
-  /** Ed25519 over these bytes. */
+  /** The bare signature over these bytes. */
   sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
 
-/** A checkpoint of the tree that `origin` names. */
-export interface Checkpoint {
-  readonly origin: string
-  readonly size: number
-  readonly root: Uint8Array
+/** A signature that was verified. `timestamp`: seconds since the epoch, 0 where none is stated. */
+export interface NoteSignature {
+  readonly key: NoteKey
+  readonly timestamp: number
 }
 
-const ed25519 = 0x01
-const maximalNoteBytes = 64 * 1024
+const maximalNoteBytes = 512 * 1024
 const maximalSignatures = 64
 const namePattern = /^[^\s+\p{Cc}]+$/u
 
 /** SHA-256(name ‖ newline ‖ type ‖ raw key)[:4] */
 export async function noteKeyId(key: NoteKey): Promise<Bytes> {
+  const { type, keyBytes } = algorithms[key.algorithm]
   demand(namePattern.test(key.name), 'NOTE_KEY', 'The name of a key has no spaces and no plus.')
-  demand(key.publicKey.length === 32, 'NOTE_KEY', 'An Ed25519 key has 32 bytes.')
-  const named = concat(utf8(key.name), Uint8Array.of(0x0a, ed25519), key.publicKey)
+  demand(key.publicKey.length === keyBytes, 'NOTE_KEY', `A key for ${key.algorithm} has ${keyBytes} bytes.`)
+  const named = concat(utf8(key.name), Uint8Array.of(0x0a, type), key.publicKey)
   return (await sha256(named)).slice(0, 4)
 }
 
 /** `<name>+<key id in hex>+<base64 of type ‖ raw key>`: the line by which others configure the key. */
 export async function formatNoteKey(key: NoteKey): Promise<string> {
-  return `${key.name}+${hex(await noteKeyId(key))}+${base64(concat(Uint8Array.of(ed25519), key.publicKey))}`
+  const typed = concat(Uint8Array.of(algorithms[key.algorithm].type), key.publicKey)
+  return `${key.name}+${hex(await noteKeyId(key))}+${base64(typed)}`
 }
 
 export async function parseNoteKey(text: string): Promise<NoteKey> {
   const parts = text.split('+')
   const [name = '', id = ''] = parts
   // Base64 itself may contain a plus.
-  const bytes = fromBase64(parts.slice(2).join('+'))
-  demand(bytes.length === 33 && bytes[0] === ed25519, 'NOTE_KEY', 'This is no Ed25519 key for notes.')
-  const key = { name, publicKey: bytes.slice(1) }
+  const bytes = fromBase64(parts.slice(2).join('+'), 'NOTE_KEY')
+  const algorithm = (Object.keys(algorithms) as NoteAlgorithm[]).find((one) => algorithms[one].type === bytes[0])
+  if (algorithm === undefined) throw new ProtocolError('NOTE_KEY', 'This is no key for notes that is known here.')
+  const key = { name, algorithm, publicKey: bytes.slice(1) }
   demand(hex(await noteKeyId(key)) === id, 'NOTE_KEY', 'The id of this key is not its own.')
   return key
 }
 
-/** Signs a text. */
-export async function signNote(text: string, signer: NoteSigner): Promise<string> {
+/** Signs a text; a signer whose signatures carry a time states none. */
+export async function signNote(text: string, ...signers: readonly NoteSigner[]): Promise<string> {
   checkText(text)
-  const signature = concat(await noteKeyId(signer), await signer.sign(utf8(text)))
-  return `${text}\n\u2014 ${signer.name} ${base64(signature)}\n`
+  return `${text}\n${await signatureLines(text, signers, 0)}`
+}
+
+/** The signature lines of these signers over a text, each ending with a newline. `timestamp`: seconds since the epoch. */
+export async function signatureLines(text: string, signers: readonly NoteSigner[], timestamp: number): Promise<string> {
+  const time = BigInt(timestamp)
+  const lines = await Promise.all(
+    signers.map(async (signer) => {
+      const { timestamped, signed } = algorithms[signer.algorithm]
+      const signature = await signer.sign(signed(signer, text, time))
+      const stamped = timestamped ? concat(uint64(time), signature) : signature
+      return `\u2014 ${signer.name} ${base64(concat(await noteKeyId(signer), stamped))}\n`
+    }),
+  )
+  return lines.join('')
 }
 
 /**
@@ -69,54 +115,45 @@ export async function signNote(text: string, signer: NoteSigner): Promise<string
 export async function openNote(
   note: string,
   keys: readonly NoteKey[],
-): Promise<{ text: string; signedBy: string[]; strangers: number }> {
-  const { text, signatures } = splitNote(note)
+): Promise<{ text: string; signatures: readonly NoteSignature[]; strangers: number }> {
+  const { text, signatures: lines } = splitNote(note)
   const known = await Promise.all(keys.map(async (key) => ({ key, id: await noteKeyId(key) })))
-  const signedBy: string[] = []
+  const signatures: NoteSignature[] = []
   let strangers = 0
-  for (const { name, id, signature } of signatures) {
+  for (const { name, id, signature } of lines) {
     const match = known.find((candidate) => candidate.key.name === name && equalBytes(candidate.id, id))
     if (match === undefined) {
       strangers++
       continue
     }
-    demand(await verifies(match.key, text, signature), 'NOTE_SIGNATURE', `The signature of ${name} is wrong.`)
-    if (!signedBy.includes(name)) signedBy.push(name)
+    const timestamp = await verifiedTime(match.key, text, signature)
+    if (timestamp === undefined) throw new ProtocolError('NOTE_SIGNATURE', `The signature of ${name} is wrong.`)
+    signatures.push({ key: match.key, timestamp })
   }
-  demand(signedBy.length > 0, 'NOTE_UNSIGNED', 'None of the known keys signed this note.')
-  return { text, signedBy, strangers }
+  demand(signatures.length > 0, 'NOTE_UNSIGNED', 'None of the known keys signed this note.')
+  return { text, signatures, strangers }
 }
 
-/** Origin, size in plain decimal, root in padded standard base64, a line each. */
-export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
-  demand(/^[^\n\r]+$/.test(origin), 'CHECKPOINT', 'An origin is one line.')
+export async function signCheckpoint(checkpoint: Checkpoint, ...signers: readonly NoteSigner[]): Promise<string> {
+  return signNote(formatCheckpoint(checkpoint), ...signers)
+}
+
+/**
+ * Opens a signed checkpoint of the log that these keys sign: every one of them must have signed it, and its origin must be their
+ * name. `ProtocolError` NOTE_UNSIGNED where the signature of one is missing, NOTE_SIGNATURE where it is wrong.
+ */
+export async function openCheckpoint(note: string, ...keys: readonly NoteKey[]): Promise<Checkpoint> {
+  const { text, signatures } = await openNote(note, keys)
+  for (const key of keys) {
+    const signed = signatures.some((signature) => signature.key === key)
+    demand(signed, 'NOTE_UNSIGNED', `This checkpoint lacks the ${key.algorithm} of ${key.name}.`)
+  }
+  const checkpoint = parseCheckpoint(text)
   demand(
-    Number.isSafeInteger(size) && size >= 0 && root.length === 32,
+    keys.every((key) => key.name === checkpoint.origin),
     'CHECKPOINT',
-    'A checkpoint has a size and a root.',
+    'This is a checkpoint of another log.',
   )
-  return `${origin}\n${size}\n${base64(root)}\n`
-}
-
-/** Reads a checkpoint strictly; extension lines, which our logs do not write, are refused. */
-export function parseCheckpoint(text: string): Checkpoint {
-  const lines = text.split('\n')
-  const [origin = '', size = '', root = ''] = lines
-  demand(lines.length === 4 && lines[3] === '' && origin !== '', 'CHECKPOINT', 'A checkpoint is three lines.')
-  demand(/^(0|[1-9][0-9]{0,15})$/.test(size), 'CHECKPOINT', 'The size of a checkpoint is a plain decimal.')
-  const checkpoint = { origin, size: Number(size), root: fromBase64(root) }
-  demand(formatCheckpoint(checkpoint) === text, 'CHECKPOINT', 'A checkpoint has one way of being written.')
-  return checkpoint
-}
-
-export async function signCheckpoint(checkpoint: Checkpoint, signer: NoteSigner): Promise<string> {
-  return signNote(formatCheckpoint(checkpoint), signer)
-}
-
-/** Opens a signed checkpoint of the log that this key signs: its origin must be the name of the key. */
-export async function openCheckpoint(note: string, key: NoteKey): Promise<Checkpoint> {
-  const checkpoint = parseCheckpoint((await openNote(note, [key])).text)
-  demand(checkpoint.origin === key.name, 'CHECKPOINT', 'This is a checkpoint of another log.')
   return checkpoint
 }
 
@@ -141,7 +178,7 @@ function splitNote(note: string): { text: string; signatures: Signature[] } {
 function parseSignature(line: string): Signature {
   const [dash, name = '', data = '', ...rest] = line.split(' ')
   demand(dash === '\u2014' && rest.length === 0 && namePattern.test(name), 'NOTE', 'This is no signature line.')
-  const bytes = fromBase64(data)
+  const bytes = fromBase64(data, 'NOTE')
   demand(bytes.length >= 5, 'NOTE', 'A signature has a key id and at least a byte.')
   return { name, id: bytes.slice(0, 4), signature: bytes.slice(4) }
 }
@@ -151,26 +188,60 @@ function checkText(text: string): void {
   demand(!/[\u0000-\u0009\u000b-\u001f]/.test(text), 'NOTE', 'The text of a note has no control characters.')
 }
 
-async function verifies(key: NoteKey, text: string, signature: Uint8Array): Promise<boolean> {
-  if (signature.length !== 64) return false
-  const raw = key.publicKey as Bytes
-  const imported = await crypto.subtle.importKey('raw', raw, { name: 'Ed25519' }, false, ['verify'])
-  return crypto.subtle.verify('Ed25519', imported, signature, utf8(text))
+/** The time that a signature states; undefined where the signature is wrong. */
+async function verifiedTime(key: NoteKey, text: string, stamped: Uint8Array): Promise<number | undefined> {
+  const { timestamped, signatureBytes, webCrypto, signed } = algorithms[key.algorithm]
+  const timeBytes = timestamped ? 8 : 0
+  if (stamped.length !== timeBytes + signatureBytes) return undefined
+  const time = timestamped ? new DataView(stamped.buffer, stamped.byteOffset).getBigUint64(0) : 0n
+  // Beyond what a number holds exactly lies the year 285 million: nobody's clock says that.
+  if (time > BigInt(Number.MAX_SAFE_INTEGER)) return undefined
+  const signature = stamped.slice(timeBytes)
+  const verified = await crypto.subtle.verify(webCrypto, await imported(key), signature, signed(key, text, time))
+  return verified ? Number(time) : undefined
 }
 
-/** Standard base64 with padding, as notes have it (RFC 4648, section 4). */
-function base64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
+type ImportedKey = ReturnType<typeof crypto.subtle.importKey>
+
+// Importing an ML-DSA key expands it, which takes longer than to verify with it.
+const importedKeys = new WeakMap<NoteKey, ImportedKey>()
+
+function imported(key: NoteKey): ImportedKey {
+  const known = importedKeys.get(key)
+  if (known !== undefined) return known
+  const { webCrypto, keyFormat } = algorithms[key.algorithm]
+  // The types of Web Crypto do not know raw-public yet (draft "Modern Algorithms in the Web Cryptography API").
+  const importing = crypto.subtle.importKey(keyFormat as 'raw', key.publicKey as Bytes, { name: webCrypto }, false, [
+    'verify',
+  ])
+  importedKeys.set(key, importing)
+  importing.catch(() => importedKeys.delete(key))
+  return importing
 }
 
-function fromBase64(text: string): Bytes {
-  let bytes: Bytes
-  try {
-    bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
-  } catch (cause) {
-    throw new ProtocolError('NOTE', 'This is not base64.', { cause })
-  }
-  // atob forgives spaces, missing padding and stray bits; a note does not.
-  demand(base64(bytes) === text, 'NOTE', 'This base64 has another way of being written.')
+/** `cosigned_message` of tlog-cosignature over a whole tree: what ML-DSA-44 signs. */
+function cosignedMessage({ name }: NoteKey, text: string, timestamp: bigint): Uint8Array {
+  const { origin, size, root } = parseExtendedCheckpoint(text)
+  return concat(
+    utf8('subtree/v1\n\0'),
+    opaque(name),
+    uint64(timestamp),
+    opaque(origin),
+    uint64(0n),
+    uint64(BigInt(size)),
+    root,
+  )
+}
+
+/** opaque<1..2^8-1> of RFC 8446, section 3.4. */
+function opaque(text: string): Bytes {
+  const bytes = utf8(text)
+  demand(bytes.length > 0 && bytes.length < 256, 'NOTE_KEY', 'A name that ML-DSA-44 signs has 1 to 255 bytes.')
+  return concat(Uint8Array.of(bytes.length), bytes)
+}
+
+function uint64(value: bigint): Bytes {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setBigUint64(0, value)
   return bytes
 }

@@ -12,7 +12,7 @@ export type Verifiable = Pick<TestServer, 'database' | 'directory'>
  * superuser's eyes are needed. The checkpoints that the server filed beside its key must be in the logs too.
  */
 export async function verifyAll(server: Verifiable, options: { url?: string; root?: string } = {}): Promise<Report> {
-  const { publicKey } = openLogKey(join(server.directory, 'log.key'), true)
+  const { publicKeys } = openLogKey(join(server.directory, 'log.key'), true)
   const files = await readdir(join(server.directory, 'checkpoints'))
   const held = await Promise.all(
     files
@@ -21,7 +21,7 @@ export async function verifyAll(server: Verifiable, options: { url?: string; roo
   )
   return verify({
     databaseUrl: options.url ?? server.database.url,
-    publicKey,
+    keys: publicKeys,
     logHost,
     held,
     ...(options.root === undefined ? {} : { root: options.root }),

@@ -118,7 +118,7 @@ export const words = (text: string) => ({ form: 'text', fields: { text } })
 export async function checkLogs(databaseUrl: string, keys: string): Promise<Report> {
   const key = join(keys, 'log.key')
   readFileSync(key)
-  const report = await verify({ databaseUrl, publicKey: openLogKey(key, true).publicKey, logHost })
+  const report = await verify({ databaseUrl, keys: openLogKey(key, true).publicKeys, logHost })
   if (report.discrepancies.length > 0) {
     throw new Error(
       `the logs do not verify: ${report.discrepancies

@@ -276,7 +276,7 @@ export async function temporary(owner: Ending): Promise<string> {
 export async function verifyToy(toy: Toy, url = toy.database.superUrl) {
   const db = openDatabase({ connectionString: url, onError: () => {} })
   try {
-    return await verifyLogs({ db, publicKey: toy.key.publicKey, originHost }, [toy.notes])
+    return await verifyLogs({ db, keys: toy.key.publicKeys, originHost }, [toy.notes])
   } finally {
     await db.close()
   }

@@ -29,6 +29,7 @@ import {
   importSealPublicKey,
   serializeLeaf,
   signCheckpoint,
+  type NoteKey,
   signEnrolment,
   signEpochStatement,
   signMemberStatement,
@@ -354,7 +355,11 @@ async function makeLog(actor: Device, created: string) {
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
   const { x } = createPublicKey(privateKey).export({ format: 'jwk' })
   const name = `cordon.example/logs/${operation}`
-  const noteKey = { name, publicKey: new Uint8Array(Buffer.from(x ?? '', 'base64url')) }
+  const noteKey: NoteKey = {
+    name,
+    algorithm: 'Ed25519',
+    publicKey: new Uint8Array(Buffer.from(x ?? '', 'base64url')),
+  }
   const signer = { ...noteKey, sign: (bytes: Uint8Array) => new Uint8Array(signBytes(null, bytes, privateKey)) }
   const proofs = async (made: Promise<Uint8Array[]>) => (await made).map(base64url)
   return {

@@ -6,16 +6,17 @@ import { readConfig, type Config } from '../../config.ts'
 import { findEmbedded, openDatabase, refuseNewer, schemaVersion, startEmbedded } from '../../db/index.ts'
 import { openLogKey, type Discrepancy, type Report } from '../../log/index.ts'
 import { verify } from '../../main.ts'
-import { parseNoteKey } from '../../protocol/index.ts'
+import { hostOf, type LogKeys } from '../../protocol/index.ts'
 import { asMember } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { chooseOperation, inOperation, type PlaceOptions } from '../place.ts'
+import { readLogKeys } from '../log-keys.ts'
 import { harmlessLine, openTerminal, type Progress, type Terminal } from '../terminal.ts'
 import { counted, number } from '../wording.ts'
 
 interface Options extends PlaceOptions {
   readonly server?: true
-  readonly logKey?: string
+  readonly logKeys?: string
   readonly root?: string
 }
 
@@ -28,7 +29,10 @@ export function addVerify(program: Command): void {
         '--server',
         'as a member, over the service: its checkpoint, what this device saw of it, and your receipts',
       )
-      .option('--log-key <key>', 'verifier key of the logs, where log.key is not at hand: HOST/logs/ID+HASH+KEY')
+      .option(
+        '--log-keys <file>',
+        'verifier keys of a log, two lines HOST/logs/ID+HASH+KEY as `cordon log-keys` prints them, where log.key is not at hand',
+      )
       .option(
         '--root <thumbprint>',
         'thumbprint of the root of trust, where the database is not to be believed even on that',
@@ -84,11 +88,11 @@ async function verifyDatabase(options: Options): Promise<void> {
   try {
     await requireReadable(databaseUrl)
     const held = await heldCheckpoints(config)
-    const key = await keyOf(config, held, options.logKey)
+    const keys = await keysOf(config, held, options.logKeys)
     const bars = new Map<string, Progress>()
     const report = await verify({
       databaseUrl,
-      ...key,
+      ...keys,
       held,
       ...(options.root === undefined ? {} : { root: options.root }),
       progress({ log, done, size }) {
@@ -178,23 +182,17 @@ async function heldCheckpoints({ dataDirectory }: Config): Promise<Held> {
   return Promise.all(logs.map(async (log) => ({ log, note: await readFile(join(directory, log), 'utf8') })))
 }
 
-/** What signs the checkpoints, and under which host: from the key that was given, or from log.key and the filed checkpoints. */
-async function keyOf(
+/** What signs the checkpoints, and under which host: from the keys that were given, or from log.key and the filed checkpoints. */
+async function keysOf(
   config: Config,
   held: Held,
   given: string | undefined,
-): Promise<{ publicKey: Uint8Array; logHost: string }> {
+): Promise<{ keys: LogKeys; logHost: string }> {
   if (given !== undefined) {
-    const { name, publicKey } = await parseNoteKey(given)
-    return { publicKey, logHost: hostOf(name) ?? config.logHost }
+    const { keys, host } = await readLogKeys(given)
+    return { keys, logHost: host }
   }
-  const { publicKey } = openLogKey(config.logKeyFile, true)
+  const { publicKeys } = openLogKey(config.logKeyFile, true)
   const origin = held[0]?.note.split('\n')[0]
-  return { publicKey, logHost: (origin === undefined ? undefined : hostOf(origin)) ?? config.logHost }
-}
-
-/** The host of an origin, `<host>/logs/<id>`. */
-function hostOf(origin: string): string | undefined {
-  const at = origin.lastIndexOf('/logs/')
-  return at < 0 ? undefined : origin.slice(0, at)
+  return { keys: publicKeys, logHost: (origin === undefined ? undefined : hostOf(origin)) ?? config.logHost }
 }

@@ -52,13 +52,13 @@ export async function startDemoService(note: (line: string) => void): Promise<De
       setUpString,
       directory,
       async verify(root) {
-        const { publicKey } = openLogKey(join(directory, 'log.key'), true)
+        const { publicKeys: keys } = openLogKey(join(directory, 'log.key'), true)
         const checkpoints = join(directory, 'checkpoints')
         const logs = (await readdir(checkpoints)).filter((name) => !name.endsWith('.next'))
         const held = await Promise.all(
           logs.map(async (log) => ({ log, note: await readFile(join(checkpoints, log), 'utf8') })),
         )
-        return verify({ databaseUrl: database.appUrl, publicKey, logHost: 'cordon.demo', held, root })
+        return verify({ databaseUrl: database.appUrl, keys, logHost: 'cordon.demo', held, root })
       },
       async stop() {
         await end(running)

@@ -1,0 +1,28 @@
+import type { Command } from 'commander'
+import { onDevice, onStore, type DeviceOptions } from '../device.ts'
+
+export function addLogKeys(program: Command): void {
+  onStore(
+    program
+      .command('log-keys')
+      .description('Print the verifier keys of the logs that this device pinned, for witnesses and auditors'),
+  )
+    .addHelpText(
+      'after',
+      `
+Two lines, an Ed25519 and an ML-DSA-44 key (C2SP signed-note). They are named for the directory log, and the same keys sign every log
+of the service. Hand them on by a way that does not lead through the service.
+
+Examples:
+  $ cordon log-keys > cordon.keys
+  $ cordon verify --log-keys cordon.keys
+  $ cordon witness --log-keys cordon.keys`,
+    )
+    .action((options: DeviceOptions) =>
+      onDevice(options, ({ client, terminal }) => {
+        const { logHost, logKeys } = client.self.account.pins
+        terminal.result({ logHost, logKeys }, () => logKeys)
+        return Promise.resolve()
+      }),
+    )
+}
