@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import * as protocol from '../../src/protocol/index.ts'
 import { startServer, type TestServer, type TestServerOptions } from './server.ts'
 import { createOperation, went, type WireOperation } from './wire-operation.ts'
@@ -109,14 +110,17 @@ export async function busyService(owner: Owner, options: TestServerOptions = {})
   went(await ncpOfKenya.call('GET', `${operation.path}/messages/${warning.id}`))
   went(await ncpOfKenya.call('GET', `${operation.path}/figures`))
 
+  const watching = await coordinator.live()
+  await watching.follow(operation.id)
   const live = await ncpOfThailand.live()
   await live.follow(operation.id)
   live.send({ type: 'acknowledge', operation: operation.id, upTo: 5 })
   live.send({ type: 'acknowledge', operation: operation.id, messages: [warning.id] })
-  live.send({ type: 'ping' })
-  await live.first(({ type }) => type === 'pong')
+  const told = watching.first(({ type }) => type === 'receipts').then(() => true)
+  // Whether the reader may read the message is looked up beside the other frames: only the receipt says that it was noted.
+  while (!(await Promise.race([told, pause(20, false)]))) await server.consultation.flush()
   live.close()
-  await server.consultation.flush()
+  watching.close()
   await server.refusals.flush()
   for (const log of [operation.id, server.logs.directory]) await server.logs.checkpoint(log)
   const messages = {
