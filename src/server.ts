@@ -36,7 +36,7 @@ import {
   type Owner,
   type ReadOnlyLog,
 } from './log/index.ts'
-import { Consultation, Messages, messagesOwners, mountMessages } from './messages/index.ts'
+import { Consultation, Messages, messagesOwners, mountMessages, noteAct } from './messages/index.ts'
 import {
   Operations,
   Views,
@@ -181,6 +181,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     mountLogRoutes(app, {
       logs,
       requireLogReader: (request, log) => requireLogReader(db, logs, request, log),
+      enterExport: (request, log, entries) => enterExport(logs, request, log, entries),
     })
     mountLive(app, {
       hub,
@@ -269,6 +270,19 @@ async function requireLogReader(
     await authorize(tx, actorOf(request), log, 'log.verify')
     if (!(await logs.sees(tx, log))) throw new Problem('NOT_FOUND')
   })
+}
+
+/** Entries themselves are given to the auditors of a log alone, each time with an entry that says so. */
+async function enterExport(
+  logs: Logs<OperationView>,
+  request: FastifyRequest,
+  log: string,
+  entries: { from: number; count: number },
+): Promise<void> {
+  const actor = actorOf(request)
+  if (log === logs.directory) throw new Problem('NOT_FOUND')
+  const note = { kind: 'export.made', subject: actor.person, permission: 'log.export', details: { entries } } as const
+  await logs.append(log, noteAct, note, actor)
 }
 
 /**

@@ -25,6 +25,8 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   follow: async () => (await import('./commands/follow.ts')).addFollow,
   import: async () => (await import('./commands/import.ts')).addImport,
   figures: async () => (await import('./commands/figures.ts')).addFigures,
+  receipt: async () => (await import('./commands/receipt.ts')).addReceipt,
+  'lend-session': async () => (await import('./commands/lend-session.ts')).addLendSession,
   'log-keys': async () => (await import('./commands/log-keys.ts')).addLogKeys,
   verify: async () => (await import('./commands/verify.ts')).addVerify,
 }

@@ -18,9 +18,10 @@ import { Operations } from './operations.ts'
 import type { Platform } from './platform.ts'
 import { refuse } from './problem.ts'
 import type { OperationSession } from './operation-session.ts'
+import { portableReceipt } from './portable-receipt.ts'
 import { checkOwnPlace, type SelfCheck } from './self-check.ts'
 import type { ClientStore } from './store.ts'
-import { Transport } from './transport.ts'
+import { Transport, type LentSession } from './transport.ts'
 
 export interface CordonOptions {
   readonly store: ClientStore
@@ -246,6 +247,17 @@ export class Cordon {
     const { store, platform } = this.#options
     const { pins } = this.self.account
     return checkOwnPlace({ store, platform, pins, transport: this.transport }, operation, progress)
+  }
+
+  /** A receipt of this device as others check it, offline and with other software. See `portableReceipt`. */
+  portableReceipt(operation: string, message: string): Promise<string> {
+    const { pins } = this.self.account
+    return portableReceipt({ store: this.#options.store, transport: this.transport, pins }, operation, message)
+  }
+
+  /** Lends the session to another program. See `Transport.lend`. */
+  lendSession(): Promise<LentSession> {
+    return this.transport.lend()
   }
 
   /** Ends everything live; what is pending stays in the store. The session at the service goes on. */

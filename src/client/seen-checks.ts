@@ -83,7 +83,7 @@ export class SeenChecks {
 
   async #catchUp(own: Seen): Promise<Seen> {
     const { operation, transport, self } = this.#footing
-    const note = await transport.request<string>('GET', `/v1/logs/${operation}/checkpoint`)
+    const note = await transport.text(`/v1/logs/${operation}/checkpoint`)
     const size = Number(note.split('\n')[1])
     if (!(size > own.size)) return own
     const proof = await this.#consistency(own.size, size)

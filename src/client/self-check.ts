@@ -49,7 +49,7 @@ export async function checkOwnPlace(
   let note = ''
   for (let n = 0; n < patience.times && !(sizeOf(note) > promised); n++) {
     if (n > 0) await sleep(platform, patience.milliseconds)
-    note = await transport.request<string>('GET', `/v1/logs/${operation}/checkpoint`)
+    note = await transport.text(`/v1/logs/${operation}/checkpoint`)
   }
   const prove = async (path: string) =>
     (await transport.request<{ proof: string[] }>('GET', `/v1/logs/${operation}/${path}`)).proof

@@ -1,3 +1,4 @@
+import type { JWK } from 'jose'
 import { ClientProblem, fromProblemJson, isProblem, refuse } from './problem.ts'
 import { backOff, sleep, type Platform } from './platform.ts'
 import { makeSessionKey, openSessionKey, proveRequest, type SessionKey, type StoredSessionKey } from './session-key.ts'
@@ -10,6 +11,15 @@ interface Tokens {
   readonly refreshToken: string
   /** Milliseconds since 1970. */
   readonly expiresAt: number
+}
+
+/** What another program needs to act in a session for as long as its access token lasts. */
+export interface LentSession {
+  readonly server: string
+  readonly accessToken: string
+  readonly expiresAt: Date
+  /** Private JWK of the key that proves possession (DPoP). */
+  readonly key: JWK
 }
 
 interface StoredSession extends Tokens {
@@ -65,7 +75,8 @@ export class Transport {
     prove: (thumbprint: string) => Promise<object>,
   ): Promise<T> {
     const { key, stored } = await makeSessionKey(!this.#store.holdsKeys)
-    const answer = await this.#send<T>('POST', '/v1/sessions', await prove(key.thumbprint), { key })
+    const path = '/v1/sessions'
+    const answer = valueOf<T>(await this.#send('POST', path, await prove(key.thumbprint), { key }), `POST ${path}`)
     await this.#keep({ ...this.#tokens(answer), session: answer.session, key, stored })
     return answer
   }
@@ -89,23 +100,43 @@ export class Transport {
 
   /** A request that needs no session. */
   open<T>(method: Method, path: string, body?: object, repeat = method === 'GET'): Promise<T> {
-    return this.#repeated(() => this.#send<T>(method, path, body, {}), repeat)
+    return this.#repeated(async () => valueOf<T>(await this.#send(method, path, body, {}), `${method} ${path}`), repeat)
   }
 
   /**
    * A request of the signed-in person; answers the JSON of the service. `ClientProblem` with the service's code; NETWORK where
    * it could not be reached after some repetitions; NOT_SIGNED_IN and SESSION_ENDED where there is no session.
    */
-  request<T>(method: Method, path: string, body?: object, repeat = true): Promise<T> {
+  async request<T>(method: Method, path: string, body?: object, repeat = true): Promise<T> {
+    const text = await this.#signed(method, path, body, repeat)
+    return valueOf<T>(text, `${method} ${path}`)
+  }
+
+  /** The same for what the service answers as plain text: notes and proofs. */
+  text(path: string): Promise<string> {
+    return this.#signed('GET', path, undefined, true)
+  }
+
+  /**
+   * Lends the session to another program on this machine until its access token ends (at most 5 minutes): it can do what this
+   * person can, and nothing of it can be renewed. SESSION_KEY_HELD where the platform does not let the key go.
+   */
+  async lend(): Promise<LentSession> {
+    const { accessToken, expiresAt, stored } = await this.refresh()
+    if (!('jwk' in stored)) throw refuse('SESSION_KEY_HELD', 'The key of this session never leaves its store.')
+    return { server: this.server, accessToken, expiresAt: new Date(expiresAt), key: stored.jwk }
+  }
+
+  #signed(method: Method, path: string, body: object | undefined, repeat: boolean): Promise<string> {
     return this.#repeated(async () => {
       const open = await this.#current()
       try {
-        return await this.#send<T>(method, path, body, { key: open.key, token: open.accessToken })
+        return await this.#send(method, path, body, { key: open.key, token: open.accessToken })
       } catch (error) {
         // A token can end between here and there; a second refusal is meant.
         if (!isProblem(error, 'UNAUTHENTICATED')) throw error
         const renewed = await this.refresh(open)
-        return this.#send<T>(method, path, body, { key: renewed.key, token: renewed.accessToken })
+        return this.#send(method, path, body, { key: renewed.key, token: renewed.accessToken })
       }
     }, repeat)
   }
@@ -140,13 +171,8 @@ export class Transport {
     const open = this.#open
     if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
     const body = { refreshToken: open.refreshToken }
-    const answer = await this.#repeated(
-      () =>
-        this.#send<{ accessToken: string; refreshToken: string; expiresIn: number }>('POST', '/v1/tokens', body, {
-          key: open.key,
-        }),
-      true,
-    )
+    const text = await this.#repeated(() => this.#send('POST', '/v1/tokens', body, { key: open.key }), true)
+    const answer = valueOf<{ accessToken: string; refreshToken: string; expiresIn: number }>(text, 'POST /v1/tokens')
     return this.#keep({ ...open, ...this.#tokens(answer) })
   }
 
@@ -162,12 +188,12 @@ export class Transport {
     return open
   }
 
-  async #send<T>(
+  async #send(
     method: Method,
     path: string,
     body: object | undefined,
     proof: { key?: SessionKey; token?: string },
-  ): Promise<T> {
+  ): Promise<string> {
     const url = this.server + path
     const headers: Record<string, string> = { accept: 'application/json' }
     if (body !== undefined) headers['content-type'] = 'application/json'
@@ -181,15 +207,8 @@ export class Transport {
     const init: RequestInit = { method, headers, redirect: 'error', signal: AbortSignal.timeout(timeout) }
     if (body !== undefined) init.body = JSON.stringify(body)
     const { status, text } = await this.#exchangeBytes(url, init)
-    if (status === 204) return undefined as T
-    const value = parse(text)
-    if (status >= 200 && status < 300) {
-      if (value === undefined && !path.endsWith('/checkpoint')) {
-        throw refuse('ANSWER_INVALID', `The service answered ${method} ${path} with something that is not JSON.`)
-      }
-      return (value ?? text) as T
-    }
-    throw fromProblemJson(value, status)
+    if (status >= 200 && status < 300) return text
+    throw fromProblemJson(parse(text), status)
   }
 
   async #exchangeBytes(url: string, init: RequestInit): Promise<{ status: number; text: string }> {
@@ -200,6 +219,14 @@ export class Transport {
       throw refuse('NETWORK', `The service at ${this.server} cannot be reached.`, undefined, cause)
     }
   }
+}
+
+/** The JSON of an answer; nothing where it is empty. */
+function valueOf<T>(text: string, what: string): T {
+  const value = text === '' ? undefined : parse(text)
+  if (value === undefined && text !== '')
+    throw refuse('ANSWER_INVALID', `The service answered ${what} with something that is not JSON.`)
+  return value as T
 }
 
 function parse(text: string): unknown {

@@ -1,11 +1,13 @@
 import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
   isUuid,
   openCheckpoint,
   originOf,
+  parseCheckpoint,
   signCheckpoint,
   type Checkpoint,
   type NoteSigner,
@@ -72,6 +74,18 @@ export class Checkpoints {
     const known = this.#published.get(log)
     if (known !== undefined && performance.now() < known.at + this.#deps.every) return known.note
     return this.#publishOnce(log)
+  }
+
+  /** A published checkpoint whose log holds this entry: the newest, or the next. Problem NOT_FOUND beyond the end of the log. */
+  async covering(log: string, index: number): Promise<{ size: number; note: string }> {
+    const head = await transaction(this.#deps.db, (tx) => headOf(tx, log))
+    if (head === undefined || index >= head.size) throw new Problem('NOT_FOUND')
+    for (;;) {
+      const note = await this.newest(log)
+      const { size } = parseCheckpoint(note.slice(0, note.indexOf('\n\n') + 1))
+      if (size > index) return { size, note }
+      await pause(this.#deps.every)
+    }
   }
 
   /** Publishes what is due, and ends. */

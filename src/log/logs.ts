@@ -1,6 +1,6 @@
 import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
-import type { Receipt } from '../protocol/index.ts'
+import type { Receipt, Tile } from '../protocol/index.ts'
 import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing, StoredEntry } from './act.ts'
 import type { LogKey } from './key.ts'
 
@@ -93,6 +93,10 @@ export interface Logs<S> {
   consistency(log: string, from: number, to: number): Promise<string[]>
   /** Receipt of an entry that was committed earlier, in the tree as it is now. */
   receipt(log: string, index: number): Promise<Receipt>
+  /** A tile or a bundle of entries, in bytes (C2SP tlog-tiles). Problem NOT_FOUND where the log does not reach it. */
+  tile(log: string, tile: Tile): Promise<Buffer>
+  /** Proof of an entry under a published checkpoint (C2SP tlog-proof). Problem NOT_FOUND beyond the end of the log. */
+  proof(log: string, index: number): Promise<string>
   /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */
   checkpoint(log: string): Promise<string>
   /** The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519, ML-DSA-44. */

@@ -1,6 +1,13 @@
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { base64url, proveConsistency, proveInclusion, readRoot, type Receipt } from '../protocol/index.ts'
+import {
+  base64url,
+  formatTlogProof,
+  proveConsistency,
+  proveInclusion,
+  readRoot,
+  type Receipt,
+} from '../protocol/index.ts'
 import type { Checkpoints } from './checkpoints.ts'
 import { hasher } from './hashing.ts'
 import { entriesAt, enterLog, hashReader, headOf, sizeOf } from './store.ts'
@@ -73,6 +80,16 @@ export async function receiptOf(db: Database, checkpoints: Checkpoints, log: str
   })
   const { head, leaf, proof } = found
   return { leaf, index, proof, checkpoint: await checkpoints.signForReceipts({ log, ...head }) }
+}
+
+/** The proof of an entry under a published checkpoint, as a text that is checked offline. */
+export async function tlogProof(db: Database, checkpoints: Checkpoints, log: string, index: number): Promise<string> {
+  const { size, note } = await checkpoints.covering(log, index)
+  const proof = await transaction(db, async (tx) => {
+    await enterLog(tx, log)
+    return proveInclusion(hasher, hashReader(tx, log), index, size)
+  })
+  return formatTlogProof({ index, proof, checkpoint: note })
 }
 
 async function requireSize(tx: Tx, log: string, size: number): Promise<void> {

@@ -1,18 +1,29 @@
-import type { FastifyRequest } from 'fastify'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { Problem } from '../errors.ts'
 import type { HttpServer } from '../http/index.ts'
+import { ProtocolError, parseTilePath, tileWidth, type Tile } from '../protocol/index.ts'
 import type { Logs } from './logs.ts'
 
 export interface LogRouteDeps {
-  readonly logs: Pick<Logs<unknown>, 'checkpoint' | 'inclusion' | 'consistency'>
+  readonly logs: Pick<Logs<unknown>, 'checkpoint' | 'inclusion' | 'consistency' | 'proof' | 'tile'>
   /** Throws Problem NOT_FOUND unless the caller may read this log: a member with `log.verify`, or for the directory who may. */
   requireLogReader(request: FastifyRequest, log: string): Promise<void>
+  /**
+   * Enters that these entries are given out, in the log they are of. Problem NOT_FOUND or FORBIDDEN unless the caller is an auditor
+   * of the log.
+   */
+  enterExport(request: FastifyRequest, log: string, entries: { from: number; count: number }): Promise<void>
 }
 
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
 const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 const Id = Type.Object({ id: Type.String({ pattern: uuid }) }, { additionalProperties: false })
 const position = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+const immutable = 'private, max-age=31536000, immutable'
+const packed = promisify(gzip)
 const Proof = Type.Object({ proof: Type.Array(Type.String()) }, { additionalProperties: false })
 
 /** Checkpoints and proofs under /v1/logs/<id>, for members of the operation. */
@@ -79,4 +90,69 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       return { proof: await deps.logs.consistency(request.params.id, from, to) }
     },
   )
+
+  app.get(
+    '/v1/logs/:id/proof/:index',
+    {
+      config: { access: 'log-reader' },
+      schema: {
+        summary: 'Proof of an entry under a published checkpoint, to be checked offline (C2SP tlog-proof)',
+        tags: ['log'],
+        params: Type.Object(
+          { id: Type.String({ pattern: uuid }), index: position('Index of the entry') },
+          { additionalProperties: false },
+        ),
+      },
+    },
+    async (request, reply) => {
+      const { id, index } = request.params
+      await deps.requireLogReader(request, id)
+      const proof = await deps.logs.proof(id, index)
+      return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(proof)
+    },
+  )
+
+  app.get(
+    '/v1/logs/:id/tile/*',
+    {
+      config: { access: 'log-reader' },
+      schema: {
+        summary:
+          'Hash tiles (tile/0/x001/234.p/56) for members, entry bundles (tile/entries/…) for auditors (C2SP tlog-tiles)',
+        tags: ['log'],
+        params: Type.Object(
+          { id: Type.String({ pattern: uuid }), '*': Type.String({ maxLength: 64 }) },
+          { additionalProperties: false },
+        ),
+      },
+    },
+    async (request, reply) => {
+      const { id, '*': path } = request.params
+      const tile = requireTile(path)
+      if (tile.level === 'entries') {
+        const { index, width } = tile
+        await deps.enterExport(request, id, { from: index * tileWidth, count: width })
+      } else {
+        await deps.requireLogReader(request, id)
+      }
+      return sendTile(request, reply, await deps.logs.tile(id, tile))
+    },
+  )
+}
+
+/** What is not the path of a tile is the path of nothing. */
+function requireTile(path: string): Tile {
+  try {
+    return parseTilePath(path)
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new Problem('NOT_FOUND')
+    throw error
+  }
+}
+
+async function sendTile(request: FastifyRequest, reply: FastifyReply, bytes: Buffer): Promise<FastifyReply> {
+  reply.type('application/octet-stream').header('cache-control', immutable).header('vary', 'accept-encoding')
+  const mayPack = /(^|[\s,])gzip\s*(,|;\s*q=(1|0\.0*[1-9])|$)/.test(request.headers['accept-encoding'] ?? '')
+  if (!mayPack) return reply.send(bytes)
+  return reply.header('content-encoding', 'gzip').send(await packed(bytes))
 }

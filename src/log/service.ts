@@ -15,8 +15,9 @@ import { Appender, type AppenderDeps } from './appender.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
-import { consistency, inclusion, receiptOf, Roots } from './proofs.ts'
+import { consistency, inclusion, receiptOf, Roots, tlogProof } from './proofs.ts'
 import { allLogs, changesBetween, enterLog, entriesAfter, entriesAt, seesLog, sizeOf } from './store.ts'
+import { readTile } from './tiles.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'
 
 const usualLimits: LogLimits = { queue: 2_000, group: 256, giveUpAfter: 10_000, publishEvery: 1_000 }
@@ -138,6 +139,10 @@ class LogService<S> implements Logs<S> {
   consistency: Logs<S>['consistency'] = (log, from, to) => consistency(this.#deps.db, log, from, to)
 
   receipt: Logs<S>['receipt'] = (log, index) => receiptOf(this.#deps.db, this.#checkpoints, log, index)
+
+  tile: Logs<S>['tile'] = (log, tile) => readTile(this.#deps.db, log, tile)
+
+  proof: Logs<S>['proof'] = (log, index) => tlogProof(this.#deps.db, this.#checkpoints, log, index)
 
   checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
 

@@ -154,6 +154,19 @@ export async function leafHashes(tx: Tx, log: string, first: number, count: numb
   return rows.map((row) => row.leaf_hash)
 }
 
+/** Leaves as they were hashed, from an index on. */
+export async function leavesAt(tx: Tx, log: string, first: number, count: number): Promise<string[]> {
+  const rows = await tx
+    .selectFrom('log_entry')
+    .select('leaf')
+    .where('log_id', '=', log)
+    .where('index', '>=', first)
+    .where('index', '<', first + count)
+    .orderBy('index')
+    .execute()
+  return rows.map((row) => row.leaf)
+}
+
 /** Reads hashes of the tree of a log that the transaction has entered: one statement for leaves, one for nodes. */
 export function hashReader(tx: Tx, log: string): HashReader {
   return async (runs) => {

@@ -43,6 +43,7 @@ export const kinds = [
   'directory.viewed',
   'history.granted',
   'records.imported',
+  'export.made',
   'organization.registered',
   'organization.updated',
   'person.invited',

@@ -176,6 +176,8 @@ export {
 } from './operation-view.ts'
 export { padmeLength } from './padme.ts'
 export { shape } from './shape.ts'
+export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'
+export { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.ts'
 export {
   consistencyRanges,
   emptyEdge,

@@ -31,6 +31,7 @@ const permissionFor: Partial<Record<Kind, Permission>> = {
   'feed.opened': 'operation.read',
   'body.fetched': 'message.read',
   'report.viewed': 'report.view',
+  'export.made': 'log.export',
   'records.imported': 'records.import',
 }
 

@@ -1,0 +1,164 @@
+// Verify-go checks a log of Cordon with software that Cordon did not write: golang.org/x/mod/sumdb/{note,tlog} verify
+// signatures, tiles, proofs and entries; this program only fetches, and maps the paths and signatures of C2SP to theirs.
+//
+// It confirms the newest checkpoint, every entry under it, and, where they are given, a receipt (C2SP tlog-proof) and
+// cosignatures of witnesses (C2SP tlog-cosignature, Ed25519). ML-DSA-44 lines are not checked: Go has no public ML-DSA yet.
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const usage = `Usage: verify-go -log URL -keys FILE [-session FILE] [-receipt FILE] [-witness KEY]... [-quorum K]
+
+  -log      the log: https://HOST/v1/logs/ID
+  -keys     verifier keys of the service's logs, as "cordon log-keys" prints them
+  -session  a session lent by "cordon lend-session FILE" (five minutes), of an auditor of the log
+  -receipt  a receipt, as "cordon receipt" writes it (C2SP tlog-proof with the entry as extra data)
+  -witness  verifier key of a witness (type 0x04); may be given several times
+  -quorum   cosignatures by these witnesses that the checkpoint must have (default: none)
+
+Exit code 0 where everything is confirmed, 1 where anything is not, 2 where it was used wrongly.
+`
+
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, " ") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+func main() {
+	var witnesses list
+	log := flag.String("log", "", "")
+	keys := flag.String("keys", "", "")
+	session := flag.String("session", "", "")
+	receipt := flag.String("receipt", "", "")
+	quorum := flag.Int("quorum", 0, "")
+	flag.Var(&witnesses, "witness", "")
+	flag.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	flag.Parse()
+	if *log == "" || *keys == "" || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := verify(strings.TrimRight(*log, "/"), *keys, *session, *receipt, witnesses, *quorum); err != nil {
+		fmt.Printf("NOT verified: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func verify(log, keyFile, sessionFile, receiptFile string, witnesses []string, quorum int) error {
+	start := time.Now()
+	server, err := open(log, sessionFile)
+	if err != nil {
+		return err
+	}
+	text, err := server.get("/checkpoint")
+	if err != nil {
+		return err
+	}
+	id := log[strings.LastIndex(log, "/")+1:]
+	verifier, err := logVerifier(keyFile, id)
+	if err != nil {
+		return err
+	}
+	tree, err := openCheckpoint(string(text), verifier)
+	if err != nil {
+		return fmt.Errorf("the checkpoint: %w", err)
+	}
+	fmt.Printf("Checkpoint: %d entries, root %v, signed by %s\n", tree.N, tree.Hash, verifier.Name())
+	if quorum > 0 || len(witnesses) > 0 {
+		if err := checkWitnesses(string(text), verifier, witnesses, quorum); err != nil {
+			return err
+		}
+	}
+	hashes := tlog.TileHashReader(tree, &tiles{server: server, kept: map[tlog.Tile][]byte{}})
+	if err := checkEntries(server, tree, hashes); err != nil {
+		return err
+	}
+	fmt.Printf("Entries: all %d are those of the checkpoint\n", tree.N)
+	if receiptFile != "" {
+		index, err := checkReceipt(receiptFile, verifier, tree, hashes)
+		if err != nil {
+			return fmt.Errorf("the receipt: %w", err)
+		}
+		fmt.Printf("Receipt: entry %d is in the log\n", index)
+	}
+	fmt.Printf("Verified in %.1f s\n", time.Since(start).Seconds())
+	return nil
+}
+
+// checkEntries fetches every bundle and compares each entry in it with the hash that the tree has in its place.
+func checkEntries(server *server, tree tlog.Tree, hashes tlog.HashReader) error {
+	for first := int64(0); first < tree.N; first += bundleSize {
+		count := min(bundleSize, tree.N-first)
+		indexes := make([]int64, count)
+		for i := range indexes {
+			indexes[i] = tlog.StoredHashIndex(0, first+int64(i))
+		}
+		wanted, err := hashes.ReadHashes(indexes)
+		if err != nil {
+			return fmt.Errorf("hashes of entries %d to %d: %w", first, first+count-1, err)
+		}
+		bundle, err := server.get("/tile/entries" + tilePath(first/bundleSize, int(count)))
+		if err != nil {
+			return err
+		}
+		for i := range wanted {
+			if len(bundle) < 2 || len(bundle) < 2+int(binary.BigEndian.Uint16(bundle)) {
+				return fmt.Errorf("the bundle ends before entry %d", first+int64(i))
+			}
+			size := int(binary.BigEndian.Uint16(bundle))
+			if tlog.RecordHash(bundle[2:2+size]) != wanted[i] {
+				return fmt.Errorf("entry %d is not the one that the tree has", first+int64(i))
+			}
+			bundle = bundle[2+size:]
+		}
+		if len(bundle) != 0 {
+			return fmt.Errorf("the bundle goes on after entry %d", first+count-1)
+		}
+	}
+	return nil
+}
+
+// checkReceipt verifies a tlog-proof: its checkpoint, its entry under it, and that the log has grown from it.
+func checkReceipt(file string, verifier note.Verifier, tree tlog.Tree, hashes tlog.HashReader) (int64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	receipt, err := parseProof(string(text))
+	if err != nil {
+		return 0, err
+	}
+	older, err := openCheckpoint(receipt.checkpoint, verifier)
+	if err != nil {
+		return 0, err
+	}
+	if receipt.entry == nil {
+		return 0, errors.New("it does not bring its entry as extra data")
+	}
+	leaf := tlog.RecordHash(receipt.entry)
+	if err := tlog.CheckRecord(receipt.proof, older.N, older.Hash, receipt.index, leaf); err != nil {
+		return 0, err
+	}
+	if older.N > tree.N {
+		return 0, fmt.Errorf("it is of %d entries, the log has %d", older.N, tree.N)
+	}
+	root, err := tlog.TreeHash(older.N, hashes)
+	if err != nil {
+		return 0, err
+	}
+	if root != older.Hash {
+		return 0, fmt.Errorf("the log had another root at %d entries", older.N)
+	}
+	return receipt.index, nil
+}

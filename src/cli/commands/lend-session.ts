@@ -1,0 +1,31 @@
+import { writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { asMember, onStore, type DeviceOptions } from '../device.ts'
+
+export function addLendSession(program: Command): void {
+  onStore(
+    program
+      .command('lend-session')
+      .description(
+        'Write your access token and its key to a file, for another program on this machine, for five minutes',
+      )
+      .argument('<file>', 'made with mode 0600; must not exist'),
+  )
+    .addHelpText(
+      'after',
+      `
+Whoever reads the file can do what you can until it ends: use it at once, and delete it. It cannot be renewed, and signing out ends it.
+
+Example:
+  $ cordon lend-session lent.json && verify-go -session lent.json … ; rm lent.json`,
+    )
+    .action((file: string, options: DeviceOptions) =>
+      asMember(options, async ({ client, terminal }) => {
+        const lent = await client.lendSession()
+        await writeFile(file, `${JSON.stringify(lent)}\n`, { mode: 0o600, flag: 'wx' })
+        terminal.result({ file, expiresAt: lent.expiresAt }, () => [
+          `Written: ${file}. It ends at ${lent.expiresAt.toISOString().slice(11, 19)} UTC.`,
+        ])
+      }),
+    )
+}

@@ -1,0 +1,44 @@
+import { writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { asMember } from '../device.ts'
+import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
+import { findMessage } from '../threads.ts'
+
+interface Options extends PlaceOptions {
+  readonly out?: string
+}
+
+export function addReceipt(program: Command): void {
+  inOperation(
+    program
+      .command('receipt')
+      .description('Write the receipt of one of your messages, for others to check without the service')
+      .argument('<message>', 'its number, or its id')
+      .option('--out <file>', 'write it to a file instead of printing it'),
+  )
+    .addHelpText(
+      'after',
+      `
+A C2SP tlog-proof: the entry, its proof, and a checkpoint signed with Ed25519 and ML-DSA-44. It shows that the message was accepted,
+when, and by whom it was posted; nothing of what it says.
+
+Examples:
+  $ cordon receipt 41 --out 41.tlog-proof
+  $ verify-go -log https://cordon.example/v1/logs/019a… -keys cordon.keys -receipt 41.tlog-proof`,
+    )
+    .action((word: string, options: Options) =>
+      asMember(options, async (device) => {
+        const place = await openPlace(device, options.operation)
+        const { operation, messages } = place.session
+        const { id, index } = findMessage(messages, word)
+        const receipt = await device.client.portableReceipt(operation, id)
+        if (options.out !== undefined) await writeFile(options.out, receipt)
+        device.terminal.result({ operation, message: id, index, receipt }, () =>
+          options.out === undefined
+            ? [receipt.trimEnd()]
+            : [`Written: the receipt of ${String(index)} to ${options.out}.`],
+        )
+        await leavePlace(place)
+      }),
+    )
+}

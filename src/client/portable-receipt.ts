@@ -1,0 +1,41 @@
+import {
+  ProtocolError,
+  formatTlogProof,
+  leafHash,
+  openCheckpoint,
+  parseTlogProof,
+  utf8,
+  verifyInclusion,
+  type Receipt,
+} from '../protocol/index.ts'
+import { logKeysOf, type Pins } from './certificates.ts'
+import { refuse } from './problem.ts'
+import type { ClientStore } from './store.ts'
+import type { Transport } from './transport.ts'
+
+/**
+ * The receipt of a message of this device under a published checkpoint, as one text that is checked offline and with other software: a
+ * C2SP tlog-proof with the entry itself as extra data. It is verified here before it is given. NO_RECEIPT where this device has none,
+ * RECEIPT_INVALID where the log does not hold what was promised.
+ */
+export async function portableReceipt(
+  { store, transport, pins }: { store: ClientStore; transport: Transport; pins: Pins },
+  operation: string,
+  message: string,
+): Promise<string> {
+  const receipt = (await store.get(`operation/${operation}/receipt/${message}`)) as Receipt | undefined
+  if (receipt === undefined)
+    throw refuse('NO_RECEIPT', 'This device has no receipt of this message: only who posted it has one.', { message })
+  const text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
+  try {
+    const { index, proof, checkpoint } = parseTlogProof(text)
+    const { size, root } = await openCheckpoint(checkpoint, ...(await logKeysOf(pins, operation)))
+    const hash = await leafHash(receipt.leaf)
+    const holds = index === receipt.index && (await verifyInclusion(hash, index, size, proof, root))
+    if (!holds) throw new ProtocolError('RECEIPT_PROOF', 'The log of the checkpoint does not hold this entry.')
+    return formatTlogProof({ index, proof, checkpoint, extra: utf8(receipt.leaf) })
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause
+    throw refuse('RECEIPT_INVALID', cause.message, { reason: cause.code, message }, cause)
+  }
+}
