@@ -3,6 +3,7 @@ import type pg from 'pg'
 import t from 'tap'
 import { busyService, type BusyService } from './support/busy-service.ts'
 import { checkLog, verifyAll } from './support/check-log.ts'
+import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
 import { freshId, setUp } from './support/wire.ts'
 import { startServer } from './support/server.ts'
@@ -130,7 +131,7 @@ t.test('a service on which nothing happened verifies', async (t) => {
   await checkLog(server)
 })
 
-t.test('INV-23: one changed value in any column of a log, statement or body row is found', async (t) => {
+t.test('INV-23: one changed value in any column of a log, statement or body row is found', patience, async (t) => {
   const busy = await stoppedService(t)
   await checkLog(busy.server)
   await tamper(busy, async (client) => {
@@ -169,15 +170,17 @@ t.test('INV-23: one changed value in any column of a log, statement or body row 
         row.value,
       ])
     }
-    for (const column of columns) {
-      if (unverified.has(`${column.table}.${column.column}`)) continue
-      await fc.assert(
-        fc.asyncProperty(fc.nat(), (at) => check(column, at)),
-        { numRuns: 1 },
-      )
+    const verified = columns.filter(({ table, column }) => !unverified.has(`${table}.${column}`))
+    const rounds = howMany(1, Math.ceil(10_000 / (verified.length * 0.8)))
+    for (let round = 0; round < rounds; round++) {
+      for (const column of verified) await check(column, fc.sample(fc.nat(), 1)[0] ?? 0)
     }
+    // Some changes nobody can make: a unique index refuses them even to a superuser.
+    t.ok(changes >= howMany(verified.length * 0.8, 10_000))
     t.same(undetected, [])
-    t.ok(changes > columns.length * 0.8)
+    t.comment(
+      `${String(changes - undetected.length)} of ${String(changes)} changed values found, in ${String(verified.length)} columns`,
+    )
   })
   t.same((await verifyAll(busy.server)).discrepancies, [], 'and everything was put back')
 })
