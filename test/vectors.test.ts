@@ -11,6 +11,8 @@ import {
   leafHash,
   openBody,
   openCheckpoint,
+  openNote,
+  parseTlogProof,
   openDevice,
   openGrant,
   openSealed,
@@ -73,6 +75,12 @@ interface Shapes {
     payload: Record<string, unknown>
     statement: string
     hash: string
+  }
+  cosignatures: {
+    verifierKeys: { log: string[]; witness: string[] }
+    timestamp: number
+    final: string
+    tlogProof: string
   }
   log: {
     verifierKey: string
@@ -199,6 +207,60 @@ t.test(
     t.equal(moved.stdout, '')
   },
 )
+
+const cosignatureChecker = ['python3', join(vectorDirectory, 'check-cosignatures.py')] as const
+const mlDsaAtHand =
+  run('python3', ['-c', 'from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey']).status === 0
+
+t.test(
+  'Python’s cryptography verifies every signature of a final checkpoint, written from C2SP alone',
+  { skip: mlDsaAtHand ? false : 'Python’s cryptography (48, with ML-DSA) is not at hand' },
+  (t) => {
+    const { cosignatures: vector } = vectors
+    const [command, ...rest] = cosignatureChecker
+    const checked = run(command, rest, JSON.stringify(vector))
+    t.equal(checked.stderr, '')
+    t.match(
+      checked.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ').slice(1).join(' ')),
+      [
+        'Ed25519',
+        'ML-DSA-44 cosignature 0',
+        `Ed25519 cosignature ${vector.timestamp}`,
+        `ML-DSA-44 cosignature ${vector.timestamp}`,
+      ],
+    )
+    for (const n of [0, 1, 2, 3]) {
+      const lines = vector.final.split('\n')
+      const at = lines.length - 5 + n
+      lines[at] = (lines[at] ?? '').replace(
+        /(.)(.{9})$/,
+        (_, one: string, more: string) => (one === 'A' ? 'B' : 'A') + more,
+      )
+      t.not(run(command, rest, JSON.stringify({ ...vector, final: lines.join('\n') })).status, 0, `line ${n} changed`)
+    }
+    t.end()
+  },
+)
+
+t.test('our own code opens the final checkpoint with each of its keys, and its proof', async (t) => {
+  const { verifierKeys, final, tlogProof, timestamp } = vectors.cosignatures
+  const log = await Promise.all(verifierKeys.log.map(parseNoteKey))
+  const witness = await Promise.all(verifierKeys.witness.map(parseNoteKey))
+  const { size, root } = await openCheckpoint(final, ...log)
+  const { signatures, strangers } = await openNote(final, [...log, ...witness])
+  t.same(
+    signatures.map((signature) => signature.timestamp),
+    [0, 0, timestamp, timestamp],
+  )
+  t.equal(strangers, 0)
+  const { index, proof, checkpoint, extra } = parseTlogProof(tlogProof)
+  t.equal(checkpoint, final)
+  const leaf = Buffer.from(extra ?? []).toString('utf8')
+  t.ok(await verifyInclusion(await leafHash(leaf), index, size, proof, root))
+})
 
 function run(command: string, args: readonly string[], input = '') {
   const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-buildvcs=false' }

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as HPKE from 'hpke'
 import { SignJWT, importJWK } from 'jose'
+import { makeCosignatures, type KeptCosignatures } from './cosignature-vectors.ts'
 import { importMessageId } from '../../src/client/import/index.ts'
 import { encodeExtract, extractOf, type Extract } from '../../src/forms/index.ts'
 import {
@@ -60,6 +61,7 @@ const names = [
   'grant',
   'message',
   'log',
+  'cosignatures',
   'import',
 ] as const
 
@@ -68,6 +70,7 @@ interface Kept {
   readonly grant: string
   readonly invitation: string
   readonly body: string
+  readonly cosignatures?: KeptCosignatures
 }
 
 export async function readVectors(): Promise<Record<(typeof names)[number], Record<string, never>>> {
@@ -253,6 +256,7 @@ export async function makeVectors(kept?: Kept): Promise<Vectors> {
     },
     message,
     log: log.vector,
+    cosignatures: await makeCosignatures(log.tree, secret, kept?.cosignatures),
     import: {
       key: base64url(importKey),
       operation: row[0],
@@ -362,9 +366,11 @@ async function makeLog(actor: Device, created: string) {
   }
   const signer = { ...noteKey, sign: (bytes: Uint8Array) => new Uint8Array(signBytes(null, bytes, privateKey)) }
   const proofs = async (made: Promise<Uint8Array[]>) => (await made).map(base64url)
+  const proof = await proveInclusion(hasher, read, edge.size - 1, edge.size)
   return {
     size: edge.size,
     root: base64url(root),
+    tree: { origin: name, size: edge.size, root, last: { leaf: leaves.at(-1) ?? '', proof } },
     vector: {
       privateKey: base64url(seed),
       verifierKey: await formatNoteKey(noteKey),
@@ -455,5 +461,7 @@ export function keptOf(vectors: Awaited<ReturnType<typeof readVectors>>): Kept {
   const { grant } = vectors.grant as unknown as { grant: string }
   const { body } = vectors.message as unknown as { body: string }
   const { sealed } = vectors.enrolment as unknown as { sealed: { jwe: string } }
-  return { grant, body, invitation: sealed.jwe }
+  const { lines } = vectors.cosignatures as unknown as { lines?: Record<'log' | 'witness', { mlDsa44: string }> }
+  const cosignatures = lines && { log: lines.log.mlDsa44, witness: lines.witness.mlDsa44 }
+  return { grant, body, invitation: sealed.jwe, ...(cosignatures === undefined ? {} : { cosignatures }) }
 }
