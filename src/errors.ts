@@ -222,6 +222,23 @@ export const problems = {
     title: 'Only an administrator may do this',
     advice: 'Ask an administrator of the secretariat.',
   },
+  AUDITOR_ONLY: {
+    status: 403,
+    title: 'Only an auditor of the platform may read this log',
+    advice: 'Ask an auditor of the platform; the logs of your own operations you may query as your role allows.',
+  },
+
+  // What a query of a log lacks
+  QUERY_TOO_WIDE: {
+    status: 400,
+    title: 'Words are looked for within a time range or in the entries of one person',
+    advice: 'Add from (and to), or person, and ask again.',
+  },
+  JUSTIFICATION_REQUIRED: {
+    status: 400,
+    title: 'This needs a justification',
+    advice: 'Say in justification why you look; it is entered in the log.',
+  },
 
   // What the protocol refuses
   STATEMENT_INVALID: {

@@ -38,6 +38,7 @@ import {
 } from './log/index.ts'
 import { Consultation, Messages, messagesOwners, mountMessages, noteAct } from './messages/index.ts'
 import {
+  LogReaders,
   Operations,
   Views,
   authorize,
@@ -148,6 +149,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     const operations = new Operations({ db, logs, clock, views, keys, read })
     const messages = new Messages({ db, logs, views, keys, operations })
     const reports = new Reports({ db, logs, clock })
+    const logReaders = new LogReaders({ db, logs, views })
     const hub = new Hub({
       db,
       logs,
@@ -182,6 +184,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       logs,
       requireLogReader: (request, log) => requireLogReader(db, logs, request, log),
       enterExport: (request, log, entries) => enterExport(logs, request, log, entries),
+      enterQuery: (request, log, query) => logReaders.enter(actorOf(request), log, query),
     })
     mountLive(app, {
       hub,

@@ -39,6 +39,7 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
     requireLogReader: (request) =>
       request.headers.authorization === 'member' ? Promise.resolve() : Promise.reject(new Problem('NOT_FOUND')),
     enterExport: () => Promise.reject(new Problem('NOT_FOUND')),
+    enterQuery: () => Promise.reject(new Problem('NOT_FOUND')),
   })
   const get = (path: string, authorization?: string) =>
     app.inject({ url: path, headers: authorization === undefined ? {} : { authorization } })

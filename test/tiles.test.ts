@@ -109,6 +109,7 @@ async function serving(server: ToyServer): Promise<HttpServer> {
     logs: server.logs,
     requireLogReader: (request) =>
       request.headers.authorization === 'nobody' ? Promise.reject(new Problem('NOT_FOUND')) : Promise.resolve(),
+    enterQuery: () => Promise.reject(new Problem('NOT_FOUND')),
     enterExport: (request) =>
       request.headers.authorization === 'auditor' ? Promise.resolve() : Promise.reject(new Problem('NOT_FOUND')),
   })

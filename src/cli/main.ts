@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   'lend-session': async () => (await import('./commands/lend-session.ts')).addLendSession,
   'log-keys': async () => (await import('./commands/log-keys.ts')).addLogKeys,
   verify: async () => (await import('./commands/verify.ts')).addVerify,
+  audit: async () => (await import('./commands/audit.ts')).addAudit,
 }
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {

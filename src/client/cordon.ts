@@ -2,6 +2,7 @@ import type { OrganizationKind } from '../access.ts'
 import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, requirePinned } from './certificates.ts'
+import { Audit } from './audit.ts'
 import { importRows, type ImportOutcome, type ImportRows } from './import/runner.ts'
 import { LiveConnection } from './connection.ts'
 import { Directory, type CertifyOutcome } from './directory.ts'
@@ -38,7 +39,7 @@ export interface Me {
   readonly organizationKind: OrganizationKind
   readonly device: string
   /** Null until somebody has certified this device. */
-  readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | null
+  readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | 'auditor' | null
   readonly administrator: boolean
 }
 
@@ -61,6 +62,7 @@ export class Cordon {
   #connection: LiveConnection | undefined
   #directory: Directory | undefined
   #operations: Operations | undefined
+  #audit: Audit | undefined
   #cancelCertifying: (() => void) | undefined
 
   constructor(options: CordonOptions) {
@@ -80,6 +82,7 @@ export class Cordon {
     this.#connection = connection
     const own = () => this.self
     this.#directory = new Directory({ platform, transport, self: own })
+    this.#audit = new Audit({ transport, pins: () => this.self.account.pins })
     const keep = this.#options.keep ?? 'all'
     this.#operations = new Operations({ platform, store, transport, connection, self: own, keep })
     return true
@@ -132,6 +135,11 @@ export class Cordon {
 
   get operations(): Operations {
     return this.#require(this.#operations)
+  }
+
+  /** Queries of logs. */
+  get audit(): Audit {
+    return this.#require(this.#audit)
   }
 
   #require<T>(part: T | undefined): T {

@@ -1,4 +1,5 @@
 export type { Account, Self } from './account.ts'
+export { Audit, type EntryFilters, type EntryPage, type LogEntry } from './audit.ts'
 export type { Pins } from './certificates.ts'
 export { Cordon, type CordonOptions, type Me, type Session } from './cordon.ts'
 export {

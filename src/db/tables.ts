@@ -211,6 +211,7 @@ export interface LogEntryTable {
   device_id: string | null
   compartment_id: string | null
   seq: number | null
+  subject: string
 }
 
 export interface LogPrivateTable {

@@ -30,6 +30,11 @@ export function isAdministrator(actor: Actor): boolean {
   return actor.tier === 'administrator'
 }
 
+/** Whether this actor audits the platform: a certified device of the tier auditor. */
+export function isPlatformAuditor(actor: Actor): boolean {
+  return actor.tier === 'auditor'
+}
+
 /** Who an entry names as its cause. */
 export function asActor({ person, organization, device }: Acting): {
   person: string

@@ -20,7 +20,7 @@ export interface InvitationInput {
   readonly id: string
   readonly person: { readonly id: string; readonly name: string }
   readonly organization: string
-  readonly tier: 'administrator' | 'ncp' | 'person' | 'service'
+  readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | 'auditor'
   readonly recognition: string
   readonly sealed: readonly { readonly device: string; readonly jwe: string }[]
   readonly expiresAt: string

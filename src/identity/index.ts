@@ -5,7 +5,7 @@ import { Enrolments } from './enrolments.ts'
 import { Sessions } from './sessions.ts'
 
 export { Certificates, Directory, Enrolments, Sessions, chainsOf }
-export { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+export { asActor, isAdministrator, isPlatformAuditor, type Actor, type IdentityDeps } from './deps.ts'
 export { viewOfOrganization, requireAdministrator, type OrganizationView } from './directory.ts'
 export { VerifyKeyCache } from './device-keys.ts'
 export { checked } from './certificates.ts'

@@ -2,7 +2,9 @@ import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Receipt, Tile } from '../protocol/index.ts'
 import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing, StoredEntry } from './act.ts'
+import type { EntriesPage, LogQuery } from './filters.ts'
 import type { LogKey } from './key.ts'
+import type { Scope } from './queries.ts'
 
 /** What the log needs of others, handed in by the composition root. */
 export interface LogDeps<S> {
@@ -97,6 +99,8 @@ export interface Logs<S> {
   tile(log: string, tile: Tile): Promise<Buffer>
   /** Proof of an entry under a published checkpoint (C2SP tlog-proof). Problem NOT_FOUND beyond the end of the log. */
   proof(log: string, index: number): Promise<string>
+  /** One page of a log's entries, newest first; what may be seen is decided in the transaction that reads it. See `queryLog`. */
+  query(log: string, query: LogQuery, scopeIn: (tx: Tx) => Promise<Scope>): Promise<EntriesPage>
   /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */
   checkpoint(log: string): Promise<string>
   /** The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519, ML-DSA-44. */

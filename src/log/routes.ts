@@ -3,12 +3,15 @@ import { gzip } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { Problem } from '../errors.ts'
+import type { Tx } from '../db/index.ts'
 import type { HttpServer } from '../http/index.ts'
 import { ProtocolError, parseTilePath, tileWidth, type Tile } from '../protocol/index.ts'
+import { EntriesPage, EntriesQuery, readQuery, uuid, type LogQuery } from './filters.ts'
 import type { Logs } from './logs.ts'
+import type { Scope } from './queries.ts'
 
 export interface LogRouteDeps {
-  readonly logs: Pick<Logs<unknown>, 'checkpoint' | 'inclusion' | 'consistency' | 'proof' | 'tile'>
+  readonly logs: Pick<Logs<unknown>, 'checkpoint' | 'inclusion' | 'consistency' | 'proof' | 'query' | 'tile'>
   /** Throws Problem NOT_FOUND unless the caller may read this log: a member with `log.verify`, or for the directory who may. */
   requireLogReader(request: FastifyRequest, log: string): Promise<void>
   /**
@@ -16,10 +19,14 @@ export interface LogRouteDeps {
    * of the log.
    */
   enterExport(request: FastifyRequest, log: string, entries: { from: number; count: number }): Promise<void>
+  /**
+   * Enters that the caller queries this log, once it may, and answers how the transaction that reads finds out what is shown.
+   * Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
+   */
+  enterQuery(request: FastifyRequest, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
 }
 
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
-const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 const Id = Type.Object({ id: Type.String({ pattern: uuid }) }, { additionalProperties: false })
 const position = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 const immutable = 'private, max-age=31536000, immutable'
@@ -136,6 +143,26 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
         await deps.requireLogReader(request, id)
       }
       return sendTile(request, reply, await deps.logs.tile(id, tile))
+    },
+  )
+
+  app.get(
+    '/v1/logs/:id/entries',
+    {
+      config: { access: 'log-reader' },
+      schema: {
+        summary: 'Entries by what they say, newest first; each page is itself entered as log.queried before it is read',
+        tags: ['log'],
+        params: Id,
+        querystring: EntriesQuery,
+        response: { 200: EntriesPage },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const query = readQuery(request.query)
+      const scopeIn = await deps.enterQuery(request, id, query)
+      return deps.logs.query(id, query, scopeIn)
     },
   )
 }

@@ -24,6 +24,7 @@ export interface RawEntry {
   readonly device_id: string | null
   readonly compartment_id: string | null
   readonly seq: number | null
+  readonly subject: string
 }
 
 export interface RawPrivate {
@@ -63,7 +64,7 @@ export async function rawLog(tx: Tx, log: string): Promise<RawLog | undefined> {
 
 export async function rawEntries(tx: Tx, log: string, after: number, limit: number): Promise<RawEntry[]> {
   const { rows } = await sql<RawEntry>`
-    SELECT index, leaf, leaf_hash, kind, ${exactTime('at')} AS at, person_id, organization_id, device_id, compartment_id, seq
+    SELECT index, leaf, leaf_hash, kind, ${exactTime('at')} AS at, person_id, organization_id, device_id, compartment_id, seq, subject
     FROM log_entry WHERE log_id = ${log} AND index > ${after} ORDER BY index LIMIT ${limit}`.execute(tx)
   return rows
 }

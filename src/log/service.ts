@@ -16,6 +16,7 @@ import { Checkpoints } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, receiptOf, Roots, tlogProof } from './proofs.ts'
+import { queryLog } from './queries.ts'
 import { allLogs, changesBetween, enterLog, entriesAfter, entriesAt, seesLog, sizeOf } from './store.ts'
 import { readTile } from './tiles.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'
@@ -143,6 +144,8 @@ class LogService<S> implements Logs<S> {
   tile: Logs<S>['tile'] = (log, tile) => readTile(this.#deps.db, log, tile)
 
   proof: Logs<S>['proof'] = (log, index) => tlogProof(this.#deps.db, this.#checkpoints, log, index)
+
+  query: Logs<S>['query'] = (log, query, scopeIn) => queryLog(this.#deps.db, log, query, scopeIn)
 
   checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
 

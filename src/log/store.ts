@@ -102,12 +102,26 @@ const entryColumns = [
   'device_id',
   'compartment_id',
   'seq',
+  'subject',
 ]
 
 function entryRow({ log, index, text, kind, at, leaf, compartment, seq }: Committed, hash: Uint8Array): unknown[] {
   const { person, organization, device } =
     'server' in leaf.actor ? { person: null, organization: null, device: null } : leaf.actor
-  return [log, index, text, hash, kind, at, person, organization, device, compartment ?? null, seq ?? null]
+  return [
+    log,
+    index,
+    text,
+    hash,
+    kind,
+    at,
+    person,
+    organization,
+    device,
+    compartment ?? null,
+    seq ?? null,
+    leaf.subject,
+  ]
 }
 
 function privateRow(log: string, { index, salt, details }: Private): unknown[] {

@@ -142,6 +142,7 @@ export class LogVerification {
       ['device', row.device_id, device],
       ['compartment', row.compartment_id, leaf.compartment ?? null],
       ['seq', row.seq, leaf.seq ?? null],
+      ['subject', row.subject, leaf.subject],
     ]
     for (const [name, stored, said] of pairs) if (stored !== said) say(`its ${name} is not what its leaf says`)
   }

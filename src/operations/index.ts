@@ -1,6 +1,7 @@
 export { authorize, authorizeIn, toProblem, type Membership } from './authorize.ts'
 export { requireSigner, writeAll, type Write } from './acts.ts'
 export { mayHold } from './epoch-acts.ts'
+export { LogReaders } from './log-readers.ts'
 export { mountOperations } from './routes.ts'
 export { Operations, type CreateInput, type OperationsDeps } from './service.ts'
 export { applyEntries, operationSnapshots, statementsOf, toViewEntry, type ReadStatements } from './snapshot.ts'

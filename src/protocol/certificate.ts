@@ -16,6 +16,7 @@ export const Tier = Type.Union([
   Type.Literal('ncp'),
   Type.Literal('person'),
   Type.Literal('service'),
+  Type.Literal('auditor'),
 ])
 export type Tier = Static<typeof Tier>
 
@@ -93,7 +94,8 @@ export type FindCertificate = (device: DeviceId) => Certificate | undefined
 
 /**
  * Whether an issuer of this tier and organization may certify this. The root certifies anyone; administrators the
- * first NCPs and administrators; an NCP its own organization; everybody further devices of their own person.
+ * first NCPs, administrators and the auditors of the platform; an NCP its own organization, without those; everybody further
+ * devices of their own person.
  */
 export function mayCertify(
   issuer: Certificate,
@@ -102,8 +104,9 @@ export function mayCertify(
   if (issuer.tier === 'service') return false
   const sameOrganization = issuer.organization === certified.organization
   if (issuer.person === certified.person) return sameOrganization && issuer.tier === certified.tier
-  if (issuer.tier === 'administrator') return certified.tier === 'ncp' || certified.tier === 'administrator'
-  if (issuer.tier === 'ncp') return sameOrganization && certified.tier !== 'administrator'
+  const ofPlatform = certified.tier === 'administrator' || certified.tier === 'auditor'
+  if (issuer.tier === 'administrator') return certified.tier === 'ncp' || ofPlatform
+  if (issuer.tier === 'ncp') return sameOrganization && !ofPlatform
   return false
 }
 

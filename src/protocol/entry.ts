@@ -68,6 +68,11 @@ export function isKind(value: unknown): value is Kind {
   return typeof value === 'string' && kindSet.has(value)
 }
 
+/** Whether an entry of this kind says that something was refused; every other one that it was done. */
+export function isRefusal(kind: Kind): boolean {
+  return kind.endsWith('.refused')
+}
+
 /** Kinds that count within their compartment (protocol.md, "Live frames"): a hole shows that a server withholds one. */
 export function countsInCompartment(kind: Kind): boolean {
   return /^(compartment|epoch|message)\.|^attachment\.stored$/.test(kind)

@@ -48,6 +48,7 @@ export {
   changesOperation,
   countsInCompartment,
   isKind,
+  isRefusal,
   kinds,
   leafHash,
   maximalLeafBytes,

@@ -24,11 +24,10 @@ export function addInvite(program: Command): void {
       .argument('[name]', 'the name of the person')
       .option('--organization <organization>', 'name or id of the organization; your own if not given')
       .addOption(
-        new Option('--tier <tier>', 'whom the person may vouch for: anybody, their organization, themselves').choices([
-          'administrator',
-          'ncp',
-          'person',
-        ]),
+        new Option(
+          '--tier <tier>',
+          'whom the person may vouch for: anybody, their organization, themselves; auditor: themselves, and they query the directory log',
+        ).choices(['administrator', 'ncp', 'person', 'auditor']),
       )
       .option('--hours <hours>', 'how long the invitation holds, at most 720', '168')
       .option('--further-device', 'invite a further device of your own')
@@ -97,7 +96,7 @@ async function whom({ client }: Device, name: string | undefined, options: Optio
 }
 
 function ownTier({ tier }: Me): Invite['tier'] {
-  return tier === 'administrator' || tier === 'ncp' ? tier : 'person'
+  return tier === 'administrator' || tier === 'ncp' || tier === 'auditor' ? tier : 'person'
 }
 
 async function organizationOf(client: Cordon, me: Me, word: string | undefined): Promise<string> {

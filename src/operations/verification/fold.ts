@@ -32,6 +32,7 @@ const permissionFor: Partial<Record<Kind, Permission>> = {
   'body.fetched': 'message.read',
   'report.viewed': 'report.view',
   'export.made': 'log.export',
+  'log.queried': 'log.query',
   'records.imported': 'records.import',
 }
 

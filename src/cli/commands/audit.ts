@@ -1,0 +1,214 @@
+import { Option, type Command } from 'commander'
+import type { EntryFilters, LogEntry } from '../../client/index.ts'
+import { choose, idOf } from '../choice.ts'
+import { csvLine } from '../csv.ts'
+import { asMember, type Device } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { chooseOperation, entries as named, inOperation, remembered, type Names, type PlaceOptions } from '../place.ts'
+import { table, type Progress } from '../terminal.ts'
+import { counted } from '../wording.ts'
+import { instantIn, localTime } from '../zones.ts'
+
+interface Options extends PlaceOptions {
+  readonly directory?: true
+  readonly kind?: readonly string[]
+  readonly person?: string
+  readonly organization?: string
+  readonly device?: string
+  readonly compartment?: string
+  readonly message?: string
+  readonly subject?: string
+  readonly from?: string
+  readonly to?: string
+  readonly outcome?: 'done' | 'refused'
+  readonly text?: string
+  readonly justification?: string
+  readonly limit?: string
+  readonly csv?: true
+}
+
+/** A log, and the words in which people speak of what is in it. */
+interface Asked {
+  readonly log: string
+  readonly title: string
+  readonly timeZone: string
+  readonly names: Names & { readonly compartments: Readonly<Record<string, string>> }
+}
+
+const listed = 100
+const longestDetails = 60
+
+export function addAudit(program: Command): void {
+  inOperation(
+    program
+      .command('audit')
+      .description('Query the log of an operation, or of the whole service: who did what, when, to what')
+      .option('--directory', 'the directory log of the service, for auditors of the platform')
+      .option('-k, --kind <kind...>', 'kinds of entries: body.fetched, or member.* for all that begin so')
+      .option('--person <person>', 'name or id of who caused it; another person than you takes a justification')
+      .option('--organization <organization>', 'name or id of the organization that caused it')
+      .option('--device <device>', 'id of the device that caused it')
+      .option('--compartment <compartment>', 'name or id of the compartment')
+      .option('--message <id>', 'what is entered about a message')
+      .option('--subject <id>', 'what is entered about anything else: a person, a device, a report, by id or code')
+      .option('--from <time>', 'from this day or time on, on the clocks of the operation')
+      .option('--to <time>', 'up to the end of this day, or to this time')
+      .addOption(new Option('--outcome <outcome>', 'what was done, or what was refused').choices(['done', 'refused']))
+      .option('--text <words>', 'whole words in the details, all of them; with --from or --person')
+      .option('--justification <why>', 'why you look; entered in the log (the purpose of the operation if not given)')
+      .option('--limit <n>', `at most so many; ${String(listed)} in a table, all with --json or --csv, if not given`)
+      .option('--csv', 'comma-separated values, for spreadsheets'),
+  )
+    .addHelpText(
+      'after',
+      `
+Newest first. Each page that is read is itself an entry of the log, with what was asked and why. Coordinators and auditors query everything
+that their role sees, others what they or their organization caused. --json prints one JSON document per entry, with what it takes to check
+it: the leaf as it is hashed, its details and their salt.
+
+Examples:
+  $ cordon audit --kind body.fetched --from 2026-03-01 --to 2026-03-31
+  $ cordon audit --person 'Wanjiru Kamau' --justification 'complaint 2026/17' --kind 'message.*'
+  $ cordon audit --message 0198c9a2-0000-7000-8000-000000000000
+  $ cordon audit --text 'passport renewal' --from 2026-03-01T08:00 --csv > audit.csv
+  $ cordon audit --directory --outcome refused --from 2026-03-31 --json`,
+    )
+    .action((options: Options) =>
+      asMember(options, async (device) => {
+        if (options.csv === true && options.json === true)
+          throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
+        const limit = readLimit(options)
+        const asked = await whatIsAsked(device, options)
+        const found = look(device, asked, filtersOf(asked, options), limit)
+        await tell(device, asked, options, found)
+      }),
+    )
+}
+
+function readLimit({ limit, csv, json }: Options): number {
+  if (limit === undefined) return csv === true || json === true ? Number.POSITIVE_INFINITY : listed
+  const number = Number(limit)
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
+  return number
+}
+
+async function whatIsAsked(device: Device, options: Options): Promise<Asked> {
+  const { client } = device
+  if (options.directory === true) {
+    if (options.operation !== undefined)
+      throw new CommandFailure('Choose one of --directory and --operation.', exitCodes.usage)
+    const names = { organizations: {}, people: {}, compartments: {} }
+    return { log: await client.audit.directory(), title: 'The directory', timeZone: 'UTC', names }
+  }
+  const { operation, name, reference, timeZone } = await chooseOperation(device, options.operation)
+  const known = (await remembered(device, operation))?.names
+  const [organizations, people, compartments] = await Promise.all([
+    client.operations.organizations(operation),
+    client.operations.members(operation),
+    client.operations.compartments(operation),
+  ])
+  const byId = (pairs: readonly (readonly [string, string])[]) => Object.fromEntries(pairs)
+  const names = {
+    organizations: { ...known?.organizations, ...byId(organizations.map((one) => [one.organization, one.name])) },
+    people: { ...known?.people, ...byId(people.map((one) => [one.person, one.name])) },
+    compartments: byId(compartments.map((one) => [one.compartment, one.name])),
+  }
+  return { log: operation, title: `${name} (${reference})`, timeZone, names }
+}
+
+function filtersOf({ names, timeZone }: Asked, options: Options): EntryFilters {
+  const { kind, device, message, subject, outcome, text, justification } = options
+  const meant = (what: string, word: string | undefined, known: Readonly<Record<string, string>>) =>
+    word === undefined ? undefined : (idOf(word) ?? choose(what, word, named(known)).id)
+  const from = options.from === undefined ? undefined : instantIn(timeZone, options.from, '--from')
+  const to = options.to === undefined ? undefined : instantIn(timeZone, options.to, '--to', true)
+  const filters = {
+    kinds: kind,
+    person: meant('person', options.person, names.people),
+    organization: meant('organization', options.organization, names.organizations),
+    device,
+    compartment: meant('compartment', options.compartment, names.compartments),
+    message,
+    subject,
+    from,
+    to,
+    outcome,
+    text,
+    justification,
+  }
+  return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined))
+}
+
+async function* look(
+  { client, terminal }: Device,
+  { log }: Asked,
+  filters: EntryFilters,
+  limit: number,
+): AsyncGenerator<LogEntry> {
+  let bar: Progress | undefined
+  let count = 0
+  try {
+    for await (const { entries, next, range } of client.audit.pages(log, filters, Math.min(limit, 500))) {
+      // A bar would stand between the lines of a result that is shown as it comes.
+      if (!(terminal.json && process.stdout.isTTY)) bar ??= terminal.progress('Looking', range.past - range.first)
+      for (const entry of entries) {
+        yield entry
+        if (++count >= limit) return
+      }
+      bar?.advance(range.past - (next ?? range.first))
+    }
+  } finally {
+    bar?.stop()
+  }
+}
+
+async function tell({ terminal }: Device, asked: Asked, options: Options, found: AsyncIterable<LogEntry>) {
+  const local = localTime(asked.timeZone)
+  if (options.json === true) {
+    for await (const { leaf, text, details, detailsText, salt } of found)
+      terminal.result({ ...leaf, details, check: { leaf: text, details: detailsText, salt } }, () => [])
+    return
+  }
+  if (options.csv === true) {
+    terminal.say(csvLine(csvHead))
+    for await (const entry of found) terminal.say(csvLine(csvCells(entry, asked, local)))
+    return
+  }
+  const rows: string[][] = []
+  for await (const entry of found) rows.push(tableCells(entry, asked, local))
+  const more = rows.length === readLimit(options) ? '; there may be more: --limit' : ''
+  terminal.result(undefined, () => [
+    `${asked.title}: ${counted(rows.length, 'entry', 'entries')}, newest first, times of ${asked.timeZone}${more}`,
+    ...(rows.length === 0 ? [] : ['', ...table(['entry', 'time', 'kind', 'who', 'about', 'details'], rows)]),
+  ])
+}
+
+function whoOf({ actor }: LogEntry['leaf'], { people, organizations }: Names) {
+  if ('server' in actor) return { person: actor.server, organization: 'server' }
+  const { person, organization } = actor
+  return { person: people[person] ?? person, organization: organizations[organization] ?? organization }
+}
+
+function tableCells({ leaf, detailsText }: LogEntry, { names }: Asked, local: (at: string) => string): string[] {
+  const { person, organization } = whoOf(leaf, names)
+  const about = names.people[leaf.subject] ?? names.compartments[leaf.subject] ?? leaf.subject
+  const details = [...(detailsText ?? '')]
+  const short = details.length > longestDetails ? `${details.slice(0, longestDetails).join('')}…` : details.join('')
+  return [String(leaf.index), local(leaf.at), leaf.kind, `${person} (${organization})`, about, short]
+}
+
+const csvHead = [
+  ...['entry', 'at', 'local time', 'kind', 'person', 'person id', 'organization', 'organization id', 'device'],
+  ...['compartment', 'subject', 'digest', 'details'],
+]
+
+function csvCells({ leaf, detailsText }: LogEntry, { names }: Asked, local: (at: string) => string): string[] {
+  const { person, organization } = whoOf(leaf, names)
+  const ids = 'server' in leaf.actor ? { person: '', organization: '', device: '' } : leaf.actor
+  return [
+    ...[String(leaf.index), leaf.at, local(leaf.at), leaf.kind],
+    ...[person, ids.person, organization, ids.organization, ids.device],
+    ...[leaf.compartment ?? '', leaf.subject, leaf.digest ?? '', detailsText ?? ''],
+  ]
+}

@@ -1,0 +1,130 @@
+import { Type, type Static } from 'typebox'
+import { Problem } from '../errors.ts'
+import { isRefusal, kinds, type Kind } from '../protocol/index.ts'
+import { wordsOf } from './words.ts'
+
+const exactly = { additionalProperties: false }
+// Lower case alone: an id has one form in the database too.
+export const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+const Uuid = Type.String({ pattern: uuid })
+const time = (description: string) =>
+  Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$', description })
+const mostWords = 10
+
+export const EntriesQuery = Type.Object(
+  {
+    kind: Type.Optional(
+      Type.String({
+        pattern: '^[a-z]+\\.([a-z-]+|\\*)(,[a-z]+\\.([a-z-]+|\\*)){0,19}$',
+        description: 'Kinds, separated by commas; `member.*` is every kind that begins so.',
+      }),
+    ),
+    person: Type.Optional(Type.String({ pattern: uuid, description: 'Who caused the entry.' })),
+    organization: Type.Optional(Uuid),
+    device: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })),
+    compartment: Type.Optional(Uuid),
+    message: Type.Optional(Type.String({ pattern: uuid, description: 'The message that the entry is about.' })),
+    subject: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 512, description: 'The id or code of whatever the entry is about.' }),
+    ),
+    from: Type.Optional(time('The first moment.')),
+    to: Type.Optional(time('The first moment that is too late.')),
+    outcome: Type.Optional(Type.Union([Type.Literal('done'), Type.Literal('refused')])),
+    text: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 200, description: 'Whole words, all of which the details must hold.' }),
+    ),
+    justification: Type.Optional(
+      Type.String({ minLength: 3, maxLength: 500, description: 'Needed to look at one other person or device.' }),
+    ),
+    after: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: '`next` of the page before.' }),
+    ),
+    limit: Type.Integer({ minimum: 1, maximum: 500, default: 100 }),
+  },
+  exactly,
+)
+
+export const EntriesPage = Type.Object({
+  entries: Type.Array(
+    Type.Object({
+      leaf: Type.String({ description: 'As it is hashed.' }),
+      details: Type.Optional(Type.String({ description: 'JSON, as `private` of the leaf commits to it.' })),
+      salt: Type.Optional(Type.String({ description: 'base64url' })),
+    }),
+    { description: 'Newest first.' },
+  ),
+  next: Type.Union([Type.Integer(), Type.Null()], {
+    description: '`after` of the next page, which may exist even where this one is empty; null at the end.',
+  }),
+  range: Type.Object(
+    { first: Type.Integer(), past: Type.Integer() },
+    { description: 'The indexes among which entries are looked for.' },
+  ),
+})
+
+export type EntriesPage = Static<typeof EntriesPage>
+
+/** What somebody asks a log for. */
+export interface LogQuery {
+  /** Undefined: every kind. */
+  readonly kinds: readonly Kind[] | undefined
+  readonly person?: string
+  readonly organization?: string
+  readonly device?: string
+  readonly compartment?: string
+  readonly subject?: string
+  readonly from?: string
+  readonly to?: string
+  readonly words: readonly string[]
+  readonly justification?: string
+  /** Entries below this index. */
+  readonly after?: number
+  readonly limit: number
+  /** As it was asked, for the entry that records the query. */
+  readonly asked: Readonly<Record<string, string | number>>
+}
+
+/** Reads the query of a request. VALIDATION where its parts contradict each other, QUERY_TOO_WIDE. */
+export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
+  const { kind, outcome, text, message, limit, justification, ...rest } = query
+  const { from, to, subject } = rest
+  for (const [name, at] of Object.entries({ from, to }))
+    if (at !== undefined && Number.isNaN(Date.parse(at))) throw fault(name, 'is no moment of the calendar')
+  if (from !== undefined && to !== undefined && to <= from) throw fault('to', 'is not after from')
+  if (message !== undefined && subject !== undefined && message !== subject)
+    throw fault('subject', 'is another one than message')
+  const words = text === undefined ? [] : [...new Set(wordsOf(text))]
+  if (text !== undefined && (words.length === 0 || words.length > mostWords))
+    throw fault('text', `holds 1 to ${mostWords} words of letters and digits`)
+  if (words.length > 0 && from === undefined && rest.person === undefined) throw new Problem('QUERY_TOO_WIDE')
+  const { after: _, justification: __, ...asked } = query
+  return {
+    ...rest,
+    ...(message === undefined ? {} : { subject: message }),
+    ...(justification === undefined ? {} : { justification }),
+    kinds: kindsOf(kind, outcome),
+    words,
+    limit,
+    asked,
+  }
+}
+
+function kindsOf(kind: string | undefined, outcome: 'done' | 'refused' | undefined): readonly Kind[] | undefined {
+  if (kind === undefined && outcome === undefined) return undefined
+  const patterns = kind?.split(',')
+  for (const pattern of patterns ?? [])
+    if (!kinds.some((one) => matches(pattern, one))) throw fault('kind', `names ${pattern}, which does not exist`)
+  return kinds.filter(
+    (one) =>
+      (patterns === undefined || patterns.some((pattern) => matches(pattern, one))) &&
+      (outcome === undefined || isRefusal(one) === (outcome === 'refused')),
+  )
+}
+
+function matches(pattern: string, kind: Kind): boolean {
+  return pattern.endsWith('.*') ? kind.startsWith(pattern.slice(0, -1)) : kind === pattern
+}
+
+function fault(name: string, reason: string): Problem {
+  return new Problem('VALIDATION', { faults: [{ in: 'querystring', pointer: `/${name}`, reason }] })
+}

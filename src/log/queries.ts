@@ -1,0 +1,176 @@
+import { sql, type RawBuilder } from 'kysely'
+import { transaction, type Database, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { base64url, kinds as allKinds, parseLeaf, type Kind, type Leaf } from '../protocol/index.ts'
+import type { EntriesPage, LogQuery } from './filters.ts'
+import { enterLog, sizeOf } from './store.ts'
+import { hasWords, likePattern } from './words.ts'
+
+/** What whoever asks may see of a log. */
+export interface Scope {
+  /** Undefined: every kind. */
+  readonly kinds: readonly Kind[] | undefined
+  /** Only what this person, or this organization, caused. */
+  readonly person?: string
+  readonly organization?: string
+  /** Kinds that are shown only of these compartments, or of none. */
+  readonly within?: { readonly kinds: readonly Kind[]; readonly compartments: readonly string[] }
+  shows(leaf: Leaf): boolean
+  showsDetails(leaf: Leaf): boolean
+}
+
+interface Filters extends LogQuery {
+  readonly within: Scope['within']
+}
+
+/** How many entries one page looks at where no index holds all that is asked: what lies below them is the next page's. */
+const reach = 4_000
+
+interface Row {
+  /** The lowest place that was looked at, where there may be more below it. */
+  readonly floor: number | null
+  readonly index: number | null
+  readonly leaf: string
+  readonly salt: Uint8Array | null
+  readonly details: string | null
+}
+
+/**
+ * One page of a log, newest first. Whatever is asked, it reads a bounded number of rows: it may hold fewer entries than there
+ * are, and even none, and then says where the next one goes on. `scopeIn` is decided in the transaction that reads.
+ */
+export async function queryLog(
+  db: Database,
+  log: string,
+  query: LogQuery,
+  scopeIn: (tx: Tx) => Promise<Scope>,
+): Promise<EntriesPage> {
+  return transaction(db, async (tx) => {
+    const scope = await scopeIn(tx)
+    await enterLog(tx, log)
+    const size = await sizeOf(tx, log)
+    if (size === undefined) throw new Problem('NOT_FOUND')
+    const first = query.from === undefined ? 0 : await firstSince(tx, log, size, query.from)
+    const past = query.to === undefined ? size : await firstSince(tx, log, size, query.to)
+    const range = { first, past }
+    const filters = narrow(query, scope)
+    const before = Math.min(past, query.after ?? past)
+    if (filters === undefined || before <= first) return { entries: [], next: null, range }
+    const rows = await pageOf(tx, log, filters, first, before)
+    const { entries, next } = readPage(rows, filters, scope)
+    return { entries, next: next === null || next <= first ? null : next, range }
+  })
+}
+
+/** What is asked and may be seen, in one; undefined where that is nothing. */
+function narrow(query: LogQuery, scope: Scope): Filters | undefined {
+  const { person, organization } = scope
+  if (person !== undefined && query.person !== undefined && query.person !== person) return undefined
+  if (organization !== undefined && query.organization !== undefined && query.organization !== organization)
+    return undefined
+  const kinds =
+    query.kinds === undefined || scope.kinds === undefined
+      ? (query.kinds ?? scope.kinds)
+      : query.kinds.filter((kind) => scope.kinds?.includes(kind))
+  if (kinds?.length === 0) return undefined
+  return {
+    ...query,
+    ...(person === undefined ? {} : { person }),
+    ...(organization === undefined ? {} : { organization }),
+    kinds: kinds?.length === allKinds.length ? undefined : kinds,
+    within: scope.within,
+  }
+}
+
+/** The index of the first entry of that moment or later; the size where there is none. Halves the log, whose times never decrease. */
+async function firstSince(tx: Tx, log: string, size: number, at: string): Promise<number> {
+  const { rows } = await sql<{ low: number }>`
+    WITH RECURSIVE half (low, high) AS (
+      SELECT 0::bigint, ${size}::bigint
+      UNION ALL
+      SELECT CASE WHEN e.at < ${at}::timestamptz THEN e.index + 1 ELSE low END,
+             CASE WHEN e.at < ${at}::timestamptz THEN high ELSE e.index END
+      FROM half JOIN log_entry e ON e.log_id = ${log} AND e.index = (low + high) / 2
+      WHERE low < high
+    )
+    SELECT low FROM half WHERE low >= high`.execute(tx)
+  return rows[0]?.low ?? size
+}
+
+const columns = {
+  subject: 'subject',
+  device: 'device_id',
+  person: 'person_id',
+  compartment: 'compartment_id',
+  organization: 'organization_id',
+} as const
+
+/**
+ * First the places: from the one index that fits best, whose entries of each kind lie in the order of the log and are merged.
+ * Then the entries in these places, and of them those that hold what the index does not know.
+ */
+async function pageOf(tx: Tx, log: string, filters: Filters, first: number, before: number): Promise<Row[]> {
+  const [led, ...others] = Object.entries(columns).filter(
+    ([name]) => filters[name as keyof typeof columns] !== undefined,
+  )
+  const equals = ([name, column]: [string, string]) =>
+    sql`${sql.ref(`log_entry.${column}`)} = ${filters[name as keyof typeof columns]}`
+  const rest = [...others.map(equals), ...withinOf(filters), ...textOf(filters)]
+  const most = rest.length === 0 ? filters.limit : reach
+  const places = (kind: RawBuilder<unknown> | undefined) => sql`
+    SELECT index FROM log_entry
+    WHERE log_id = ${log} AND index >= ${first} AND index < ${before}
+      ${led === undefined ? sql`` : sql`AND ${equals(led)}`} ${kind === undefined ? sql`` : sql`AND kind = ${kind}`}
+    ORDER BY index DESC LIMIT ${most}`
+  const byKind = filters.kinds ?? (led === undefined ? undefined : allKinds)
+  const merged =
+    byKind === undefined
+      ? places(undefined)
+      : sql`
+    SELECT place.index FROM unnest(${[...byKind]}::text[]) AS wanted (kind)
+    CROSS JOIN LATERAL (${places(sql`wanted.kind`)}) AS place ORDER BY place.index DESC LIMIT ${most}`
+  const { rows } = await sql<Row>`
+    WITH place AS MATERIALIZED (${merged})
+    SELECT reached.floor, page.*
+    FROM (SELECT CASE WHEN count(*) = ${most} THEN min(index) END AS floor FROM place) AS reached
+    LEFT JOIN LATERAL (
+      SELECT log_entry.index, log_entry.leaf, log_private.salt, log_private.details
+      FROM place JOIN log_entry ON log_entry.log_id = ${log} AND log_entry.index = place.index
+      LEFT JOIN log_private ON log_private.log_id = ${log} AND log_private.index = place.index
+      WHERE ${sql.join([sql`true`, ...rest], sql` AND `)}
+      ORDER BY log_entry.index DESC LIMIT ${filters.limit}
+    ) AS page ON true
+    ORDER BY page.index DESC`.execute(tx)
+  return rows
+}
+
+function withinOf({ within }: Filters): RawBuilder<unknown>[] {
+  if (within === undefined) return []
+  return [
+    sql`(log_entry.kind <> ALL (${[...within.kinds]}::text[]) OR log_entry.compartment_id IS NULL
+      OR log_entry.compartment_id = ANY (${[...within.compartments]}::uuid[]))`,
+  ]
+}
+
+function textOf({ words }: Filters): RawBuilder<unknown>[] {
+  return words.map((word) => sql`lower(log_private.details COLLATE "C") LIKE ${likePattern(word)}`)
+}
+
+/** What may be shown of the rows, and where the next page begins: at the last row of a full page, else where looking ended. */
+function readPage(
+  rows: readonly Row[],
+  { words, limit }: Filters,
+  scope: Scope,
+): Pick<EntriesPage, 'entries' | 'next'> {
+  const entries: EntriesPage['entries'] = []
+  const found = rows.filter((row) => row.index !== null)
+  for (const { leaf: text, salt, details } of found) {
+    const leaf = parseLeaf(text)
+    if (!scope.shows(leaf)) continue
+    const open = details !== null && salt !== null && scope.showsDetails(leaf)
+    if (words.length > 0 && !(open && hasWords(details, words))) continue
+    entries.push(open ? { leaf: text, details, salt: base64url(salt) } : { leaf: text })
+  }
+  const full = found.length === limit ? found.at(-1)?.index : undefined
+  return { entries, next: full ?? rows[0]?.floor ?? null }
+}

@@ -1,0 +1,122 @@
+import { may, seesKind } from '../access.ts'
+import { transaction, type Database, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { asActor, isPlatformAuditor, type Actor } from '../identity/index.ts'
+import type { Act, LogQuery, Logs, Scope } from '../log/index.ts'
+import { kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
+import { authorize, authorizeIn, type Membership } from './authorize.ts'
+import type { Views } from './views.ts'
+import { seesEntry } from './visibility.ts'
+
+interface LogReadersDeps {
+  readonly db: Database
+  readonly logs: Pick<Logs<OperationView>, 'append' | 'appendWithin' | 'directory'>
+  readonly views: Views
+}
+
+type Details = Readonly<Record<string, unknown>>
+
+/** What is entered where nobody gave a justification of their own. */
+const usual = { operation: 'the purpose of the operation', directory: 'the audit of the platform' }
+
+/** Who may query a log, and sees what of it: members that of their operation, auditors of the platform the directory. */
+export class LogReaders {
+  readonly #deps: LogReadersDeps
+
+  constructor(deps: LogReadersDeps) {
+    this.#deps = deps
+  }
+
+  /** Enters that somebody queries a log, once they may; what they are shown is decided by the transaction that reads. */
+  async enter(actor: Actor, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+    return log === this.#deps.logs.directory
+      ? this.#enterDirectory(actor, query)
+      : this.#enterOperation(actor, log, query)
+  }
+
+  async #enterDirectory(actor: Actor, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+    const { db, logs } = this.#deps
+    if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
+    requireJustification(actor, query)
+    const details = detailsOf(actor, query, usual.directory)
+    const draft = { kind: 'log.queried', actor: asActor(actor), subject: logs.directory, details } as const
+    const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]))
+    appended.afterCommit()
+    return () => Promise.resolve(everything)
+  }
+
+  async #enterOperation(actor: Actor, operation: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+    const { db, logs } = this.#deps
+    await transaction(db, async (tx) => requireOwn(await authorize(tx, actor, operation, 'log.query'), query))
+    requireJustification(actor, query)
+    await logs.append(operation, queryAct, detailsOf(actor, query, usual.operation), actor)
+    return async (tx) => {
+      const membership = await authorize(tx, actor, operation, 'log.query')
+      requireOwn(membership, query)
+      return this.#scopeOf(tx, membership)
+    }
+  }
+
+  async #scopeOf(tx: Tx, membership: Membership): Promise<Scope> {
+    const { person, organization, role, operation } = membership
+    if (role === 'auditor') return everything
+    const view = await this.#deps.views.current(tx, operation)
+    const member = view.member(person)
+    if (!member) throw new Problem('NOT_FOUND')
+    return {
+      kinds: kinds.filter((kind) => seesKind(role, kind) !== 'no'),
+      ...(reachOf(membership) === 'organization' ? { organization } : {}),
+      ...(reachOf(membership) === 'person' ? { person } : {}),
+      within: {
+        kinds: kinds.filter((kind) => seesKind(role, kind) === 'compartment'),
+        compartments: view.compartmentsOf(person),
+      },
+      ...sightOf(view, member),
+    }
+  }
+}
+
+function sightOf(view: OperationView, member: Member): Pick<Scope, 'shows' | 'showsDetails'> {
+  const isOwn = ({ actor }: Leaf) => 'person' in actor && actor.person === member.person
+  return { shows: (leaf) => seesEntry(view, member, leaf), showsDetails: isOwn }
+}
+
+const everything: Scope = { kinds: undefined, shows: () => true, showsDetails: () => true }
+
+/** Whose entries a role may ask for (access.md): everybody's, its organization's, or those that the person caused. */
+function reachOf({ role, state }: Membership): 'everybody' | 'organization' | 'person' {
+  if (may(role, 'log.query', state).role === 'yes') return 'everybody'
+  return role === 'ncp' ? 'organization' : 'person'
+}
+
+function requireOwn(membership: Membership, { person, organization, words }: LogQuery): void {
+  const forbidden = (detail: string) => new Problem('FORBIDDEN', { permission: 'log.query', detail })
+  const reach = reachOf(membership)
+  const ofOthers = person !== undefined && person !== membership.person
+  const elsewhere = organization !== undefined && organization !== membership.organization
+  if (reach === 'person' && (ofOthers || elsewhere)) throw forbidden('Your role queries the entries that you caused.')
+  if (reach === 'organization' && elsewhere) throw forbidden('Your role queries the entries of your organization.')
+  if (words.length > 0 && membership.role !== 'auditor' && person !== membership.person)
+    throw forbidden('Details are shown to auditors, and to you those of your own entries: name yourself as person.')
+}
+
+function requireJustification(actor: Actor, { person, device, justification }: LogQuery): void {
+  const ofOthers =
+    (person !== undefined && person !== actor.person) || (device !== undefined && device !== actor.device)
+  if (ofOthers && justification === undefined) throw new Problem('JUSTIFICATION_REQUIRED')
+}
+
+function detailsOf({ session }: Actor, { asked, after, justification }: LogQuery, otherwise: string): Details {
+  return { session, query: asked, ...(after === undefined ? {} : { after }), justification: justification ?? otherwise }
+}
+
+const queryAct: Act<OperationView, Details, null, never, null> = {
+  name: 'query the log',
+  load: () => Promise.resolve(null),
+  decide({ snapshot: view, input: details, actor }) {
+    authorizeIn(view, actor, 'log.query')
+    const entry = { kind: 'log.queried', actor: asActor(actor), subject: view.operation, details } as const
+    return { entries: [entry], rows: [], answer: () => null }
+  },
+  write: () => Promise.resolve(),
+}
