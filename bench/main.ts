@@ -9,6 +9,7 @@ import type { WebSocket } from 'ws'
 import { migrate, startEmbedded } from '../src/db/index.ts'
 import { base64url, parseCheckpoint } from '../src/protocol/index.ts'
 import { makeOperation, type BenchOperation } from './operation.ts'
+import { benchQueries } from './queries.ts'
 import { fanOutLimit, insertLimits } from './raw-limits.ts'
 
 const memberCount = 150
@@ -169,4 +170,5 @@ function report(result: Measured & { inserts: { single: number; batched: number 
   )
 }
 
-await main()
+const [which, size] = process.argv.slice(2)
+await (which === 'queries' ? benchQueries(size === undefined ? undefined : Number(size)) : main())

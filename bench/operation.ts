@@ -6,10 +6,15 @@ export interface BenchOperation {
   readonly head: string
   readonly key: EpochKey
   readonly members: readonly LightClient[]
+  readonly auditor?: LightClient
 }
 
 /** An active operation with so many members, one per administration, and its first epoch. */
-export async function makeOperation(setUpString: string, count: number): Promise<BenchOperation> {
+export async function makeOperation(
+  setUpString: string,
+  count: number,
+  { auditor: withAuditor = false }: { auditor?: boolean } = {},
+): Promise<BenchOperation> {
   const administrator = await LightClient.administrator(setUpString)
   const members: LightClient[] = []
   const bring = async () => {
@@ -44,8 +49,19 @@ export async function makeOperation(setUpString: string, count: number): Promise
     const statement = await coordinator.memberStatement({ v: 1, operation, previous: await head(), at, ...act })
     await coordinator.call('POST', `/v1/operations/${operation}/members`, { statement })
   }
+  let auditor: LightClient | undefined
+  if (withAuditor) {
+    const organization = id()
+    await administrator.call('POST', '/v1/organizations', { id: organization, kind: 'rilo', name: 'Audit office' })
+    auditor = await administrator.bring(organization, 'ncp')
+    await coordinator.call('POST', `/v1/operations/${operation}/organizations`, { organization })
+    const act = { act: 'admit', person: auditor.person, organization, role: 'auditor' } as const
+    const statement = await coordinator.memberStatement({ v: 1, operation, previous: await head(), at, ...act })
+    await coordinator.call('POST', `/v1/operations/${operation}/members`, { statement })
+  }
   for (const to of ['rehearsal', 'active'])
     await coordinator.call('POST', `/v1/operations/${operation}/advance`, { to })
   const newest = await head()
-  return { operation, head: newest, key: await coordinator.openEpoch(operation, newest, members), members }
+  const key = await coordinator.openEpoch(operation, newest, members)
+  return { operation, head: newest, key, members, ...(auditor === undefined ? {} : { auditor }) }
 }

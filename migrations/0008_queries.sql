@@ -12,3 +12,6 @@ CREATE INDEX log_entry_by_organization ON log_entry (log_id, organization_id, ki
 CREATE INDEX log_entry_by_device ON log_entry (log_id, device_id, kind, index) WHERE device_id IS NOT NULL;
 CREATE INDEX log_entry_by_compartment ON log_entry (log_id, compartment_id, kind, index) WHERE compartment_id IS NOT NULL;
 CREATE INDEX log_entry_by_subject ON log_entry (log_id, subject, kind, index);
+
+-- Details too are read by the person who asks, not by naming the log: a request sees those of its person's operations.
+CREATE POLICY of_person ON log_private FOR SELECT TO cordon_app USING (log_id IN (SELECT operations_of_person(current_person())));

@@ -20,7 +20,6 @@ const notBuilt: Readonly<Record<string, string>> = {
   'contact.list': 'contacts come with a later issue',
   'report.export': 'exports come with a later issue',
   'sitrep.publish': 'sitreps come with a later issue',
-  'log.query': 'the auditor’s queries come with a later issue',
   'log.export': 'evidence bundles come with a later issue',
   'disclosure.request': 'two-person acts come with a later issue',
   'disclosure.approve': 'two-person acts come with a later issue',
@@ -197,6 +196,7 @@ const probes: Readonly<Record<string, Probe>> = {
     ...http(await actor.call('GET', `${operation.path}/import-key`)),
   ],
   'report.view': async ({ operation }, actor) => http(await actor.call('GET', `${operation.path}/figures`)),
+  'log.query': async ({ operation }, actor) => http(await actor.call('GET', `/v1/logs/${operation.id}/entries`)),
   'log.verify': async ({ operation }, actor) => [
     ...http(await actor.call('GET', `/v1/logs/${operation.id}/checkpoint`)),
     ...http(await actor.call('GET', `/v1/logs/${operation.id}/consistency?from=1&to=3`)),
@@ -271,6 +271,11 @@ const elsewhere: Readonly<Record<string, { expected: string; probe: Probe }>> = 
       refersTo: { message: messages.inOther, as: 'feedback' },
     })),
   },
+  'log.query': {
+    expected: '403 FORBIDDEN',
+    probe: async ({ operation, organizations }, actor) =>
+      http(await actor.call('GET', `/v1/logs/${operation.id}/entries?organization=${organizations.thailand}`)),
+  },
   'seizure.report': {
     expected: '404 NOT_FOUND',
     probe: posting(({ other }) => ({ compartment: other, form: 'seizure' })),
@@ -296,6 +301,14 @@ const shows: Readonly<
   },
   'report.view': (_scene, [figures], value) =>
     figures?.body.edition === (value === 'totals' ? 'totals' : 'whole') ? [] : ['is the wrong edition'],
+  'log.query': ({ organizations }, [page], value, actor) => {
+    const leaves: Leaf[] = page?.body.entries.map(({ leaf }: { leaf: string }) => parseLeaf(leaf))
+    const ofKenya = actor.organization === organizations.kenya
+    const isOwn = ({ actor: by }: Leaf) =>
+      'person' in by && (by.person === actor.person || (ofKenya && by.organization === actor.organization))
+    const faults = leaves.length > 0 || value === 'own' ? [] : ['shows nothing']
+    return leaves.every(isOwn) === (value === 'own') ? faults : [...faults, 'is wrong about whose entries it shows']
+  },
   'records.import': ({ byRole, messages }, [known], _value, actor) => {
     const own = actor.organization === byRole.coordinator.organization
     const shown = known?.body.known.some(({ id }: { id: string }) => id === messages.text)
@@ -415,7 +428,6 @@ const kindsNotBuilt: Readonly<Record<string, string>> = {
   'form.*': 'forms of an operation come with a later issue',
   'warning.*': 'clocks come with a later issue',
   'export.*': 'exports come with a later issue',
-  'log.*': 'in the directory log alone, until auditors query operations',
   'access.refused': 'in the directory log alone',
   'account.alarm': 'quotas come with a later issue',
 }
@@ -428,6 +440,7 @@ t.test('INV-13: every cell of the table of entries, in the feed', async (t) => {
   went(await coordinator.call('PATCH', operation.path, { name: 'Renamed' }))
   went(await ncp.call('GET', `${operation.path}/messages/${messages.text}`))
   went(await ncp.call('GET', `${operation.path}/figures`))
+  went(await byRole.auditor.call('GET', `/v1/logs/${operation.id}/entries`))
   const digest = (await operation.head()).slice(0, 43)
   const run = { mapping: digest, file: digest, rows: 1, imported: 1, already: 0, corrected: 0 }
   went(await ncp.call('POST', `${operation.path}/imports`, run))

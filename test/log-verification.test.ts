@@ -145,7 +145,7 @@ t.test('a row removed, doubled, swapped, back-dated or added is found, with its 
     },
     'an entry added at the end': {
       sentence: `INSERT INTO log_entry SELECT log_id, 304, replace(leaf, '"index":303', '"index":304'), leaf_hash, kind, at,
-                   person_id, organization_id, device_id, compartment_id, seq
+                   person_id, organization_id, device_id, compartment_id, seq, subject
                  FROM log_entry WHERE log_id = '${operation}' AND index = 303`,
       finds: /stored hash|there are 305/,
     },

@@ -49,6 +49,7 @@ t.test('INV-25: with every check of rights forced to allow, no row of another op
       `${operation.path}/messages/${message}/receipts`,
     ]),
     `/v1/logs/${operation.id}/checkpoint`,
+    `/v1/logs/${operation.id}/entries`,
     `/v1/logs/${operation.id}/inclusion?index=1&size=3`,
     `/v1/logs/${operation.id}/consistency?from=1&to=3`,
     '/v1/operations',

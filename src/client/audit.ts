@@ -84,7 +84,8 @@ export class Audit {
     if (options.after !== undefined) query.set('after', String(options.after))
     const page = await this.#deps.transport.request<WirePage>('GET', `/v1/logs/${log}/entries?${query.toString()}`)
     const entries: LogEntry[] = []
-    let below = options.after ?? page.range.past
+    const start = options.after ?? page.range.past
+    let below = start
     for (const { leaf, details, salt } of page.entries) {
       const entry = await readEntry(leaf, details, salt)
       if (entry.leaf.log !== log || entry.leaf.index >= below)
@@ -92,8 +93,8 @@ export class Audit {
       below = entry.leaf.index
       entries.push(entry)
     }
-    if (page.next !== null && page.next > below)
-      throw refuse('ANSWER_INVALID', 'The service answered with a next page that begins before the end of this one.')
+    if (page.next !== null && (page.next > below || page.next >= start))
+      throw refuse('ANSWER_INVALID', 'The service answered with a next page that is not after this one.')
     return { entries, next: page.next, range: page.range }
   }
 
@@ -102,7 +103,7 @@ export class Audit {
     for (let after: number | undefined; ;) {
       const page = await this.page(log, filters, { limit, ...(after === undefined ? {} : { after }) })
       yield page
-      if (page.next === null || page.next === after) return
+      if (page.next === null) return
       after = page.next
     }
   }

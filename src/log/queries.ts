@@ -3,7 +3,7 @@ import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { base64url, kinds as allKinds, parseLeaf, type Kind, type Leaf } from '../protocol/index.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
-import { enterLog, sizeOf } from './store.ts'
+import { visibleSize } from './store.ts'
 import { hasWords, likePattern } from './words.ts'
 
 /** What whoever asks may see of a log. */
@@ -37,7 +37,8 @@ interface Row {
 
 /**
  * One page of a log, newest first. Whatever is asked, it reads a bounded number of rows: it may hold fewer entries than there
- * are, and even none, and then says where the next one goes on. `scopeIn` is decided in the transaction that reads.
+ * are, and even none, and then says where the next one goes on. `scopeIn` decides in the transaction that reads, and makes
+ * row-level security show it the log.
  */
 export async function queryLog(
   db: Database,
@@ -47,8 +48,7 @@ export async function queryLog(
 ): Promise<EntriesPage> {
   return transaction(db, async (tx) => {
     const scope = await scopeIn(tx)
-    await enterLog(tx, log)
-    const size = await sizeOf(tx, log)
+    const size = await visibleSize(tx, log)
     if (size === undefined) throw new Problem('NOT_FOUND')
     const first = query.from === undefined ? 0 : await firstSince(tx, log, size, query.from)
     const past = query.to === undefined ? size : await firstSince(tx, log, size, query.to)

@@ -221,6 +221,11 @@ export async function seesLog(tx: Tx, log: string): Promise<boolean> {
   return (await tx.selectFrom('log').select('id').where('id', '=', log).executeTakeFirst()) !== undefined
 }
 
+/** Size of a log that row-level security shows this transaction. */
+export async function visibleSize(tx: Tx, log: string): Promise<number | undefined> {
+  return (await tx.selectFrom('log').select('size').where('id', '=', log).executeTakeFirst())?.size
+}
+
 export async function sizeOf(tx: Tx, log: string): Promise<number | undefined> {
   await enterLog(tx, log)
   const row = await tx.selectFrom('log').select('size').where('id', '=', log).executeTakeFirst()

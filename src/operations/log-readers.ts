@@ -5,6 +5,7 @@ import { asActor, isPlatformAuditor, type Actor } from '../identity/index.ts'
 import type { Act, LogQuery, Logs, Scope } from '../log/index.ts'
 import { kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
 import { authorize, authorizeIn, type Membership } from './authorize.ts'
+import { enterOperation } from './store.ts'
 import type { Views } from './views.ts'
 import { seesEntry } from './visibility.ts'
 
@@ -42,7 +43,10 @@ export class LogReaders {
     const draft = { kind: 'log.queried', actor: asActor(actor), subject: logs.directory, details } as const
     const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]))
     appended.afterCommit()
-    return () => Promise.resolve(everything)
+    return async (tx) => {
+      await enterOperation(tx, logs.directory)
+      return everything
+    }
   }
 
   async #enterOperation(actor: Actor, operation: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {

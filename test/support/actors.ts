@@ -44,7 +44,7 @@ export async function administratorOf(owner: Owner, server: TestServer, options:
 export interface Newcomer extends ActorOptions {
   readonly name: string
   readonly organization: string
-  readonly tier?: 'administrator' | 'ncp' | 'person'
+  readonly tier?: 'administrator' | 'ncp' | 'person' | 'auditor'
 }
 
 /** Invited by somebody, enrolled, certified and signed in. */

@@ -199,16 +199,37 @@ function tableCells({ leaf, detailsText }: LogEntry, { names }: Asked, local: (a
 }
 
 const csvHead = [
-  ...['entry', 'at', 'local time', 'kind', 'person', 'person id', 'organization', 'organization id', 'device'],
-  ...['compartment', 'subject', 'digest', 'details'],
+  'entry',
+  'at',
+  'local time',
+  'kind',
+  'person',
+  'person id',
+  'organization',
+  'organization id',
+  'device',
+  'compartment',
+  'subject',
+  'digest',
+  'details',
 ]
 
 function csvCells({ leaf, detailsText }: LogEntry, { names }: Asked, local: (at: string) => string): string[] {
   const { person, organization } = whoOf(leaf, names)
   const ids = 'server' in leaf.actor ? { person: '', organization: '', device: '' } : leaf.actor
   return [
-    ...[String(leaf.index), leaf.at, local(leaf.at), leaf.kind],
-    ...[person, ids.person, organization, ids.organization, ids.device],
-    ...[leaf.compartment ?? '', leaf.subject, leaf.digest ?? '', detailsText ?? ''],
+    String(leaf.index),
+    leaf.at,
+    local(leaf.at),
+    leaf.kind,
+    person,
+    ids.person,
+    organization,
+    ids.organization,
+    ids.device,
+    leaf.compartment ?? '',
+    leaf.subject,
+    leaf.digest ?? '',
+    detailsText ?? '',
   ]
 }

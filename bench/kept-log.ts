@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { migrate, openDatabase, startEmbedded, transaction, type Database, type Embedded } from '../src/db/index.ts'
+import { createLogs, openLogKey, type Logs } from '../src/log/index.ts'
+import { LogReaders, Views, operationSnapshots, type ReadStatements } from '../src/operations/index.ts'
+import type { OperationView } from '../src/protocol/index.ts'
+import { id } from './light-client.ts'
+import { generateLog, type Cause } from './log-generator.ts'
+import { makeOperation } from './operation.ts'
+
+export const command = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
+export const logHost = 'bench.example'
+const memberCount = 100
+
+interface Kept {
+  readonly operation: string
+  readonly people: readonly Cause[]
+  readonly auditor: Cause
+}
+
+/** A log of so many entries in a database that is kept on disk, and what reads it and appends to it as the service does. */
+export interface KeptLog extends Kept {
+  readonly directory: string
+  readonly size: number
+  readonly database: Embedded
+  readonly db: Database
+  readonly logs: Logs<OperationView>
+  readonly readers: LogReaders
+  close(): Promise<void>
+}
+
+/** Opens the log of this size, and makes it or goes on making it where it is not there yet. */
+export async function openKeptLog(directory: string, size: number, note: (line: string) => void): Promise<KeptLog> {
+  const facts = join(directory, 'facts.json')
+  if (!existsSync(facts)) {
+    rmSync(directory, { recursive: true, force: true })
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  }
+  const settings = { max_wal_size: '8GB', checkpoint_timeout: '30min', max_parallel_maintenance_workers: '1' }
+  let database = await startEmbedded({ directory: join(directory, 'postgres'), log: note, settings })
+  try {
+    await migrate(database.ownerUrl)
+    const kept = existsSync(facts)
+      ? (JSON.parse(readFileSync(facts, 'utf8')) as Kept)
+      : await found(directory, database)
+    if (!existsSync(facts)) writeFileSync(facts, JSON.stringify(kept))
+    const began = performance.now()
+    let first: number | undefined
+    await generateLog(database.superUrl, {
+      log: kept.operation,
+      people: kept.people,
+      server: logHost,
+      size,
+      progress(done) {
+        first ??= done
+        const rate = (done - first) / ((performance.now() - began) / 1_000)
+        note(
+          `generated ${done.toLocaleString('en')} of ${size.toLocaleString('en')}, ${Math.round(rate).toLocaleString('en')}/s`,
+        )
+      },
+    })
+    if (first !== undefined) note(`the log of ${size.toLocaleString('en')} took ${seconds(began)} s with its indexes`)
+    await database.stop()
+    // Measured with the settings that the service has by itself.
+    database = await startEmbedded({ directory: join(directory, 'postgres'), log: note })
+    return await open(kept, directory, size, database)
+  } catch (error) {
+    await database.stop()
+    throw error
+  }
+}
+
+export function seconds(since: number): string {
+  return ((performance.now() - since) / 1_000).toFixed(1)
+}
+
+/** A real service makes the operation with its members and an auditor; they are remembered by their ids. */
+async function found(directory: string, database: Embedded): Promise<Kept> {
+  const server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
+    env: {
+      ...process.env,
+      DATA_DIRECTORY: directory,
+      DATABASE_URL: database.appUrl,
+      PORT: '0',
+      LOG_LEVEL: 'error',
+      LOG_HOST: logHost,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const [line] = (await once(createInterface({ input: server.stdout }), 'line')) as [string]
+    const { setUpString } = JSON.parse(line) as { setUpString: string }
+    const { operation, members, auditor } = await makeOperation(setUpString, memberCount, { auditor: true })
+    const causeOf = ({ person, organization, device }: (typeof members)[number]) => ({
+      person,
+      organization,
+      device: device.id,
+    })
+    if (auditor === undefined) throw new Error('the operation has no auditor')
+    return { operation, people: members.map(causeOf), auditor: causeOf(auditor) }
+  } finally {
+    server.kill('SIGTERM')
+    await once(server, 'exit')
+  }
+}
+
+async function open(kept: Kept, directory: string, size: number, database: Embedded): Promise<KeptLog> {
+  const onError = (...what: unknown[]) => console.error(...what)
+  const db = openDatabase({ connectionString: database.appUrl, onError })
+  const read: ReadStatements = new WeakMap()
+  const logs: Logs<OperationView> = createLogs<OperationView>({
+    db,
+    clock: () => new Date(),
+    random: (length) => new Uint8Array(randomBytes(length)),
+    key: openLogKey(join(directory, 'log.key'), true),
+    originHost: logHost,
+    checkpointDirectory: join(directory, 'checkpoints'),
+    // Sessions are not what is measured.
+    lockActors: (_tx, actors) =>
+      Promise.resolve(new Map(actors.map((actor) => [actor.session, { ...actor, tier: 'person' }]))),
+    snapshots: operationSnapshots(() => logs, read),
+    publish: () => {},
+    onError,
+  })
+  await logs.start()
+  const views = new Views(() => logs)
+  const readers = new LogReaders({ db, logs, views })
+  await transaction(db, (tx) => logs.size(tx, kept.operation))
+  return {
+    ...kept,
+    directory,
+    size,
+    database,
+    db,
+    logs,
+    readers,
+    async close() {
+      await logs.close()
+      await db.close()
+      await database.stop()
+    },
+  }
+}
+
+/** Somebody with a session of this moment. */
+export const acting = (cause: Cause) => ({ session: id(), deviceState: 'certified', tier: 'person', ...cause })

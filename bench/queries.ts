@@ -1,0 +1,251 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { transaction } from '../src/db/index.ts'
+import type { Act } from '../src/log/index.ts'
+import { readQuery } from '../src/log/filters.ts'
+import { parseLeaf, type OperationView } from '../src/protocol/index.ts'
+import { acting, command, logHost, openKeptLog, seconds, type KeptLog } from './kept-log.ts'
+import { commonWord, idOf, rareWord } from './log-generator.ts'
+
+const small = 10_000
+const usual = 10_000_000
+const rounds = 200
+const proofs = 2_000
+const appends = 20_000
+const inFlight = 1_024
+const note = (line: string) => process.stderr.write(`${line}\n`)
+const number = (value: number) => Math.round(value).toLocaleString('en')
+
+interface Spread {
+  readonly p50: number
+  readonly p99: number
+}
+
+interface Result {
+  readonly pages: ReadonlyMap<string, Spread>
+  readonly proof: Spread
+  readonly row: Spread
+  readonly appended: number
+  readonly verify: { readonly rate: number; readonly peak: number; readonly verified: boolean }
+}
+
+/** `npm run bench -- queries [entries]`: what a log of 10 million entries costs against one of 10,000, both kept in ./bench-data. */
+export async function benchQueries(size = usual): Promise<void> {
+  const results: Result[] = []
+  for (const one of [small, size]) {
+    const kept = await openKeptLog(join('bench-data', String(one)), one, note)
+    try {
+      results.push(await measure(kept))
+    } finally {
+      await kept.close()
+    }
+  }
+  report(size, results as [Result, Result])
+}
+
+async function measure(kept: KeptLog): Promise<Result> {
+  note(`measuring the log of ${number(kept.size)}`)
+  const pages = new Map<string, Spread>()
+  for (const [name, filtersOf] of await filters(kept)) pages.set(name, await firstPages(kept, filtersOf))
+  const { proof, row } = await proveAndRead(kept)
+  const appended = await appendRate(kept)
+  const verify = await verifyWhole(kept)
+  return { pages, proof, row, appended, verify }
+}
+
+type Filters = Readonly<Record<string, string>>
+
+/** Every single filter and every pair that is promised, with another value in each round. */
+async function filters(kept: KeptLog): Promise<Map<string, (round: number) => Filters>> {
+  const { people, size, operation } = kept
+  const person = (round: number) => people[(round * 7) % people.length] ?? people[0]
+  const atOf = async (index: number) => {
+    const [entry] = await transaction(kept.db, async (tx) => {
+      await kept.logs.size(tx, operation)
+      return kept.logs.entriesAt(tx, operation, [index])
+    })
+    return parseLeaf(entry?.text ?? '').at
+  }
+  const ranges: Filters[] = []
+  for (let part = 0; part < 20; part++) {
+    const first = Math.floor((size * 0.75 * part) / 20)
+    ranges.push({ from: await atOf(first), to: await atOf(first + Math.floor(size / 5)) })
+  }
+  const kinds = ['body.fetched', 'attachment.stored', 'records.imported', 'member.*', 'access.refused']
+  const singles: Record<string, (round: number) => Filters> = {
+    kind: (round) => ({ kind: kinds[round % kinds.length] ?? '' }),
+    person: (round) => ({ person: person(round)?.person ?? '' }),
+    organization: (round) => ({ organization: person(round)?.organization ?? '' }),
+    device: (round) => ({ device: person(round)?.device ?? '' }),
+    compartment: (round) => ({ compartment: idOf('compartment', round % 40) }),
+    message: (round) => ({ message: idOf('message', round) }),
+    time: (round) => ranges[round % ranges.length] ?? {},
+    outcome: (round) => ({ outcome: round % 2 === 0 ? 'refused' : 'done' }),
+  }
+  const both = (one: string, other: string) => (round: number) => ({
+    ...singles[one]?.(round),
+    ...singles[other]?.(round),
+  })
+  const pairs = [
+    ...['person', 'organization', 'compartment'].map((name) => [name, 'kind'] as const),
+    ...Object.keys(singles)
+      .filter((name) => name !== 'time')
+      .map((name) => [name, 'time'] as const),
+  ]
+  return new Map([
+    ...Object.entries(singles),
+    ...pairs.map(([one, other]) => [`${one} × ${other}`, both(one, other)] as const),
+    ['common word × time', (round) => ({ text: commonWord, ...singles['time']?.(round) })],
+    ['rare word × time', (round) => ({ text: rareWord, ...singles['time']?.(round) })],
+    ['common word × person', (round) => ({ text: commonWord, ...singles['person']?.(round) })],
+    ['rare word × person', (round) => ({ text: rareWord, ...singles['person']?.(round) })],
+  ])
+}
+
+/** First pages as an auditor gets them: with the entry that records each. */
+async function firstPages(kept: KeptLog, filtersOf: (round: number) => Filters): Promise<Spread> {
+  const auditor = acting(kept.auditor)
+  const page = async (round: number) => {
+    const query = readQuery({ limit: 100, justification: 'a bench', ...filtersOf(round) })
+    const scopeIn = await kept.readers.enter(auditor, kept.operation, query)
+    await kept.logs.query(kept.operation, query, scopeIn)
+  }
+  for (let round = 0; round < rounds; round++) await page(round)
+  return spread(rounds, page)
+}
+
+async function proveAndRead({ logs, db, operation, size }: KeptLog): Promise<{ proof: Spread; row: Spread }> {
+  const indexOf = (round: number) => (round * 7_919) % size
+  const prove = (round: number) => logs.inclusion(operation, indexOf(round), size)
+  const read = (round: number) =>
+    transaction(db, async (tx) => {
+      await logs.size(tx, operation)
+      await logs.entriesAt(tx, operation, [indexOf(round)])
+    })
+  for (const work of [prove, read]) await spread(proofs, work)
+  return { proof: await spread(proofs, prove), row: await spread(proofs, read) }
+}
+
+async function spread(count: number, work: (round: number) => Promise<unknown>): Promise<Spread> {
+  const times: number[] = []
+  for (let round = 0; round < count; round++) {
+    const began = performance.now()
+    await work(round)
+    times.push(performance.now() - began)
+  }
+  times.sort((a, b) => a - b)
+  return { p50: times[Math.floor(count * 0.5)] ?? Number.NaN, p99: times[Math.floor(count * 0.99)] ?? Number.NaN }
+}
+
+const fetchAct: Act<OperationView, number, null, never, null> = {
+  name: 'fetch in the bench',
+  load: () => Promise.resolve(null),
+  decide: ({ input, actor: { person, organization, device, session } }) => ({
+    entries: [
+      {
+        kind: 'body.fetched',
+        actor: { person, organization, device },
+        compartment: idOf('compartment', input % 40),
+        subject: idOf('message', input % 50_000),
+        details: { session, justification: 'the purpose of the operation' },
+      },
+    ],
+    rows: [],
+    answer: () => null,
+  }),
+  write: () => Promise.resolve(),
+}
+
+/** Entries per second through the appender, by all members in turn. */
+async function appendRate({ logs, operation, people }: KeptLog): Promise<number> {
+  const actors = people.map(acting)
+  const run = async (count: number) => {
+    let next = 0
+    const one = async () => {
+      for (let n = next++; n < count; n = next++) {
+        const actor = actors[n % actors.length]
+        if (actor) await logs.append(operation, fetchAct, n, actor)
+      }
+    }
+    await Promise.all(Array.from({ length: inFlight }, one))
+  }
+  await run(appends / 2)
+  const began = performance.now()
+  await run(appends)
+  return (appends / (performance.now() - began)) * 1_000
+}
+
+/** `cordon verify` in a process of its own: entries per second and the most memory that it held, in MiB. */
+async function verifyWhole({ directory, database }: KeptLog): Promise<Result['verify']> {
+  const began = performance.now()
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'verify', '--json'], {
+    env: { ...process.env, DATA_DIRECTORY: directory, DATABASE_URL: database.appUrl, LOG_HOST: logHost },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let peak = 0
+  let text = ''
+  child.stdout.on('data', (chunk) => (text += String(chunk)))
+  const watching = setInterval(() => (peak = Math.max(peak, peakOf(child.pid ?? 0))), 100)
+  await once(child, 'exit')
+  clearInterval(watching)
+  const { entries, verified, discrepancies } = JSON.parse(text) as {
+    entries: number
+    verified: boolean
+    discrepancies: unknown[]
+  }
+  if (!verified) note(JSON.stringify(discrepancies.slice(0, 5)))
+  note(`verified ${number(entries)} entries in ${seconds(began)} s`)
+  return { rate: (entries / (performance.now() - began)) * 1_000, peak, verified }
+}
+
+function peakOf(pid: number): number {
+  try {
+    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1] ?? 0) / 1_024
+  } catch {
+    // It has just ended.
+    return 0
+  }
+}
+
+function report(size: number, [before, after]: readonly [Result, Result]): void {
+  const time = (value: number) => value.toFixed(2).padStart(8)
+  const ratio = (value: number) => value.toFixed(2).padStart(6)
+  const cells = (one: string, two: string) => `${one.padEnd(24)}${two}`
+  const judge = (fits: boolean) => (fits ? 'holds' : 'DOES NOT HOLD')
+  let worst = 0
+  const lines = [
+    `a log of ${number(size)} entries against one of ${number(small)}, warm; milliseconds`,
+    cells('first page', `p50 ${number(small)}      N   ratio |  p99 ${number(small)}      N   ratio`),
+  ]
+  for (const [name, large] of after.pages) {
+    const base = before.pages.get(name) ?? large
+    worst = Math.max(worst, large.p99 / base.p99)
+    const halves = (['p50', 'p99'] as const).map(
+      (p) => `${time(base[p])}${time(large[p])}  ${ratio(large[p] / base[p])}`,
+    )
+    lines.push(cells(name, halves.join(' | ')))
+  }
+  const share = after.appended / before.appended
+  const proofs = after.proof.p50 / after.row.p50
+  lines.push(
+    cells('worst ratio of p99', `${worst.toFixed(2)}, at most 5: ${judge(worst <= 5)}`),
+    cells(
+      'inclusion proof',
+      `p50 ${time(after.proof.p50)}, one row ${time(after.row.p50)}, ${proofs.toFixed(2)} times, at most 6: ${judge(proofs <= 6)}`,
+    ),
+    cells(
+      'appended',
+      `${number(before.appended)}/s and ${number(after.appended)}/s, ${share.toFixed(2)}, at least 0.8: ${judge(share >= 0.8)}`,
+    ),
+    ...[before, after].map(({ verify }) =>
+      cells(
+        'cordon verify',
+        `${number(verify.rate)} entries/s, at most ${number(verify.peak)} MiB, at most 256: ${judge(verify.peak <= 256)}; ${verify.verified ? 'verified' : 'NOT VERIFIED'}`,
+      ),
+    ),
+    '',
+  )
+  process.stdout.write(lines.join('\n'))
+}
