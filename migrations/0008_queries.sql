@@ -2,7 +2,9 @@
 -- the one before it ended. A time range needs none: `at` never decreases, so its ends are found by halving.
 
 -- What an entry is about, as its leaf says. Computed once from the leaves that are there; from here on the appender writes it.
-ALTER TABLE log_entry ADD COLUMN subject text GENERATED ALWAYS AS (leaf::json ->> 'subject') STORED;
+-- JSON escapes only the quotation mark and the backslash of what a subject may hold.
+ALTER TABLE log_entry ADD COLUMN subject text
+  GENERATED ALWAYS AS (regexp_replace(substring(leaf FROM '"subject":"((?:[^"\\]|\\.)*)"'), '\\(["\\])', '\1', 'g')) STORED;
 ALTER TABLE log_entry ALTER COLUMN subject DROP EXPRESSION;
 ALTER TABLE log_entry ALTER COLUMN subject SET NOT NULL;
 

@@ -110,6 +110,40 @@ t.test('from an empty service to verified figures', async (t) => {
     t.match(beside.json, { verified: true, logs: { length: 2 } })
   })
 
+  t.test('the log is queried: as a table, as JSON Lines and as CSV', async (t) => {
+    const messages = ['audit', '--kind', 'message.*', 'epoch.opened']
+    const [shown, json] = await Promise.all([
+      coordinator.run(messages),
+      kenya.run([...messages, '--json', '--limit', '1']),
+    ])
+    const csv = await coordinator.run([...messages, '--csv', '--from', '2026-01-01'])
+    t.match(shown.stdout, /4 entries, newest first, times of Africa\/Nairobi/)
+    t.match(shown.stdout, /message\.posted +Wanjiru Kamau \(Kenya Revenue Authority\)/)
+    const [line = '', ...more] = json.stdout.trimEnd().split('\n')
+    t.same(more, [])
+    const { check, ...entry } = JSON.parse(line) as Record<string, unknown> & { check: { leaf: string } }
+    t.match(entry, { kind: 'message.posted', details: Object })
+    t.match(JSON.parse(check.leaf), { index: entry['index'] })
+    t.match(csv.stdout, /^"entry","at","local time","kind",/)
+    t.equal(csv.stdout.trimEnd().split('\n').length, 5)
+    const wrong: [string, string[], RegExp, number][] = [
+      ['a kind that is none', ['--kind', 'no.such'], /does not exist/, 1],
+      ['words in all there is', ['--text', 'harbour'], /Add from \(and to\), or person/, 1],
+      ['somebody else without a reason', ['--person', 'wanjiru'], /Say in justification why you look/, 1],
+      ['somebody who is not there', ['--person', 'nobody'], /There is no person "nobody" here/, 1],
+      ['a day that is none', ['--from', '2026-02-30'], /--from is a day or a time/, 2],
+      ['two forms at once', ['--csv', '--json'], /Choose one of --csv and --json/, 2],
+      ['the directory', ['--directory'], /auditor of the platform/, 1],
+    ]
+    for (const [what, args, says, code] of wrong) {
+      const done = await coordinator.run(['audit', ...args])
+      t.match(done.stderr + done.stdout, says, what)
+      t.equal(done.code, code, what)
+    }
+    const why = ['--person', 'wanjiru', '--justification', 'complaint 17', '--to', '2099-12-31']
+    t.match((await coordinator.run(['audit', ...why])).stdout, /Wanjiru Kamau/)
+  })
+
   t.test('without the service: what was opened is found, and the database verifies', async (t) => {
     t.equal(await service.stop(), 0)
     const [searched, stopped] = await Promise.all([

@@ -5,7 +5,7 @@ import { csvLine } from '../csv.ts'
 import { asMember, type Device } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { chooseOperation, entries as named, inOperation, remembered, type Names, type PlaceOptions } from '../place.ts'
-import { table, type Progress } from '../terminal.ts'
+import { harmlessLine, table, type Progress } from '../terminal.ts'
 import { counted } from '../wording.ts'
 import { instantIn, localTime } from '../zones.ts'
 
@@ -179,7 +179,7 @@ async function tell({ terminal }: Device, asked: Asked, options: Options, found:
   for await (const entry of found) rows.push(tableCells(entry, asked, local))
   const more = rows.length === readLimit(options) ? '; there may be more: --limit' : ''
   terminal.result(undefined, () => [
-    `${asked.title}: ${counted(rows.length, 'entry', 'entries')}, newest first, times of ${asked.timeZone}${more}`,
+    `${harmlessLine(asked.title)}: ${counted(rows.length, 'entry', 'entries')}, newest first, times of ${asked.timeZone}${more}`,
     ...(rows.length === 0 ? [] : ['', ...table(['entry', 'time', 'kind', 'who', 'about', 'details'], rows)]),
   ])
 }
