@@ -89,7 +89,7 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { kind, outcome, text, message, limit, justification, ...rest } = query
   const { from, to, subject } = rest
   for (const [name, at] of Object.entries({ from, to }))
-    if (at !== undefined && Number.isNaN(Date.parse(at))) throw fault(name, 'is no moment of the calendar')
+    if (at !== undefined && !isInstant(at)) throw fault(name, 'is no moment of the calendar')
   if (from !== undefined && to !== undefined && to <= from) throw fault('to', 'is not after from')
   if (message !== undefined && subject !== undefined && message !== subject)
     throw fault('subject', 'is another one than message')
@@ -119,6 +119,12 @@ function kindsOf(kind: string | undefined, outcome: 'done' | 'refused' | undefin
       (patterns === undefined || patterns.some((pattern) => matches(pattern, one))) &&
       (outcome === undefined || isRefusal(one) === (outcome === 'refused')),
   )
+}
+
+/** A day such as the 30th of February would otherwise be taken for one of March. */
+function isInstant(at: string): boolean {
+  const time = Date.parse(at)
+  return !Number.isNaN(time) && new Date(time).toISOString() === at
 }
 
 function matches(pattern: string, kind: Kind): boolean {
