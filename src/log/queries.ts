@@ -90,7 +90,9 @@ async function firstSince(tx: Tx, log: string, size: number, at: string): Promis
       UNION ALL
       SELECT CASE WHEN e.at < ${at}::timestamptz THEN e.index + 1 ELSE low END,
              CASE WHEN e.at < ${at}::timestamptz THEN high ELSE e.index END
-      FROM half JOIN log_entry e ON e.log_id = ${log} AND e.index = (low + high) / 2
+      FROM half CROSS JOIN LATERAL (
+        SELECT index, at FROM log_entry WHERE log_id = ${log} AND index = (low + high) / 2 OFFSET 0
+      ) AS e
       WHERE low < high
     )
     SELECT low FROM half WHERE low >= high`.execute(tx)
@@ -107,7 +109,8 @@ const columns = {
 
 /**
  * First the places: from the one index that fits best, whose entries of each kind lie in the order of the log and are merged.
- * Then the entries in these places, and of them those that hold what the index does not know.
+ * Then the entries in these places, and of them those that hold what the index does not know. OFFSET 0 has Postgres look each
+ * place up, where it might otherwise read the whole table to join it.
  */
 async function pageOf(tx: Tx, log: string, filters: Filters, first: number, before: number): Promise<Row[]> {
   const [led, ...others] = Object.entries(columns).filter(
@@ -135,8 +138,11 @@ async function pageOf(tx: Tx, log: string, filters: Filters, first: number, befo
     FROM (SELECT CASE WHEN count(*) = ${most} THEN min(index) END AS floor FROM place) AS reached
     LEFT JOIN LATERAL (
       SELECT log_entry.index, log_entry.leaf, log_private.salt, log_private.details
-      FROM place JOIN log_entry ON log_entry.log_id = ${log} AND log_entry.index = place.index
-      LEFT JOIN log_private ON log_private.log_id = ${log} AND log_private.index = place.index
+      FROM place
+      CROSS JOIN LATERAL (SELECT * FROM log_entry WHERE log_id = ${log} AND index = place.index OFFSET 0) AS log_entry
+      LEFT JOIN LATERAL (
+        SELECT salt, details FROM log_private WHERE log_id = ${log} AND index = place.index OFFSET 0
+      ) AS log_private ON true
       WHERE ${sql.join([sql`true`, ...rest], sql` AND `)}
       ORDER BY log_entry.index DESC LIMIT ${filters.limit}
     ) AS page ON true
