@@ -234,6 +234,16 @@ export const problems = {
     title: 'Words are looked for within a time range or in the entries of one person',
     advice: 'Add from (and to), or person, and ask again.',
   },
+  EVIDENCE_EMPTY: {
+    status: 404,
+    title: 'No entry is what was asked for',
+    advice: 'Widen what you ask for; cordon audit shows what is there.',
+  },
+  EVIDENCE_TOO_LARGE: {
+    status: 422,
+    title: 'This is too much for one bundle of evidence',
+    advice: 'Ask for less, in several bundles; a whole log is read by its tiles.',
+  },
   JUSTIFICATION_REQUIRED: {
     status: 400,
     title: 'This needs a justification',

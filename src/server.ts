@@ -49,7 +49,7 @@ import {
   type ReadStatements,
 } from './operations/index.ts'
 import { formatSetUp, newId, type OperationView, type Random } from './protocol/index.ts'
-import { Reports, mountReports } from './reports/index.ts'
+import { EvidenceBundles, Reports, mountReports } from './reports/index.ts'
 
 export interface ServerOptions {
   /** Connection string of the role cordon_app. */
@@ -149,6 +149,14 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     const operations = new Operations({ db, logs, clock, views, keys, read })
     const messages = new Messages({ db, logs, views, keys, operations })
     const reports = new Reports({ db, logs, clock })
+    const evidence = new EvidenceBundles({
+      db,
+      logs,
+      clock,
+      logHost: options.logHost,
+      witnessKeys: [],
+      root: async () => (await identity.directory.root()) ?? '',
+    })
     const logReaders = new LogReaders({ db, logs, views })
     const hub = new Hub({
       db,
@@ -179,7 +187,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     mountIdentity(app, identity, { version: options.version, logHost: options.logHost })
     mountOperations(app, operations)
     mountMessages(app, messages)
-    mountReports(app, reports)
+    mountReports(app, reports, evidence)
     mountLogRoutes(app, {
       logs,
       requireLogReader: (request, log) => requireLogReader(db, logs, request, log),

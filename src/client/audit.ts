@@ -2,12 +2,16 @@ import {
   ProtocolError,
   base64url,
   fromBase64url,
+  parseEvidence,
   parseLeaf,
+  parseLogKeys,
   parseNoteKey,
   privateDigest,
+  verifyEvidence,
   type Leaf,
+  type VerifiedEvidence,
 } from '../protocol/index.ts'
-import type { Pins } from './certificates.ts'
+import { verifyKeys, type Pins } from './certificates.ts'
 import { refuse } from './problem.ts'
 import type { Transport } from './transport.ts'
 
@@ -30,6 +34,13 @@ export interface EntryFilters {
   /** Whole words in the details, all of them; within a time range or for one person. */
   readonly text?: string
   readonly justification?: string
+}
+
+/** To whom evidence goes, why, and on what ground: entered in the log. */
+export interface Disclosure {
+  readonly justification: string
+  readonly recipient: { readonly name: string; readonly organization: string; readonly country?: string }
+  readonly legalBasis: string
 }
 
 export interface LogEntry {
@@ -96,6 +107,36 @@ export class Audit {
     if (page.next !== null && (page.next > below || page.next >= start))
       throw refuse('ANSWER_INVALID', 'The service answered with a next page that is not after this one.')
     return { entries, next: page.next, range: page.range }
+  }
+
+  /**
+   * A bundle of evidence as the service makes it, checked here with the keys that this device pinned before it is given; the log says
+   * that it was exported, for whom and why. EVIDENCE_EMPTY, EVIDENCE_TOO_LARGE; EVIDENCE_INVALID where it does not verify.
+   */
+  async evidence(
+    log: string,
+    filters: EntryFilters,
+    disclosure: Disclosure,
+  ): Promise<{ text: string; verified: VerifiedEvidence }> {
+    const { kinds, justification: _, ...rest } = filters
+    const kind = kinds === undefined || kinds.length === 0 ? {} : { kind: kinds.join(',') }
+    const body = { query: { ...rest, ...kind }, ...disclosure }
+    const text = await this.#deps.transport.text(`/v1/logs/${log}/evidence`, 'POST', body)
+    const { logKeys, root, logHost } = this.#deps.pins()
+    try {
+      const evidence = parseEvidence(text)
+      const { keys } = await parseLogKeys(logKeys)
+      const trust = { keys, root, witnesses: [], quorum: 0 }
+      const verified = await verifyEvidence(evidence, trust, verifyKeys)
+      const [wrong] = verified.discrepancies
+      if (wrong !== undefined) throw new ProtocolError('EVIDENCE', wrong.what)
+      if (evidence.log !== log || evidence.host !== logHost)
+        throw new ProtocolError('EVIDENCE', 'It is of another log.')
+      return { text, verified }
+    } catch (cause) {
+      if (!(cause instanceof ProtocolError)) throw cause
+      throw refuse('EVIDENCE_INVALID', cause.message, { reason: cause.code }, cause)
+    }
   }
 
   /** All pages, newest first. What is appended meanwhile is not among them. */

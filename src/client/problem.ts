@@ -14,6 +14,8 @@ const own = {
   FIELDS_INVALID: 'Correct the places listed under faults; nothing was sealed and nothing was sent.',
   RECEIPT_INVALID: 'The message does not count as sent: tell the operator and the auditors that a receipt was wrong.',
   NO_RECEIPT: 'Ask whoever posted the message for its receipt, or an auditor for a bundle of evidence.',
+  EVIDENCE_INVALID:
+    'Do not hand it on: tell the operator and the other auditors that the service made evidence that does not hold.',
   MEMBERS_HIDDEN:
     'Nothing is sealed here until this device has seen every member statement: ask a coordinator who was removed, and tell the auditors.',
   LOG_ALTERED: 'Nothing is sealed here: tell the auditors that the service showed this entry.',

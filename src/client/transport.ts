@@ -113,8 +113,8 @@ export class Transport {
   }
 
   /** The same for what the service answers as plain text: notes and proofs. */
-  text(path: string): Promise<string> {
-    return this.#signed('GET', path, undefined, true)
+  text(path: string, method: Method = 'GET', body?: object): Promise<string> {
+    return this.#signed(method, path, body, method === 'GET')
   }
 
   /**

@@ -13,7 +13,7 @@ export type {
 } from './act.ts'
 export { openLogKey, type LogKey } from './key.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
-export type { LogQuery } from './filters.ts'
+export { EntriesQuery, readQuery, type LogQuery } from './filters.ts'
 export type { Scope } from './queries.ts'
 export { mountLogRoutes, type LogRouteDeps } from './routes.ts'
 export { createLogs } from './service.ts'

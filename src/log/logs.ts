@@ -99,6 +99,10 @@ export interface Logs<S> {
   tile(log: string, tile: Tile): Promise<Buffer>
   /** Proof of an entry under a published checkpoint (C2SP tlog-proof). Problem NOT_FOUND beyond the end of the log. */
   proof(log: string, index: number): Promise<string>
+  /** A published checkpoint whose log holds this entry. Problem NOT_FOUND beyond the end of the log. */
+  published(log: string, index: number): Promise<{ size: number; note: string }>
+  /** Inclusion proofs of several entries in the tree of one size, base64url, in their order. */
+  inclusions(log: string, indexes: readonly number[], size: number): Promise<string[][]>
   /** One page of a log's entries, newest first; what may be seen is decided in the transaction that reads it. See `queryLog`. */
   query(log: string, query: LogQuery, scopeIn: (tx: Tx) => Promise<Scope>): Promise<EntriesPage>
   /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */

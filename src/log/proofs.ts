@@ -60,6 +60,18 @@ export function inclusion(db: Database, log: string, index: number, size: number
   })
 }
 
+export function inclusions(db: Database, log: string, indexes: readonly number[], size: number): Promise<string[][]> {
+  return transaction(db, async (tx) => {
+    await requireSize(tx, log, size)
+    const proofs: string[][] = []
+    for (const index of indexes) {
+      if (!Number.isSafeInteger(index) || index < 0 || index >= size) throw new Problem('NOT_FOUND')
+      proofs.push((await proveInclusion(hasher, hashReader(tx, log), index, size)).map(base64url))
+    }
+    return proofs
+  })
+}
+
 export function consistency(db: Database, log: string, from: number, to: number): Promise<string[]> {
   return transaction(db, async (tx) => {
     await requireSize(tx, log, to)

@@ -15,7 +15,7 @@ import { Appender, type AppenderDeps } from './appender.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
-import { consistency, inclusion, receiptOf, Roots, tlogProof } from './proofs.ts'
+import { consistency, inclusion, inclusions, receiptOf, Roots, tlogProof } from './proofs.ts'
 import { queryLog } from './queries.ts'
 import { allLogs, changesBetween, enterLog, entriesAfter, entriesAt, seesLog, sizeOf } from './store.ts'
 import { readTile } from './tiles.ts'
@@ -146,6 +146,10 @@ class LogService<S> implements Logs<S> {
   proof: Logs<S>['proof'] = (log, index) => tlogProof(this.#deps.db, this.#checkpoints, log, index)
 
   query: Logs<S>['query'] = (log, query, scopeIn) => queryLog(this.#deps.db, log, query, scopeIn)
+
+  published: Logs<S>['published'] = (log, index) => this.#checkpoints.covering(log, index)
+
+  inclusions: Logs<S>['inclusions'] = (log, indexes, size) => inclusions(this.#deps.db, log, indexes, size)
 
   checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
 

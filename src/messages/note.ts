@@ -11,6 +11,8 @@ export interface NoteInput {
   readonly permission: Permission
   /** The actor must be in this compartment at that moment. */
   readonly compartment?: string
+  /** SHA-256, base64url, of what the entry is about. */
+  readonly digest?: string
   readonly details: Readonly<Record<string, unknown>>
 }
 
@@ -23,11 +25,19 @@ export const noteAct: Act<OperationView, NoteInput, null, never, { index: number
   load: () => Promise.resolve(null),
   decide({ snapshot: view, input, actor }) {
     authorizeIn(view, actor, input.permission)
-    const { kind, subject, details, compartment } = input
+    const { kind, subject, details, compartment, digest } = input
     if (compartment !== undefined && !view.isIn(actor.person as PersonId, compartment as CompartmentId))
       throw new Problem('NOT_FOUND')
     return {
-      entries: [{ kind, actor: asActor(actor), subject, details: { session: actor.session, ...details } }],
+      entries: [
+        {
+          kind,
+          actor: asActor(actor),
+          subject,
+          ...(digest === undefined ? {} : { digest }),
+          details: { session: actor.session, ...details },
+        },
+      ],
       rows: [],
       answer: (committed) => ({ index: committed[0]?.index ?? -1 }),
     }

@@ -149,6 +149,7 @@ export {
   type MessageStatement,
 } from './message.ts'
 export { formatCheckpoint, parseCheckpoint, parseExtendedCheckpoint, type Checkpoint } from './checkpoint.ts'
+export { Evidence, parseEvidence, verifyEvidence, type EvidenceTrust, type VerifiedEvidence } from './evidence.ts'
 export { formatLogKeys, hostOf, noteKeysOf, originOf, parseLogKeys, type LogKeys } from './log-keys.ts'
 export {
   formatNoteKey,

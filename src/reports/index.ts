@@ -1,2 +1,3 @@
+export { EvidenceBundles } from './evidence.ts'
 export { mountReports } from './routes.ts'
 export { Reports, type FiguresAsAt, type ReportsDeps } from './service.ts'

@@ -1,9 +1,11 @@
 import type { HttpServer } from '../http/index.ts'
 import { actorOf } from '../identity/index.ts'
+import { readQuery } from '../log/index.ts'
+import type { EvidenceBundles } from './evidence.ts'
 import * as schemas from './schemas.ts'
 import type { Reports } from './service.ts'
 
-export function mountReports(app: HttpServer, reports: Reports): void {
+export function mountReports(app: HttpServer, reports: Reports, evidence: EvidenceBundles): void {
   app.get(
     '/v1/operations/:operation/figures',
     {
@@ -17,6 +19,24 @@ export function mountReports(app: HttpServer, reports: Reports): void {
     async (request) => {
       const figures = await reports.figures(actorOf(request), request.params.operation)
       return { ...figures, quantities: [...figures.quantities], totals: [...figures.totals] }
+    },
+  )
+
+  app.post(
+    '/v1/logs/:log/evidence',
+    {
+      config: { access: 'log-reader' },
+      schema: {
+        summary: 'A bundle of evidence: entries with all that proves them, to be checked without the service',
+        params: schemas.OfLog,
+        body: schemas.EvidenceRequest,
+      },
+    },
+    async (request, reply) => {
+      const { query, ...rest } = request.body
+      const input = { ...rest, query: readQuery({ ...query, limit: 1 }) }
+      const bundle = await evidence.make(actorOf(request), request.params.log, input)
+      return reply.type('application/json; charset=utf-8').header('cache-control', 'no-store').send(bundle)
     },
   )
 }

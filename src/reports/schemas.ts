@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { EntriesQuery } from '../log/index.ts'
 
 const Decimal = Type.String({ pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$', description: 'Exact, canonical.' })
 const Unit = Type.Union([Type.Literal('KGM'), Type.Literal('LTR'), Type.Literal('H87'), Type.Literal('MTR')])
@@ -16,3 +17,24 @@ export const Figures = Type.Object({
   quantities: Type.Array(Type.Object({ category: Type.String(), ...amount, seizures: Type.Integer() })),
   totals: Type.Array(Type.Object(amount)),
 })
+
+export const OfLog = Type.Object({ log: InOperation.properties.operation })
+
+const words = (description: string) => Type.String({ minLength: 3, maxLength: 500, description })
+
+export const EvidenceRequest = Type.Object(
+  {
+    query: Type.Omit(EntriesQuery, ['justification', 'after', 'limit'], { additionalProperties: false }),
+    justification: words('Why these entries are exported.'),
+    recipient: Type.Object(
+      {
+        name: words('Who gets them.'),
+        organization: words('Of which organization.'),
+        country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$', description: 'ISO 3166-1 alpha-2' })),
+      },
+      { additionalProperties: false },
+    ),
+    legalBasis: words('On what ground they may be given.'),
+  },
+  { additionalProperties: false },
+)

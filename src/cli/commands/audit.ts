@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
 import { choose, idOf } from '../choice.ts'
@@ -25,6 +26,9 @@ interface Options extends PlaceOptions {
   readonly justification?: string
   readonly limit?: string
   readonly csv?: true
+  readonly evidence?: string
+  readonly recipient?: string
+  readonly legalBasis?: string
 }
 
 /** A log, and the words in which people speak of what is in it. */
@@ -57,7 +61,13 @@ export function addAudit(program: Command): void {
       .option('--text <words>', 'whole words in the details, all of them; with --from or --person')
       .option('--justification <why>', 'why you look; entered in the log (the purpose of the operation if not given)')
       .option('--limit <n>', `at most so many; ${String(listed)} in a table, all with --json or --csv, if not given`)
-      .option('--csv', 'comma-separated values, for spreadsheets'),
+      .option('--csv', 'comma-separated values, for spreadsheets')
+      .option(
+        '--evidence <file>',
+        'write what is found as a bundle of evidence, with --recipient, --legal-basis and --justification',
+      )
+      .option('--recipient <who>', "who gets it: 'NAME, ORGANIZATION' or 'NAME, ORGANIZATION, COUNTRY'")
+      .option('--legal-basis <ground>', 'on what ground it may be given'),
   )
     .addHelpText(
       'after',
@@ -71,7 +81,9 @@ Examples:
   $ cordon audit --person 'Wanjiru Kamau' --justification 'complaint 2026/17' --kind 'message.*'
   $ cordon audit --message 0198c9a2-0000-7000-8000-000000000000
   $ cordon audit --text 'passport renewal' --from 2026-03-01T08:00 --csv > audit.csv
-  $ cordon audit --directory --outcome refused --from 2026-03-31 --json`,
+  $ cordon audit --directory --outcome refused --from 2026-03-31 --json
+  $ cordon audit --kind 'message.*' --from 2026-03-01 --to 2026-03-31 --evidence march.json --recipient 'A. Judge, Court of Appeal, KE' \\
+      --legal-basis 'order 2026/118' --justification 'case 2026/118'`,
     )
     .action((options: Options) =>
       asMember(options, async (device) => {
@@ -79,6 +91,7 @@ Examples:
           throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
         const limit = readLimit(options)
         const asked = await whatIsAsked(device, options)
+        if (options.evidence !== undefined) return writeEvidence(device, asked, options, options.evidence)
         const found = look(device, asked, filtersOf(asked, options), limit)
         await tell(device, asked, options, found)
       }),
@@ -138,6 +151,43 @@ function filtersOf({ names, timeZone }: Asked, options: Options): EntryFilters {
     justification,
   }
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined))
+}
+
+async function writeEvidence(
+  { client, terminal }: Device,
+  asked: Asked,
+  options: Options,
+  file: string,
+): Promise<void> {
+  const { recipient, legalBasis, justification } = options
+  if (recipient === undefined || legalBasis === undefined || justification === undefined)
+    throw new CommandFailure(
+      'Evidence leaves the group: say to whom with --recipient, on what ground with --legal-basis, and why with --justification. All three are entered in the log.',
+      exitCodes.usage,
+    )
+  const [name = '', organization = '', country, ...rest] = recipient.split(',').map((part) => part.trim())
+  if (
+    name === '' ||
+    organization === '' ||
+    rest.length > 0 ||
+    (country !== undefined && !/^[A-Za-z]{2}$/.test(country))
+  )
+    throw new CommandFailure(
+      "--recipient is 'NAME, ORGANIZATION' or 'NAME, ORGANIZATION, COUNTRY' (two letters).",
+      exitCodes.usage,
+    )
+  const disclosure = {
+    justification,
+    legalBasis,
+    recipient: { name, organization, ...(country === undefined ? {} : { country: country.toUpperCase() }) },
+  }
+  const { text, verified } = await client.audit.evidence(asked.log, filtersOf(asked, options), disclosure)
+  await writeFile(file, text, { mode: 0o600, flag: 'wx' })
+  const { entries, size, statements } = verified
+  terminal.result({ file, log: asked.log, entries, size, statements }, () => [
+    `Written and verified: ${counted(entries, 'entry', 'entries')} of ${harmlessLine(asked.title)} to ${file}, under a checkpoint of ${counted(size, 'entry', 'entries')}.`,
+    'Give with it, by another way, the keys that `cordon log-keys` prints: who has them checks it with cordon verify, or by hand as the file says.',
+  ])
 }
 
 async function* look(

@@ -20,8 +20,9 @@ Examples:
     )
     .action((options: DeviceOptions) =>
       onDevice(options, ({ client, terminal }) => {
-        const { logHost, logKeys } = client.self.account.pins
-        terminal.result({ logHost, logKeys }, () => logKeys)
+        const { logHost, logKeys, root } = client.self.account.pins
+        terminal.result({ logHost, logKeys, root }, () => logKeys)
+        terminal.note(`The root of trust has the thumbprint ${root}`)
         return Promise.resolve()
       }),
     )

@@ -11,20 +11,22 @@ import { asMember } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { chooseOperation, inOperation, type PlaceOptions } from '../place.ts'
 import { readLogKeys } from '../log-keys.ts'
+import { verifyBundle, type BundleOptions } from '../verify-bundle.ts'
 import { harmlessLine, openTerminal, type Progress, type Terminal } from '../terminal.ts'
 import { counted, number } from '../wording.ts'
 
-interface Options extends PlaceOptions {
+interface Options extends PlaceOptions, BundleOptions {
   readonly server?: true
-  readonly logKeys?: string
-  readonly root?: string
 }
 
 export function addVerify(program: Command): void {
   inOperation(
     program
       .command('verify')
-      .description('Verify every log of a database from its raw rows; or, as a member, the log of an operation')
+      .description(
+        'Verify every log of a database from its raw rows; a bundle of evidence; or, as a member, the log of an operation',
+      )
+      .argument('[bundle]', 'a file that cordon audit --evidence wrote, verified without any service')
       .option(
         '--server',
         'as a member, over the service: its checkpoint, what this device saw of it, and your receipts',
@@ -36,7 +38,9 @@ export function addVerify(program: Command): void {
       .option(
         '--root <thumbprint>',
         'thumbprint of the root of trust, where the database is not to be believed even on that',
-      ),
+      )
+      .option('--witness-keys <file>', 'with a bundle: verifier keys of witnesses, one a line')
+      .option('--quorum <n>', 'with a bundle: so many of them must have cosigned; all if not given'),
   )
     .addHelpText(
       'after',
@@ -48,9 +52,13 @@ Exit code 1 where anything is not right; the first discrepancies are shown with 
 Examples:
   $ cordon verify
   $ DATABASE_URL_FILE=/run/secrets/auditor cordon verify --json
+  $ cordon verify evidence.json --log-keys cordon.keys --root 8CDYE9hGaHTm44mfdt73-nTEUmiKs-0zeKUNUP9GsZg
   $ cordon verify --server --operation HORIZON`,
     )
-    .action((options: Options) => (options.server === true ? verifyPlace(options) : verifyDatabase(options)))
+    .action((bundle: string | undefined, options: Options) => {
+      if (bundle !== undefined) return verifyBundle(bundle, options, openTerminal({ json: options.json ?? false }))
+      return options.server === true ? verifyPlace(options) : verifyDatabase(options)
+    })
 }
 
 function verifyPlace(options: Options): Promise<void> {

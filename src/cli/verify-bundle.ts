@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises'
+import {
+  ProtocolError,
+  VerifyKeys,
+  parseEvidence,
+  parseNoteKey,
+  verifyEvidence,
+  type Evidence,
+  type NoteKey,
+} from '../protocol/index.ts'
+import { CommandFailure, exitCodes } from './failures.ts'
+import { readLogKeys } from './log-keys.ts'
+import { harmlessLine, type Progress, type Terminal } from './terminal.ts'
+import { counted } from './wording.ts'
+
+export interface BundleOptions {
+  readonly logKeys?: string
+  readonly root?: string
+  readonly witnessKeys?: string
+  readonly quorum?: string
+}
+
+const mostShown = 10
+
+/** Verifies a bundle of evidence without the service, with keys that came by another way than the bundle. */
+export async function verifyBundle(file: string, options: BundleOptions, terminal: Terminal): Promise<void> {
+  const { logKeys, root } = options
+  if (logKeys === undefined || root === undefined)
+    throw new CommandFailure(
+      'A bundle is verified with keys that you got elsewhere, not with those that it brings: give --log-keys and --root. Any enrolled device prints both with `cordon log-keys`.',
+      exitCodes.usage,
+    )
+  const evidence = await readEvidence(file)
+  const { keys } = await readLogKeys(logKeys)
+  const witnesses = options.witnessKeys === undefined ? [] : await readWitnessKeys(options.witnessKeys)
+  const quorum = readQuorum(options.quorum, witnesses)
+  let bar: Progress | undefined
+  const { size, cosigned, entries, statements, details, discrepancies } = await verifyEvidence(
+    evidence,
+    { keys, root, witnesses, quorum },
+    new VerifyKeys(),
+    (done) => {
+      bar ??= terminal.progress('Verifying', evidence.entries.length)
+      bar.advance(done)
+    },
+  )
+  bar?.stop()
+  const verified = discrepancies.length === 0
+  const { log, host, made } = evidence
+  terminal.result({ verified, log, host, size, cosigned, entries, statements, details, discrepancies }, () => [
+    ...discrepancies
+      .slice(0, mostShown)
+      .map(({ index, what }) => harmlessLine(index === undefined ? what : `entry ${String(index)}: ${what}`)),
+    ...(discrepancies.length > mostShown
+      ? [`… and ${String(discrepancies.length - mostShown)} more; --json lists them.`]
+      : []),
+    harmlessLine(
+      verified
+        ? `Verified: ${counted(entries, 'entry', 'entries')} of the log ${log} of ${host} as it was with ${counted(size, 'entry', 'entries')}; ${counted(statements, 'signed statement')}, ${counted(details, 'entry', 'entries')} with details. ${witnessWords(cosigned, witnesses)}`
+        : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. This is not what the log holds.`,
+    ),
+    harmlessLine(
+      `It says of itself: made ${made.at} for "${made.justification}", asked for ${JSON.stringify(made.query)}.`,
+    ),
+  ])
+  process.exitCode = verified ? exitCodes.done : exitCodes.failed
+}
+
+function witnessWords(cosigned: readonly string[], asked: readonly NoteKey[]): string {
+  if (asked.length === 0) return 'No witness was asked for.'
+  return cosigned.length === 0 ? 'No witness cosigned it.' : `Cosigned by ${cosigned.join(', ')}.`
+}
+
+async function readEvidence(file: string): Promise<Evidence> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new CommandFailure(`The bundle ${file} cannot be read (${(error as Error).message}).`)
+  }
+  try {
+    return parseEvidence(text)
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw new CommandFailure(`${file} is no bundle of evidence: ${error.message}`)
+  }
+}
+
+async function readWitnessKeys(file: string): Promise<NoteKey[]> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new CommandFailure(`The file of witness keys ${file} cannot be read (${(error as Error).message}).`)
+  }
+  try {
+    return await Promise.all(
+      text
+        .split('\n')
+        .filter((line) => line.trim() !== '')
+        .map(parseNoteKey),
+    )
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw new CommandFailure(`${file} does not hold keys of witnesses, one a line: ${error.message}`, exitCodes.usage)
+  }
+}
+
+function readQuorum(quorum: string | undefined, witnesses: readonly NoteKey[]): number {
+  const names = new Set(witnesses.map(({ name }) => name)).size
+  const wanted = quorum === undefined ? names : Number(quorum)
+  if (Number.isInteger(wanted) && wanted >= 0 && wanted <= names) return wanted
+  throw new CommandFailure(
+    `--quorum is a whole number up to the ${counted(names, 'witness', 'witnesses')} named.`,
+    exitCodes.usage,
+  )
+}

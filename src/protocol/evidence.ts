@@ -1,0 +1,231 @@
+import { Type, type Static } from 'typebox'
+import { readCertificate, verifyChain, type Certificate, type VerifyKeys } from './certificate.ts'
+import { digestOf, fromBase64url } from './encoding.ts'
+import { ProtocolError, demand } from './errors.ts'
+import { leafHash, parseLeaf, privateDigest, type Leaf } from './entry.ts'
+import type { DeviceId } from './ids.ts'
+import { verifyStatement, type StatementType } from './jws.ts'
+import { noteKeysOf, originOf, type LogKeys } from './log-keys.ts'
+import { openCheckpoint, openNote, type NoteKey } from './note.ts'
+import { shape } from './shape.ts'
+import { verifyInclusion } from './tree.ts'
+
+const exactly = { additionalProperties: false }
+const Text = Type.String()
+
+/** Entries of one log with all that proves them, in one file that is checked without the service. */
+export const Evidence = Type.Object(
+  {
+    format: Type.Literal('cordon-evidence/v1'),
+    manual: Type.Array(Text, { description: 'How to check this with sha256sum, openssl and jq, line by line.' }),
+    log: Text,
+    host: Type.String({ description: 'The log’s origin is <host>/logs/<log>.' }),
+    /** What was asked for, by whom, and why: as the entry export.made says it. */
+    made: Type.Object(
+      {
+        at: Text,
+        person: Text,
+        organization: Text,
+        query: Type.Record(Text, Type.Union([Text, Type.Number()])),
+        justification: Text,
+      },
+      exactly,
+    ),
+    keys: Type.Object({ log: Type.Array(Text), witnesses: Type.Array(Text) }, exactly),
+    root: Type.String({ description: 'Thumbprint of the root that all certificates lead up to.' }),
+    checkpoint: Type.String({ description: 'Signed note, with the cosignatures that it has.' }),
+    certificates: Type.Array(Text, { description: 'Of everybody who signed, and of those above them.' }),
+    entries: Type.Array(
+      Type.Object(
+        {
+          leaf: Type.String({ description: 'As it is hashed: SHA-256(0x00 ‖ leaf).' }),
+          proof: Type.Array(Text, { description: 'Inclusion under the checkpoint, base64url, from the leaf upwards.' }),
+          details: Type.Optional(
+            Type.String({ description: 'What `private` of the leaf is: SHA-256(salt ‖ details).' }),
+          ),
+          salt: Type.Optional(Text),
+          statement: Type.Optional(Type.String({ description: 'What `digest` of the leaf is the SHA-256 of.' })),
+        },
+        exactly,
+      ),
+    ),
+  },
+  exactly,
+)
+export type Evidence = Static<typeof Evidence>
+
+/** What somebody trusts who checks evidence: keys that they got by another way than the file. */
+export interface EvidenceTrust {
+  readonly keys: LogKeys
+  readonly root: string
+  /** Both keys, or one, of each witness; `quorum` of them must have cosigned the checkpoint. */
+  readonly witnesses: readonly NoteKey[]
+  readonly quorum: number
+}
+
+export interface VerifiedEvidence {
+  readonly size: number
+  /** Names of witnesses whose cosignature was verified. */
+  readonly cosigned: readonly string[]
+  readonly entries: number
+  /** Entries whose statement, and whose details, came along and were verified. */
+  readonly statements: number
+  readonly details: number
+  /** One sentence each, with the index of the entry that it is about. Empty: everything was checked and is right. */
+  readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
+}
+
+const parse = shape('evidence', Evidence)
+
+/** Reads a file of evidence. `ProtocolError` where it is none; nothing in it is verified by that. */
+export function parseEvidence(text: string): Evidence {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new ProtocolError('EVIDENCE', 'Evidence is one JSON document.', { cause })
+  }
+  return parse(value)
+}
+
+/** Checks evidence against what the checker trusts: checkpoint, cosignatures, each entry, its details, its statement and signer. */
+export async function verifyEvidence(
+  evidence: Evidence,
+  trust: EvidenceTrust,
+  verifyKeys: VerifyKeys,
+  progress: (done: number) => void = () => {},
+): Promise<VerifiedEvidence> {
+  const discrepancies: { index?: number; what: string }[] = []
+  const { log, host, checkpoint: note } = evidence
+  let size = 0
+  let root: Uint8Array | undefined
+  let cosigned: string[] = []
+  try {
+    const opened = await openCheckpoint(note, ...noteKeysOf(trust.keys, originOf(host, log)))
+    size = opened.size
+    root = opened.root
+    cosigned = await cosignersOf(note, trust.witnesses)
+    if (cosigned.length < trust.quorum)
+      discrepancies.push({ what: `${cosigned.length} witnesses cosigned the checkpoint, ${trust.quorum} are demanded` })
+  } catch (error) {
+    discrepancies.push({ what: `the checkpoint: ${reason(error)}` })
+  }
+  const certificates = await readCertificates(evidence, trust.root, discrepancies)
+  let statements = 0
+  let details = 0
+  let last = -1
+  for (const [i, entry] of evidence.entries.entries()) {
+    let index: number | undefined
+    try {
+      const leaf = parseLeaf(entry.leaf)
+      index = leaf.index
+      demand(leaf.log === log, 'EVIDENCE', 'It is an entry of another log.')
+      demand(leaf.index > last, 'EVIDENCE', 'The entries are not in the order of the log.')
+      last = leaf.index
+      if (root !== undefined) await checkProof(entry, leaf, size, root)
+      if (await checkDetails(entry, leaf)) details++
+      if (await checkStatement(entry, leaf, certificates, verifyKeys)) statements++
+    } catch (error) {
+      discrepancies.push(
+        index === undefined ? { what: `entry ${i} of the file: ${reason(error)}` } : { index, what: reason(error) },
+      )
+    }
+    progress(i + 1)
+  }
+  return { size, cosigned, entries: evidence.entries.length, statements, details, discrepancies }
+}
+
+async function cosignersOf(note: string, witnesses: readonly NoteKey[]): Promise<string[]> {
+  if (witnesses.length === 0) return []
+  try {
+    const { signatures } = await openNote(note, witnesses)
+    return [...new Set(signatures.map(({ key }) => key.name))]
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === 'NOTE_UNSIGNED') return []
+    throw error
+  }
+}
+
+interface Certificates {
+  readonly byHash: Map<string, Certificate>
+  readonly byDevice: Map<string, Certificate>
+}
+
+async function readCertificates(
+  { certificates: jwss }: Evidence,
+  root: string,
+  discrepancies: { what: string }[],
+): Promise<Certificates> {
+  const read: Certificate[] = []
+  for (const jws of jwss) {
+    try {
+      read.push(await readCertificate(jws))
+    } catch (error) {
+      discrepancies.push({ what: `a certificate: ${reason(error)}` })
+    }
+  }
+  const byDevice = new Map(read.map((certificate) => [certificate.device, certificate]))
+  const proven: Certificates = { byHash: new Map(), byDevice: new Map() }
+  for (const certificate of read) {
+    try {
+      await verifyChain(certificate, { root: root as DeviceId }, (device) => byDevice.get(device))
+      proven.byHash.set(certificate.hash, certificate)
+      proven.byDevice.set(certificate.device, certificate)
+    } catch (error) {
+      discrepancies.push({ what: `the certificate of ${certificate.device}: ${reason(error)}` })
+    }
+  }
+  return proven
+}
+
+type Entry = Evidence['entries'][number]
+
+async function checkProof({ leaf: text, proof }: Entry, leaf: Leaf, size: number, root: Uint8Array): Promise<void> {
+  const hashes = proof.map(fromBase64url)
+  const holds = await verifyInclusion(await leafHash(text), leaf.index, size, hashes, root)
+  demand(holds, 'EVIDENCE', 'The log of the checkpoint does not hold this entry.')
+}
+
+async function checkDetails({ details, salt }: Entry, leaf: Leaf): Promise<boolean> {
+  if (details === undefined && salt === undefined) return false
+  demand(details !== undefined && salt !== undefined, 'EVIDENCE', 'Details come with their salt.')
+  const bytes = fromBase64url(salt)
+  demand(bytes.length === 32, 'EVIDENCE', 'A salt has 32 bytes.')
+  demand((await privateDigest(bytes, details)) === leaf.private, 'EVIDENCE', 'Its details are not those it commits to.')
+  return true
+}
+
+const types: readonly [RegExp, StatementType][] = [
+  [/^message\./, 'cordon-message+jws'],
+  [/^epoch\.opened$/, 'cordon-epoch+jws'],
+  [/^device\.certified$/, 'cordon-device+jws'],
+  [/^device\.revoked$/, 'cordon-revocation+jws'],
+  [/^(member|compartment|operation)\./, 'cordon-member+jws'],
+]
+
+async function checkStatement(
+  { statement }: Entry,
+  leaf: Leaf,
+  certificates: Certificates,
+  keys: VerifyKeys,
+): Promise<boolean> {
+  if (statement === undefined) return false
+  demand((await digestOf(statement)) === leaf.digest, 'EVIDENCE', 'Its statement is not the one it commits to.')
+  const type = types.find(([kind]) => kind.test(leaf.kind))?.[1]
+  demand(type !== undefined, 'EVIDENCE', `An entry ${leaf.kind} carries no statement.`)
+  if (type === 'cordon-device+jws') {
+    demand(certificates.byHash.has(leaf.digest ?? ''), 'EVIDENCE', 'Its certificate does not lead up to the root.')
+    return true
+  }
+  const device = 'device' in leaf.actor ? leaf.actor.device : undefined
+  const signer = certificates.byDevice.get(device ?? '')
+  demand(signer !== undefined, 'EVIDENCE', 'The certificate of its signer did not come along.')
+  const { kid } = await verifyStatement(type, statement, await keys.of(signer))
+  demand(kid === device, 'EVIDENCE', 'Its statement was signed by another device than entered it.')
+  return true
+}
+
+function reason(error: unknown): string {
+  if (error instanceof ProtocolError) return error.message
+  throw error
+}
