@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   enrol: async () => (await import('./commands/enrol.ts')).addEnrol,
   'sign-in': async () => (await import('./commands/sign-in.ts')).addSignIn,
   'sign-out': async () => (await import('./commands/sign-in.ts')).addSignOut,
+  devices: async () => (await import('./commands/devices.ts')).addDevices,
   sessions: async () => (await import('./commands/sign-in.ts')).addSessions,
   operation: async () => (await import('./commands/operation.ts')).addOperation,
   post: async () => (await import('./commands/post.ts')).addPost,

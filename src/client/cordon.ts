@@ -1,11 +1,11 @@
 import type { OrganizationKind } from '../access.ts'
 import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
-import { proveTogether, requirePinned } from './certificates.ts'
+import { proveTogether, readCertificateOnce, requirePinned } from './certificates.ts'
 import { Audit } from './audit.ts'
 import { importRows, type ImportOutcome, type ImportRows } from './import/runner.ts'
 import { LiveConnection } from './connection.ts'
-import { Directory, type CertifyOutcome } from './directory.ts'
+import { Directory, type CertifyOutcome, type OwnDevice } from './directory.ts'
 import {
   enrol,
   initialize,
@@ -22,6 +22,7 @@ import type { OperationSession } from './operation-session.ts'
 import { portableReceipt } from './portable-receipt.ts'
 import { checkOwnPlace, type SelfCheck } from './self-check.ts'
 import type { ClientStore } from './store.ts'
+import { Transparency } from './transparency.ts'
 import { Transport, type LentSession } from './transport.ts'
 
 export interface CordonOptions {
@@ -62,6 +63,7 @@ export class Cordon {
   #connection: LiveConnection | undefined
   #directory: Directory | undefined
   #operations: Operations | undefined
+  #transparency: Transparency | undefined
   #audit: Audit | undefined
   #cancelCertifying: (() => void) | undefined
 
@@ -84,7 +86,9 @@ export class Cordon {
     this.#directory = new Directory({ platform, transport, self: own })
     this.#audit = new Audit({ transport, pins: () => this.self.account.pins })
     const keep = this.#options.keep ?? 'all'
-    this.#operations = new Operations({ platform, store, transport, connection, self: own, keep })
+    const transparency = new Transparency({ platform, transport, store, pins: () => this.self.account.pins })
+    this.#transparency = transparency
+    this.#operations = new Operations({ platform, store, transport, connection, transparency, self: own, keep })
     return true
   }
 
@@ -235,6 +239,19 @@ export class Cordon {
   async waitingFor(): Promise<{ invitation: string | undefined } | null> {
     const me = await this.me()
     return me.tier === null ? { invitation: this.self.account.invitation } : null
+  }
+
+  /**
+   * One's own devices as the service lists them, each with whether the directory log is proven to hold its certificate. A device
+   * that is certified and not held there is nobody's: revoke it.
+   */
+  async devices(): Promise<(OwnDevice & { readonly proven: boolean })[]> {
+    const devices = await this.directory.devices()
+    const certificates = await Promise.all(
+      devices.flatMap(({ certificate }) => certificate ?? []).map(readCertificateOnce),
+    )
+    const hidden = new Set<string>((await this.#transparency?.unproven(certificates)) ?? [])
+    return devices.map((one) => ({ ...one, proven: one.certificate !== null && !hidden.has(one.device) }))
   }
 
   /** Follows an operation: see `OperationSession`. The same one while it is open. Newcomers are certified meanwhile. */

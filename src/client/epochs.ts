@@ -7,6 +7,7 @@ import {
   signEpochStatement,
   timestamp,
   type CompartmentId,
+  type DeviceId,
   type EpochKey,
   type EpochState,
   type PersonId,
@@ -53,8 +54,11 @@ export class Epochs {
       if (!epoch) await this.#openOrWait(compartment)
       else {
         const key = this.#footing.keyring.find(compartment, epoch.number)
-        if (key) this.#requireMembers(compartment)
-        if (key) return { epoch, key: key.bytes }
+        if (key) {
+          this.#requireMembers(compartment)
+          await this.#requireProven(this.#footing.ledger().view.recipients(compartment))
+          return { epoch, key: key.bytes }
+        }
         const holds = () => this.#footing.keyring.find(compartment, epoch.number) !== undefined
         await this.#footing.until(() => holds() || this.#current(compartment) !== epoch, 20_000)
         if (!holds() && this.#current(compartment) === epoch)
@@ -72,6 +76,12 @@ export class Epochs {
       'MEMBERS_HIDDEN',
       'The key of this compartment was opened for somebody whom this device does not know as a member.',
     )
+  }
+
+  /** Nothing is sealed for a device that the directory log does not have, whoever opened the key. */
+  async #requireProven(devices: readonly DeviceId[]): Promise<void> {
+    const { view } = this.#footing.ledger()
+    await this.#footing.transparency.require(devices.flatMap((device) => view.devices.get(device) ?? []))
   }
 
   async #openOrWait(compartment: CompartmentId): Promise<void> {
@@ -129,6 +139,7 @@ export class Epochs {
     const recipients = view.recipients(compartment)
     if (!recipients.includes(device.id))
       throw refuse('NOT_CERTIFIED', 'The log does not show this device among those who may hold the key.')
+    await this.#requireProven(recipients)
     const key = makeEpochKey(platform.random)
     const because = view.compartments.get(compartment)?.staleBecause
     const statement = await signEpochStatement(device, requireCertificate({ device, ...self }).hash, {

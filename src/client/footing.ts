@@ -7,12 +7,13 @@ import type { Message } from './message.ts'
 import type { Platform } from './platform.ts'
 import type { ClientProblem } from './problem.ts'
 import type { ClientStore } from './store.ts'
+import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
 import type { Leaf, ReaderReceipt } from '../protocol/index.ts'
 
 /** Something that a service which keeps to the protocol never does. */
 export interface Alarm {
-  /** MEMBERS_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, MESSAGE_REFUSED, GRANT_BAD, RECEIPT_INVALID, OWN_MESSAGE_UNKNOWN, SEEN_REFUSED, DEVICE_UNEXPECTED. */
+  /** MEMBERS_HIDDEN, DEVICE_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, MESSAGE_REFUSED, GRANT_BAD, RECEIPT_INVALID, OWN_MESSAGE_UNKNOWN, SEEN_REFUSED, DEVICE_UNEXPECTED. */
   readonly code: string
   /** The `ProtocolError` code behind it, where there is one. */
   readonly reason?: string
@@ -50,6 +51,7 @@ export interface Footing {
   readonly transport: Transport
   readonly connection: LiveConnection
   readonly keyring: Keyring
+  readonly transparency: Transparency
   readonly events: Events<SessionEvents>
   readonly self: () => Self
   readonly ledger: () => Ledger

@@ -91,8 +91,9 @@ export class Granting {
       const key = keyring.find(compartment, number)
       const once = `${device} ${contentKeyId(compartment, number)}`
       if (!certificate || !key || this.#given.has(once)) continue
-      this.#given.add(once)
+      await this.#footing.transparency.require([certificate])
       const to = { device, seal: certificate.keys.seal }
+      this.#given.add(once)
       grants.push({ device, epoch: number, grant: await sealGrant(to, compartment, number, key.bytes) })
     }
     return grants

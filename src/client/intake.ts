@@ -4,6 +4,7 @@ import {
   contentKeyId,
   demand,
   parseLeaf,
+  type Certificate,
   type CompartmentId,
   type DeviceId,
   type EntryFrame,
@@ -13,6 +14,7 @@ import {
 import type { Footing } from './footing.ts'
 import { Ledger } from './ledger.ts'
 import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
+import { isProblem } from './problem.ts'
 import type { Seen } from './receipt.ts'
 import { Sequences, type Counted, type Hole } from './sequences.ts'
 import type { Change } from './store.ts'
@@ -43,6 +45,8 @@ export interface Broken {
 export interface IntakeOptions {
   readonly keep: 'all' | 'none'
   readonly partial: boolean
+  /** Nobody waits for what comes any more. */
+  readonly over: () => boolean
   /** Whether somebody of this device's own knows the message: it has the receipt, or waits for it. */
   readonly knows: (message: string) => boolean
   readonly onMessage: (message: Message) => void
@@ -266,7 +270,8 @@ export class Intake {
   #expectDevice(leaf: Leaf): void {
     const { device } = this.#footing.self()
     const certificate = this.ledger.view.devices.get(leaf.subject as DeviceId)
-    if (!this.#live || certificate?.person !== this.#me) return
+    // What was there before this device first read the log is nothing new; what came while it was away is.
+    if (leaf.index <= this.#basis || certificate?.person !== this.#me) return
     if (certificate.device === device.id || certificate.issuer === device.id) return
     const detail =
       'A device was certified for you that this one did not certify. If it is not yours, revoke it at once.'
@@ -304,17 +309,52 @@ export class Intake {
 
   async #read(group: readonly [Leaf, EntryFrame][]): Promise<void> {
     const fresh = group.filter(([{ index }]) => !this.#handled.has(index))
-    const read = await Promise.all(fresh.map(([leaf, frame]) => this.#open(leaf, frame)))
+    const hidden = await this.#hiddenSenders(fresh)
+    const read = await Promise.all(fresh.map(([leaf, frame]) => this.#open(leaf, frame, hidden)))
     for (const one of read) await this.#settle(one)
   }
 
-  async #open(leaf: Leaf, frame: EntryFrame): Promise<Read> {
+  /** A chain that does not hold is refused with the message that it came with. */
+  async #learn(chain: readonly string[]): Promise<void> {
+    try {
+      await this.ledger.learn(chain)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+    }
+  }
+
+  /** The devices behind these messages that the directory log does not have. */
+  async #hiddenSenders(group: readonly [Leaf, EntryFrame][]): Promise<ReadonlySet<DeviceId>> {
+    const { view } = this.ledger
+    if (view.member(this.#me)?.role === 'auditor') return new Set()
+    const devices = new Set(group.flatMap(([{ actor }]) => ('device' in actor ? [actor.device as DeviceId] : [])))
+    const certificates: Certificate[] = []
+    for (const [, { chain }] of this.partial ? group : []) if (chain) await this.#learn(chain)
+    for (const device of devices) {
+      const certificate = view.devices.get(device) ?? this.ledger.issuer(device)
+      if (certificate) certificates.push(certificate)
+    }
+    try {
+      return new Set(await this.#footing.transparency.unprovenOnceReached(certificates, this.#options.over))
+    } catch (error) {
+      if (!isProblem(error, 'DIRECTORY_ALTERED')) throw error
+      this.#footing.alarm({ code: 'LOG_ALTERED', reason: error.code, detail: error.detail })
+      return devices
+    }
+  }
+
+  async #open(leaf: Leaf, frame: EntryFrame, hidden: ReadonlySet<DeviceId>): Promise<Read> {
     if (this.ledger.view.member(this.#me)?.role === 'auditor') return { leaf }
     try {
       if (this.partial && frame.chain) await this.ledger.learn(frame.chain)
       const past = leaf.index <= this.#basis
-      const { sealed, statement, hidden } = await checkMessage(this.ledger, leaf, frame, past)
-      const rest = hidden ? { leaf, hidden } : { leaf }
+      const { sealed, statement, hidden: withheld } = await checkMessage(this.ledger, leaf, frame, past)
+      demand(
+        !hidden.has(statement.signer),
+        'DEVICE_HIDDEN',
+        'The directory log does not have the device that sent this.',
+      )
+      const rest = withheld ? { leaf, hidden: withheld } : { leaf }
       const { compartment, epoch } = statement.payload
       const key = this.#footing.keyring.find(compartment, epoch)
       return key ? { ...rest, message: await openMessage(sealed, key.opening, this.#me) } : { ...rest, sealed }

@@ -27,6 +27,7 @@ import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
 import type { ClientStore } from './store.ts'
+import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
 
 export interface SessionDeps {
@@ -35,6 +36,7 @@ export interface SessionDeps {
   readonly store: ClientStore
   readonly transport: Transport
   readonly connection: LiveConnection
+  readonly transparency: Transparency
   readonly self: () => Self
   readonly keep: 'all' | 'none'
 }
@@ -75,7 +77,7 @@ export class OperationSession {
   constructor(deps: SessionDeps) {
     this.#deps = deps
     this.operation = deps.operation
-    const { operation, platform, store, transport, connection, self, keep } = deps
+    const { operation, platform, store, transport, connection, transparency, self, keep } = deps
     const prefix = `operation/${operation}/`
     this.#conditions = new Conditions(platform)
     this.#footing = {
@@ -85,6 +87,7 @@ export class OperationSession {
       store,
       transport,
       connection,
+      transparency,
       self,
       keyring: new Keyring(prefix),
       events: this.events,
@@ -106,6 +109,7 @@ export class OperationSession {
     this.#intake = new Intake(this.#footing, {
       keep,
       partial: false,
+      over: () => this.#over(),
       knows: (message) => this.#posting.knows(message),
       onMessage: (message) => this.#seenChecks.take(message),
     })

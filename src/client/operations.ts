@@ -17,6 +17,7 @@ import { OperationSession } from './operation-session.ts'
 import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
 import type { ClientStore } from './store.ts'
+import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
 
 export interface OperationListed {
@@ -62,6 +63,7 @@ export interface OperationsDeps {
   readonly store: ClientStore
   readonly transport: Transport
   readonly connection: LiveConnection
+  readonly transparency: Transparency
   readonly self: () => Self
   readonly keep: 'all' | 'none'
 }

@@ -16,6 +16,9 @@ const own = {
   NO_RECEIPT: 'Ask whoever posted the message for its receipt, or an auditor for a bundle of evidence.',
   EVIDENCE_INVALID:
     'Do not hand it on: tell the operator and the other auditors that the service made evidence that does not hold.',
+  DEVICE_HIDDEN:
+    'Nothing is sealed for it and nothing of it is shown: ask the person whose device it is, and tell the auditors of the platform.',
+  DIRECTORY_ALTERED: 'Nothing is sealed here: tell the auditors of the platform that the directory log was altered.',
   MEMBERS_HIDDEN:
     'Nothing is sealed here until this device has seen every member statement: ask a coordinator who was removed, and tell the auditors.',
   LOG_ALTERED: 'Nothing is sealed here: tell the auditors that the service showed this entry.',

@@ -67,6 +67,12 @@ export async function checked<T>(
   }
 }
 
+export interface CertificateProofs {
+  readonly checkpoint: string
+  readonly consistency?: string[]
+  readonly proofs: { readonly certificate: string; readonly leaf: string; readonly proof: string[] }[]
+}
+
 /** Certifying and revoking devices. Both reach every operation of the person in the same transaction. */
 export class Certificates {
   readonly #deps: IdentityDeps
@@ -92,6 +98,39 @@ export class Certificates {
     })
     appended?.afterCommit()
     return { device: certificate.device }
+  }
+
+  /**
+   * Where the directory log holds these certificates, proven under a published checkpoint that has grown from the one that was seen. Whoever
+   * has the hash of a certificate has the certificate; of others nothing is said.
+   */
+  async proofs(certificates: readonly string[], seen: number | undefined): Promise<CertificateProofs> {
+    const { db, logs } = this.#deps
+    const { directory } = logs
+    const { places, leaves } = await transaction(db, async (tx) => {
+      const size = (await logs.size(tx, directory)) ?? 0
+      if (seen !== undefined && seen > size) throw new Problem('NOT_FOUND')
+      const indexes = await store.entriesOfCertificates(tx, certificates)
+      const entries = await logs.entriesAt(tx, directory, [...indexes.values()])
+      return { places: [...indexes], leaves: new Map(entries.map(({ index, text }) => [index, text])) }
+    })
+    const last = Math.max(0, (seen ?? 0) - 1, ...places.map(([, index]) => index))
+    const { size, note } = await logs.published(directory, last)
+    const proofs = await logs.inclusions(
+      directory,
+      places.map(([, index]) => index),
+      size,
+    )
+    const consistency = seen === undefined ? undefined : await logs.consistency(directory, seen, size)
+    return {
+      checkpoint: note,
+      ...(consistency === undefined ? {} : { consistency }),
+      proofs: places.map(([certificate, index], i) => ({
+        certificate,
+        leaf: leaves.get(index) ?? '',
+        proof: proofs[i] ?? [],
+      })),
+    }
   }
 
   async #lockBoth(tx: Tx, subject: string, actor: string): Promise<void> {

@@ -7,7 +7,10 @@ import type { TokenKey } from './tokens.ts'
 /** What identity needs; `affected` and `endDevice` are answered by the rungs above. */
 export interface IdentityDeps {
   readonly db: Database
-  readonly logs: Pick<Logs<unknown>, 'directory' | 'appendWithin' | 'verifierKeys'>
+  readonly logs: Pick<
+    Logs<unknown>,
+    'appendWithin' | 'consistency' | 'directory' | 'entriesAt' | 'inclusions' | 'published' | 'size' | 'verifierKeys'
+  >
   readonly clock: () => Date
   readonly random: Random
   readonly tokenKey: TokenKey

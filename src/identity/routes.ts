@@ -242,6 +242,22 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   )
 
   app.post(
+    '/v1/certificates/proofs',
+    {
+      config: { access: 'signed-in' },
+      schema: {
+        summary: 'Proofs that the directory log holds certificates',
+        body: schemas.CertificatesAsked,
+        response: { 200: schemas.CertificateProofs },
+      },
+    },
+    async (request) => {
+      if (actorOf(request).tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+      return certificates.proofs(request.body.certificates, request.body.seen)
+    },
+  )
+
+  app.post(
     '/v1/revocations',
     {
       config: { access: 'signed-in' },

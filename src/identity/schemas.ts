@@ -136,6 +136,26 @@ export const Devices = Type.Object({
     Type.Object({ device: Digest, state: Type.String(), enrolledAt: Type.String(), certificate: NullableString }),
   ),
 })
+export const CertificatesAsked = Type.Object(
+  {
+    certificates: Type.Array(Digest, { minItems: 1, maxItems: 500, description: 'SHA-256 of each.' }),
+    seen: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'Size of the newest checkpoint of the directory that the client has verified.',
+      }),
+    ),
+  },
+  exactly,
+)
+export const CertificateProofs = Type.Object({
+  checkpoint: Type.String({ description: 'Of the directory log, as published.' }),
+  consistency: Type.Optional(Type.Array(Type.String())),
+  proofs: Type.Array(Type.Object({ certificate: Digest, leaf: Type.String(), proof: Type.Array(Type.String()) }), {
+    description: 'Of those that the log holds.',
+  }),
+})
 export const SessionList = Type.Object({
   sessions: Type.Array(
     Type.Object({

@@ -144,6 +144,17 @@ export async function liveCertificatesOf(
     .execute()
 }
 
+/** Where in the directory log these certificates were entered, by hash. */
+export async function entriesOfCertificates(tx: Tx, hashes: readonly string[]): Promise<Map<string, number>> {
+  if (hashes.length === 0) return new Map()
+  const rows = await tx
+    .selectFrom('certificate')
+    .select(['hash', 'directory_index'])
+    .where('hash', 'in', hashes)
+    .execute()
+  return new Map(rows.map((row) => [row.hash, row.directory_index]))
+}
+
 export async function certificatesByHash(tx: Tx, hashes: readonly string[]): Promise<Map<string, string>> {
   if (hashes.length === 0) return new Map()
   const rows = await tx.selectFrom('certificate').select(['hash', 'jws']).where('hash', 'in', hashes).execute()

@@ -5,6 +5,7 @@ import {
   formatTlogProof,
   proveConsistency,
   proveInclusion,
+  proveInclusions,
   readRoot,
   type Receipt,
 } from '../protocol/index.ts'
@@ -63,12 +64,10 @@ export function inclusion(db: Database, log: string, index: number, size: number
 export function inclusions(db: Database, log: string, indexes: readonly number[], size: number): Promise<string[][]> {
   return transaction(db, async (tx) => {
     await requireSize(tx, log, size)
-    const proofs: string[][] = []
-    for (const index of indexes) {
-      if (!Number.isSafeInteger(index) || index < 0 || index >= size) throw new Problem('NOT_FOUND')
-      proofs.push((await proveInclusion(hasher, hashReader(tx, log), index, size)).map(base64url))
-    }
-    return proofs
+    if (!indexes.every((index) => Number.isSafeInteger(index) && index >= 0 && index < size))
+      throw new Problem('NOT_FOUND')
+    const proofs = await proveInclusions(hasher, hashReader(tx, log), indexes, size)
+    return proofs.map((proof) => proof.map(base64url))
   })
 }
 

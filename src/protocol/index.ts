@@ -188,6 +188,7 @@ export {
   inclusionRanges,
   proveConsistency,
   proveInclusion,
+  proveInclusions,
   readRanges,
   readRoot,
   rootOf,

@@ -139,6 +139,21 @@ export function proveInclusion(hasher: Hasher, read: HashReader, index: number, 
   return readRanges(hasher, read, inclusionRanges(index, size))
 }
 
+/** Several inclusion proofs in the tree of one size: every subtree that they share is read once. */
+export async function proveInclusions(
+  hasher: Hasher,
+  read: HashReader,
+  indexes: readonly number[],
+  size: number,
+): Promise<Uint8Array[][]> {
+  const wanted = indexes.map((index) => inclusionRanges(index, size))
+  const name = ({ from, to }: Range) => `${from} ${to}`
+  const distinct = new Map(wanted.flat().map((range) => [name(range), range]))
+  const roots = await readRanges(hasher, read, [...distinct.values()])
+  const byName = new Map([...distinct.keys()].map((key, i) => [key, roots[i] as Uint8Array]))
+  return wanted.map((ranges) => ranges.map((range) => byName.get(name(range)) as Uint8Array))
+}
+
 export function proveConsistency(hasher: Hasher, read: HashReader, old: number, size: number): Promise<Uint8Array[]> {
   return readRanges(hasher, read, consistencyRanges(old, size))
 }
