@@ -41,7 +41,12 @@ export async function openKeptLog(directory: string, size: number, note: (line: 
     rmSync(directory, { recursive: true, force: true })
     mkdirSync(directory, { recursive: true, mode: 0o700 })
   }
-  const settings = { max_wal_size: '8GB', checkpoint_timeout: '30min', max_parallel_maintenance_workers: '1' }
+  const settings = {
+    autovacuum: 'off',
+    max_wal_size: '8GB',
+    checkpoint_timeout: '30min',
+    max_parallel_maintenance_workers: '1',
+  }
   let database = await startEmbedded({ directory: join(directory, 'postgres'), log: note, settings })
   try {
     await migrate(database.ownerUrl)

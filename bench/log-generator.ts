@@ -40,7 +40,7 @@ export const commonWord = 'pangolin'
 /** In one of 50,000 entries. */
 export const rareWord = 'narwhal'
 const words = ['seizure', 'container', 'manifest', 'cigarettes', 'airport', 'review', 'complaint', 'shift', commonWord]
-const perCommit = 16
+const perCommit = 128
 const perCopy = 40_000
 const fewestWithoutIndexes = 500_000
 

@@ -13,7 +13,7 @@ const small = 10_000
 const usual = 10_000_000
 const rounds = 200
 const warming = 30
-const proofs = 2_000
+const proofs = 1_000
 const appends = 20_000
 const inFlight = 1_024
 const note = (line: string) => process.stderr.write(`${line}\n`)
@@ -59,7 +59,10 @@ async function openCopy(): Promise<KeptLog> {
 async function measure(kept: KeptLog): Promise<Result> {
   note(`measuring the log of ${number(kept.size)}`)
   const pages = new Map<string, Spread>()
-  for (const [name, filtersOf] of await filters(kept)) pages.set(name, await firstPages(kept, filtersOf))
+  for (const [name, filtersOf] of await filters(kept)) {
+    pages.set(name, await firstPages(kept, filtersOf))
+    note(`  ${name}: p50 ${(pages.get(name)?.p50 ?? 0).toFixed(1)} ms`)
+  }
   const { proof, row } = await proveAndRead(kept)
   const appended = await appendRate(kept)
   const verify = await verifyWhole(kept)

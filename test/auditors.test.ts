@@ -414,6 +414,7 @@ t.test('no filter reads a log from end to end', async (t) => {
   }
   const range = { from: await at(20_000), to: await at(40_000) }
   const kind = { kind: 'body.fetched' }
+  const [fetched] = shownIn(went(await ask(auditor, operation.id, { ...kind, limit: 1 })))
   const singles: Record<string, string>[] = [
     kind,
     { kind: 'member.*,records.imported' },
@@ -423,7 +424,7 @@ t.test('no filter reads a log from end to end', async (t) => {
     { compartment: idOf('compartment', 3) },
     range,
     {},
-    { message: idOf('message', 7) },
+    { message: fetched?.leaf.subject ?? '' },
     { subject: operation.id },
     { outcome: 'refused' },
     { outcome: 'done' },
@@ -444,7 +445,7 @@ t.test('no filter reads a log from end to end', async (t) => {
     const after = await readSoFar()
     const read = after.read - before.read
     t.equal(after.scans, before.scans, `${JSON.stringify(filters)} goes by an index`)
-    t.ok(read <= 9_000, `${JSON.stringify(filters)} reads ${String(read)} rows`)
+    t.ok(read <= 6_000, `${JSON.stringify(filters)} reads ${String(read)} rows`)
     t.ok(page.entries.length > 0 || page.next !== null, 'and finds something, or says where to go on')
   }
 })

@@ -181,7 +181,10 @@ export async function leavesAt(tx: Tx, log: string, first: number, count: number
   return rows.map((row) => row.leaf)
 }
 
-/** Reads hashes of the tree of a log that the transaction has entered: one statement for leaves, one for nodes. */
+/**
+ * Reads hashes of the tree of a log that the transaction has entered: one statement for leaves, one for nodes. OFFSET 0 has
+ * Postgres look up each run, where it might otherwise read a whole table to join it.
+ */
 export function hashReader(tx: Tx, log: string): HashReader {
   return async (runs) => {
     const found = runs.map((): Uint8Array[] => [])
@@ -195,12 +198,16 @@ export function hashReader(tx: Tx, log: string): HashReader {
       const query =
         table === 'leaves'
           ? sql<{ place: number; hash: Uint8Array }>`
-              SELECT place, leaf_hash AS hash FROM ${list}
-              JOIN log_entry ON log_id = ${log} AND index >= first AND index < past ORDER BY place, index`
+              SELECT place, hash FROM ${list} CROSS JOIN LATERAL (
+                SELECT index, leaf_hash AS hash FROM log_entry
+                WHERE log_id = ${log} AND index >= first AND index < past ORDER BY index OFFSET 0
+              ) AS found ORDER BY place, index`
           : sql<{ place: number; hash: Uint8Array }>`
-              SELECT place, hash FROM ${list}
-              JOIN log_node ON log_id = ${log} AND log_node.level = wanted.level AND index >= first AND index < past
-              ORDER BY place, index`
+              SELECT place, hash FROM ${list} CROSS JOIN LATERAL (
+                SELECT index, hash FROM log_node
+                WHERE log_id = ${log} AND log_node.level = wanted.level AND index >= first AND index < past
+                ORDER BY index OFFSET 0
+              ) AS found ORDER BY place, index`
       for (const { place, hash } of (await query.execute(tx)).rows) found[place]?.push(hash)
     }
     const placed = runs.map((run, place) => ({ run, place }))
