@@ -116,7 +116,7 @@ t.test('no file above src/ but the ones that belong there', async (t) => {
     'test',
     'tsconfig.json',
   ]
-  const made = ['node_modules', 'data', 'coverage']
+  const made = ['node_modules', 'data', 'bench-data', 'coverage']
   const found = (await readdir(repository)).filter((name) => !name.startsWith('.') && !made.includes(name))
   t.same(
     found.filter((name) => !known.includes(name)),
