@@ -104,7 +104,6 @@ export async function tlogProof(db: Database, checkpoints: Checkpoints, log: str
 }
 
 async function requireSize(tx: Tx, log: string, size: number): Promise<void> {
-  await enterLog(tx, log)
   const head = await sizeOf(tx, log)
   if (head === undefined || !Number.isSafeInteger(size) || size > head) throw new Problem('NOT_FOUND')
 }
