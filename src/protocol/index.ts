@@ -17,10 +17,12 @@ export {
   type Revocation,
 } from './certificate.ts'
 export {
+  base64,
   base64url,
   concat,
   digestOf,
   equalBytes,
+  fromBase64,
   fromBase64url,
   fromUtf8,
   hex,
@@ -205,3 +207,13 @@ export {
   type Run,
 } from './tree.ts'
 export { findCertificate, verifyEntry, type Trust } from './verify-entry.ts'
+export {
+  fewestKeys,
+  isQuorum,
+  openWitnessed,
+  parseWitnessPolicy,
+  type Rule,
+  type Witness,
+  type WitnessPolicy,
+  type Witnessed,
+} from './witness-policy.ts'

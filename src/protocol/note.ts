@@ -54,6 +54,8 @@ export interface NoteSigner extends NoteKey {
 export interface NoteSignature {
   readonly key: NoteKey
   readonly timestamp: number
+  /** As it stands in the note, with its newline. */
+  readonly line: string
 }
 
 const maximalNoteBytes = 512 * 1024
@@ -120,7 +122,7 @@ export async function openNote(
   const known = await Promise.all(keys.map(async (key) => ({ key, id: await noteKeyId(key) })))
   const signatures: NoteSignature[] = []
   let strangers = 0
-  for (const { name, id, signature } of lines) {
+  for (const { name, id, signature, line } of lines) {
     const match = known.find((candidate) => candidate.key.name === name && equalBytes(candidate.id, id))
     if (match === undefined) {
       strangers++
@@ -128,7 +130,7 @@ export async function openNote(
     }
     const timestamp = await verifiedTime(match.key, text, signature)
     if (timestamp === undefined) throw new ProtocolError('NOTE_SIGNATURE', `The signature of ${name} is wrong.`)
-    signatures.push({ key: match.key, timestamp })
+    signatures.push({ key: match.key, timestamp, line })
   }
   demand(signatures.length > 0, 'NOTE_UNSIGNED', 'None of the known keys signed this note.')
   return { text, signatures, strangers }
@@ -161,6 +163,7 @@ interface Signature {
   readonly name: string
   readonly id: Uint8Array
   readonly signature: Uint8Array
+  readonly line: string
 }
 
 function splitNote(note: string): { text: string; signatures: Signature[] } {
@@ -180,7 +183,7 @@ function parseSignature(line: string): Signature {
   demand(dash === '\u2014' && rest.length === 0 && namePattern.test(name), 'NOTE', 'This is no signature line.')
   const bytes = fromBase64(data, 'NOTE')
   demand(bytes.length >= 5, 'NOTE', 'A signature has a key id and at least a byte.')
-  return { name, id: bytes.slice(0, 4), signature: bytes.slice(4) }
+  return { name, id: bytes.slice(0, 4), signature: bytes.slice(4), line: `${line}\n` }
 }
 
 function checkText(text: string): void {
