@@ -29,6 +29,8 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   receipt: async () => (await import('./commands/receipt.ts')).addReceipt,
   'lend-session': async () => (await import('./commands/lend-session.ts')).addLendSession,
   'log-keys': async () => (await import('./commands/log-keys.ts')).addLogKeys,
+  'witness-policy': async () => (await import('./commands/witness-policy.ts')).addWitnessPolicy,
+  witness: async () => (await import('./commands/witness.ts')).addWitness,
   verify: async () => (await import('./commands/verify.ts')).addVerify,
   audit: async () => (await import('./commands/audit.ts')).addAudit,
 }

@@ -1,5 +1,5 @@
 export type { ToProblem } from './failures.ts'
 export { RouteFault, type Access, type Admit } from './guard.ts'
-export { describeError } from './logging.ts'
+export { describeError, loggerOptions } from './logging.ts'
 export { buildHttp, everyAccess, type HttpDeps, type HttpServer } from './server.ts'
 export { ProblemSchema, type Fault } from './validation.ts'

@@ -12,6 +12,7 @@ export type {
   StoredEntry,
 } from './act.ts'
 export { openLogKey, type LogKey } from './key.ts'
+export { KeyFileFault } from './key-file.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 export { EntriesQuery, readQuery, type LogQuery } from './filters.ts'
 export type { Scope } from './queries.ts'
@@ -27,3 +28,5 @@ export {
   type VerifiedLog,
   type VerifyOptions,
 } from './verify.ts'
+export { openWitness, witnessKeys, type RunningWitness, type WitnessOptions } from './witness/open.ts'
+export { WitnessFault } from './witness/state.ts'

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { readConfig } from '../../config.ts'
 import { start } from '../../main.ts'
-import { CommandFailure } from '../failures.ts'
+import { stopOnSignal } from '../stopping.ts'
 import { openTerminal } from '../terminal.ts'
 
 export function addServe(program: Command): void {
@@ -32,22 +32,4 @@ export function addServe(program: Command): void {
       ])
       await stopping
     })
-}
-
-/** Resolves once a signal has ended the service cleanly; a second signal ends the process at once. */
-function stopOnSignal(stop: () => Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let stopping = false
-    const end = (signal: NodeJS.Signals) => {
-      if (stopping) {
-        process.stderr.write('Ended at once.\n')
-        process.exit(1)
-      }
-      stopping = true
-      process.stderr.write(`Stopping (${signal})…\n`)
-      stop().then(resolve, (error: unknown) => reject(new CommandFailure(`Stopping failed: ${String(error)}`)))
-    }
-    process.on('SIGTERM', end)
-    process.on('SIGINT', end)
-  })
 }

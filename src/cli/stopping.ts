@@ -1,0 +1,19 @@
+import { CommandFailure } from './failures.ts'
+
+/** Resolves once a signal has ended the service cleanly; a second signal ends the process at once. */
+export function stopOnSignal(stop: () => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let stopping = false
+    const end = (signal: NodeJS.Signals) => {
+      if (stopping) {
+        process.stderr.write('Ended at once.\n')
+        process.exit(1)
+      }
+      stopping = true
+      process.stderr.write(`Stopping (${signal})…\n`)
+      stop().then(resolve, (error: unknown) => reject(new CommandFailure(`Stopping failed: ${String(error)}`)))
+    }
+    process.on('SIGTERM', end)
+    process.on('SIGINT', end)
+  })
+}
