@@ -24,6 +24,7 @@ import { checkOwnPlace, type SelfCheck } from './self-check.ts'
 import type { ClientStore } from './store.ts'
 import { Transparency } from './transparency.ts'
 import { Transport, type LentSession } from './transport.ts'
+import { readPin, writePin, type WitnessPin } from './witnessing.ts'
 
 export interface CordonOptions {
   readonly store: ClientStore
@@ -265,6 +266,18 @@ export class Cordon {
     const { operation, ...rest } = input
     const deps = { platform: this.#options.platform, transport: this.transport, self: () => this.self }
     return importRows(deps, { ...rest, session: await this.follow(operation) })
+  }
+
+  /**
+   * Insists on witnesses from now on: what this device accepted must be cosigned by the policy's quorum within its lag, or nothing is
+   * sealed and no operation is ready (WITNESSES_MISSING). `ProtocolError` POLICY where the policy cannot be read. Undefined: no more.
+   */
+  pinWitnesses(pin: WitnessPin | undefined): Promise<void> {
+    return writePin(this.#options.store, pin)
+  }
+
+  pinnedWitnesses(): Promise<WitnessPin | undefined> {
+    return readPin(this.#options.store)
   }
 
   /** Checks what a member can check of an operation's log. See `checkOwnPlace`. */

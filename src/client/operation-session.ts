@@ -10,6 +10,7 @@ import type {
 } from '../protocol/index.ts'
 import { ProtocolError } from '../protocol/index.ts'
 import type { Self } from './account.ts'
+import { Acknowledging } from './acknowledging.ts'
 import { Conditions } from './conditions.ts'
 import type { LiveConnection } from './connection.ts'
 import { Events } from './events.ts'
@@ -29,6 +30,7 @@ import { SeenChecks } from './seen-checks.ts'
 import type { ClientStore } from './store.ts'
 import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
+import { Witnessing } from './witnessing.ts'
 
 export interface SessionDeps {
   readonly operation: string
@@ -45,7 +47,6 @@ type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
 
 const batch = 64
-const acknowledgeEvery = 1_000
 const checkSeenEvery = 60_000
 
 /**
@@ -61,6 +62,8 @@ export class OperationSession {
   readonly #posting: Posting
   readonly #granting: Granting
   readonly #seenChecks: SeenChecks
+  readonly #witnessing: Witnessing
+  readonly #acknowledging: Acknowledging
   readonly #alarms: Alarm[] = []
   readonly #conditions: Conditions
   #status: Status = 'starting'
@@ -69,9 +72,6 @@ export class OperationSession {
   #queue: ServerFrame[] = []
   #draining: Promise<void> | undefined
   #resubscribing = false
-  #acknowledged = -1
-  #toAcknowledge = -1
-  #cancelAcknowledge: (() => void) | undefined
   #cancelSeen: (() => void) | undefined
 
   constructor(deps: SessionDeps) {
@@ -106,6 +106,10 @@ export class OperationSession {
       (seen) => (this.#intake.seen = seen),
       () => this.#over(),
     )
+    this.#acknowledging = new Acknowledging(this.#footing, () => this.#status === 'live')
+    this.#witnessing = new Witnessing(this.#footing, (detail) =>
+      this.#break({ code: 'LOG_ALTERED', reason: 'WITNESSES', index: this.#intake.position, detail }),
+    )
     this.#intake = new Intake(this.#footing, {
       keep,
       partial: false,
@@ -121,6 +125,7 @@ export class OperationSession {
     await this.#posting.load()
     await this.#refresh()
     await this.#intake.load()
+    await this.#witnessing.load()
     this.#deps.connection.attach(this.operation, {
       connected: () => void this.#subscribe(),
       frame: (frame) => this.#take(frame),
@@ -168,6 +173,11 @@ export class OperationSession {
     return this.#intake.seen
   }
 
+  /** The newest checkpoint of the log that the pinned witnesses cosigned; undefined where none are pinned. */
+  get final(): { readonly size: number; readonly root: string } | undefined {
+    return this.#witnessing.final
+  }
+
   /** The messages that were opened and kept, in the order of the log. */
   get messages(): Message[] {
     return [...this.#intake.messages.values()].sort((a, b) => a.index - b.index)
@@ -185,6 +195,12 @@ export class OperationSession {
   #alarm(alarm: Alarm): void {
     this.#alarms.push(alarm)
     this.events.emit('alarm', alarm)
+  }
+
+  /** Nothing more is believed until the log was read again from its beginning. */
+  #break(broken: NonNullable<Intake['broken']>): void {
+    this.#intake.broken ??= broken
+    this.#alarm(broken)
   }
 
   // ---- following
@@ -259,6 +275,7 @@ export class OperationSession {
   async #entries(frames: readonly EntryFrame[]): Promise<void> {
     const before = this.#intake.position
     await this.#intake.take(frames)
+    await this.#witnessing.accepted(frames.at(-1))
     if (this.#intake.widened) {
       this.#queue = []
       this.#status = 'catching-up'
@@ -266,7 +283,7 @@ export class OperationSession {
       this.#deps.connection.send({ type: 'unsubscribe', operation: this.operation })
       return
     }
-    if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledgeSoon()
+    if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledging.soon()
     if (frames.some(({ leaf }) => leaf.includes('"history.granted"'))) this.#granting.heard()
   }
 
@@ -303,11 +320,11 @@ export class OperationSession {
       await this.#intake.caughtUp(index, seen)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#intake.broken ??= { code: 'LOG_ALTERED', reason: error.code, index, detail: error.message }
-      this.#alarm({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
+      this.#break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
+    await this.#witnessing.accepted()
     this.#status = 'live'
-    this.#acknowledge()
+    this.#acknowledging.now()
     this.events.emit('caught-up', { index })
     void this.#afterCatchUp()
   }
@@ -315,8 +332,10 @@ export class OperationSession {
   /** What is due whenever this device is up to date: keys for itself and for others, and what it still has to send. */
   async #afterCatchUp(): Promise<void> {
     this.#checkSeenLater()
+    this.#witnessing.lookLater()
     try {
-      if (this.#intake.broken) return
+      await this.#witnessing.refresh()
+      this.#requireSound()
       await this.#fetchGrants()
       await this.#posting.resend()
       for (const { id, stale } of this.view.compartments.values()) if (stale) this.#posting.epochs.renewForOthers(id)
@@ -356,18 +375,25 @@ export class OperationSession {
 
   /**
    * Resolves when this device has caught up. OPERATION_ENDED, CLOSED, or the refusal that ended the connection; MEMBERS_HIDDEN
-   * and LOG_ALTERED where the log is not believed; TIMED_OUT after the time (60,000 ms if not given).
+   * and LOG_ALTERED where the log is not believed, WITNESSES_MISSING where the pinned witnesses do not vouch for it; TIMED_OUT after the time (60,000 ms if not given).
    */
   async ready(milliseconds = 60_000): Promise<void> {
     const settled = () =>
       this.#status === 'live' || this.#over() || this.#failure !== undefined || this.#intake.broken !== undefined
     await this.#until(settled, milliseconds)
     if (this.#failure) throw this.#failure
-    this.#requireSound()
+    this.#requireFollowing()
     if (this.#status !== 'live') throw refuse('TIMED_OUT', 'This device could not catch up with the operation in time.')
+    await this.#witnessing.refresh()
+    this.#requireSound()
   }
 
   #requireSound(): void {
+    this.#requireFollowing()
+    this.#witnessing.require()
+  }
+
+  #requireFollowing(): void {
     if (this.#status === 'closed') throw refuse('CLOSED', 'This operation was closed here.')
     if (this.#status === 'ended') throw refuse('OPERATION_ENDED', 'This device does not follow the operation any more.')
     const { broken } = this.#intake
@@ -449,32 +475,17 @@ export class OperationSession {
     })
   }
 
-  #acknowledgeSoon(): void {
-    this.#toAcknowledge = this.#intake.position
-    if (this.#status !== 'live') return
-    this.#cancelAcknowledge ??= this.#deps.platform.after(acknowledgeEvery, () => this.#acknowledge())
-  }
-
-  /** What was opened and written to the store counts as delivered. */
-  #acknowledge(): void {
-    this.#cancelAcknowledge?.()
-    this.#cancelAcknowledge = undefined
-    if (this.#toAcknowledge <= this.#acknowledged) return
-    const upTo = this.#toAcknowledge
-    if (this.#deps.connection.send({ type: 'acknowledge', operation: this.operation, upTo })) this.#acknowledged = upTo
-  }
-
   #stopTimers(): void {
-    this.#cancelAcknowledge?.()
+    this.#witnessing.stop()
+    this.#acknowledging.stop()
     this.#cancelSeen?.()
-    this.#cancelAcknowledge = undefined
     this.#cancelSeen = undefined
   }
 
   /** Ends following. What is pending stays in the store and is sent when the operation is followed again. */
   async close(): Promise<void> {
     if (this.#status === 'closed') return
-    if (this.#status === 'live') this.#acknowledge()
+    if (this.#status === 'live') this.#acknowledging.now()
     const ended = this.#status === 'ended'
     this.#status = 'closed'
     this.#stopTimers()

@@ -22,6 +22,8 @@ const own = {
   MEMBERS_HIDDEN:
     'Nothing is sealed here until this device has seen every member statement: ask a coordinator who was removed, and tell the auditors.',
   LOG_ALTERED: 'Nothing is sealed here: tell the auditors that the service showed this entry.',
+  WITNESSES_MISSING:
+    'Nothing is sealed here until enough of the pinned witnesses have cosigned the log: ask the operator which of them are away, and tell the auditors if none is.',
   NOT_IN_COMPARTMENT: 'Post in a compartment that you belong to.',
   EPOCH_WAITING: 'Wait for another member to be online: your role does not open keys.',
   KEY_MISSING: 'Wait until another member is online once and grants it.',

@@ -5,6 +5,7 @@ import {
   leafHash,
   openCheckpoint,
   parseLeaf,
+  parseWitnessPolicy,
   verifyConsistency,
   verifyInclusion,
   type NoteKey,
@@ -12,9 +13,11 @@ import {
 } from '../protocol/index.ts'
 import { logKeysOf, type Pins } from './certificates.ts'
 import { sleep, type Platform } from './platform.ts'
+import { isProblem } from './problem.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
+import { readFinal, readPin } from './witnessing.ts'
 
 export interface SelfCheck {
   /** The newest published checkpoint. */
@@ -23,6 +26,8 @@ export interface SelfCheck {
   readonly root: string
   /** Receipts of this device that were proven to be in it. */
   readonly receipts: number
+  /** Entries that the pinned witnesses have cosigned; absent where none are pinned. */
+  readonly cosigned?: number
   readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
 }
 
@@ -69,9 +74,15 @@ export async function checkOwnPlace(
     }
   }
   // The live channel signs a checkpoint for whoever subscribes; publication follows within a second.
-  const [older, newer] = seen && seen.size > newest.size ? [newest, seen] : [seen, newest]
+  const [older, newer] = seen ? inOrder(seen, newest) : [undefined, newest]
   if (older && !(await grew(older, newer, prove)))
     discrepancies.push({ what: `the log is not the one of ${String(older.size)} entries that this device saw, grown` })
+
+  const pin = await readPin(store)
+  const final = pin && (await readFinal(transport, operation, pins, await parseWitnessPolicy(pin.policy)).catch(whyNot))
+  if (final instanceof Error) discrepancies.push({ what: `the pinned witnesses do not vouch for it: ${final.message}` })
+  else if (final && !(await grew(...inOrder(final, newer), prove)))
+    discrepancies.push({ what: `the witnesses cosigned another log of ${String(final.size)} entries` })
 
   let done = 0
   let held = 0
@@ -86,7 +97,18 @@ export async function checkOwnPlace(
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   discrepancies.sort((a, b) => (a.index ?? -1) - (b.index ?? -1))
-  return { ...newer, receipts: held, discrepancies }
+  const cosigned = final === undefined ? {} : { cosigned: final instanceof Error ? 0 : final.size }
+  return { ...newer, receipts: held, ...cosigned, discrepancies }
+}
+
+/** What the service does not have, or shows wrongly, is a finding; that it cannot be asked is not. */
+function whyNot(error: unknown): Error {
+  if (error instanceof ProtocolError || isProblem(error, 'NOT_WITNESSED')) return error
+  throw error
+}
+
+function inOrder(one: Seen, other: Seen): [older: Seen, newer: Seen] {
+  return one.size <= other.size ? [one, other] : [other, one]
 }
 
 const sizeOf = (note: string) => Number(note.split('\n')[1])

@@ -54,7 +54,7 @@ export class Altered {
     const request = { method: init.method ?? 'GET', path: pathname, body }
     this.requests.push(request)
     const instead = this.instead(request)
-    if (instead) return new Response(JSON.stringify(instead.json), { status: instead.status })
+    if (instead) return new Response(instead.text ?? JSON.stringify(instead.json), { status: instead.status })
     const response = await fetch(url, init)
     const text = await response.text()
     if (!text.startsWith('{')) return new Response(response.status === 204 ? null : text, { status: response.status })
@@ -66,6 +66,8 @@ export class Altered {
 export interface Answer {
   status: number
   json: Record<string, never> | Record<string, unknown>
+  /** Instead of JSON. */
+  text?: string
 }
 
 class AlteredSocket implements Socket {

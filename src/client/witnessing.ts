@@ -1,0 +1,234 @@
+import {
+  ProtocolError,
+  base64url,
+  fromBase64url,
+  leafHash,
+  openWitnessed,
+  parseWitnessPolicy,
+  verifyConsistency,
+  verifyInclusion,
+  type WitnessPolicy,
+} from '../protocol/index.ts'
+import { logKeysOf, type Pins } from './certificates.ts'
+import type { Footing } from './footing.ts'
+import { isProblem, refuse } from './problem.ts'
+import type { Seen } from './receipt.ts'
+import type { ClientStore } from './store.ts'
+import type { Transport } from './transport.ts'
+
+/** The witnesses that this device insists on. */
+export interface WitnessPin {
+  /** C2SP tlog-policy. */
+  readonly policy: string
+  /** Minutes after which what this device accepted must be in a checkpoint that the policy's quorum cosigned. */
+  readonly lag: number
+}
+
+const pinName = 'witness-policy'
+const markEvery = 10_000
+const mostProven = 32
+
+export async function readPin(store: ClientStore): Promise<WitnessPin | undefined> {
+  return (await store.get(pinName)) as WitnessPin | undefined
+}
+
+/** Pins a policy, or none. `ProtocolError` POLICY where it cannot be read. */
+export async function writePin(store: ClientStore, pin: WitnessPin | undefined): Promise<void> {
+  if (pin !== undefined) await parseWitnessPolicy(pin.policy)
+  await store.write([{ name: pinName, value: pin }])
+}
+
+/** Entries that were accepted at about one time. */
+interface Accepted {
+  readonly from: number
+  upTo: number
+  /** The newest of them that was shown here, as it is hashed. */
+  newest?: { readonly index: number; readonly leaf: string }
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
+interface Kept {
+  readonly final?: Seen
+  readonly accepted: readonly Accepted[]
+}
+
+/**
+ * Holds a device to its pinned witnesses: what it accepted longer than the lag ago must be in a final checkpoint, and that must be
+ * of the log that this device has seen. Otherwise nothing is sealed and nothing is ready. Without a pin it asks for nothing.
+ */
+export class Witnessing {
+  readonly #footing: Footing
+  readonly #onFork: (detail: string) => void
+  #pin: WitnessPin | undefined
+  #final: Seen | undefined
+  #accepted: Accepted[] = []
+  #base = -1
+  #reason = 'The service has shown no checkpoint with cosignatures.'
+  #looking: Promise<void> | undefined
+  #cancel: (() => void) | undefined
+
+  /** `onFork`: the witnesses cosigned another log than this device was shown. */
+  constructor(footing: Footing, onFork: (detail: string) => void) {
+    this.#footing = footing
+    this.#onFork = onFork
+  }
+
+  /** The newest final checkpoint that was verified here; undefined without a pin. */
+  get final(): Seen | undefined {
+    return this.#pin && this.#final
+  }
+
+  async load(): Promise<void> {
+    const { store, prefix } = this.#footing
+    await this.#takePin()
+    const kept = (await store.get(`${prefix}witnessed`)) as Kept | undefined
+    this.#final = kept?.final
+    this.#accepted = kept?.accepted.map((mark) => ({ ...mark })) ?? []
+    const last = this.#accepted.at(-1)
+    // What was accepted just before the process ended.
+    if (last) last.upTo = Math.max(last.upTo, this.#footing.position())
+    this.#base = this.#footing.position()
+  }
+
+  /** Notes that entries up to the present position were accepted now; `newest` is the last that was shown. */
+  async accepted(newest?: { index: number; leaf: string }): Promise<void> {
+    if (!this.#pin) return
+    const { platform } = this.#footing
+    const position = this.#footing.position()
+    const last = this.#accepted.at(-1)
+    const from = (last?.upTo ?? this.#base) + 1
+    if (position < from) return
+    const now = platform.clock().getTime()
+    const shown = newest && { newest: { index: newest.index, leaf: newest.leaf } }
+    if (last && now - last.at < markEvery) Object.assign(last, { upTo: position, ...shown })
+    else {
+      this.#accepted.push({ from, upTo: position, at: now, ...shown })
+      await this.#keep()
+    }
+  }
+
+  /** WITNESSES_MISSING where something was accepted too long ago and no quorum of witnesses has cosigned it. */
+  require(): void {
+    const pin = this.#pin
+    if (!pin || !this.#isOverdue(pin)) return
+    const size = this.#final?.size ?? 0
+    const extra = { final: size, position: this.#footing.position(), lag: pin.lag }
+    throw refuse('WITNESSES_MISSING', `${this.#reason} Cosigned are ${String(size)} entries.`, extra)
+  }
+
+  /** Looks whether there is a newer final checkpoint, where one is needed. */
+  async refresh(): Promise<void> {
+    await this.#takePin()
+    if (this.#pin && !this.#isCovered()) await this.#look()
+  }
+
+  /** Looks from time to time, so that nothing becomes overdue only because nobody asked. */
+  lookLater(): void {
+    this.#cancel?.()
+    const pin = this.#pin
+    if (!pin) return
+    this.#cancel = this.#footing.platform.after(Math.max(1_000, (pin.lag * 60_000) / 4), () => {
+      // A service that cannot be reached now is asked again; until then nothing is overdue that was not.
+      if (!this.#isCovered()) this.#look().catch(() => {})
+      this.lookLater()
+    })
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+
+  async #takePin(): Promise<void> {
+    const pin = await readPin(this.#footing.store)
+    if (pin && !this.#pin) this.#base = this.#footing.position()
+    if (pin?.policy !== this.#pin?.policy) this.#final = undefined
+    this.#pin = pin
+  }
+
+  #isCovered(): boolean {
+    return this.#footing.position() < (this.#final?.size ?? 0)
+  }
+
+  #isOverdue({ lag }: WitnessPin): boolean {
+    if (this.#isCovered() || this.#footing.position() < 0) return false
+    const size = this.#final?.size ?? 0
+    const oldest = this.#accepted.find(({ upTo }) => upTo >= size)
+    // Without a mark it was accepted before this device began to count.
+    if (!oldest || oldest.from > size) return true
+    return this.#footing.platform.clock().getTime() - oldest.at > lag * 60_000
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => (this.#looking = undefined))
+    return this.#looking
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { operation, transport, self } = this.#footing
+    const pin = this.#pin
+    if (!pin) return
+    try {
+      const final = await readFinal(transport, operation, self().account.pins, await parseWitnessPolicy(pin.policy))
+      if (final.size < (this.#final?.size ?? 0)) return
+      if (!(await this.#isOurs(final))) {
+        this.#onFork('The witnesses cosigned another log than the one that this device was shown.')
+        return
+      }
+      this.#final = final
+      this.#reason = 'What this device accepted has too few cosignatures of its witnesses for too long.'
+      this.#accepted = this.#accepted.filter(({ upTo }) => upTo >= final.size)
+      await this.#keep()
+    } catch (error) {
+      if (!(error instanceof ProtocolError) && !isProblem(error)) throw error
+      this.#reason = error.message
+    }
+  }
+
+  /** Whether a final checkpoint is of the log that this device has seen, and holds what was shown here last. */
+  async #isOurs(final: Seen): Promise<boolean> {
+    const { operation, transport } = this.#footing
+    const seen = this.#footing.seen()
+    if (seen && !(await isSameLog(transport, operation, seen, final))) return false
+    // An entry that was shown to this device alone has the place of another one in the log that everybody else has.
+    const covered = this.#accepted.filter(({ newest }) => newest !== undefined && newest.index < final.size)
+    for (const { newest } of covered.slice(-mostProven))
+      if (newest && !(await holdsEntry(transport, operation, final, newest))) return false
+    return true
+  }
+
+  async #keep(): Promise<void> {
+    const { store, prefix } = this.#footing
+    const value: Kept = { accepted: this.#accepted, ...(this.#final ? { final: this.#final } : {}) }
+    await store.write([{ name: `${prefix}witnessed`, value: structuredClone(value) }])
+  }
+}
+
+/** The newest final checkpoint of a log, verified. NOT_WITNESSED where the service has none; `ProtocolError` where it is not right. */
+export async function readFinal(transport: Transport, log: string, pins: Pins, policy: WitnessPolicy): Promise<Seen> {
+  const note = await transport.text(`/v1/logs/${log}/final-checkpoint`)
+  const { size, root } = await openWitnessed(note, await logKeysOf(pins, log), policy)
+  return { size, root: base64url(root) }
+}
+
+/** Whether one of two checkpoints is the beginning of the other. The service's refusal where it shows no proof. */
+export async function isSameLog(transport: Transport, log: string, one: Seen, other: Seen): Promise<boolean> {
+  const [older, newer] = one.size <= other.size ? [one, other] : [other, one]
+  if (older.size === newer.size) return older.root === newer.root
+  const path = `/v1/logs/${log}/consistency?from=${String(older.size)}&to=${String(newer.size)}`
+  const { proof } = await transport.request<{ proof: string[] }>('GET', path)
+  const [from, to] = [fromBase64url(older.root), fromBase64url(newer.root)]
+  return verifyConsistency(older.size, newer.size, from, to, proof.map(fromBase64url))
+}
+
+async function holdsEntry(
+  transport: Transport,
+  log: string,
+  { size, root }: Seen,
+  { index, leaf }: { index: number; leaf: string },
+): Promise<boolean> {
+  const path = `/v1/logs/${log}/inclusion?index=${String(index)}&size=${String(size)}`
+  const { proof } = await transport.request<{ proof: string[] }>('GET', path)
+  return verifyInclusion(await leafHash(leaf), index, size, proof.map(fromBase64url), fromBase64url(root))
+}
