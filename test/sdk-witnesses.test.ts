@@ -74,7 +74,7 @@ async function postOf(client: Cordon, operation: string, words: string): Promise
   return code((await client.follow(operation)).post(text(words), 20_000))
 }
 
-t.test('INV-44: with a pinned policy nothing is sealed that its witnesses do not vouch for', async (t) => {
+t.test('INV-54: with a pinned policy nothing is sealed that its witnesses do not vouch for', async (t) => {
   const directory = temporaryDirectory(t)
   const { witnesses, policy, text: policyFile } = await witnessesOf(t, directory)
   const server = await startServer(t, { directory, witnesses: policy, logLimits })
@@ -132,7 +132,7 @@ t.test('INV-44: with a pinned policy nothing is sealed that its witnesses do not
   t.equal(await postOf(kenya, operation, 'Two look again.'), 'accepted')
 })
 
-t.test('INV-44: a device that is shown a fork is told by the witnesses', async (t) => {
+t.test('INV-54: a device that is shown a fork is told by the witnesses', async (t) => {
   const directory = temporaryDirectory(t)
   const { policy, text: policyFile } = await witnessesOf(t, directory)
   const database = await testDatabase(t)
@@ -182,7 +182,7 @@ t.test('INV-44: a device that is shown a fork is told by the witnesses', async (
   await lie.close()
 })
 
-t.test('INV-44: an entry that is shown to one device alone is found out by its place', async (t) => {
+t.test('INV-54: an entry that is shown to one device alone is found out by its place', async (t) => {
   const directory = temporaryDirectory(t)
   const { policy, text: policyFile } = await witnessesOf(t, directory)
   const server = await startServer(t, { directory, witnesses: policy, logLimits })

@@ -44,7 +44,7 @@ async function cosign(url: string, log: PaperLog, old: number, size = log.size) 
   return send(url, submission(old, await log.proof(old, size), await log.note(size)))
 }
 
-t.test('INV-40: every case of add-checkpoint, as tlog-witness says', async (t) => {
+t.test('INV-50: every case of add-checkpoint, as tlog-witness says', async (t) => {
   const witness = await startWitness(t, { host, key })
   const { url } = witness
   const log = newLog().append(40)
@@ -241,7 +241,7 @@ t.test('a clock that stands at nothing cosigns nothing', async (t) => {
 })
 
 t.test(
-  'INV-40: whatever grows or forks, and in whatever order it is sent, what was cosigned is one history',
+  'INV-50: whatever grows or forks, and in whatever order it is sent, what was cosigned is one history',
   async (t) => {
     const witness = await startWitness(t, { host, key })
     let cosignatures = 0
@@ -279,7 +279,7 @@ t.test(
   },
 )
 
-t.test('INV-40: of checkpoints that come at once, none takes back what another was cosigned for', async (t) => {
+t.test('INV-50: of checkpoints that come at once, none takes back what another was cosigned for', async (t) => {
   const witness = await startWitness(t, { host, key })
   for (let round = 0; round < howMany(10, 200); round++) {
     const log = newLog().append(30)
@@ -407,7 +407,7 @@ async function listening(child: ChildProcess): Promise<{ address: string; keys: 
   return JSON.parse(out.split('\n')[0] ?? '') as { address: string; keys: string[] }
 }
 
-t.test('INV-40: the command, killed again and again while it answers, never cosigns two histories', async (t) => {
+t.test('INV-50: the command, killed again and again while it answers, never cosigns two histories', async (t) => {
   const directory = join(temporaryDirectory(t), 'witness')
   const args = await commandOn(t, directory, '0')
   const log = newLog().append(1)
