@@ -23,6 +23,8 @@ export interface CheckpointDeps {
   readonly directory: string
   /** Milliseconds between two published checkpoints of one log. */
   readonly every: number
+  /** Hears of each checkpoint that this server published, once it may be handed out. Must not wait. */
+  published(log: string, checkpoint: { size: number; note: string }): void
   onError(what: string, error: unknown): void
 }
 
@@ -62,7 +64,7 @@ export class Checkpoints {
     const wait = Math.max(0, last + this.#deps.every - performance.now())
     const timer = setTimeout(() => {
       this.#due.delete(log)
-      this.#publishOnce(log).catch((error: unknown) =>
+      this.#publishAnew(log).catch((error: unknown) =>
         this.#deps.onError(`log ${log}: no checkpoint was published`, error),
       )
     }, wait)
@@ -133,6 +135,12 @@ export class Checkpoints {
     return this.#deps.key.signers(originOf(this.#deps.originHost, log))
   }
 
+  /** What is under way may have looked before the log had grown. */
+  async #publishAnew(log: string): Promise<string> {
+    await Promise.allSettled([this.#working.get(log)])
+    return this.#publishOnce(log)
+  }
+
   #publishOnce(log: string): Promise<string> {
     const working = this.#working.get(log)
     if (working !== undefined) return working
@@ -142,6 +150,7 @@ export class Checkpoints {
   }
 
   async #publish(log: string): Promise<string> {
+    let mine = false
     const { size, note } = await transaction(this.#deps.db, async (tx) => {
       await lockPublishing(tx, log)
       const head = await headOf(tx, log)
@@ -152,11 +161,13 @@ export class Checkpoints {
       // First the disk, then the table: from the table any server hands it out.
       await this.#file(log, signed.size, signed.note)
       await insertCheckpoint(tx, log, signed, newest?.size ?? null)
+      mine = true
       return signed
     })
     // Another server may have published it.
     await this.#file(log, size, note)
     this.#published.set(log, { size, note, at: performance.now() })
+    if (mine) this.#deps.published(log, { size, note })
     return note
   }
 
