@@ -22,6 +22,9 @@ export interface Config {
   readonly databaseConnections: number
   readonly liveConnections: number
   readonly passphraseChecks: number
+  /** A policy of C2SP tlog-policy: who cosigns the logs. */
+  readonly witnesses: string | undefined
+  readonly witnessQuorum: number | undefined
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
@@ -35,7 +38,7 @@ export interface Setting {
   readonly otherwise: string
   readonly meaning: string
   /** May be given as NAME_FILE, the path of a file that holds the value. */
-  readonly secret?: true
+  readonly fromFile?: true
 }
 
 export const settings = [
@@ -51,14 +54,14 @@ export const settings = [
     shape: 'postgres:// URL',
     otherwise: 'an embedded Postgres in the data directory',
     meaning: 'The Postgres (16 or later) to serve from, as the role cordon_app.',
-    secret: true,
+    fromFile: true,
   },
   {
     name: 'DATABASE_OWNER_URL',
     shape: 'postgres:// URL',
     otherwise: 'none: `cordon migrate` refuses',
     meaning: 'The same database as the role cordon_owner. Used by `cordon migrate` only; the service does not need it.',
-    secret: true,
+    fromFile: true,
   },
   {
     name: 'HOST',
@@ -135,6 +138,20 @@ export const settings = [
     otherwise: '2',
     meaning: 'Most passphrases checked at once; each needs 19 MiB and a processor for a moment.',
   },
+  {
+    name: 'WITNESSES',
+    shape: 'lines of C2SP tlog-policy',
+    otherwise: 'none: no checkpoint becomes final',
+    meaning:
+      'The witnesses that cosign what is published, `witness NAME VERIFIER-KEY URL` for each of their keys, and the quorum. The same on every server.',
+    fromFile: true,
+  },
+  {
+    name: 'WITNESS_QUORUM',
+    shape: 'number, 1 to 32',
+    otherwise: 'what the line `quorum` of WITNESSES says',
+    meaning: 'How many of the witnesses make a checkpoint final.',
+  },
 ] as const satisfies readonly Setting[]
 
 type Name = (typeof settings)[number]['name']
@@ -191,7 +208,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     databaseConnections: whole('DATABASE_CONNECTIONS', read('DATABASE_CONNECTIONS'), 20, 4, 200, faults),
     liveConnections: whole('LIVE_CONNECTIONS', read('LIVE_CONNECTIONS'), 10_000, 1, 100_000, faults),
     passphraseChecks: whole('PASSPHRASE_CHECKS', read('PASSPHRASE_CHECKS'), 2, 1, 64, faults),
+    witnesses: read('WITNESSES'),
+    witnessQuorum: quorum(read('WITNESS_QUORUM'), faults),
   }
+  if (config.witnessQuorum !== undefined && config.witnesses === undefined)
+    faults.push('WITNESS_QUORUM counts witnesses, and WITNESSES names none')
   if (config.logKeyFile === config.tokenKeyFile)
     faults.push('LOG_KEY_FILE and TOKEN_KEY_FILE are one file; each key needs its own')
   if (faults.length > 0) throw new ConfigurationFault(faults)
@@ -203,7 +224,7 @@ function reader(environment: NodeJS.ProcessEnv, directory: string, faults: strin
     const value = environment[name]?.trim() || undefined
     const file = environment[`${name}_FILE`]?.trim() || undefined
     const setting: Setting | undefined = settings.find((candidate) => candidate.name === name)
-    if (file === undefined || setting?.secret === undefined) return value
+    if (file === undefined || setting?.fromFile === undefined) return value
     if (value !== undefined) {
       faults.push(`${name} and ${name}_FILE are both given; give one`)
       return undefined
@@ -239,6 +260,10 @@ function whole(
   if (value >= least && value <= most) return value
   faults.push(`${name} is not a whole number from ${least} to ${most}`)
   return otherwise
+}
+
+function quorum(text: string | undefined, faults: string[]): number | undefined {
+  return text === undefined ? undefined : whole('WITNESS_QUORUM', text, 1, 1, 32, faults)
 }
 
 function origin(name: Name, text: string, faults: string[]): string {
@@ -286,8 +311,8 @@ function level(text: string | undefined, faults: string[]): LogLevel {
 /** docs/configuration.md, written by `npm run docs`. */
 export function describeSettings(): string {
   const all: readonly Setting[] = settings
-  const rows = all.map(({ name, secret, shape, otherwise, meaning }) => {
-    const names = secret === true ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``
+  const rows = all.map(({ name, fromFile, shape, otherwise, meaning }) => {
+    const names = fromFile === true ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``
     return `| ${names} | ${shape} | ${otherwise} | ${meaning} |`
   })
   return `# Configuration
@@ -295,7 +320,7 @@ export function describeSettings(): string {
 Written from \`src/config.ts\` by \`npm run docs\`; a test keeps the two in step.
 
 The service reads its configuration once, at start, from the environment. All faults are listed at once, and with any of them it does not
-start (exit code 1). Secrets can be given as files: \`NAME_FILE\` holds the path, the file holds the value.
+start (exit code 1). Secrets and what is long can be given as files: \`NAME_FILE\` holds the path, the file holds the value.
 
 | name | value | if not given | meaning |
 |---|---|---|---|

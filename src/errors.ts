@@ -129,6 +129,12 @@ export const problems = {
     advice: 'Restore the database to a state that holds the published entries; the runbook says how.',
   },
 
+  NOT_WITNESSED: {
+    status: 409,
+    title: 'No checkpoint of this log has the cosignatures of enough witnesses yet',
+    advice: 'Try again in some seconds; the page of witnesses of this log says which of them are behind.',
+  },
+
   // What the rules of an operation refuse
   OPERATION_STATE: {
     status: 409,

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readConfig, type Config } from './config.ts'
+import { ConfigurationFault, readConfig, type Config } from './config.ts'
 import { migrate, openDatabase, startEmbedded } from './db/index.ts'
 import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
-import type { LogKeys } from './protocol/index.ts'
+import { ProtocolError, parseWitnessPolicy, type LogKeys, type WitnessPolicy } from './protocol/index.ts'
 import { createServer, verificationOwners, type CordonServer } from './server.ts'
 
 export interface Running {
@@ -23,6 +23,7 @@ export const version = (
  * ConfigurationFault, a Problem of the database or the log, or the error of a port that cannot be had.
  */
 export async function start(config: Config = readConfig(), say: (line: string) => void = () => {}): Promise<Running> {
+  const witnesses = await witnessPolicy(config)
   mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 })
   const embedded =
     config.databaseUrl === undefined
@@ -30,20 +31,22 @@ export async function start(config: Config = readConfig(), say: (line: string) =
       : undefined
   try {
     if (embedded) await migrate(embedded.ownerUrl)
+    const { witnesses: _, ...settings } = config
     const server = await createServer({
-      ...config,
+      ...settings,
       databaseUrl: config.databaseUrl ?? embedded?.appUrl ?? '',
       publicUrl: config.port === 0 ? undefined : config.publicUrl,
       checkpointDirectory: join(config.dataDirectory, 'checkpoints'),
       version,
       clock: () => new Date(),
+      ...(witnesses === undefined ? {} : { witnesses }),
     })
     try {
       const address = await server.listen({ host: config.host, port: config.port })
       for (const { log, missing } of server.readOnly) {
-        say(
-          `The log ${log} is not continued: ${missing} entries that were published are missing. docs/runbook.md says what to do.`,
-        )
+        const why =
+          missing > 0 ? `${missing} entries that were published are missing` : 'what was published has another content'
+        say(`The log ${log} is not continued: ${why}. docs/runbook.md says what to do.`)
       }
       return {
         server,
@@ -61,6 +64,20 @@ export async function start(config: Config = readConfig(), say: (line: string) =
   } catch (error) {
     await embedded?.stop()
     throw error
+  }
+}
+
+/** The witnesses that are configured; ConfigurationFault where they cannot be read, or one has no address. */
+async function witnessPolicy({ witnesses: text, witnessQuorum }: Config): Promise<WitnessPolicy | undefined> {
+  if (text === undefined) return undefined
+  try {
+    const policy = await parseWitnessPolicy(text, witnessQuorum)
+    const unreachable = policy.witnesses.filter(({ url }) => url === undefined).map(({ name }) => name)
+    if (unreachable.length === 0) return policy
+    throw new ConfigurationFault([`WITNESSES has no URL for ${unreachable.join(', ')}`])
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw new ConfigurationFault([`WITNESSES or WITNESS_QUORUM: ${error.message}`])
   }
 }
 

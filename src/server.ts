@@ -32,6 +32,7 @@ import {
   hasLogs,
   mountLogRoutes,
   openLogKey,
+  type LogLimits,
   type Logs,
   type Owner,
   type ReadOnlyLog,
@@ -48,7 +49,7 @@ import {
   operationsOwners,
   type ReadStatements,
 } from './operations/index.ts'
-import { formatSetUp, newId, type OperationView, type Random } from './protocol/index.ts'
+import { formatSetUp, newId, type OperationView, type Random, type WitnessPolicy } from './protocol/index.ts'
 import { EvidenceBundles, Reports, mountReports } from './reports/index.ts'
 
 export interface ServerOptions {
@@ -66,6 +67,9 @@ export interface ServerOptions {
   readonly logKeyFile: string
   readonly tokenKeyFile: string
   readonly checkpointDirectory: string
+  /** Who cosigns the logs; nobody unless given. */
+  readonly witnesses?: WitnessPolicy
+  readonly logLimits?: Partial<LogLimits>
   readonly version: string
   readonly clock: () => Date
   readonly logTo?: Writable
@@ -96,7 +100,12 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
   const { clock } = options
   let address = options.publicUrl ?? ''
   let app: HttpServer | undefined
-  const onError = (what: string, error: unknown) => app?.log.error({ err: describeError(error) }, what)
+  // What fails before there is a log to say it in is said once there is one.
+  const early: (readonly [what: string, error: unknown])[] = []
+  const onError = (what: string, error: unknown) => {
+    if (app === undefined) early.push([what, error])
+    else app.log.error({ err: describeError(error) }, what)
+  }
 
   const db = openDatabase({
     connectionString: options.databaseUrl,
@@ -127,6 +136,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
         notifier.notify(log)
       },
       onError,
+      ...(options.witnesses === undefined ? {} : { witnesses: options.witnesses }),
+      ...(options.logLimits === undefined ? {} : { limits: options.logLimits }),
     })
     const identity = createIdentity({
       db,
@@ -182,6 +193,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       ready: () => answers(db),
       ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
     })
+    for (const [what, error] of early) onError(what, error)
     noteRefusals(app, refusals)
     await registerLive(app)
     mountIdentity(app, identity, { version: options.version, logHost: options.logHost })

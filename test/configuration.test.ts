@@ -71,6 +71,8 @@ t.test('each fault is named, and nothing else', async (t) => {
     [{ ALLOWED_ORIGINS: '*' }, 'ALLOWED_ORIGINS'],
     [{ ALLOWED_ORIGINS: 'null' }, 'ALLOWED_ORIGINS'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL'],
+    [{ WITNESSES: 'quorum none', WITNESS_QUORUM: '0' }, 'WITNESS_QUORUM'],
+    [{ WITNESS_QUORUM: '2' }, 'WITNESS_QUORUM'],
     [{ LOG_HOST: 'a/b' }, 'LOG_HOST'],
     [{ LOG_HOST: 'a b' }, 'LOG_HOST'],
     [{ DATABASE_URL: 'mysql://root@db/cordon' }, 'DATABASE_URL'],

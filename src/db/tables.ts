@@ -50,6 +50,7 @@ export interface DB {
   log_private: LogPrivateTable
   log_node: LogNodeTable
   log_checkpoint: LogCheckpointTable
+  log_cosignature: LogCosignatureTable
 }
 
 /** Written by the migrator alone. */
@@ -358,4 +359,12 @@ export interface ImportKeyTable {
   organization_id: string
   device_id: string
   sealed: string
+}
+
+export interface LogCosignatureTable {
+  log_id: string
+  witness: string
+  size: number
+  number: number
+  lines: string
 }

@@ -1,10 +1,11 @@
 import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
-import type { Receipt, Tile } from '../protocol/index.ts'
+import type { Receipt, Tile, WitnessPolicy } from '../protocol/index.ts'
 import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing, StoredEntry } from './act.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
 import type { LogKey } from './key.ts'
 import type { Scope } from './queries.ts'
+import type { WitnessLimits } from './witnesses.ts'
 
 /** What the log needs of others, handed in by the composition root. */
 export interface LogDeps<S> {
@@ -31,9 +32,11 @@ export interface LogDeps<S> {
   /** Failures that no caller hears of. */
   onError(what: string, error: unknown): void
   readonly limits?: Partial<LogLimits>
+  /** Who cosigns what is published, and whose cosignatures make it final; nobody unless given. */
+  readonly witnesses?: WitnessPolicy
 }
 
-export interface LogLimits {
+export interface LogLimits extends WitnessLimits {
   /** Acts that may wait for one log; one more is refused with OVERLOADED. */
   readonly queue: number
   /** Most acts in one transaction. */
@@ -51,6 +54,31 @@ export interface ReadOnlyLog {
   readonly size: number
   /** Entries that are missing; 0 where the log has another content than was published. */
   readonly missing: number
+}
+
+/** Where the witnesses of a log are. */
+export interface WitnessesPage {
+  /** Of the newest published checkpoint. */
+  readonly size: number
+  /** Size of the newest checkpoint with a quorum; null where there is none yet. */
+  readonly final: number | null
+  /** Whether the newest published checkpoint has its quorum. */
+  readonly quorum: boolean
+  readonly witnesses: WitnessState[]
+}
+
+export interface WitnessState {
+  readonly name: string
+  /** Its verifier keys. */
+  readonly keys: string[]
+  readonly url: string | null
+  /** What it cosigned last, and when it says that it did. */
+  readonly size: number | null
+  readonly cosignedAt: string | null
+  /** How far that is behind what was published last, and how long ago it was; `seconds` null where it never cosigned. */
+  readonly lag: { readonly entries: number; readonly seconds: number | null }
+  /** What this server last failed with at this witness, since it started or since it last succeeded. */
+  readonly lastFailure: { readonly at: string; readonly reason: string } | null
 }
 
 /** The logs of one server process. */
@@ -107,6 +135,9 @@ export interface Logs<S> {
   query(log: string, query: LogQuery, scopeIn: (tx: Tx) => Promise<Scope>): Promise<EntriesPage>
   /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */
   checkpoint(log: string): Promise<string>
+  /** The newest checkpoint with the quorum of its witnesses, a note with all its cosignatures. Problem NOT_WITNESSED where there is none. */
+  finalCheckpoint(log: string): Promise<string>
+  witnesses(log: string): Promise<WitnessesPage>
   /** The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519, ML-DSA-44. */
   verifierKeys(log: string): Promise<string[]>
 }

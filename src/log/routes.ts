@@ -11,7 +11,10 @@ import type { Logs } from './logs.ts'
 import type { Scope } from './queries.ts'
 
 export interface LogRouteDeps {
-  readonly logs: Pick<Logs<unknown>, 'checkpoint' | 'inclusion' | 'consistency' | 'proof' | 'query' | 'tile'>
+  readonly logs: Pick<
+    Logs<unknown>,
+    'checkpoint' | 'finalCheckpoint' | 'witnesses' | 'inclusion' | 'consistency' | 'proof' | 'query' | 'tile'
+  >
   /** Throws Problem NOT_FOUND unless the caller may read this log: a member with `log.verify`, or for the directory who may. */
   requireLogReader(request: FastifyRequest, log: string): Promise<void>
   /**
@@ -33,6 +36,37 @@ const immutable = 'private, max-age=31536000, immutable'
 const packed = promisify(gzip)
 const Proof = Type.Object({ proof: Type.Array(Type.String()) }, { additionalProperties: false })
 
+const Witnesses = Type.Object(
+  {
+    size: Type.Integer({ description: 'Of the newest published checkpoint' }),
+    final: Type.Union([Type.Integer(), Type.Null()], {
+      description: 'Size of the newest checkpoint with a quorum of witnesses',
+    }),
+    quorum: Type.Boolean({ description: 'Whether the newest published checkpoint has its quorum' }),
+    witnesses: Type.Array(
+      Type.Object(
+        {
+          name: Type.String(),
+          keys: Type.Array(Type.String(), { description: 'Verifier keys (C2SP signed-note)' }),
+          url: Type.Union([Type.String(), Type.Null()]),
+          size: Type.Union([Type.Integer(), Type.Null()], { description: 'What it cosigned last' }),
+          cosignedAt: Type.Union([Type.String(), Type.Null()], { description: 'When it says that it did' }),
+          lag: Type.Object(
+            { entries: Type.Integer(), seconds: Type.Union([Type.Integer(), Type.Null()]) },
+            { additionalProperties: false },
+          ),
+          lastFailure: Type.Union([
+            Type.Object({ at: Type.String(), reason: Type.String() }, { additionalProperties: false }),
+            Type.Null(),
+          ]),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+
 /** Checkpoints and proofs under /v1/logs/<id>, for members of the operation. */
 export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
@@ -50,6 +84,41 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       const note = await deps.logs.checkpoint(request.params.id)
       // A note is bytes that were signed: one type, and nobody keeps an old one for the newest.
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(note)
+    },
+  )
+
+  app.get(
+    '/v1/logs/:id/final-checkpoint',
+    {
+      config: { access: 'log-reader' },
+      schema: {
+        summary:
+          'The newest checkpoint with a quorum of witnesses, a signed note with their cosignatures (C2SP tlog-cosignature)',
+        tags: ['log'],
+        params: Id,
+      },
+    },
+    async (request, reply) => {
+      await deps.requireLogReader(request, request.params.id)
+      const note = await deps.logs.finalCheckpoint(request.params.id)
+      return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(note)
+    },
+  )
+
+  app.get(
+    '/v1/logs/:id/witnesses',
+    {
+      config: { access: 'log-reader' },
+      schema: {
+        summary: 'Who cosigns this log, and how far each of them is',
+        tags: ['log'],
+        params: Id,
+        response: { 200: Witnesses },
+      },
+    },
+    async (request) => {
+      await deps.requireLogReader(request, request.params.id)
+      return deps.logs.witnesses(request.params.id)
     },
   )
 

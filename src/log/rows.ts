@@ -45,11 +45,19 @@ export interface RawCheckpoint {
   readonly previous_size: number | null
 }
 
+export interface RawCosignature {
+  readonly witness: string
+  readonly size: number
+  readonly number: number
+  readonly lines: string
+}
+
 export interface RowCounts {
   readonly entries: number
   readonly privates: number
   readonly nodes: number
   readonly checkpoints: number
+  readonly cosignatures: number
 }
 
 const exactTime = (column: string) =>
@@ -91,10 +99,33 @@ export async function rawCheckpoints(tx: Tx, log: string, after: number, upTo: n
   return rows
 }
 
+/** Cosignatures of sizes above `after` and up to `upTo`. */
+export async function rawCosignatures(tx: Tx, log: string, after: number, upTo: number): Promise<RawCosignature[]> {
+  const { rows } = await sql<RawCosignature>`
+    SELECT witness, size, number, lines FROM log_cosignature
+    WHERE log_id = ${log} AND size > ${after} AND size <= ${upTo} ORDER BY size, witness`.execute(tx)
+  return rows
+}
+
+/** The numbers of a log's cosignatures: how many there are, and the largest. No two are the same, and none is below 1. */
+export async function cosignatureNumbers(tx: Tx, log: string): Promise<{ count: number; last: number }> {
+  const { rows } = await sql<{ count: number; last: number }>`
+    SELECT count(DISTINCT number) FILTER (WHERE number >= 1) AS count, coalesce(max(number), 0) AS last
+    FROM log_cosignature WHERE log_id = ${log}`.execute(tx)
+  return rows[0] ?? { count: 0, last: 0 }
+}
+
+export const noRows: RowCounts = { entries: 0, privates: 0, nodes: 0, checkpoints: 0, cosignatures: 0 }
+
 /** Rows per log, also of logs that do not exist. */
 export async function rowCounts(tx: Tx): Promise<Map<string, RowCounts>> {
-  const { rows } = await sql<RowCounts & { log_id: string }>`SELECT * FROM all_log_rows()`.execute(tx)
-  return new Map(rows.map(({ log_id, ...counts }) => [log_id, counts]))
+  const counts = new Map<string, RowCounts>()
+  const add = (rows: readonly ({ log_id: string } & Partial<RowCounts>)[]) => {
+    for (const { log_id, ...counted } of rows) counts.set(log_id, { ...(counts.get(log_id) ?? noRows), ...counted })
+  }
+  add((await sql<RowCounts & { log_id: string }>`SELECT * FROM all_log_rows()`.execute(tx)).rows)
+  add((await sql<{ log_id: string; cosignatures: number }>`SELECT * FROM all_cosignature_rows()`.execute(tx)).rows)
+  return counts
 }
 
 /** How jsonb writes an object of counts whose names are all equally long: ordered, with one space after colon and comma. */

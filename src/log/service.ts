@@ -1,4 +1,4 @@
-import { transaction } from '../db/index.ts'
+import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
   base64url,
@@ -9,19 +9,40 @@ import {
   originOf,
   parseLeaf,
   type Receipt,
+  type WitnessPolicy,
 } from '../protocol/index.ts'
-import type { Act, Acting, Standing } from './act.ts'
+import type { Act, Acting, EntryDraft, Standing } from './act.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, inclusions, receiptOf, Roots, tlogProof } from './proofs.ts'
 import { queryLog } from './queries.ts'
-import { allLogs, changesBetween, enterLog, entriesAfter, entriesAt, seesLog, sizeOf } from './store.ts'
+import {
+  allLogs,
+  changesBetween,
+  enterLog,
+  entriesAfter,
+  entriesAt,
+  newestCheckpoint,
+  seesLog,
+  sizeOf,
+} from './store.ts'
 import { readTile } from './tiles.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'
+import { changesOfWitnesses } from './witness-register.ts'
+import { Witnesses } from './witnesses.ts'
 
-const usualLimits: LogLimits = { queue: 2_000, group: 256, giveUpAfter: 10_000, publishEvery: 1_000 }
+const usualLimits: LogLimits = {
+  queue: 2_000,
+  group: 256,
+  giveUpAfter: 10_000,
+  publishEvery: 1_000,
+  sendEvery: 1_000,
+  answerWithin: 5_000,
+  retryAfter: 1_000,
+  retryAtMost: 300_000,
+}
 
 /** Makes the logs of one server process. Call `start` before anything else, `close` at the end. */
 export function createLogs<S>(deps: LogDeps<S>): Logs<S> {
@@ -32,6 +53,7 @@ class LogService<S> implements Logs<S> {
   readonly #deps: LogDeps<S>
   readonly #limits: LogLimits
   readonly #checkpoints: Checkpoints
+  readonly #witnesses: Witnesses | undefined
   readonly #roots = new Roots()
   readonly #appenders = new Map<string, Appender<S>>()
   readonly #appenderDeps: AppenderDeps<S>
@@ -52,8 +74,10 @@ class LogService<S> implements Logs<S> {
       originHost,
       directory: checkpointDirectory,
       every: this.#limits.publishEvery,
+      published: (log, checkpoint) => this.#witnesses?.published(log, checkpoint),
       onError,
     })
+    this.#witnesses = deps.witnesses && this.#openWitnesses(deps.witnesses)
     this.#appenderDeps = {
       db,
       clock,
@@ -85,6 +109,8 @@ class LogService<S> implements Logs<S> {
     this.#directory = directory.id
     await this.#requireOwnKey(directory.id)
     await this.#compareWithPublished(new Map(logs.map((log) => [log.id, log.size])))
+    await this.#enterWitnesses()
+    await this.#witnesses?.start(logs.map((log) => log.id))
     return { readOnly: [...this.#readOnly.values()] }
   }
 
@@ -92,6 +118,7 @@ class LogService<S> implements Logs<S> {
     this.#closed = true
     await Promise.all([...this.#appenders.values()].map((appender) => appender.idle()))
     await this.#checkpoints.close()
+    await this.#witnesses?.close()
   }
 
   append<I, L, R, A, P extends Standing | null>(
@@ -153,6 +180,21 @@ class LogService<S> implements Logs<S> {
 
   checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
 
+  finalCheckpoint: Logs<S>['finalCheckpoint'] = async (log) => {
+    const final = await this.#witnesses?.final(log)
+    if (final === undefined) throw new Problem('NOT_WITNESSED')
+    return final.note
+  }
+
+  witnesses: Logs<S>['witnesses'] = async (log) => {
+    if (this.#witnesses !== undefined) return this.#witnesses.page(log)
+    const head = await transaction(this.#deps.db, async (tx) => {
+      await enterLog(tx, log)
+      return newestCheckpoint(tx, log)
+    })
+    return { size: head?.size ?? 0, final: null, quorum: false, witnesses: [] }
+  }
+
   verifierKeys: Logs<S>['verifierKeys'] = (log) =>
     formatLogKeys(this.#deps.key.publicKeys, originOf(this.#deps.originHost, log))
 
@@ -181,6 +223,40 @@ class LogService<S> implements Logs<S> {
       if (entry === undefined) throw new RangeError(`entry ${index} was not appended here`)
       return { leaf: entry.text, index, proof: batch.growth.inclusion(index).map(base64url), checkpoint }
     }
+  }
+
+  #openWitnesses(policy: WitnessPolicy): Witnesses {
+    const { db, key, originHost, clock, random } = this.#deps
+    return new Witnesses({
+      db,
+      policy,
+      originHost,
+      keysOf: (origin) => key.signers(origin),
+      clock,
+      random,
+      limits: this.#limits,
+      consistency: (log, from, to) => this.consistency(log, from, to),
+      rootAt: (log, size) => transaction(db, (tx) => this.rootAt(tx, log, size)),
+      diverged: (lost) => {
+        if (!this.#readOnly.has(lost.log)) this.#readOnly.set(lost.log, lost)
+      },
+      enter: (draft) => this.#enter(() => Promise.resolve([draft])),
+      onError: (what, error) => this.#deps.onError(what, error),
+    })
+  }
+
+  /** The directory log says who the witnesses are, before any of their cosignatures is stored. */
+  #enterWitnesses(): Promise<void> {
+    const { witnesses, originHost } = this.#deps
+    return this.#enter((tx) => changesOfWitnesses(tx, this.directory, witnesses?.witnesses ?? [], originHost))
+  }
+
+  /** An act of this server in the directory log. One that must not be continued takes no entry: that it is so was said at start. */
+  async #enter(drafts: (tx: Tx) => Promise<EntryDraft[]>): Promise<void> {
+    if (this.#readOnly.has(this.directory)) return
+    const part = (tx: Tx) => ({ log: this.directory, drafts: () => drafts(tx) })
+    const made = await transaction(this.#deps.db, (tx) => this.appendWithin(tx, [part(tx)]))
+    made.afterCommit()
   }
 
   #requireWritable(log: string): void {

@@ -6,6 +6,7 @@ import {
   equalBytes,
   grow,
   openCheckpoint,
+  openNote,
   parseLeaf,
   type Edge,
   type Growth,
@@ -15,19 +16,23 @@ import {
 import { hashLeaf, hashPrivate, hasher } from './hashing.ts'
 import { Walk, type Details, type Owner } from './owners.ts'
 import {
+  cosignatureNumbers,
   exactly,
   rawCheckpoints,
+  rawCosignatures,
   rawEntries,
   rawLog,
   rawNodes,
   rawPrivates,
   writtenByJsonb,
   type RawCheckpoint,
+  type RawCosignature,
   type RawEntry,
   type RawLog,
   type RawPrivate,
   type RowCounts,
 } from './rows.ts'
+import type { RegisteredWitnesses } from './witness-register.ts'
 
 const pageSize = 500
 
@@ -37,7 +42,7 @@ export type Found = (index: number | undefined, what: string) => void
 export class LogVerification {
   readonly #tx: Tx
   readonly #log: string
-  readonly #keys: readonly NoteKey[]
+  readonly #keys: { readonly log: readonly NoteKey[]; readonly witnesses: RegisteredWitnesses }
   readonly #found: Found
   readonly #walks: Walk[]
   readonly #seqs = new Map<string, number>()
@@ -50,12 +55,14 @@ export class LogVerification {
   #nodes = 0
   #checkpoints = 0
   #lastCheckpoint: number | null = null
+  #cosignatures = 0
+  readonly #lastNumbers = new Map<string, number>()
   #held = new Map<number, Uint8Array>()
 
   constructor(
     tx: Tx,
     log: { id: string; operation: string | null },
-    keys: readonly NoteKey[],
+    keys: { readonly log: readonly NoteKey[]; readonly witnesses: RegisteredWitnesses },
     owners: readonly Owner[],
     found: Found,
   ) {
@@ -200,6 +207,8 @@ export class LogVerification {
       }
     }
     growTo(start + hashes.length)
+    for (const row of await rawCosignatures(this.#tx, this.#log, start, start + hashes.length))
+      await this.#verifyCosignature(row, bySize.get(row.size)?.note)
     await this.#verifyNodes(made)
   }
 
@@ -224,7 +233,7 @@ export class LogVerification {
     if (previous !== this.#lastCheckpoint) say('does not follow the one before it')
     this.#lastCheckpoint = size
     try {
-      const checkpoint = await openCheckpoint(note, ...this.#keys)
+      const checkpoint = await openCheckpoint(note, ...this.#keys.log)
       if (checkpoint.size !== size) say(`is of size ${checkpoint.size}`)
       if (!equalBytes(checkpoint.root, this.#root)) say('has a root that the log did not have')
       // Three lines, an empty one, our own two signatures, and nothing that nobody could check.
@@ -232,6 +241,22 @@ export class LogVerification {
     } catch (error) {
       say(`cannot be opened: ${(error as Error).message}`)
     }
+  }
+
+  async #verifyCosignature({ witness, size, number, lines }: RawCosignature, note: string | undefined): Promise<void> {
+    this.#cosignatures++
+    const say = (what: string) => this.#found(undefined, `the cosignature of ${witness} at size ${size} ${what}`)
+    if (number <= (this.#lastNumbers.get(witness) ?? 0)) say('has a number out of order')
+    this.#lastNumbers.set(witness, number)
+    if (note === undefined) return say('is of no checkpoint that was published')
+    const text = note.slice(0, note.indexOf('\n\n') + 2)
+    let wrong = 'is of no witness that the directory log names'
+    for (const keys of this.#keys.witnesses.get(witness) ?? []) {
+      const fault = await faultOfCosignature(`${text}${lines}`, keys)
+      if (fault === undefined) return
+      wrong = fault
+    }
+    say(wrong)
   }
 
   async #verifyHead(counts: RowCounts): Promise<void> {
@@ -246,6 +271,9 @@ export class LogVerification {
     more('details', counts.privates, this.#privates)
     more('nodes', counts.nodes, this.#nodes)
     more('checkpoints', counts.checkpoints, this.#checkpoints)
+    more('cosignatures', counts.cosignatures, this.#cosignatures)
+    const { count, last } = await cosignatureNumbers(this.#tx, this.#log)
+    if (count !== last) this.#found(undefined, `of ${last} numbered cosignatures ${count} are there`)
   }
 
   #headFaults(row: RawLog): string[] {
@@ -262,5 +290,17 @@ export class LogVerification {
     if (this.#lastAt !== '' && row.last_at !== exactly(this.#lastAt))
       faults.push('its last_at is not that of its last entry')
     return faults
+  }
+}
+
+/** What is wrong with a note that holds nothing but one signature of each of these keys; undefined where that is so. */
+async function faultOfCosignature(note: string, keys: readonly NoteKey[]): Promise<string | undefined> {
+  try {
+    const { signatures, strangers } = await openNote(note, keys)
+    const signed = keys.every((key) => signatures.some((one) => one.key === key && one.timestamp > 0))
+    const whole = signed && strangers === 0 && signatures.length === keys.length
+    return whole ? undefined : 'is not one line of each key of its witness'
+  } catch (error) {
+    return `cannot be opened: ${(error as Error).message}`
   }
 }

@@ -2,9 +2,10 @@ import { sql } from 'kysely'
 import { toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
 import { noteKeysOf, openCheckpoint, originOf, type LogKeys, type NoteKey } from '../protocol/index.ts'
 import type { Owner } from './owners.ts'
-import { rowCounts } from './rows.ts'
+import { noRows, rowCounts } from './rows.ts'
 import { allLogs, enterLog } from './store.ts'
 import { LogVerification } from './verify-log.ts'
+import { registeredWitnesses, type RegisteredWitnesses } from './witness-register.ts'
 
 export interface LogSource {
   readonly db: Database
@@ -85,6 +86,7 @@ async function verifyInSnapshot(
     find('all')(undefined, 'there is not exactly one directory log')
   }
 
+  const witnesses = await witnessesOf(tx, all, find)
   const logs: VerifiedLog[] = []
   let entries = 0
   for (const { id, operation_id: operation, size } of all) {
@@ -92,9 +94,8 @@ async function verifyInSnapshot(
     await enterLog(tx, id)
     const keys = noteKeysOf(source.keys, originOf(source.originHost, id))
     const held = await openHeld(source, id, keys, find(id))
-    const verification = new LogVerification(tx, { id, operation }, keys, owners, find(id))
-    const none = { entries: 0, privates: 0, nodes: 0, checkpoints: 0 }
-    const done = await verification.run(counts.get(id) ?? none, held, (done) =>
+    const verification = new LogVerification(tx, { id, operation }, { log: keys, witnesses }, owners, find(id))
+    const done = await verification.run(counts.get(id) ?? noRows, held, (done) =>
       options.progress?.({ log: id, done, size }),
     )
     entries += done
@@ -104,6 +105,17 @@ async function verifyInSnapshot(
     for await (const what of owner.strays?.(tx, known) ?? []) find('all')(undefined, what)
   }
   return { logs, entries, discrepancies }
+}
+
+async function witnessesOf(
+  tx: Tx,
+  logs: readonly { id: string; operation_id: string | null }[],
+  find: (log: string) => (index: number | undefined, what: string) => void,
+): Promise<RegisteredWitnesses> {
+  const directory = logs.find((log) => log.operation_id === null)?.id
+  if (directory === undefined) return new Map()
+  await enterLog(tx, directory)
+  return registeredWitnesses(tx, directory, find(directory))
 }
 
 async function openHeld(

@@ -9,6 +9,9 @@ import { isUuid, parseDeviceId, parseTimestamp } from './ids.ts'
 export const kinds = [
   'log.started',
   'server.started',
+  'witness.added',
+  'witness.removed',
+  'witness.refused',
   'operation.created',
   'operation.updated',
   'operation.rules-set',

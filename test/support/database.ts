@@ -51,6 +51,27 @@ export async function testDatabase(owner: Owner): Promise<TestDatabase> {
   return { name, url: inside(server.appUrl), ownerUrl: inside(server.ownerUrl), superUrl: inside(server.superUrl) }
 }
 
+/** What a database holds now, in another one: a backup that was restored elsewhere. Whoever uses the first is cut off for a moment. */
+export async function copyOfDatabase(owner: Owner, original: TestDatabase): Promise<TestDatabase> {
+  const server = await (shared ??= startShared())
+  const name = `test_${++count}`
+  await admin(server.superUrl, async (client) => {
+    for (let attempt = 0; ; attempt++) {
+      await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [original.name])
+      try {
+        await clone(client, name, original.name)
+        return
+      } catch (error) {
+        // Somebody was back at once.
+        if ((error as { code?: string }).code !== '55006' || attempt > 50) throw error
+      }
+    }
+  })
+  owner.teardown(() => admin(server.superUrl, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
+  const inside = (url: string) => withDatabase(url, name)
+  return { name, url: inside(server.appUrl), ownerUrl: inside(server.ownerUrl), superUrl: inside(server.superUrl) }
+}
+
 /** An empty database, without any migration. */
 export async function emptyDatabase(owner: Owner): Promise<TestDatabase> {
   const made = await testDatabase(owner)
@@ -66,9 +87,10 @@ export async function emptyDatabase(owner: Owner): Promise<TestDatabase> {
 export async function privatePostgres(
   owner: Owner,
   log: (sentence: string) => void = quiet,
+  launch: typeof startEmbedded = startEmbedded,
 ): Promise<Embedded & { directory: string }> {
   const directory = await copyOfTemplate()
-  const server = await startEmbedded({ directory, log, settings })
+  const server = await launch({ directory, log, settings })
   owner.teardown(async () => {
     await server.stop()
     await rm(directory, { recursive: true, force: true })
@@ -94,8 +116,8 @@ export function withDatabase(url: string, name: string): string {
   return changed.href
 }
 
-async function clone(client: pg.Client, name: string): Promise<void> {
-  await client.query(`CREATE DATABASE ${name} TEMPLATE cordon OWNER cordon_owner`)
+async function clone(client: pg.Client, name: string, template = 'cordon'): Promise<void> {
+  await client.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER cordon_owner`)
   // The rights on a database are not cloned with it.
   await client.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`)
   await client.query(`GRANT CONNECT ON DATABASE ${name} TO cordon_app, cordon_auditor, cordon_eraser`)

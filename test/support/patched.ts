@@ -21,6 +21,12 @@ export interface Patch {
  * that finds nothing to replace is an error, for it would prove nothing.
  */
 export async function patchedServer(owner: Owner, patches: readonly Patch[]): Promise<typeof createServer> {
+  const made = (await import(await patchedFile(owner, patches, 'server.ts'))) as { createServer: typeof createServer }
+  return made.createServer
+}
+
+/** The address of a file of such a copy. */
+export async function patchedFile(owner: Owner, patches: readonly Patch[], file: string): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'cordon-patched-'))
   owner.teardown(() => rm(copy, { recursive: true, force: true }))
   await cp(join(repository, 'src'), join(copy, 'src'), { recursive: true })
@@ -36,10 +42,7 @@ export async function patchedServer(owner: Owner, patches: readonly Patch[]): Pr
       text.replace(find, () => replace),
     )
   }
-  const made = (await import(pathToFileURL(join(copy, 'src', 'server.ts')).href)) as {
-    createServer: typeof createServer
-  }
-  return made.createServer
+  return pathToFileURL(join(copy, 'src', file)).href
 }
 
 /** `authorize` and `authorizeIn` forced to say yes to everybody, as coordinator of whatever is asked for. */

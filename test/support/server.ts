@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import type { LogLimits } from '../../src/log/index.ts'
+import type { WitnessPolicy } from '../../src/protocol/index.ts'
 import { createServer, type CordonServer } from '../../src/server.ts'
 import { checkLog } from './check-log.ts'
 import { testDatabase, type TestDatabase } from './database.ts'
@@ -23,6 +25,11 @@ export interface TestServerOptions {
   /** Share the database and the keys of another one: a second server process of the same service. */
   readonly beside?: TestServer
   readonly database?: TestDatabase
+  /** Of keys that exist already. */
+  readonly directory?: string
+  readonly port?: number
+  readonly witnesses?: WitnessPolicy
+  readonly logLimits?: Partial<LogLimits>
   readonly logLevel?: string
   readonly logTo?: Writable
   readonly liveConnections?: number
@@ -37,7 +44,7 @@ export const logHost = 'cordon.test'
 /** The real server on a private database, listening on a free loopback port; closed when the test ends. */
 export async function startServer(owner: Owner, options: TestServerOptions = {}): Promise<TestServer> {
   const database = options.beside?.database ?? options.database ?? (await testDatabase(owner))
-  const directory = options.beside?.directory ?? temporaryDirectory(owner)
+  const directory = options.beside?.directory ?? options.directory ?? temporaryDirectory(owner)
   let ahead = 0
   const clock = {
     advance: (milliseconds: number) => void (ahead += milliseconds),
@@ -59,6 +66,8 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     version: '0.0.0-test',
     clock: clock.now,
     ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
+    ...(options.witnesses === undefined ? {} : { witnesses: options.witnesses }),
+    ...(options.logLimits === undefined ? {} : { logLimits: options.logLimits }),
   })
   let closed: Promise<void> | undefined
   const close = () => (closed ??= server.close())
@@ -66,11 +75,11 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     await close()
     if (options.beside === undefined && options.altered !== true) await checkLog({ database, directory })
   })
-  const url = await server.listen({ host: '127.0.0.1', port: 0 })
+  const url = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 })
   return { ...server, close, url, database, directory, clock }
 }
 
-function temporaryDirectory(owner: Owner): string {
+export function temporaryDirectory(owner: Owner): string {
   const directory = mkdtempSync(join(tmpdir(), 'cordon-test-'))
   owner.teardown(async () => rmSync(directory, { recursive: true, force: true }))
   return directory
