@@ -23,6 +23,7 @@ import {
 } from '../src/db/index.ts'
 import { Problem } from '../src/errors.ts'
 import { admin, emptyDatabase, privatePostgres, testDatabase, withDatabase } from './support/database.ts'
+import { patchedFile } from './support/patched.ts'
 
 type Test = Pick<typeof t, 'teardown'>
 
@@ -136,6 +137,21 @@ t.test('settings that lose acknowledged commits are refused by name', async (t) 
     code: 'DATABASE_UNSAFE',
     extra: { settings: ['synchronous_commit'] },
   })
+})
+
+t.test('a Postgres without fsync, full pages or synchronous commits is not served from', async (t) => {
+  for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit']) {
+    const patch = { file: 'db/embedded.ts', find: `${setting}: 'on'`, replace: `${setting}: 'off'` }
+    const launcher = (await import(await patchedFile(t, [patch], 'db/index.ts'))) as {
+      startEmbedded: typeof startEmbedded
+    }
+    const postgres = await privatePostgres(t, undefined, launcher.startEmbedded)
+    await t.rejects(requireServable(open(t, postgres.appUrl)), {
+      code: 'DATABASE_UNSAFE',
+      extra: { settings: [setting] },
+    })
+    await postgres.stop()
+  }
 })
 
 t.test('a database that cannot be reached is named, without its password', async (t) => {
