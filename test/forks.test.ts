@@ -157,7 +157,7 @@ async function run(owner: Owner, { how, before, original, copy }: Fork): Promise
 }
 
 t.test(
-  'INV-45: two continuations of one log are refused by witnesses, or shown by two signed heads',
+  'INV-55: two continuations of one log are refused by witnesses, or shown by two signed heads',
   patience,
   async (t) => {
     const forks = howMany(20, 100)

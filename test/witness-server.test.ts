@@ -110,7 +110,7 @@ t.test('what is published is cosigned by all, becomes final with a quorum, and t
   t.same((await verifyToy(toy)).discrepancies, [])
 })
 
-t.test('INV-41: a witness that is away, slow or wrong never stops a message', async (t) => {
+t.test('INV-51: a witness that is away, slow or wrong never stops a message', async (t) => {
   const { founder, toy, witnesses } = await scene(t, 2, 1)
   const [good, later] = witnesses as [TestWitness, TestWitness]
   const port = Number(new URL(later.url).port)
@@ -206,7 +206,7 @@ async function setBack(toy: Toy, size: number): Promise<void> {
   })
 }
 
-t.test('INV-42: a log behind or beside a witness is not continued, and says by how many entries', async (t) => {
+t.test('INV-52: a log behind or beside a witness is not continued, and says by how many entries', async (t) => {
   const { founder, toy, policy } = await scene(t, 2, 1)
   const before = await toy.server({ witnesses: policy, limits: quick })
   for (let i = 0; i < 5; i++) await before.post(founder, note(`n${String(i)}`))
@@ -239,7 +239,7 @@ t.test('INV-42: a log behind or beside a witness is not continued, and says by h
   await t.rejects(beside.post(founder, note('y')), { code: 'LOG_READ_ONLY', extra: { missing: 0, published: 7 } })
 })
 
-t.test('INV-42: a witness that was away at the start is compared with before anything is sent to it', async (t) => {
+t.test('INV-52: a witness that was away at the start is compared with before anything is sent to it', async (t) => {
   const { founder, toy, witnesses, policy } = await scene(t, 1, 1)
   const [witness] = witnesses as [TestWitness]
   const before = await toy.server({ witnesses: policy, limits: quick })
@@ -266,7 +266,7 @@ t.test('INV-42: a witness that was away at the start is compared with before any
   await t.rejects(after.post(founder, note('x')), { code: 'LOG_READ_ONLY', extra: { missing: 3 } })
 })
 
-t.test('INV-43: one changed value of a cosignature is found, and a row removed, added or exchanged', async (t) => {
+t.test('INV-53: one changed value of a cosignature is found, and a row removed, added or exchanged', async (t) => {
   const { founder, toy, policy } = await scene(t, 2, 2)
   const server = await toy.server({ witnesses: policy, limits: quick })
   for (let i = 0; i < 4; i++) {
