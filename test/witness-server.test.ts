@@ -230,7 +230,8 @@ t.test('INV-52: a log behind or beside a witness is not continued, and says by h
     await client.query('SET session_replication_role = replica')
     await client.query('UPDATE log SET size = 7 WHERE id = $1', [toy.operation])
     await client.query(
-      `INSERT INTO log_entry SELECT log_id, index + 3, leaf, sha256(leaf_hash), kind, at, person_id, organization_id, device_id, compartment_id, NULL
+      `INSERT INTO log_entry (log_id, index, leaf, leaf_hash, kind, at, person_id, organization_id, device_id, compartment_id, subject)
+       SELECT log_id, index + 3, leaf, sha256(leaf_hash), kind, at, person_id, organization_id, device_id, compartment_id, subject
        FROM log_entry WHERE log_id = $1 AND index >= 1`,
       [toy.operation],
     )

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { watch, type FSWatcher } from 'node:fs'
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -411,6 +412,7 @@ t.test('INV-50: the command, killed again and again while it answers, never cosi
   const directory = join(temporaryDirectory(t), 'witness')
   const args = await commandOn(t, directory, '0')
   const log = newLog().append(1)
+  const file = await hashOf(log.origin)
   let last = 0
   let acknowledged = 0
   let lost = 0
@@ -426,16 +428,22 @@ t.test('INV-50: the command, killed again and again while it answers, never cosi
     last = size
     const fork = log.fork(host, log.origin.slice(-36), key, Math.max(0, size - 1)).append(10)
     if (size > 0) t.equal((await cosign(address, fork, size)).status, 422, 'nothing else than what it held')
+    // At some time; or as soon as something was written, before it is answered.
+    const atOnce = round % 2 === 1
+    let watching: FSWatcher | undefined
     let killing: NodeJS.Timeout | undefined
     for (;;) {
       log.append(1)
       const said = await cosign(address, log, last).catch(() => undefined)
       if (said?.status !== 200) break
-      killing ??= setTimeout(() => child.kill('SIGKILL'), 20 + Math.random() * 300)
+      if (atOnce)
+        watching ??= watch(join(directory, 'checkpoints'), (_, name) => name === file && child.kill('SIGKILL'))
+      else killing ??= setTimeout(() => child.kill('SIGKILL'), 20 + Math.random() * 300)
       acknowledged++
       last = log.size
     }
     clearTimeout(killing)
+    watching?.close()
     child.kill('SIGKILL')
     await gone
   }
