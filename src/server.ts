@@ -49,7 +49,14 @@ import {
   operationsOwners,
   type ReadStatements,
 } from './operations/index.ts'
-import { formatSetUp, newId, type OperationView, type Random, type WitnessPolicy } from './protocol/index.ts'
+import {
+  formatNoteKey,
+  formatSetUp,
+  newId,
+  type OperationView,
+  type Random,
+  type WitnessPolicy,
+} from './protocol/index.ts'
 import { EvidenceBundles, Reports, mountReports } from './reports/index.ts'
 
 export interface ServerOptions {
@@ -165,7 +172,9 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       logs,
       clock,
       logHost: options.logHost,
-      witnessKeys: [],
+      witnessKeys: await Promise.all(
+        (options.witnesses?.witnesses ?? []).flatMap(({ keys }) => keys).map(formatNoteKey),
+      ),
       root: async () => (await identity.directory.root()) ?? '',
     })
     const logReaders = new LogReaders({ db, logs, views })

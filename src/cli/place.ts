@@ -110,7 +110,7 @@ async function caughtUp({ client, terminal }: Device, session: OperationSession)
 
   async function barToHead() {
     const path = `/v1/logs/${session.operation}/checkpoint`
-    const note = await client.transport.request<string>('GET', path).catch(() => '')
+    const note = await client.transport.text(path).catch(() => '')
     return terminal.progress('Catching up', Math.max(Number(note.split('\n')[1]) || 0, session.position + 1))
   }
 }

@@ -137,6 +137,8 @@ export interface Logs<S> {
   checkpoint(log: string): Promise<string>
   /** The newest checkpoint with the quorum of its witnesses, a note with all its cosignatures. Problem NOT_WITNESSED where there is none. */
   finalCheckpoint(log: string): Promise<string>
+  /** The same; undefined where there is none. */
+  findFinal(log: string): Promise<{ size: number; note: string } | undefined>
   witnesses(log: string): Promise<WitnessesPage>
   /** The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519, ML-DSA-44. */
   verifierKeys(log: string): Promise<string[]>

@@ -181,10 +181,12 @@ class LogService<S> implements Logs<S> {
   checkpoint: Logs<S>['checkpoint'] = (log) => this.#checkpoints.newest(log)
 
   finalCheckpoint: Logs<S>['finalCheckpoint'] = async (log) => {
-    const final = await this.#witnesses?.final(log)
+    const final = await this.findFinal(log)
     if (final === undefined) throw new Problem('NOT_WITNESSED')
     return final.note
   }
+
+  findFinal: Logs<S>['findFinal'] = async (log) => this.#witnesses?.final(log)
 
   witnesses: Logs<S>['witnesses'] = async (log) => {
     if (this.#witnesses !== undefined) return this.#witnesses.page(log)
