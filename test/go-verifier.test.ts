@@ -6,10 +6,12 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { FileStore } from '../src/client/node/index.ts'
 import type { Cordon, OperationSession } from '../src/client/index.ts'
+import { openLogKey } from '../src/log/index.ts'
 import { enrolWith, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
-import { startServer } from './support/server.ts'
+import { logHost, startServer, temporaryDirectory } from './support/server.ts'
+import { policyOf, startWitness } from './support/witness.ts'
 
 const program = join(import.meta.dirname, '../contrib/verify-go')
 const run = promisify(execFile)
@@ -24,7 +26,7 @@ const skip =
       ? `golang.org/x/mod cannot be had: ${modules.stderr.trim().split('\n').at(-1) ?? ''}`
       : false
 
-const entries = howMany(600, 100_000)
+const entries = howMany(400, 100_000)
 const posters = 3
 const inFlight = 40
 
@@ -34,7 +36,12 @@ t.test(
   async (t) => {
     const place = await mkdtemp(join(tmpdir(), 'cordon-go-'))
     t.teardown(() => rm(place, { recursive: true, force: true }))
-    const server = await startServer(t)
+    const directory = temporaryDirectory(t)
+    const key = openLogKey(join(directory, 'log.key'), false)
+    const witnesses = await Promise.all(
+      ['one', 'two'].map((name) => startWitness(t, { host: logHost, key, name: `${name}.example` })),
+    )
+    const server = await startServer(t, { directory, witnesses: await policyOf(witnesses, 2) })
     const { administrator, coordinator, operation } = await operationOn(t, server)
     const members: { client: Cordon; session: OperationSession }[] = []
     for (let i = 0; i < posters; i++) {
@@ -113,9 +120,11 @@ t.test(
       `UPDATE log_entry SET leaf_hash = set_byte(leaf_hash, 31, get_byte(leaf_hash, 31) # 1) WHERE log_id = $1 AND index = $2`,
     )
     t.match(await verify(), { code: 0 }, 'and verified again once both are what they were')
+    const asked = witnesses.flatMap(({ verifierKeys: [ed25519 = ''] }) => ['-witness', ed25519])
+    t.match(await verify(...asked, '-quorum', '2'), { code: 0, stdout: /Witnesses: 2 of 2 cosigned/ })
     t.match(
-      await verify('-quorum', '1'),
-      { code: 1, stdout: /cosignatures of 0 witnesses, 1 are demanded/ },
+      await verify(...asked.slice(0, 2), '-quorum', '2'),
+      { code: 1, stdout: /cosignatures of 1 witnesses, 2 are demanded/ },
       'a quorum that is not there',
     )
   },

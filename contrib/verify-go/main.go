@@ -25,7 +25,7 @@ const usage = `Usage: verify-go -log URL -keys FILE [-session FILE] [-receipt FI
   -session  a session lent by "cordon lend-session FILE" (five minutes), of an auditor of the log
   -receipt  a receipt, as "cordon receipt" writes it (C2SP tlog-proof with the entry as extra data)
   -witness  verifier key of a witness (type 0x04); may be given several times
-  -quorum   cosignatures by these witnesses that the checkpoint must have (default: none)
+  -quorum   cosignatures by these witnesses that the checkpoint must have; then the log's final checkpoint is taken
 
 Exit code 0 where everything is confirmed, 1 where anything is not, 2 where it was used wrongly.
 `
@@ -61,7 +61,11 @@ func verify(log, keyFile, sessionFile, receiptFile string, witnesses []string, q
 	if err != nil {
 		return err
 	}
-	text, err := server.get("/checkpoint")
+	path := "/checkpoint"
+	if quorum > 0 {
+		path = "/final-checkpoint"
+	}
+	text, err := server.get(path)
 	if err != nil {
 		return err
 	}
