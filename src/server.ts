@@ -162,7 +162,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
 
     const views = new Views(() => logs)
     const keys = new VerifyKeyCache(db)
-    const refusals = new Refusals({ db, logs, server: options.logHost, onError })
+    const refusals = new Refusals({ db, logs, clock, server: options.logHost, onError })
     const consultation = new Consultation({ logs, server: options.logHost, onError })
     const operations = new Operations({ db, logs, clock, views, keys, read })
     const messages = new Messages({ db, logs, views, keys, operations })
@@ -187,7 +187,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       onError,
       directory: () => logs.directory,
       mostConnections: options.liveConnections,
-      refused: (actor, problem) => refusals.note(problem, { actor }, 'live'),
+      refused: (actor, problem, what) => refusals.note(problem, { actor }, what),
     })
     late.hub = hub
 
@@ -250,6 +250,17 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       refusals,
       readOnly,
       async listen(where) {
+        await logs.enterStart({
+          version: options.version,
+          configuration: {
+            publicUrl: options.publicUrl ?? null,
+            logHost: options.logHost,
+            allowedOrigins: options.allowedOrigins,
+            trustedProxies: options.trustedProxies,
+            logKey: await logs.verifierKey(logs.directory),
+            tokenKey: tokenKey.thumbprint,
+          },
+        })
         const listening = await running.listen(where)
         if (options.publicUrl === undefined) address = listening
         return address
@@ -282,10 +293,11 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
 function noteRefusals(app: HttpServer, refusals: Refusals): void {
   app.addHook('onError', async (request: FastifyRequest, _reply, error) => {
     if (!(error instanceof Problem)) return
+    const { operation, id } = (request.params ?? {}) as { operation?: string; id?: string }
     refusals.note(
       error,
       { actor: request.actor, address: request.ip },
-      `${request.method} ${request.routeOptions.url ?? ''}`,
+      { where: `${request.method} ${request.routeOptions.url ?? ''}`, operation: operation ?? id },
     )
   })
 }

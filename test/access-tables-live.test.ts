@@ -35,6 +35,9 @@ interface Attempt {
   readonly answer: Answer
 }
 
+/** What is looked at singly once an operation is closed has to be justified. */
+const why = '?justification=A%20question%20of%20the%20court'
+
 type Probe = (scene: EveryRole, actor: WireActor, live: LiveWire) => Promise<Attempt[]>
 
 const http = (answer: Answer): Attempt[] => [{ how: 'http', answer }]
@@ -168,7 +171,7 @@ const probes: Readonly<Record<string, Probe>> = {
       (frame: Frame) => frame.type === 'entry' && frame.body !== undefined && leafOf(frame).subject === messages.text,
     )
     return [
-      ...http(await actor.call('GET', `${operation.path}/messages/${messages.text}`)),
+      ...http(await actor.call('GET', `${operation.path}/messages/${messages.text}${why}`)),
       ...http(await actor.call('GET', `${operation.path}/threads`)),
       ...http(await actor.call('GET', `${operation.path}/grants?compartment=${shared}`)),
       { how: 'live', answer: { status: read ? 200 : 403, text: '', body: undefined, headers: new Headers() } },
@@ -195,8 +198,8 @@ const probes: Readonly<Record<string, Probe>> = {
     ...http(await actor.call('POST', `${operation.path}/imports/known`, { ids: [messages.text] })),
     ...http(await actor.call('GET', `${operation.path}/import-key`)),
   ],
-  'report.view': async ({ operation }, actor) => http(await actor.call('GET', `${operation.path}/figures`)),
   'log.query': async ({ operation }, actor) => http(await actor.call('GET', `/v1/logs/${operation.id}/entries`)),
+  'report.view': async ({ operation }, actor) => http(await actor.call('GET', `${operation.path}/figures${why}`)),
   'log.verify': async ({ operation }, actor) => [
     ...http(await actor.call('GET', `/v1/logs/${operation.id}/checkpoint`)),
     ...http(await actor.call('GET', `/v1/logs/${operation.id}/consistency?from=1&to=3`)),

@@ -410,8 +410,8 @@ t.test('A15, A17: nobody rises above their role, or adds whom they may not', asy
 
 // Bites: `guardRoutes` (an access that does not exist).
 t.test('A19: a route that names a permission that does not exist keeps the service from starting', async (t) => {
-  const find = "config: { access: 'report.view' }"
-  for (const replace of ["config: { access: 'report.veiw' as never }", 'config: {}']) {
+  const find = "access: 'report.view', record: ['report.viewed']"
+  for (const replace of [find.replace('view', 'veiw'), "record: ['report.viewed']"]) {
     const create = await patchedServer(t, [{ file: 'reports/routes.ts', find, replace }])
     await t.rejects(startServer(t, { create }), { name: 'RouteFault' }, replace)
   }

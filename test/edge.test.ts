@@ -7,6 +7,8 @@ import { buildHttp, RouteFault, type Access, type HttpDeps } from '../src/http/i
 
 type Test = typeof t
 
+const record = 'nothing: it shows nothing of anybody' as const
+
 interface Edge {
   deps?: Partial<HttpDeps>
 }
@@ -48,36 +50,55 @@ const Note = Type.Object(
 
 async function edgeWithRoutes(t: Pick<Test, 'teardown'>, options: Edge = {}) {
   const made = await edge(t, options)
-  made.app.post('/v1/notes', { config: { access: 'public' }, schema: { body: Note } }, async (request) => request.body)
+  made.app.post(
+    '/v1/notes',
+    { config: { access: 'public', record }, schema: { body: Note } },
+    async (request) => request.body,
+  )
   made.app.get(
     '/v1/notes/:id',
     {
-      config: { access: 'message.read' },
+      config: { access: 'message.read', record },
       schema: { querystring: Type.Object({ limit: Type.Integer({ default: 5 }) }) },
     },
     async (request) => ({ limit: request.query.limit }),
   )
-  made.app.get('/v1/broken', { config: { access: 'public' } }, async () => {
+  made.app.get('/v1/broken', { config: { access: 'public', record } }, async () => {
     throw new Error('the secret plan')
   })
   made.app.get(
     '/v1/typed',
-    { config: { access: 'public' }, schema: { response: { 200: Type.Object({ seen: Type.String() }) } } },
+    {
+      config: { access: 'public', record },
+      schema: { response: { 200: Type.Object({ seen: Type.String() }) } },
+    },
     async () => ({ seen: 'yes', passphrase: 'never' }) as { seen: string },
   )
   return made
 }
 
-t.test('INV-09: a route that declares no access, or one that does not exist, does not boot (A19)', async (t) => {
-  const { app } = await edge(t)
-  const body = async () => ({})
-  t.throws(() => app.get('/v1/open', body), RouteFault)
-  t.throws(() => app.get('/v1/typo', { config: { access: 'mesage.read' as Access } }, body), /mesage\.read/)
-  t.throws(() => app.get('/v1/odd', { config: { access: ['message.read'] as unknown as Access } }, body), RouteFault)
-  t.throws(() => app.get('/v1/proto', { config: { access: 'constructor' as Access } }, body), RouteFault)
-  app.get('/v1/fine', { config: { access: 'message.read' } }, body)
-  await app.ready()
-})
+t.test(
+  'INV-09: a route that declares no access or no record, or one that does not exist, does not boot (A19)',
+  async (t) => {
+    const { app } = await edge(t)
+    const body = async () => ({})
+    t.throws(() => app.get('/v1/open', body), RouteFault)
+    t.throws(() => app.get('/v1/typo', { config: { access: 'mesage.read' as Access, record } }, body), /mesage\.read/)
+    t.throws(
+      () => app.get('/v1/odd', { config: { access: ['message.read'] as unknown as Access, record } }, body),
+      RouteFault,
+    )
+    t.throws(() => app.get('/v1/proto', { config: { access: 'constructor' as Access, record } }, body), RouteFault)
+    t.throws(() => app.get('/v1/unrecorded', { config: { access: 'message.read' } }, body), /declares no record/)
+    for (const odd of [[], ['message.psted'], 'nothing', 'nothing: because', 'message.posted', {}])
+      t.throws(
+        () => app.get('/v1/misrecorded', { config: { access: 'message.read', record: odd as never } }, body),
+        RouteFault,
+      )
+    app.get('/v1/fine', { config: { access: 'message.read', record } }, body)
+    await app.ready()
+  },
+)
 
 t.test('a body schema that would take unknown fields does not boot, at whatever depth', async (t) => {
   const { app } = await edge(t)
@@ -89,7 +110,8 @@ t.test('a body schema that would take unknown fields does not boot, at whatever 
   ]
   for (const [index, schema] of bodies.entries()) {
     t.throws(
-      () => app.post(`/v1/b${index}`, { config: { access: 'public' }, schema: { body: schema } }, async () => ({})),
+      () =>
+        app.post(`/v1/b${index}`, { config: { access: 'public', record }, schema: { body: schema } }, async () => ({})),
       /unknown fields/,
     )
   }
@@ -168,7 +190,7 @@ t.test('what is not JSON, of another type or too large is refused by name (D2, D
 t.test('an unknown address, method or path that cannot be read is a problem like any other', async (t) => {
   const { app } = await edgeWithRoutes(t)
   const refused = new Problem('NOT_FOUND', { detail: 'no such operation', operation: 1 })
-  app.get('/v1/hidden', { config: { access: 'public' } }, async () => {
+  app.get('/v1/hidden', { config: { access: 'public', record } }, async () => {
     throw refused
   })
   const unknown = await app.inject({ url: '/v1/nothing' })

@@ -8,6 +8,8 @@ export interface OperationFacts {
   readonly reference: string
   readonly state: State
   readonly timeZone: string
+  /** What looking at it is justified by unless one says otherwise. */
+  readonly purpose: string
   readonly role: Role
   readonly history: HistoryRule
   readonly allHolds: readonly Role[]

@@ -51,6 +51,8 @@ export interface CreateOperation {
   readonly reference: string
   /** IANA, such as Europe/Brussels. */
   readonly timeZone: string
+  /** What its consultations are justified by; its name and reference if not given. */
+  readonly purpose?: string
   /** Never including the person who creates it. */
   readonly coordinators: readonly { readonly person: string; readonly organization: string }[]
   /** 'full' if not given. */
@@ -106,8 +108,9 @@ export class Operations {
       allHolds: [...(input.allHolds ?? [])],
       coordinators: input.coordinators.map(({ person, organization }) => ({ person, organization })),
     })
-    const { name, reference, timeZone } = input
-    await this.#request('POST', '', { statement, name, reference, timeZone })
+    const { name, reference, timeZone, purpose } = input
+    const stated = purpose === undefined ? {} : { purpose }
+    await this.#request('POST', '', { statement, name, reference, timeZone, ...stated })
     return operation
   }
 
@@ -146,7 +149,7 @@ export class Operations {
     await this.#reached(operation, await this.#request('POST', `/${operation}/advance`, body))
   }
 
-  async update(operation: string, change: { name?: string; timeZone?: string }): Promise<void> {
+  async update(operation: string, change: { name?: string; timeZone?: string; purpose?: string }): Promise<void> {
     await this.#request('PATCH', `/${operation}`, change)
   }
 

@@ -243,6 +243,8 @@ export interface OperationTable {
   reference: string
   time_zone: string
   state: State
+  /** Null: its name and reference say it. */
+  purpose: string | null
   created_at: Date
 }
 

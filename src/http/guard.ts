@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { Permission } from '../access.ts'
 import { Problem } from '../errors.ts'
+import { isDuty, type Duty } from './duty.ts'
 
 /** Who may call a route: a permission inside an operation, or one of the words for what lies outside. */
 export type Access = Permission | 'public' | 'signed-in' | 'enrolling' | 'administrator' | 'log-reader'
@@ -9,7 +10,20 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Declared by every route; without it the server does not boot. */
     access?: Access
+    /** What it writes into which log's entries (log.md, "Kinds"); without it the server does not boot. */
+    record?: Duty
   }
+  interface FastifyInstance {
+    /** Every route that is served, as it was declared. */
+    declared: readonly Declared[]
+  }
+}
+
+export interface Declared {
+  readonly method: string
+  readonly url: string
+  readonly access: Access
+  readonly record: Duty
 }
 
 /**
@@ -27,19 +41,27 @@ export class RouteFault extends Error {
 }
 
 /**
- * Refuses routes without a declared access, with one that does not exist (a typing error would otherwise guard nothing), and
+ * Refuses routes without a declared access or record, with one that does not exist (a typing error would otherwise guard nothing), and
  * those whose bodies would swallow unknown fields. Then asks `admit` at each request.
  */
 export function guardRoutes(app: FastifyInstance, valid: ReadonlySet<string>, admit: Admit): void {
+  const declared: Declared[] = []
+  app.decorate('declared', declared)
   app.addHook('onRoute', (route) => {
     const access: unknown = route.config?.access
     if (access === undefined) throw new RouteFault(route, 'declares no access')
     if (typeof access !== 'string' || !valid.has(access)) {
       throw new RouteFault(route, `declares the access ${JSON.stringify(access)}, which does not exist`)
     }
+    const record: unknown = route.config?.record
+    if (record === undefined) throw new RouteFault(route, 'declares no record')
+    if (!isDuty(record))
+      throw new RouteFault(route, `declares the record ${JSON.stringify(record)}, which does not exist`)
     const open = openObject(route.schema?.body, '')
     if (open !== undefined)
       throw new RouteFault(route, `has a body that accepts unknown fields at ${open === '' ? 'its top' : open}`)
+    for (const method of [route.method].flat())
+      declared.push({ method, url: route.url, access: access as Access, record })
   })
   app.addHook('onRequest', async (request) => {
     if (request.is404) return

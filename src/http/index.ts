@@ -1,5 +1,6 @@
+export { isDuty, reasonsForNothing, type Duty } from './duty.ts'
 export type { ToProblem } from './failures.ts'
-export { RouteFault, type Access, type Admit } from './guard.ts'
 export { describeError, loggerOptions } from './logging.ts'
+export { RouteFault, type Access, type Admit, type Declared } from './guard.ts'
 export { buildHttp, everyAccess, type HttpDeps, type HttpServer } from './server.ts'
 export { ProblemSchema, type Fault } from './validation.ts'

@@ -94,7 +94,7 @@ export class Certificates {
       await this.#requireRight(tx, certificate)
       await store.setDeviceState(tx, certificate.device, 'certified')
       await store.markEnrolmentCertified(tx, certificate.device, this.#deps.clock())
-      return this.record(tx, certificate, actor)
+      return this.record(tx, certificate, actor, 'enrolment')
     })
     appended?.afterCommit()
     return { device: certificate.device }
@@ -175,7 +175,12 @@ export class Certificates {
   }
 
   /** Stores a certificate and appends `device.certified` to the directory log and to each operation of its person. */
-  async record(tx: Tx, certificate: Certificate, actor: Parameters<typeof asActor>[0]): Promise<Appended> {
+  async record(
+    tx: Tx,
+    certificate: Certificate,
+    actor: Pick<Actor, 'person' | 'organization' | 'device'> & { readonly session?: string },
+    reason: 'enrolment' | 'set-up',
+  ): Promise<Appended> {
     const { logs, operationsOf } = this.#deps
     const operations = await operationsOf(tx, [certificate.person])
     const draft = {
@@ -183,6 +188,7 @@ export class Certificates {
       actor: asActor(actor),
       subject: certificate.device,
       digest: certificate.hash,
+      details: { session: actor.session, outcome: 'accepted', reason },
       statement: certificate.jws,
     }
     const parts: Part[] = [logs.directory, ...operations].map((log) => ({ log, drafts: [draft] }))
@@ -222,6 +228,7 @@ export class Certificates {
         actor: asActor(actor),
         subject: revocation.device,
         digest: revocation.hash,
+        details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
         statement: revocation.jws,
       }
       const parts: Part[] = operations.map((log) => ({ log, drafts: [draft] }))

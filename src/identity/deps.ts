@@ -39,7 +39,7 @@ export function isPlatformAuditor(actor: Actor): boolean {
 }
 
 /** Who an entry names as its cause. */
-export function asActor({ person, organization, device }: Acting): {
+export function asActor({ person, organization, device }: Omit<Acting, 'session'>): {
   person: string
   organization: string
   device: string

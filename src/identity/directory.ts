@@ -12,6 +12,7 @@ import {
 import type { Certificates } from './certificates.ts'
 import { chainAbove, checked } from './certificates.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+import { justifiedBy, viewedDraft } from './viewing.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'
 
@@ -32,6 +33,12 @@ export interface SetUpInput {
   readonly enrolment: string
   readonly certificate: string
   readonly passphrase: string
+}
+
+export interface PersonView {
+  readonly person: string
+  readonly name: string
+  readonly certified: boolean
 }
 
 export interface OrganizationView {
@@ -114,9 +121,20 @@ export class Directory {
               kind: 'organization.registered',
               actor,
               subject: input.organization.id,
-              details: { kind: 'secretariat', name: input.organization.name },
+              details: { kind: 'secretariat', name: input.organization.name, country, reason: 'set-up' },
             },
-            { kind: 'credential.set', actor, subject: input.person.id, details: { factor: 'passphrase' } },
+            {
+              kind: 'person.registered',
+              actor,
+              subject: input.person.id,
+              details: { name: input.person.name, organization: input.organization.id, reason: 'set-up' },
+            },
+            {
+              kind: 'credential.set',
+              actor,
+              subject: input.person.id,
+              details: { factor: 'passphrase', outcome: 'accepted', reason: 'set-up' },
+            },
           ],
         },
       ])
@@ -126,8 +144,8 @@ export class Directory {
         statement: input.rootStatement,
         set_up_at: first.entries.get(logs.directory)?.[0]?.at ?? now,
       })
-      const rooted = await this.#certificates.record(tx, root, { ...actor, session: '' })
-      const vouched = await this.#certificates.record(tx, administrator, { ...actor, session: '' })
+      const rooted = await this.#certificates.record(tx, root, actor, 'set-up')
+      const vouched = await this.#certificates.record(tx, administrator, actor, 'set-up')
       return [first, rooted, vouched]
     })
     for (const part of appended) part.afterCommit()
@@ -169,7 +187,7 @@ export class Directory {
               kind: 'organization.registered',
               actor: asActor(actor),
               subject: input.id,
-              details: { kind, name, country, region },
+              details: { session: actor.session, kind, name, country, region },
             },
           ],
         },
@@ -186,31 +204,32 @@ export class Directory {
   }
 
   /** Administrators see all organizations; looking is itself an entry. */
-  async organizations(actor: Actor): Promise<OrganizationView[]> {
+  async organizations(actor: Actor, justification?: string): Promise<OrganizationView[]> {
     requireAdministrator(actor)
-    return this.#viewed(actor, 'organizations', async (tx) =>
+    return this.#viewed(actor, 'organizations', justification, async (tx) =>
       (await store.allOrganizations(tx)).map(viewOfOrganization),
     )
   }
 
   /** People of an organization, for administrators and for its own NCPs. */
-  async people(actor: Actor, organization: string): Promise<{ person: string; name: string; certified: boolean }[]> {
+  async people(actor: Actor, organization: string, justification?: string): Promise<PersonView[]> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
-    return this.#viewed(actor, organization, (tx) => store.peopleOf(tx, organization))
+    return this.#viewed(actor, organization, justification, (tx) => store.peopleOf(tx, organization))
   }
 
-  async #viewed<T>(actor: Actor, subject: string, read: (tx: Tx) => Promise<T>): Promise<T> {
+  async #viewed<T extends readonly unknown[]>(
+    actor: Actor,
+    subject: string,
+    justification: string | undefined,
+    read: (tx: Tx) => Promise<T>,
+  ): Promise<T> {
     const { db, logs } = this.#deps
     const { result, appended } = await transaction(db, async (tx) => {
       const result = await read(tx)
-      const appended = await logs.appendWithin(tx, [
-        {
-          log: logs.directory,
-          drafts: [{ kind: 'directory.viewed', actor: asActor(actor), subject, details: { session: actor.session } }],
-        },
-      ])
-      return { result, appended }
+      const why = justifiedBy(justification, 'keeping the directory')
+      const draft = viewedDraft(actor, subject, { count: result.length, ...why })
+      return { result, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
     })
     appended.afterCommit()
     return result

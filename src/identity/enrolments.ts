@@ -72,6 +72,7 @@ export class Enrolments {
         input.sealed,
       )
       const details = {
+        session: actor.session,
         invitation: input.id,
         tier: input.tier,
         organization: input.organization,
@@ -166,7 +167,12 @@ export class Enrolments {
       if (invitation.revoked_at) return undefined
       await store.markInvitation(tx, id, { revoked_at: clock() })
       return logs.appendWithin(tx, [
-        { log: logs.directory, drafts: [{ kind: 'invitation.revoked', actor: asActor(actor), subject: id }] },
+        {
+          log: logs.directory,
+          drafts: [
+            { kind: 'invitation.revoked', actor: asActor(actor), subject: id, details: { session: actor.session } },
+          ],
+        },
       ])
     })
     appended?.afterCommit()
@@ -216,7 +222,7 @@ export class Enrolments {
           actor,
           subject: enrolment.device,
           digest,
-          details: { invitation: invitation.id, mac: input.mac },
+          details: { invitation: invitation.id, mac: input.mac, outcome: 'waiting', reason: 'invited' },
         },
       ]
       if (hash !== undefined)
@@ -225,7 +231,7 @@ export class Enrolments {
         kind: 'credential.set' as const,
         actor,
         subject: person.id,
-        details: { factor: 'passphrase' },
+        details: { factor: 'passphrase', outcome: 'accepted', reason: 'enrolment' },
       }
       const appended = await logs.appendWithin(tx, [
         { log: logs.directory, drafts: hash === undefined ? drafts : [...drafts, credential] },

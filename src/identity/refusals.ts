@@ -1,90 +1,165 @@
 import { transaction, type Database } from '../db/index.ts'
-import type { Problem } from '../errors.ts'
+import type { Problem, ProblemCode } from '../errors.ts'
 import type { EntryDraft, Logs } from '../log/index.ts'
 import { asActor, type Actor } from './deps.ts'
 
 interface RefusalsDeps {
   readonly db: Database
   readonly logs: Pick<Logs<unknown>, 'directory' | 'appendWithin'>
+  readonly clock: () => Date
   /** The name under which this server enters refusals of people it does not know. */
   readonly server: string
   readonly onError: (what: string, error: unknown) => void
 }
 
+/** What was refused: the route or the frame, and the operation that it named. */
+export interface Refused {
+  readonly where: string
+  readonly operation?: string | undefined
+}
+
 interface Noted {
   readonly actor: Actor | undefined
-  readonly subject: string
+  /** Of a caller who is not known. */
+  readonly network: string | undefined
   readonly counts: Map<string, number>
 }
 
-/** Different people and networks that are remembered until the next entry; whoever comes later is counted together. */
+/** Different people and networks that are remembered until their entry; whoever comes later is counted together. */
 const most = 1_000
+/** Different refusals of one of them that are told apart. */
+const mostDifferent = 100
 const every = 5_000
-const refusals = new Set([401, 403, 404])
+const minute = 60_000
+const others = 'others'
+
+const refusedStatuses = new Set([401, 403, 404])
+/** Refusals of who somebody is or what they may do, that answer with another status. */
+const refusedCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
+  'OPERATION_STATE',
+  'MEMBER_RULE',
+  'GRANT_REFUSED',
+  'APPROVAL_NOT_AVAILABLE',
+  'RECOVERY_NOT_AVAILABLE',
+  'JUSTIFICATION_NEEDED',
+  'SET_UP_DONE',
+  'ENROLMENT_INVALID',
+  'CERTIFICATE_INVALID',
+  'STATEMENT_INVALID',
+  'SEEN_MISMATCH',
+])
+
+/** Whether a Problem is a refusal that the directory log hears of; the others are mistakes, or the service's own trouble. */
+export function isRefusal({ status, code }: Problem): boolean {
+  return refusedStatuses.has(status) || refusedCodes.has(code)
+}
 
 /**
- * Refusals go to the directory log after they were answered: gathered per person, else per network, and bounded, so that no
- * outsider can fill a log or feel its lock.
+ * Refusals go to the directory log after they were answered: at most one entry for each person and minute, or for each network where
+ * the person is not known, from a bounded memory: no outsider can fill a log or feel its lock.
  */
 export class Refusals {
   readonly #deps: RefusalsDeps
   readonly #noted = new Map<string, Noted>()
+  /** When each of them was last entered, for a minute. */
+  readonly #entered = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
+  #flushing: Promise<void> = Promise.resolve()
 
   constructor(deps: RefusalsDeps) {
     this.#deps = deps
-    this.#timer = setInterval(() => void this.flush(), every)
+    this.#timer = setInterval(() => void this.enterDue(), every)
     this.#timer.unref()
   }
 
-  note(problem: Problem, by: { actor?: Actor | undefined; address?: string | undefined }, where: string): void {
-    if (!refusals.has(problem.status) && problem.code !== 'OPERATION_STATE') return
-    const network = networkOf(by.address ?? '')
-    const key = by.actor ? `${by.actor.person} ${by.actor.device}` : network
-    let noted = this.#noted.get(key)
-    if (!noted) {
-      const full = this.#noted.size >= most
-      const subject = full ? 'others' : (by.actor?.person ?? network)
-      noted = (full ? this.#noted.get('others') : undefined) ?? {
-        actor: full ? undefined : by.actor,
-        subject,
-        counts: new Map(),
-      }
-      this.#noted.set(full ? 'others' : key, noted)
-    }
+  note(
+    problem: Problem,
+    by: { actor?: Actor | undefined; address?: string | undefined },
+    { where, operation }: Refused,
+  ): void {
+    if (!isRefusal(problem)) return
+    const network = by.actor ? undefined : networkOf(by.address ?? '')
+    const key = by.actor ? `${by.actor.person} ${by.actor.device}` : `network ${network}`
+    const { counts } = this.#of(key, by.actor, network)
     const permission = problem.extra['permission']
-    const what = `${problem.code} ${where}${typeof permission === 'string' ? ` ${permission}` : ''}`
-    if (noted.counts.size < 100 || noted.counts.has(what)) noted.counts.set(what, (noted.counts.get(what) ?? 0) + 1)
-    else noted.counts.set('more', (noted.counts.get('more') ?? 0) + 1)
+    const what = [problem.code, where, operation, typeof permission === 'string' ? permission : undefined]
+    count(counts, what.filter((part) => part !== undefined).join(' '), 1)
   }
 
-  async flush(): Promise<void> {
-    const noted = [...this.#noted.values()]
+  #of(key: string, actor: Actor | undefined, network: string | undefined): Noted {
+    const known = this.#noted.get(key)
+    if (known) return known
+    const full = this.#noted.size >= most
+    const together = full ? this.#noted.get(others) : undefined
+    if (together) return together
+    const noted: Noted = full
+      ? { actor: undefined, network: undefined, counts: new Map() }
+      : { actor, network, counts: new Map() }
+    this.#noted.set(full ? others : key, noted)
+    return noted
+  }
+
+  /** Enters those who have had no entry for a minute. */
+  enterDue(): Promise<void> {
+    const now = this.#deps.clock().getTime()
+    for (const [key, at] of this.#entered) if (now - at >= minute) this.#entered.delete(key)
+    return this.#enter((key) => !this.#entered.has(key))
+  }
+
+  /** Enters everything that was noted. */
+  flush(): Promise<void> {
+    return this.#enter(() => true)
+  }
+
+  #enter(due: (key: string) => boolean): Promise<void> {
+    return (this.#flushing = this.#flushing.then(() => this.#append(due)))
+  }
+
+  async #append(due: (key: string) => boolean): Promise<void> {
+    const { db, logs, clock, onError } = this.#deps
+    const noted = [...this.#noted].filter(([key]) => due(key))
     if (noted.length === 0) return
-    this.#noted.clear()
-    const { db, logs, server } = this.#deps
-    const drafts = noted.map(({ actor, subject, counts }): EntryDraft => ({
+    for (const [key] of noted) this.#noted.delete(key)
+    const drafts = noted.map(([key, one]) => this.#draft(key, one))
+    try {
+      const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts }]))
+      appended.afterCommit()
+      const now = clock().getTime()
+      for (const [key] of noted) this.#entered.set(key, now)
+    } catch (error) {
+      for (const [key, one] of noted) this.#keep(key, one)
+      onError('entering refusals', error)
+    }
+  }
+
+  #draft(key: string, { actor, network, counts }: Noted): EntryDraft {
+    return {
       kind: 'access.refused',
-      actor: actor ? asActor(actor) : { server },
-      subject,
+      actor: actor ? asActor(actor) : { server: this.#deps.server },
+      subject: actor?.person ?? (key === others ? others : 'unknown'),
       details: {
         outcome: 'refused',
         refused: Object.fromEntries(counts),
         ...(actor ? { session: actor.session } : {}),
+        ...(network === undefined ? {} : { network }),
       },
-    }))
-    try {
-      const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts }]))
-      appended.afterCommit()
-    } catch (error) {
-      this.#deps.onError('entering refusals', error)
     }
+  }
+
+  #keep(key: string, { actor, network, counts }: Noted): void {
+    const now = this.#of(key, actor, network)
+    for (const [what, times] of counts) count(now.counts, what, times)
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.flush()
   }
+}
+
+function count(counts: Map<string, number>, what: string, times: number): void {
+  const name = counts.size < mostDifferent || counts.has(what) ? what : 'more'
+  counts.set(name, (counts.get(name) ?? 0) + times)
 }
 
 /** The /24 of an IPv4 address, the first three groups of an IPv6 one. */

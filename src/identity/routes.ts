@@ -51,7 +51,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/server',
     {
-      config: { access: 'public' },
+      config: { access: 'public', record: 'nothing: it shows nothing of anybody' },
       schema: { summary: 'What this service is and whom it trusts', response: { 200: schemas.Server } },
     },
     async () => ({
@@ -65,7 +65,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/setup',
     {
-      config: { access: 'public' },
+      config: {
+        access: 'public',
+        record: ['organization.registered', 'person.registered', 'credential.set', 'device.certified'],
+      },
       schema: {
         summary: 'Make the root and the first administrator, once',
         body: schemas.SetUp,
@@ -81,7 +84,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/enrolments',
     {
-      config: { access: 'public' },
+      config: { access: 'public', record: ['device.enrolled', 'credential.set'] },
       schema: {
         summary: 'Enrol a device with an invitation',
         body: schemas.Enrol,
@@ -96,7 +99,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/sessions',
     {
-      config: { access: 'public' },
+      config: { access: 'public', record: ['session.started'] },
       schema: { summary: 'Sign in on an enrolled device', body: schemas.SignIn, response: { 201: schemas.SignedIn } },
     },
     async (request, reply) => {
@@ -107,7 +110,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/tokens',
     {
-      config: { access: 'public' },
+      config: { access: 'public', record: ['session.ended'] },
       schema: { summary: 'Exchange a refresh token', body: schemas.Refresh, response: { 200: schemas.Tokens } },
     },
     async (request) => sessions.refresh(proofOf(request), request.body.refreshToken),
@@ -116,7 +119,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/sessions',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'One’s own live sessions', response: { 200: schemas.SessionList } },
     },
     async (request) => ({
@@ -127,7 +130,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.delete(
     '/v1/sessions/:session',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: ['session.ended'] },
       schema: {
         summary: 'Sign out, or end another session of one’s own',
         params: Type.Object({ session: schemas.Uuid }),
@@ -144,7 +147,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/live-tickets',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it prepares what is entered when it is used' },
       schema: {
         summary: 'A ticket for one WebSocket, for 30 seconds',
         body: schemas.Nothing,
@@ -159,7 +162,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/me',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'Who one is, and the certificate of this device', response: { 200: schemas.Me } },
     },
     async (request) => directory.me(actorOf(request)),
@@ -167,7 +170,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
 
   app.get(
     '/v1/devices',
-    { config: { access: 'signed-in' }, schema: { summary: 'One’s own devices', response: { 200: schemas.Devices } } },
+    {
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      schema: { summary: 'One’s own devices', response: { 200: schemas.Devices } },
+    },
     async (request) => ({
       devices: await directory.devices(actorOf(request)),
     }),
@@ -176,7 +182,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/invitations',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: ['person.invited'] },
       schema: {
         summary: 'Invite a person, or a further device of one’s own',
         body: schemas.Invite,
@@ -192,7 +198,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/invitations',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'The invitations one has made', response: { 200: schemas.Invitations } },
     },
     async (request) => ({
@@ -203,7 +209,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.delete(
     '/v1/invitations/:invitation',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: ['invitation.revoked'] },
       schema: {
         summary: 'Revoke an invitation',
         params: Type.Object({ invitation: schemas.Uuid }),
@@ -219,7 +225,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/enrolments',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
       schema: {
         summary: 'Devices that wait for a certificate from this one',
         response: { 200: schemas.WaitingEnrolments },
@@ -233,7 +239,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/certificates',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: ['device.certified'] },
       schema: { summary: 'Certify a device', body: schemas.Certify, response: { 201: schemas.Certified } },
     },
     async (request, reply) => {
@@ -260,7 +266,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/revocations',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: ['device.revoked', 'session.ended'] },
       schema: { summary: 'Revoke a device', body: schemas.Revoke, response: { 204: Type.Null() } },
     },
     async (request, reply) => {
@@ -272,7 +278,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/organizations',
     {
-      config: { access: 'administrator' },
+      config: { access: 'administrator', record: ['organization.registered'] },
       schema: {
         summary: 'Register an organization',
         body: schemas.RegisterOrganization,
@@ -288,26 +294,31 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/organizations',
     {
-      config: { access: 'administrator' },
-      schema: { summary: 'All organizations', response: { 200: schemas.Organizations } },
+      config: { access: 'administrator', record: ['directory.viewed'] },
+      schema: {
+        summary: 'All organizations',
+        querystring: schemas.Justified,
+        response: { 200: schemas.Organizations },
+      },
     },
     async (request) => ({
-      organizations: await directory.organizations(actorOf(request)),
+      organizations: await directory.organizations(actorOf(request), request.query.justification),
     }),
   )
 
   app.get(
     '/v1/organizations/:organization/people',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: ['directory.viewed'] },
       schema: {
         summary: 'People of an organization, for administrators and its NCPs',
         params: Type.Object({ organization: schemas.Uuid }),
+        querystring: schemas.Justified,
         response: { 200: schemas.People },
       },
     },
     async (request) => ({
-      people: await directory.people(actorOf(request), request.params.organization),
+      people: await directory.people(actorOf(request), request.params.organization, request.query.justification),
     }),
   )
 }

@@ -9,6 +9,11 @@ export const Uuid = Type.String({
 export const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes in base64url' })
 export const Time = Type.String({ format: 'date-time', maxLength: 24 })
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}]+$' })
+/** Why one looks, where the purpose of the thing itself does not say it. */
+export const Justified = Type.Object(
+  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })) },
+  exactly,
+)
 const Jws = Type.String({ minLength: 1, maxLength: 16 * 1024 })
 const Jwe = Type.String({ minLength: 1, maxLength: 4096 })
 const Passphrase = Type.String({ minLength: 1, maxLength: 512 })

@@ -102,7 +102,12 @@ export class Sessions {
         {
           log: logs.directory,
           drafts: [
-            { kind: 'session.started', actor: asActor(acting), subject: session, details: { outcome: 'accepted' } },
+            {
+              kind: 'session.started',
+              actor: asActor(acting),
+              subject: session,
+              details: { outcome: 'accepted', reason: 'passphrase' },
+            },
           ],
         },
       ])
@@ -290,7 +295,7 @@ export function endedDrafts(sessions: readonly string[], reason: string, by: Act
     kind: 'session.ended' as const,
     actor: by ? asActor(by) : { server },
     subject: session,
-    details: { reason },
+    details: { outcome: 'ended', reason, ...(by ? { session: by.session } : {}) },
   }))
 }
 

@@ -1,6 +1,6 @@
 import { hkdfSync } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { exportJWK, generateKeyPair, importJWK } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose'
 import type { TokenKey } from './tokens.ts'
 
 /** Reads the key of the access tokens; makes it (mode 0600) where there is none yet. */
@@ -12,6 +12,7 @@ export async function openTokenKey(file: string): Promise<TokenKey> {
   }
   return {
     sign: await importJWK({ kty, crv, x, d }, 'Ed25519'),
+    thumbprint: await calculateJwkThumbprint({ kty, crv, x }),
     verify: await importJWK({ kty, crv, x }, 'Ed25519'),
     refresh: new Uint8Array(hkdfSync('sha256', Buffer.from(d, 'base64url'), '', 'cordon refresh tokens', 32)),
   }

@@ -19,6 +19,8 @@ export interface TokenKey {
   /** Signs access tokens (Ed25519); a key of its own that serves nothing else. */
   readonly sign: CryptoKey
   readonly verify: CryptoKey
+  /** RFC 7638, of the public key. */
+  readonly thumbprint: string
   /** Derives each refresh token from the one before it, so that a repeat gets the same answer and nothing is stored. */
   readonly refresh: Uint8Array
 }

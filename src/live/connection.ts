@@ -60,7 +60,7 @@ export class Connection {
     this.#atWork++
     if (this.#atWork === mostAtWork) this.#pause(true)
     this.#handle(frame)
-      .catch((error: unknown) => this.#refuse(undefined, error))
+      .catch((error: unknown) => this.#refuse(frame, error))
       .finally(() => {
         if (this.#atWork-- === mostAtWork) this.#pause(false)
       })
@@ -113,10 +113,7 @@ export class Connection {
       this.#drop(operation)
       if (error instanceof Problem && error.code === 'NOT_FOUND') {
         this.outbox.send({ type: 'ended', operation, reason: 'not-found' })
-        return
-      }
-      if (error instanceof Problem && error.code === 'SESSION_ENDED') {
-        this.outbox.close(closeCodes.sessionEnded, 'session ended')
+        this.#note(error, 'subscribe', operation)
         return
       }
       throw error
@@ -151,11 +148,14 @@ export class Connection {
     this.#deps.hub.release(subscription)
   }
 
-  async #post({ statement, body, extract, salt }: Frame<'post'>): Promise<void> {
+  async #post(frame: Frame<'post'>): Promise<void> {
+    const { statement, body, extract, salt } = frame
     let id: string | undefined
+    let operation: string | undefined
     try {
       const { payload } = await readMessageStatement(statement)
       id = payload.id
+      operation = payload.operation
       const input = {
         statement,
         body,
@@ -165,7 +165,7 @@ export class Connection {
       const accepted = await this.#deps.messages.post(this.actor, payload.operation, input, 'live')
       this.outbox.send({ type: 'accepted', id: accepted.id, receipt: accepted.receipt })
     } catch (error) {
-      this.#refuse(id, error)
+      this.#refuse({ ...frame, operation }, error, id)
     }
   }
 
@@ -185,15 +185,20 @@ export class Connection {
   }
 
   /** Says what was refused. A bug is told as such and logged once; the connection goes on. */
-  #refuse(id: string | undefined, error: unknown): void {
+  #refuse(frame: { type: string; operation?: string | undefined }, error: unknown, id?: string): void {
     const known = error instanceof Problem ? error : toDatabaseProblem(error)
     const problem = known instanceof Problem ? known : this.#bug(error)
+    this.#note(problem, frame.type, frame.operation)
     if (problem.code === 'SESSION_ENDED') {
       this.outbox.close(closeCodes.sessionEnded, 'session ended')
       return
     }
     this.outbox.send({ type: 'refused', ...(id === undefined ? {} : { id }), problem: toProblemJson(problem) })
-    this.#deps.hub.refused(this.actor, problem)
+  }
+
+  /** The directory log hears of it. */
+  #note(problem: Problem, frame: string, operation: string | undefined): void {
+    this.#deps.hub.refused(this.actor, problem, { where: `live ${frame}`, operation })
   }
 
   #bug(error: unknown): Problem {

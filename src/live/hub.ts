@@ -1,6 +1,6 @@
 import { transaction } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
-import type { Actor } from '../identity/index.ts'
+import type { Actor, Refused } from '../identity/index.ts'
 import { closeCodes } from '../protocol/index.ts'
 import type { Connection } from './connection.ts'
 import { Follower, type FollowerDeps } from './follower.ts'
@@ -9,7 +9,7 @@ import type { Subscription } from './subscription.ts'
 export interface HubDeps extends FollowerDeps {
   readonly directory: () => string
   /** Refusals over the socket are entered like those over HTTP. */
-  readonly refused: (actor: Actor, problem: Problem) => void
+  readonly refused: (actor: Actor, problem: Problem, what: Refused) => void
   readonly mostConnections: number
 }
 
@@ -66,8 +66,8 @@ export class Hub {
     follower?.unsubscribe(subscription)
   }
 
-  refused(actor: Actor, problem: Problem): void {
-    this.#deps.refused(actor, problem)
+  refused(actor: Actor, problem: Problem, what: Refused): void {
+    this.#deps.refused(actor, problem, what)
   }
 
   /** A log has grown, on this server or on another one. */

@@ -32,7 +32,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
     '/v1/live',
     {
       websocket: true,
-      config: { access: 'public' },
+      config: { access: 'public', record: 'nothing: it opens a channel whose frames are entered one by one' },
       schema: { summary: 'The live channel (WebSocket)' },
       preValidation: async (request) => {
         const { origin } = request.headers

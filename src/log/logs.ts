@@ -6,6 +6,7 @@ import type { EntriesPage, LogQuery } from './filters.ts'
 import type { LogKey } from './key.ts'
 import type { Scope } from './queries.ts'
 import type { WitnessLimits } from './witnesses.ts'
+import type { Starting } from './started.ts'
 
 /** What the log needs of others, handed in by the composition root. */
 export interface LogDeps<S> {
@@ -106,6 +107,8 @@ export interface Logs<S> {
   sees(tx: Tx, log: string): Promise<boolean>
   /** Size of a log as committed; undefined where there is none. */
   size(tx: Tx, log: string): Promise<number | undefined>
+  /** Enters in the directory that this server starts to serve; not where the directory itself must not be continued. */
+  enterStart(about: Pick<Starting, 'version' | 'configuration'>): Promise<void>
   /** Entries with `index > after`, at most `limit`, in order. Sets the transaction's log. */
   entriesAfter(tx: Tx, log: string, after: number, limit: number): Promise<StoredEntry[]>
   /** Of the entries with `after < index <= upTo`, those that change the operation; none where row-level security hides the log. */

@@ -72,7 +72,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/checkpoint',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
       schema: {
         summary: 'The newest published checkpoint, a signed note (C2SP tlog-checkpoint)',
         tags: ['log'],
@@ -125,7 +125,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/inclusion',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
       schema: {
         summary:
           'Proof that an entry is in the tree of a size (RFC 9162, 2.1.3), hashes in base64url from the leaf upwards',
@@ -148,7 +148,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/consistency',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
       schema: {
         summary: 'Proof that the tree of size `from` is the beginning of the one of size `to` (RFC 9162, 2.1.4)',
         tags: ['log'],

@@ -28,6 +28,7 @@ import {
   seesLog,
   sizeOf,
 } from './store.ts'
+import { startDrafts } from './started.ts'
 import { readTile } from './tiles.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'
 import { changesOfWitnesses } from './witness-register.ts'
@@ -112,6 +113,15 @@ class LogService<S> implements Logs<S> {
     await this.#enterWitnesses()
     await this.#witnesses?.start(logs.map((log) => log.id))
     return { readOnly: [...this.#readOnly.values()] }
+  }
+
+  enterStart: Logs<S>['enterStart'] = async (about) => {
+    if (this.#readOnly.has(this.directory)) return
+    const starting = { ...about, server: this.#deps.originHost, readOnly: [...this.#readOnly.keys()] }
+    const appended = await transaction(this.#deps.db, (tx) =>
+      this.appendWithin(tx, [{ log: this.directory, drafts: () => startDrafts(tx, this.directory, starting) }]),
+    )
+    appended.afterCommit()
   }
 
   async close(): Promise<void> {

@@ -48,6 +48,20 @@ export async function insertLog(tx: Tx, log: string, operation: string | null, a
   return { log, edge: emptyEdge, seqs: {}, changedIndex: -1, lastAt: at }
 }
 
+/** The leaf of the newest entry of a kind, in the log that the transaction has entered. */
+export async function newestLeafOfKind(
+  tx: Tx,
+  log: string,
+  kind: 'configuration.changed',
+): Promise<string | undefined> {
+  // The kind stands in the text: a parameter would keep the index of this kind out of a prepared plan.
+  const { rows } = await sql<{ leaf: string }>`
+    SELECT leaf FROM log_entry WHERE log_id = ${log} AND kind = ${sql.lit(kind)} ORDER BY index DESC LIMIT 1`.execute(
+    tx,
+  )
+  return rows[0]?.leaf
+}
+
 /** Writes the entries of a batch and what belongs to them. The log must be entered and locked. */
 export async function writeEntries(tx: Tx, batch: Batch): Promise<void> {
   const { before, entries, hashes, privates, growth } = batch

@@ -1,6 +1,8 @@
 import type { Act, Committed, EntryDraft, Logs } from '../log/index.ts'
 import type { OperationView } from '../protocol/index.ts'
 import type { Tx } from '../db/index.ts'
+import { justifiedBy } from '../identity/index.ts'
+import { purposeOfOperation } from '../operations/index.ts'
 import { insertDeliveries, insertReads } from './store.ts'
 
 export interface Reader {
@@ -42,6 +44,7 @@ export class Consultation {
   readonly #deps: ConsultationDeps
   readonly #pending = new Map<string, Pending>()
   readonly #timer: NodeJS.Timeout
+  #flushing: Promise<void> = Promise.resolve()
 
   constructor(deps: ConsultationDeps) {
     this.#deps = deps
@@ -83,8 +86,12 @@ export class Consultation {
     return pending
   }
 
-  /** Enters what has been gathered. A database that is away leaves it for the next time. */
-  async flush(): Promise<void> {
+  /** Enters what has been gathered, one flush after the other. A database that is away leaves it for the next time. */
+  flush(): Promise<void> {
+    return (this.#flushing = this.#flushing.then(() => this.#enterAll()))
+  }
+
+  async #enterAll(): Promise<void> {
     const work = [...this.#pending]
     this.#pending.clear()
     for (const [operation, pending] of work) {
@@ -128,10 +135,11 @@ export class Consultation {
 
 type Write = (tx: Tx, entries: readonly Committed[]) => Promise<void>
 
-const consultAct: Act<OperationView, Flushed, Set<string>, Write, null, null> = {
+const consultAct: Act<OperationView, Flushed, string, Write, null, null> = {
   name: 'enter consultation',
-  load: () => Promise.resolve(new Set()),
-  decide({ input: { operation, server, pending } }) {
+  load: (tx, view) => purposeOfOperation(tx, view.operation),
+  decide({ loaded: purpose, input: { operation, server, pending } }) {
+    const why = { channel: 'live', ...justifiedBy(undefined, purpose) }
     const readers = [...pending.delivered.values()].map(({ person, organization, device, from, to, count }) => ({
       person,
       organization,
@@ -149,13 +157,14 @@ const consultAct: Act<OperationView, Flushed, Set<string>, Write, null, null> = 
         kind: 'messages.delivered',
         actor,
         subject: operation,
-        details: { readers, acknowledged: acknowledged.map(({ person, upTo }) => ({ person, upTo })) },
+        details: { readers, acknowledged: acknowledged.map(({ person, upTo }) => ({ person, upTo })), ...why },
       })
     }
     if (reads.length > 0) {
       const byReader = Map.groupBy(reads, ({ person }) => person)
       const details = {
         readers: [...byReader].map(([person, of]) => ({ person, messages: of.map(({ message }) => message) })),
+        ...why,
       }
       entries.push({ kind: 'messages.read', actor, subject: operation, details })
     }

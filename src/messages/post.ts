@@ -98,7 +98,13 @@ export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly C
             compartment: payload.compartment,
             subject: payload.id,
             digest: hash,
-            details: { channel, session: actor.session, ...(target === undefined ? {} : { old: target.hash, as }) },
+            details: {
+              channel,
+              session: actor.session,
+              ...(as === 'correction' || as === 'withdrawal'
+                ? { hashes: { old: target?.hash ?? null, new: hash }, reason: as }
+                : {}),
+            },
           },
         ],
         rows: [row],

@@ -8,7 +8,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.post(
     '/v1/operations/:operation/messages',
     {
-      config: { access: 'message.post' },
+      config: { access: 'message.post', record: ['message.posted', 'message.corrected', 'message.withdrawn'] },
       schema: {
         summary: 'Post a message',
         params: schemas.InOperation,
@@ -23,16 +23,24 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.get(
     '/v1/operations/:operation/messages/:message',
     {
-      config: { access: 'message.read' },
-      schema: { summary: 'Fetch a message', params: schemas.InMessage, response: { 200: schemas.Message } },
+      config: { access: 'message.read', record: ['body.fetched'] },
+      schema: {
+        summary: 'Fetch a message',
+        params: schemas.InMessage,
+        querystring: schemas.Justified,
+        response: { 200: schemas.Message },
+      },
     },
-    async (request) => messages.fetch(actorOf(request), request.params.operation, request.params.message),
+    async (request) => {
+      const { operation, message } = request.params
+      return messages.fetch(actorOf(request), operation, message, request.query.justification)
+    },
   )
 
   app.get(
     '/v1/operations/:operation/messages/:message/receipts',
     {
-      config: { access: 'message.read' },
+      config: { access: 'message.read', record: 'nothing: it shows a sender who has their message' },
       schema: {
         summary: 'Who has a message, for its sender and for coordinators',
         params: schemas.InMessage,
@@ -47,7 +55,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.get(
     '/v1/operations/:operation/threads',
     {
-      config: { access: 'message.read' },
+      config: { access: 'message.read', record: ['feed.opened'] },
       schema: {
         summary: 'Threads, newest first',
         params: schemas.InOperation,
@@ -62,7 +70,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.post(
     '/v1/operations/:operation/imports/known',
     {
-      config: { access: 'records.import' },
+      config: { access: 'records.import', record: 'nothing: it tells which of the asker’s own ids exist' },
       schema: {
         summary: 'Which ids of one’s own imports exist',
         params: schemas.InOperation,
@@ -78,7 +86,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.post(
     '/v1/operations/:operation/imports',
     {
-      config: { access: 'records.import' },
+      config: { access: 'records.import', record: ['records.imported'] },
       schema: {
         summary: 'Record that an import ended',
         params: schemas.InOperation,
@@ -92,7 +100,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.get(
     '/v1/operations/:operation/import-key',
     {
-      config: { access: 'records.import' },
+      config: { access: 'records.import', record: 'nothing: it shows keys that are sealed to the asker' },
       schema: {
         summary: 'The import key of one’s organization, for this device',
         params: schemas.InOperation,
@@ -105,7 +113,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
   app.put(
     '/v1/operations/:operation/import-key',
     {
-      config: { access: 'records.import' },
+      config: { access: 'records.import', record: ['records.key-stored'] },
       schema: {
         summary: 'Store the import key for devices of one’s organization',
         params: schemas.InOperation,

@@ -17,6 +17,11 @@ export const Message = Type.Object({
   extract: Type.Optional(Type.String()),
   salt: Type.Optional(Type.String()),
 })
+/** Why one looks, where the operation's purpose does not say it. */
+export const Justified = Type.Object(
+  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })) },
+  exactly,
+)
 export const Page = Type.Object(
   {
     after: Type.Optional(Type.Integer({ minimum: 0 })),

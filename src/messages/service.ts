@@ -1,4 +1,3 @@
-import { may } from '../access.ts'
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { decodeExtract, findForm, validateExtract } from '../forms/index.ts'
@@ -6,7 +5,6 @@ import { checked, type Actor, type VerifyKeyCache } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
 import {
   authorize,
-  enterOperation,
   mayReadFrom,
   seesContent,
   type Membership,
@@ -28,6 +26,7 @@ import {
   type OperationView,
   type Receipt,
 } from '../protocol/index.ts'
+import { storeKeysAct } from './import-key.ts'
 import { noteAct } from './note.ts'
 import { postAct, type Channel } from './post.ts'
 import * as store from './store.ts'
@@ -144,7 +143,7 @@ export class Messages {
   }
 
   /** One message by its id; that it was fetched is entered before anything is answered. */
-  async fetch(actor: Actor, operation: string, message: string) {
+  async fetch(actor: Actor, operation: string, message: string, justification?: string) {
     const { db, logs } = this.#deps
     const header = await transaction(db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'message.read')
@@ -158,7 +157,8 @@ export class Messages {
         subject: message,
         permission: 'message.read',
         compartment: header.compartment_id,
-        details: {},
+        details: { channel: 'http', from: header.log_index, to: header.log_index, count: 1 },
+        justification,
       },
       actor,
     )
@@ -211,7 +211,11 @@ export class Messages {
 
   /** Threads one may read, the one with the newest message first; `after` is the last index of the previous page. */
   async threads(actor: Actor, operation: string, after: number | undefined, limit: number) {
-    const { db, views } = this.#deps
+    const { db, logs, views } = this.#deps
+    await transaction(db, (tx) => authorize(tx, actor, operation, 'message.read'))
+    const details = { channel: 'http', view: 'threads', before: after ?? null, count: limit }
+    const note = { kind: 'feed.opened', subject: actor.person, permission: 'message.read', details } as const
+    await logs.append(operation, noteAct, note, actor)
     return transaction(db, async (tx) => {
       const { person } = await authorize(tx, actor, operation, 'message.read')
       const view = await views.current(tx, operation)
@@ -260,7 +264,12 @@ export class Messages {
     return this.#deps.logs.append(
       operation,
       noteAct,
-      { kind: 'records.imported', subject: actor.organization, permission: 'records.import', details },
+      {
+        kind: 'records.imported',
+        subject: actor.organization,
+        permission: 'records.import',
+        details: { channel: 'http', ...details },
+      },
       actor,
     )
   }
@@ -279,35 +288,16 @@ export class Messages {
     operation: string,
     keys: readonly { device: string; sealed: string }[],
   ): Promise<void> {
+    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
+    const digests = new Map<string, string>()
     await checked('STATEMENT_INVALID', async () => {
       for (const { device, sealed } of keys) {
         if (readSealed('cordon-import+jwe', sealed)['kid'] !== device)
           throw new Problem('STATEMENT_INVALID', { reason: 'SEALED_HEADER' })
+        digests.set(device, await digestOf(sealed))
       }
     })
-    await transaction(this.#deps.db, async (tx) => {
-      const { organization, state } = await authorize(tx, actor, operation, 'records.import')
-      const view = await this.#deps.views.current(tx, operation)
-      for (const { device } of keys) {
-        const person = view.devices.get(device as never)?.person
-        const member = person === undefined ? undefined : view.member(person)
-        const entitled = member?.organization === organization && may(member.role, 'records.import', state).allowed
-        if (!entitled) throw new Problem('GRANT_REFUSED', { device })
-      }
-      const existing = await store.importKeys(tx, operation, organization)
-      const holds = existing.some(({ device }) => device === actor.device)
-      if (existing.length > 0 && !holds) throw new Problem('ALREADY_EXISTS')
-      await enterOperation(tx, operation)
-      await store.insertImportKeys(
-        tx,
-        keys.map(({ device, sealed }) => ({
-          operation_id: operation,
-          organization_id: organization,
-          device_id: device,
-          sealed,
-        })),
-      )
-    })
+    await this.#deps.logs.append(operation, storeKeysAct, { operation, keys, digests }, actor)
   }
 }
 

@@ -58,6 +58,7 @@ export interface MemberInput {
   /** What the route declared, so that no route does another one's act. */
   readonly permission: Permission
   readonly compartmentName?: string
+  readonly reason?: string
 }
 
 interface Newcomer {
@@ -117,16 +118,17 @@ export async function loadNewcomers(tx: Tx, persons: readonly string[]): Promise
 
 /** Entries that tell an operation which devices a newcomer has. */
 export function certifiedDrafts(
-  actor: EntryDraft['actor'],
+  { session, ...by }: { person: string; organization: string; device: string; session: string },
   certificates: readonly Certificate[],
   read: ReadStatements,
 ): EntryDraft[] {
   return certificates.map((certificate) => {
     const draft: EntryDraft = {
       kind: 'device.certified',
-      actor,
+      actor: by,
       subject: certificate.device,
       digest: certificate.hash,
+      details: { session, outcome: 'accepted', reason: 'admission' },
       statement: certificate.jws,
     }
     read.set(draft, { type: 'certificate', value: certificate })
@@ -183,9 +185,10 @@ function enter(
   { snapshot: view, loaded, input, actor }: Context<MemberInput, MemberLoaded>,
   read: ReadStatements,
 ): Entered {
-  const { statement, operation, compartmentName } = input
+  const { statement, operation, compartmentName, reason = null } = input
   const { act } = statement
   const by = asActor(actor)
+  const hashes = { old: act.previous, new: statement.hash }
   const draft = (
     kind: EntryDraft['kind'],
     subject: string,
@@ -197,7 +200,7 @@ function enter(
       actor: by,
       subject,
       digest: statement.hash,
-      details,
+      details: { session: actor.session, hashes, reason, ...details },
       statement: statement.jws,
       ...(compartment === undefined ? {} : { compartment }),
     }
@@ -216,7 +219,7 @@ function enter(
       const newcomer = requireNewcomer(loaded, act.person, act.organization, act.role)
       const entry = draft('member.admitted', act.person, { organization: act.organization, role: act.role })
       return {
-        entries: [entry, ...certifiedDrafts(by, newcomer.certificates, read)],
+        entries: [entry, ...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates, read)],
         write: (tx, entries) =>
           store.insertMember(tx, {
             operation_id: operation,
@@ -306,6 +309,7 @@ function requireNewcomer(
 export interface OrganizationInput {
   readonly operation: string
   readonly organization: string
+  readonly reason?: string
 }
 
 /** Invites an organization: its people can be admitted from now on. */
@@ -322,8 +326,11 @@ export const admitOrganizationAct: Act<OperationView, OrganizationInput, Set<str
     authorizeIn(view, actor, 'organization.admit')
     if (!loaded.has(input.organization)) throw new Problem('NOT_FOUND')
     if ([...view.organizations].some((id) => id === input.organization)) return repeated
+    const details = { session: actor.session, reason: input.reason ?? null }
     return {
-      entries: [{ kind: 'operation.organization-admitted', actor: asActor(actor), subject: input.organization }],
+      entries: [
+        { kind: 'operation.organization-admitted', actor: asActor(actor), subject: input.organization, details },
+      ],
       rows: [
         (tx, entries) =>
           store.insertOrganizations(tx, input.operation, [
@@ -360,7 +367,7 @@ export const advanceAct: Act<OperationView, AdvanceInput, null, Write, Placed> =
         detail: 'Sealing an operation takes two people, and approvals are not available yet.',
       })
     }
-    const details = { old: view.state, new: input.to, ...(input.reason === undefined ? {} : { reason: input.reason }) }
+    const details = { session: actor.session, old: view.state, new: input.to, reason: input.reason ?? null }
     return {
       entries: [{ kind: 'operation.advanced', actor: asActor(actor), subject: input.to, details }],
       rows: [(tx) => store.updateOperation(tx, input.operation, { state: input.to })],
@@ -374,22 +381,29 @@ export interface UpdateInput {
   readonly operation: string
   readonly name?: string
   readonly timeZone?: string
+  readonly purpose?: string
+  readonly reason?: string
 }
 
-export const updateAct: Act<OperationView, UpdateInput, null, Write, Placed> = {
+type Changeable = Pick<store.OperationRow, 'name' | 'time_zone' | 'purpose'>
+
+export const updateAct: Act<OperationView, UpdateInput, Changeable | undefined, Write, Placed> = {
   name: 'update operation',
-  load: () => Promise.resolve(null),
-  decide({ snapshot: view, input, actor }) {
+  // One to a group, so that each entry says what it replaced.
+  key: ({ operation }) => operation,
+  load: (tx, view) => store.findOperation(tx, view.operation),
+  decide({ snapshot: view, loaded, input, actor }) {
     authorizeIn(view, actor, 'operation.update')
-    const { name, timeZone } = input
-    const change = {
-      ...(name === undefined ? {} : { name }),
-      ...(timeZone === undefined ? {} : { time_zone: timeZone }),
-    }
+    if (!loaded) throw new Problem('NOT_FOUND')
+    const { name = loaded.name, timeZone = loaded.time_zone, purpose = loaded.purpose, reason = null } = input
+    const wanted: Changeable = { name, time_zone: timeZone, purpose }
+    const columns = (['name', 'time_zone', 'purpose'] as const).filter((column) => wanted[column] !== loaded[column])
+    if (columns.length === 0) return repeated
+    const only = (row: Changeable) => Object.fromEntries(columns.map((column) => [column, row[column]]))
+    const change = only(wanted)
+    const details = { session: actor.session, old: only(loaded), new: change, reason }
     return {
-      entries: [
-        { kind: 'operation.updated', actor: asActor(actor), subject: input.operation, details: { new: change } },
-      ],
+      entries: [{ kind: 'operation.updated', actor: asActor(actor), subject: input.operation, details }],
       rows: [(tx) => store.updateOperation(tx, input.operation, change)],
       answer: placed,
     }

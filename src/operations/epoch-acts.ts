@@ -1,6 +1,7 @@
 import { may } from '../access.ts'
 import { Problem } from '../errors.ts'
-import { asActor } from '../identity/index.ts'
+import type { Tx } from '../db/index.ts'
+import { asActor, findOrganizations } from '../identity/index.ts'
 import type { Act, EntryDraft } from '../log/index.ts'
 import {
   contentKeyId,
@@ -80,7 +81,12 @@ export function openEpochAct(read: ReadStatements): Act<OperationView, EpochInpu
         subject: contentKeyId(compartment, payload.epoch),
         digest: hash,
         statement: statement.jws,
-        details: { reason: payload.reason, grants: input.digests },
+        details: {
+          session: actor.session,
+          hashes: { old: view.currentEpoch(compartment)?.digest ?? null, new: hash },
+          reason: payload.reason,
+          grants: input.digests,
+        },
       }
       read.set(draft, { type: 'epoch', value: statement })
       return { entries: [draft], rows: [storeEpoch(input, compartment)], answer: placed }
@@ -118,14 +124,40 @@ function requireGrants(recipients: readonly string[], grants: EpochInput['grants
   if (!exact) throw new Problem('EPOCH_GRANTS')
 }
 
+interface Disclosing {
+  readonly purpose: string
+  /** By organization; null where it is of no country. */
+  readonly countries: ReadonlyMap<string, string | null>
+}
+
+async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly GrantsInput[]): Promise<Disclosing> {
+  const organizations = inputs.flatMap((input) =>
+    input.grants.flatMap(({ device }) => view.devices.get(device as DeviceId)?.organization ?? []),
+  )
+  const rows = await findOrganizations(tx, [...new Set<string>(organizations)])
+  return {
+    purpose: await store.purposeOfOperation(tx, view.operation),
+    countries: new Map(rows.map(({ id, country }) => [id, country])),
+  }
+}
+
+/** To whom the keys go, each device once. */
+function recipientsOf(view: OperationView, { countries }: Disclosing, { grants }: GrantsInput) {
+  return [...new Set(grants.map(({ device }) => device))].map((device) => {
+    const certificate = view.devices.get(device as DeviceId)
+    const organization = certificate?.organization ?? ''
+    return { device, person: certificate?.person, organization, country: countries.get(organization) ?? null }
+  })
+}
+
 /**
  * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self` to devices of the
  * same person only.
  */
-export const giveGrantsAct: Act<OperationView, GrantsInput, null, Write, Placed> = {
+export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, Placed> = {
   name: 'give grants',
-  load: () => Promise.resolve(null),
-  decide({ snapshot: view, input, actor }) {
+  load: (tx, view, inputs) => loadDisclosing(tx, view, inputs),
+  decide({ snapshot: view, loaded, input, actor }) {
     const member = authorizeIn(view, actor, 'grant.give')
     const compartment = requireIn(view, member, input.compartment)
     const self = may(member.role, 'grant.give', view.state).role === 'self'
@@ -145,6 +177,11 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, null, Write, Placed>
           compartment,
           subject: compartment,
           details: {
+            session: actor.session,
+            recipients: recipientsOf(view, loaded, input),
+            // Nobody else is asked: the rule of history is what the operation's members were admitted under.
+            legalBasis: { purpose: loaded.purpose, history: view.history },
+            approvers: [],
             grants: input.grants.map(({ device, epoch }) => ({
               device,
               epoch,
@@ -196,7 +233,13 @@ export const disputeAct: Act<OperationView, DisputeInput, null, Write, Placed> =
     if (disputed === true || current?.number !== input.epoch) return repeated
     return {
       entries: [
-        { kind: 'epoch.disputed', actor: asActor(actor), compartment, subject: contentKeyId(compartment, input.epoch) },
+        {
+          kind: 'epoch.disputed',
+          actor: asActor(actor),
+          compartment,
+          subject: contentKeyId(compartment, input.epoch),
+          details: { session: actor.session, hash: known.digest, reason: 'grant-bad' },
+        },
       ],
       rows: [],
       answer: placed,

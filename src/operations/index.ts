@@ -5,7 +5,14 @@ export { LogReaders } from './log-readers.ts'
 export { mountOperations } from './routes.ts'
 export { Operations, type CreateInput, type OperationsDeps } from './service.ts'
 export { applyEntries, operationSnapshots, statementsOf, toViewEntry, type ReadStatements } from './snapshot.ts'
-export { enterAsPerson, enterOperation, grantsGivenAt, operationsOf, type GrantRow } from './store.ts'
+export {
+  enterAsPerson,
+  enterOperation,
+  grantsGivenAt,
+  operationsOf,
+  purposeOfOperation,
+  type GrantRow,
+} from './store.ts'
 export { Views } from './views.ts'
 export { mayReadFrom, seesContent, seesEntry } from './visibility.ts'
 export { operationsOwners, type VerifiedViews } from './verification/owners.ts'

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox'
 import type { Permission } from '../access.ts'
-import type { HttpServer } from '../http/index.ts'
+import type { Duty, HttpServer } from '../http/index.ts'
 import { actorOf } from '../identity/index.ts'
 import * as schemas from './schemas.ts'
 import type { Operations } from './service.ts'
@@ -11,7 +11,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.post(
     '/v1/operations',
     {
-      config: { access: 'administrator' },
+      config: { access: 'administrator', record: ['operation.created', 'member.admitted', 'device.certified'] },
       schema: { summary: 'Create an operation', body: schemas.Create, response: { 201: schemas.Created } },
     },
     async (request, reply) => reply.code(201).send(await operations.create(actorOf(request), request.body)),
@@ -20,7 +20,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'One’s own operations', response: answer(schemas.Operations) },
     },
     async (request) => ({
@@ -31,7 +31,10 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations/:operation',
     {
-      config: { access: 'operation.read' },
+      config: {
+        access: 'operation.read',
+        record: 'nothing: it shows members who and what their operation consists of',
+      },
       schema: {
         summary: 'An operation and one’s place in it',
         params: schemas.InOperation,
@@ -44,9 +47,9 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.patch(
     '/v1/operations/:operation',
     {
-      config: { access: 'operation.update' },
+      config: { access: 'operation.update', record: ['operation.updated'] },
       schema: {
-        summary: 'Change name or time zone',
+        summary: 'Change name, time zone or purpose',
         params: schemas.InOperation,
         body: schemas.Update,
         response: answer(schemas.Placed),
@@ -58,7 +61,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.post(
     '/v1/operations/:operation/advance',
     {
-      config: { access: 'operation.advance' },
+      config: { access: 'operation.advance', record: ['operation.advanced'] },
       schema: {
         summary: 'Move to the next state',
         params: schemas.InOperation,
@@ -73,7 +76,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations/:operation/organizations',
     {
-      config: { access: 'member.list' },
+      config: { access: 'member.list', record: 'nothing: it shows members who and what their operation consists of' },
       schema: {
         summary: 'Organizations of the operation',
         params: schemas.InOperation,
@@ -88,7 +91,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.post(
     '/v1/operations/:operation/organizations',
     {
-      config: { access: 'organization.admit' },
+      config: { access: 'organization.admit', record: ['operation.organization-admitted'] },
       schema: {
         summary: 'Invite an organization',
         params: schemas.InOperation,
@@ -96,14 +99,13 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
         response: answer(schemas.Placed),
       },
     },
-    async (request) =>
-      operations.admitOrganization(actorOf(request), request.params.operation, request.body.organization),
+    async (request) => operations.admitOrganization(actorOf(request), request.params.operation, request.body),
   )
 
   app.get(
     '/v1/operations/:operation/candidates',
     {
-      config: { access: 'member.admit' },
+      config: { access: 'member.admit', record: ['directory.viewed'] },
       schema: {
         summary: 'People who could be admitted',
         params: schemas.InOperation,
@@ -112,14 +114,19 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) => ({
-      people: await operations.candidates(actorOf(request), request.params.operation, request.query.organization),
+      people: await operations.candidates(
+        actorOf(request),
+        request.params.operation,
+        request.query.organization,
+        request.query.justification,
+      ),
     }),
   )
 
   app.get(
     '/v1/operations/:operation/members',
     {
-      config: { access: 'member.list' },
+      config: { access: 'member.list', record: 'nothing: it shows members who and what their operation consists of' },
       schema: {
         summary: 'Members, as far as one sees them',
         params: schemas.InOperation,
@@ -134,7 +141,10 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations/:operation/compartments',
     {
-      config: { access: 'compartment.list' },
+      config: {
+        access: 'compartment.list',
+        record: 'nothing: it shows members who and what their operation consists of',
+      },
       schema: {
         summary: 'Compartments, as far as one sees them',
         params: schemas.InOperation,
@@ -149,7 +159,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.post(
     '/v1/operations/:operation/compartments',
     {
-      config: { access: 'compartment.create' },
+      config: { access: 'compartment.create', record: ['compartment.created'] },
       schema: {
         summary: 'Create a compartment',
         params: schemas.InOperation,
@@ -158,61 +168,82 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) =>
-      operations.actOnMembers(
-        actorOf(request),
-        request.params.operation,
-        'compartment.create',
-        request.body.statement,
-        request.body.name,
-      ),
+      operations.actOnMembers(actorOf(request), request.params.operation, 'compartment.create', request.body),
   )
 
-  const memberActs: readonly [string, Permission, string, typeof schemas.InOperation][] = [
+  const memberActs: readonly [string, Permission, Duty, string, typeof schemas.InOperation][] = [
     [
       '/v1/operations/:operation/rules',
       'operation.update',
+      ['operation.rules-set'],
       'Set the rules of history and of the compartment all',
       schemas.InOperation,
     ],
-    ['/v1/operations/:operation/members', 'member.admit', 'Admit a member', schemas.InOperation],
-    ['/v1/operations/:operation/members/:person/role', 'member.change-role', 'Change a role', schemas.InMember],
-    ['/v1/operations/:operation/members/:person/removal', 'member.remove', 'Remove a member', schemas.InMember],
-    ['/v1/operations/:operation/members/:person/wake', 'member.admit', 'Wake a member', schemas.InMember],
+    [
+      '/v1/operations/:operation/members',
+      'member.admit',
+      ['member.admitted', 'device.certified'],
+      'Admit a member',
+      schemas.InOperation,
+    ],
+    [
+      '/v1/operations/:operation/members/:person/role',
+      'member.change-role',
+      ['member.role-changed'],
+      'Change a role',
+      schemas.InMember,
+    ],
+    [
+      '/v1/operations/:operation/members/:person/removal',
+      'member.remove',
+      ['member.removed'],
+      'Remove a member',
+      schemas.InMember,
+    ],
+    [
+      '/v1/operations/:operation/members/:person/wake',
+      'member.admit',
+      ['member.woken'],
+      'Wake a member',
+      schemas.InMember,
+    ],
     [
       '/v1/operations/:operation/organizations/:organization/removal',
       'organization.remove',
+      ['member.removed', 'operation.organization-removed'],
       'Remove an organization with its members',
       schemas.InOrganization,
     ],
     [
       '/v1/operations/:operation/compartments/:compartment/members',
       'compartment.change-members',
+      ['compartment.member-added'],
       'Add a member to a compartment',
       schemas.InCompartment,
     ],
     [
       '/v1/operations/:operation/compartments/:compartment/members/:person/removal',
       'compartment.change-members',
+      ['compartment.member-removed'],
       'Remove a member from a compartment',
       schemas.InCompartmentMember,
     ],
   ]
-  for (const [url, permission, summary, params] of memberActs) {
+  for (const [url, permission, record, summary, params] of memberActs) {
     app.post(
       url,
       {
-        config: { access: permission },
+        config: { access: permission, record },
         schema: { summary, params, body: schemas.Statement, response: answer(schemas.Placed) },
       },
-      async (request) =>
-        operations.actOnMembers(actorOf(request), request.params.operation, permission, request.body.statement),
+      async (request) => operations.actOnMembers(actorOf(request), request.params.operation, permission, request.body),
     )
   }
 
   app.post(
     '/v1/operations/:operation/epochs',
     {
-      config: { access: 'epoch.open' },
+      config: { access: 'epoch.open', record: ['epoch.opened'] },
       bodyLimit: schemas.openEpochBytes,
       schema: {
         summary: 'Open the next epoch of a compartment',
@@ -228,7 +259,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations/:operation/grants',
     {
-      config: { access: 'message.read' },
+      config: { access: 'message.read', record: 'nothing: it shows keys that are sealed to the asker' },
       schema: {
         summary: 'The grants for this device',
         params: schemas.InOperation,
@@ -244,7 +275,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.post(
     '/v1/operations/:operation/grants',
     {
-      config: { access: 'grant.give' },
+      config: { access: 'grant.give', record: ['history.granted'] },
       schema: {
         summary: 'Grant past epochs to devices',
         params: schemas.InOperation,
@@ -259,7 +290,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations/:operation/grant-requests',
     {
-      config: { access: 'grant.give' },
+      config: { access: 'grant.give', record: 'nothing: it shows members who and what their operation consists of' },
       schema: {
         summary: 'Devices that lack keys one could give',
         params: schemas.InOperation,
@@ -274,7 +305,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.post(
     '/v1/operations/:operation/disputes',
     {
-      config: { access: 'message.read' },
+      config: { access: 'message.read', record: ['epoch.disputed'] },
       schema: {
         summary: 'Say that a grant does not open',
         params: schemas.InOperation,

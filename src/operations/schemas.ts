@@ -24,20 +24,26 @@ export const InMember = Type.Object({ operation: Uuid, person: Uuid })
 export const InCompartment = Type.Object({ operation: Uuid, compartment: Uuid })
 export const InCompartmentMember = Type.Object({ operation: Uuid, compartment: Uuid, person: Uuid })
 
-export const Create = Type.Object({ statement: Jws, name: Name, reference: Name, timeZone: TimeZone }, exactly)
+const Sentence = Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })
+const Reason = Type.Optional(Sentence)
+
+export const Create = Type.Object(
+  { statement: Jws, name: Name, reference: Name, timeZone: TimeZone, purpose: Type.Optional(Sentence) },
+  exactly,
+)
 export const Created = Type.Object({ operation: Uuid })
 export const Placed = Type.Object({ index: Type.Optional(Type.Integer()) })
 export const Update = Type.Object(
-  { name: Type.Optional(Name), timeZone: Type.Optional(TimeZone) },
+  { name: Type.Optional(Name), timeZone: Type.Optional(TimeZone), purpose: Type.Optional(Sentence), reason: Reason },
   { ...exactly, minProperties: 1 },
 )
 export const Advance = Type.Object(
   { to: State, reason: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })) },
   exactly,
 )
-export const Statement = Type.Object({ statement: Jws }, exactly)
-export const NamedStatement = Type.Object({ statement: Jws, name: Name }, exactly)
-export const AdmitOrganization = Type.Object({ organization: Uuid }, exactly)
+export const Statement = Type.Object({ statement: Jws, reason: Reason }, exactly)
+export const NamedStatement = Type.Object({ statement: Jws, name: Name, reason: Reason }, exactly)
+export const AdmitOrganization = Type.Object({ organization: Uuid, reason: Reason }, exactly)
 
 const summary = {
   operation: Uuid,
@@ -50,6 +56,7 @@ const summary = {
 export const Operations = Type.Object({ operations: Type.Array(Type.Object(summary)) })
 export const Operation = Type.Object({
   ...summary,
+  purpose: Type.String(),
   history: Type.String(),
   allHolds: Type.Array(Type.String()),
   organization: Uuid,
@@ -79,7 +86,7 @@ export const Organizations = Type.Object({
     }),
   ),
 })
-export const CandidatesQuery = Type.Object({ organization: Uuid }, exactly)
+export const CandidatesQuery = Type.Object({ organization: Uuid, justification: Type.Optional(Sentence) }, exactly)
 export const Candidates = Type.Object({
   people: Type.Array(Type.Object({ person: Uuid, name: Type.String(), certified: Type.Boolean() })),
 })

@@ -8,12 +8,14 @@ import {
   checked,
   findOrganizations,
   findPeople,
+  justifiedBy,
   newestCertificates,
   peopleOf,
   requireAdministrator,
   sessionsStanding,
   sharePersons,
   viewOfOrganization,
+  viewedDraft,
   type Actor,
 } from '../identity/index.ts'
 import type { EntryDraft, Logs } from '../log/index.ts'
@@ -37,6 +39,7 @@ import {
   memberAct,
   updateAct,
   type Placed,
+  type UpdateInput,
 } from './acts.ts'
 import { authorize } from './authorize.ts'
 import { disputeAct, giveGrantsAct, mayHold, openEpochAct, type GrantDigests } from './epoch-acts.ts'
@@ -59,6 +62,7 @@ export interface CreateInput {
   readonly name: string
   readonly reference: string
   readonly timeZone: string
+  readonly purpose?: string
 }
 
 /** Closed user groups: creating them, and every act that changes who is in them. */
@@ -113,6 +117,7 @@ export class Operations {
         name: input.name,
         reference: input.reference,
         time_zone: input.timeZone,
+        purpose: input.purpose ?? null,
         state: 'draft',
         created_at: entries[0]?.at ?? clock(),
       })
@@ -150,13 +155,15 @@ export class Operations {
     const { act, hash, jws } = statement
     if (act.act !== 'create-operation') return []
     const by = asActor(actor)
-    const { name, reference, timeZone } = input
+    const { name, reference, timeZone, purpose } = input
+    const hashes = { old: null, new: hash }
     const make = (kind: EntryDraft['kind'], subject: string, details: Record<string, unknown>): EntryDraft => {
-      const draft: EntryDraft = { kind, actor: by, subject, digest: hash, details, statement: jws }
+      const recorded = { session: actor.session, hashes, reason: 'creation', ...details }
+      const draft: EntryDraft = { kind, actor: by, subject, digest: hash, details: recorded, statement: jws }
       this.#deps.read.set(draft, { type: 'member', value: statement })
       return draft
     }
-    const drafts = [make('operation.created', act.operation, { name, reference, timeZone })]
+    const drafts = [make('operation.created', act.operation, { name, reference, timeZone, purpose })]
     for (const { person, organization } of act.coordinators) {
       const newcomer = newcomers.get(person)
       if (!newcomer || newcomer.organization !== organization) throw new Problem('NOT_FOUND')
@@ -166,7 +173,7 @@ export class Operations {
         })
       }
       drafts.push(make('member.admitted', person, { organization, role: 'coordinator' }))
-      drafts.push(...certifiedDrafts(by, newcomer.certificates, this.#deps.read))
+      drafts.push(...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates, this.#deps.read))
     }
     return drafts
   }
@@ -184,18 +191,27 @@ export class Operations {
     actor: Actor,
     operation: string,
     permission: Permission,
-    jws: string,
-    compartmentName?: string,
+    { statement: jws, name, reason }: { statement: string; name?: string; reason?: string },
   ): Promise<Placed> {
     await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission))
     const statement = await this.#readMember(jws)
-    const input = { operation, statement, permission, ...(compartmentName === undefined ? {} : { compartmentName }) }
+    const input = {
+      operation,
+      statement,
+      permission,
+      ...(name === undefined ? {} : { compartmentName: name }),
+      ...(reason === undefined ? {} : { reason }),
+    }
     return this.#deps.logs.append(operation, this.#memberAct, input, actor)
   }
 
-  async admitOrganization(actor: Actor, operation: string, organization: string): Promise<Placed> {
+  async admitOrganization(
+    actor: Actor,
+    operation: string,
+    admitted: { organization: string; reason?: string },
+  ): Promise<Placed> {
     await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'organization.admit'))
-    return this.#deps.logs.append(operation, admitOrganizationAct, { operation, organization }, actor)
+    return this.#deps.logs.append(operation, admitOrganizationAct, { operation, ...admitted }, actor)
   }
 
   async advance(actor: Actor, operation: string, to: State, reason?: string): Promise<Placed> {
@@ -208,7 +224,7 @@ export class Operations {
     )
   }
 
-  async update(actor: Actor, operation: string, change: { name?: string; timeZone?: string }): Promise<Placed> {
+  async update(actor: Actor, operation: string, change: Omit<UpdateInput, 'operation'>): Promise<Placed> {
     await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.update'))
     if (change.timeZone !== undefined) requireTimeZone(change.timeZone)
     return this.#deps.logs.append(operation, updateAct, { operation, ...change }, actor)
@@ -295,6 +311,7 @@ export class Operations {
         reference: row.reference,
         state: row.state,
         timeZone: row.time_zone,
+        purpose: store.purposeOf(row),
         history: view.history,
         allHolds: [...view.allHolds],
         role,
@@ -348,14 +365,20 @@ export class Operations {
   }
 
   /** People who could be admitted: of an invited organization, for coordinators; of its own, for an NCP. */
-  async candidates(actor: Actor, operation: string, organization: string) {
-    return transaction(this.#deps.db, async (tx) => {
+  async candidates(actor: Actor, operation: string, organization: string, justification?: string) {
+    const { db, logs } = this.#deps
+    const { people, appended } = await transaction(db, async (tx) => {
       const member = await authorize(tx, actor, operation, 'member.admit')
       const own = member.role !== 'coordinator'
       const invited = (await store.organizationsOf(tx, operation)).includes(organization)
       if (!invited || (own && organization !== member.organization)) throw new Problem('NOT_FOUND')
-      return peopleOf(tx, organization)
+      const people = await peopleOf(tx, organization)
+      const why = justifiedBy(justification, store.purposeOf(member.row))
+      const draft = viewedDraft(actor, organization, { operation, count: people.length, ...why })
+      return { people, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
     })
+    appended.afterCommit()
+    return people
   }
 
   async compartments(actor: Actor, operation: string) {

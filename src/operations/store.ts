@@ -25,13 +25,25 @@ export async function insertOperation(tx: Tx, row: OperationRow): Promise<void> 
 export async function updateOperation(
   tx: Tx,
   id: string,
-  change: Partial<Pick<OperationRow, 'name' | 'time_zone' | 'state'>>,
+  change: Partial<Pick<OperationRow, 'name' | 'time_zone' | 'state' | 'purpose'>>,
 ): Promise<void> {
   await tx.updateTable('operation').set(change).where('id', '=', id).execute()
 }
 
 export async function findOperation(tx: Tx, id: string): Promise<OperationRow | undefined> {
   return tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** What an operation is for, in its own words or else by its name and reference. */
+export function purposeOf({ purpose, name, reference }: Pick<OperationRow, 'purpose' | 'name' | 'reference'>): string {
+  return purpose ?? `${name} (${reference})`
+}
+
+/** The same of the operation that the transaction has entered. */
+export async function purposeOfOperation(tx: Tx, id: string): Promise<string> {
+  const row = await findOperation(tx, id)
+  if (!row) throw new Error(`operation ${id} has a log and no row`)
+  return purposeOf(row)
 }
 
 export interface MembershipRow extends OperationRow {

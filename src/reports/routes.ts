@@ -9,15 +9,16 @@ export function mountReports(app: HttpServer, reports: Reports, evidence: Eviden
   app.get(
     '/v1/operations/:operation/figures',
     {
-      config: { access: 'report.view' },
+      config: { access: 'report.view', record: ['report.viewed'] },
       schema: {
         summary: 'Seizures and quantities, from extracts',
         params: schemas.InOperation,
+        querystring: schemas.Justified,
         response: { 200: schemas.Figures },
       },
     },
     async (request) => {
-      const figures = await reports.figures(actorOf(request), request.params.operation)
+      const figures = await reports.figures(actorOf(request), request.params.operation, request.query.justification)
       return { ...figures, quantities: [...figures.quantities], totals: [...figures.totals] }
     },
   )

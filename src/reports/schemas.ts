@@ -9,6 +9,12 @@ export const InOperation = Type.Object({
   operation: Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' }),
 })
 
+/** Why one looks, where the operation's purpose does not say it. */
+export const Justified = Type.Object(
+  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })) },
+  { additionalProperties: false },
+)
+
 export const Figures = Type.Object({
   asAt: Type.Integer({ description: 'Index of the last entry of the log that counts.' }),
   edition: Type.Union([Type.Literal('whole'), Type.Literal('totals')]),

@@ -33,13 +33,14 @@ export class Reports {
   }
 
   /** The figures as they stand. That somebody looked is entered before anything is answered. */
-  async figures(actor: Actor, operation: string): Promise<FiguresAsAt> {
+  async figures(actor: Actor, operation: string, justification?: string): Promise<FiguresAsAt> {
     const { db, logs, clock } = this.#deps
     const entered = await transaction(db, async (tx) =>
       editionFor(await authorize(tx, actor, operation, 'report.view')),
     )
-    const note = { subject: 'figures', permission: 'report.view', details: { edition: entered } } as const
-    await logs.append(operation, noteAct, { kind: 'report.viewed', ...note }, actor)
+    const details = { channel: 'http', edition: entered }
+    const note = { kind: 'report.viewed', subject: 'figures', permission: 'report.view', details } as const
+    await logs.append(operation, noteAct, { ...note, justification }, actor)
     return transaction(db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'report.view')
       await store.lookAsFigures(tx)

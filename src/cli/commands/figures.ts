@@ -9,6 +9,10 @@ import { codeName, counted, number } from '../wording.ts'
 
 type ServerFigures = Figures & { readonly asAt: number; readonly edition: 'whole' | 'totals' }
 
+interface Options extends PlaceOptions {
+  readonly justification?: string
+}
+
 const patience = { times: 30, milliseconds: 100 }
 
 export function addFigures(program: Command): void {
@@ -27,11 +31,12 @@ Examples:
   $ cordon figures --operation HORIZON
   $ cordon figures --json`,
     )
-    .action((options: PlaceOptions) =>
+    .option('--justification <text>', 'why you look, for an operation that is closed')
+    .action((options: Options) =>
       asMember(options, async (device) => {
         const place = await openPlace(device, options.operation)
         const { session, facts } = place
-        const server = await serverFigures(device, session.operation)
+        const server = await serverFigures(device, session.operation, options.justification)
         const reader = await readersFigures(session, server)
         await leavePlace(place)
         const whole = server?.edition === 'whole'
@@ -48,9 +53,14 @@ Examples:
 }
 
 /** Undefined for a role that has no figures of the service. */
-async function serverFigures({ client }: Device, operation: string): Promise<ServerFigures | undefined> {
+async function serverFigures(
+  { client }: Device,
+  operation: string,
+  justification: string | undefined,
+): Promise<ServerFigures | undefined> {
+  const why = justification === undefined ? '' : `?justification=${encodeURIComponent(justification)}`
   try {
-    return await client.transport.request<ServerFigures>('GET', `/v1/operations/${operation}/figures`)
+    return await client.transport.request<ServerFigures>('GET', `/v1/operations/${operation}/figures${why}`)
   } catch (error) {
     if (isProblem(error, 'FORBIDDEN')) return undefined
     throw error

@@ -21,6 +21,7 @@ import { addCompartment } from './compartment.ts'
 interface Create extends DeviceOptions {
   readonly reference: string
   readonly timeZone: string
+  readonly purpose?: string
   readonly coordinator: readonly string[]
   readonly history: 'full' | 'from-joining'
   readonly allHolds?: readonly ('partner' | 'observer')[]
@@ -42,6 +43,7 @@ function addCreate(operation: Command): void {
       .argument('<name>', 'its name')
       .requiredOption('--reference <reference>', 'a short reference')
       .requiredOption('--time-zone <zone>', 'IANA time zone in which the operation runs')
+      .option('--purpose <text>', 'what looking at it is justified by (otherwise its name and reference)')
       .requiredOption('--coordinator <who...>', "'ORGANIZATION/PERSON', not yourself; several may follow")
       .addOption(
         new Option('--history <rule>', 'what newcomers may read').choices(['full', 'from-joining']).default('full'),
@@ -61,13 +63,21 @@ Example:
       asMember(options, async ({ client, terminal }) => {
         const coordinators: { person: string; organization: string; name: string }[] = []
         for (const who of options.coordinator) coordinators.push(await findPerson(client, who))
-        const { reference, timeZone, history, allHolds = [] } = options
+        const { reference, timeZone, purpose, history, allHolds = [] } = options
         if (!isTimeZone(timeZone))
           throw new CommandFailure(
             `There is no time zone ${JSON.stringify(timeZone)}: give one such as Europe/Brussels.`,
             exitCodes.usage,
           )
-        const id = await client.operations.create({ name, reference, timeZone, coordinators, history, allHolds })
+        const id = await client.operations.create({
+          name,
+          reference,
+          timeZone,
+          ...(purpose === undefined ? {} : { purpose }),
+          coordinators,
+          history,
+          allHolds,
+        })
         terminal.result({ operation: id, name, reference }, () => [
           `Created: ${name} (${reference}), a draft, with the id ${id}.`,
           `It is led by ${coordinators.map((one) => one.name).join(', ')}; you are not in it.`,

@@ -34,6 +34,7 @@ const permissionFor: Partial<Record<Kind, Permission>> = {
   'export.made': 'log.export',
   'log.queried': 'log.query',
   'records.imported': 'records.import',
+  'records.key-stored': 'records.import',
 }
 
 /** One operation as its log makes it, verified entry by entry by the rules that every client applies. */
@@ -46,7 +47,7 @@ export class VerifiedOperation {
   readonly createdIndexes = new Map<string, number>()
   readonly organizations = new Map<string, number>()
   readonly statements = new Set<string>()
-  row = { name: '', reference: '', time_zone: '', created_at: '' }
+  row = { name: '', reference: '', time_zone: '', purpose: '', created_at: '' }
 
   constructor(tx: Tx, operation: string, root: string) {
     this.#tx = tx
@@ -131,6 +132,7 @@ export class VerifiedOperation {
         name: text('name'),
         reference: text('reference'),
         time_zone: text('timeZone'),
+        purpose: text('purpose'),
         created_at: at.replace(/Z$/, '000Z'),
       }
       const { act } = statement.value

@@ -6,6 +6,8 @@ export interface RawOperation {
   readonly name: string
   readonly reference: string
   readonly time_zone: string
+  /** Empty where none was stated. */
+  readonly purpose: string
   readonly state: string
   readonly created_at: string
 }
@@ -20,7 +22,7 @@ export interface RawGrant {
 
 export async function operationRow(tx: Tx, operation: string): Promise<RawOperation | undefined> {
   const { rows } = await sql<RawOperation>`
-    SELECT name, reference, time_zone, state,
+    SELECT name, reference, time_zone, coalesce(purpose, '') AS purpose, state,
       to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
     FROM operation WHERE id = ${operation}`.execute(tx)
   return rows[0]

@@ -1,0 +1,23 @@
+import { isKind, type Kind } from '../protocol/index.ts'
+
+/** Why a route or a frame may write no entry. The list is closed: whoever wants another reason argues for it here. */
+export const reasonsForNothing = [
+  'it shows nothing of anybody',
+  'it shows hashes alone',
+  'it shows the asker what is their own',
+  'it shows members who and what their operation consists of',
+  'it shows keys that are sealed to the asker',
+  'it shows a sender who has their message',
+  'it tells which of the asker’s own ids exist',
+  'it prepares what is entered when it is used',
+  'it opens a channel whose frames are entered one by one',
+  'it ends what was entered when it began',
+] as const
+
+/** The kinds of entries that something may write when it is accepted, or why it writes none. A refusal is always `access.refused`. */
+export type Duty = readonly [Kind, ...Kind[]] | `nothing: ${(typeof reasonsForNothing)[number]}`
+
+export function isDuty(value: unknown): value is Duty {
+  if (Array.isArray(value)) return value.length > 0 && value.every(isKind)
+  return reasonsForNothing.some((reason) => value === `nothing: ${reason}`)
+}

@@ -1,0 +1,28 @@
+import type { EntryDraft } from '../log/index.ts'
+import { asActor, type Actor } from './deps.ts'
+
+/** Why something was looked at: what the asker stated, else what such looking is for. */
+export interface Justified {
+  readonly justification: string
+  readonly justifiedBy: 'asker' | 'purpose'
+}
+
+export function justifiedBy(stated: string | undefined, purpose: string): Justified {
+  return stated === undefined
+    ? { justification: purpose, justifiedBy: 'purpose' }
+    : { justification: stated, justifiedBy: 'asker' }
+}
+
+/** That somebody looked at the directory: `subject` is the organization, or all of them. */
+export function viewedDraft(
+  actor: Actor,
+  subject: string,
+  details: Justified & { readonly count: number; readonly operation?: string },
+): EntryDraft {
+  return {
+    kind: 'directory.viewed',
+    actor: asActor(actor),
+    subject,
+    details: { session: actor.session, ...details },
+  }
+}

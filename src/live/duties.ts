@@ -1,0 +1,13 @@
+import type { Duty } from '../http/index.ts'
+import type { ClientFrame } from '../protocol/index.ts'
+
+/** What each frame of a client writes, as routes declare it; the compiler misses a frame that is not here. */
+export const frameDuties: Readonly<Record<ClientFrame['type'], Duty>> = {
+  subscribe: ['feed.opened', 'messages.delivered'],
+  unsubscribe: 'nothing: it ends what was entered when it began',
+  post: ['message.posted', 'message.corrected', 'message.withdrawn'],
+  acknowledge: ['messages.delivered', 'messages.read'],
+  grant: ['history.granted'],
+  'grant-bad': ['epoch.disputed'],
+  ping: 'nothing: it shows nothing of anybody',
+}
