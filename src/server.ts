@@ -257,7 +257,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
             logHost: options.logHost,
             allowedOrigins: options.allowedOrigins,
             trustedProxies: options.trustedProxies,
-            logKey: await logs.verifierKey(logs.directory),
+            logKeys: await logs.verifierKeys(logs.directory),
             tokenKey: tokenKey.thumbprint,
           },
         })

@@ -33,6 +33,7 @@ export interface TestServerOptions {
   readonly logLevel?: string
   readonly logTo?: Writable
   readonly liveConnections?: number
+  readonly allowedOrigins?: readonly string[]
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
   /** The test leaves rows behind that the logs do not know. Otherwise every log is verified when the server has closed. */
@@ -57,7 +58,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     passphraseChecks: 2,
     publicUrl: undefined,
     logHost,
-    allowedOrigins: [],
+    allowedOrigins: options.allowedOrigins ?? [],
     trustedProxies: [],
     logLevel: options.logLevel ?? 'error',
     logKeyFile: join(directory, 'log.key'),

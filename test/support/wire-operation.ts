@@ -250,13 +250,14 @@ export interface OperationOptions {
   readonly history?: 'full' | 'from-joining'
   readonly allHolds?: ('partner' | 'observer')[]
   readonly timeZone?: string
+  readonly purpose?: string
 }
 
 export async function createOperation(
   owner: Owner,
   administrator: WireActor,
   coordinator: WireActor,
-  { history = 'full', allHolds = [], timeZone = 'Africa/Nairobi' }: OperationOptions = {},
+  { history = 'full', allHolds = [], timeZone = 'Africa/Nairobi', purpose }: OperationOptions = {},
 ): Promise<WireOperation> {
   const operation = freshId()
   const { person, organization } = coordinator
@@ -270,7 +271,9 @@ export async function createOperation(
     allHolds,
     coordinators: [{ person, organization }],
   })
-  await administrator.must('POST', '/v1/operations', { statement, name: 'Operation', reference: 'OP-1', timeZone })
+  const stated = purpose === undefined ? {} : { purpose }
+  const named = { statement, name: 'Operation', reference: 'OP-1', timeZone, ...stated }
+  await administrator.must('POST', '/v1/operations', named)
   return new WireOperation(owner, administrator.server, coordinator, operation)
 }
 

@@ -1,0 +1,509 @@
+// What this holds: every route and every frame of a client says what it enters, enters that, and nothing else.
+// What makes it fail: a route without a record, an act whose `append` was forgotten, a kind that is not declared, a detail that
+// the duty asks for and an entry lacks.
+import t from 'tap'
+import * as protocol from '../src/protocol/index.ts'
+import { frameDuties } from '../src/live/index.ts'
+import { entriesSince, settle, sizes, type Entered } from './support/entries.ts'
+import { everyRole } from './support/roles.ts'
+import { startServer } from './support/server.ts'
+import { createOperation, went } from './support/wire-operation.ts'
+import {
+  ask,
+  certify,
+  enrolInvited,
+  freshId,
+  invite,
+  newcomer,
+  now,
+  passphrase,
+  setUp,
+  type Answer,
+  type Frame,
+} from './support/wire.ts'
+
+const scene = await everyRole(t)
+const { server, operation, byRole, administrator, messages, shared, organizations } = scene
+const { coordinator, ncp, officer } = byRole
+const path = operation.path
+
+/** Whatever this makes of entries, with all that was only noted in memory. */
+async function entered(act: () => Promise<unknown>): Promise<Entered[]> {
+  await settle(server)
+  const before = await sizes(server)
+  await act()
+  await settle(server)
+  return entriesSince(server, before)
+}
+
+type Measure = (act: () => Promise<Answer>) => Promise<Answer>
+
+const reply = {
+  compartment: shared,
+  thread: messages.textThread,
+  refersTo: { message: messages.text, as: 'reply' },
+} as const
+
+const sealedImportKey = async (device: string, pub: string) =>
+  protocol.sealTo('cordon-import+jwe', { kid: device }, await protocol.importSealPublicKey(pub), new Uint8Array(32))
+
+async function officerOfShared(): Promise<string> {
+  const person = await scene.member(organizations.kenya, 'officer')
+  went(await operation.addTo(shared, person))
+  return person
+}
+
+const plain = (url: string) => (measured: Measure) => measured(() => ask(server.url + url, {}))
+const get =
+  (url: string, actor = coordinator) =>
+  (measured: Measure) =>
+    measured(() => actor.call('GET', url))
+
+/** How to make each route do what it is for, once for each kind that it writes; what comes before `measured` does not count. */
+const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>>> = {
+  'GET /livez': plain('/livez'),
+  'GET /readyz': plain('/readyz'),
+  'GET /openapi.json': plain('/openapi.json'),
+  'GET /v1/server': plain('/v1/server'),
+  'POST /v1/enrolments': async (measured) => {
+    const invited = await invite(administrator, { name: 'Enrols', organization: organizations.kenya, tier: 'ncp' })
+    await measured(async () => {
+      await enrolInvited(invited)
+      return { status: 201 } as Answer
+    })
+  },
+  'POST /v1/sessions': (measured) =>
+    measured(async () => {
+      await officer.signIn()
+      return { status: 201 } as Answer
+    }),
+  'GET /v1/sessions': get('/v1/sessions'),
+  'DELETE /v1/sessions/:session': async (measured) => {
+    const { session } = officer
+    await officer.signIn()
+    await measured(() => officer.call('DELETE', `/v1/sessions/${session}`))
+  },
+  'POST /v1/live-tickets': (measured) => measured(() => coordinator.call('POST', '/v1/live-tickets', {})),
+  'GET /v1/live': async (measured) => {
+    await measured(async () => {
+      const live = await coordinator.live()
+      live.close()
+      await live.closed
+      return { status: 101 } as Answer
+    })
+  },
+  'GET /v1/me': get('/v1/me'),
+  'GET /v1/devices': get('/v1/devices'),
+  'POST /v1/invitations': (measured) =>
+    measured(async () => {
+      await invite(administrator, { name: 'Invited', organization: organizations.kenya, tier: 'ncp' })
+      return { status: 201 } as Answer
+    }),
+  'GET /v1/invitations': get('/v1/invitations', administrator),
+  'DELETE /v1/invitations/:invitation': async (measured) => {
+    const { invitation } = await invite(ncp, { name: 'Not after all', organization: organizations.kenya })
+    await measured(() => ncp.call('DELETE', `/v1/invitations/${invitation}`))
+  },
+  'GET /v1/enrolments': get('/v1/enrolments', administrator),
+  'POST /v1/certificates': async (measured) => {
+    const invited = await invite(ncp, { name: 'Is certified', organization: organizations.kenya })
+    await enrolInvited(invited)
+    await measured(async () => {
+      await certify(ncp, invited)
+      return { status: 201 } as Answer
+    })
+  },
+  'POST /v1/revocations': async (measured) => {
+    const lost = await newcomer(ncp, { name: 'Loses it', organization: organizations.kenya })
+    const revocation = await protocol.signRevocation(ncp.device, lost.device.id, now())
+    await measured(() => ncp.call('POST', '/v1/revocations', { revocation }))
+  },
+  'POST /v1/organizations': (measured) =>
+    measured(() => administrator.call('POST', '/v1/organizations', { id: freshId(), kind: 'partner', name: 'New' })),
+  'GET /v1/organizations': get('/v1/organizations', administrator),
+  'GET /v1/organizations/:organization/people': get(`/v1/organizations/${organizations.kenya}/people`, ncp),
+  'POST /v1/operations': (measured) =>
+    measured(async () => {
+      await createOperation(t, administrator, coordinator)
+      return { status: 201 } as Answer
+    }),
+  'GET /v1/operations': get('/v1/operations'),
+  'GET /v1/operations/:operation': get(path),
+  'PATCH /v1/operations/:operation': (measured) =>
+    measured(() => coordinator.call('PATCH', path, { purpose: 'Pangolins', reason: 'It had none' })),
+  'POST /v1/operations/:operation/advance': async (measured) => {
+    const another = await createOperation(t, administrator, coordinator)
+    await measured(() => another.advance('rehearsal'))
+  },
+  'GET /v1/operations/:operation/organizations': get(`${path}/organizations`),
+  'POST /v1/operations/:operation/organizations': async (measured) => {
+    const organization = await scene.organization(false)
+    await measured(() => operation.admitOrganization(organization))
+  },
+  'GET /v1/operations/:operation/candidates': get(`${path}/candidates?organization=${organizations.kenya}`),
+  'GET /v1/operations/:operation/members': get(`${path}/members`),
+  'POST /v1/operations/:operation/members': async (measured) => {
+    const person = await newcomer(ncp, { name: 'Is admitted', organization: organizations.kenya })
+    await measured(() => operation.admit(person, 'officer'))
+  },
+  'POST /v1/operations/:operation/members/:person/role': async (measured) => {
+    const person = await scene.member(organizations.kenya, 'officer')
+    await measured(() => operation.changeRole(person, 'ncp'))
+  },
+  'POST /v1/operations/:operation/members/:person/removal': async (measured) => {
+    const person = await scene.member(organizations.kenya, 'officer')
+    await measured(() => operation.remove(person))
+  },
+  'POST /v1/operations/:operation/rules': (measured) =>
+    measured(() => operation.setRules({ history: 'full', allHolds: ['partner', 'observer'] })),
+  'POST /v1/operations/:operation/organizations/:organization/removal': async (measured) => {
+    const organization = await scene.organization(true)
+    went(await operation.admit(await scene.candidate(organization), 'officer'))
+    const statement = await operation.sign(coordinator, { act: 'remove', organization })
+    await measured(() => coordinator.call('POST', `${path}/organizations/${organization}/removal`, { statement }))
+  },
+  'GET /v1/operations/:operation/compartments': get(`${path}/compartments`),
+  'POST /v1/operations/:operation/compartments': (measured) =>
+    measured(() => operation.createCompartment(coordinator, [])),
+  'POST /v1/operations/:operation/compartments/:compartment/members': async (measured) => {
+    const person = await scene.member(organizations.kenya, 'officer')
+    await measured(() => operation.addTo(shared, person))
+  },
+  'POST /v1/operations/:operation/compartments/:compartment/members/:person/removal': async (measured) => {
+    const person = await officerOfShared()
+    await measured(() => operation.removeFrom(shared, person))
+  },
+  'POST /v1/operations/:operation/epochs': async (measured) => {
+    const { statement, grants, key, number } = await operation.epoch(coordinator, shared)
+    await measured(() => coordinator.call('POST', `${path}/epochs`, { statement, grants }))
+    operation.keys.set(`${shared}#${number}`, key)
+  },
+  'GET /v1/operations/:operation/grants': get(`${path}/grants`),
+  'POST /v1/operations/:operation/grants': async (measured) => {
+    const grants = await grantsFor()
+    await measured(() => coordinator.call('POST', `${path}/grants`, { compartment: shared, grants }))
+  },
+  'GET /v1/operations/:operation/grant-requests': get(`${path}/grant-requests`),
+  'POST /v1/operations/:operation/disputes': async (measured) => {
+    await renew()
+    const { number } = await currentEpoch()
+    await measured(() => ncp.call('POST', `${path}/disputes`, { compartment: shared, epoch: number }))
+  },
+  'POST /v1/operations/:operation/messages': async (measured) => {
+    await renew()
+    const composed = await operation.compose(coordinator, reply)
+    await measured(() => coordinator.call('POST', `${path}/messages`, composed.input))
+    for (const as of ['correction', 'withdrawal'] as const) {
+      const next = await operation.compose(coordinator, { ...reply, refersTo: { message: composed.id, as } })
+      await measured(() => coordinator.call('POST', `${path}/messages`, next.input))
+    }
+  },
+  'GET /v1/operations/:operation/messages/:message': get(`${path}/messages/${messages.text}`),
+  'GET /v1/operations/:operation/messages/:message/receipts': get(`${path}/messages/${messages.text}/receipts`),
+  'GET /v1/operations/:operation/threads': get(`${path}/threads`),
+  'POST /v1/operations/:operation/imports/known': (measured) =>
+    measured(() => ncp.call('POST', `${path}/imports/known`, { ids: [messages.text] })),
+  'POST /v1/operations/:operation/imports': (measured) => {
+    const digest = protocol.base64url(new Uint8Array(32))
+    const ended = { mapping: digest, file: digest, rows: 3, imported: 2, already: 1, corrected: 0 }
+    return measured(() => ncp.call('POST', `${path}/imports`, ended))
+  },
+  'GET /v1/operations/:operation/import-key': get(`${path}/import-key`, ncp),
+  'PUT /v1/operations/:operation/import-key': async (measured) => {
+    const sealed = await sealedImportKey(ncp.device.id, ncp.device.keys.seal.pub)
+    await measured(() => ncp.call('PUT', `${path}/import-key`, { keys: [{ device: ncp.device.id, sealed }] }))
+  },
+  'GET /v1/operations/:operation/figures': get(`${path}/figures`),
+  'GET /v1/logs/:id/checkpoint': get(`/v1/logs/${operation.id}/checkpoint`),
+  'GET /v1/logs/:id/inclusion': get(`/v1/logs/${operation.id}/inclusion?index=1&size=3`),
+  'GET /v1/logs/:id/consistency': get(`/v1/logs/${operation.id}/consistency?from=1&to=3`),
+}
+
+/** Routes that are exercised apart, by a test of their own below. */
+const apart = new Set(['POST /v1/setup', 'POST /v1/tokens', 'POST /v1/operations/:operation/members/:person/wake'])
+
+async function currentEpoch() {
+  const epoch = (await operation.view()).currentEpoch(shared as protocol.CompartmentId)
+  if (!epoch) throw new Error('the shared compartment has an epoch')
+  return epoch
+}
+
+async function renew(): Promise<void> {
+  for (const compartment of [operation.id, shared])
+    if (await operation.isStale(compartment)) went(await operation.openEpoch(coordinator, compartment))
+}
+
+/** What gives the right holder's device the key of the first epoch again. */
+async function grantsFor() {
+  const { device } = byRole['right-holder']
+  const key = operation.keys.get(`${shared}#1`) ?? new Uint8Array(32)
+  const grant = await operation.seal(await operation.view(), device.id, shared, 1, key)
+  return [{ device: device.id, epoch: 1, grant }]
+}
+
+const kindsOf = (entries: readonly Entered[]) => [...new Set(entries.map(({ kind }) => kind))].sort()
+const declaredKinds = (record: unknown) => (Array.isArray(record) ? record.map(String).sort() : [])
+
+t.test('INV-41: every route says what it enters, and every one is exercised here', async (t) => {
+  const routes = server.app.declared.filter(({ method }) => method !== 'HEAD')
+  t.same(
+    routes.map(({ method, url }) => `${method} ${url}`).sort(),
+    [...Object.keys(exercises), ...apart].sort(),
+    'the routes that exist are those that are exercised',
+  )
+  t.ok(routes.length > 45)
+  for (const { method, url, record } of server.app.declared.filter((route) => route.method === 'HEAD')) {
+    const twin = routes.find((route) => route.method === 'GET' && route.url === url)
+    t.same(record, twin?.record, `${method} ${url} enters what its GET does`)
+  }
+})
+
+t.test('INV-41: what a route says it enters is what it enters, once each, and nothing else', async (t) => {
+  for (const { method, url, record } of server.app.declared) {
+    const exercise = exercises[`${method} ${url}`]
+    if (exercise === undefined) continue
+    const written: Entered[] = []
+    await exercise(async (act) => {
+      let answer: Answer | undefined
+      const entries = await entered(async () => (answer = await act()))
+      if (answer === undefined || answer.status >= 400) t.fail(`${method} ${url} was refused`, { answer: answer?.text })
+      written.push(...entries)
+      return answer as Answer
+    })
+    t.same(kindsOf(written), declaredKinds(record), `${method} ${url}`)
+  }
+})
+
+t.test('making the root is entered, and so are its organization and its first person', async (t) => {
+  const fresh = await startServer(t)
+  const before = await sizes(fresh)
+  await setUp(fresh)
+  const kinds = kindsOf(await entriesSince(fresh, before))
+  const { record } = fresh.app.declared.find(({ url }) => url === '/v1/setup') ?? {}
+  t.same(
+    kinds.filter((kind) => kind !== 'session.started'),
+    declaredKinds(record),
+  )
+})
+
+t.test('a stolen refresh token ends its session, with an entry; a token in order writes none', async (t) => {
+  const { refreshToken } = officer
+  t.same(kindsOf(await entered(() => officer.refresh())), [], 'in order')
+  server.clock.advance(40_000)
+  const entries = await entered(() => officer.call('POST', '/v1/tokens', { refreshToken }, { signedIn: false }))
+  t.same(kindsOf(entries), ['access.refused', 'session.ended'])
+  const [ended] = entries.filter(({ kind }) => kind === 'session.ended')
+  t.match(ended?.details, { outcome: 'ended', reason: 'refresh-token-reused' })
+  await officer.signIn()
+})
+
+t.test('nobody sleeps yet: waking is refused, and only the refusal is entered', async (t) => {
+  const statement = await operation.sign(coordinator, { act: 'wake', person: ncp.person })
+  let answer: Answer | undefined
+  const entries = await entered(async () => {
+    answer = await coordinator.call('POST', `${path}/members/${ncp.person}/wake`, { statement })
+  })
+  t.match(answer, { status: 409, body: { code: 'MEMBER_RULE' } })
+  t.same(kindsOf(entries), ['access.refused'])
+})
+
+t.test('INV-41: every frame says what it enters, and enters that', async (t) => {
+  const literals = protocol.ClientFrame.anyOf.map(({ properties }) => properties.type.const)
+  t.same([...new Set(literals)].sort(), Object.keys(frameDuties).sort(), 'each frame has its duty')
+  await renew()
+  const live = await coordinator.live()
+  const written = new Map<string, Entered[]>()
+  const says = async (frame: Frame, answered: (one: Frame) => boolean) => {
+    const entries = await entered(async () => {
+      const before = live.frames.length
+      live.send(frame)
+      await live.first(answered, 5_000, before)
+    })
+    written.set(frame.type, [...(written.get(frame.type) ?? []), ...entries])
+  }
+  const answeredBy = (type: string) => (frame: Frame) => frame.type === type
+  /** A frame that is not answered when it is accepted: what it does is done when a later one is answered. */
+  const silently = async (frame: Frame, matches: (entry: Entered) => boolean) => {
+    const entries = await entered(async () => {
+      live.send(frame)
+      for (let n = 0; n < 100; n++) {
+        await settle(server)
+        if ((await entriesSince(server, beforeSilence)).some(matches)) return
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    })
+    written.set(frame.type, [...(written.get(frame.type) ?? []), ...entries])
+  }
+
+  await says({ type: 'ping' }, answeredBy('pong'))
+  const composed = await operation.compose(coordinator, reply)
+  await says({ type: 'post', ...composed.input }, answeredBy('accepted'))
+  for (const as of ['correction', 'withdrawal'] as const) {
+    const next = await operation.compose(coordinator, { ...reply, refersTo: { message: composed.id, as } })
+    await says({ type: 'post', ...next.input }, answeredBy('accepted'))
+  }
+  await says({ type: 'subscribe', operation: operation.id, after: -1 }, answeredBy('caught-up'))
+  const beforeSilence = await sizes(server)
+  const head = Math.max(...live.frames.filter(({ index }) => index !== undefined).map(({ index }) => Number(index)))
+  await silently(
+    { type: 'acknowledge', operation: operation.id, upTo: head },
+    ({ kind }) => kind === 'messages.delivered',
+  )
+  await silently(
+    { type: 'acknowledge', operation: operation.id, messages: [messages.text] },
+    ({ kind }) => kind === 'messages.read',
+  )
+  await silently(
+    { type: 'grant', operation: operation.id, compartment: shared, grants: await grantsFor() },
+    ({ kind }) => kind === 'history.granted',
+  )
+  const { number } = await currentEpoch()
+  await silently(
+    { type: 'grant-bad', operation: operation.id, compartment: shared, epoch: number },
+    ({ kind }) => kind === 'epoch.disputed',
+  )
+  await says({ type: 'unsubscribe', operation: operation.id }, answeredBy('ended'))
+  live.close()
+  for (const [frame, duty] of Object.entries(frameDuties))
+    t.same(kindsOf(written.get(frame) ?? []), declaredKinds(duty), frame)
+})
+
+t.test('INV-42: entries carry what the duty of their kind asks for', async (t) => {
+  await settle(server)
+  const all = await entriesSince(server)
+  const of = (kind: string) => all.filter((entry) => entry.kind === kind)
+  const purpose = /Pangolins|Operation \(OP-1\)/
+  const why = { justification: purpose, justifiedBy: 'purpose' }
+  const session = /^[0-9a-f-]{36}$/
+  const hash = /^[\w-]{43}$/
+  const hashes = { old: hash, new: hash }
+  /** Of each kind, what some entry of it must hold beside the session; all of them where `every`. */
+  const asked: Readonly<Record<string, { details: object; every?: false }>> = {
+    'message.posted': { details: { session, channel: /^(http|live)$/ } },
+    'message.corrected': { details: { session, hashes, reason: 'correction' } },
+    'message.withdrawn': { details: { session, hashes, reason: 'withdrawal' } },
+    'records.imported': { details: { session, channel: 'http', file: hash, mapping: hash, rows: Number } },
+    'records.key-stored': { details: { session, channel: 'http', recipients: [{ device: hash, sha256: hash }] } },
+    'operation.created': { details: { session, hashes: { old: null, new: hash }, name: String, reason: 'creation' } },
+    'operation.updated': {
+      details: { session, old: { purpose: null }, new: { purpose: 'Pangolins' }, reason: 'It had none' },
+    },
+    'operation.rules-set': { details: { session, hashes, old: { history: String }, new: { history: String } } },
+    'operation.advanced': { details: { session, old: String, new: String } },
+    'operation.organization-admitted': { details: { session } },
+    'operation.organization-removed': { details: { session, hashes } },
+    'member.admitted': { details: { session, hashes: { new: hash }, role: String, organization: session } },
+    'member.role-changed': { details: { session, hashes, old: 'officer', new: 'ncp' } },
+    'member.removed': { details: { session, hashes, role: String } },
+    'compartment.created': { details: { session, hashes: { old: null, new: hash } } },
+    'compartment.member-added': { details: { session, hashes } },
+    'compartment.member-removed': { details: { session, hashes } },
+    'epoch.opened': { details: { session, hashes: { new: hash }, reason: String, grants: Object } },
+    'epoch.disputed': { details: { session, hash, reason: 'grant-bad' } },
+    'feed.opened': { details: { session, channel: /^(http|live)$/, ...why } },
+    'messages.delivered': { details: { channel: 'live', readers: Array, acknowledged: Array, ...why } },
+    'messages.read': { details: { channel: 'live', readers: Array, ...why } },
+    'body.fetched': { details: { session, channel: 'http', from: Number, to: Number, count: 1, ...why } },
+    'report.viewed': { details: { session, channel: 'http', edition: String, ...why } },
+    'directory.viewed': { details: { session, count: Number, justification: String, justifiedBy: 'purpose' } },
+    'history.granted': {
+      details: {
+        session,
+        recipients: [{ device: hash, person: session, organization: session }],
+        legalBasis: { purpose, history: 'full' },
+        approvers: [],
+      },
+    },
+    'session.started': { details: { outcome: 'accepted', reason: 'passphrase' } },
+    'session.ended': { details: { outcome: 'ended', reason: String } },
+    'credential.set': { details: { outcome: 'accepted', reason: /^(set-up|enrolment)$/, factor: 'passphrase' } },
+    'device.enrolled': { details: { outcome: 'waiting', reason: 'invited', invitation: session } },
+    'device.certified': { details: { outcome: 'accepted', reason: /^(set-up|enrolment|admission|creation)$/ } },
+    'device.revoked': { details: { session, outcome: 'accepted', reason: 'revoked' } },
+    'access.refused': { details: { outcome: 'refused', refused: Object } },
+    'organization.registered': { details: { kind: String, name: String } },
+    'person.registered': { details: { name: String, reason: 'set-up' } },
+    'person.invited': { details: { session, invitation: session, tier: String } },
+    'invitation.revoked': { details: { session } },
+    'server.started': { details: { outcome: 'accepted', reason: 'started', version: String, readOnly: [] } },
+    'configuration.changed': { details: { outcome: 'accepted', reason: 'first-start', settings: Object } },
+  }
+  t.same(
+    kindsOf(all).filter((kind) => kind !== 'log.started' && asked[kind] === undefined),
+    [],
+    'of each kind that is written here it is known what it must carry',
+  )
+  for (const [kind, { details }] of Object.entries(asked)) {
+    const entries = of(kind)
+    t.not(entries.length, 0, `${kind} has been written`)
+    for (const entry of entries) t.match(entry.details, details, kind)
+  }
+  const corrected = of('message.corrected').at(-1)
+  t.equal(corrected?.details.hashes.new, corrected?.digest, 'the new hash is the one the leaf carries')
+  t.ok(
+    of('message.posted').some(({ digest }) => digest === corrected?.details.hashes.old),
+    'the old hash is that of the message that was corrected',
+  )
+  const granted = of('history.granted')[0]?.details.recipients[0]
+  t.equal(granted?.person, byRole['right-holder'].person)
+  t.ok('country' in granted, 'a recipient has a country, or none')
+  for (const { readers } of of('messages.delivered').map(({ details }) => details))
+    for (const reader of readers)
+      t.match(reader, { person: session, device: hash, from: Number, to: Number, count: Number })
+})
+
+t.test('INV-42: looking singly at an operation that is closed is justified by whoever looks', async (t) => {
+  const past = await createOperation(t, administrator, coordinator, { purpose: 'Ivory on the coast' })
+  went(await past.advance('rehearsal'))
+  went(await past.advance('active'))
+  went(await past.openEpoch(coordinator))
+  const { id } = went(await past.post(coordinator))
+  const looks = [`${past.path}/messages/${id}`, `${past.path}/figures`]
+  const justificationsOf = (entries: readonly Entered[]) =>
+    entries.map(({ kind, details }) => `${kind} ${details.justifiedBy}: ${details.justification}`)
+  const open = await entered(async () => {
+    for (const look of looks) went(await coordinator.call('GET', look))
+  })
+  t.same(justificationsOf(open), [
+    'body.fetched purpose: Ivory on the coast',
+    'report.viewed purpose: Ivory on the coast',
+  ])
+  went(await past.advance('reporting'))
+  went(await past.advance('closed'))
+  for (const look of looks) {
+    const refused = await coordinator.call('GET', look)
+    t.match(refused.body, { status: 400, code: 'JUSTIFICATION_NEEDED' }, look)
+  }
+  const why = '?justification=An%20appeal%20of%20November'
+  const closed = await entered(async () => {
+    for (const look of looks) went(await coordinator.call('GET', look + why))
+  })
+  t.same(justificationsOf(closed), [
+    'body.fetched asker: An appeal of November',
+    'report.viewed asker: An appeal of November',
+  ])
+  t.equal((await coordinator.call('GET', `${looks[0]}?justification=`)).status, 400, 'an empty one is none')
+  t.equal((await coordinator.call('GET', `${past.path}/threads`)).status, 200, 'the list of threads is not asked for')
+})
+
+t.test('a start is entered, and a configuration that is another', async (t) => {
+  const fresh = await startServer(t)
+  const first = await entriesSince(fresh)
+  t.same(kindsOf(first), ['configuration.changed', 'log.started', 'server.started'])
+  const startAgain = async (allowedOrigins: string[]) => {
+    const before = await sizes(fresh)
+    const again = await startServer(t, { beside: fresh, allowedOrigins })
+    await again.close()
+    return entriesSince(fresh, before)
+  }
+  t.same(kindsOf(await startAgain([])), ['server.started'], 'the same configuration is no change')
+  const changed = await startAgain(['https://b.example', 'https://a.example'])
+  t.same(kindsOf(changed), ['configuration.changed', 'server.started'])
+  const [change] = changed.filter(({ kind }) => kind === 'configuration.changed')
+  const old = first.find(({ kind }) => kind === 'configuration.changed')?.digest
+  t.match(change?.details, { reason: 'changed', hashes: { old, new: change?.digest } })
+  t.same(kindsOf(await startAgain(['https://a.example', 'https://b.example'])), ['server.started'], 'in another order')
+  const details = JSON.stringify((await entriesSince(fresh)).map((entry) => entry.details))
+  for (const secret of [fresh.database.url, new URL(fresh.database.url).password, passphrase])
+    t.notOk(details.includes(secret), 'no secret stands in it')
+})
