@@ -31,6 +31,7 @@ t.test('INV-45: each act has exactly its entries, and each entry its act', patie
   await settle(server)
   const before = await sizes(server)
   const began = Date.now()
+  await history.follow()
   for (let n = 0; n < acts; n++) await history.step()
   await history.end()
 
@@ -75,6 +76,7 @@ t.test('INV-45: the comparison sees one entry too few and one too many', async (
   await history.begin()
   await settle(server)
   const before = await sizes(server)
+  await history.follow()
   for (let n = 0; n < 30; n++) await history.step()
   await history.end()
   const { ledger } = history
@@ -87,7 +89,10 @@ t.test('INV-45: the comparison sees one entry too few and one too many', async (
   }
   t.same(ledger.compare(entries), [])
   for (const [n, entry] of entries.entries()) {
-    t.not(ledger.compare(entries.toSpliced(n, 1)).length, 0, `without ${entry.kind}`)
-    if (entry.kind !== 'messages.read') t.not(ledger.compare([...entries, entry]).length, 0, `with ${entry.kind} twice`)
+    // Of what is gathered, two entries may say the same.
+    const gathered = entry.kind.startsWith('messages.')
+    const only = entries.filter(({ kind }) => kind === entry.kind).length === 1
+    if (!gathered || only) t.not(ledger.compare(entries.toSpliced(n, 1)).length, 0, `without ${entry.kind}`)
+    if (!gathered) t.not(ledger.compare([...entries, entry]).length, 0, `with ${entry.kind} twice`)
   }
 })
