@@ -89,31 +89,34 @@ t.test('INV-43: a request that is given up on its way is entered, and nothing le
   }
 })
 
-/** A WebSocket by hand that ends without a word, after so many bytes were read from it. */
-async function cutSocket(actor: WireActor, frame: object, readBytes: number): Promise<string> {
+/** A WebSocket by hand: says one frame, and ends without a word when `enough` says so of what came back. */
+async function cutSocket(
+  actor: WireActor,
+  frame: object,
+  enough: (got: string) => boolean,
+): Promise<{ cut(): void; closed: Promise<unknown>; got(): string }> {
   const { ticket } = await actor.must('POST', '/v1/live-tickets', {})
   const { hostname, port } = new URL(server.url)
   const socket = connect(Number(port), hostname)
   socket.on('error', () => {})
+  const closed = new Promise((resolve) => socket.on('close', resolve))
   await once(socket, 'connect')
+  let got = ''
+  socket.on('data', (data: Buffer) => {
+    got += data.toString('utf8')
+    if (enough(got)) socket.resetAndDestroy()
+  })
   socket.write(
     `GET /v1/live HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n` +
       `Sec-WebSocket-Protocol: cordon.v1, ticket.${ticket}\r\n\r\n`,
   )
-  let got = ''
-  socket.on('data', (data: Buffer) => {
-    got += data.toString('utf8')
-    if (got.length - got.indexOf('\r\n\r\n') >= readBytes) socket.resetAndDestroy()
-  })
   await until('the channel is open', async () => got.includes('\r\n\r\n'))
   const payload = Buffer.from(JSON.stringify(frame))
   const mask = randomBytes(4)
   const masked = payload.map((byte, i) => byte ^ (mask[i % 4] ?? 0))
   socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | payload.length]), mask, masked]))
-  if (readBytes === 0) socket.resetAndDestroy()
-  await once(socket, 'close')
-  return got
+  return { cut: () => socket.resetAndDestroy(), closed, got: () => got }
 }
 
 t.test(
@@ -125,14 +128,22 @@ t.test(
     const subscribe = { type: 'subscribe', operation: operation.id, after: -1 }
 
     const before = await sizes(server)
-    await cutSocket(ncp, subscribe, 0)
+    await whileLocked(operation.id, async (waiting) => {
+      const { cut, closed, got } = await cutSocket(ncp, subscribe, () => false)
+      await until('the feed waits for the log', waiting)
+      t.notOk(got().includes('"type"'), 'not a frame before the entry')
+      cut()
+      await closed
+    })
     const opened = (entries: readonly Entered[]) =>
       entries.filter(({ kind, person }) => kind === 'feed.opened' && person === ncp.person)
     await until('the feed is entered', async () => opened(await entriesSince(server, before)).length === 1)
 
     await settle(server)
     const again = await sizes(server)
-    const got = await cutSocket(ncp, subscribe, 60_000)
+    const { closed, got: read } = await cutSocket(ncp, subscribe, (text) => text.split('"body":"').length > 3)
+    await closed
+    const got = read()
     const bodies = [...got.matchAll(/"body":"/g)].length
     t.ok(bodies > 0, `${bodies} bodies had reached the reader when it was cut off`)
     await settle(server)

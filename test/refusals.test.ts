@@ -1,14 +1,12 @@
 // What this holds: whoever is refused, at whichever door, is in the directory log soon after, once a minute, and no crowd of
 // outsiders makes more of it than that.
 // What makes it fail: a door that refuses without `refusals.note`, a memory without a bound, a stop that forgets.
-import { connect } from 'node:net'
-import { once } from 'node:events'
-import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { Problem } from '../src/errors.ts'
 import * as protocol from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'
 import { entriesSince, settle, sizes, type Entered } from './support/entries.ts'
+import { handshake } from './support/handshake.ts'
 import { everyRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
 import { createOperation, went } from './support/wire-operation.ts'
@@ -48,20 +46,6 @@ async function live(actor: WireActor, frame: object, answers = ['refused', 'ende
   await channel.first((one: Frame) => answers.includes(one.type))
   channel.close()
   await channel.closed
-}
-
-async function handshake(ticket: string, origin?: string): Promise<number> {
-  const { hostname, port } = new URL(server.url)
-  const socket = connect(Number(port), hostname)
-  await once(socket, 'connect')
-  socket.write(
-    `GET /v1/live HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n` +
-      `${origin === undefined ? '' : `Origin: ${origin}\r\n`}Sec-WebSocket-Protocol: cordon.v1, ticket.${ticket}\r\n\r\n`,
-  )
-  const [data] = (await once(socket, 'data')) as [Buffer]
-  socket.destroy()
-  return Number(data.toString('utf8').split(' ')[1])
 }
 
 const wrongSecret = async () => {
@@ -138,13 +122,13 @@ const doors: readonly [name: string, who: WireActor | undefined, what: string, a
     'a ticket that is none',
     undefined,
     'UNAUTHENTICATED GET /v1/live',
-    async () => handshake(protocol.base64url(random(32))),
+    async () => handshake(server, protocol.base64url(random(32))),
   ],
   [
     'a page of another origin',
     undefined,
     'ORIGIN_REFUSED GET /v1/live',
-    async () => handshake(protocol.base64url(random(32)), 'https://evil.example'),
+    async () => handshake(server, protocol.base64url(random(32)), 'https://evil.example'),
   ],
   [
     'the frame post',
@@ -206,7 +190,7 @@ t.test('INV-44: who ended on the way is entered too: a ticket and a frame of a s
     await end(gone.session)
     channel.send({ type: 'subscribe', operation: operation.id, after: -1 })
     await channel.closed
-    t.equal(await handshake(ticket), 401)
+    t.equal(await handshake(server, ticket), 401)
     t.equal(codeOf(await gone.call('GET', '/v1/me')), '401 SESSION_ENDED')
   })
   const refused = entries.flatMap(({ details }) => Object.keys(details.refused))

@@ -2,8 +2,9 @@ import type { Role } from '../../src/access.ts'
 import * as protocol from '../../src/protocol/index.ts'
 import type { Kind } from '../../src/protocol/index.ts'
 import type { Act, Expected, History } from './history.ts'
+import { handshake } from './handshake.ts'
 import { went, type Draft } from './wire-operation.ts'
-import { ask, certify, enrolInvited, freshId, now, openLive, passphrase, random, type WireActor } from './wire.ts'
+import { ask, certify, enrolInvited, freshId, now, passphrase, random, type WireActor } from './wire.ts'
 
 /** Somebody comes in with a device, is a member for a moment, and loses the device. */
 async function arriveAndLeave(history: History): Promise<void> {
@@ -316,8 +317,8 @@ export function allActs(history: History): readonly (readonly [string, number, A
       1,
       async () => {
         const ticket = protocol.base64url(random(32))
-        const opened = await openLive(server, ticket).catch(() => undefined)
-        if (opened) throw new Error('a ticket that nobody was given opened a channel')
+        const status = await handshake(server, ticket)
+        if (status !== 401) throw new Error(`a ticket that nobody was given got ${status}`)
         history.ledger.act('wrong ticket', 'refused')
         history.ledger.refusal(null, 'UNAUTHENTICATED')
       },
