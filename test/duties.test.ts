@@ -220,6 +220,18 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   'GET /v1/operations/:operation/figures': get(`${path}/figures`),
   'GET /v1/logs/:id/checkpoint': get(`/v1/logs/${operation.id}/checkpoint`),
   'GET /v1/logs/:id/inclusion': get(`/v1/logs/${operation.id}/inclusion?index=1&size=3`),
+  'GET /v1/logs/:id/proof/:index': async (measured) => {
+    // A proof is under a published checkpoint, which has to reach the entry.
+    await server.logs.checkpoint(operation.id)
+    await measured(() => coordinator.call('GET', `/v1/logs/${operation.id}/proof/1`))
+  },
+  'GET /v1/logs/:id/tile/*': async (measured) => {
+    await get(`/v1/logs/${operation.id}/tile/0/000.p/3`)(async (act) => {
+      t.same(kindsOf(await entered(act)), [], 'a tile of hashes writes nothing')
+      return { status: 200 } as Answer
+    })
+    await get(`/v1/logs/${operation.id}/tile/entries/000.p/3`, byRole.auditor)(measured)
+  },
   'GET /v1/logs/:id/consistency': get(`/v1/logs/${operation.id}/consistency?from=1&to=3`),
 }
 
@@ -406,6 +418,14 @@ t.test('INV-42: entries carry what the duty of their kind asks for', async (t) =
         session,
         recipients: [{ device: hash, person: session, organization: session }],
         legalBasis: { purpose, history: 'full' },
+        approvers: [],
+      },
+    },
+    'export.made': {
+      details: {
+        session,
+        recipient: { person: byRole.auditor.person, organization: byRole.auditor.organization },
+        legalBasis: { purpose },
         approvers: [],
       },
     },

@@ -170,7 +170,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/proof/:index',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
       schema: {
         summary: 'Proof of an entry under a published checkpoint, to be checked offline (C2SP tlog-proof)',
         tags: ['log'],
@@ -191,7 +191,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/tile/*',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: ['export.made'] },
       schema: {
         summary:
           'Hash tiles (tile/0/x001/234.p/56) for members, entry bundles (tile/entries/…) for auditors (C2SP tlog-tiles)',

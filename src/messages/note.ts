@@ -1,7 +1,7 @@
 import type { Permission } from '../access.ts'
 import { Problem } from '../errors.ts'
-import { asActor, justifiedBy, type Justified } from '../identity/index.ts'
-import type { Act } from '../log/index.ts'
+import { asActor, findOrganizations, justifiedBy, type Justified } from '../identity/index.ts'
+import type { Act, Standing } from '../log/index.ts'
 import { authorizeIn, purposeOfOperation } from '../operations/index.ts'
 import type { CompartmentId, Kind, OperationView, PersonId } from '../protocol/index.ts'
 
@@ -18,6 +18,12 @@ export interface NoteInput {
   readonly justification?: string | undefined
 }
 
+interface Loaded {
+  readonly purpose: string
+  /** By organization, where something is disclosed; null where it is of no country. */
+  readonly countries: ReadonlyMap<string, string | null>
+}
+
 /** Consultations, which say why: `asked` where looking once the operation is over is unusual. */
 const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
   'feed.opened': 'by purpose',
@@ -30,15 +36,25 @@ const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
  * An entry for something that stores nothing else: opening a feed, fetching a body, looking at a report, ending an import. It
  * is decided like every act, so that what was allowed when it was asked is still allowed when it is entered.
  */
-export const noteAct: Act<OperationView, NoteInput, string, never, { index: number }> = {
+export const noteAct: Act<OperationView, NoteInput, Loaded, never, { index: number }> = {
   name: 'note',
-  load: (tx, view) => purposeOfOperation(tx, view.operation),
-  decide({ snapshot: view, loaded: purpose, input, actor }) {
+  async load(tx, view, inputs) {
+    const purpose = await purposeOfOperation(tx, view.operation)
+    const discloses = inputs.some(({ kind }) => kind === 'export.made')
+    const organizations = discloses ? await findOrganizations(tx, [...organizationsIn(view)]) : []
+    return { purpose, countries: new Map(organizations.map(({ id, country }) => [id, country])) }
+  },
+  decide({ snapshot: view, loaded, input, actor }) {
     authorizeIn(view, actor, input.permission)
     const { kind, subject, compartment, digest } = input
     if (compartment !== undefined && !view.isIn(actor.person as PersonId, compartment as CompartmentId))
       throw new Problem('NOT_FOUND')
-    const details = { session: actor.session, ...input.details, ...why(view, input, purpose) }
+    const details = {
+      session: actor.session,
+      ...input.details,
+      ...why(view, input, loaded.purpose),
+      ...disclosed(input, actor, loaded),
+    }
     return {
       entries: [{ kind, actor: asActor(actor), subject, ...(digest === undefined ? {} : { digest }), details }],
       rows: [],
@@ -46,6 +62,20 @@ export const noteAct: Act<OperationView, NoteInput, string, never, { index: numb
     }
   },
   write: () => Promise.resolve(),
+}
+
+const organizationsIn = (view: OperationView): Set<string> =>
+  new Set([...view.members.values()].map(({ organization }) => organization))
+
+/** To whom something left, by which right. */
+function disclosed({ kind }: NoteInput, actor: Standing, { purpose, countries }: Loaded) {
+  if (kind !== 'export.made') return {}
+  const { person, organization } = actor
+  return {
+    recipient: { person, organization, country: countries.get(organization) ?? null },
+    legalBasis: { purpose },
+    approvers: [],
+  }
 }
 
 function why(view: OperationView, { kind, justification }: NoteInput, purpose: string): Partial<Justified> {

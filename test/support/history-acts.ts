@@ -179,6 +179,14 @@ export function allActs(history: History): readonly (readonly [string, number, A
     get('grant requests', '/grant-requests'),
     get('import key', '/import-key'),
     ['checkpoint', 1, (by) => history.http('checkpoint', by, ['GET', `/v1/logs/${operation.id}/checkpoint`])],
+    [
+      'export',
+      2,
+      (by) =>
+        history.http('export', by, ['GET', `/v1/logs/${operation.id}/tile/entries/000.p/3`], () => [
+          ['export.made', by.person],
+        ]),
+    ],
     ['operations', 1, (by) => history.http('operations', by, ['GET', '/v1/operations'])],
     ['me', 1, (by) => history.http('me', by, ['GET', '/v1/me'])],
     looking('candidates', `${path}/candidates?organization=${organizations.kenya}`, organizations.kenya),
