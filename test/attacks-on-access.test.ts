@@ -6,6 +6,7 @@ import * as protocol from '../src/protocol/index.ts'
 import { checkLog } from './support/check-log.ts'
 import { admin } from './support/database.ts'
 import { patchedServer } from './support/patched.ts'
+import { sizes } from './support/entries.ts'
 import { everyRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
 import { createOperation, sampleFields, went, type WireOperation } from './support/wire-operation.ts'
@@ -125,7 +126,7 @@ t.test('A2: another organization’s message is neither corrected nor withdrawn'
 // Bites: `payload.operation !== operation`, `requirePlace`, and `act.operation !== operation` in memberAct.
 t.test('A3: what is authorised on one operation touches no other', async (t) => {
   const before = await byRole.coordinator.must('GET', `${operation.path}/threads`)
-  const size = (await operation.seen()).size
+  const size = (await sizes(server)).get(operation.id)
   t.equal(
     codeOf(await postTo(outsider, elsewhere.path, operation, {})),
     '404 NOT_FOUND',
@@ -154,8 +155,8 @@ t.test('A3: what is authorised on one operation touches no other', async (t) => 
     grants: [{ device: outsider.device.id, epoch: 1, grant: grants[0]?.grant ?? '' }],
   }
   t.ok((await outsider.call('POST', `${elsewhere.path}/grants`, given)).status >= 400)
-  t.same(await byRole.coordinator.must('GET', `${operation.path}/threads`), before, 'nothing changed there')
-  t.equal((await operation.seen()).size, size, 'and nothing was entered there')
+  t.equal((await sizes(server)).get(operation.id), size, 'nothing was entered there')
+  t.same(await byRole.coordinator.must('GET', `${operation.path}/threads`), before, 'and nothing changed there')
   // A member statement goes in by the door of its act alone: a removal does not come as an addition to a compartment.
   const path = `${operation.path}/compartments/${shared}/members`
   t.equal(codeOf(await byRole.ncp.call('POST', path, { statement: remove })), '404 NOT_FOUND')
