@@ -161,11 +161,6 @@ export const problems = {
     title: 'This id already names something else',
     advice: 'Make a new id for new content; repeat the same content only with the id it had.',
   },
-  JUSTIFICATION_NEEDED: {
-    status: 400,
-    title: 'Looking at an operation that is closed needs a justification',
-    advice: 'Say in `justification` why you look: it is entered with what you looked at.',
-  },
   APPROVAL_NOT_AVAILABLE: {
     status: 409,
     title: 'This needs two people, and approvals do not exist in this version',

@@ -315,7 +315,7 @@ t.test('INV-40: looking is an entry, committed before anything is read', async (
   const first = went(await ask(auditor, operation.id, filters))
   const [own] = shownIn(first)
   t.match(own?.leaf, { kind: 'log.queried', actor: { person: auditor.person }, subject: operation.id })
-  t.match(JSON.parse(own?.details ?? ''), { query: filters, justification: 'the purpose of the operation' })
+  t.match(JSON.parse(own?.details ?? ''), { query: filters, justification: 'Operation (OP-1)', justifiedBy: 'purpose' })
   const next = { ...filters, after: first.body.next as number, person: ncp.person, justification: 'complaint 17' }
   went(await ask(auditor, operation.id, next))
   const [second, before] = shownIn(went(await ask(auditor, operation.id, { kind: 'log.queried' }))).slice(1)

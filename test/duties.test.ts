@@ -232,6 +232,7 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
     })
     await get(`/v1/logs/${operation.id}/tile/entries/000.p/3`, byRole.auditor)(measured)
   },
+  'GET /v1/logs/:id/entries': get(`/v1/logs/${operation.id}/entries`, byRole.auditor),
   'GET /v1/logs/:id/consistency': get(`/v1/logs/${operation.id}/consistency?from=1&to=3`),
 }
 
@@ -260,7 +261,7 @@ async function grantsFor() {
 const kindsOf = (entries: readonly Entered[]) => [...new Set(entries.map(({ kind }) => kind))].sort()
 const declaredKinds = (record: unknown) => (Array.isArray(record) ? record.map(String).sort() : [])
 
-t.test('INV-41: every route says what it enters, and every one is exercised here', async (t) => {
+t.test('INV-51: every route says what it enters, and every one is exercised here', async (t) => {
   const routes = server.app.declared.filter(({ method }) => method !== 'HEAD')
   t.same(
     routes.map(({ method, url }) => `${method} ${url}`).sort(),
@@ -274,7 +275,7 @@ t.test('INV-41: every route says what it enters, and every one is exercised here
   }
 })
 
-t.test('INV-41: what a route says it enters is what it enters, once each, and nothing else', async (t) => {
+t.test('INV-51: what a route says it enters is what it enters, once each, and nothing else', async (t) => {
   for (const { method, url, record } of server.app.declared) {
     const exercise = exercises[`${method} ${url}`]
     if (exercise === undefined) continue
@@ -313,7 +314,7 @@ t.test('a stolen refresh token ends its session, with an entry; a token in order
   await officer.signIn()
 })
 
-t.test('INV-41: every frame says what it enters, and enters that', async (t) => {
+t.test('INV-51: every frame says what it enters, and enters that', async (t) => {
   const literals = protocol.ClientFrame.anyOf.map(({ properties }) => properties.type.const)
   t.same([...new Set(literals)].sort(), Object.keys(frameDuties).sort(), 'each frame has its duty')
   await renew()
@@ -374,7 +375,7 @@ t.test('INV-41: every frame says what it enters, and enters that', async (t) => 
     t.same(kindsOf(written.get(frame) ?? []), declaredKinds(duty), frame)
 })
 
-t.test('INV-42: entries carry what the duty of their kind asks for', async (t) => {
+t.test('INV-52: entries carry what the duty of their kind asks for', async (t) => {
   await settle(server)
   const all = await entriesSince(server)
   const of = (kind: string) => all.filter((entry) => entry.kind === kind)
@@ -421,6 +422,7 @@ t.test('INV-42: entries carry what the duty of their kind asks for', async (t) =
         approvers: [],
       },
     },
+    'log.queried': { details: { session, query: Object, ...why } },
     'export.made': {
       details: {
         session,
@@ -467,7 +469,7 @@ t.test('INV-42: entries carry what the duty of their kind asks for', async (t) =
       t.match(reader, { person: session, device: hash, from: Number, to: Number, count: Number })
 })
 
-t.test('INV-42: looking singly at an operation that is closed is justified by whoever looks', async (t) => {
+t.test('INV-52: looking singly at an operation that is closed is justified by whoever looks', async (t) => {
   const past = await createOperation(t, administrator, coordinator, { purpose: 'Ivory on the coast' })
   went(await past.advance('rehearsal'))
   went(await past.advance('active'))
@@ -487,7 +489,7 @@ t.test('INV-42: looking singly at an operation that is closed is justified by wh
   went(await past.advance('closed'))
   for (const look of looks) {
     const refused = await coordinator.call('GET', look)
-    t.match(refused.body, { status: 400, code: 'JUSTIFICATION_NEEDED' }, look)
+    t.match(refused.body, { status: 400, code: 'JUSTIFICATION_REQUIRED' }, look)
   }
   const why = '?justification=An%20appeal%20of%20November'
   const closed = await entered(async () => {

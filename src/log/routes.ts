@@ -218,7 +218,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/entries',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: ['log.queried'] },
       schema: {
         summary: 'Entries by what they say, newest first; each page is itself entered as log.queried before it is read',
         tags: ['log'],

@@ -29,7 +29,6 @@ const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
   'feed.opened': 'by purpose',
   'body.fetched': 'asked',
   'report.viewed': 'asked',
-  'log.queried': 'by purpose',
 }
 
 /**
@@ -82,6 +81,6 @@ function why(view: OperationView, { kind, justification }: NoteInput, purpose: s
   const consultation = consultations[kind]
   if (consultation === undefined) return {}
   const over = view.state === 'closed' || view.state === 'archived'
-  if (over && consultation === 'asked' && justification === undefined) throw new Problem('JUSTIFICATION_NEEDED')
+  if (over && consultation === 'asked' && justification === undefined) throw new Problem('JUSTIFICATION_REQUIRED')
   return justifiedBy(justification, purpose)
 }

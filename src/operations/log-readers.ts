@@ -1,11 +1,11 @@
 import { may, seesKind } from '../access.ts'
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { asActor, isPlatformAuditor, type Actor } from '../identity/index.ts'
+import { asActor, isPlatformAuditor, justifiedBy, type Actor } from '../identity/index.ts'
 import type { Act, LogQuery, Logs, Scope } from '../log/index.ts'
 import { kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
 import { authorize, authorizeIn, type Membership } from './authorize.ts'
-import { enterOperation } from './store.ts'
+import { enterOperation, purposeOfOperation } from './store.ts'
 import type { Views } from './views.ts'
 import { seesEntry } from './visibility.ts'
 
@@ -17,8 +17,8 @@ interface LogReadersDeps {
 
 type Details = Readonly<Record<string, unknown>>
 
-/** What is entered where nobody gave a justification of their own. */
-const usual = { operation: 'the purpose of the operation', directory: 'the audit of the platform' }
+/** What looking at the directory is for, where nobody gave a justification of their own. */
+const audit = 'the audit of the platform'
 
 /** Who may query a log, and sees what of it: members that of their operation, auditors of the platform the directory. */
 export class LogReaders {
@@ -39,7 +39,7 @@ export class LogReaders {
     const { db, logs } = this.#deps
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
     requireJustification(actor, query)
-    const details = detailsOf(actor, query, usual.directory)
+    const details = { ...detailsOf(actor, query), ...justifiedBy(query.justification, audit) }
     const draft = { kind: 'log.queried', actor: asActor(actor), subject: logs.directory, details } as const
     const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]))
     appended.afterCommit()
@@ -53,7 +53,12 @@ export class LogReaders {
     const { db, logs } = this.#deps
     await transaction(db, async (tx) => requireOwn(await authorize(tx, actor, operation, 'log.query'), query))
     requireJustification(actor, query)
-    await logs.append(operation, queryAct, detailsOf(actor, query, usual.operation), actor)
+    await logs.append(
+      operation,
+      queryAct,
+      { details: detailsOf(actor, query), justification: query.justification },
+      actor,
+    )
     return async (tx) => {
       const membership = await authorize(tx, actor, operation, 'log.query')
       requireOwn(membership, query)
@@ -110,15 +115,21 @@ function requireJustification(actor: Actor, { person, device, justification }: L
   if (ofOthers && justification === undefined) throw new Problem('JUSTIFICATION_REQUIRED')
 }
 
-function detailsOf({ session }: Actor, { asked, after, justification }: LogQuery, otherwise: string): Details {
-  return { session, query: asked, ...(after === undefined ? {} : { after }), justification: justification ?? otherwise }
+function detailsOf({ session }: Actor, { asked, after }: LogQuery): Details {
+  return { session, query: asked, ...(after === undefined ? {} : { after }) }
 }
 
-const queryAct: Act<OperationView, Details, null, never, null> = {
+interface Queried {
+  readonly details: Details
+  readonly justification: string | undefined
+}
+
+const queryAct: Act<OperationView, Queried, string, never, null> = {
   name: 'query the log',
-  load: () => Promise.resolve(null),
-  decide({ snapshot: view, input: details, actor }) {
+  load: (tx, view) => purposeOfOperation(tx, view.operation),
+  decide({ snapshot: view, loaded: purpose, input, actor }) {
     authorizeIn(view, actor, 'log.query')
+    const details = { ...input.details, ...justifiedBy(input.justification, purpose) }
     const entry = { kind: 'log.queried', actor: asActor(actor), subject: view.operation, details } as const
     return { entries: [entry], rows: [], answer: () => null }
   },

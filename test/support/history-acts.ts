@@ -180,6 +180,14 @@ export function allActs(history: History): readonly (readonly [string, number, A
     get('import key', '/import-key'),
     ['checkpoint', 1, (by) => history.http('checkpoint', by, ['GET', `/v1/logs/${operation.id}/checkpoint`])],
     [
+      'query',
+      2,
+      (by) =>
+        history.http('query', by, ['GET', `/v1/logs/${operation.id}/entries?limit=5`], () => [
+          ['log.queried', operation.id],
+        ]),
+    ],
+    [
       'export',
       2,
       (by) =>
