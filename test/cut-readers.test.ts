@@ -94,7 +94,7 @@ async function cutSocket(
   actor: WireActor,
   frame: object,
   enough: (got: string) => boolean,
-): Promise<{ cut(): void; closed: Promise<unknown>; got(): string }> {
+): Promise<{ cut: () => void; closed: Promise<unknown>; got: () => string }> {
   const { ticket } = await actor.must('POST', '/v1/live-tickets', {})
   const { hostname, port } = new URL(server.url)
   const socket = connect(Number(port), hostname)
