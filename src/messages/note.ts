@@ -50,9 +50,9 @@ export const noteAct: Act<OperationView, NoteInput, Loaded, never, { index: numb
       throw new Problem('NOT_FOUND')
     const details = {
       session: actor.session,
+      ...disclosed(input, actor, loaded),
       ...input.details,
       ...why(view, input, loaded.purpose),
-      ...disclosed(input, actor, loaded),
     }
     return {
       entries: [{ kind, actor: asActor(actor), subject, ...(digest === undefined ? {} : { digest }), details }],
@@ -66,7 +66,7 @@ export const noteAct: Act<OperationView, NoteInput, Loaded, never, { index: numb
 const organizationsIn = (view: OperationView): Set<string> =>
   new Set([...view.members.values()].map(({ organization }) => organization))
 
-/** To whom something left, by which right. */
+/** To whom something left, and by which right, unless whoever exported it said so. */
 function disclosed({ kind }: NoteInput, actor: Standing, { purpose, countries }: Loaded) {
   if (kind !== 'export.made') return {}
   const { person, organization } = actor

@@ -26,7 +26,7 @@ export function mountReports(app: HttpServer, reports: Reports, evidence: Eviden
   app.post(
     '/v1/logs/:log/evidence',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: ['export.made'] },
       schema: {
         summary: 'A bundle of evidence: entries with all that proves them, to be checked without the service',
         params: schemas.OfLog,
