@@ -113,6 +113,8 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
       return { status: 201 } as Answer
     })
   },
+  'POST /v1/certificates/proofs': (measured) =>
+    measured(() => coordinator.call('POST', '/v1/certificates/proofs', { certificates: [coordinator.crt] })),
   'POST /v1/revocations': async (measured) => {
     const lost = await newcomer(ncp, { name: 'Loses it', organization: organizations.kenya })
     const revocation = await protocol.signRevocation(ncp.device, lost.device.id, now())

@@ -4,6 +4,7 @@ import { isKind, type Kind } from '../protocol/index.ts'
 export const reasonsForNothing = [
   'it shows nothing of anybody',
   'it shows hashes alone',
+  'it proves what the asker holds already',
   'it shows the asker what is their own',
   'it shows members who and what their operation consists of',
   'it shows keys that are sealed to the asker',

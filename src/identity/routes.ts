@@ -250,7 +250,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/certificates/proofs',
     {
-      config: { access: 'signed-in' },
+      config: { access: 'signed-in', record: 'nothing: it proves what the asker holds already' },
       schema: {
         summary: 'Proofs that the directory log holds certificates',
         body: schemas.CertificatesAsked,
