@@ -23,7 +23,7 @@ function generator(state: number): (limit: number) => number {
   }
 }
 
-t.test('INV-55: each act has exactly its entries, and each entry its act', patience, async (t) => {
+t.test('INV-65: each act has exactly its entries, and each entry its act', patience, async (t) => {
   const scene = await everyRole(t)
   const { server } = scene
   const history = new History(scene, await outsiderOf(scene), generator(seed))
@@ -69,7 +69,7 @@ t.test('INV-55: each act has exactly its entries, and each entry its act', patie
   )
 })
 
-t.test('INV-55: the comparison sees one entry too few and one too many', async (t) => {
+t.test('INV-65: the comparison sees one entry too few and one too many', async (t) => {
   const scene = await everyRole(t)
   const { server } = scene
   const history = new History(scene, await outsiderOf(scene), generator(7))

@@ -68,7 +68,7 @@ const looks: readonly [kind: string, log: string, actor: WireActor, path: string
   ['directory.viewed', directory, coordinator, `${operation.path}/candidates?organization=${organizations.kenya}`],
 ]
 
-t.test('INV-53: a request that is given up on its way is entered, and nothing left before its entry', async (t) => {
+t.test('INV-63: a request that is given up on its way is entered, and nothing left before its entry', async (t) => {
   for (const [kind, log, actor, path] of looks) {
     await settle(server)
     const before = await sizes(server)
@@ -120,7 +120,7 @@ async function cutSocket(
 }
 
 t.test(
-  'INV-53: a feed that is cut off while it opens, or in the middle, is entered with all that was sent',
+  'INV-63: a feed that is cut off while it opens, or in the middle, is entered with all that was sent',
   async (t) => {
     for (let n = 0; n < 30; n++)
       went(await operation.post(coordinator, { compartment: shared, fields: { text: 'x'.repeat(2_000) } }))

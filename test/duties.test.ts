@@ -11,6 +11,7 @@ import { createOperation, went } from './support/wire-operation.ts'
 import {
   ask,
   certify,
+  codeOf,
   enrolInvited,
   freshId,
   invite,
@@ -246,6 +247,17 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
       }),
     )
   },
+  'GET /v1/logs/:id/final-checkpoint': (measured) =>
+    measured(async () => {
+      const answer = await coordinator.call('GET', `/v1/logs/${operation.id}/final-checkpoint`)
+      t.equal(
+        codeOf(answer),
+        '409 NOT_WITNESSED',
+        'this service has no witnesses, and asking writes nothing either way',
+      )
+      return { ...answer, status: 200 }
+    }),
+  'GET /v1/logs/:id/witnesses': get(`/v1/logs/${operation.id}/witnesses`),
   'GET /v1/logs/:id/consistency': get(`/v1/logs/${operation.id}/consistency?from=1&to=3`),
 }
 
@@ -274,7 +286,7 @@ async function grantsFor() {
 const kindsOf = (entries: readonly Entered[]) => [...new Set(entries.map(({ kind }) => kind))].sort()
 const declaredKinds = (record: unknown) => (Array.isArray(record) ? record.map(String).sort() : [])
 
-t.test('INV-51: every route says what it enters, and every one is exercised here', async (t) => {
+t.test('INV-61: every route says what it enters, and every one is exercised here', async (t) => {
   const routes = server.app.declared.filter(({ method }) => method !== 'HEAD')
   t.same(
     routes.map(({ method, url }) => `${method} ${url}`).sort(),
@@ -288,7 +300,7 @@ t.test('INV-51: every route says what it enters, and every one is exercised here
   }
 })
 
-t.test('INV-51: what a route says it enters is what it enters, once each, and nothing else', async (t) => {
+t.test('INV-61: what a route says it enters is what it enters, once each, and nothing else', async (t) => {
   for (const { method, url, record } of server.app.declared) {
     const exercise = exercises[`${method} ${url}`]
     if (exercise === undefined) continue
@@ -327,7 +339,7 @@ t.test('a stolen refresh token ends its session, with an entry; a token in order
   await officer.signIn()
 })
 
-t.test('INV-51: every frame says what it enters, and enters that', async (t) => {
+t.test('INV-61: every frame says what it enters, and enters that', async (t) => {
   const literals = protocol.ClientFrame.anyOf.map(({ properties }) => properties.type.const)
   t.same([...new Set(literals)].sort(), Object.keys(frameDuties).sort(), 'each frame has its duty')
   await renew()
@@ -388,7 +400,7 @@ t.test('INV-51: every frame says what it enters, and enters that', async (t) => 
     t.same(kindsOf(written.get(frame) ?? []), declaredKinds(duty), frame)
 })
 
-t.test('INV-52: entries carry what the duty of their kind asks for', async (t) => {
+t.test('INV-62: entries carry what the duty of their kind asks for', async (t) => {
   await settle(server)
   const all = await entriesSince(server)
   const of = (kind: string) => all.filter((entry) => entry.kind === kind)
@@ -489,7 +501,7 @@ t.test('INV-52: entries carry what the duty of their kind asks for', async (t) =
       t.match(reader, { person: session, device: hash, from: Number, to: Number, count: Number })
 })
 
-t.test('INV-52: looking singly at an operation that is closed is justified by whoever looks', async (t) => {
+t.test('INV-62: looking singly at an operation that is closed is justified by whoever looks', async (t) => {
   const past = await createOperation(t, administrator, coordinator, { purpose: 'Ivory on the coast' })
   went(await past.advance('rehearsal'))
   went(await past.advance('active'))

@@ -168,7 +168,7 @@ const doors: readonly [name: string, who: WireActor | undefined, what: string, a
   ],
 ]
 
-t.test('INV-54: at every door a refusal is entered, with whom, what and why', async (t) => {
+t.test('INV-64: at every door a refusal is entered, with whom, what and why', async (t) => {
   for (const [name, who, what, act] of doors) {
     const entries = await refusedBy(act)
     t.equal(entries.length, 1, `${name}: one entry`)
@@ -181,7 +181,7 @@ t.test('INV-54: at every door a refusal is entered, with whom, what and why', as
   }
 })
 
-t.test('INV-54: who ended on the way is entered too: a ticket and a frame of a session that is over', async (t) => {
+t.test('INV-64: who ended on the way is entered too: a ticket and a frame of a session that is over', async (t) => {
   const gone = await newcomer(ncp, { name: 'Is gone', organization: organizations.kenya })
   const { ticket } = await gone.must('POST', '/v1/live-tickets', {})
   const channel = await gone.live()
@@ -209,7 +209,7 @@ t.test('mistakes are no refusals: nothing is entered for them', async (t) => {
   t.same(entries, [])
 })
 
-t.test('INV-54: one entry for each person and minute, and for each network where nobody is known', async (t) => {
+t.test('INV-64: one entry for each person and minute, and for each network where nobody is known', async (t) => {
   const fresh = await startServer(t)
   const { administrator: known } = await setUp(fresh)
   await settle(fresh)
@@ -248,7 +248,7 @@ t.test('INV-54: one entry for each person and minute, and for each network where
 })
 
 t.test(
-  'INV-54: a thousand networks are told apart and the rest counted together, and none is lost at a stop',
+  'INV-64: a thousand networks are told apart and the rest counted together, and none is lost at a stop',
   async (t) => {
     const fresh = await startServer(t, { logLevel: 'silent' })
     const { administrator: known } = await setUp(fresh)

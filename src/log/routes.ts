@@ -90,7 +90,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/final-checkpoint',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
       schema: {
         summary:
           'The newest checkpoint with a quorum of witnesses, a signed note with their cosignatures (C2SP tlog-cosignature)',
@@ -108,7 +108,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/witnesses',
     {
-      config: { access: 'log-reader' },
+      config: { access: 'log-reader', record: 'nothing: it shows nothing of anybody' },
       schema: {
         summary: 'Who cosigns this log, and how far each of them is',
         tags: ['log'],
