@@ -20,8 +20,10 @@ import {
   VerifyKeyCache,
   actorOf,
   admit,
+  asActor,
   createIdentity,
   identityOwners,
+  isPlatformAuditor,
   mountIdentity,
   openTokenKey,
   type Identity,
@@ -212,7 +214,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     mountLogRoutes(app, {
       logs,
       requireLogReader: (request, log) => requireLogReader(db, logs, request, log),
-      enterExport: (request, log, entries) => enterExport(logs, request, log, entries),
+      enterExport: (request, log, entries) => enterExport(db, logs, request, log, entries),
       enterQuery: (request, log, query) => logReaders.enter(actorOf(request), log, query),
     })
     mountLive(app, {
@@ -318,13 +320,21 @@ async function requireLogReader(
 
 /** Entries themselves are given to the auditors of a log alone, each time with an entry that says so. */
 async function enterExport(
+  db: Database,
   logs: Logs<OperationView>,
   request: FastifyRequest,
   log: string,
   entries: { from: number; count: number },
 ): Promise<void> {
   const actor = actorOf(request)
-  if (log === logs.directory) throw new Problem('NOT_FOUND')
+  if (log === logs.directory) {
+    if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
+    const draft = { kind: 'export.made', actor: asActor(actor), subject: actor.person, details: { entries } } as const
+    const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log, drafts: [draft] }]))
+    return appended.afterCommit()
+  }
+  // Before the log is asked for its lock, which nobody outside may feel.
+  await transaction(db, (tx) => authorize(tx, actor, log, 'log.export'))
   const note = { kind: 'export.made', subject: actor.person, permission: 'log.export', details: { entries } } as const
   await logs.append(log, noteAct, note, actor)
 }
