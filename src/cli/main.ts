@@ -88,5 +88,9 @@ process.exit()
 function runInLittleMemory(): void {
   const small = '--max-semi-space-size=2'
   if (wanted !== 'verify' || process.execArgv.includes(small) || process.execve === undefined) return
-  process.execve(process.execPath, [process.execPath, ...process.execArgv, small, ...process.argv.slice(1)], process.env)
+  process.execve(
+    process.execPath,
+    [process.execPath, ...process.execArgv, small, ...process.argv.slice(1)],
+    process.env,
+  )
 }

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir, open, readFile, stat, truncate } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
+import { totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
@@ -240,6 +241,7 @@ class Server {
   #settings(): Record<string, string> {
     return {
       max_connections: '100',
+      shared_buffers: `${sharedBuffers()}MB`,
       max_wal_size: '2GB',
       timezone: 'UTC',
       log_timezone: 'UTC',
@@ -279,4 +281,14 @@ class Server {
     const text = await readFile(this.#layout.log, 'utf8').catch(() => '')
     return text.trim().split('\n').slice(-3).join(' ')
   }
+}
+
+/**
+ * Megabytes of pages that Postgres keeps: an eighth of the memory that this process may use, since the service lives beside it. A large log's
+ * indexes are written at many places, which are all at hand then.
+ */
+function sharedBuffers(): number {
+  const limit = process.constrainedMemory()
+  const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+  return Math.min(1_024, Math.max(128, Math.floor(bytes / 8 / 2 ** 20)))
 }
