@@ -9,7 +9,7 @@ import { entriesSince, settle, sizes } from './support/entries.ts'
 import { History, outsiderOf } from './support/history.ts'
 import { everyRole } from './support/roles.ts'
 
-const acts = howMany(250, 5_000)
+const acts = howMany(200, 5_000)
 const seed = Number(process.env['CORDON_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 /** mulberry32: the same history for the same seed, as far as ids and times allow. */

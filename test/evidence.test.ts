@@ -148,7 +148,7 @@ t.test('INV-34: one changed character anywhere in what a bundle proves is found'
   const check = async (evidence: Evidence) => (await verifyEvidence(evidence, trust, keys)).discrepancies.length
   t.equal(await check(parseEvidence(text)), 0)
   const missed: string[] = []
-  const runs = howMany(150, 2_000)
+  const runs = howMany(60, 2_000)
   for (let n = 0; n < runs; n++) {
     const evidence = parseEvidence(text)
     const places = [...proven(evidence)]

@@ -160,7 +160,7 @@ t.test(
   'INV-55: two continuations of one log are refused by witnesses, or shown by two signed heads',
   patience,
   async (t) => {
-    const forks = howMany(20, 100)
+    const forks = howMany(10, 100)
     const seen = { forks: 0, 'not continued': 0, refused: 0, 'shown by two heads': 0, undetected: 0 }
     const ways: readonly How[] = ['restored', 'hidden', 'raced']
     const drawn = fc.sample(

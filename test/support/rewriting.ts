@@ -65,6 +65,7 @@ export async function rewriteLog(client: pg.Client, log: string, entries: readon
       device_id: actor?.device ?? null,
       compartment_id: leaf.compartment ?? null,
       seq: leaf.seq ?? null,
+      subject: leaf.subject,
     }
   })
   const insert = (table: string, values: readonly object[]) =>
