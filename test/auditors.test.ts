@@ -197,6 +197,11 @@ t.test('INV-41: pages stay as they were begun while the log grows, and hostile c
     nothing: 'of the kind',
   }))
     t.equal(codeOf(await ask(auditor, operation.id, { [name]: value })), '400 VALIDATION', `${name}=${value}`)
+  t.equal(
+    codeOf(await ask(auditor, operation.id, { subject: 'a\u0000b' })),
+    '400 VALIDATION',
+    'a character that no subject has',
+  )
   t.equal(codeOf(await ask(auditor, operation.id, { limit: 501 })), '400 VALIDATION')
   const turned = { from: '2026-03-02T00:00:00.000Z', to: '2026-03-01T00:00:00.000Z' }
   t.equal(codeOf(await ask(auditor, operation.id, turned)), '400 VALIDATION', 'a range that ends before it begins')

@@ -172,6 +172,16 @@ t.test('INV-34: one changed character anywhere in what a bundle proves is found'
     const [a, b] = entries.filter(({ details }) => details !== undefined)
     if (a?.details !== undefined && b?.details !== undefined) [a.details, b.details] = [b.details, a.details]
   })
+  await bend('its statements taken out', ({ entries }) => entries.forEach((entry) => delete entry.statement), 3)
+  await bend('its details taken out', ({ entries }) => {
+    for (const entry of entries) {
+      delete entry.details
+      delete entry.salt
+    }
+  })
+  await bend('no entry at all', ({ entries }) => entries.splice(0))
+  await bend('another root named', (evidence) => Object.assign(evidence, { root: 'A'.repeat(43) }))
+  await bend('other keys named', ({ keys: named }) => named.log.reverse())
   await bend('no certificates', ({ certificates }) => certificates.splice(0))
   await bend('another log', (evidence) => Object.assign(evidence, { log: '01900000-0000-7000-8000-000000000000' }))
   await bend('another host', (evidence) => Object.assign(evidence, { host: 'elsewhere.example' }))
@@ -204,6 +214,7 @@ t.test('a bundle is verified offline by the command, with keys that came by anot
   const run = (...args: string[]) => ended(start(t, ['verify', ...args]))
   const good = await run(file, '--log-keys', keys, '--root', root)
   t.match(good, { code: 0, stdout: /^Verified: 3 entries of the log .* 3 signed statements/ })
+  t.match(good.stdout, sha256(text).toString('base64url'), 'what the entry export.made has as its digest')
   t.match(await run(file), { code: 2, stderr: /keys that you got elsewhere/ })
   t.match(await run(file, '--log-keys', file, '--root', root), { code: 2, stderr: /does not hold the keys of a log/ })
   t.match(await run(join(place, 'none'), '--log-keys', keys, '--root', root), { code: 1, stderr: /cannot be read/ })

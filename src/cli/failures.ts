@@ -67,12 +67,14 @@ function explainSystem(error: unknown): Told | undefined {
   const told = (line: string): Told => ({ code, lines: [harmless(line)], exitCode: exitCodes.failed })
   if (code === 'EADDRINUSE')
     return told(
-      `The port ${String(port)} of ${String(address)} is in use: set PORT to another one, or stop what listens there.`,
+      `The port ${String(port)} of ${String(address)} is in use: choose another one (PORT of a service, --listen of a witness), or stop what listens there.`,
     )
   if (syscall === 'listen')
-    return told(`Nothing can listen on ${String(address)}:${String(port)} (${code}): correct HOST and PORT.`)
+    return told(
+      `Nothing can listen on ${String(address)}:${String(port)} (${code}): correct HOST and PORT of a service, or --listen of a witness.`,
+    )
   const advice: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file: check the path',
+    ENOENT: 'there is no such file or directory: check the path',
     EACCES: 'you may not: check the owner and the rights of the file',
     EEXIST: 'it exists already: name another one',
     EISDIR: 'it is a directory: name a file',

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import {
   ProtocolError,
   VerifyKeys,
+  digestOf,
   parseEvidence,
   parseNoteKey,
   verifyEvidence,
@@ -30,7 +31,7 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
       'A bundle is verified with keys that you got elsewhere, not with those that it brings: give --log-keys and --root. Any enrolled device prints both with `cordon log-keys`.',
       exitCodes.usage,
     )
-  const evidence = await readEvidence(file)
+  const { evidence, sha256 } = await readEvidence(file)
   const { keys } = await readLogKeys(logKeys)
   const witnesses = options.witnessKeys === undefined ? [] : await readWitnessKeys(options.witnessKeys)
   const quorum = readQuorum(options.quorum, witnesses)
@@ -47,7 +48,7 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
   bar?.stop()
   const verified = discrepancies.length === 0
   const { log, host, made } = evidence
-  terminal.result({ verified, log, host, size, cosigned, entries, statements, details, discrepancies }, () => [
+  terminal.result({ verified, sha256, log, host, size, cosigned, entries, statements, details, discrepancies }, () => [
     ...discrepancies
       .slice(0, mostShown)
       .map(({ index, what }) => harmlessLine(index === undefined ? what : `entry ${String(index)}: ${what}`)),
@@ -59,6 +60,7 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
         ? `Verified: ${counted(entries, 'entry', 'entries')} of the log ${log} of ${host} as it was with ${counted(size, 'entry', 'entries')}; ${counted(statements, 'signed statement')}, ${counted(details, 'entry', 'entries')} with details. ${witnessWords(cosigned, witnesses)}`
         : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. This is not what the log holds.`,
     ),
+    `SHA-256 of the file: ${sha256}. The entry export.made of the log has the same as its digest if nothing in the file was changed, its manual included.`,
     harmlessLine(
       `It says of itself: made ${made.at} for "${made.justification}", asked for ${JSON.stringify(made.query)}.`,
     ),
@@ -71,7 +73,7 @@ function witnessWords(cosigned: readonly string[], asked: readonly NoteKey[]): s
   return cosigned.length === 0 ? 'No witness cosigned it.' : `Cosigned by ${cosigned.join(', ')}.`
 }
 
-async function readEvidence(file: string): Promise<Evidence> {
+async function readEvidence(file: string): Promise<{ evidence: Evidence; sha256: string }> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -79,7 +81,7 @@ async function readEvidence(file: string): Promise<Evidence> {
     throw new CommandFailure(`The bundle ${file} cannot be read (${(error as Error).message}).`)
   }
   try {
-    return parseEvidence(text)
+    return { evidence: parseEvidence(text), sha256: await digestOf(text) }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
     throw new CommandFailure(`${file} is no bundle of evidence: ${error.message}`)
@@ -108,6 +110,11 @@ async function readWitnessKeys(file: string): Promise<NoteKey[]> {
 
 function readQuorum(quorum: string | undefined, witnesses: readonly NoteKey[]): number {
   const names = new Set(witnesses.map(({ name }) => name)).size
+  if (names === 0 && quorum !== undefined)
+    throw new CommandFailure(
+      '--quorum needs --witness-keys: a file with the verifier keys of the witnesses.',
+      exitCodes.usage,
+    )
   const wanted = quorum === undefined ? names : Number(quorum)
   if (Number.isInteger(wanted) && wanted >= 0 && wanted <= names) return wanted
   throw new CommandFailure(

@@ -23,7 +23,7 @@ import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
 import { randomBelow, type Platform } from './platform.ts'
 import { Posting, type Draft, type Posted } from './posting.ts'
-import { isProblem, refuse, type ClientProblem } from './problem.ts'
+import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
@@ -67,6 +67,7 @@ export class OperationSession {
   readonly #alarms: Alarm[] = []
   readonly #conditions: Conditions
   #status: Status = 'starting'
+  #endedBy: string | undefined
   #failure: ClientProblem | undefined
   #facts: OperationFacts | undefined
   #queue: ServerFrame[] = []
@@ -358,6 +359,7 @@ export class OperationSession {
 
   #end(reason: string): void {
     this.#status = 'ended'
+    this.#endedBy = reason
     this.#stopTimers()
     this.events.emit('ended', { reason })
     this.#wake()
@@ -395,7 +397,7 @@ export class OperationSession {
 
   #requireFollowing(): void {
     if (this.#status === 'closed') throw refuse('CLOSED', 'This operation was closed here.')
-    if (this.#status === 'ended') throw refuse('OPERATION_ENDED', 'This device does not follow the operation any more.')
+    if (this.#status === 'ended') throw refuseEnded(this.#endedBy)
     const { broken } = this.#intake
     if (broken) throw refuse(broken.code, broken.detail, { reason: broken.reason, index: broken.index })
   }

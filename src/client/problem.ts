@@ -27,6 +27,8 @@ const own = {
   NOT_IN_COMPARTMENT: 'Post in a compartment that you belong to.',
   EPOCH_WAITING: 'Wait for another member to be online: your role does not open keys.',
   KEY_MISSING: 'Wait until another member is online once and grants it.',
+  LOG_SET_BACK:
+    'Nothing is read or sent there now; what this device has stays on it. Ask the operator how many entries are missing, and run cordon verify --server.',
   OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',
   CLOSED: 'This was closed: open it again.',
   IMPORT_KEY_MISSING: 'Import once from the device that imported first: it then grants the key to this one.',
@@ -87,4 +89,11 @@ export function fromProblemJson(value: unknown, status: number): ClientProblem {
 /** Whether something that was thrown is a refusal with one of these codes. */
 export function isProblem(error: unknown, ...codes: readonly string[]): error is ClientProblem {
   return error instanceof ClientProblem && (codes.length === 0 || codes.includes(error.code))
+}
+
+/** Why an operation is not followed any more, by the reason with which the service ended it. */
+export function refuseEnded(reason: string | undefined): ClientProblem {
+  if (reason === 'read-only')
+    return refuse('LOG_SET_BACK', 'The service has lost a part of this log, and continues it no more.')
+  return refuse('OPERATION_ENDED', 'This device does not follow the operation any more.')
 }

@@ -75,13 +75,21 @@ export async function checkOwnPlace(
   }
   // The live channel signs a checkpoint for whoever subscribes; publication follows within a second.
   const [older, newer] = seen ? inOrder(seen, newest) : [undefined, newest]
-  if (older && !(await grew(older, newer, prove)))
+  const setBack =
+    seen !== undefined && seen.size > newest.size && !(await catchesUp(transport, operation, keys, seen.size, platform))
+  // What a log does not hold any more cannot be asked of it.
+  const shown = setBack ? newest : newer
+  if (setBack)
+    discrepancies.push({
+      what: `this device verified ${String(seen.size)} entries, and the service shows ${String(newest.size)}: the log was set back by ${String(seen.size - newest.size)}`,
+    })
+  else if (older && !(await grew(older, newer, prove)))
     discrepancies.push({ what: `the log is not the one of ${String(older.size)} entries that this device saw, grown` })
 
   const pin = await readPin(store)
   const final = pin && (await readFinal(transport, operation, pins, await parseWitnessPolicy(pin.policy)).catch(whyNot))
   if (final instanceof Error) discrepancies.push({ what: `the pinned witnesses do not vouch for it: ${final.message}` })
-  else if (final && !(await grew(...inOrder(final, newer), prove)))
+  else if (final && !(setBack || (await grew(...inOrder(final, newer), prove))))
     discrepancies.push({ what: `the witnesses cosigned another log of ${String(final.size)} entries` })
 
   let done = 0
@@ -89,7 +97,7 @@ export async function checkOwnPlace(
   const queue = receipts[Symbol.iterator]()
   const worker = async () => {
     for (const [message, receipt] of queue) {
-      const wrong = await whatIsWrong(operation, message, receipt, newer, keys[0], prove)
+      const wrong = await whatIsWrong(operation, message, receipt, shown, keys[0], prove)
       if (wrong === undefined) held++
       else discrepancies.push({ index: receipt.index, what: wrong })
       progress(++done, receipts.length)
@@ -98,7 +106,23 @@ export async function checkOwnPlace(
   await Promise.all(Array.from({ length: atOnce }, worker))
   discrepancies.sort((a, b) => (a.index ?? -1) - (b.index ?? -1))
   const cosigned = final === undefined ? {} : { cosigned: final instanceof Error ? 0 : final.size }
-  return { ...newer, receipts: held, ...cosigned, discrepancies }
+  return { ...shown, receipts: held, ...cosigned, discrepancies }
+}
+
+/** Whether a published checkpoint reaches what the live channel has signed already, as it does within a second. */
+async function catchesUp(
+  transport: Transport,
+  operation: string,
+  keys: readonly NoteKey[],
+  size: number,
+  platform: Platform,
+): Promise<boolean> {
+  for (let n = 0; n < patience.times; n++) {
+    const note = await transport.text(`/v1/logs/${operation}/checkpoint`)
+    if ((await verifyCheckpoint(note, keys, undefined, undefined)).size >= size) return true
+    await sleep(platform, patience.milliseconds)
+  }
+  return false
 }
 
 /** What the service does not have, or shows wrongly, is a finding; that it cannot be asked is not. */

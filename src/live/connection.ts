@@ -116,6 +116,10 @@ export class Connection {
         this.#note(error, 'subscribe', operation)
         return
       }
+      if (error instanceof Problem && error.code === 'LOG_READ_ONLY') {
+        this.outbox.send({ type: 'ended', operation, reason: 'read-only' })
+        return
+      }
       throw error
     }
   }

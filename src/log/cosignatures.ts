@@ -8,15 +8,22 @@ export interface Cosignature {
   readonly lines: string
 }
 
-/** Stores a cosignature unless it is there already. The log must be entered. */
+/**
+ * Stores a cosignature unless it is there already, or a later one of this witness is: what another server asked for in the meantime says
+ * more, and the numbers of a witness rise with its sizes. The log must be entered.
+ */
 export async function insertCosignature(tx: Tx, log: string, cosignature: Cosignature): Promise<void> {
   // Two servers may have been answered at once; the numbers of a log have no gap.
   await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`cosignature ${log}`}, 0))`.execute(tx)
-  const { last } = await tx
+  const { last, newest } = await tx
     .selectFrom('log_cosignature')
-    .select(({ fn }) => fn.max('number').as('last'))
+    .select(({ fn }) => [
+      fn.max('number').as('last'),
+      fn.max('size').filterWhere('witness', '=', cosignature.witness).as('newest'),
+    ])
     .where('log_id', '=', log)
     .executeTakeFirstOrThrow()
+  if (Number(newest ?? 0) > cosignature.size) return
   await tx
     .insertInto('log_cosignature')
     .values({ log_id: log, ...cosignature, number: Number(last ?? 0) + 1 })

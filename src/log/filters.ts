@@ -25,7 +25,11 @@ export const EntriesQuery = Type.Object(
     compartment: Type.Optional(Uuid),
     message: Type.Optional(Type.String({ pattern: uuid, description: 'The message that the entry is about.' })),
     subject: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 512, description: 'The id or code of whatever the entry is about.' }),
+      Type.String({
+        maxLength: 512,
+        pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+        description: 'The id or code of whatever the entry is about.',
+      }),
     ),
     from: Type.Optional(time('The first moment.')),
     to: Type.Optional(time('The first moment that is too late.')),

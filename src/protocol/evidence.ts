@@ -5,7 +5,7 @@ import { ProtocolError, demand } from './errors.ts'
 import { leafHash, parseLeaf, privateDigest, type Leaf } from './entry.ts'
 import type { DeviceId } from './ids.ts'
 import { verifyStatement, type StatementType } from './jws.ts'
-import { noteKeysOf, originOf, type LogKeys } from './log-keys.ts'
+import { formatLogKeys, noteKeysOf, originOf, type LogKeys } from './log-keys.ts'
 import { openCheckpoint, openNote, type NoteKey } from './note.ts'
 import { shape } from './shape.ts'
 import { verifyInclusion } from './tree.ts'
@@ -111,6 +111,11 @@ export async function verifyEvidence(
     discrepancies.push({ what: `the checkpoint: ${reason(error)}` })
   }
   const certificates = await readCertificates(evidence, trust.root, discrepancies)
+  if (evidence.entries.length === 0) discrepancies.push({ what: 'the bundle holds no entry' })
+  if (evidence.root !== trust.root) discrepancies.push({ what: 'the bundle names another root than was given' })
+  const keys = await formatLogKeys(trust.keys, originOf(host, log))
+  if (String(evidence.keys.log) !== String(keys))
+    discrepancies.push({ what: 'the bundle names other keys of the log than were given' })
   let statements = 0
   let details = 0
   let last = -1
@@ -187,7 +192,10 @@ async function checkProof({ leaf: text, proof }: Entry, leaf: Leaf, size: number
 }
 
 async function checkDetails({ details, salt }: Entry, leaf: Leaf): Promise<boolean> {
-  if (details === undefined && salt === undefined) return false
+  if (details === undefined && salt === undefined) {
+    demand(leaf.private === undefined, 'EVIDENCE', 'Its details did not come along.')
+    return false
+  }
   demand(details !== undefined && salt !== undefined, 'EVIDENCE', 'Details come with their salt.')
   const bytes = fromBase64url(salt)
   demand(bytes.length === 32, 'EVIDENCE', 'A salt has 32 bytes.')
@@ -209,9 +217,12 @@ async function checkStatement(
   certificates: Certificates,
   keys: VerifyKeys,
 ): Promise<boolean> {
-  if (statement === undefined) return false
-  demand((await digestOf(statement)) === leaf.digest, 'EVIDENCE', 'Its statement is not the one it commits to.')
   const type = types.find(([kind]) => kind.test(leaf.kind))?.[1]
+  if (statement === undefined) {
+    demand(type === undefined || leaf.digest === undefined, 'EVIDENCE', 'Its statement did not come along.')
+    return false
+  }
+  demand((await digestOf(statement)) === leaf.digest, 'EVIDENCE', 'Its statement is not the one it commits to.')
   demand(type !== undefined, 'EVIDENCE', `An entry ${leaf.kind} carries no statement.`)
   if (type === 'cordon-device+jws') {
     demand(certificates.byHash.has(leaf.digest ?? ''), 'EVIDENCE', 'Its certificate does not lead up to the root.')

@@ -152,6 +152,10 @@ export type ServerFrame =
     }
   | { readonly type: 'grant-wanted'; readonly operation: string; readonly requests: readonly GrantRequest[] }
   | { readonly type: 'epoch-stale'; readonly operation: string; readonly compartment: string }
-  | { readonly type: 'ended'; readonly operation: string; readonly reason: 'removed' | 'unsubscribed' | 'not-found' }
+  | {
+      readonly type: 'ended'
+      readonly operation: string
+      readonly reason: 'removed' | 'unsubscribed' | 'not-found' | 'read-only'
+    }
   | { readonly type: 'pong' }
   | { readonly type: 'closing'; readonly reason: string }

@@ -26,7 +26,8 @@ export const Figures = Type.Object({
 
 export const OfLog = Type.Object({ log: InOperation.properties.operation })
 
-const words = (description: string) => Type.String({ minLength: 3, maxLength: 500, description })
+const words = (description: string) =>
+  Type.String({ minLength: 3, maxLength: 500, pattern: '^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f]*$', description })
 
 export const EvidenceRequest = Type.Object(
   {

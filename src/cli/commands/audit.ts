@@ -90,6 +90,8 @@ Examples:
         if (options.csv === true && options.json === true)
           throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
         const limit = readLimit(options)
+        if (options.evidence === undefined && (options.recipient ?? options.legalBasis) !== undefined)
+          throw new CommandFailure('--recipient and --legal-basis belong to --evidence FILE.', exitCodes.usage)
         const asked = await whatIsAsked(device, options)
         if (options.evidence !== undefined) return writeEvidence(device, asked, options, options.evidence)
         const found = look(device, asked, filtersOf(asked, options), limit)

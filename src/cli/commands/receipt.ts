@@ -14,7 +14,7 @@ export function addReceipt(program: Command): void {
       .command('receipt')
       .description('Write the receipt of one of your messages, for others to check without the service')
       .argument('<message>', 'its number, or its id')
-      .option('--out <file>', 'write it to a file instead of printing it'),
+      .option('--out <file>', 'write it to a file, which must not exist, instead of printing it'),
   )
     .addHelpText(
       'after',
@@ -32,7 +32,7 @@ Examples:
         const { operation, messages } = place.session
         const { id, index } = findMessage(messages, word)
         const receipt = await device.client.portableReceipt(operation, id)
-        if (options.out !== undefined) await writeFile(options.out, receipt)
+        if (options.out !== undefined) await writeFile(options.out, receipt, { flag: 'wx' })
         device.terminal.result({ operation, message: id, index, receipt }, () =>
           options.out === undefined
             ? [receipt.trimEnd()]

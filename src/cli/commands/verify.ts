@@ -71,13 +71,20 @@ function verifyPlace(options: Options): Promise<void> {
       bar.advance(done)
     })
     bar?.stop()
-    const { size, root, receipts, discrepancies } = check
+    const { size, root, receipts, cosigned, discrepancies } = check
     const verified = discrepancies.length === 0
     terminal.result({ operation, verified, ...check }, () => [
       ...firstLines(discrepancies.map((one) => ({ log: operation, ...one }))),
       verified
         ? `Verified: the log of ${name} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key, grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
         : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Tell a coordinator and the auditors.`,
+      ...(cosigned === undefined
+        ? []
+        : [
+            cosigned < size
+              ? `Witnesses: they have cosigned ${counted(cosigned, 'entry', 'entries')}, NOT yet the ${counted(size - cosigned, 'one')} after them.`
+              : 'Witnesses: they have cosigned all of it.',
+          ]),
       ...(root === '' ? [] : [`Root: ${root}`]),
     ])
     process.exitCode = verified ? exitCodes.done : exitCodes.failed
