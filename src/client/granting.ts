@@ -2,6 +2,7 @@ import { may } from '../access.ts'
 import {
   contentKeyId,
   sealGrant,
+  type Certificate,
   type CompartmentId,
   type DeviceId,
   type GrantRequest,
@@ -91,12 +92,30 @@ export class Granting {
       const key = keyring.find(compartment, number)
       const once = `${device} ${contentKeyId(compartment, number)}`
       if (!certificate || !key || this.#given.has(once)) continue
-      await this.#footing.transparency.require([certificate])
-      const to = { device, seal: certificate.keys.seal }
+      // Marked before anything is waited for, or two that answer at once would both give it.
       this.#given.add(once)
+      if (!(await this.#isProven(certificate).catch((error: unknown) => this.#forget(once, error)))) {
+        this.#given.delete(once)
+        continue
+      }
+      const to = { device, seal: certificate.keys.seal }
       grants.push({ device, epoch: number, grant: await sealGrant(to, compartment, number, key.bytes) })
     }
     return grants
+  }
+
+  /** Whether the directory log has this device. One that it does not have gets nothing, is told of, and keeps nobody else waiting. */
+  async #isProven(certificate: Certificate): Promise<boolean> {
+    const hidden = await this.#footing.transparency.unproven([certificate])
+    if (hidden.length === 0) return true
+    const detail = `The directory log does not have the device ${certificate.device}, which asks for a key: it was given none.`
+    this.#footing.alarm({ code: 'DEVICE_HIDDEN', detail })
+    return false
+  }
+
+  #forget(once: string, error: unknown): never {
+    this.#given.delete(once)
+    throw error
   }
 
   /** The certificate of a live device of a current member who may have the key of this epoch by the rule of history. */
