@@ -95,6 +95,27 @@ t.test('INV-35: what such a device sends is not shown', async (t) => {
   t.equal(session.message(message), undefined)
 })
 
+t.test('INV-35: no key of the past is granted to such a device, and it keeps nobody else waiting', async (t) => {
+  const { altered, operation, kenya, thailand, coordinator } = await scene(t)
+  const leading = await coordinator.follow(operation)
+  const { message } = await leading.post(text('The coordinator opens the key for all.'))
+  const session = await kenya.follow(operation)
+  await opened(kenya, operation, message)
+  const hidden = certificateHash(thailand)
+  proving(altered, (answer) => (answer.proofs = answer.proofs.filter(({ certificate }) => certificate !== hidden)))
+  const proofs = altered.answer
+  const requests = [thailand, coordinator].map(({ device }) => ({ compartment: operation, device, epochs: [1] }))
+  altered.answer = (request, answer) =>
+    request.path.endsWith('/grant-requests') ? { status: 200, json: { requests } } : proofs(request, answer)
+  altered.requests.length = 0
+  await session.giveGrants()
+  const granted = altered.requests
+    .filter(({ method, path }) => method === 'POST' && path.endsWith('/grants'))
+    .flatMap(({ body }) => (body as { grants: { device: string }[] }).grants.map(({ device }) => device))
+  t.strictSame(granted, [coordinator.device])
+  t.ok(session.alarms.some(({ code: what }) => what === 'DEVICE_HIDDEN'))
+})
+
 t.test('proofs that do not hold stop the client', async (t) => {
   const { altered, operation, kenya, thailand, administrator, coordinator } = await scene(t)
   const session = await kenya.follow(operation)
