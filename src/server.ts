@@ -13,7 +13,7 @@ import {
   type Database,
 } from './db/index.ts'
 import { Problem } from './errors.ts'
-import { buildHttp, describeError, type HttpServer } from './http/index.ts'
+import { buildHttp, closesWhole, describeError, type HttpServer } from './http/index.ts'
 import {
   Passphrases,
   Refusals,
@@ -244,6 +244,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     forgetting.unref()
 
     const running = app
+    const closeWhole = closesWhole(running)
     return {
       app: running,
       logs,
@@ -274,10 +275,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       async close() {
         clearInterval(forgetting)
         await hub.close()
-        // What was under way when closing began leaves its connection open for the next request, which nobody will answer.
-        const sweeping = setInterval(() => running.server.closeIdleConnections(), 100)
-        await running.close()
-        clearInterval(sweeping)
+        await closeWhole()
         await consultation.close()
         await refusals.close()
         await listener.close()

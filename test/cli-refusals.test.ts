@@ -30,6 +30,9 @@ t.test('wrong use ends with 2, says what is right, and touches nothing', async (
     [['operation', 'advance', 'finished'], /Allowed choices/],
     [['post', 'Hello', '--as', 'reply'], /--reply-to/],
     [['import', 'x.csv'], /required option '--map/],
+    [['audit', '--kind', 'message.sent'], /no kind of entry "message.sent"; there is message\.posted/],
+    [['audit', '--device', 'laptop'], /43 letters and digits/],
+    [['audit', '--message', '17'], /--message is the id of a message/],
   ]
   const [results, none, damaged, help] = await Promise.all([
     Promise.all(wrong.map(async ([args, says]) => ({ args, says, done: await nobody.run(args) }))),

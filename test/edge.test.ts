@@ -1,9 +1,11 @@
-import { connect } from 'node:net'
+import websocket from '@fastify/websocket'
+import { once } from 'node:events'
+import { connect, type AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { Type } from 'typebox'
 import { Problem } from '../src/errors.ts'
-import { buildHttp, RouteFault, type Access, type HttpDeps } from '../src/http/index.ts'
+import { buildHttp, closesWhole, RouteFault, type Access, type HttpDeps } from '../src/http/index.ts'
 
 type Test = typeof t
 
@@ -288,6 +290,51 @@ t.test('bytes that are no HTTP are answered and the connection ends', async (t) 
   await new Promise((resolve) => socket.once('close', resolve))
   t.match(answer, /^HTTP\/1\.1 400/)
   t.match(answer, /BAD_REQUEST/)
+})
+
+/** A request to change to the live channel, and whether its connection ended with the answer. */
+async function askForLive(port: number): Promise<'ended'> {
+  const socket = connect(port, '127.0.0.1')
+  const ended = new Promise<'ended'>((resolve) => socket.once('close', () => resolve('ended')))
+  socket.on('error', () => {})
+  socket.resume()
+  socket.write('GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  return ended
+}
+
+// Bites: src/http/closing.ts. Fastify answers such a request with 503 while it closes, keeps its connection, and then
+// waits for it without end.
+t.test('a server that closes is not held open by whoever asks for the live channel meanwhile', async (t) => {
+  const { app } = await edge(t)
+  await app.register(websocket)
+  const close = closesWhole(app)
+  const asked: Promise<'ended'>[] = []
+  app.addHook('preClose', async () => {
+    asked.push(askForLive(port))
+    await Promise.race([asked[0], new Promise((resolve) => setTimeout(resolve, 500))])
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  await close()
+  t.strictSame(await Promise.all(asked), ['ended'])
+})
+
+t.test('a server that closes cuts off who does not finish its request', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const close = closesWhole(app)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  const ended = new Promise<string>((resolve) => socket.once('close', () => resolve('ended')))
+  socket.on('error', () => {})
+  socket.resume()
+  const seen = once(app.server, 'request')
+  socket.write(
+    'POST /v1/notes HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  )
+  await seen
+  await close()
+  t.equal(await ended, 'ended')
 })
 
 t.test('a process that stood still for a moment serves the next request', async (t) => {

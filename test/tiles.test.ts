@@ -218,6 +218,8 @@ t.test('INV-32: tiles and bundles are those of tlog-tiles at every size, and sta
   t.notOk(await verifyInclusion(leaves[index + 1] ?? Buffer.alloc(0), index, size, proof, root))
   t.equal((await get('/proof/70000', 'member')).statusCode, 404)
   t.equal((await get('/proof/0', 'nobody')).statusCode, 404)
+  for (const crooked of ['1e1', '03', '+3', '-1', '9007199254740993'])
+    t.equal((await get(`/proof/${crooked}`, 'member')).statusCode, 400, crooked)
   for (const bent of [
     text.body.replace('index ', 'index 0'),
     text.body.replace('@v1', '@v2'),

@@ -476,6 +476,7 @@ t.test('the command starts, tells its keys, refuses what it cannot do, and ends 
       /is named witness\.example/,
     ],
     [['witness', '--keys', '--directory', join(directory, 'none')], 1, /There is no witness/],
+    [['witness', '--keys', '--directory', directory, '--name', 'other.example'], 1, /for good/],
     [[...args, '--listen', 'nowhere'], 2, /--listen is an address/],
   ] as const) {
     const done = await ended(start(t, changed))

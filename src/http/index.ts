@@ -1,3 +1,4 @@
+export { closesWhole } from './closing.ts'
 export { isDuty, reasonsForNothing, type Duty } from './duty.ts'
 export type { ToProblem } from './failures.ts'
 export { describeError, loggerOptions } from './logging.ts'

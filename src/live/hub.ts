@@ -23,6 +23,7 @@ export class Hub {
   readonly #connections = new Set<Connection>()
   readonly #poll: NodeJS.Timeout
   #checking = false
+  #closing = false
 
   constructor(deps: HubDeps) {
     this.#deps = deps
@@ -31,7 +32,7 @@ export class Hub {
   }
 
   get full(): boolean {
-    return this.#connections.size >= this.#deps.mostConnections
+    return this.#closing || this.#connections.size >= this.#deps.mostConnections
   }
 
   get connections(): number {
@@ -45,6 +46,7 @@ export class Hub {
         other.outbox.close(closeCodes.takenOver, 'taken over elsewhere')
     }
     this.#connections.add(connection)
+    if (this.#closing) connection.goAway()
   }
 
   remove(connection: Connection): void {
@@ -108,6 +110,7 @@ export class Hub {
 
   async close(): Promise<void> {
     clearInterval(this.#poll)
+    this.#closing = true
     for (const connection of this.#connections) connection.goAway()
     const deadline = 40
     for (let i = 0; i < deadline && this.#connections.size > 0; i++)

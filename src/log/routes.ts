@@ -32,6 +32,8 @@ export interface LogRouteDeps {
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
 const Id = Type.Object({ id: Type.String({ pattern: uuid }) }, { additionalProperties: false })
 const position = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+// As the proof itself has it (C2SP tlog-proof): one entry, one address.
+const decimal = '^(0|[1-9][0-9]{0,14})$'
 const immutable = 'private, max-age=31536000, immutable'
 const packed = promisify(gzip)
 const Proof = Type.Object({ proof: Type.Array(Type.String()) }, { additionalProperties: false })
@@ -175,7 +177,10 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
         summary: 'Proof of an entry under a published checkpoint, to be checked offline (C2SP tlog-proof)',
         tags: ['log'],
         params: Type.Object(
-          { id: Type.String({ pattern: uuid }), index: position('Index of the entry') },
+          {
+            id: Type.String({ pattern: uuid }),
+            index: Type.String({ pattern: decimal, description: 'Index of the entry' }),
+          },
           { additionalProperties: false },
         ),
       },
@@ -183,7 +188,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
     async (request, reply) => {
       const { id, index } = request.params
       await deps.requireLogReader(request, id)
-      const proof = await deps.logs.proof(id, index)
+      const proof = await deps.logs.proof(id, Number(index))
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(proof)
     },
   )

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -16,13 +16,14 @@ interface Owner {
 }
 
 const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+// Many processes of one program: each compiles only what the first has not.
+const compiled = resolve(process.env['NODE_COMPILE_CACHE'] ?? '.tap/compiled')
 const base = {
   PATH: process.env['PATH'],
   HOME: '/nonexistent',
   LANG: 'C.UTF-8',
   TZ: 'UTC',
-  // Many processes of one program: each compiles only what the first has not.
-  NODE_COMPILE_CACHE: join(tmpdir(), `cordon-test-compiled-${String(process.getuid?.() ?? 0)}`),
+  NODE_COMPILE_CACHE: compiled,
 }
 
 export const passphrases = { store: 'the store of somebody in a test', signIn: 'seven warm otters by the pier' }

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
+import { isUuid, kinds } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { csvLine } from '../csv.ts'
 import { asMember, type Device } from '../device.ts'
@@ -90,6 +91,7 @@ Examples:
         if (options.csv === true && options.json === true)
           throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
         const limit = readLimit(options)
+        requireForms(options)
         if (options.evidence === undefined && (options.recipient ?? options.legalBasis) !== undefined)
           throw new CommandFailure('--recipient and --legal-basis belong to --evidence FILE.', exitCodes.usage)
         const asked = await whatIsAsked(device, options)
@@ -106,6 +108,31 @@ function readLimit({ limit, csv, json }: Options): number {
   if (!Number.isSafeInteger(number) || number < 1)
     throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
   return number
+}
+
+/** What no log can hold is wrong use, said before anything is opened or entered. */
+function requireForms({ kind, device, message }: Options): void {
+  for (const pattern of kind ?? []) {
+    const family = pattern.endsWith('.*') ? pattern.slice(0, -1) : undefined
+    if (kinds.some((one) => (family === undefined ? one === pattern : one.startsWith(family)))) continue
+    const [about = ''] = pattern.split('.')
+    const near = kinds.filter((one) => one.startsWith(`${about}.`))
+    const families = [...new Set(kinds.map((one) => `${one.split('.')[0] ?? ''}.*`))]
+    throw new CommandFailure(
+      `There is no kind of entry ${JSON.stringify(pattern)}; there is ${(near.length > 0 ? near : families).join(', ')}.`,
+      exitCodes.usage,
+    )
+  }
+  if (device !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(device))
+    throw new CommandFailure(
+      '--device is the id of a device, 43 letters and digits: cordon devices lists yours.',
+      exitCodes.usage,
+    )
+  if (message !== undefined && !isUuid(message))
+    throw new CommandFailure(
+      '--message is the id of a message, such as 0198c9a2-0000-7000-8000-000000000000: cordon read THREAD --json shows it.',
+      exitCodes.usage,
+    )
 }
 
 async function whatIsAsked(device: Device, options: Options): Promise<Asked> {

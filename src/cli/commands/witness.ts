@@ -57,8 +57,8 @@ Examples:
     })
 }
 
-async function printKeys({ directory, json }: Options): Promise<void> {
-  const keys = await witnessKeys(resolve(directory))
+async function printKeys({ directory, name, json }: Options): Promise<void> {
+  const keys = await witnessKeys(resolve(directory), name)
   if (keys === undefined) throw new CommandFailure(`There is no witness in ${resolve(directory)}: start it once first.`)
   openTerminal({ json: json ?? false }).result({ keys }, () => keys)
 }

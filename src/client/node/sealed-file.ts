@@ -1,39 +1,43 @@
-import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto'
+import argon2 from 'argon2'
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { refuse } from '../problem.ts'
 
 /**
- * A file of records, each encrypted by itself (AES-256-GCM, random nonce) under a key from the store's passphrase (scrypt,
- * RFC 7914): a line of JSON with the parameters, then for each record its length (4 bytes, big-endian), nonce (12), ciphertext
+ * A file of records, each encrypted by itself (AES-256-GCM, random nonce) under a key from the store's passphrase (argon2id,
+ * RFC 9106): a line of JSON with the parameters, then for each record its length (4 bytes, big-endian), nonce (12), ciphertext
  * and tag (16). A record's place is authenticated with it, so that records cannot be moved, repeated or left out in between.
  */
 export interface Header {
   readonly v: 1
   readonly kdf: {
-    readonly name: 'scrypt'
-    readonly N: number
-    readonly r: number
+    readonly name: 'argon2id'
+    /** Memory in KiB, passes, lanes. */
+    readonly m: number
+    readonly t: number
     readonly p: number
     readonly salt: string
   }
 }
 
-const cost = { N: 2 ** 17, r: 8, p: 1 } as const
+// The second recommended option of RFC 9106, section 4: for all environments.
+const cost = { m: 64 * 1024, t: 3, p: 4 } as const
 const nonceLength = 12
 const tagLength = 16
 const longestRecord = 256 * 1024 * 1024
 
 export function newHeader(): Header {
-  return { v: 1, kdf: { name: 'scrypt', ...cost, salt: randomBytes(16).toString('base64url') } }
+  return { v: 1, kdf: { name: 'argon2id', ...cost, salt: randomBytes(16).toString('base64url') } }
 }
 
 export function deriveKey(passphrase: string, { kdf }: Header): Promise<Buffer> {
-  const { N, r, p, salt } = kdf
-  return new Promise((resolve, reject) => {
-    const options = { N, r, p, maxmem: 256 * N * r }
-    scrypt(passphrase.normalize('NFC'), Buffer.from(salt, 'base64url'), 32, options, (error, key) => {
-      if (error) reject(error)
-      else resolve(key)
-    })
+  return argon2.hash(passphrase.normalize('NFC'), {
+    type: argon2.argon2id,
+    raw: true,
+    hashLength: 32,
+    salt: Buffer.from(kdf.salt, 'base64url'),
+    memoryCost: kdf.m,
+    timeCost: kdf.t,
+    parallelism: kdf.p,
   })
 }
 
@@ -75,7 +79,7 @@ export function readHeader(file: Buffer, path: string): { header: Header; line: 
     header = undefined
   }
   const kdf = header?.kdf
-  const known = header?.v === 1 && kdf?.name === 'scrypt' && kdf.N === cost.N && kdf.r === cost.r && kdf.p === cost.p
+  const known = header?.v === 1 && kdf?.name === 'argon2id' && kdf.m === cost.m && kdf.t === cost.t && kdf.p === cost.p
   if (end < 0 || !known || typeof kdf?.salt !== 'string')
     throw refuse('STORE_DAMAGED', `${path} does not begin like a store of Cordon.`)
   return { header: header as Header, line: file.subarray(0, end + 1) }

@@ -73,21 +73,26 @@ export async function openWitness(options: WitnessOptions): Promise<RunningWitne
   }
 }
 
-/** The verifier keys of the witness in a directory; undefined where there is none. Also while it runs. */
-export async function witnessKeys(directory: string): Promise<readonly string[] | undefined> {
+/** The verifier keys of the witness in a directory; undefined where there is none. Also while it runs. WitnessFault where it has another name than `given`. */
+export async function witnessKeys(directory: string, given?: string): Promise<readonly string[] | undefined> {
   const name = await readName(directory)
+  if (name !== undefined) requireSameName(name, given)
   const signers = name === undefined ? undefined : readSigners(directory, name)
   return signers && Promise.all(signers.map(formatNoteKey))
+}
+
+function requireSameName(name: string, given: string | undefined): void {
+  if (given !== undefined && given !== name)
+    throw new WitnessFault(
+      `this witness is named ${name}, for good: another name is another witness, in another directory`,
+    )
 }
 
 async function openSigners(directory: string, given: string | undefined): Promise<readonly [NoteSigner, NoteSigner]> {
   const kept = await readName(directory)
   const name = kept ?? given
   if (name === undefined) throw new WitnessFault('a new witness needs a name: give --name')
-  if (given !== undefined && given !== name)
-    throw new WitnessFault(
-      `this witness is named ${name}, for good: another name is another witness, in another directory`,
-    )
+  requireSameName(name, given)
   if (!namePattern.test(name) || Buffer.byteLength(name) > longestName)
     throw new WitnessFault(
       'the name of a witness has 1 to 255 bytes, no space and no plus, such as witness.customs.example',
