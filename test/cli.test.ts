@@ -127,7 +127,7 @@ t.test('from an empty service to verified figures', async (t) => {
     t.match(csv.stdout, /^"entry","at","local time","kind",/)
     t.equal(csv.stdout.trimEnd().split('\n').length, 5)
     const wrong: [string, string[], RegExp, number][] = [
-      ['a kind that is none', ['--kind', 'no.such'], /does not exist/, 1],
+      ['a kind that is none', ['--kind', 'no.such'], /no kind of entry "no.such"; there is log\.\*, /, 2],
       ['words in all there is', ['--text', 'harbour'], /Add from \(and to\), or person/, 1],
       ['somebody else without a reason', ['--person', 'wanjiru'], /Say in justification why you look/, 1],
       ['somebody who is not there', ['--person', 'nobody'], /There is no person "nobody" here/, 1],

@@ -34,6 +34,10 @@ async function scene(owner: Parameters<typeof startServer>[0]) {
   return { server, administrator, coordinator, operation, kenya, auditor, session, messages }
 }
 
+let shared: ReturnType<typeof scene> | undefined
+/** For whoever only asks for bundles of it. */
+const sharedScene = () => (shared ??= scene(t))
+
 const trustOf = async (client: Cordon) => {
   const { logKeys, root } = client.self.account.pins
   return { keys: (await parseLogKeys(logKeys)).keys, root, witnesses: [], quorum: 0 }
@@ -141,7 +145,7 @@ function* proven(evidence: Evidence): Generator<{ where: string; read: string; w
 }
 
 t.test('INV-34: one changed character anywhere in what a bundle proves is found', patience, async (t) => {
-  const { operation, auditor } = await scene(t)
+  const { operation, auditor } = await sharedScene()
   const { text } = await auditor.audit.evidence(operation, {}, disclosure)
   const trust = await trustOf(auditor)
   const keys = new VerifyKeys()
@@ -203,7 +207,7 @@ t.test('INV-34: one changed character anywhere in what a bundle proves is found'
 })
 
 t.test('a bundle is verified offline by the command, with keys that came by another way', async (t) => {
-  const { operation, auditor } = await scene(t)
+  const { operation, auditor } = await sharedScene()
   const place = await mkdtemp(join(tmpdir(), 'cordon-evidence-'))
   t.teardown(() => rm(place, { recursive: true, force: true }))
   const { text } = await auditor.audit.evidence(operation, { kinds: ['message.*'] }, disclosure)
@@ -230,7 +234,7 @@ t.test(
   'the manual in the bundle works as it is written',
   { skip: tools.length === 0 ? false : `not installed: ${tools.join(', ')}` },
   async (t) => {
-    const { operation, auditor } = await scene(t)
+    const { operation, auditor } = await sharedScene()
     const place = await mkdtemp(join(tmpdir(), 'cordon-manual-'))
     t.teardown(() => rm(place, { recursive: true, force: true }))
     const { text } = await auditor.audit.evidence(operation, { kinds: ['message.*'] }, disclosure)

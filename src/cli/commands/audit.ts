@@ -86,20 +86,16 @@ Examples:
   $ cordon audit --kind 'message.*' --from 2026-03-01 --to 2026-03-31 --evidence march.json --recipient 'A. Judge, Court of Appeal, KE' \\
       --legal-basis 'order 2026/118' --justification 'case 2026/118'`,
     )
-    .action((options: Options) =>
-      asMember(options, async (device) => {
-        if (options.csv === true && options.json === true)
-          throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
-        const limit = readLimit(options)
-        requireForms(options)
-        if (options.evidence === undefined && (options.recipient ?? options.legalBasis) !== undefined)
-          throw new CommandFailure('--recipient and --legal-basis belong to --evidence FILE.', exitCodes.usage)
+    .action((options: Options) => {
+      const limit = readLimit(options)
+      requireForms(options)
+      return asMember(options, async (device) => {
         const asked = await whatIsAsked(device, options)
         if (options.evidence !== undefined) return writeEvidence(device, asked, options, options.evidence)
         const found = look(device, asked, filtersOf(asked, options), limit)
         await tell(device, asked, options, found)
-      }),
-    )
+      })
+    })
 }
 
 function readLimit({ limit, csv, json }: Options): number {
@@ -111,7 +107,10 @@ function readLimit({ limit, csv, json }: Options): number {
 }
 
 /** What no log can hold is wrong use, said before anything is opened or entered. */
-function requireForms({ kind, device, message }: Options): void {
+function requireForms({ kind, device, message, csv, json, evidence, recipient, legalBasis }: Options): void {
+  if (csv === true && json === true) throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
+  if (evidence === undefined && (recipient ?? legalBasis) !== undefined)
+    throw new CommandFailure('--recipient and --legal-basis belong to --evidence FILE.', exitCodes.usage)
   for (const pattern of kind ?? []) {
     const family = pattern.endsWith('.*') ? pattern.slice(0, -1) : undefined
     if (kinds.some((one) => (family === undefined ? one === pattern : one.startsWith(family)))) continue
