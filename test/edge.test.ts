@@ -304,7 +304,7 @@ async function askForLive(port: number): Promise<'ended'> {
 
 // Bites: src/http/closing.ts. Fastify answers such a request with 503 while it closes, keeps its connection, and then
 // waits for it without end.
-t.test('a server that closes is not held open by whoever asks for the live channel meanwhile', async (t) => {
+t.test('INV-66: a server that closes is not held open by whoever asks for the live channel meanwhile', async (t) => {
   const { app } = await edge(t)
   await app.register(websocket)
   const close = closesWhole(app)
@@ -319,7 +319,7 @@ t.test('a server that closes is not held open by whoever asks for the live chann
   t.strictSame(await Promise.all(asked), ['ended'])
 })
 
-t.test('a server that closes cuts off who does not finish its request', async (t) => {
+t.test('INV-66: a server that closes cuts off who does not finish its request', async (t) => {
   const { app } = await edgeWithRoutes(t)
   const close = closesWhole(app)
   await app.listen({ port: 0, host: '127.0.0.1' })

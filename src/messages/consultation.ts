@@ -44,6 +44,7 @@ export class Consultation {
   readonly #deps: ConsultationDeps
   readonly #pending = new Map<string, Pending>()
   readonly #timer: NodeJS.Timeout
+  readonly #failing = new Set<string>()
   #flushing: Promise<void> = Promise.resolve()
 
   constructor(deps: ConsultationDeps) {
@@ -97,9 +98,12 @@ export class Consultation {
     for (const [operation, pending] of work) {
       try {
         await this.#deps.logs.append(operation, consultAct, { operation, server: this.#deps.server, pending }, null)
+        this.#failing.delete(operation)
       } catch (error) {
         this.#keep(operation, pending)
-        this.#deps.onError('entering what was consulted', error)
+        // Once, and not again until it worked in between: a log that is read-only stays so.
+        if (!this.#failing.has(operation)) this.#deps.onError('entering what was consulted', error)
+        this.#failing.add(operation)
       }
     }
   }
