@@ -16,6 +16,8 @@ export interface Config {
   /** Origins that may open the live channel; that of publicUrl is always among them. */
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
+  /** Undefined: a proxy in front has the certificate. */
+  readonly tls: { readonly certificateFile: string; readonly keyFile: string } | undefined
   readonly logLevel: LogLevel
   readonly logKeyFile: string
   readonly tokenKeyFile: string
@@ -68,7 +70,7 @@ export const settings = [
     shape: 'address',
     otherwise: '127.0.0.1',
     meaning:
-      'The address to listen on. Put a proxy with TLS 1.3 in front before listening on anything but the loopback.',
+      'The address to listen on. Give TLS_CERTIFICATE_FILE, or put a proxy with TLS 1.3 in front, before listening on anything but the loopback.',
   },
   {
     name: 'PORT',
@@ -79,7 +81,7 @@ export const settings = [
   {
     name: 'PUBLIC_URL',
     shape: 'http(s) origin',
-    otherwise: 'http://HOST:PORT',
+    otherwise: 'http://HOST:PORT, https with a certificate',
     meaning: 'The origin under which clients reach the service. It stands in tokens and DPoP proofs.',
   },
   {
@@ -99,6 +101,19 @@ export const settings = [
     shape: 'addresses or networks, comma-separated',
     otherwise: 'none',
     meaning: 'Proxies whose X-Forwarded-For is believed.',
+  },
+  {
+    name: 'TLS_CERTIFICATE_FILE',
+    shape: 'path',
+    otherwise: 'none: plain HTTP, for a proxy with TLS in front',
+    meaning:
+      'The certificate to serve under, with those of its issuers after it (PEM); TLS 1.3 alone. Read again when it changes, without a restart.',
+  },
+  {
+    name: 'TLS_KEY_FILE',
+    shape: 'path',
+    otherwise: 'none',
+    meaning: 'The private key of that certificate (PEM, without a passphrase).',
   },
   {
     name: 'LOG_LEVEL',
@@ -180,9 +195,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
   const dataDirectory = path('DATA_DIRECTORY', 'data')
   const host = address(read('HOST') ?? '127.0.0.1', faults)
   const port = whole('PORT', read('PORT'), 7300, 0, 65_535, faults)
+  const tls = tlsFiles(read('TLS_CERTIFICATE_FILE'), read('TLS_KEY_FILE'), directory, faults)
+  const scheme = tls === undefined ? 'http' : 'https'
   const publicUrl = origin(
     'PUBLIC_URL',
-    read('PUBLIC_URL') ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    read('PUBLIC_URL') ?? `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     faults,
   )
   const list = (name: Name) =>
@@ -202,6 +219,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     logHost: hostName(read('LOG_HOST') ?? hostOf(publicUrl), faults),
     allowedOrigins: Object.freeze([...new Set([publicUrl, ...others])]),
     trustedProxies: Object.freeze(list('TRUSTED_PROXIES')),
+    tls,
     logLevel: level(read('LOG_LEVEL'), faults),
     logKeyFile: path('LOG_KEY_FILE', join(dataDirectory, 'log.key')),
     tokenKeyFile: path('TOKEN_KEY_FILE', join(dataDirectory, 'token.key')),
@@ -213,6 +231,8 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
   }
   if (config.witnessQuorum !== undefined && config.witnesses === undefined)
     faults.push('WITNESS_QUORUM counts witnesses, and WITNESSES names none')
+  if (tls !== undefined && publicUrl.startsWith('http:'))
+    faults.push('PUBLIC_URL begins with http:, and TLS_CERTIFICATE_FILE serves https')
   if (config.logKeyFile === config.tokenKeyFile)
     faults.push('LOG_KEY_FILE and TOKEN_KEY_FILE are one file; each key needs its own')
   if (faults.length > 0) throw new ConfigurationFault(faults)
@@ -264,6 +284,19 @@ function whole(
 
 function quorum(text: string | undefined, faults: string[]): number | undefined {
   return text === undefined ? undefined : whole('WITNESS_QUORUM', text, 1, 1, 32, faults)
+}
+
+function tlsFiles(
+  certificate: string | undefined,
+  key: string | undefined,
+  directory: string,
+  faults: string[],
+): Config['tls'] {
+  if (certificate !== undefined && key !== undefined)
+    return Object.freeze({ certificateFile: resolve(directory, certificate), keyFile: resolve(directory, key) })
+  if (certificate !== undefined || key !== undefined)
+    faults.push('TLS_CERTIFICATE_FILE and TLS_KEY_FILE belong together; give both')
+  return undefined
 }
 
 function origin(name: Name, text: string, faults: string[]): string {

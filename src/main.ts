@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigurationFault, readConfig, type Config } from './config.ts'
 import { migrate, openDatabase, startEmbedded } from './db/index.ts'
+import { TlsFault, readTls } from './http/index.ts'
 import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
 import { ProtocolError, parseWitnessPolicy, type LogKeys, type WitnessPolicy } from './protocol/index.ts'
 import { createServer, verificationOwners, type CordonServer } from './server.ts'
@@ -24,6 +25,7 @@ export const version = (
  */
 export async function start(config: Config = readConfig(), say: (line: string) => void = () => {}): Promise<Running> {
   const witnesses = await witnessPolicy(config)
+  requireCertificate(config)
   mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 })
   const embedded =
     config.databaseUrl === undefined
@@ -64,6 +66,15 @@ export async function start(config: Config = readConfig(), say: (line: string) =
   } catch (error) {
     await embedded?.stop()
     throw error
+  }
+}
+
+function requireCertificate({ tls }: Config): void {
+  try {
+    if (tls !== undefined) readTls(tls)
+  } catch (error) {
+    if (!(error instanceof TlsFault)) throw error
+    throw new ConfigurationFault([`TLS_CERTIFICATE_FILE or TLS_KEY_FILE: ${error.message}`])
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:https'
 import type { Writable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import {
@@ -13,7 +14,15 @@ import {
   type Database,
 } from './db/index.ts'
 import { Problem } from './errors.ts'
-import { buildHttp, closesWhole, describeError, type HttpServer } from './http/index.ts'
+import {
+  buildHttp,
+  closesWhole,
+  describeError,
+  followTls,
+  readTls,
+  type HttpServer,
+  type TlsFiles,
+} from './http/index.ts'
 import {
   Passphrases,
   Refusals,
@@ -72,6 +81,8 @@ export interface ServerOptions {
   readonly logHost: string
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
+  /** The certificate to serve under; without it a proxy has one. */
+  readonly tls?: TlsFiles | undefined
   readonly logLevel: string
   readonly logKeyFile: string
   readonly tokenKeyFile: string
@@ -202,6 +213,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       admit: (request, access) => admit(identity, request, access),
       toProblem: toDatabaseProblem,
       ready: () => answers(db),
+      ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
       ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
     })
     for (const [what, error] of early) onError(what, error)
@@ -245,6 +257,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
 
     const running = app
     const closeWhole = closesWhole(running)
+    const unfollowTls = options.tls === undefined ? () => {} : followCertificate(running, options.tls)
     return {
       app: running,
       logs,
@@ -274,6 +287,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       },
       async close() {
         clearInterval(forgetting)
+        unfollowTls()
         await hub.close()
         await closeWhole()
         await consultation.close()
@@ -288,6 +302,13 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     for (const part of opened) await part.close()
     throw error
   }
+}
+
+function followCertificate(app: HttpServer, files: TlsFiles): () => void {
+  const server = app.server as unknown as Server
+  return followTls(server, files, (sentence, error) =>
+    error === undefined ? app.log.info(sentence) : app.log.error({ reason: error.message }, sentence),
+  )
 }
 
 function noteRefusals(app: HttpServer, refusals: Refusals): void {

@@ -3,6 +3,7 @@ import underPressure from '@fastify/under-pressure'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerOptions } from 'node:https'
 import type { Writable } from 'node:stream'
 import { permissions } from '../access.ts'
 import { Problem } from '../errors.ts'
@@ -27,6 +28,8 @@ export interface HttpDeps {
   readonly version: string
   readonly trustedProxies: readonly string[]
   readonly logLevel: string
+  /** The certificate to serve under; without it a proxy has one. */
+  readonly tls?: ServerOptions
   /** Where log lines go; standard output unless given. */
   readonly logTo?: Writable
   /** A fresh id for each request, for the log and the answer's request-id header. */
@@ -69,6 +72,8 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     frameworkErrors: answerFrameworkFailure,
     clientErrorHandler: answerClientError,
     allowErrorHandlerOverride: false,
+    // Fastify has a type of its own for each kind of server; what is used of them is the same.
+    ...(deps.tls === undefined ? {} : ({ https: deps.tls } as object)),
   }).withTypeProvider<TypeBoxTypeProvider>()
   const plain = app as unknown as FastifyInstance
 

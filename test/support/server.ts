@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import type { TlsFiles } from '../../src/http/index.ts'
 import type { LogLimits } from '../../src/log/index.ts'
 import type { WitnessPolicy } from '../../src/protocol/index.ts'
 import { createServer, type CordonServer } from '../../src/server.ts'
@@ -34,6 +35,7 @@ export interface TestServerOptions {
   readonly logTo?: Writable
   readonly liveConnections?: number
   readonly allowedOrigins?: readonly string[]
+  readonly tls?: TlsFiles
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
   /** The test leaves rows behind that the logs do not know. Otherwise every log is verified when the server has closed. */
@@ -60,6 +62,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     logHost,
     allowedOrigins: options.allowedOrigins ?? [],
     trustedProxies: [],
+    tls: options.tls,
     logLevel: options.logLevel ?? 'error',
     logKeyFile: join(directory, 'log.key'),
     tokenKeyFile: join(directory, 'token.key'),

@@ -1,0 +1,74 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import type { Server, ServerOptions } from 'node:https'
+
+/** PEM files: the certificate with those of its issuers after it, and its private key. */
+export interface TlsFiles {
+  readonly certificateFile: string
+  readonly keyFile: string
+}
+
+/** What is wrong with the files of a certificate, in a sentence. */
+export class TlsFault extends Error {
+  override readonly name = 'TlsFault'
+}
+
+/** TLS 1.3 (RFC 8446) alone; key agreement by X25519MLKEM768 with clients that offer it, which OpenSSL does by itself. */
+const settled = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const satisfies ServerOptions
+
+const lookEvery = 1_000
+
+/** Reads the pair as a server takes it. TlsFault where a file is missing or no PEM, or the key is not that of the certificate. */
+export function readTls({ certificateFile, keyFile }: TlsFiles): ServerOptions {
+  const [cert, key] = [readPem(certificateFile), readPem(keyFile)]
+  const certificate = parsed(certificateFile, 'certificate', () => new X509Certificate(cert))
+  const privateKey = parsed(keyFile, 'private key without a passphrase', () => createPrivateKey(key))
+  if (!certificate.checkPrivateKey(privateKey))
+    throw new TlsFault(`the key in ${keyFile} is not that of the certificate in ${certificateFile}`)
+  return { ...settled, cert, key }
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new TlsFault(`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`)
+  }
+}
+
+function parsed<T>(path: string, what: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch {
+    // What OpenSSL says of it may quote the file.
+    throw new TlsFault(`${path} holds no ${what} in PEM`)
+  }
+}
+
+/**
+ * Serves new connections under the newest pair as soon as it is whole, without a restart; what is connected goes on. A pair that cannot be
+ * used is told, and the one before stays. Answers how to stop looking.
+ */
+export function followTls(
+  server: Server,
+  files: TlsFiles,
+  told: (sentence: string, error?: TlsFault) => void,
+): () => void {
+  let last: string | undefined
+  const look = () => {
+    try {
+      server.setSecureContext(readTls(files))
+      last = undefined
+      told('the certificate was renewed')
+    } catch (error) {
+      if (!(error instanceof TlsFault)) throw error
+      if (error.message !== last) told('the renewed certificate is not used, the one before still is', error)
+      last = error.message
+    }
+  }
+  const paths = [files.certificateFile, files.keyFile]
+  for (const path of paths) watchFile(path, { interval: lookEvery, persistent: false }, look)
+  return () => {
+    for (const path of paths) unwatchFile(path, look)
+  }
+}
