@@ -1,31 +1,48 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openLogKey, type Report } from '../../src/log/index.ts'
-import { verify } from '../../src/main.ts'
+import { openDatabase } from '../../src/db/index.ts'
+import { openLogKey, verifyLogs, type Report } from '../../src/log/index.ts'
+import { verify, type VerifyInput } from '../../src/main.ts'
+import { verificationOwners } from '../../src/server.ts'
 import { logHost, type TestServer } from './server.ts'
+
+interface Owner {
+  teardown(clean: () => Promise<unknown>): void
+}
 
 /** What can be verified: a server with its database, or another connection to the same database. */
 export type Verifiable = Pick<TestServer, 'database' | 'directory'>
 
-/**
- * Verifies every log of a server's database from its raw rows, with the verifier of `cordon verify`, as the role that serves: no
- * superuser's eyes are needed. The checkpoints that the server filed beside its key must be in the logs too.
- */
-export async function verifyAll(server: Verifiable, options: { url?: string; root?: string } = {}): Promise<Report> {
-  const { publicKeys } = openLogKey(join(server.directory, 'log.key'), true)
-  const files = await readdir(join(server.directory, 'checkpoints'))
+/** The keys of the logs, and the checkpoints that the server filed beside its key, which must be in the logs too. */
+async function heldBeside({ directory }: Verifiable): Promise<Pick<VerifyInput, 'keys' | 'held' | 'logHost'>> {
+  const { publicKeys } = openLogKey(join(directory, 'log.key'), true)
+  const files = await readdir(join(directory, 'checkpoints'))
   const held = await Promise.all(
     files
       .filter((log) => !log.endsWith('.next'))
-      .map(async (log) => ({ log, note: await readFile(join(server.directory, 'checkpoints', log), 'utf8') })),
+      .map(async (log) => ({ log, note: await readFile(join(directory, 'checkpoints', log), 'utf8') })),
   )
+  return { keys: publicKeys, held, logHost }
+}
+
+/**
+ * Verifies every log of a server's database from its raw rows, with the verifier of `cordon verify`, as the role that serves: no
+ * superuser's eyes are needed.
+ */
+export async function verifyAll(server: Verifiable, options: { url?: string; root?: string } = {}): Promise<Report> {
   return verify({
     databaseUrl: options.url ?? server.database.url,
-    keys: publicKeys,
-    logHost,
-    held,
+    ...(await heldBeside(server)),
     ...(options.root === undefined ? {} : { root: options.root }),
   })
+}
+
+/** The same verifier for whoever asks it again and again: it stays connected. */
+export async function openVerifier(owner: Owner, server: Verifiable, url: string): Promise<() => Promise<Report>> {
+  const db = openDatabase({ connectionString: url, connections: 1, onError: () => {} })
+  owner.teardown(() => db.close())
+  const { keys, held, logHost: originHost } = await heldBeside(server)
+  return () => verifyLogs({ db, keys, originHost, held: held ?? [] }, verificationOwners())
 }
 
 /** Every test that writes ends with this, at the latest when its server closes (support/server.ts): throws with the first discrepancies unless each row of each log is right. */
