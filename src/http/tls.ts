@@ -1,6 +1,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { Server, ServerOptions } from 'node:https'
+import { createSecureContext } from 'node:tls'
 
 /** PEM files: the certificate with those of its issuers after it, and its private key. */
 export interface TlsFiles {
@@ -25,6 +26,8 @@ export function readTls({ certificateFile, keyFile }: TlsFiles): ServerOptions {
   const privateKey = parsed(keyFile, 'private key without a passphrase', () => createPrivateKey(key))
   if (!certificate.checkPrivateKey(privateKey))
     throw new TlsFault(`the key in ${keyFile} is not that of the certificate in ${certificateFile}`)
+  // The certificates of the issuers too: what OpenSSL refuses would otherwise end the process when it is taken.
+  parsed(certificateFile, 'chain of certificates', () => createSecureContext({ ...settled, cert, key }))
   return { ...settled, cert, key }
 }
 
