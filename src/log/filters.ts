@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Problem } from '../errors.ts'
-import { isRefusal, kinds, type Kind } from '../protocol/index.ts'
+import { isRefusal, kinds, kindsOf, type Kind } from '../protocol/index.ts'
 import { wordsOf } from './words.ts'
 
 const exactly = { additionalProperties: false }
@@ -106,21 +106,23 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
     ...rest,
     ...(message === undefined ? {} : { subject: message }),
     ...(justification === undefined ? {} : { justification }),
-    kinds: kindsOf(kind, outcome),
+    kinds: kindsAmong(kind, outcome),
     words,
     limit,
     asked,
   }
 }
 
-function kindsOf(kind: string | undefined, outcome: 'done' | 'refused' | undefined): readonly Kind[] | undefined {
+function kindsAmong(kind: string | undefined, outcome: 'done' | 'refused' | undefined): readonly Kind[] | undefined {
   if (kind === undefined && outcome === undefined) return undefined
-  const patterns = kind?.split(',')
-  for (const pattern of patterns ?? [])
-    if (!kinds.some((one) => matches(pattern, one))) throw fault('kind', `names ${pattern}, which does not exist`)
+  const named = kind?.split(',').flatMap((word) => {
+    const meant = kindsOf(word)
+    if (meant.length === 0) throw fault('kind', `names ${word}, which does not exist`)
+    return meant
+  })
   return kinds.filter(
     (one) =>
-      (patterns === undefined || patterns.some((pattern) => matches(pattern, one))) &&
+      (named === undefined || named.includes(one)) &&
       (outcome === undefined || isRefusal(one) === (outcome === 'refused')),
   )
 }
@@ -129,10 +131,6 @@ function kindsOf(kind: string | undefined, outcome: 'done' | 'refused' | undefin
 function isInstant(at: string): boolean {
   const time = Date.parse(at)
   return !Number.isNaN(time) && new Date(time).toISOString() === at
-}
-
-function matches(pattern: string, kind: Kind): boolean {
-  return pattern.endsWith('.*') ? kind.startsWith(pattern.slice(0, -1)) : kind === pattern
 }
 
 function fault(name: string, reason: string): Problem {

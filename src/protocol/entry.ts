@@ -69,6 +69,11 @@ export type Kind = (typeof kinds)[number]
 
 const kindSet: ReadonlySet<string> = new Set(kinds)
 
+/** The kinds that a word means: one by its name, or with `member.*` all that begin so; none where there is no such kind. */
+export function kindsOf(word: string): readonly Kind[] {
+  return kinds.filter((kind) => (word.endsWith('.*') ? kind.startsWith(word.slice(0, -1)) : kind === word))
+}
+
 export function isKind(value: unknown): value is Kind {
   return typeof value === 'string' && kindSet.has(value)
 }

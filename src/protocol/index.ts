@@ -52,6 +52,7 @@ export {
   isKind,
   isRefusal,
   kinds,
+  kindsOf,
   leafHash,
   maximalLeafBytes,
   parseLeaf,

@@ -17,7 +17,7 @@ interface Owner {
 
 const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 // Many processes of one program: each compiles only what the first has not.
-const compiled = resolve(process.env['NODE_COMPILE_CACHE'] ?? '.tap/compiled')
+export const compiled = resolve(process.env['NODE_COMPILE_CACHE'] ?? '.tap/compiled')
 const base = {
   PATH: process.env['PATH'],
   HOME: '/nonexistent',

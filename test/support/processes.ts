@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { compiled } from './command.ts'
 import { logHost } from './server.ts'
 
 interface Owner {
@@ -40,7 +41,7 @@ export async function serverProcess(
     child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
       env: {
         PATH: process.env['PATH'],
-        NODE_COMPILE_CACHE: resolve(process.env['NODE_COMPILE_CACHE'] ?? '.tap/compiled'),
+        NODE_COMPILE_CACHE: compiled,
         DATA_DIRECTORY: data,
         DATABASE_URL: options.databaseUrl,
         LOG_KEY_FILE: join(options.keys, 'log.key'),

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
-import { isUuid, kinds } from '../../protocol/index.ts'
+import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { csvLine } from '../csv.ts'
 import { asMember, type Device } from '../device.ts'
@@ -112,10 +112,9 @@ function requireForms({ kind, device, message, csv, json, evidence, recipient, l
   if (evidence === undefined && (recipient ?? legalBasis) !== undefined)
     throw new CommandFailure('--recipient and --legal-basis belong to --evidence FILE.', exitCodes.usage)
   for (const pattern of kind ?? []) {
-    const family = pattern.endsWith('.*') ? pattern.slice(0, -1) : undefined
-    if (kinds.some((one) => (family === undefined ? one === pattern : one.startsWith(family)))) continue
+    if (kindsOf(pattern).length > 0) continue
     const [about = ''] = pattern.split('.')
-    const near = kinds.filter((one) => one.startsWith(`${about}.`))
+    const near = kindsOf(`${about}.*`)
     const families = [...new Set(kinds.map((one) => `${one.split('.')[0] ?? ''}.*`))]
     throw new CommandFailure(
       `There is no kind of entry ${JSON.stringify(pattern)}; there is ${(near.length > 0 ? near : families).join(', ')}.`,
