@@ -115,7 +115,7 @@ async function found(directory: string, database: Embedded): Promise<Kept> {
 }
 
 async function open(kept: Kept, directory: string, size: number, database: Embedded): Promise<KeptLog> {
-  const onError = (...what: unknown[]) => console.error(...what)
+  const onError = (...what: unknown[]) => console.error(what.map(String).join(' '))
   const db = openDatabase({ connectionString: database.appUrl, onError })
   const read: ReadStatements = new WeakMap()
   const logs: Logs<OperationView> = createLogs<OperationView>({

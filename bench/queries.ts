@@ -35,16 +35,35 @@ interface Result {
 
 /** `npm run bench -- queries [entries]`: what a log of 10 million entries costs against one of 10,000, both kept in ./bench-data. */
 export async function benchQueries(size = usual): Promise<void> {
-  const results: Result[] = []
-  for (const one of [small, size]) {
-    const kept = await (one === small ? openCopy() : openKeptLog(join('bench-data', String(one)), one, note))
+  const large = await openKeptLog(join('bench-data', String(size)), size, note)
+  try {
+    const copy = await openCopy()
     try {
-      results.push(await measure(kept))
+      report(size, await measure([copy, large]))
     } finally {
-      await kept.close()
+      await copy.close()
     }
+  } finally {
+    await large.close()
   }
-  report(size, results as [Result, Result])
+}
+
+type Pair<T> = readonly [small: T, large: T]
+
+const inTurn = async <T, R>([one, other]: Pair<T>, work: (kept: T) => Promise<R>): Promise<Pair<R>> => [
+  await work(one),
+  await work(other),
+]
+
+async function measure(logs: Pair<KeptLog>): Promise<Pair<Result>> {
+  const [readSmall, readLarge] = await inTurn(logs, measureReading)
+  const [appendedSmall, appendedLarge] = await appendRates(logs)
+  note(`  appended: ${number(appendedSmall)}/s and ${number(appendedLarge)}/s`)
+  const [verifySmall, verifyLarge] = await inTurn(logs, verifyWhole)
+  return [
+    { ...readSmall, appended: appendedSmall, verify: verifySmall },
+    { ...readLarge, appended: appendedLarge, verify: verifyLarge },
+  ]
 }
 
 /** What is measured grows by it: a small log is measured in a copy, and stays small. */
@@ -57,8 +76,8 @@ async function openCopy(): Promise<KeptLog> {
   return openKeptLog(copy, small, note)
 }
 
-async function measure(kept: KeptLog): Promise<Result> {
-  note(`measuring the log of ${number(kept.size)}`)
+async function measureReading(kept: KeptLog): Promise<Pick<Result, 'pages' | 'proof' | 'row'>> {
+  note(`reading the log of ${number(kept.size)}`)
   const pages = new Map<string, Spread>()
   for (const [name, filtersOf] of await filters(kept)) {
     const page = await firstPages(kept, filtersOf)
@@ -67,10 +86,7 @@ async function measure(kept: KeptLog): Promise<Result> {
   }
   const { proof, row } = await proveAndRead(kept)
   note(`  inclusion proof: ${shown(proof)}; one row: ${shown(row)}`)
-  const appended = await appendRate(kept)
-  note(`  appended: ${number(appended)}/s`)
-  const verify = await verifyWhole(kept)
-  return { pages, proof, row, appended, verify }
+  return { pages, proof, row }
 }
 
 const shown = ({ p50, p99 }: Spread) => `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`
@@ -181,27 +197,30 @@ const fetchAct: Act<OperationView, number, null, never, null> = {
   write: () => Promise.resolve(),
 }
 
-/** Entries per second through the appender, by all members in turn: the median of some runs, for one alone is at the mercy of the machine. */
-async function appendRate({ logs, operation, people }: KeptLog): Promise<number> {
+/**
+ * Entries per second through the appender, by all members in turn: the median of some runs, for one alone is at the mercy of the
+ * machine, and run by run from one log to the other, for the machine is another one some minutes later.
+ */
+async function appendRates(logs: Pair<KeptLog>): Promise<Pair<number>> {
+  await inTurn(logs, appendRun)
+  const runs: Pair<number>[] = []
+  for (let i = 0; i < appendRuns; i++) runs.push(await inTurn(logs, appendRun))
+  const median = (rates: number[]) => rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)] ?? Number.NaN
+  return [median(runs.map(([rate]) => rate)), median(runs.map(([, rate]) => rate))]
+}
+
+async function appendRun({ logs, operation, people }: KeptLog): Promise<number> {
   const actors = people.map(acting)
-  const run = async (count: number) => {
-    let next = 0
-    const one = async () => {
-      for (let n = next++; n < count; n = next++) {
-        const actor = actors[n % actors.length]
-        if (actor) await logs.append(operation, fetchAct, n, actor)
-      }
+  let next = 0
+  const one = async () => {
+    for (let n = next++; n < appends; n = next++) {
+      const actor = actors[n % actors.length]
+      if (actor) await logs.append(operation, fetchAct, n, actor)
     }
-    await Promise.all(Array.from({ length: inFlight }, one))
   }
-  await run(appends)
-  const rates: number[] = []
-  for (let i = 0; i < appendRuns; i++) {
-    const began = performance.now()
-    await run(appends)
-    rates.push((appends / (performance.now() - began)) * 1_000)
-  }
-  return rates.sort((a, b) => a - b)[Math.floor(appendRuns / 2)] ?? Number.NaN
+  const began = performance.now()
+  await Promise.all(Array.from({ length: inFlight }, one))
+  return (appends / (performance.now() - began)) * 1_000
 }
 
 /** `cordon verify` in a process of its own: entries per second and the most memory that it held, in MiB. */
@@ -236,7 +255,7 @@ function peakOf(pid: number): number {
   }
 }
 
-function report(size: number, [before, after]: readonly [Result, Result]): void {
+function report(size: number, [before, after]: Pair<Result>): void {
   const time = (value: number) => value.toFixed(2).padStart(8)
   const ratio = (value: number) => value.toFixed(2).padStart(6)
   const cells = (one: string, two: string) => `${one.padEnd(24)}${two}`

@@ -45,8 +45,8 @@ export async function testDatabase(owner: Owner): Promise<TestDatabase> {
   shared ??= startShared()
   const server = await shared
   const name = `test_${++count}`
-  await admin(server.superUrl, (client) => clone(client, name))
-  owner.teardown(() => admin(server.superUrl, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
+  await outside(server, (client) => clone(client, name))
+  owner.teardown(() => outside(server, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
   const inside = (url: string) => withDatabase(url, name)
   return { name, url: inside(server.appUrl), ownerUrl: inside(server.ownerUrl), superUrl: inside(server.superUrl) }
 }
@@ -55,7 +55,7 @@ export async function testDatabase(owner: Owner): Promise<TestDatabase> {
 export async function copyOfDatabase(owner: Owner, original: TestDatabase): Promise<TestDatabase> {
   const server = await (shared ??= startShared())
   const name = `test_${++count}`
-  await admin(server.superUrl, async (client) => {
+  await outside(server, async (client) => {
     for (let attempt = 0; ; attempt++) {
       await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [original.name])
       try {
@@ -67,7 +67,7 @@ export async function copyOfDatabase(owner: Owner, original: TestDatabase): Prom
       }
     }
   })
-  owner.teardown(() => admin(server.superUrl, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
+  owner.teardown(() => outside(server, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
   const inside = (url: string) => withDatabase(url, name)
   return { name, url: inside(server.appUrl), ownerUrl: inside(server.ownerUrl), superUrl: inside(server.superUrl) }
 }
@@ -96,6 +96,11 @@ export async function privatePostgres(
     await rm(directory, { recursive: true, force: true })
   })
   return { ...server, directory }
+}
+
+/** Runs `work` on a connection to no database that is cloned: whoever is connected to one keeps others from cloning it. */
+function outside<T>(server: Embedded, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  return admin(withDatabase(server.superUrl, 'postgres'), work)
 }
 
 /** Runs `work` on one connection of its own. */
