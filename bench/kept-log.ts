@@ -153,4 +153,10 @@ async function open(kept: Kept, directory: string, size: number, database: Embed
 }
 
 /** Somebody with a session of this moment. */
-export const acting = (cause: Cause) => ({ session: id(), deviceState: 'certified', tier: 'person', ...cause })
+export const acting = (cause: Cause) => ({
+  session: id(),
+  deviceState: 'certified',
+  tier: 'person',
+  verifiedAt: new Date(),
+  ...cause,
+})

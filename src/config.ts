@@ -21,6 +21,7 @@ export interface Config {
   readonly logLevel: LogLevel
   readonly logKeyFile: string
   readonly tokenKeyFile: string
+  readonly factorKeyFile: string
   readonly databaseConnections: number
   readonly liveConnections: number
   readonly passphraseChecks: number
@@ -136,6 +137,13 @@ export const settings = [
       'The Ed25519 key that signs access tokens. Made if missing; losing it only ends access tokens (5 minutes).',
   },
   {
+    name: 'FACTOR_KEY_FILE',
+    shape: 'path',
+    otherwise: 'factor.key in the data directory',
+    meaning:
+      'The key under which the secrets of authenticator apps are sealed in the database, the same on every server. Made at the first start; keep a copy apart from the database.',
+  },
+  {
     name: 'DATABASE_CONNECTIONS',
     shape: 'number, 4 to 200',
     otherwise: '20',
@@ -223,6 +231,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     logLevel: level(read('LOG_LEVEL'), faults),
     logKeyFile: path('LOG_KEY_FILE', join(dataDirectory, 'log.key')),
     tokenKeyFile: path('TOKEN_KEY_FILE', join(dataDirectory, 'token.key')),
+    factorKeyFile: path('FACTOR_KEY_FILE', join(dataDirectory, 'factor.key')),
     databaseConnections: whole('DATABASE_CONNECTIONS', read('DATABASE_CONNECTIONS'), 20, 4, 200, faults),
     liveConnections: whole('LIVE_CONNECTIONS', read('LIVE_CONNECTIONS'), 10_000, 1, 100_000, faults),
     passphraseChecks: whole('PASSPHRASE_CHECKS', read('PASSPHRASE_CHECKS'), 2, 1, 64, faults),
@@ -233,8 +242,9 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     faults.push('WITNESS_QUORUM counts witnesses, and WITNESSES names none')
   if (tls !== undefined && publicUrl.startsWith('http:'))
     faults.push('PUBLIC_URL begins with http:, and TLS_CERTIFICATE_FILE serves https')
-  if (config.logKeyFile === config.tokenKeyFile)
-    faults.push('LOG_KEY_FILE and TOKEN_KEY_FILE are one file; each key needs its own')
+  const keyFiles = [config.logKeyFile, config.tokenKeyFile, config.factorKeyFile]
+  if (new Set(keyFiles).size < keyFiles.length)
+    faults.push('LOG_KEY_FILE, TOKEN_KEY_FILE and FACTOR_KEY_FILE name one file twice; each key needs its own')
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return Object.freeze(config)
 }

@@ -183,6 +183,31 @@ export const problems = {
     title: 'Sign-in refused',
     advice: 'Check the passphrase and that this device is enrolled; after several failures wait some minutes.',
   },
+  SECOND_FACTOR_REQUIRED: {
+    status: 401,
+    title: 'A code is needed beside the passphrase',
+    advice: 'Send the code that your authenticator app shows, or one of your recovery codes.',
+  },
+  STEP_UP_REQUIRED: {
+    status: 403,
+    title: 'This needs a recent proof of who you are',
+    advice: 'Give your passphrase (and code) or your passkey once more, then repeat the request.',
+  },
+  CODE_WRONG: {
+    status: 400,
+    title: 'This code is not of the app that is being added',
+    advice: 'Give the six digits that it shows now; check that the clock of its device is right.',
+  },
+  FACTOR_NEEDED: {
+    status: 409,
+    title: 'Nothing would be left to sign in with',
+    advice: 'Add what this needs first: a passkey, an app, or a longer passphrase, as named here.',
+  },
+  PASSKEY_INVALID: {
+    status: 400,
+    title: 'This passkey cannot be taken',
+    advice: 'Ask for a new one and answer it within five minutes, in a page of this service.',
+  },
   ORIGIN_REFUSED: {
     status: 403,
     title: 'Pages of this origin may not open the live channel',
@@ -190,8 +215,9 @@ export const problems = {
   },
   PASSPHRASE_WEAK: {
     status: 400,
-    title: 'The passphrase is too short or too long',
-    advice: 'Choose one of 15 to 128 characters; several words are good.',
+    title: 'The passphrase can be guessed, or is too short or too long',
+    advice:
+      'Choose one of 15 to 128 characters (8 beside a second factor); several words that nobody expects are good.',
   },
   INVITATION_INVALID: {
     status: 404,

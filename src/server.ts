@@ -31,9 +31,11 @@ import {
   admit,
   asActor,
   createIdentity,
+  hasFactors,
   identityOwners,
   isPlatformAuditor,
   mountIdentity,
+  openFactorKey,
   openTokenKey,
   type Identity,
 } from './identity/index.ts'
@@ -86,6 +88,7 @@ export interface ServerOptions {
   readonly logLevel: string
   readonly logKeyFile: string
   readonly tokenKeyFile: string
+  readonly factorKeyFile: string
   readonly checkpointDirectory: string
   /** Who cosigns the logs; nobody unless given. */
   readonly witnesses?: WitnessPolicy
@@ -137,6 +140,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     await requireServable(db)
     const key = openLogKey(options.logKeyFile, await hasLogs(db))
     const tokenKey = await openTokenKey(options.tokenKeyFile)
+    const factorKey = openFactorKey(options.factorKeyFile, await transaction(db, hasFactors))
     const notifier = createNotifier(options.databaseUrl, hintChannel, { everyMs: hintEveryMs })
     opened.unshift(notifier)
 
@@ -165,6 +169,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       clock,
       random,
       tokenKey,
+      factorKey,
       passphrases: new Passphrases(options.passphraseChecks),
       get publicUrl() {
         return address

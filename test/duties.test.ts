@@ -5,6 +5,7 @@ import t from 'tap'
 import * as protocol from '../src/protocol/index.ts'
 import { frameDuties } from '../src/live/index.ts'
 import { entriesSince, settle, sizes, type Entered } from './support/entries.ts'
+import { factorDuties } from './support/factor-duties.ts'
 import { everyRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
 import { createOperation, went } from './support/wire-operation.ts'
@@ -78,6 +79,9 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
       await officer.signIn()
       return { status: 201 } as Answer
     }),
+  ...factorDuties(server, () =>
+    newcomer(administrator, { name: 'Somebody', organization: organizations.kenya, tier: 'ncp' }),
+  ),
   'GET /v1/sessions': get('/v1/sessions'),
   'DELETE /v1/sessions/:session': async (measured) => {
     const { session } = officer
@@ -457,7 +461,14 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
     },
     'session.started': { details: { outcome: 'accepted', reason: 'passphrase' } },
     'session.ended': { details: { outcome: 'ended', reason: String } },
-    'credential.set': { details: { outcome: 'accepted', reason: /^(set-up|enrolment)$/, factor: 'passphrase' } },
+    'session.stepped-up': { details: { outcome: 'accepted', reason: 'passphrase' } },
+    'credential.set': {
+      details: {
+        outcome: 'accepted',
+        reason: /^(set-up|enrolment|added|changed|removed)$/,
+        factor: /^(passphrase|totp|recovery-codes|passkey)$/,
+      },
+    },
     'device.enrolled': { details: { outcome: 'waiting', reason: 'invited', invitation: session } },
     'device.certified': { details: { outcome: 'accepted', reason: /^(set-up|enrolment|admission)$/ } },
     'device.revoked': { details: { session, outcome: 'accepted', reason: 'revoked' } },

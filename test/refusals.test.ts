@@ -215,7 +215,8 @@ t.test('INV-64: one entry for each person and minute, and for each network where
   await settle(fresh)
   const before = await sizes(fresh)
   const { person, organization, session, device } = known
-  const actor = { person, organization, session, device: device.id, tier: 'administrator', deviceState: 'certified' }
+  const standing = { tier: 'administrator', deviceState: 'certified', verifiedAt: fresh.clock.now() }
+  const actor = { person, organization, session, device: device.id, ...standing }
   const refuse = (times: number) => {
     for (let n = 0; n < times; n++) {
       fresh.refusals.note(new Problem('NOT_FOUND'), { actor, address: '192.0.2.1' }, { where: 'GET /v1/me' })

@@ -100,12 +100,13 @@ const attacks: Readonly<Record<string, Attack>> = {
     return renumber(swapped)
   },
   insert: (entries) => {
-    const at = 1 + random(entries.length)
+    // Before the last one: what is put behind it is no rewriting, and stands in no checkpoint yet.
+    const at = 1 + random(entries.length - 1)
     const model = pick(entries.slice(1))
     const { salt, details, private: digest } = hide('{"note":"it was always there"}', randomBytes(32))
     const leaf = {
       ...model.leaf,
-      at: entries[Math.min(at, entries.length - 1)]?.leaf.at ?? model.leaf.at,
+      at: entries[at]?.leaf.at ?? model.leaf.at,
       subject: freshId(),
       private: digest,
     }

@@ -9,6 +9,7 @@ import {
   pendingMessages,
   webPlatform,
   type CertifyOutcome,
+  type Evidence,
 } from '../client/index.ts'
 import { FileStore } from '../client/node/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
@@ -141,6 +142,38 @@ async function openStore(terminal: Terminal, options: Running): Promise<FileStor
   }
 }
 
+/** Does what asks for evidence, and asks for the code of a second factor where the service wants one. */
+export async function withCode<T>(
+  terminal: Terminal,
+  given: string | undefined,
+  evidence: { readonly passphrase: string },
+  work: (evidence: Evidence) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(given === undefined ? evidence : { ...evidence, code: given })
+  } catch (error) {
+    if (given !== undefined || !terminal.interactive || !isProblem(error, 'SECOND_FACTOR_REQUIRED')) throw error
+    const code = await terminal.ask('Code of your authenticator app, or a recovery code: ')
+    return work({ ...evidence, code: code.trim() })
+  }
+}
+
+/** Does what asks for a recent proof of who one is, and asks for that proof where it is too old. */
+export async function asProven<T>(
+  { client, terminal }: Device,
+  code: string | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isProblem(error, 'STEP_UP_REQUIRED')) throw error
+    const passphrase = await askSignIn(terminal)
+    await withCode(terminal, code, { passphrase }, (evidence) => client.factors.stepUp(evidence))
+    return work()
+  }
+}
+
 /** The passphrase to sign in with; one that is new is asked for twice. */
 export function askSignIn(terminal: Terminal, isNew = false): Promise<string> {
   const what = isNew
@@ -149,7 +182,7 @@ export function askSignIn(terminal: Terminal, isNew = false): Promise<string> {
   return askPassphrase(terminal, { what, file: 'CORDON_PASSPHRASE_FILE', twice: isNew })
 }
 
-async function askPassphrase(
+export async function askPassphrase(
   terminal: Terminal,
   { what, file, twice }: { what: string; file: string; twice: boolean },
 ): Promise<string> {

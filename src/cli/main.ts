@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   'sign-out': async () => (await import('./commands/sign-in.ts')).addSignOut,
   devices: async () => (await import('./commands/devices.ts')).addDevices,
   sessions: async () => (await import('./commands/sign-in.ts')).addSessions,
+  factors: async () => (await import('./commands/factors.ts')).addFactors,
   operation: async () => (await import('./commands/operation.ts')).addOperation,
   post: async () => (await import('./commands/post.ts')).addPost,
   read: async () => (await import('./commands/read.ts')).addRead,

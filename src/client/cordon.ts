@@ -4,6 +4,7 @@ import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, readCertificateOnce, requirePinned } from './certificates.ts'
 import { Audit } from './audit.ts'
 import { importRows, type ImportOutcome, type ImportRows } from './import/runner.ts'
+import { Factors, askPasskey, type Authenticator, type Evidence } from './factors.ts'
 import { LiveConnection } from './connection.ts'
 import { Directory, type CertifyOutcome, type OwnDevice } from './directory.ts'
 import {
@@ -50,6 +51,9 @@ export interface Session {
   readonly device: string
   readonly startedAt: string
   readonly lastRefreshedAt: string
+  /** From where it was last renewed, and what the client called itself. */
+  readonly address: string
+  readonly agent: string
   readonly current: boolean
 }
 
@@ -142,6 +146,11 @@ export class Cordon {
     return this.#require(this.#operations)
   }
 
+  /** By what this person signs in. */
+  get factors(): Factors {
+    return new Factors(this.transport)
+  }
+
   /** Queries of logs. */
   get audit(): Audit {
     return this.#require(this.#audit)
@@ -154,21 +163,20 @@ export class Cordon {
 
   /**
    * Signs in, checks that the service is the one that was pinned, and certifies whoever waits for this person.
-   * SIGN_IN_REFUSED of the service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
+   * SIGN_IN_REFUSED, and SECOND_FACTOR_REQUIRED where a code is missing, of the service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
    */
-  async signIn({
-    passphrase,
-  }: {
-    passphrase: string
-  }): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
+  async signIn(
+    by: Evidence | { readonly authenticator: Authenticator },
+  ): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
     const { store, platform } = this.#options
     const { account, device } = this.self
-    await requireOtherPassphrase(store, passphrase)
     const transport = this.transport
+    if ('passphrase' in by && by.passphrase !== undefined) await requireOtherPassphrase(store, by.passphrase)
     requirePinned(account.pins, await transport.open<ServerFacts>('GET', '/v1/server'))
+    const evidence = 'authenticator' in by ? await askPasskey(transport, by.authenticator) : by
     await transport.signIn(async (thumbprint) => ({
       proof: await signSignIn(device, account.person, thumbprint, timestamp(platform.clock())),
-      passphrase,
+      ...evidence,
     }))
     if (!account.enrolled) await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
     const me = await this.me()
@@ -194,6 +202,11 @@ export class Cordon {
   /** One's own live sessions. */
   async sessions(): Promise<Session[]> {
     return (await this.transport.request<{ sessions: Session[] }>('GET', '/v1/sessions')).sessions
+  }
+
+  /** Ends all sessions of this person but this one. */
+  async endOtherSessions(): Promise<void> {
+    await this.transport.request('DELETE', '/v1/sessions')
   }
 
   async endSession(session: string): Promise<void> {

@@ -12,6 +12,7 @@ export {
   type PersonListed,
 } from './directory.ts'
 export { Events } from './events.ts'
+export { Factors, type Authenticator, type Evidence, type FactorsView } from './factors.ts'
 export { figuresOf, standingMessages, type OpenedMessage } from './figures.ts'
 export type { Alarm, SessionEvents } from './footing.ts'
 export { csvLimits, importMessageId, isImportFault, mapRows, readCsv, readMapping } from './import/index.ts'

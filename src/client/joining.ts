@@ -20,6 +20,7 @@ import {
 } from '../protocol/index.ts'
 import { requireOtherPassphrase, type Account } from './account.ts'
 import { requirePinned, type Pins } from './certificates.ts'
+import { askPasskey, type Authenticator } from './factors.ts'
 import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
 import type { ClientStore } from './store.ts'
@@ -112,7 +113,9 @@ export async function initialize({ store, platform }: Joining, input: Initialize
 export interface Enrol {
   /** The whole string that the inviter handed over. */
   readonly invitation: string
-  readonly passphrase: string
+  /** A new one; for a further device the one the person has, or a passkey. */
+  readonly passphrase?: string
+  readonly authenticator?: Authenticator
 }
 
 export interface Enrolled {
@@ -125,12 +128,13 @@ export interface Enrolled {
 
 /**
  * Enrols this device with an invitation: makes its keys, pins the root that the invitation names and the log's key, and asks
- * to be certified. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED (a person's further
- * device gives the passphrase the person has) and PASSPHRASE_WEAK of the service.
+ * to be certified. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED (a person's further device
+ * proves the person) and PASSPHRASE_WEAK of the service.
  */
 export async function enrol({ store, platform }: Joining, input: Enrol): Promise<Enrolled> {
   const invitation = readInvitation(input.invitation)
-  await requireOtherPassphrase(store, input.passphrase)
+  const { passphrase, authenticator } = input
+  if (passphrase !== undefined) await requireOtherPassphrase(store, passphrase)
   const transport = new Transport(invitation.server, platform, store)
   const begun = (await store.get('account')) as Account | undefined
   if (begun && (begun.enrolled || begun.invitation !== invitation.invitation)) await requireEmpty(store)
@@ -161,7 +165,7 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
         invitation: invitation.invitation,
         authenticate: base64url(authenticate),
         ...(await signEnrolment(device, certify, request)),
-        passphrase: input.passphrase,
+        ...(authenticator ? await askPasskey(transport, authenticator) : { passphrase }),
       },
       // Not repeated by itself: after a lost answer the invitation is used, and that must not be taken for a refusal.
       false,

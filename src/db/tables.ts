@@ -20,6 +20,10 @@ export interface DB {
   certificate: CertificateTable
   revocation: RevocationTable
   credential: CredentialTable
+  totp: TotpTable
+  recovery_code: RecoveryCodeTable
+  passkey: PasskeyTable
+  passkey_challenge: PasskeyChallengeTable
   invitation: InvitationTable
   invitation_key: InvitationKeyTable
   enrolment: EnrolmentTable
@@ -123,6 +127,36 @@ export interface CredentialTable {
   person_id: string
   passphrase_hash: string
   set_at: Date
+  needs_second_factor: Generated<boolean>
+}
+
+export interface TotpTable {
+  person_id: string
+  sealed_secret: Uint8Array
+  set_at: Date
+  confirmed_at: Date | null
+  last_step: Generated<number>
+}
+
+export interface RecoveryCodeTable {
+  person_id: string
+  digest: Uint8Array
+}
+
+export interface PasskeyTable {
+  id: string
+  person_id: string
+  public_key: Uint8Array
+  sign_count: number
+  name: string
+  added_at: Date
+  last_used_at: Date | null
+}
+
+export interface PasskeyChallengeTable {
+  hash: Uint8Array
+  person_id: string | null
+  expires_at: Date
 }
 
 export interface InvitationTable {
@@ -161,6 +195,9 @@ export interface SessionTable {
   refreshed_at: Date
   expires_at: Date
   ended_at: Date | null
+  verified_at: Date
+  address: Generated<string>
+  agent: Generated<string>
 }
 
 export interface RefreshTokenTable {

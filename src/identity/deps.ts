@@ -26,6 +26,8 @@ export interface Actor extends Acting {
   /** Null until the device is certified. */
   readonly tier: string | null
   readonly deviceState: string
+  /** When the person last proved who they are in this session. */
+  readonly verifiedAt: Date
 }
 
 /** Whether this actor acts for the platform: a certified device of the tier administrator. */

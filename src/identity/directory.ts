@@ -12,6 +12,7 @@ import {
 import type { Certificates } from './certificates.ts'
 import { chainAbove, checked } from './certificates.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+import type { Factors } from './factors/service.ts'
 import { justifiedBy, viewedDraft } from './viewing.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'
@@ -54,8 +55,11 @@ export class Directory {
   readonly #deps: IdentityDeps
   readonly #certificates: Certificates
 
-  constructor(deps: IdentityDeps, certificates: Certificates) {
+  readonly #factors: Factors
+
+  constructor(deps: IdentityDeps, certificates: Certificates, factors: Factors) {
     this.#deps = deps
+    this.#factors = factors
     this.#certificates = certificates
   }
 
@@ -75,11 +79,11 @@ export class Directory {
 
   /** Makes the root, the secretariat and the first administrator; works once. */
   async setUp(input: SetUpInput): Promise<void> {
-    const { db, clock, passphrases, logs } = this.#deps
+    const { db, clock, logs } = this.#deps
     const now = clock()
     await transaction(db, (tx) => requireSetUpSecret(tx, input.secret))
     const { root, administrator, enrolment, successor } = await checked('CERTIFICATE_INVALID', () => readSetUp(input))
-    const hash = await passphrases.hash(input.passphrase)
+    const hash = await this.#factors.hashFirst(input.passphrase, [input.person.name, input.organization.name])
     const appended = await transaction(db, async (tx) => {
       await requireSetUpSecret(tx, input.secret)
       await store.dropSetUpSecret(tx)
@@ -111,7 +115,7 @@ export class Directory {
           enrolled_at: now,
         })
       }
-      await store.insertCredential(tx, { person_id: input.person.id, passphrase_hash: hash, set_at: now })
+      await this.#factors.setFirst(tx, input.person.id, hash, now)
       const actor = { person: input.person.id, organization: input.organization.id, device: enrolment.device }
       const first = await logs.appendWithin(tx, [
         {

@@ -11,6 +11,7 @@ import {
 } from '../protocol/index.ts'
 import { checked } from './certificates.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
+import type { Evidence, Factors } from './factors/service.ts'
 import * as store from './store.ts'
 import { parseSecret, sameSecret } from './tokens.ts'
 
@@ -30,8 +31,11 @@ export interface InvitationInput {
 export class Enrolments {
   readonly #deps: IdentityDeps
 
-  constructor(deps: IdentityDeps) {
+  readonly #factors: Factors
+
+  constructor(deps: IdentityDeps, factors: Factors) {
     this.#deps = deps
+    this.#factors = factors
   }
 
   /** Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's certificate. */
@@ -179,8 +183,8 @@ export class Enrolments {
   }
 
   /** A newcomer's device comes in with its invitation: single use; until it is certified it gets no key. */
-  async enrol(input: { invitation: string; authenticate: string; statement: string; mac: string; passphrase: string }) {
-    const { db, logs, clock, passphrases } = this.#deps
+  async enrol(input: Evidence & { invitation: string; authenticate: string; statement: string; mac: string }) {
+    const { db, logs, clock } = this.#deps
     const now = clock()
     const secret = parseSecret(input.authenticate)
     if (!secret) throw new Problem('INVITATION_INVALID')
@@ -189,10 +193,7 @@ export class Enrolments {
     const enrolment = await checked('ENROLMENT_INVALID', () => readEnrolment(input.statement))
     requireIntended(enrolment, peek)
     const digest = await digestOf(input.statement)
-    const known = await transaction(db, (tx) => store.findCredential(tx, peek.person_id))
-    if (known !== undefined && !(await passphrases.verify(known, input.passphrase)))
-      throw new Problem('SIGN_IN_REFUSED')
-    const hash = known === undefined ? await passphrases.hash(input.passphrase) : undefined
+    const hash = await this.#proveOrBegin(peek.person_id, peek.organization_id, input)
     const result = await transaction(db, async (tx) => {
       const person = await store.lockPerson(tx, peek.person_id)
       const invitation = await this.#requireInvitation(tx, input.invitation, recognition, now)
@@ -225,8 +226,7 @@ export class Enrolments {
           details: { invitation: invitation.id, mac: input.mac, outcome: 'waiting', reason: 'invited' },
         },
       ]
-      if (hash !== undefined)
-        await store.insertCredential(tx, { person_id: person.id, passphrase_hash: hash, set_at: now })
+      if (hash !== undefined) await this.#factors.setFirst(tx, person.id, hash, now)
       const credential = {
         kind: 'credential.set' as const,
         actor,
@@ -241,6 +241,17 @@ export class Enrolments {
     const { appended, person, inviter } = result
     appended.afterCommit()
     return { person: person.id, organization: person.organization_id, name: person.name, inviter }
+  }
+
+  /** Whoever has a factor proves it, for a further device too; whoever has none sets a passphrase: its hash. */
+  async #proveOrBegin(person: string, organization: string, evidence: Evidence): Promise<string | undefined> {
+    const { known, names } = await transaction(this.#deps.db, async (tx) => ({
+      known: await this.#factors.has(tx, person),
+      names: await this.#factors.namesOf(tx, { person, organization }),
+    }))
+    if (!known) return this.#factors.hashFirst(evidence.passphrase ?? '', names)
+    if (!(await this.#factors.knows(person, evidence))) throw new Problem('SIGN_IN_REFUSED')
+    return undefined
   }
 
   /** One answer for unknown, used, expired and revoked invitations and for a wrong secret. */

@@ -2,6 +2,8 @@ import { Certificates, chainsOf } from './certificates.ts'
 import type { IdentityDeps } from './deps.ts'
 import { Directory } from './directory.ts'
 import { Enrolments } from './enrolments.ts'
+import type { FactorKey } from './factors/factor-key.ts'
+import { Factors } from './factors/service.ts'
 import { Sessions } from './sessions.ts'
 
 export { Certificates, Directory, Enrolments, Sessions, chainsOf }
@@ -10,9 +12,13 @@ export { viewOfOrganization, requireAdministrator, type OrganizationView } from 
 export { justifiedBy, viewedDraft, type Justified } from './viewing.ts'
 export { VerifyKeyCache } from './device-keys.ts'
 export { checked } from './certificates.ts'
-export { Passphrases, passphraseLength } from './passphrase.ts'
+export { Passphrases } from './passphrase.ts'
 export { Refusals, isRefusal, type Refused } from './refusals.ts'
 export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
+export { openFactorKey } from './factors/factor-key.ts'
+export { hasFactors } from './factors/store.ts'
+export { passphraseLength } from './factors/passphrase-rules.ts'
+export { requireRecent, type Evidence } from './factors/service.ts'
 export { openTokenKey } from './token-key.ts'
 export type { TokenKey } from './tokens.ts'
 export {
@@ -37,15 +43,18 @@ export interface Identity {
   readonly enrolments: Enrolments
   readonly certificates: Certificates
   readonly directory: Directory
+  readonly factors: Factors
 }
 
-export function createIdentity(deps: IdentityDeps): Identity {
+export function createIdentity(deps: IdentityDeps & { readonly factorKey: FactorKey }): Identity {
   const certificates = new Certificates(deps)
+  const factors = new Factors(deps)
   return {
     logs: deps.logs,
-    sessions: new Sessions(deps),
-    enrolments: new Enrolments(deps),
+    sessions: new Sessions(deps, factors),
+    enrolments: new Enrolments(deps, factors),
     certificates,
-    directory: new Directory(deps, certificates),
+    directory: new Directory(deps, certificates, factors),
+    factors,
   }
 }

@@ -4,8 +4,6 @@ import { Problem } from '../errors.ts'
 /** Parameters of OWASP's Password Storage Cheat Sheet for argon2id: 19 MiB, 2 passes, 1 lane. */
 const parameters = { type: argon2.argon2id, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 } as const
 
-export const passphraseLength = { least: 15, most: 128 } as const
-
 /** Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED, quickly. */
 export class Passphrases {
   readonly #most: number
@@ -18,10 +16,8 @@ export class Passphrases {
     this.#most = atOnce
   }
 
-  /** argon2id of a new passphrase; PASSPHRASE_WEAK unless it has 15 to 128 characters. */
+  /** argon2id of a new passphrase, whose strength the caller has judged. */
   async hash(passphrase: string): Promise<string> {
-    const length = [...passphrase].length
-    if (length < passphraseLength.least || length > passphraseLength.most) throw new Problem('PASSPHRASE_WEAK')
     return this.#work(() => argon2.hash(passphrase.normalize('NFC'), parameters))
   }
 

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
 import type { HttpServer } from '../http/index.ts'
 import type { Actor } from './deps.ts'
+import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import * as schemas from './schemas.ts'
 
@@ -33,6 +34,7 @@ const proofOf = (request: FastifyRequest) => ({
   method: request.method,
   path: pathOf(request),
   proof: header(request, 'dpop'),
+  source: { address: request.ip, agent: request.headers['user-agent']?.slice(0, 200) ?? '' },
 })
 
 /** Recognises the caller of every route that is not public. */
@@ -47,6 +49,7 @@ export async function admit(identity: Identity, request: FastifyRequest, access:
 
 export function mountIdentity(app: HttpServer, identity: Identity, about: { version: string; logHost: string }): void {
   const { sessions, enrolments, certificates, directory } = identity
+  mountFactors(app, identity)
 
   app.get(
     '/v1/server',
@@ -125,6 +128,18 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     async (request) => ({
       sessions: await sessions.list(actorOf(request)),
     }),
+  )
+
+  app.delete(
+    '/v1/sessions',
+    {
+      config: { access: 'signed-in', record: ['session.ended'] },
+      schema: { summary: 'End all other sessions of one’s own', response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      await sessions.endOthers(actorOf(request))
+      return reply.code(204).send(null)
+    },
   )
 
   app.delete(

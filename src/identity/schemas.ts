@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { Tier } from '../protocol/index.ts'
+import { evidence, knowledge } from './factors/schemas.ts'
 
 const exactly = { additionalProperties: false }
 
@@ -37,7 +38,7 @@ export const SetUp = Type.Object(
 )
 
 export const Enrol = Type.Object(
-  { invitation: Uuid, authenticate: Digest, statement: Jws, mac: Digest, passphrase: Passphrase },
+  { invitation: Uuid, authenticate: Digest, statement: Jws, mac: Digest, ...knowledge },
   exactly,
 )
 export const Enrolled = Type.Object({
@@ -47,7 +48,7 @@ export const Enrolled = Type.Object({
   inviter: Type.Object({ name: Type.String(), organization: Type.String() }, { description: 'For whom one waits.' }),
 })
 
-export const SignIn = Type.Object({ proof: Jws, passphrase: Passphrase }, exactly)
+export const SignIn = Type.Object({ proof: Jws, ...evidence }, exactly)
 const tokens = { accessToken: Type.String(), refreshToken: Type.String(), expiresIn: Type.Integer() }
 export const SignedIn = Type.Object({ session: Uuid, person: Uuid, organization: Uuid, ...tokens })
 export const Refresh = Type.Object({ refreshToken: Digest }, exactly)
@@ -168,6 +169,8 @@ export const SessionList = Type.Object({
       device: Digest,
       startedAt: Type.String(),
       lastRefreshedAt: Type.String(),
+      address: Type.String({ description: 'From where it was last renewed.' }),
+      agent: Type.String({ description: 'What the client called itself.' }),
       current: Type.Boolean(),
     }),
   ),

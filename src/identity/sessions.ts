@@ -12,6 +12,7 @@ import {
   verifyStatement,
 } from '../protocol/index.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
+import type { Evidence, Factors, Proven } from './factors/service.ts'
 import * as store from './store.ts'
 import { hashSecret, issueAccessToken, lifetimes, nextRefreshToken, verifyAccessToken, verifyProof } from './tokens.ts'
 
@@ -32,26 +33,39 @@ export interface SignedIn extends Tokens {
   readonly organization: string
 }
 
+export interface SessionView {
+  session: string
+  device: string
+  startedAt: string
+  lastRefreshedAt: string
+  address: string
+  agent: string
+  current: boolean
+}
+
 export interface ProofOf {
   readonly method: string
   readonly path: string
   readonly proof: string | undefined
+  readonly source: store.Source
 }
 
 /** Signing in and out, and recognising who asks: every door goes through here. */
 export class Sessions {
   readonly #deps: IdentityDeps
+  readonly #factors: Factors
 
-  constructor(deps: IdentityDeps) {
+  constructor(deps: IdentityDeps, factors: Factors) {
     this.#deps = deps
+    this.#factors = factors
   }
 
   /**
-   * Signs in with a passphrase on an enrolled device. Whatever is wrong (account, device, passphrase, proof, too many
-   * attempts) is the same SIGN_IN_REFUSED after the same work.
+   * Signs in on an enrolled device. Whatever is wrong (account, device, passphrase, code, passkey, proof, too many attempts) is the same
+   * SIGN_IN_REFUSED after the same work; SECOND_FACTOR_REQUIRED where all is right and a code is missing.
    */
-  async signIn(request: ProofOf, input: { proof: string; passphrase: string }): Promise<SignedIn> {
-    const { db, clock, passphrases } = this.#deps
+  async signIn(request: ProofOf, input: Evidence & { proof: string }): Promise<SignedIn> {
+    const { db, clock } = this.#deps
     const now = clock()
     const { thumbprint } = await this.#requireProof(request, undefined, now)
     const claim = claimOf(input.proof)
@@ -59,21 +73,58 @@ export class Sessions {
     const since = new Date(now.getTime() - patience.minutes * 60_000)
     const known = await transaction(db, async (tx) => ({
       attempts: await store.countAttempt(tx, claim.person, now, since),
-      credential: await store.findCredential(tx, claim.person),
       device: await store.findDevice(tx, claim.device),
     }))
     const patient = known.attempts <= patience.failures
-    const right = patient && (await passphrases.verify(known.credential, input.passphrase))
     const timely = Math.abs(now.getTime() - new Date(claim.at).getTime()) <= clockDifference
     const bound = claim.jkt === thumbprint && known.device?.person_id === claim.person
-    if (!right || !timely || !bound || !known.device || !(await provesDevice(input.proof, known.device.sign_key))) {
-      throw new Problem('SIGN_IN_REFUSED')
-    }
-    return this.#start(claim.person, claim.device, thumbprint, now)
+    const byDevice = timely && bound && known.device && (await provesDevice(input.proof, known.device.sign_key))
+    const proven = patient ? await this.#prove(claim.person, input, byDevice === true) : undefined
+    if (!byDevice || proven === undefined) throw new Problem('SIGN_IN_REFUSED')
+    return this.#start(claim.person, claim.device, thumbprint, proven, request.source)
   }
 
-  async #start(person: string, device: string, thumbprint: string, now: Date): Promise<SignedIn> {
-    const { db, logs, random, tokenKey, publicUrl } = this.#deps
+  /** That a code is missing is said only to whoever has the device: to others a right passphrase looks like a wrong one. */
+  async #prove(person: string, evidence: Evidence, byDevice: boolean): Promise<Proven | undefined> {
+    try {
+      return await this.#factors.prove(person, evidence)
+    } catch (error) {
+      if (!byDevice && error instanceof Problem && error.code === 'SECOND_FACTOR_REQUIRED') return undefined
+      throw error
+    }
+  }
+
+  /** Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at sign-in, and counted with it. */
+  async stepUp(actor: Actor, evidence: Evidence): Promise<{ verifiedAt: string }> {
+    const { db, clock, logs } = this.#deps
+    const now = clock()
+    const since = new Date(now.getTime() - patience.minutes * 60_000)
+    const attempts = await transaction(db, (tx) => store.countAttempt(tx, actor.person, now, since))
+    const proven = attempts <= patience.failures ? await this.#factors.prove(actor.person, evidence) : undefined
+    if (proven === undefined) throw new Problem('SIGN_IN_REFUSED')
+    const appended = await transaction(db, async (tx) => {
+      await store.lockPerson(tx, actor.person)
+      const [standing] = await store.sessionsStanding(tx, [actor.session], now)
+      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+      await store.forgetAttempts(tx, actor.person)
+      await store.markVerified(tx, actor.session, now)
+      const details = { outcome: 'accepted', reason: proven }
+      const draft = { kind: 'session.stepped-up' as const, actor: asActor(actor), subject: actor.session, details }
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+    })
+    appended.afterCommit()
+    return { verifiedAt: now.toISOString() }
+  }
+
+  async #start(
+    person: string,
+    device: string,
+    thumbprint: string,
+    proven: Proven,
+    source: store.Source,
+  ): Promise<SignedIn> {
+    const { db, clock, logs, random, tokenKey, publicUrl } = this.#deps
+    const now = clock()
     const session = newId(now, random)
     const refreshToken = base64url(random(32))
     const { acting, appended } = await transaction(db, async (tx) => {
@@ -87,6 +138,8 @@ export class Sessions {
         refreshed_at: now,
         expires_at: new Date(now.getTime() + lifetimes.session * 1000),
         ended_at: null,
+        verified_at: now,
+        ...source,
       })
       const standing = (await store.sessionsStanding(tx, [session], now))[0]
       if (!standing?.alive) throw new Problem('SIGN_IN_REFUSED')
@@ -106,7 +159,7 @@ export class Sessions {
               kind: 'session.started',
               actor: asActor(acting),
               subject: session,
-              details: { outcome: 'accepted', reason: 'passphrase' },
+              details: { outcome: 'accepted', reason: proven },
             },
           ],
         },
@@ -140,7 +193,7 @@ export class Sessions {
         const repeated = now.getTime() - token.rotated_at.getTime() <= lifetimes.refreshRepeat * 1000
         if (!repeated) return { stolen: token.person, session: token.session_id }
       } else {
-        await store.markRotated(tx, token.hash, token.session_id, now)
+        await store.markRotated(tx, token.hash, token.session_id, now, request.source)
         await store.insertRefreshToken(tx, {
           hash: hashSecret(next),
           session_id: token.session_id,
@@ -183,8 +236,8 @@ export class Sessions {
     )
     if (!standing?.alive) throw new Problem('SESSION_ENDED')
     if (thumbprint !== undefined && standing.thumbprint !== thumbprint) throw new Problem('UNAUTHENTICATED')
-    const { person, organization, device, tier, deviceState } = standing
-    return { session, person, organization, device, tier, deviceState }
+    const { person, organization, device, tier, deviceState, verifiedAt } = standing
+    return { session, person, organization, device, tier, deviceState, verifiedAt }
   }
 
   async #requireProof(request: ProofOf, token: string | undefined, now: Date): Promise<{ thumbprint: string }> {
@@ -223,9 +276,7 @@ export class Sessions {
     return this.#actorOf(row.session_id, undefined, now)
   }
 
-  async list(
-    actor: Actor,
-  ): Promise<{ session: string; device: string; startedAt: string; lastRefreshedAt: string; current: boolean }[]> {
+  async list(actor: Actor): Promise<SessionView[]> {
     const { db, clock } = this.#deps
     const rows = await transaction(db, (tx) => store.liveSessionsOf(tx, actor.person, clock()))
     return rows.map((row) => ({
@@ -233,12 +284,14 @@ export class Sessions {
       device: row.device_id,
       startedAt: row.started_at.toISOString(),
       lastRefreshedAt: row.refreshed_at.toISOString(),
+      address: row.address,
+      agent: row.agent,
       current: row.id === actor.session,
     }))
   }
 
   /** Ends sessions of a person; NOT_FOUND if there was none to end. */
-  async end(person: string, which: { session?: string; device?: string }, reason: string, by?: Acting): Promise<void> {
+  async end(person: string, which: store.Sessions, reason: string, by?: Acting): Promise<void> {
     const { db, logs, clock } = this.#deps
     const appended = await transaction(db, async (tx) => {
       const locked = await store.lockPerson(tx, person)
@@ -249,6 +302,15 @@ export class Sessions {
       ])
     })
     appended.afterCommit()
+  }
+
+  /** Ends all sessions of this person but the one that asks, if there are any. */
+  async endOthers(actor: Actor): Promise<void> {
+    try {
+      await this.end(actor.person, { except: actor.session }, 'signed-out', actor)
+    } catch (error) {
+      if (!(error instanceof Problem && error.code === 'NOT_FOUND')) throw error
+    }
   }
 
   /** For acts on a log: who of these still stands, read after the locks are taken (see migrations/0003). */
@@ -286,7 +348,10 @@ export class Sessions {
   async forgetExpired(): Promise<void> {
     const now = this.#deps.clock()
     const failuresBefore = new Date(now.getTime() - patience.minutes * 60_000)
-    await transaction(this.#deps.db, (tx) => store.forgetExpired(tx, now, failuresBefore))
+    await transaction(this.#deps.db, async (tx) => {
+      await store.forgetExpired(tx, now, failuresBefore)
+      await this.#factors.forgetExpired(tx, now)
+    })
   }
 }
 

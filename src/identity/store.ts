@@ -20,6 +20,7 @@ export interface SessionStanding {
   thumbprint: string
   tier: string | null
   deviceState: string
+  verifiedAt: Date
   alive: boolean
 }
 
@@ -27,7 +28,7 @@ export interface SessionStanding {
 export async function sessionsStanding(tx: Tx, sessions: readonly string[], now: Date): Promise<SessionStanding[]> {
   const { rows } = await sql<SessionStanding>`
     SELECT s.id AS session, p.id AS person, p.organization_id AS organization, d.id AS device,
-      s.key_thumbprint AS thumbprint, d.state AS "deviceState",
+      s.key_thumbprint AS thumbprint, s.verified_at AS "verifiedAt", d.state AS "deviceState",
       (SELECT c.tier FROM certificate c WHERE c.device_id = d.id AND d.state = 'certified'
         ORDER BY c.directory_index DESC LIMIT 1) AS tier,
       (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND o.ended_at IS NULL
@@ -171,19 +172,6 @@ export async function insertRevocation(tx: Tx, row: Insertable<DB['revocation']>
   await tx.insertInto('revocation').values(row).execute()
 }
 
-export async function findCredential(tx: Tx, person: string): Promise<string | undefined> {
-  const row = await tx
-    .selectFrom('credential')
-    .select('passphrase_hash')
-    .where('person_id', '=', person)
-    .executeTakeFirst()
-  return row?.passphrase_hash
-}
-
-export async function insertCredential(tx: Tx, row: Insertable<DB['credential']>): Promise<void> {
-  await tx.insertInto('credential').values(row).execute()
-}
-
 export async function insertInvitation(
   tx: Tx,
   row: Insertable<DB['invitation']>,
@@ -269,6 +257,12 @@ export async function markEnrolmentCertified(tx: Tx, device: string, at: Date): 
   await tx.updateTable('enrolment').set({ certified_at: at }).where('device_id', '=', device).execute()
 }
 
+/** From where a request came, and what the client called itself: for its person to see, never to decide by. */
+export interface Source {
+  readonly address: string
+  readonly agent: string
+}
+
 export async function insertSession(tx: Tx, row: Insertable<DB['session']>): Promise<void> {
   await tx.insertInto('session').values(row).execute()
 }
@@ -284,12 +278,15 @@ export async function liveSessionsOf(tx: Tx, person: string, now: Date): Promise
     .execute()
 }
 
+/** Some of a person's sessions: one, those of a device, all but one. */
+export interface Sessions {
+  readonly session?: string
+  readonly device?: string
+  readonly except?: string
+}
+
 /** Ends the live sessions that match; returns their ids. The person's row is locked by the caller. */
-export async function endSessions(
-  tx: Tx,
-  which: { person: string; session?: string; device?: string },
-  at: Date,
-): Promise<string[]> {
+export async function endSessions(tx: Tx, which: Sessions & { readonly person: string }, at: Date): Promise<string[]> {
   let query = tx
     .updateTable('session')
     .set({ ended_at: at })
@@ -297,7 +294,12 @@ export async function endSessions(
     .where('ended_at', 'is', null)
   if (which.session !== undefined) query = query.where('id', '=', which.session)
   if (which.device !== undefined) query = query.where('device_id', '=', which.device)
+  if (which.except !== undefined) query = query.where('id', '!=', which.except)
   return (await query.returning('id').execute()).map((row) => row.id)
+}
+
+export async function markVerified(tx: Tx, session: string, at: Date): Promise<void> {
+  await tx.updateTable('session').set({ verified_at: at }).where('id', '=', session).execute()
 }
 
 export async function insertRefreshToken(tx: Tx, row: Insertable<DB['refresh_token']>): Promise<void> {
@@ -319,9 +321,13 @@ export async function lockRefreshToken(
     .executeTakeFirst()
 }
 
-export async function markRotated(tx: Tx, hash: Uint8Array, session: string, at: Date): Promise<void> {
+export async function markRotated(tx: Tx, hash: Uint8Array, session: string, at: Date, source: Source): Promise<void> {
   await tx.updateTable('refresh_token').set({ rotated_at: at }).where('hash', '=', hash).execute()
-  await tx.updateTable('session').set({ refreshed_at: at }).where('id', '=', session).execute()
+  await tx
+    .updateTable('session')
+    .set({ refreshed_at: at, ...source })
+    .where('id', '=', session)
+    .execute()
 }
 
 /** Records that a proof was used; false if it was used before. */

@@ -12,7 +12,7 @@ export type {
   StoredEntry,
 } from './act.ts'
 export { openLogKey, type LogKey } from './key.ts'
-export { KeyFileFault } from './key-file.ts'
+export { KeyFileFault, makeFileOnce, readFileIfThere } from './key-file.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 export { EntriesQuery, readQuery, type LogQuery } from './filters.ts'
 export type { Scope } from './queries.ts'

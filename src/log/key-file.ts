@@ -25,13 +25,8 @@ export class KeyFileFault extends Error {
 
 /** Reads the keys of a file; undefined where there is no such file. `KeyFileFault` where it does not hold one key of each kind. */
 export function readKeyFile(file: string): SigningKeys | undefined {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new KeyFileFault(`the key at ${file} cannot be read`, { cause })
-  }
+  const text = readFileIfThere(file)
+  if (text === undefined) return undefined
   const blocks = text.match(/-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/g) ?? []
   const keys = blocks.map((block) => {
     try {
@@ -48,20 +43,34 @@ export function readKeyFile(file: string): SigningKeys | undefined {
   return { ed25519: of('ed25519', 32), mlDsa44: of('ml-dsa-44', 1_312) }
 }
 
-/**
- * Makes a key file (mode 0600), aside and linked into place whole: a crash leaves no half key, and of two processes that make it at once one
- * wins. Whoever lost reads the winner's.
- */
+/** The text of a key file; undefined where there is none. `KeyFileFault` where it cannot be read. */
+export function readFileIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new KeyFileFault(`the key at ${file} cannot be read`, { cause })
+  }
+}
+
 export function makeKeyFile(file: string): void {
   const pems = [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')].map(({ privateKey }) =>
     privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   )
+  makeFileOnce(file, pems.join(''))
+}
+
+/**
+ * Makes a key file (mode 0600), aside and linked into place whole: a crash leaves no half key, and of two processes that make it at once one
+ * wins. Whoever lost reads the winner's.
+ */
+export function makeFileOnce(file: string, text: string): void {
   const aside = `${file}.${process.pid}.new`
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   rmSync(aside, { force: true })
   const handle = openSync(aside, 'wx', 0o600)
   try {
-    writeSync(handle, pems.join(''))
+    writeSync(handle, text)
     fsyncSync(handle)
   } finally {
     closeSync(handle)

@@ -59,6 +59,7 @@ export const kinds = [
   'invitation.revoked',
   'session.started',
   'session.ended',
+  'session.stepped-up',
   'credential.set',
   'credential.refused',
   'access.refused',

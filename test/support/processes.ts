@@ -46,6 +46,7 @@ export async function serverProcess(
         DATABASE_URL: options.databaseUrl,
         LOG_KEY_FILE: join(options.keys, 'log.key'),
         TOKEN_KEY_FILE: join(options.keys, 'token.key'),
+        FACTOR_KEY_FILE: join(options.keys, 'factor.key'),
         LOG_HOST: logHost,
         LOG_LEVEL: 'fatal',
         PORT: String(port),

@@ -66,6 +66,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     logLevel: options.logLevel ?? 'error',
     logKeyFile: join(directory, 'log.key'),
     tokenKeyFile: join(directory, 'token.key'),
+    factorKeyFile: join(directory, 'factor.key'),
     checkpointDirectory: join(directory, 'checkpoints'),
     version: '0.0.0-test',
     clock: clock.now,

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Me } from '../../client/index.ts'
-import { askSignIn, onDevice, onStore, storePath, type Device, type DeviceOptions } from '../device.ts'
+import { askSignIn, onDevice, onStore, storePath, withCode, type Device, type DeviceOptions } from '../device.ts'
 
 interface Options extends DeviceOptions {
   /** False with --no-wait. */
   readonly wait: boolean
+  readonly code?: string
 }
 
 const askEvery = 2_000
@@ -18,6 +19,7 @@ export function addEnrol(program: Command): void {
       .argument('<invitation>', 'the whole string that you were given')
       .option('--no-wait', 'do not wait until the device is certified'),
   )
+    .option('--code <code>', 'of your authenticator app, for a further device of somebody who has one')
     .addHelpText(
       'after',
       `
@@ -33,7 +35,7 @@ Example:
         const passphrase = await askSignIn(terminal, true)
         const { inviter } = await client.enrol({ invitation, passphrase })
         if (inviter) await store.write([{ name: 'inviter', value: inviter }])
-        let me: Me = await client.signIn({ passphrase })
+        let me: Me = await withCode(terminal, options.code, { passphrase }, (evidence) => client.signIn(evidence))
         const path = storePath(options)
         terminal.note(`Enrolled: ${me.name} (${me.organizationName}). The keys of this device are in ${path}.`)
         if (me.tier === null && options.wait) me = await untilCertified(device)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { askSignIn, asMember, onDevice, onStore, tellCertified, type DeviceOptions } from '../device.ts'
+import { askSignIn, asMember, onDevice, onStore, tellCertified, withCode, type DeviceOptions } from '../device.ts'
 import { leavePlace, openPlace } from '../place.ts'
 import { table } from '../terminal.ts'
 import { choose } from '../choice.ts'
@@ -7,6 +7,7 @@ import { waiting } from './enrol.ts'
 
 export function addSignIn(program: Command): void {
   onStore(program.command('sign-in').description('Sign in on this device'))
+    .option('--code <code>', 'of your authenticator app, or a recovery code, where you have a second factor')
     .addHelpText(
       'after',
       `
@@ -15,11 +16,11 @@ Certifies whoever waits for you, and gives newcomers of your operations the keys
 Example:
   $ cordon sign-in`,
     )
-    .action((options: DeviceOptions) =>
+    .action((options: DeviceOptions & { code?: string }) =>
       onDevice(options, async (device) => {
         const { client, store, terminal } = device
         const passphrase = await askSignIn(terminal)
-        const me = await client.signIn({ passphrase })
+        const me = await withCode(terminal, options.code, { passphrase }, (evidence) => client.signIn(evidence))
         if (me.tier !== null) {
           tellCertified(me.certified, terminal)
           for (const { operation } of await client.operations.list())
@@ -50,9 +51,17 @@ export function addSignOut(program: Command): void {
 export function addSessions(program: Command): void {
   const sessions = onStore(program.command('sessions').description('Your sessions on all devices'))
     .option('--end <id>', 'end one of them')
-    .addHelpText('after', '\nExamples:\n  $ cordon sessions\n  $ cordon sessions --end 019a…')
-  sessions.action((options: DeviceOptions & { end?: string }) =>
+    .option('--end-others', 'end all but this one')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ cordon sessions\n  $ cordon sessions --end 019a…\n  $ cordon sessions --end-others',
+    )
+  sessions.action((options: DeviceOptions & { end?: string; endOthers?: true }) =>
     asMember(options, async ({ client, terminal }) => {
+      if (options.endOthers === true) {
+        await client.endOtherSessions()
+        return terminal.result({ ended: 'others' }, () => ['Your other sessions have ended.'])
+      }
       const all = await client.sessions()
       const named = all.map((one) => ({ ...one, id: one.session, name: one.session }))
       if (options.end !== undefined) {
@@ -61,14 +70,18 @@ export function addSessions(program: Command): void {
         return terminal.result({ ended: id }, () => [`Ended: ${id}`])
       }
       const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
-      const rows = all.map(({ session, device, startedAt, lastRefreshedAt, current }) => [
+      const rows = all.map(({ session, device, startedAt, lastRefreshedAt, address, agent, current }) => [
         session,
         device.slice(0, 12),
         format.format(new Date(startedAt)),
         format.format(new Date(lastRefreshedAt)),
+        address,
+        agent.slice(0, 40),
         current ? 'this one' : '',
       ])
-      return terminal.result({ sessions: all }, () => table(['session', 'device', 'since', 'last used', ''], rows))
+      return terminal.result({ sessions: all }, () =>
+        table(['session', 'device', 'since', 'last used', 'from', 'with', ''], rows),
+      )
     }),
   )
 }

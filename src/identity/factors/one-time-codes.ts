@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import { Secret, TOTP } from 'otpauth'
+
+const period = 30
+const secretBytes = 20
+/** Crockford's base 32: no letter that is read as another. */
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+const codeLength = 16
+const codeCount = 10
+
+export function newTotpSecret(): Uint8Array {
+  return randomBytes(secretBytes)
+}
+
+/** RFC 6238 as every authenticator app has it: SHA-1, six digits, 30 seconds. */
+function totpOf(secret: Uint8Array, label = ''): TOTP {
+  return new TOTP({
+    issuer: 'Cordon',
+    label,
+    algorithm: 'SHA1',
+    digits: 6,
+    period,
+    secret: new Secret({ buffer: new Uint8Array(secret).buffer }),
+  })
+}
+
+/** What an app reads: the secret in base 32, and the `otpauth` address of the QR code. */
+export function totpSheet(secret: Uint8Array, label: string): { secret: string; uri: string } {
+  const totp = totpOf(secret, label)
+  return { secret: totp.secret.base32, uri: totp.toString() }
+}
+
+/** The step that this code is of, the one before and after now allowed for; undefined where it is of none. */
+export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
+  const delta = totpOf(secret).validate({ token: code, timestamp: now.getTime(), window: 1 })
+  return delta === null ? undefined : Math.floor(now.getTime() / 1000 / period) + delta
+}
+
+export const isTotpCode = (code: string) => /^\d{6}$/.test(code)
+
+/** Ten codes of 80 bits, in groups of four. */
+export function newRecoveryCodes(): string[] {
+  return Array.from({ length: codeCount }, () => {
+    const text = Array.from(randomBytes(codeLength), (byte) => alphabet[byte % alphabet.length]).join('')
+    return text.replace(/(.{4})(?=.)/g, '$1-')
+  })
+}
+
+/** A recovery code as it was made, however it was typed; undefined where it cannot be one. */
+export function readRecoveryCode(text: string): string | undefined {
+  const plain = text.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
+  return plain.length === codeLength && [...plain].every((letter) => alphabet.includes(letter)) ? plain : undefined
+}

@@ -1,0 +1,37 @@
+import { dictionary } from '@zxcvbn-ts/language-common'
+import { Problem } from '../../errors.ts'
+
+/** NIST SP 800-63B-4, section 3.1.1.2: alone at least 15 characters, beside a second factor 8; no rules of composition. */
+export const passphraseLength = { alone: 15, besideSecondFactor: 8, most: 128 } as const
+
+const common = new Set(dictionary['passwords-common'])
+const longestPeriod = 10
+
+/** PASSPHRASE_WEAK with a reason: `length`, or `common` where it is among the 49,000 commonest, repeats itself or is one of `names`. */
+export function requireStrong(passphrase: string, names: readonly string[], least: number): void {
+  const length = lengthOf(passphrase)
+  if (length < least || length > passphraseLength.most)
+    throw new Problem('PASSPHRASE_WEAK', {
+      reason: 'length',
+      detail: `It has ${String(length)} characters; ${String(least)} to ${String(passphraseLength.most)} are needed.`,
+    })
+  const plain = passphrase.normalize('NFC').toLowerCase()
+  const known = [plain, plain.replace(/[\s\d]+$/u, '')].some((one) => common.has(one))
+  if (known || isRepetition(plain) || names.some((name) => name.normalize('NFC').toLowerCase() === plain))
+    throw new Problem('PASSPHRASE_WEAK', {
+      reason: 'common',
+      detail: 'It is among those that are tried first: a common one, a repetition, or a name.',
+    })
+}
+
+/** Whether it is one short thing over and over again, the last time perhaps not whole. */
+function isRepetition(text: string): boolean {
+  const letters = [...text]
+  const repeats = (period: number) => letters.every((letter, i) => i < period || letter === letters[i - period])
+  const most = Math.min(longestPeriod, Math.floor((letters.length * 2) / 3))
+  return Array.from({ length: most }, (_, i) => i + 1).some(repeats)
+}
+
+export function lengthOf(passphrase: string): number {
+  return [...passphrase.normalize('NFC')].length
+}

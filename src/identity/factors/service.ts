@@ -1,0 +1,321 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
+import * as identityStore from '../store.ts'
+import { hashSecret } from '../tokens.ts'
+import type { FactorKey } from './factor-key.ts'
+import { isTotpCode, newRecoveryCodes, newTotpSecret, readRecoveryCode, totpSheet, totpStep } from './one-time-codes.ts'
+import { Passkeys } from './passkeys.ts'
+import { lengthOf, passphraseLength, requireStrong } from './passphrase-rules.ts'
+import * as store from './store.ts'
+
+/** What somebody brings to prove who they are: a passkey's answer, or a passphrase with a code where there is a second factor. */
+export interface Evidence {
+  readonly passphrase?: string
+  /** Six digits of the authenticator app, or a recovery code. */
+  readonly code?: string
+  /** What `navigator.credentials.get` answered, as JSON. */
+  readonly passkey?: unknown
+}
+
+/** By what a person was known. */
+export type Proven = 'passphrase' | 'passphrase+totp' | 'passphrase+recovery-code' | 'passkey'
+
+export interface FactorsView {
+  passphrase: { setAt: string } | null
+  totp: { confirmedAt: string } | null
+  recoveryCodes: number
+  passkeys: { id: string; name: string; addedAt: string; lastUsedAt: string | null }[]
+}
+
+interface FactorsDeps extends IdentityDeps {
+  readonly factorKey: FactorKey
+}
+
+/** How long a proof of who one is counts for acts that ask for a recent one. */
+export const recent = 10 * 60_000
+
+/** By what people prove who they are. Every door asks `prove`; whoever changes a factor has proven themselves lately. */
+export class Factors {
+  readonly #deps: FactorsDeps
+  readonly #passkeys: Passkeys
+
+  constructor(deps: FactorsDeps) {
+    this.#deps = deps
+    this.#passkeys = new Passkeys(deps)
+  }
+
+  /**
+   * By what this evidence proves the person: undefined where it does not, after the work of a passphrase. SECOND_FACTOR_REQUIRED where the
+   * passphrase is right and a code is missing. A code, a step and a challenge are taken: they work once, on all servers.
+   */
+  async prove(person: string, evidence: Evidence): Promise<Proven | undefined> {
+    const { db } = this.#deps
+    const factors = await transaction(db, (tx) => store.factorsOf(tx, person))
+    const first = await this.#first(person, factors, evidence)
+    if (first !== 'passphrase' || !factors.totp?.confirmed_at) return first
+    if (evidence.code === undefined) throw new Problem('SECOND_FACTOR_REQUIRED')
+    return this.#takeCode(person, factors.totp.sealed_secret, evidence.code)
+  }
+
+  /**
+   * Whether this is the passphrase or a passkey of the person. That is enough to enrol a further device, which the person's first one invited and
+   * certifies; its first sign-in asks for the code.
+   */
+  async knows(person: string, evidence: Evidence): Promise<boolean> {
+    const factors = await transaction(this.#deps.db, (tx) => store.factorsOf(tx, person))
+    return (await this.#first(person, factors, evidence)) !== undefined
+  }
+
+  async #first(
+    person: string,
+    { credential, passkeys }: store.PersonFactors,
+    { passphrase, passkey }: Evidence,
+  ): Promise<'passphrase' | 'passkey' | undefined> {
+    if (passkey !== undefined) return (await this.#passkeys.verify(person, passkeys, passkey)) ? 'passkey' : undefined
+    const right = await this.#deps.passphrases.verify(credential?.passphrase_hash, passphrase ?? '')
+    return right ? 'passphrase' : undefined
+  }
+
+  async #takeCode(person: string, sealed: Uint8Array, code: string): Promise<Proven | undefined> {
+    const { db, clock, factorKey } = this.#deps
+    if (isTotpCode(code)) {
+      const step = totpStep(factorKey.open(person, sealed), code, clock())
+      if (step === undefined) return undefined
+      return (await transaction(db, (tx) => store.takeStep(tx, person, step))) ? 'passphrase+totp' : undefined
+    }
+    const plain = readRecoveryCode(code)
+    if (plain === undefined) return undefined
+    const digest = factorKey.digest(person, plain)
+    const taken = await transaction(db, (tx) => store.takeRecoveryCode(tx, person, digest))
+    return taken ? 'passphrase+recovery-code' : undefined
+  }
+
+  askToSignIn() {
+    return this.#passkeys.askToSignIn()
+  }
+
+  /** Whether this person can prove anything yet. A person without factors sets a passphrase at enrolment. */
+  async has(tx: Tx, person: string): Promise<boolean> {
+    const { credential, passkeys } = await store.factorsOf(tx, person)
+    return credential !== undefined || passkeys.length > 0
+  }
+
+  /** argon2id of a first passphrase: nobody has a second factor before. */
+  hashFirst(passphrase: string, names: readonly string[]): Promise<string> {
+    requireStrong(passphrase, names, passphraseLength.alone)
+    return this.#deps.passphrases.hash(passphrase)
+  }
+
+  async setFirst(tx: Tx, person: string, hash: string, now: Date): Promise<void> {
+    await store.setCredential(tx, { person_id: person, passphrase_hash: hash, set_at: now })
+  }
+
+  /** What a passphrase of this person must not be. */
+  async namesOf(tx: Tx, { person, organization }: { person: string; organization: string }): Promise<string[]> {
+    const people = await identityStore.findPeople(tx, [person])
+    const organizations = await identityStore.findOrganizations(tx, [organization])
+    return [...people, ...organizations].map(({ name }) => name)
+  }
+
+  /** Everything by which this person was known is forgotten: they begin again with what they set next. */
+  async forget(tx: Tx, person: string): Promise<void> {
+    await store.dropCredential(tx, person)
+    await store.dropTotp(tx, person)
+    await store.dropPasskeys(tx, person)
+    await store.replaceRecoveryCodes(tx, person, [])
+  }
+
+  async list(actor: Actor): Promise<FactorsView> {
+    const { credential, totp, passkeys, recoveryCodes } = await transaction(this.#deps.db, (tx) =>
+      store.factorsOf(tx, actor.person),
+    )
+    return {
+      passphrase: credential ? { setAt: credential.set_at.toISOString() } : null,
+      totp: totp?.confirmed_at ? { confirmedAt: totp.confirmed_at.toISOString() } : null,
+      recoveryCodes,
+      passkeys: passkeys.map(({ id, name, added_at, last_used_at }) => ({
+        id: shortId(id),
+        name,
+        addedAt: added_at.toISOString(),
+        lastUsedAt: last_used_at?.toISOString() ?? null,
+      })),
+    }
+  }
+
+  /** Sets another passphrase; PASSPHRASE_WEAK. Eight characters are enough beside a second factor. */
+  async setPassphrase(actor: Actor, passphrase: string): Promise<void> {
+    const { db, clock, passphrases } = this.#deps
+    this.#requireRecent(actor)
+    const { names, second } = await transaction(db, async (tx) => ({
+      names: await this.namesOf(tx, actor),
+      second: (await store.factorsOf(tx, actor.person)).totp?.confirmed_at instanceof Date,
+    }))
+    requireStrong(passphrase, names, second ? passphraseLength.besideSecondFactor : passphraseLength.alone)
+    const hash = await passphrases.hash(passphrase)
+    await this.#change(actor, 'passphrase', 'changed', async (tx, now) => {
+      const short = lengthOf(passphrase) < passphraseLength.alone
+      const { totp } = await store.factorsOf(tx, actor.person)
+      if (short && !totp?.confirmed_at) throw new Problem('PASSPHRASE_WEAK', { reason: 'length' })
+      const row = { person_id: actor.person, passphrase_hash: hash, set_at: now ?? clock(), needs_second_factor: short }
+      await store.setCredential(tx, row)
+    })
+  }
+
+  /** From then on a passkey alone; FACTOR_NEEDED where there is none. The codes of the passphrase go with it. */
+  removePassphrase(actor: Actor): Promise<void> {
+    return this.#change(actor, 'passphrase', 'removed', async (tx) => {
+      const { credential, passkeys } = await store.factorsOf(tx, actor.person)
+      if (!credential) throw new Problem('NOT_FOUND')
+      if (passkeys.length === 0) throw new Problem('FACTOR_NEEDED')
+      await store.dropCredential(tx, actor.person)
+      await store.dropTotp(tx, actor.person)
+      await store.replaceRecoveryCodes(tx, actor.person, [])
+    })
+  }
+
+  /** A new secret for an authenticator app; it counts once a code of it has been given to `confirmTotp`. */
+  async beginTotp(actor: Actor): Promise<{ secret: string; uri: string }> {
+    const { db, clock, factorKey } = this.#deps
+    this.#requireRecent(actor)
+    const secret = newTotpSecret()
+    const label = await transaction(db, async (tx) => {
+      await this.#lock(tx, actor)
+      const { credential, totp } = await store.factorsOf(tx, actor.person)
+      if (!credential)
+        throw new Problem('FACTOR_NEEDED', { detail: 'A code belongs beside a passphrase: set one first.' })
+      if (totp?.confirmed_at) throw new Problem('ALREADY_EXISTS', { detail: 'Remove the app that is set up first.' })
+      const sealed = factorKey.seal(actor.person, secret)
+      await store.putTotp(tx, {
+        person_id: actor.person,
+        sealed_secret: sealed,
+        set_at: clock(),
+        confirmed_at: null,
+      })
+      return (await identityStore.findPeople(tx, [actor.person]))[0]?.name ?? ''
+    })
+    return totpSheet(secret, label)
+  }
+
+  /** The second factor counts from now on; answers the recovery codes, which are shown once. CODE_WRONG. */
+  async confirmTotp(actor: Actor, code: string): Promise<readonly string[]> {
+    const { clock, factorKey } = this.#deps
+    const codes = newRecoveryCodes()
+    await this.#change(actor, 'totp', 'added', async (tx, now) => {
+      const { totp } = await store.factorsOf(tx, actor.person)
+      if (!totp || totp.confirmed_at) throw new Problem('NOT_FOUND')
+      const step = isTotpCode(code)
+        ? totpStep(factorKey.open(actor.person, totp.sealed_secret), code, clock())
+        : undefined
+      if (step === undefined) throw new Problem('CODE_WRONG')
+      await store.takeStep(tx, actor.person, step)
+      await store.confirmTotp(tx, actor.person, now)
+      await this.#keepCodes(tx, actor, codes)
+    })
+    return codes
+  }
+
+  /** FACTOR_NEEDED where the passphrase is too short to stand alone. */
+  removeTotp(actor: Actor): Promise<void> {
+    return this.#change(actor, 'totp', 'removed', async (tx) => {
+      const { credential, totp } = await store.factorsOf(tx, actor.person)
+      if (!totp?.confirmed_at) throw new Problem('NOT_FOUND')
+      if (credential?.needs_second_factor === true)
+        throw new Problem('FACTOR_NEEDED', { detail: 'Set a passphrase of 15 characters or more first.' })
+      await store.dropTotp(tx, actor.person)
+      await store.replaceRecoveryCodes(tx, actor.person, [])
+    })
+  }
+
+  /** New recovery codes in place of all there were. */
+  async renewRecoveryCodes(actor: Actor): Promise<readonly string[]> {
+    const codes = newRecoveryCodes()
+    await this.#change(actor, 'recovery-codes', 'changed', async (tx) => {
+      const { totp } = await store.factorsOf(tx, actor.person)
+      if (!totp?.confirmed_at)
+        throw new Problem('FACTOR_NEEDED', { detail: 'Recovery codes stand in for an app: add it first.' })
+      await this.#keepCodes(tx, actor, codes)
+    })
+    return codes
+  }
+
+  async #keepCodes(tx: Tx, { person }: Actor, codes: readonly string[]): Promise<void> {
+    const { factorKey } = this.#deps
+    const digests = codes.map((code) => factorKey.digest(person, readRecoveryCode(code) ?? ''))
+    await store.replaceRecoveryCodes(tx, person, digests)
+  }
+
+  async askToAddPasskey(actor: Actor) {
+    this.#requireRecent(actor)
+    const { name, known } = await transaction(this.#deps.db, async (tx) => ({
+      name: (await identityStore.findPeople(tx, [actor.person]))[0]?.name ?? '',
+      known: (await store.factorsOf(tx, actor.person)).passkeys.map(({ id }) => id),
+    }))
+    return this.#passkeys.askToAdd({ id: actor.person, name }, known)
+  }
+
+  /** Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID. */
+  async addPasskey(actor: Actor, name: string, response: unknown): Promise<{ id: string }> {
+    this.#requireRecent(actor)
+    const { id, publicKey, signCount } = await this.#passkeys.verifyNew(actor.person, response)
+    await this.#change(actor, 'passkey', 'added', async (tx, now) => {
+      const row = { id, person_id: actor.person, public_key: publicKey, sign_count: signCount, name }
+      if (!(await store.insertPasskey(tx, { ...row, added_at: now, last_used_at: null })))
+        throw new Problem('ALREADY_EXISTS')
+    })
+    return { id: shortId(id) }
+  }
+
+  /** FACTOR_NEEDED where it is the last one and there is no passphrase. */
+  removePasskey(actor: Actor, id: string): Promise<void> {
+    return this.#change(actor, 'passkey', 'removed', async (tx) => {
+      const { credential, passkeys } = await store.factorsOf(tx, actor.person)
+      const named = passkeys.find((one) => shortId(one.id) === id)
+      if (!named) throw new Problem('NOT_FOUND')
+      if (!credential && passkeys.length === 1) throw new Problem('FACTOR_NEEDED')
+      await store.dropPasskey(tx, named.id)
+    })
+  }
+
+  forgetExpired(tx: Tx, now: Date): Promise<void> {
+    return store.forgetChallenges(tx, now)
+  }
+
+  #requireRecent(actor: Actor): void {
+    requireRecent(actor, this.#deps.clock())
+  }
+
+  async #lock(tx: Tx, actor: Actor): Promise<void> {
+    await identityStore.lockPerson(tx, actor.person)
+    const [standing] = await identityStore.sessionsStanding(tx, [actor.session], this.#deps.clock())
+    if (!standing?.alive) throw new Problem('SESSION_ENDED')
+  }
+
+  async #change(
+    actor: Actor,
+    factor: 'passphrase' | 'totp' | 'recovery-codes' | 'passkey',
+    reason: 'added' | 'changed' | 'removed',
+    work: (tx: Tx, now: Date) => Promise<void>,
+  ): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    this.#requireRecent(actor)
+    const appended = await transaction(db, async (tx) => {
+      await this.#lock(tx, actor)
+      await work(tx, clock())
+      const details = { session: actor.session, factor, outcome: 'accepted', reason }
+      const draft = { kind: 'credential.set' as const, actor: asActor(actor), subject: actor.person, details }
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+    })
+    appended.afterCommit()
+  }
+}
+
+/** Credential ids can be long; people and addresses name a passkey by the SHA-256 of its own. */
+function shortId(id: string): string {
+  return hashSecret(id).toString('base64url')
+}
+
+/** STEP_UP_REQUIRED unless this session's person has proven lately who they are. */
+export function requireRecent(actor: Actor, now: Date): void {
+  if (now.getTime() - actor.verifiedAt.getTime() > recent) throw new Problem('STEP_UP_REQUIRED')
+}

@@ -1,0 +1,135 @@
+import type { Insertable, Selectable } from 'kysely'
+import type { DB, Tx } from '../../db/index.ts'
+
+export type Credential = Selectable<DB['credential']>
+export type Passkey = Selectable<DB['passkey']>
+
+export interface PersonFactors {
+  readonly credential: Credential | undefined
+  readonly totp: Selectable<DB['totp']> | undefined
+  readonly passkeys: readonly Passkey[]
+  readonly recoveryCodes: number
+}
+
+export async function factorsOf(tx: Tx, person: string): Promise<PersonFactors> {
+  const { count } = await tx
+    .selectFrom('recovery_code')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('person_id', '=', person)
+    .executeTakeFirstOrThrow()
+  return {
+    credential: await tx.selectFrom('credential').selectAll().where('person_id', '=', person).executeTakeFirst(),
+    totp: await tx.selectFrom('totp').selectAll().where('person_id', '=', person).executeTakeFirst(),
+    passkeys: await tx
+      .selectFrom('passkey')
+      .selectAll()
+      .where('person_id', '=', person)
+      .orderBy('added_at')
+      .orderBy('id')
+      .execute(),
+    recoveryCodes: Number(count),
+  }
+}
+
+export async function setCredential(tx: Tx, row: Insertable<DB['credential']>): Promise<void> {
+  const { passphrase_hash, set_at, needs_second_factor } = row
+  await tx
+    .insertInto('credential')
+    .values(row)
+    .onConflict((conflict) =>
+      conflict.column('person_id').doUpdateSet({
+        passphrase_hash,
+        set_at,
+        ...(needs_second_factor === undefined ? {} : { needs_second_factor }),
+      }),
+    )
+    .execute()
+}
+
+export async function dropCredential(tx: Tx, person: string): Promise<void> {
+  await tx.deleteFrom('credential').where('person_id', '=', person).execute()
+}
+
+/** A new secret, to be confirmed; one that was not confirmed is replaced. */
+export async function putTotp(tx: Tx, row: Insertable<DB['totp']>): Promise<void> {
+  await tx.deleteFrom('totp').where('person_id', '=', row.person_id).execute()
+  await tx.insertInto('totp').values(row).execute()
+}
+
+export async function confirmTotp(tx: Tx, person: string, at: Date): Promise<void> {
+  await tx.updateTable('totp').set({ confirmed_at: at }).where('person_id', '=', person).execute()
+}
+
+export async function dropTotp(tx: Tx, person: string): Promise<void> {
+  await tx.deleteFrom('totp').where('person_id', '=', person).execute()
+}
+
+/** Takes a step; false where it or a later one was taken before (RFC 6238, section 5.2). */
+export async function takeStep(tx: Tx, person: string, step: number): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('totp')
+    .set({ last_step: step })
+    .where('person_id', '=', person)
+    .where('last_step', '<', step)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+export async function replaceRecoveryCodes(tx: Tx, person: string, digests: readonly Uint8Array[]): Promise<void> {
+  await tx.deleteFrom('recovery_code').where('person_id', '=', person).execute()
+  if (digests.length === 0) return
+  const rows = digests.map((digest) => ({ person_id: person, digest }))
+  await tx.insertInto('recovery_code').values(rows).execute()
+}
+
+/** Takes a recovery code out: it works once. */
+export async function takeRecoveryCode(tx: Tx, person: string, digest: Uint8Array): Promise<boolean> {
+  const { numDeletedRows } = await tx
+    .deleteFrom('recovery_code')
+    .where('person_id', '=', person)
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  return numDeletedRows > 0n
+}
+
+export async function insertPasskey(tx: Tx, row: Insertable<DB['passkey']>): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('passkey')
+    .values(row)
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  return inserted !== undefined
+}
+
+export async function dropPasskey(tx: Tx, id: string): Promise<void> {
+  await tx.deleteFrom('passkey').where('id', '=', id).execute()
+}
+
+export async function dropPasskeys(tx: Tx, person: string): Promise<void> {
+  await tx.deleteFrom('passkey').where('person_id', '=', person).execute()
+}
+
+export async function notePasskeyUse(tx: Tx, id: string, signCount: number, at: Date): Promise<void> {
+  await tx.updateTable('passkey').set({ sign_count: signCount, last_used_at: at }).where('id', '=', id).execute()
+}
+
+export async function insertChallenge(tx: Tx, row: Insertable<DB['passkey_challenge']>): Promise<void> {
+  await tx.insertInto('passkey_challenge').values(row).execute()
+}
+
+/** Takes a challenge out, for this person or for whoever signs in: it is answered once. */
+export async function takeChallenge(tx: Tx, hash: Uint8Array, person: string | null, now: Date): Promise<boolean> {
+  const row = await tx.deleteFrom('passkey_challenge').where('hash', '=', hash).returningAll().executeTakeFirst()
+  return row !== undefined && row.person_id === person && row.expires_at > now
+}
+
+export async function forgetChallenges(tx: Tx, now: Date): Promise<void> {
+  await tx.deleteFrom('passkey_challenge').where('expires_at', '<', now).execute()
+}
+
+/** Whether anything lies in the database that only the key of the factors opens. */
+export async function hasFactors(tx: Tx): Promise<boolean> {
+  const totp = await tx.selectFrom('totp').select('person_id').limit(1).executeTakeFirst()
+  return totp !== undefined
+}
