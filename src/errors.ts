@@ -193,6 +193,11 @@ export const problems = {
     title: 'This needs a recent proof of who you are',
     advice: 'Give your passphrase (and code) or your passkey once more, then repeat the request.',
   },
+  ACCOUNT_ASLEEP: {
+    status: 403,
+    title: 'This account sleeps',
+    advice: 'Ask your national contact point (or an administrator) to wake it; nothing is lost.',
+  },
   CODE_WRONG: {
     status: 400,
     title: 'This code is not of the app that is being added',

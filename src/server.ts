@@ -60,6 +60,7 @@ import {
   operationSnapshots,
   operationsOf,
   operationsOwners,
+  takeMembers,
   type ReadStatements,
 } from './operations/index.ts'
 import {
@@ -175,6 +176,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
         return address
       },
       operationsOf,
+      takeMembers,
+      server: options.logHost,
     })
     const { readOnly } = await logs.start()
 

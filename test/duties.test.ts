@@ -38,6 +38,7 @@ async function entered(act: () => Promise<unknown>): Promise<Entered[]> {
   return entriesSince(server, before)
 }
 
+const because = { reason: 'A reason' }
 type Measure = (act: () => Promise<Answer>) => Promise<Answer>
 
 const reply = {
@@ -53,6 +54,12 @@ async function officerOfShared(): Promise<string> {
   const person = await scene.member(organizations.kenya, 'officer')
   went(await operation.addTo(shared, person))
   return person
+}
+
+async function signedInMember(organization: string) {
+  const actor = await newcomer(administrator, { name: 'Member', organization, tier: 'ncp' })
+  went(await operation.admit(actor, 'ncp'))
+  return actor
 }
 
 const plain = (url: string) => (measured: Measure) => measured(() => ask(server.url + url, {}))
@@ -82,6 +89,24 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   ...factorDuties(server, () =>
     newcomer(administrator, { name: 'Somebody', organization: organizations.kenya, tier: 'ncp' }),
   ),
+  'POST /v1/people/:person/retirement': async (measured) => {
+    const { person } = await signedInMember(organizations.kenya)
+    await measured(() => administrator.call('POST', `/v1/people/${person}/retirement`, because))
+  },
+  'PUT /v1/people/:person/suspension': async (measured) => {
+    const { person } = await signedInMember(organizations.kenya)
+    await measured(() => administrator.call('PUT', `/v1/people/${person}/suspension`, because))
+  },
+  'POST /v1/people/:person/waking': async (measured) => {
+    const { person } = await signedInMember(organizations.kenya)
+    await administrator.must('PUT', `/v1/people/${person}/suspension`, because)
+    await measured(() => administrator.call('POST', `/v1/people/${person}/waking`, because))
+  },
+  'POST /v1/organizations/:organization/departure': async (measured) => {
+    const organization = await scene.organization(true)
+    await signedInMember(organization)
+    await measured(() => administrator.call('POST', `/v1/organizations/${organization}/departure`, because))
+  },
   'GET /v1/sessions': get('/v1/sessions'),
   'DELETE /v1/sessions/:session': async (measured) => {
     const { session } = officer
@@ -474,7 +499,13 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
     'device.revoked': { details: { session, outcome: 'accepted', reason: 'revoked' } },
     'access.refused': { details: { outcome: 'refused', refused: Object } },
     'organization.registered': { details: { kind: String, name: String } },
+    'organization.updated': { details: { session, reason: 'A reason', ended: true, people: 1 } },
     'person.registered': { details: { name: String, reason: 'set-up' } },
+    'person.ended': { details: { session, reason: 'A reason' } },
+    'person.slept': { details: { session, reason: 'A reason' } },
+    'person.woken': { details: { session, reason: 'A reason' } },
+    'member.ended': { details: { reason: 'A reason' } },
+    'member.slept': { details: { reason: 'A reason' } },
     'person.invited': { details: { session, invitation: session, tier: String } },
     'invitation.revoked': { details: { session } },
     'server.started': { details: { outcome: 'accepted', reason: 'started', version: String, readOnly: [] } },

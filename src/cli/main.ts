@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   demo: async () => (await import('./commands/demo.ts')).addDemo,
   init: async () => (await import('./commands/init.ts')).addInit,
   organization: async () => (await import('./commands/organization.ts')).addOrganization,
+  person: async () => (await import('./commands/person.ts')).addPerson,
   invite: async () => (await import('./commands/invite.ts')).addInvite,
   enrol: async () => (await import('./commands/enrol.ts')).addEnrol,
   'sign-in': async () => (await import('./commands/sign-in.ts')).addSignIn,

@@ -42,6 +42,7 @@ export interface PersonListed {
   readonly person: string
   readonly name: string
   readonly certified: boolean
+  readonly asleep: boolean
 }
 
 export interface OwnDevice {
@@ -260,6 +261,30 @@ export class Directory {
     const { devices } = await transport.request<{ devices: Omit<OwnDevice, 'current'>[] }>('GET', '/v1/devices')
     const { id } = self().device
     return devices.map((device) => ({ ...device, current: device.device === id }))
+  }
+
+  /**
+   * Somebody of one's own organization leaves for good (an NCP; of any, an administrator): out of every operation, all sessions ended. NOT_FOUND for
+   * others, STEP_UP_REQUIRED where the proof of who one is is too old. The reason is entered in the log.
+   */
+  async retire(person: string, reason: string): Promise<void> {
+    await this.#deps.transport.request('POST', `/v1/people/${person}/retirement`, { reason })
+  }
+
+  /** The same until `wake`: nothing is lost. */
+  async suspend(person: string, reason: string): Promise<void> {
+    await this.#deps.transport.request('PUT', `/v1/people/${person}/suspension`, { reason })
+  }
+
+  /** The person can sign in again; in each operation `Operations.wake` takes them back. */
+  async wake(person: string, reason: string): Promise<void> {
+    await this.#deps.transport.request('POST', `/v1/people/${person}/waking`, { reason })
+  }
+
+  /** An organization leaves, and its people with it; answers how many. ADMINISTRATOR_ONLY, STEP_UP_REQUIRED. */
+  async endOrganization(organization: string, reason: string): Promise<number> {
+    const path = `/v1/organizations/${organization}/departure`
+    return (await this.#deps.transport.request<{ people: number }>('POST', path, { reason })).people
   }
 
   /** Revokes a device: its sessions end and the epochs it could read become stale. `compromisedAt` where it is known. */

@@ -324,6 +324,7 @@ export class OperationSession {
       this.#break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
     await this.#witnessing.accepted()
+    if (this.#over()) return
     this.#status = 'live'
     this.#acknowledging.now()
     this.events.emit('caught-up', { index })
@@ -481,7 +482,6 @@ export class OperationSession {
     this.#witnessing.stop()
     this.#acknowledging.stop()
     this.#cancelSeen?.()
-    this.#cancelSeen = undefined
   }
 
   /** Ends following. What is pending stays in the store and is sent when the operation is followed again. */

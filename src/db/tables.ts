@@ -92,6 +92,7 @@ export interface PersonTable {
   name: string
   registered_at: Date
   ended_at: Date | null
+  asleep_at: Generated<Date | null>
 }
 
 export interface DeviceTable {

@@ -19,6 +19,15 @@ export interface IdentityDeps {
   readonly publicUrl: string
   /** The operations in which these people are members, so that their logs hear of a device that comes or goes. */
   readonly operationsOf: (tx: Tx, persons: readonly string[]) => Promise<string[]>
+  /** Takes these people out of an operation's rows, or lets them sleep there; answers who was a member (and awake). */
+  readonly takeMembers: (
+    tx: Tx,
+    operation: string,
+    persons: readonly string[],
+    change: 'ended' | 'slept',
+  ) => Promise<string[]>
+  /** How entries name this service as their cause. */
+  readonly server: string
 }
 
 /** Somebody who is signed in, as the database said when the request came. */

@@ -40,6 +40,7 @@ export interface PersonView {
   readonly person: string
   readonly name: string
   readonly certified: boolean
+  readonly asleep: boolean
 }
 
 export interface OrganizationView {

@@ -4,6 +4,7 @@ import { Directory } from './directory.ts'
 import { Enrolments } from './enrolments.ts'
 import type { FactorKey } from './factors/factor-key.ts'
 import { Factors } from './factors/service.ts'
+import { People } from './people/service.ts'
 import { Sessions } from './sessions.ts'
 
 export { Certificates, Directory, Enrolments, Sessions, chainsOf }
@@ -44,6 +45,7 @@ export interface Identity {
   readonly certificates: Certificates
   readonly directory: Directory
   readonly factors: Factors
+  readonly people: People
 }
 
 export function createIdentity(deps: IdentityDeps & { readonly factorKey: FactorKey }): Identity {
@@ -56,5 +58,6 @@ export function createIdentity(deps: IdentityDeps & { readonly factorKey: Factor
     certificates,
     directory: new Directory(deps, certificates, factors),
     factors,
+    people: new People(deps),
   }
 }

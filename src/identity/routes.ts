@@ -5,6 +5,7 @@ import type { HttpServer } from '../http/index.ts'
 import type { Actor } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
+import { mountPeople } from './people/routes.ts'
 import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
@@ -50,6 +51,7 @@ export async function admit(identity: Identity, request: FastifyRequest, access:
 export function mountIdentity(app: HttpServer, identity: Identity, about: { version: string; logHost: string }): void {
   const { sessions, enrolments, certificates, directory } = identity
   mountFactors(app, identity)
+  mountPeople(app, identity)
 
   app.get(
     '/v1/server',

@@ -123,7 +123,9 @@ export const Organizations = Type.Object({
   ),
 })
 export const People = Type.Object({
-  people: Type.Array(Type.Object({ person: Uuid, name: Type.String(), certified: Type.Boolean() })),
+  people: Type.Array(
+    Type.Object({ person: Uuid, name: Type.String(), certified: Type.Boolean(), asleep: Type.Boolean() }),
+  ),
 })
 export const Me = Type.Object({
   person: Uuid,

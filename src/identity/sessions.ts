@@ -142,7 +142,7 @@ export class Sessions {
         ...source,
       })
       const standing = (await store.sessionsStanding(tx, [session], now))[0]
-      if (!standing?.alive) throw new Problem('SIGN_IN_REFUSED')
+      if (!standing?.alive) throw new Problem(standing?.asleep === true ? 'ACCOUNT_ASLEEP' : 'SIGN_IN_REFUSED')
       await store.forgetAttempts(tx, person)
       await store.insertRefreshToken(tx, {
         hash: hashSecret(refreshToken),

@@ -21,6 +21,8 @@ export interface SessionStanding {
   tier: string | null
   deviceState: string
   verifiedAt: Date
+  /** Nothing but its sleep keeps the account from acting. */
+  asleep: boolean
   alive: boolean
 }
 
@@ -31,7 +33,8 @@ export async function sessionsStanding(tx: Tx, sessions: readonly string[], now:
       s.key_thumbprint AS thumbprint, s.verified_at AS "verifiedAt", d.state AS "deviceState",
       (SELECT c.tier FROM certificate c WHERE c.device_id = d.id AND d.state = 'certified'
         ORDER BY c.directory_index DESC LIMIT 1) AS tier,
-      (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND o.ended_at IS NULL
+      (p.asleep_at IS NOT NULL AND p.ended_at IS NULL AND o.ended_at IS NULL) AS asleep,
+      (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND p.asleep_at IS NULL AND o.ended_at IS NULL
         AND d.state IN ('waiting', 'certified')) AS alive
     FROM session s JOIN person p ON p.id = s.person_id JOIN organization o ON o.id = p.organization_id
       JOIN device d ON d.id = s.device_id
@@ -81,9 +84,9 @@ export async function findPeople(tx: Tx, ids: readonly string[]): Promise<Select
 export async function peopleOf(
   tx: Tx,
   organization: string,
-): Promise<{ person: string; name: string; certified: boolean }[]> {
-  const { rows } = await sql<{ person: string; name: string; certified: boolean }>`
-    SELECT p.id AS person, p.name,
+): Promise<{ person: string; name: string; certified: boolean; asleep: boolean }[]> {
+  const { rows } = await sql<{ person: string; name: string; certified: boolean; asleep: boolean }>`
+    SELECT p.id AS person, p.name, p.asleep_at IS NOT NULL AS asleep,
       EXISTS (SELECT FROM device d WHERE d.person_id = p.id AND d.state = 'certified') AS certified
     FROM person p WHERE p.organization_id = ${organization} AND p.ended_at IS NULL ORDER BY p.name, p.id`.execute(tx)
   return rows

@@ -10,6 +10,7 @@ import {
   closeCodes,
   type CompartmentId,
   type DeviceId,
+  type Leaf,
   type GrantRequest,
   type Member,
   type OperationId,
@@ -260,22 +261,29 @@ export class Follower {
     }
   }
 
-  /** Keys that a newcomer, or a newcomer's device, may have and does not. */
+  /** Whose devices may have keys since this entry: a newcomer's, or those of somebody who slept. */
+  #newlyEntitled({ kind, subject, compartment }: Leaf): DeviceId[] {
+    const devicesOf = (is: (person: PersonId) => boolean) =>
+      [...this.#view.devices.values()].filter(({ person }) => is(person)).map(({ device }) => device)
+    if (kind === 'device.certified') return [subject as DeviceId]
+    if (kind === 'member.woken') return devicesOf((person) => person === subject)
+    if (kind === 'compartment.member-added' || kind === 'compartment.created')
+      return devicesOf((person) => this.#view.isIn(person, compartment as CompartmentId))
+    return []
+  }
+
+  /** Keys that they may have and were not given when the epoch opened. */
   #grantsWantedBy({ leaf }: ReadEntry): GrantRequest[] {
-    const devices =
-      leaf.kind === 'device.certified'
-        ? [leaf.subject as DeviceId]
-        : leaf.kind === 'compartment.member-added' || leaf.kind === 'compartment.created'
-          ? [...this.#view.devices.values()]
-              .filter(({ person }) => this.#view.isIn(person, leaf.compartment as CompartmentId))
-              .map(({ device }) => device)
-          : []
+    const devices = this.#newlyEntitled(leaf)
     const requests: GrantRequest[] = []
     for (const device of devices) {
       for (const { id, epochs } of this.#view.compartments.values()) {
         if (leaf.compartment !== undefined && id !== leaf.compartment) continue
         const lacking = epochs
-          .filter(({ openedIndex }) => mayHold(this.#view, device, id, openedIndex))
+          .filter(
+            ({ openedIndex, recipients }) =>
+              !recipients.includes(device) && mayHold(this.#view, device, id, openedIndex),
+          )
           .map(({ number }) => number)
         if (lacking.length > 0) requests.push({ compartment: id, device, epochs: lacking })
       }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { Hasher } from '../protocol/index.ts'
 
 const leafPrefix = Uint8Array.of(0)
@@ -8,7 +8,7 @@ const nodePrefix = Uint8Array.of(1)
 export const hasher: Hasher = {
   empty: digest(),
   leaf: (bytes) => digest(leafPrefix, bytes),
-  node: (left, right) => digest(nodePrefix, left, right),
+  node: (left, right) => hash('sha256', Buffer.concat([nodePrefix, left, right]), 'buffer'),
 }
 
 export function hashLeaf(leaf: string): Uint8Array {

@@ -196,45 +196,53 @@ export async function leavesAt(tx: Tx, log: string, first: number, count: number
 }
 
 /**
- * Reads hashes of the tree of a log that the transaction has entered: one statement for leaves, one for nodes. OFFSET 0 has
- * Postgres look up each run, where it might otherwise read a whole table to join it.
+ * Reads hashes of the tree of a log that the transaction has entered: one statement, one row for each run. OFFSET 0 has Postgres look up each
+ * run, where it might otherwise read a whole table to join it.
  */
 export function hashReader(tx: Tx, log: string): HashReader {
   return async (runs) => {
-    const found = runs.map((): Uint8Array[] => [])
-    const read = async (table: 'leaves' | 'nodes', wanted: { run: Run; place: number }[]) => {
-      if (wanted.length === 0) return
-      const values = wanted.map(
-        ({ run, place }) =>
-          sql`(${place}::int, ${run.level / 8}::smallint, ${run.first}::bigint, ${run.first + run.count}::bigint)`,
-      )
-      const list = sql`(VALUES ${sql.join(values)}) AS wanted (place, level, first, past)`
-      const query =
-        table === 'leaves'
-          ? sql<{ place: number; hash: Uint8Array }>`
-              SELECT place, hash FROM ${list} CROSS JOIN LATERAL (
-                SELECT index, leaf_hash AS hash FROM log_entry
-                WHERE log_id = ${log} AND index >= first AND index < past ORDER BY index OFFSET 0
-              ) AS found ORDER BY place, index`
-          : sql<{ place: number; hash: Uint8Array }>`
-              SELECT place, hash FROM ${list} CROSS JOIN LATERAL (
-                SELECT index, hash FROM log_node
-                WHERE log_id = ${log} AND log_node.level = wanted.level AND index >= first AND index < past
-                ORDER BY index OFFSET 0
-              ) AS found ORDER BY place, index`
-      for (const { place, hash } of (await query.execute(tx)).rows) found[place]?.push(hash)
-    }
     const placed = runs.map((run, place) => ({ run, place }))
-    await read(
-      'leaves',
-      placed.filter(({ run }) => run.level === 0),
-    )
-    await read(
-      'nodes',
-      placed.filter(({ run }) => run.level > 0),
-    )
+    const leaves = placed.filter(({ run }) => run.level === 0)
+    const nodes = placed.filter(({ run }) => run.level > 0)
+    const parts = [
+      ...(leaves.length === 0
+        ? []
+        : [runsOf(leaves, sql`SELECT index, leaf_hash AS hash FROM log_entry WHERE log_id = ${log}`)]),
+      ...(nodes.length === 0
+        ? []
+        : [
+            runsOf(
+              nodes,
+              sql`SELECT index, hash FROM log_node WHERE log_id = ${log} AND log_node.level = wanted.level`,
+            ),
+          ]),
+    ]
+    const found = runs.map((): Uint8Array[] => [])
+    if (parts.length === 0) return found
+    const { rows } = await sql<{
+      place: number
+      hashes: Uint8Array | null
+    }>`${sql.join(parts, sql` UNION ALL `)}`.execute(tx)
+    for (const { place, hashes } of rows) found[place] = hashesIn(hashes ?? new Uint8Array(0))
     return found
   }
+}
+
+function runsOf(wanted: readonly { run: Run; place: number }[], hashes: ReturnType<typeof sql>) {
+  const values = wanted.map(
+    ({ run, place }) =>
+      sql`(${place}::int, ${run.level / 8}::smallint, ${run.first}::bigint, ${run.first + run.count}::bigint)`,
+  )
+  return sql`
+    SELECT place, hashes FROM (VALUES ${sql.join(values)}) AS wanted (place, level, first, past) CROSS JOIN LATERAL (
+      SELECT string_agg(hash, ''::bytea ORDER BY index) AS hashes FROM (
+        ${hashes} AND index >= first AND index < past ORDER BY index OFFSET 0
+      ) AS run
+    ) AS found`
+}
+
+function hashesIn(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: bytes.length / hashBytes }, (_, i) => bytes.subarray(i * hashBytes, (i + 1) * hashBytes))
 }
 
 /** Whether row-level security shows this transaction the log: as the one it entered, or as one of its person's operations. */
@@ -351,5 +359,5 @@ export async function lockPublishing(tx: Tx, log: string): Promise<void> {
 }
 
 export function splitEdge(edge: Uint8Array, size: number): Uint8Array[] {
-  return subtreesOf({ from: 0, to: size }).map((_, i) => edge.subarray(i * hashBytes, (i + 1) * hashBytes))
+  return hashesIn(edge).slice(0, subtreesOf({ from: 0, to: size }).length)
 }

@@ -95,11 +95,13 @@ const permissionOf = (statement: MemberStatement): Permission => {
 
 /** Who a statement is about, where their devices and organization are needed to decide. */
 const subjectsOf = ({ statement: { act } }: MemberInput): string[] =>
-  act.act === 'admit' || act.act === 'change-role' ? [act.person] : []
+  act.act === 'admit' || act.act === 'change-role' || act.act === 'wake' ? [act.person] : []
 
 export async function loadNewcomers(tx: Tx, persons: readonly string[]): Promise<Map<string, Newcomer>> {
   if (persons.length === 0) return new Map()
-  const people = (await findPeople(tx, persons)).filter(({ ended_at }) => ended_at === null)
+  const people = (await findPeople(tx, persons)).filter(
+    ({ ended_at, asleep_at }) => ended_at === null && asleep_at === null,
+  )
   const organizations = new Map(
     (await findOrganizations(tx, [...new Set(people.map(({ organization_id }) => organization_id))]))
       .filter(({ ended_at }) => ended_at === null)
@@ -238,11 +240,14 @@ function enter(
         write: (tx) => store.updateMember(tx, operation, act.person, { role: act.role }),
       }
     }
-    case 'wake':
+    case 'wake': {
+      // An account that sleeps is woken first by who answers for the person.
+      if (!loaded.newcomers.has(act.person)) throw new Problem('MEMBER_RULE', { detail: 'The account itself sleeps.' })
       return {
         entries: [draft('member.woken', act.person, {})],
         write: (tx) => store.updateMember(tx, operation, act.person, { asleep: false }),
       }
+    }
     case 'remove': {
       if ('person' in act) {
         return {

@@ -11,6 +11,7 @@ export {
   grantsGivenAt,
   operationsOf,
   purposeOfOperation,
+  takeMembers,
   type GrantRow,
 } from './store.ts'
 export { Views } from './views.ts'

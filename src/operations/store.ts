@@ -127,6 +127,23 @@ export async function deleteMember(tx: Tx, operation: string, person: string): P
   await tx.deleteFrom('member').where('operation_id', '=', operation).where('person_id', '=', person).execute()
 }
 
+/** Takes people out of an operation, or lets them sleep there; answers those whom it changes anything for. */
+export async function takeMembers(
+  tx: Tx,
+  operation: string,
+  persons: readonly string[],
+  change: 'ended' | 'slept',
+): Promise<string[]> {
+  await enterOperation(tx, operation)
+  const members = (await membersOf(tx, operation)).filter(({ person_id }) => persons.includes(person_id))
+  const concerned = members.filter(({ asleep }) => change === 'ended' || !asleep).map(({ person_id }) => person_id)
+  for (const person of concerned) {
+    if (change === 'ended') await deleteMember(tx, operation, person)
+    else await updateMember(tx, operation, person, { asleep: true })
+  }
+  return concerned
+}
+
 export async function membersOf(tx: Tx, operation: string): Promise<Selectable<DB['member']>[]> {
   return tx.selectFrom('member').selectAll().where('operation_id', '=', operation).orderBy('joined_index').execute()
 }

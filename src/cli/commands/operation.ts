@@ -281,6 +281,25 @@ Examples:
 
   inOperation(
     operation
+      .command('wake')
+      .description('Take back a member who slept')
+      .argument('<person>', 'name or id of the member'),
+  )
+    .addHelpText(
+      'after',
+      "\nThe account is woken first: cordon person wake.\n\nExample:\n  $ cordon operation wake 'Otieno Odhiambo'",
+    )
+    .action((who: string, options: PlaceOptions) =>
+      asMember(options, async (device) => {
+        const place = await openPlace(device, options.operation)
+        const { id, name } = choose('member', who, membersIn(place))
+        await device.client.operations.wake(place.session.operation, id)
+        device.terminal.result({ woken: id }, () => [`Woken: ${name}. The next key is sealed for them too.`])
+      }),
+    )
+
+  inOperation(
+    operation
       .command('advance')
       .description('Move the operation to its next state')
       .addArgument(new Argument('<state>', 'draft → rehearsal → active → reporting → closed').choices(states))

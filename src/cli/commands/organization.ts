@@ -1,6 +1,7 @@
 import { Argument, type Command } from 'commander'
 import { organizationKinds, type OrganizationKind } from '../../access.ts'
-import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { choose } from '../choice.ts'
+import { asMember, asProven, onStore, type DeviceOptions } from '../device.ts'
 import { table } from '../terminal.ts'
 
 interface Add extends DeviceOptions {
@@ -37,6 +38,32 @@ Examples:
           ...(region === undefined ? {} : { region }),
         })
         terminal.result({ organization: id, kind, name }, () => [`Registered: ${name}, with the id ${id}.`])
+      }),
+    )
+
+  onStore(
+    organization
+      .command('end')
+      .description('An organization leaves, and its people with it')
+      .argument('<organization>', 'name, beginning of the name, or id')
+      .requiredOption('--reason <text>', 'why; it is entered in the log')
+      .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+  )
+    .addHelpText(
+      'after',
+      `
+Its people are out of every operation at once and their sessions end; what they posted stays. There is no way back.
+
+Example:
+  $ cordon organization end 'Kenya Revenue Authority' --reason 'Left the programme'`,
+    )
+    .action((word: string, options: DeviceOptions & { reason: string; code?: string }) =>
+      asMember(options, async (device) => {
+        const { client, terminal } = device
+        const all = (await client.directory.organizations()).map((one) => ({ ...one, id: one.organization }))
+        const { id, name } = choose('organization', word, all)
+        const people = await asProven(device, options.code, () => client.directory.endOrganization(id, options.reason))
+        terminal.result({ organization: id, people }, () => [`${name} has left, with ${String(people)} people.`])
       }),
     )
 

@@ -1,0 +1,96 @@
+import type { Command } from 'commander'
+import { choose, idOf } from '../choice.ts'
+import { asMember, asProven, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { table } from '../terminal.ts'
+
+interface Options extends DeviceOptions {
+  readonly organization?: string
+}
+
+interface ActOptions extends Options {
+  readonly reason: string
+  readonly code?: string
+}
+
+export function addPerson(program: Command): void {
+  const person = program
+    .command('person')
+    .description('The people of your organization (contact points, administrators)')
+
+  onStore(person.command('list').description('Who there is'))
+    .option('--organization <organization>', 'of another organization (administrators)')
+    .addHelpText('after', '\nExample:\n  $ cordon person list')
+    .action((options: Options) =>
+      asMember(options, async (device) => {
+        const people = await device.client.directory.people(await organizationOf(device, options))
+        const state = ({ certified, asleep }: (typeof people)[number]) =>
+          asleep ? 'asleep' : certified ? 'active' : 'without a device'
+        device.terminal.result({ people }, () =>
+          table(
+            ['name', 'state', 'id'],
+            people.map((one) => [one.name, state(one), one.person]),
+          ),
+        )
+      }),
+    )
+
+  const act = (
+    name: string,
+    description: string,
+    work: (device: Device, person: string, reason: string) => Promise<void>,
+    said: (name: string) => string,
+    help: string,
+  ) =>
+    onStore(person.command(name).description(description).argument('<person>', 'name, beginning of the name, or id'))
+      .requiredOption('--reason <text>', 'why; it is entered in the log')
+      .option('--organization <organization>', 'of another organization (administrators)')
+      .option('--code <code>', 'of your authenticator app, where the service asks for one')
+      .addHelpText(
+        'after',
+        `\n${help}\n\nExample:\n  $ cordon person ${name} 'Amina Otieno' --reason 'Posted elsewhere'`,
+      )
+      .action((word: string, options: ActOptions) =>
+        asMember(options, async (device) => {
+          const { client, terminal } = device
+          const organization = await organizationOf(device, options)
+          const people = (await client.directory.people(organization)).map((one) => ({ ...one, id: one.person }))
+          const { id, name: chosen } = choose('person', word, people)
+          await asProven(device, options.code, () => work(device, id, options.reason))
+          terminal.result({ person: id, [name]: true }, () => [said(chosen)])
+        }),
+      )
+
+  act(
+    'suspend',
+    'Keep a person out until woken',
+    ({ client }, id, reason) => client.directory.suspend(id, reason),
+    (name) => `${name} is suspended: out of all operations, sessions ended, nothing lost.`,
+    'All sessions of the person end at once, in every operation the person sleeps, and keys are renewed without them.',
+  )
+  act(
+    'wake',
+    'Let a suspended or sleeping person sign in again',
+    ({ client }, id, reason) => client.directory.wake(id, reason),
+    (name) => `${name} can sign in again. In each operation somebody who may admit wakes them: cordon operation wake.`,
+    'In operations the person stays asleep until somebody who may admit there wakes them too.',
+  )
+  act(
+    'retire',
+    'A person leaves for good',
+    ({ client }, id, reason) => client.directory.retire(id, reason),
+    (name) => `${name} has left: out of all operations, sessions ended. What they posted stays.`,
+    'There is no way back: somebody who returns is invited as a new person.',
+  )
+}
+
+async function organizationOf({ client }: Device, { organization }: Options): Promise<string> {
+  if (organization === undefined) return client.organization
+  const id = idOf(organization)
+  if (id !== undefined) return id
+  const all = await client.directory.organizations()
+  return choose(
+    'organization',
+    organization,
+    all.map((one) => ({ id: one.organization, name: one.name })),
+  ).id
+}

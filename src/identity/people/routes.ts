@@ -1,0 +1,75 @@
+import { Type } from 'typebox'
+import type { HttpServer } from '../../http/index.ts'
+import type { Identity } from '../index.ts'
+import { actorOf } from '../routes.ts'
+import { Uuid } from '../schemas.ts'
+
+const exactly = { additionalProperties: false }
+const Because = Type.Object(
+  {
+    reason: Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$', description: 'Entered in the log.' }),
+  },
+  exactly,
+)
+const OnePerson = Type.Object({ person: Uuid })
+const done = { 204: Type.Null() }
+
+export function mountPeople(app: HttpServer, { people }: Identity): void {
+  app.post(
+    '/v1/people/:person/retirement',
+    {
+      config: { access: 'signed-in', record: ['person.ended', 'session.ended', 'member.ended'] },
+      schema: { summary: 'A person leaves for good', params: OnePerson, body: Because, response: done },
+    },
+    async (request, reply) => {
+      await people.retire(actorOf(request), request.params.person, request.body.reason)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.put(
+    '/v1/people/:person/suspension',
+    {
+      config: { access: 'signed-in', record: ['person.slept', 'session.ended', 'member.slept'] },
+      schema: { summary: 'A person acts nowhere until woken', params: OnePerson, body: Because, response: done },
+    },
+    async (request, reply) => {
+      await people.suspend(actorOf(request), request.params.person, request.body.reason)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/people/:person/waking',
+    {
+      config: { access: 'signed-in', record: ['person.woken'] },
+      schema: {
+        summary: 'A suspended or sleeping person can sign in again',
+        params: OnePerson,
+        body: Because,
+        response: done,
+      },
+    },
+    async (request, reply) => {
+      await people.wake(actorOf(request), request.params.person, request.body.reason)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/v1/organizations/:organization/departure',
+    {
+      config: {
+        access: 'administrator',
+        record: ['organization.updated', 'person.ended', 'session.ended', 'member.ended'],
+      },
+      schema: {
+        summary: 'An organization leaves, and its people with it',
+        params: Type.Object({ organization: Uuid }),
+        body: Because,
+        response: { 200: Type.Object({ people: Type.Integer() }) },
+      },
+    },
+    async (request) => people.endOrganization(actorOf(request), request.params.organization, request.body.reason),
+  )
+}

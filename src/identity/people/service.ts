@@ -1,0 +1,131 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import type { EntryDraft, Part } from '../../log/index.ts'
+import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { requireRecent } from '../factors/service.ts'
+import { endedDrafts } from '../sessions.ts'
+import * as identityStore from '../store.ts'
+import * as store from './store.ts'
+
+type Change = 'ended' | 'slept'
+
+/**
+ * Organizations run themselves: their NCPs retire, suspend and wake their own people, administrators end whole organizations. Whoever
+ * ends or sleeps is out of every operation in the same transaction, on every server.
+ */
+export class People {
+  readonly #deps: IdentityDeps
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps
+  }
+
+  /** A person leaves for good. NOT_FOUND for who is not one's own, FORBIDDEN for oneself. */
+  retire(actor: Actor, person: string, reason: string): Promise<void> {
+    return this.#changeOne(actor, person, 'ended', reason)
+  }
+
+  /** A person acts nowhere until woken; nothing is lost. */
+  suspend(actor: Actor, person: string, reason: string): Promise<void> {
+    return this.#changeOne(actor, person, 'slept', reason)
+  }
+
+  /** The account can sign in again; each operation takes it back by a statement of somebody who may admit. */
+  async wake(actor: Actor, person: string, reason: string): Promise<void> {
+    const { db, logs } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      const row = await this.#requireOwn(tx, actor, person)
+      if (row.asleep_at === null) return undefined
+      await store.changePeople(tx, [person], { asleep_at: null })
+      const details = { session: actor.session, reason }
+      const drafts = [{ kind: 'person.woken' as const, actor: asActor(actor), subject: person, details }]
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+    })
+    appended?.afterCommit()
+  }
+
+  /** An organization leaves and takes its people with it, out of every operation at once. ADMINISTRATOR_ONLY. */
+  async endOrganization(actor: Actor, organization: string, reason: string): Promise<{ people: number }> {
+    const { db, logs, clock } = this.#deps
+    if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
+    requireRecent(actor, clock())
+    if (organization === actor.organization)
+      throw new Problem('FORBIDDEN', { detail: 'The organization that runs the service stays.' })
+    const { people, appended } = await transaction(db, async (tx) => {
+      const row = await store.lockOrganization(tx, organization)
+      if (!row) throw new Problem('NOT_FOUND')
+      if (row.ended_at) return { people: [], appended: undefined }
+      const people = (await store.lockPeopleOf(tx, organization)).map(({ id }) => id)
+      await this.#requireStanding(tx, actor)
+      await store.endOrganization(tx, organization, clock())
+      const details = { session: actor.session, reason, ended: true, people: people.length }
+      const left: EntryDraft = { kind: 'organization.updated', actor: asActor(actor), subject: organization, details }
+      const parts = await this.#take(tx, actor, people, 'ended', reason)
+      return { people, appended: await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts: [left] }]) }
+    })
+    appended?.afterCommit()
+    return { people: people.length }
+  }
+
+  async #changeOne(actor: Actor, person: string, change: Change, reason: string): Promise<void> {
+    const { db, logs } = this.#deps
+    requireRecent(actor, this.#deps.clock())
+    if (person === actor.person) throw new Problem('FORBIDDEN', { detail: 'Nobody ends or suspends themselves.' })
+    const appended = await transaction(db, async (tx) => {
+      const row = await this.#requireOwn(tx, actor, person)
+      if (change === 'slept' && row.asleep_at !== null) return undefined
+      return logs.appendWithin(tx, await this.#take(tx, actor, [person], change, reason))
+    })
+    appended?.afterCommit()
+  }
+
+  /** Takes people out of their sessions and operations, whose logs hear of it from the service: their rows are locked by the caller. */
+  async #take(tx: Tx, actor: Actor, people: readonly string[], change: Change, reason: string): Promise<Part[]> {
+    const { clock, operationsOf, takeMembers, server } = this.#deps
+    const at = clock()
+    await store.changePeople(tx, people, change === 'ended' ? { ended_at: at } : { asleep_at: at })
+    const parts: Part[] = []
+    for (const operation of await operationsOf(tx, people)) {
+      // Under the lock of the operation's log: who was removed meanwhile is not taken out again.
+      const drafts = async () => {
+        const gone = await takeMembers(tx, operation, people, change)
+        return gone.map((subject): EntryDraft => ({
+          kind: `member.${change}`,
+          actor: { server },
+          subject,
+          details: { reason },
+        }))
+      }
+      parts.push({ log: operation, drafts })
+    }
+    const drafts: EntryDraft[] = []
+    for (const person of people) {
+      const details = { session: actor.session, reason }
+      drafts.push({ kind: `person.${change}`, actor: asActor(actor), subject: person, details })
+      const sessions = await identityStore.endSessions(tx, { person }, at)
+      drafts.push(...endedDrafts(sessions, `person-${change}`, actor, server))
+    }
+    return [...parts, { log: this.#deps.logs.directory, drafts }]
+  }
+
+  /** Somebody of the NCP's own organization, or anybody for an administrator, locked; others do not exist. */
+  async #requireOwn(tx: Tx, actor: Actor, person: string): Promise<store.PersonRow> {
+    const row = await this.#lock(tx, actor, person)
+    const own = actor.tier === 'ncp' && row?.organization_id === actor.organization
+    if (!row || row.ended_at || !(own || isAdministrator(actor))) throw new Problem('NOT_FOUND')
+    await this.#requireStanding(tx, actor)
+    return row
+  }
+
+  async #lock(tx: Tx, actor: Actor, person: string): Promise<store.PersonRow | undefined> {
+    const locked = new Map<string, store.PersonRow | undefined>()
+    for (const id of [...new Set([person, actor.person])].sort()) locked.set(id, await identityStore.lockPerson(tx, id))
+    return locked.get(person)
+  }
+
+  async #requireStanding(tx: Tx, actor: Actor): Promise<void> {
+    const [standing] = await identityStore.sessionsStanding(tx, [actor.session], this.#deps.clock())
+    if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    if (standing.tier !== actor.tier) throw new Problem('FORBIDDEN')
+  }
+}

@@ -1,0 +1,34 @@
+import type { Selectable } from 'kysely'
+import type { DB, Tx } from '../../db/index.ts'
+
+export type PersonRow = Selectable<DB['person']>
+
+/** Locks an organization: nobody else ends it meanwhile. */
+export async function lockOrganization(tx: Tx, id: string): Promise<Selectable<DB['organization']> | undefined> {
+  return tx.selectFrom('organization').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+/** Locks all its people who are not ended, in the order of their ids. */
+export async function lockPeopleOf(tx: Tx, organization: string): Promise<PersonRow[]> {
+  return tx
+    .selectFrom('person')
+    .selectAll()
+    .where('organization_id', '=', organization)
+    .where('ended_at', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute()
+}
+
+export async function endOrganization(tx: Tx, id: string, at: Date): Promise<void> {
+  await tx.updateTable('organization').set({ ended_at: at }).where('id', '=', id).execute()
+}
+
+export async function changePeople(
+  tx: Tx,
+  ids: readonly string[],
+  change: { ended_at: Date } | { asleep_at: Date | null },
+): Promise<void> {
+  if (ids.length === 0) return
+  await tx.updateTable('person').set(change).where('id', 'in', ids).execute()
+}

@@ -1,0 +1,217 @@
+// What this holds: organizations run themselves. Who is retired or suspended, and everybody of an organization that leaves, is out of every
+// session and operation in the same moment, on every server; nobody seals for them afterwards; who is woken comes back by a statement.
+// What makes it fail: a session that goes on, an operation that is forgotten, a key that is still sealed for who has left, a contact point that
+// reaches into another organization.
+import t from 'tap'
+import { isProblem, type Cordon } from '../src/client/index.ts'
+import { administratorOf, enrolWith, operationOn, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { admin } from './support/database.ts'
+import { entriesSince, sizes } from './support/entries.ts'
+import { startServer, type TestServer } from './support/server.ts'
+
+const text = (words: string) => ({ form: 'text', fields: { text: words } })
+const code = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'accepted',
+    (error: unknown) => (isProblem(error) ? error.code : String(error)),
+  )
+const kenyaIs = { kind: 'administration', name: 'Customs of Kenya', country: 'KE' } as const
+const hour = 3_600_000
+
+/** An operation with the contact point and an officer of Kenya, and the contact point of Thailand, on two servers. */
+async function scene(owner: Parameters<typeof operationOn>[0]) {
+  const server = await startServer(owner)
+  const it = await operationOn(owner, server)
+  const { administrator, coordinator, operation } = it
+  const kenya = await partyOf(owner, administrator, kenyaIs)
+  const thailand = await partyOf(owner, administrator, { kind: 'administration', name: 'Thailand', country: 'TH' })
+  await takeIn(coordinator, operation, kenya, 'ncp')
+  await takeIn(coordinator, operation, thailand, 'ncp')
+  const officer = await enrolWith(owner, kenya.client, {
+    name: 'Amina Otieno',
+    organization: kenya.organization,
+    tier: 'person',
+  })
+  await kenya.client.operations.admit(operation, {
+    person: officer.person,
+    organization: kenya.organization,
+    role: 'officer',
+  })
+  return { ...it, kenya, thailand, officer }
+}
+
+async function afterwards(server: TestServer, writer: Cordon, operation: string, gone: readonly Cordon[]) {
+  const writing = await writer.follow(operation)
+  const { message } = await writing.post(text('Without them.'))
+  const own = await opened(writer, operation, message)
+  const recipients: readonly string[] = writing.view.currentEpoch(writing.view.all)?.recipients ?? []
+  for (const client of gone) t.notOk(recipients.includes(client.device), 'no key is sealed for them')
+  const { rows } = await admin(server.database.superUrl, (client) =>
+    client.query('SELECT device_id FROM epoch_grant WHERE epoch = $1 AND device_id = ANY($2)', [
+      own.epoch,
+      gone.map(({ device }) => device),
+    ]),
+  )
+  t.same(rows, [], 'and none lies in the database')
+}
+
+t.test('INV-75: an organization that leaves takes its people with it, in the middle of everything', async (t) => {
+  const { server, administrator, coordinator, operation, kenya, thailand, officer } = await scene(t)
+  const second = await administrator.operations.create({
+    name: 'Another operation',
+    reference: 'T-2',
+    timeZone: 'Africa/Nairobi',
+    coordinators: [{ person: coordinator.person, organization: coordinator.organization }],
+    history: 'full',
+  })
+  await coordinator.follow(second)
+  await takeIn(coordinator, second, kenya, 'ncp')
+  const reading = await officer.follow(operation)
+  await reading.ready()
+  const ended = reading.events.once('disconnected', ({ final }) => final?.code === 'SESSION_ENDED')
+  const before = await sizes(server)
+  t.equal(await code(kenya.client.directory.endOrganization(thailand.organization, 'No')), 'ADMINISTRATOR_ONLY')
+  t.equal(await code(administrator.directory.endOrganization(administrator.organization, 'No')), 'FORBIDDEN')
+  t.equal(await administrator.directory.endOrganization(kenya.organization, 'Left the programme'), 2)
+  await ended
+  for (const client of [kenya.client, officer]) {
+    t.equal(await code(client.me()), 'SESSION_ENDED')
+    t.equal(await code(client.signIn({ passphrase })), 'SIGN_IN_REFUSED')
+  }
+  t.equal(await administrator.directory.endOrganization(kenya.organization, 'Again'), 0, 'once is enough')
+  const entries = (await entriesSince(server, before)).filter(({ kind }) => kind.endsWith('.ended'))
+  t.same(entries.map(({ kind }) => kind).sort(), [
+    'member.ended',
+    'member.ended',
+    'member.ended',
+    'person.ended',
+    'person.ended',
+    'session.ended',
+    'session.ended',
+  ])
+  await afterwards(server, thailand.client, operation, [kenya.client, officer])
+  const takingBack = coordinator.operations.admit(operation, {
+    person: officer.person,
+    organization: kenya.organization,
+    role: 'officer',
+  })
+  t.equal(await code(takingBack), 'NOT_FOUND', 'nobody admits them again')
+  const inviting = administrator.directory.invite({
+    person: { name: 'New' },
+    organization: kenya.organization,
+    tier: 'ncp',
+  })
+  t.equal(await code(inviting), 'NOT_FOUND', 'nobody is invited into it')
+})
+
+t.test('INV-75: a contact point retires and suspends its own people, and nobody else’s', async (t) => {
+  const { server, administrator, coordinator, operation, kenya, thailand, officer } = await scene(t)
+  const { directory } = kenya.client
+  t.equal(await code(directory.retire(thailand.client.person, 'No')), 'NOT_FOUND')
+  t.equal(await code(directory.suspend(coordinator.person, 'No')), 'NOT_FOUND')
+  t.equal(await code(directory.retire(kenya.client.person, 'Myself')), 'FORBIDDEN')
+  t.equal(await code(officer.directory.suspend(kenya.client.person, 'No')), 'NOT_FOUND', 'an officer suspends nobody')
+  t.equal(await code(coordinator.directory.retire('018f0000-0000-7000-8000-000000000000', 'No')), 'NOT_FOUND')
+  await directory.retire(officer.person, 'Posted elsewhere')
+  t.equal(await code(officer.me()), 'SESSION_ENDED')
+  t.equal(await code(officer.signIn({ passphrase })), 'SIGN_IN_REFUSED')
+  await afterwards(server, thailand.client, operation, [officer])
+  t.equal(await code(directory.wake(officer.person, 'Back')), 'NOT_FOUND', 'there is no way back')
+  const names = (await directory.people(kenya.organization)).map(({ name }) => name)
+  t.notOk(names.includes('Amina Otieno'))
+  t.equal(await code(administrator.directory.retire(thailand.client.person, 'By the secretariat')), 'accepted')
+})
+
+t.test('INV-76: who is suspended loses nothing, and comes back by two acts', async (t) => {
+  const { server, operation, kenya, thailand, officer } = await scene(t)
+  const { directory, operations } = kenya.client
+  const first = await (await thailand.client.follow(operation)).post(text('Before.'))
+  await opened(officer, operation, first.message)
+  await directory.suspend(officer.person, 'On leave')
+  t.equal(await code(officer.me()), 'SESSION_ENDED')
+  t.equal(await code(officer.signIn({ passphrase })), 'ACCOUNT_ASLEEP', 'said to who has proven themselves')
+  t.equal(
+    await code(officer.signIn({ passphrase: 'something else entirely' })),
+    'SIGN_IN_REFUSED',
+    'and to nobody else',
+  )
+  t.match(
+    (await directory.people(kenya.organization)).filter(({ person }) => person === officer.person),
+    [{ asleep: true }],
+  )
+  await afterwards(server, thailand.client, operation, [officer])
+  t.equal(await code(operations.wake(operation, officer.person)), 'MEMBER_RULE', 'the account first')
+  t.equal(await code(thailand.client.directory.wake(officer.person, 'No')), 'NOT_FOUND')
+  await directory.wake(officer.person, 'Back')
+  await officer.signIn({ passphrase })
+  await operations.wake(operation, officer.person)
+  const awake = await (await thailand.client.follow(operation)).post(text('Again with them.'))
+  const read = await opened(officer, operation, awake.message)
+  t.equal(read.fields['text'], 'Again with them.')
+  t.same((await officer.follow(operation)).alarms, [])
+})
+
+t.test('ending people asks for a recent proof of who one is', async (t) => {
+  const server = await startServer(t)
+  const platform = { clock: () => server.clock.now() }
+  const administrator = await administratorOf(t, server, { platform })
+  const { client, organization } = await partyOf(t, administrator, { ...kenyaIs, platform })
+  const somebody = await enrolWith(t, client, { name: 'Somebody', organization, tier: 'person', platform })
+  server.clock.advance(hour)
+  t.equal(await code(client.directory.retire(somebody.person, 'Why')), 'STEP_UP_REQUIRED')
+  t.equal(await code(client.directory.suspend(somebody.person, 'Why')), 'STEP_UP_REQUIRED')
+  t.equal(await code(administrator.directory.endOrganization(organization, 'Why')), 'STEP_UP_REQUIRED')
+  t.equal(await code(somebody.me()), 'accepted')
+  await client.factors.stepUp({ passphrase })
+  t.equal(await code(client.directory.suspend(somebody.person, 'Why')), 'accepted')
+})
+
+t.test('of an admission and a departure that meet, none leaves a member behind', async (t) => {
+  const { server, administrator, coordinator, operation } = await scene(t)
+  for (let round = 0; round < 4; round++) {
+    const party = await partyOf(t, administrator, { kind: 'partner', name: `Partner ${String(round)}` })
+    await coordinator.operations.admitOrganization(operation, party.organization)
+    const admission = { person: party.client.person, organization: party.organization, role: 'partner' as const }
+    const outcomes = await Promise.all([
+      code(coordinator.operations.admit(operation, admission)),
+      code(administrator.directory.endOrganization(party.organization, 'At once')),
+    ])
+    t.equal(outcomes[1], 'accepted')
+    const { rows } = await admin(server.database.superUrl, (client) =>
+      client.query('SELECT person_id FROM member WHERE person_id = $1', [party.client.person]),
+    )
+    t.same(rows, [], outcomes[0])
+  }
+})
+
+t.test(
+  'the only contact point hands over: a successor is invited, admitted, and retires the predecessor',
+  async (t) => {
+    const { coordinator, operation, kenya, thailand, officer } = await scene(t)
+    const successor = await enrolWith(t, kenya.client, {
+      name: 'Successor',
+      organization: kenya.organization,
+      tier: 'ncp',
+    })
+    await kenya.client.operations.admit(operation, {
+      person: successor.person,
+      organization: kenya.organization,
+      role: 'ncp',
+    })
+    await successor.directory.retire(kenya.client.person, 'Hand-over')
+    t.equal(await code(kenya.client.me()), 'SESSION_ENDED')
+    const newcomer = await enrolWith(t, successor, {
+      name: 'Newcomer',
+      organization: kenya.organization,
+      tier: 'person',
+    })
+    await successor.operations.admit(operation, {
+      person: newcomer.person,
+      organization: kenya.organization,
+      role: 'officer',
+    })
+    const { message } = await (await thailand.client.follow(operation)).post(text('To the successor.'))
+    for (const client of [successor, newcomer, officer, coordinator])
+      t.equal((await opened(client, operation, message)).fields['text'], 'To the successor.')
+  },
+)
