@@ -1,5 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { describeSettings } from '../src/config.ts'
+import { describeAccess, describeForms, describeProblems } from './pages.ts'
 
 // `npm run docs`: the pages that are written from the source.
-writeFileSync(new URL('configuration.md', import.meta.url), describeSettings())
+const pages = {
+  'configuration.md': describeSettings(),
+  'access.md': describeAccess(),
+  'problems.md': describeProblems(),
+  'forms.json': describeForms(),
+}
+for (const [name, text] of Object.entries(pages)) writeFileSync(new URL(name, import.meta.url), text)

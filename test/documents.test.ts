@@ -1,6 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
+import { describeAccess, describeForms, describeProblems } from '../docs/pages.ts'
 import { describeSettings } from '../src/config.ts'
 import { problems } from '../src/errors.ts'
 import { closeCodes } from '../src/protocol/index.ts'
@@ -32,6 +33,13 @@ t.test('every file that a page names exists', async (t) => {
     for (const path of [...links, ...named]) {
       t.ok(await exists(join(repository, path)), `${page} names ${relative('.', path)}`)
     }
+  }
+})
+
+t.test('what is written from the source is in step; npm run docs writes it', async (t) => {
+  const written = { 'access.md': describeAccess(), 'problems.md': describeProblems(), 'forms.json': describeForms() }
+  for (const [name, text] of Object.entries(written)) {
+    t.equal(await readFile(join(repository, 'docs', name), 'utf8'), text, name)
   }
 })
 
