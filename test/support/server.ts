@@ -29,6 +29,8 @@ export interface TestServerOptions {
   /** Of keys that exist already. */
   readonly directory?: string
   readonly port?: number
+  /** Under which clients reach it, where something stands between. */
+  readonly publicUrl?: string
   readonly witnesses?: WitnessPolicy
   readonly logLimits?: Partial<LogLimits>
   readonly logLevel?: string
@@ -58,7 +60,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     databaseConnections: 10,
     liveConnections: options.liveConnections ?? 1_000,
     passphraseChecks: 2,
-    publicUrl: undefined,
+    publicUrl: options.publicUrl,
     logHost,
     allowedOrigins: options.allowedOrigins ?? [],
     trustedProxies: [],

@@ -1,0 +1,1 @@
+"""A client of Cordon written from docs/protocol.md alone."""

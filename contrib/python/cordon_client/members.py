@@ -1,0 +1,340 @@
+"""Who is in an operation (docs/protocol.md, sections 5 and 6): its log, folded and believed entry by entry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .certificates import Certificate, Trust
+from .refused import Refused, demand
+from .rules import ROLES_IN_ALL, Member, judge, require
+from .wire import Json, Statement, digest, fields, parse_time, read_statement
+
+ACTS = {
+    "create-operation": "history allHolds coordinators",
+    "set-operation": "history allHolds",
+    "admit": "person organization role",
+    "change-role": "person role",
+    "wake": "person",
+    "create-compartment": "compartment members",
+    "add-to-compartment": "compartment person",
+    "remove-from-compartment": "compartment person",
+}
+KIND_OF_ACT = {
+    "operation.created": {"create-operation"},
+    "operation.rules-set": {"set-operation"},
+    "operation.organization-removed": {"remove"},
+    "member.admitted": {"admit", "create-operation"},
+    "member.role-changed": {"change-role"},
+    "member.removed": {"remove"},
+    "member.woken": {"wake"},
+    "compartment.created": {"create-compartment"},
+    "compartment.member-added": {"add-to-compartment"},
+    "compartment.member-removed": {"remove-from-compartment"},
+}
+DISPUTES_THAT_STALE = 2
+# Of these every kind must be understood; others neither add nor remove anybody.
+DECISIVE = ("operation.", "member.", "device.", "compartment.", "epoch.", "message.")
+WITHOUT_EFFECT = {"operation.updated", "message.posted", "message.corrected", "message.withdrawn"}
+
+
+@dataclass(frozen=True)
+class Epoch:
+    number: int
+    commitment: str
+    opened: int
+
+
+@dataclass
+class Compartment:
+    members: dict[str, int] = field(default_factory=dict)
+    heads: list[str] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
+    stale: str | None = None
+    disputed: set[str] = field(default_factory=set)
+    last: tuple[int, int] | None = None
+
+
+class View:
+    """What the entries so far say. `apply` refuses an entry that does not follow from those before it."""
+
+    def __init__(self, operation: str, trust: Trust, person: str):
+        self.operation, self.trust, self.person = operation, trust, person
+        self.position = -1
+        self.state, self.history = "draft", "full"
+        self.all_holds: set[str] = set()
+        self.heads: list[str] = []
+        self.organizations: set[str] = set()
+        self.members: dict[str, Member] = {}
+        self.devices: dict[str, Certificate] = {}
+        self.compartments: dict[str, Compartment] = {operation: Compartment()}
+        self._holes: list[tuple[str, int, int]] = []
+
+    # --- questions ---
+
+    def is_in(self, person: str, compartment: str) -> bool:
+        member = self.members.get(person)
+        if member is None:
+            return False
+        if compartment == self.operation:
+            return member.role in ROLES_IN_ALL | self.all_holds
+        return person in self.compartment(compartment).members
+
+    def compartment(self, compartment: str) -> Compartment:
+        known = self.compartments.get(compartment)
+        if known is None:
+            raise Refused("COMPARTMENT", "a compartment that no statement created")
+        return known
+
+    def recipients(self, compartment: str) -> list[str]:
+        return sorted(device for device, known in self.devices.items() if self._holds(known, compartment))
+
+    def _holds(self, device: Certificate, compartment: str) -> bool:
+        member = self.members.get(device.person)
+        if member is None or member.asleep or member.role == "auditor" or device.organization != member.organization:
+            return False
+        return self.is_in(member.person, compartment) and not (
+            device.tier == "service" and compartment == self.operation
+        )
+
+    def heads_of(self, compartment: str) -> Json:
+        heads = self.compartment(compartment).heads
+        return {"operation": self.heads[-1]} | ({"compartment": heads[-1]} if heads else {})
+
+    def signer(self, statement: Statement) -> Member:
+        """The member whose live device signed this, now."""
+        device = self.devices.get(statement.signer)
+        if device is None or device.hash != statement.crt:
+            raise Refused("SIGNER", "signed by a device that is not live here, or under another certificate")
+        statement.verify(device.sign)
+        member = self.members.get(device.person)
+        if member is None or member.organization != device.organization:
+            raise Refused("SIGNER", "signed by somebody who is no member")
+        return member
+
+    # --- entries ---
+
+    def apply(self, leaf: Json, frame: Json) -> None:
+        demand(leaf["index"] == frame["index"] > self.position, "ORDER", "entries come in the order of the log")
+        touches_devices = leaf["kind"].startswith(("member.", "device.", "compartment.", "operation.rules-set"))
+        before = {id: set(self.recipients(id)) for id in self.compartments} if touches_devices else {}
+        handle = self._handlers().get(leaf["kind"])
+        understood = handle is not None or leaf["kind"] in WITHOUT_EFFECT or not leaf["kind"].startswith(DECISIVE)
+        demand(understood, "LEAF", f"an entry of an unknown kind: {leaf['kind']}")
+        if handle is not None:
+            handle(leaf, frame)
+        self._count(leaf)
+        self.position = leaf["index"]
+        for id, held in before.items():
+            self._mark_stale(leaf, id, held)
+
+    def _count(self, leaf: Json) -> None:
+        """Each entry of a compartment has the next number."""
+        if "seq" not in leaf:
+            return
+        compartment = self.compartment(leaf["compartment"])
+        if compartment.last is not None and leaf["seq"] != compartment.last[0] + 1:
+            self._holes.append((leaf["compartment"], compartment.last[1], leaf["index"]))
+        compartment.last = leaf["seq"], leaf["index"]
+
+    def withheld(self) -> list[str]:
+        """Holes in one's own compartments that the rules do not explain."""
+        if self.state in ("draft", "archived"):
+            return []
+        found = [(after, before) for id, after, before in self._holes if self._should_see(id, after)]
+        return [f"HOLE: an entry between {after} and {before} was withheld" for after, before in found]
+
+    def _should_see(self, id: str, after: int) -> bool:
+        if not self.is_in(self.person, id):
+            return False
+        joined = max(self.members[self.person].joined, self.compartments[id].members.get(self.person, 0))
+        return self.history == "full" or after >= joined
+
+    def _handlers(self) -> dict[str, Callable[[Json, Json], None]]:
+        handlers = {kind: self._member_act for kind in KIND_OF_ACT}
+        return handlers | {
+            "operation.advanced": self._advance,
+            "operation.organization-admitted": lambda leaf, _: self.organizations.add(leaf["subject"]),
+            "member.slept": lambda leaf, _: self._change(leaf["subject"], asleep=True),
+            "member.ended": lambda leaf, _: self._remove(leaf["subject"]),
+            "device.certified": self._certify,
+            "device.revoked": self._revoke,
+            "device.expired": self._expire,
+            "epoch.opened": self._open_epoch,
+            "epoch.disputed": self._dispute,
+        }
+
+    def _mark_stale(self, leaf: Json, id: str, held: set[str]) -> None:
+        compartment = self.compartments[id]
+        if not compartment.epochs or compartment.stale:
+            return
+        joins = leaf["kind"] in ("member.admitted", "compartment.member-added") and self.history == "from-joining"
+        if held - set(self.recipients(id)):
+            compartment.stale = "member-left"
+        elif joins and leaf["subject"] not in held and self.is_in(leaf["subject"], id):
+            compartment.stale = "member-joined"
+
+    def _advance(self, leaf: Json, _: Json) -> None:
+        if self.state == "rehearsal":
+            for compartment in self.compartments.values():
+                if compartment.epochs:
+                    compartment.stale = compartment.stale or "state-changed"
+        self.state = leaf["subject"]
+
+    def _certify(self, leaf: Json, frame: Json) -> None:
+        jws = statement_of(leaf, frame)
+        certificate = self.trust.believe(jws, frame.get("chain", []))
+        demand(certificate.device == leaf["subject"], "DIGEST", "an entry and its certificate name different devices")
+        self.devices[certificate.device] = certificate
+
+    def _expire(self, leaf: Json, _: Json) -> None:
+        self.devices.pop(leaf["subject"], None)
+
+    def _revoke(self, leaf: Json, frame: Json) -> None:
+        revocation = read_statement("cordon-revocation+jws", statement_of(leaf, frame), crt=False)
+        fields(revocation.payload, "v device at", "compromisedAt")
+        demand(revocation.payload["device"] == leaf["subject"], "DIGEST", "a revocation of another device")
+        signer = self.devices.get(revocation.signer) or self.trust.of_device(revocation.signer)
+        if signer is None:
+            raise Refused("SIGNER", "revoked by a device that nobody knows")
+        revocation.verify(signer.sign)
+        revoked = self.devices.pop(leaf["subject"], None)
+        if revoked is not None:
+            own = signer.person == revoked.person
+            of_organization = signer.tier == "ncp" and signer.organization == revoked.organization
+            above = signer.tier == "administrator" or signer.device == self.trust.root
+            demand(own or of_organization or above, "UNENTITLED", "revoked by somebody who may not")
+
+    def _open_epoch(self, leaf: Json, frame: Json) -> None:
+        statement = read_statement("cordon-epoch+jws", statement_of(leaf, frame), crt=True)
+        said = fields(statement.payload, "v operation compartment epoch commitment recipients members reason openedAt")
+        id = said["compartment"]
+        demand(
+            said["operation"] == self.operation and leaf["compartment"] == id, "DIGEST", "an epoch of something else"
+        )
+        demand(leaf["subject"] == f"{id}#{said['epoch']}", "DIGEST", "an entry and its epoch have different numbers")
+        compartment = self.compartment(id)
+        signer = self.signer(statement)
+        require(signer, "epoch.open", self.state)
+        demand(self.is_in(signer.person, id), "UNENTITLED", "an epoch by somebody outside its compartment")
+        demand(said["epoch"] == len(compartment.epochs) + 1, "EPOCH_NUMBER", "an epoch is missing")
+        demand(
+            said["recipients"] == self.recipients(id),
+            "EPOCH_RECIPIENTS",
+            "an epoch for other devices than the members'",
+        )
+        demand(said["members"] == self.heads_of(id), "EPOCH_HEADS", "an epoch by somebody who did not know the members")
+        parse_time(said["openedAt"])
+        compartment.epochs.append(Epoch(said["epoch"], said["commitment"], leaf["index"]))
+        compartment.stale, compartment.disputed = None, set()
+
+    def _dispute(self, leaf: Json, _: Json) -> None:
+        compartment = self.compartment(leaf["compartment"])
+        compartment.disputed.add(leaf["actor"]["device"])
+        if compartment.epochs and len(compartment.disputed) >= DISPUTES_THAT_STALE:
+            compartment.stale = compartment.stale or "disputed"
+
+    # --- member statements ---
+
+    def _member_act(self, leaf: Json, frame: Json) -> None:
+        statement = read_statement("cordon-member+jws", statement_of(leaf, frame), crt=True)
+        act = read_act(statement.payload)
+        demand(act["operation"] == self.operation, "DIGEST", "a member statement of another operation")
+        demand(act["act"] in KIND_OF_ACT[leaf["kind"]], "DIGEST", "a statement that makes no such entry")
+        chain = self.heads if "compartment" not in act else self._chain_of(act, leaf)
+        makes_many = act["act"] == "create-operation" or (act["act"] == "remove" and "organization" in act)
+        if not (makes_many and statement.hash in chain[-1:]):
+            follows = act["previous"] == (chain[-1] if chain else None)
+            demand(follows, "MEMBERS_CHAIN", "a member statement was withheld")
+            if act["act"] == "create-operation":
+                self._judge_creation(statement, act, frame)
+            else:
+                judge(self, self.signer(statement), act)
+            chain.append(statement.hash)
+        self._carry_out(act, leaf, statement)
+
+    def _chain_of(self, act: Json, leaf: Json) -> list[str]:
+        demand(leaf.get("compartment") == act["compartment"], "DIGEST", "a statement of another compartment")
+        if act["act"] == "create-compartment":
+            demand(act["compartment"] not in self.compartments, "UNENTITLED", "this compartment exists already")
+            self.compartments[act["compartment"]] = Compartment()
+        return self.compartment(act["compartment"]).heads
+
+    def _judge_creation(self, statement: Statement, act: Json, frame: Json) -> None:
+        own, *above = frame.get("chain", [])
+        creator = self.trust.believe(own, above)
+        fits = creator.device == statement.signer and creator.hash == statement.crt
+        demand(fits, "SIGNER", "an operation was created under another certificate")
+        statement.verify(creator.sign)
+        entitled = creator.tier == "administrator" or creator.device == self.trust.root
+        names_itself = any(named["person"] == creator.person for named in act["coordinators"])
+        demand(entitled and not names_itself, "UNENTITLED", "only an administrator creates an operation, for others")
+
+    def _carry_out(self, act: Json, leaf: Json, statement: Statement) -> None:
+        kind, subject, index = act["act"], leaf["subject"], leaf["index"]
+        if kind in ("create-operation", "set-operation"):
+            if leaf["kind"] == "member.admitted":
+                named = next((c for c in act["coordinators"] if c["person"] == subject), None)
+                if named is None:
+                    raise Refused("DIGEST", "somebody was admitted whom the creation does not name")
+                self.members[subject] = Member(subject, named["organization"], "coordinator", index)
+                return
+            self.history, self.all_holds = act["history"], set(act["allHolds"])
+            self.organizations |= {named["organization"] for named in act.get("coordinators", [])}
+            return
+        if "organization" in act and kind == "remove":
+            if leaf["kind"] == "operation.organization-removed":
+                demand(subject == act["organization"], "DIGEST", "a removal of another organization")
+                self.organizations.discard(subject)
+                return
+            known = self.members.get(subject)
+            demand(known and known.organization == act["organization"], "DIGEST", "a removal of somebody else")
+            return self._remove(subject)
+        named = act["compartment"] if kind == "create-compartment" else act["person"]
+        demand(subject == named, "DIGEST", "an entry and its statement name different subjects")
+        if kind == "admit":
+            self.members[subject] = Member(subject, act["organization"], act["role"], index)
+        elif kind == "change-role":
+            self._change(subject, role=act["role"])
+        elif kind == "wake":
+            self._change(subject, asleep=False)
+        elif kind == "remove":
+            self._remove(subject)
+        elif kind == "create-compartment":
+            creator = self.devices[statement.signer].person
+            self.compartments[subject].members = {person: index for person in [creator, *act["members"]]}
+        elif kind == "add-to-compartment":
+            self.compartments[act["compartment"]].members[subject] = index
+        else:
+            self.compartments[act["compartment"]].members.pop(subject, None)
+
+    def _change(self, person: str, **change: Any) -> None:
+        if person not in self.members:
+            raise Refused("DIGEST", "an entry about somebody who is no member")
+        self.members[person] = replace(self.members[person], **change)
+
+    def _remove(self, person: str) -> None:
+        self.members.pop(person, None)
+        self.devices = {id: known for id, known in self.devices.items() if known.person != person}
+        for compartment in self.compartments.values():
+            compartment.members.pop(person, None)
+
+
+def read_act(payload: Json) -> Json:
+    kind = payload.get("act")
+    if kind == "remove":
+        return fields(payload, f"v operation previous at act {'person' if 'person' in payload else 'organization'}")
+    demand(kind in ACTS, "SHAPE", "a member statement of an unknown act")
+    act = fields(payload, f"v operation previous at act {ACTS[str(kind)]}")
+    known = act.get("history", "full") in ("full", "from-joining") and set(act.get("allHolds", [])) <= {
+        "partner",
+        "observer",
+    }
+    demand(known, "SHAPE", "a rule that nobody named")
+    return act
+
+
+def statement_of(leaf: Json, frame: Json) -> str:
+    jws = frame.get("statement")
+    if not isinstance(jws, str) or digest(jws) != leaf.get("digest"):
+        raise Refused("DIGEST", "an entry commits to another statement")
+    return jws
