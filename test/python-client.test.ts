@@ -8,12 +8,15 @@ import { forms } from '../src/forms/index.ts'
 import {
   describeBody,
   makeEpochKey,
+  readEpochStatement,
   readMemberStatement,
   readMessageStatement,
   sealBody,
   sealGrant,
+  signEpochStatement,
   signMemberStatement,
   signMessageStatement,
+  type DeviceId,
   type MemberAct,
   type MessagePayload,
 } from '../src/protocol/index.ts'
@@ -100,7 +103,14 @@ t.test(
         organization: kenya.organization,
         tier: 'person',
       })
-      t.match((await must('enrol', text)).lines, [{ person, waitsFor: 'Customs of Kenya officer' }])
+      between.answer = (path, answer) => {
+        if (path === '/v1/enrolments') throw new Error('lost')
+        return answer
+      }
+      t.match(await client('enrol', text), { code: 1, stderr: /^refused: UNREACHABLE: / })
+      between.reset()
+      t.match((await must('enrol', text)).lines, [{ person }], 'what had no answer was accepted')
+      t.match(await client('enrol', text), { code: 1, stderr: /^refused: STATE: / }, 'once')
       t.equal((await stat(state)).mode & 0o777, 0o600)
       await must('sign-in')
       await kenya.client.directory.certifyWaiting()
@@ -212,6 +222,22 @@ t.test(
       t.equal(await instead(byOutsider), 'SIGNER', 'by somebody who is no member')
       t.equal(await instead(await byCoordinator({ previous: own })), 'MEMBERS_CHAIN', 'after one that nobody has seen')
       t.equal(await instead(await byCoordinator({ person: thailand.client.person })), 'DIGEST', 'about somebody else')
+      const isOpened = (frame: Frame) => kindOf(frame) === 'epoch.opened'
+      let epoch: Frame | undefined
+      await refusedFor((frame) => ((epoch ??= isOpened(frame) ? frame : undefined), frame))
+      const { payload } = await readEpochStatement(String(epoch?.['statement']))
+      const recipients = [...payload.recipients, administrator.device as DeviceId].toSorted()
+      const surplus = await signEpochStatement(device, own, { ...payload, recipients })
+      const { hash } = await readEpochStatement(surplus)
+      const forAnother = (frame: Frame) =>
+        isOpened(frame) && frame['index'] === epoch?.['index']
+          ? { ...withLeaf(frame, { digest: hash }), statement: surplus }
+          : frame
+      t.equal(await refusedFor(forAnother), 'EPOCH_RECIPIENTS', 'a key for somebody who is no member')
+      const shorter = (frame: Frame) => (frame.type === 'caught-up' ? { ...frame, consistency: [] } : frame)
+      t.equal(await refusedFor(shorter), 'CONSISTENCY', 'a log of which nothing proves that it only grew')
+      const unled = (frame: Frame) => (kindOf(frame) === 'operation.created' ? { ...frame, chain: [] } : frame)
+      t.equal(await refusedFor(unled), 'CERTIFICATE_CHAIN', 'a creator who does not lead to the root')
       const withheld = await refusedFor((frame) => (subjectOf(frame) === thailand.client.person ? undefined : frame))
       t.equal(withheld, 'EPOCH_HEADS', 'the admission and the removal of a member are withheld')
     })

@@ -21,7 +21,7 @@ export class Between {
   target = ''
   /** Another frame, or none, instead of one that the service pushes. */
   frame: (frame: Frame) => Frame | undefined = (frame) => frame
-  /** Another answer instead of the service's. */
+  /** Another answer instead of the service's; where it throws, the answer is lost. */
   answer: (path: string, answer: Json) => Json = (_, answer) => answer
 
   constructor(url: string) {
@@ -46,17 +46,16 @@ export async function standBetween(owner: Owner, userAgent: RegExp): Promise<Bet
   server.on('request', (asked, reply) => {
     const { method, headers, url = '/' } = asked
     const onward = request(between.target + url, { method, headers }, (came) => {
-      buffer(came).then(
-        (body) => {
+      buffer(came)
+        .then((body) => {
           const status = came.statusCode ?? 500
           const alters = concerns(asked) && status < 400 && came.headers['content-type']?.includes('json') === true
           const path = url.split('?')[0] ?? ''
           const text = alters ? JSON.stringify(between.answer(path, JSON.parse(body.toString()) as Json)) : body
           const { 'content-length': _, 'transfer-encoding': __, ...kept } = came.headers
           reply.writeHead(status, { ...kept, 'content-length': Buffer.byteLength(text) }).end(text)
-        },
-        () => reply.destroy(),
-      )
+        })
+        .catch(() => reply.destroy())
     })
     onward.on('error', () => reply.destroy())
     asked.pipe(onward)

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -21,7 +21,7 @@ const run = (command: string, args: readonly string[], seconds: number) =>
 const newEnough = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
 const quietly = ['--quiet', '--no-input', '--disable-pip-version-check', '--retries', '1', '--timeout', '15']
 
-/** Makes it once and keeps it between runs, until the requirements change. */
+/** Makes it once, in a place of its own that is then renamed, and keeps it between runs until the requirements change. */
 export function pythonWith(requirements: string): Python {
   const system = ['python3', 'python3.13', 'python3.12', 'python3.11'].find(
     (name) => run(name, ['-c', newEnough], 30).status === 0,
@@ -32,20 +32,30 @@ export function pythonWith(requirements: string): Python {
   const name = createHash('sha256').update(version).update(wanted).digest('hex').slice(0, 12)
   const environment = resolve('.tap', `python-${name}`)
   const python = join(environment, 'bin/python')
-  const ready = join(environment, 'ready')
-  if (existsSync(ready)) return { python }
-  rmSync(environment, { recursive: true, force: true })
+  if (existsSync(environment)) return { python }
+  const making = `${environment}.${process.pid}`
   const steps = [
-    { command: system, args: ['-m', 'venv', environment], seconds: 60 },
-    { command: python, args: ['-m', 'pip', 'install', ...quietly, '-r', requirements], seconds: 150 },
+    { command: system, args: ['-m', 'venv', making], seconds: 60 },
+    {
+      command: join(making, 'bin/python'),
+      args: ['-m', 'pip', 'install', ...quietly, '-r', requirements],
+      seconds: 150,
+    },
   ]
   for (const { command, args, seconds } of steps) {
     const { status, stderr, error } = run(command, args, seconds)
     if (status === 0) continue
+    rmSync(making, { recursive: true, force: true })
     const why = error?.message ?? stderr.trim().split('\n').at(-1) ?? ''
     return { missing: `the packages of ${requirements} cannot be installed: ${why}` }
   }
-  writeFileSync(ready, wanted)
+  try {
+    renameSync(making, environment)
+  } catch (error) {
+    // Another test file was faster.
+    rmSync(making, { recursive: true, force: true })
+    if (!existsSync(environment)) throw error
+  }
   return { python }
 }
 

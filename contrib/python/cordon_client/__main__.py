@@ -49,7 +49,7 @@ def show(value: object) -> None:
 def run(asked: argparse.Namespace) -> None:
     store = secret("CORDON_STORE_PASSPHRASE_FILE", "Passphrase of the file")
     if asked.command == "enrol":
-        state = State.create(asked.state, store)
+        state = State.open(asked.state, store) if asked.state.exists() else State.create(asked.state, store)
         waits_for = enrol(state, asked.invitation, secret("CORDON_PASSPHRASE_FILE", "Passphrase for signing in"))
         return show({"person": state.data["person"], "waitsFor": waits_for})
     with Session(State.open(asked.state, store)) as session:

@@ -260,8 +260,9 @@ class View:
         return self.compartment(act["compartment"]).heads
 
     def _judge_creation(self, statement: Statement, act: Json, frame: Json) -> None:
-        own, *above = frame.get("chain", [])
-        creator = self.trust.believe(own, above)
+        chain = frame.get("chain", [])
+        demand(chain, "CERTIFICATE_CHAIN", "an operation that was created without a certificate")
+        creator = self.trust.believe(chain[0], chain[1:])
         fits = creator.device == statement.signer and creator.hash == statement.crt
         demand(fits, "SIGNER", "an operation was created under another certificate")
         statement.verify(creator.sign)

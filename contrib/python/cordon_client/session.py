@@ -42,50 +42,69 @@ def device_of(state: State) -> Device:
 
 
 def enrol(state: State, invitation: str, passphrase: str) -> str:
-    """Makes a device, asks for a certificate, pins what invitation and service say. Answers for whom one waits."""
+    """Asks for a certificate and answers for whom one waits: nobody known where an earlier answer was lost."""
     demand(invitation.startswith(PREFIX), "INVITATION", f"an invitation begins with {PREFIX}")
     invited = fields(read(decode(invitation[len(PREFIX) :]).decode()), "s r i p o t k")
     state.refuse_as_sign_in(passphrase)
-    state.data |= {"sign": new_signing_key(), "seal": encode(secrets.token_bytes(32))}
-    device = device_of(state)
+    begun = bool(state.data)
+    with httpx.Client(base_url=invited["s"], timeout=30) as http:
+        if not begun:
+            _make_device(state, invited, _ask(http, "GET", "/v1/server"))
+        asked = state.data.get("enrolment", {})
+        demand(asked.get("invitation") == invited["i"], "STATE", f"{state.path} holds a device already")
+        try:
+            waits = _ask(http, "POST", "/v1/enrolments", json=asked | {"passphrase": passphrase})["inviter"]["name"]
+        except Refused as error:
+            # The first request may have been accepted, and the invitation be used up by it: signing in tells.
+            if not begun or error.reason != "INVITATION_INVALID":
+                if not begun and error.reason != "UNREACHABLE":
+                    state.path.unlink()
+                raise
+            waits = ""
+    del state.data["enrolment"]
+    state.save()
+    return str(waits)
+
+
+def _make_device(state: State, invited: Json, server: Json) -> None:
+    """Makes a device and its request, pins what invitation and service say, and puts all of it on the disk."""
     url = urlsplit(invited["s"])
     safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost"))
     demand(safe, "INVITATION", "a service is spoken to over TLS")
+    demand(server["root"] == invited["r"], "ROOT", "the service has another root than the invitation names")
     who = {"invitation": invited["i"], "person": invited["p"], "organization": invited["o"], "tier": invited["t"]}
-    statement = device.state("cordon-enrolment+jws", who | device.public)
     secret = decode(invited["k"])
-    certify = _derive(secret, "cordon invitation: certify")
-    with httpx.Client(base_url=invited["s"], timeout=30) as http:
-        server = _json(http.get("/v1/server"))
-        demand(server["root"] == invited["r"], "ROOT", "the service has another root than the invitation names")
-        state.data |= {
-            "server": invited["s"],
-            "root": invited["r"],
-            "person": invited["p"],
-            "organization": invited["o"],
-            "tier": invited["t"],
-            "directory": server["directory"],
-            "logHost": server["logHost"],
-            "logKeys": server["logKeys"],
-            "checkpoints": {},
-            "proven": [],
-            "seen": [],
-            "pending": {},
-            "receipts": {},
-        }
-        # From here on the invitation may be used up: the device must be on the disk before.
-        state.save()
-        waits = http.post(
-            "/v1/enrolments",
-            json={
-                "invitation": invited["i"],
-                "authenticate": encode(_derive(secret, "cordon invitation: authenticate")),
-                "statement": statement,
-                "mac": encode(hmac.digest(certify, statement.encode(), hashlib.sha256)),
-                "passphrase": passphrase,
-            },
-        )
-    return str(_json(waits)["inviter"]["name"])
+    state.data = {
+        "server": invited["s"],
+        "root": invited["r"],
+        "person": invited["p"],
+        "organization": invited["o"],
+        "tier": invited["t"],
+        "sign": new_signing_key(),
+        "seal": encode(secrets.token_bytes(32)),
+        "directory": server["directory"],
+        "logHost": server["logHost"],
+        "logKeys": server["logKeys"],
+        "checkpoints": {},
+        "proven": [],
+        "seen": [],
+        "pending": {},
+        "receipts": {},
+    }
+    device = device_of(state)
+    statement = device.state("cordon-enrolment+jws", who | device.public)
+    mac = hmac.digest(_derive(secret, "cordon invitation: certify"), statement.encode(), hashlib.sha256)
+    authenticate = _derive(secret, "cordon invitation: authenticate")
+    asked = {"authenticate": encode(authenticate), "statement": statement, "mac": encode(mac)}
+    state.data["enrolment"] = {"invitation": invited["i"]} | asked
+    state.save()
+
+
+def _ask(http: httpx.Client, method: str, path: str, **request: Any) -> Any:
+    try:
+        return _json(http.request(method, path, **request))
+    except httpx.TransportError as error:
+        raise Refused("UNREACHABLE", str(error)) from error
 
 
 def _json(answer: httpx.Response) -> Any:
@@ -140,10 +159,7 @@ class Session:
         headers = {"DPoP": self._proof(method, path.split("?")[0], token)}
         if token:
             headers["Authorization"] = f"DPoP {token}"
-        try:
-            return _json(self._http.request(method, path, json=body, headers=headers))
-        except httpx.TransportError as error:
-            raise Refused("UNREACHABLE", str(error)) from error
+        return _ask(self._http, method, path, json=body, headers=headers)
 
     def _proof(self, method: str, path: str, token: str) -> str:
         key = self.state.data["session"]["key"]
