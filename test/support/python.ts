@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 
@@ -19,7 +19,16 @@ const run = (command: string, args: readonly string[], seconds: number) =>
   spawnSync(command, args, { encoding: 'utf8', timeout: seconds * 1000 })
 
 const newEnough = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'
-const quietly = ['--quiet', '--no-input', '--disable-pip-version-check', '--retries', '1', '--timeout', '15']
+const quietly = [
+  '--quiet',
+  '--no-color',
+  '--no-input',
+  '--disable-pip-version-check',
+  '--retries',
+  '1',
+  '--timeout',
+  '15',
+]
 
 /** Makes it once, in a place of its own that is then renamed, and keeps it between runs until the requirements change. */
 export function pythonWith(requirements: string): Python {
@@ -46,8 +55,8 @@ export function pythonWith(requirements: string): Python {
     const { status, stderr, error } = run(command, args, seconds)
     if (status === 0) continue
     rmSync(making, { recursive: true, force: true })
-    const why = error?.message ?? stderr.trim().split('\n').at(-1) ?? ''
-    return { missing: `the packages of ${requirements} cannot be installed: ${why}` }
+    const why = error?.message ?? stderr.split('\n').findLast((line) => line.startsWith('ERROR')) ?? stderr.trim()
+    return { missing: `the packages of ${relative('.', requirements)} cannot be installed: ${why}` }
   }
   try {
     renameSync(making, environment)
