@@ -238,6 +238,8 @@ t.test(
       t.equal(await refusedFor(shorter), 'CONSISTENCY', 'a log of which nothing proves that it only grew')
       const unled = (frame: Frame) => (kindOf(frame) === 'operation.created' ? { ...frame, chain: [] } : frame)
       t.equal(await refusedFor(unled), 'CERTIFICATE_CHAIN', 'a creator who does not lead to the root')
+      const shapeless = (frame: Frame) => (isOpened(frame) ? { ...frame, leaf: 5 } : frame)
+      t.equal(await refusedFor(shapeless), 'SHAPE', 'something that is no leaf')
       const withheld = await refusedFor((frame) => (subjectOf(frame) === thailand.client.person ? undefined : frame))
       t.equal(withheld, 'EPOCH_HEADS', 'the admission and the removal of a member are withheld')
     })

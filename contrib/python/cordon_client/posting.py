@@ -14,6 +14,9 @@ from .session import Session
 from .wire import Json, body_header, digest, encode, new_id, now, seal_body, seal_to, sha256, write
 
 SENT_AGAIN = {"UNREACHABLE", "ANSWER", "DATABASE_UNAVAILABLE", "OVERLOADED", "TOO_MANY_REQUESTS", "UNAUTHENTICATED"}
+# Somebody else came first: what is said is looked at again, then sealed and signed anew.
+LOOKED_AGAIN = {"EPOCH_STALE", "EPOCH_UNKNOWN", "EPOCH_NUMBER", "EPOCH_RECIPIENTS", "MEMBERS_MOVED", "MEMBERS_BEHIND"}
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,25 @@ class Draft:
 
 def post(session: Session, operation: str, draft: Draft) -> Json:
     """Seals, signs and sends a message, and answers its receipt once that is proven."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _post_once(session, operation, draft)
+        except Refused as error:
+            if error.reason not in LOOKED_AGAIN:
+                raise
+    return _post_once(session, operation, draft)
+
+
+def _post_once(session: Session, operation: str, draft: Draft) -> Json:
     reading = read(session, operation)
     demand(not reading.alarms, "ALARM", "; ".join(reading.alarms))
     demand(draft.form in EXTRACTED, "FORM", f"no such form: {draft.form}")
     compartment = draft.compartment or operation
     epoch, key = _sealing_key(session, reading, compartment)
-    message = _compose(session, reading, draft, compartment, epoch, key)
-    pending = session.state.data["pending"]
-    pending[message["id"]] = {"operation": operation, "message": {n: message[n] for n in message if n != "id"}}
+    id, message = _compose(session, reading, draft, compartment, epoch, key)
+    session.state.data["pending"][id] = {"operation": operation, "message": message}
     session.state.save()
-    return send_pending(session, message["id"])
+    return send_pending(session, id)
 
 
 def pending_of(session: Session) -> Iterator[str]:
@@ -108,7 +120,9 @@ def _sealing_key(session: Session, reading: Reading, compartment: str) -> tuple[
     return number + 1, key
 
 
-def _compose(session: Session, reading: Reading, draft: Draft, compartment: str, epoch: int, key: bytes) -> Json:
+def _compose(
+    session: Session, reading: Reading, draft: Draft, compartment: str, epoch: int, key: bytes
+) -> tuple[str, Json]:
     view, device, checkpoint = reading.view, session.device, reading.checkpoint
     if checkpoint is None:
         raise Refused("CHECKPOINT", "the log was not read to its end")
@@ -142,4 +156,4 @@ def _compose(session: Session, reading: Reading, draft: Draft, compartment: str,
     if view.state == "rehearsal":
         statement["exercise"] = True
     signed = device.state("cordon-message+jws", statement, view.devices[device.id].hash)
-    return {"id": id, "statement": signed, "body": body} | clear
+    return id, {"statement": signed, "body": body} | clear

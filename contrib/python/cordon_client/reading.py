@@ -2,25 +2,22 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from . import log
 from .certificates import Certificate, Trust, prove, remember, remembered
 from .members import View
-from .messages import (
-    Message,
-    open_grant,
-    open_message,
-    receive,
-)
+from .messages import Message, open_grant, open_message, receive
 from .refused import Refused, demand
 from .session import Session
 from .wire import Json, encode, write
 
 PATIENCE = 30
+LARGEST_FRAME = 2**20
 
 
 def own_certificate(session: Session) -> Certificate:
@@ -63,35 +60,40 @@ def read(session: Session, operation: str) -> Reading:
     ticket = session.call("POST", "/v1/live-tickets", {})["ticket"]
     protocols = [Subprotocol("cordon.v1"), Subprotocol(f"ticket.{ticket}")]
     url = session.url.replace("http", "ws", 1) + "/v1/live"
-    with connect(
-        url, subprotocols=protocols, compression=None, max_size=2**20, open_timeout=PATIENCE, close_timeout=1
-    ) as socket:
-        demand(socket.subprotocol == "cordon.v1", "LIVE", "the service chose another sub-protocol")
-        seen = remembered(session, operation)
-        told = {} if seen is None else {"seen": {"size": seen.size, "root": encode(seen.root)}}
-        socket.send(json.dumps({"type": "subscribe", "operation": operation, "after": -1} | told))
-        try:
-            for frame in iter(lambda: json.loads(socket.recv(PATIENCE)), None):
-                if _take(session, reading, frame):
-                    break
-        except (ConnectionClosed, TimeoutError) as error:
-            raise Refused("LIVE", str(error)) from error
-        _fetch_grants(session, reading)
-        _open_messages(session, reading)
-        for compartment, epoch in sorted(reading.bad_grants):
-            socket.send(
-                json.dumps({"type": "grant-bad", "operation": operation, "compartment": compartment, "epoch": epoch})
-            )
-        socket.send(json.dumps({"type": "acknowledge", "operation": operation, "upTo": view.position}))
-        socket.send(json.dumps({"type": "ping"}))
-        while json.loads(socket.recv(PATIENCE))["type"] != "pong":
-            pass
+    limits: dict[str, Any] = {"max_size": LARGEST_FRAME, "open_timeout": PATIENCE, "close_timeout": 1}
+    try:
+        with connect(url, subprotocols=protocols, compression=None, **limits) as socket:
+            _converse(session, reading, socket)
+    except (WebSocketException, OSError) as error:
+        raise Refused("LIVE", str(error)) from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise Refused("SHAPE", f"the service said something of another shape ({error!r})") from error
     _check_seen(session, reading)
     known = session.state.data["receipts"].keys() | session.state.data["pending"].keys()
     strange = [m.id for m in reading.messages if m.device == session.device.id and m.id not in known]
     reading.alarms += [f"OWN_DEVICE: this device did not send {id}" for id in strange] + view.withheld()
     session.state.save()
     return reading
+
+
+def _converse(session: Session, reading: Reading, socket: ClientConnection) -> None:
+    def say(type: str, **what: Any) -> None:
+        socket.send(json.dumps({"type": type} | what))
+
+    demand(socket.subprotocol == "cordon.v1", "LIVE", "the service chose another sub-protocol")
+    seen = remembered(session, reading.operation)
+    told = {} if seen is None else {"seen": {"size": seen.size, "root": encode(seen.root)}}
+    say("subscribe", operation=reading.operation, after=-1, **told)
+    while not _take(session, reading, json.loads(socket.recv(PATIENCE))):
+        pass
+    _fetch_grants(session, reading)
+    _open_messages(session, reading)
+    for compartment, epoch in sorted(reading.bad_grants):
+        say("grant-bad", operation=reading.operation, compartment=compartment, epoch=epoch)
+    say("acknowledge", operation=reading.operation, upTo=reading.view.position)
+    say("ping")
+    while json.loads(socket.recv(PATIENCE))["type"] != "pong":
+        pass
 
 
 def _take(session: Session, reading: Reading, frame: Json) -> bool:
