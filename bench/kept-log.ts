@@ -127,7 +127,7 @@ async function open(kept: Kept, directory: string, size: number, database: Embed
     checkpointDirectory: join(directory, 'checkpoints'),
     // Sessions are not what is measured.
     lockActors: (_tx, actors) =>
-      Promise.resolve(new Map(actors.map((actor) => [actor.session, { ...actor, tier: 'person' }]))),
+      Promise.resolve(new Map(actors.map((actor) => [actor.session, { ...actor, tier: 'person', listed: null }]))),
     snapshots: operationSnapshots(() => logs, read),
     publish: () => {},
     onError,
@@ -158,5 +158,6 @@ export const acting = (cause: Cause) => ({
   deviceState: 'certified',
   tier: 'person',
   verifiedAt: new Date(),
+  listed: null,
   ...cause,
 })

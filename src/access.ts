@@ -253,9 +253,28 @@ export function isOrganizationKind(value: unknown): value is OrganizationKind {
   return typeof value === 'string' && Object.hasOwn(organizationKinds, value)
 }
 
-/** Whether a person of such an organization may hold the role at all. */
-export function mayHold(kind: OrganizationKind, role: Role): boolean {
-  return (organizationKinds[kind] as readonly Role[]).includes(role)
+/** Who holds a role: a person, or a service account. */
+export type Holder = 'person' | 'service'
+
+/** What a service account may be: officer at most, or a role that may do nothing that an officer may not. */
+export const serviceRoles: readonly Role[] = ['officer', 'right-holder', 'observer']
+
+/** Whether a person or a service account of such an organization may hold the role at all. */
+export function mayHold(kind: OrganizationKind, role: Role, holder: Holder = 'person'): boolean {
+  const withinCeiling = holder === 'person' || serviceRoles.includes(role)
+  return withinCeiling && (organizationKinds[kind] as readonly Role[]).includes(role)
+}
+
+/** What is listed for a service account below its role; null for a person, whose role alone says it. */
+export type Listed = readonly Permission[] | null
+
+export function isListed(listed: Listed, permission: Permission): boolean {
+  return listed === null || listed.includes(permission)
+}
+
+/** Whether a service account can use a permission at all: whether an officer could. */
+export function mayBeListed(permission: Permission): boolean {
+  return grantsByRole[permission][roles.indexOf('officer')] !== 'no'
 }
 
 /** Which roles the holder of a role may give, change or take, and to whom: anybody, or people of its own organization. */
@@ -268,8 +287,8 @@ export interface Grantable {
  * The roles that a role may grant. `to` is a person, or a service account, which an NCP makes an officer only.
  * Nobody grants to themselves: that check needs to know who asks, and is the caller's.
  */
-export function rolesGrantableBy(role: Role, to: 'person' | 'service' = 'person'): Grantable {
-  if (role === 'coordinator') return { scope: 'any', roles }
+export function rolesGrantableBy(role: Role, to: Holder = 'person'): Grantable {
+  if (role === 'coordinator') return { scope: 'any', roles: to === 'service' ? serviceRoles : roles }
   if (role === 'ncp') return { scope: 'own', roles: to === 'service' ? ['officer'] : ['ncp', 'officer'] }
   return { scope: 'none', roles: [] }
 }

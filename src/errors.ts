@@ -244,6 +244,11 @@ export const problems = {
     title: 'This device is not certified',
     advice: 'Wait until whoever invited you is online once; then try again.',
   },
+  ADDRESS_REFUSED: {
+    status: 403,
+    title: 'This service account may not be used from here',
+    advice: 'Use it from the addresses it was made for; whoever made it sees them in cordon service list.',
+  },
   RECOVERY_NOT_AVAILABLE: {
     status: 409,
     title: 'Re-enrolment of a person without devices takes two people, and does not exist in this version',

@@ -36,6 +36,7 @@ import {
   isPlatformAuditor,
   mountIdentity,
   openFactorKey,
+  mountServiceAccounts,
   openTokenKey,
   type Identity,
 } from './identity/index.ts'
@@ -228,6 +229,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     noteRefusals(app, refusals)
     await registerLive(app)
     mountIdentity(app, identity, { version: options.version, logHost: options.logHost })
+    mountServiceAccounts(app, identity)
     mountOperations(app, operations)
     mountMessages(app, messages)
     mountReports(app, reports, evidence)
@@ -260,6 +262,9 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     )
     const forgetting = setInterval(() => {
       identity.sessions.forgetExpired().catch((error: unknown) => onError('forgetting what has expired', error))
+      identity.serviceAccounts
+        .endOverdue()
+        .catch((error: unknown) => onError('ending service accounts that have expired', error))
     }, forgetEveryMs)
     forgetting.unref()
 

@@ -15,6 +15,7 @@ import {
   codeOf,
   enrolInvited,
   freshId,
+  inDays,
   invite,
   newcomer,
   now,
@@ -28,6 +29,12 @@ const scene = await everyRole(t)
 const { server, operation, byRole, administrator, messages, shared, organizations } = scene
 const { coordinator, ncp, officer } = byRole
 const path = operation.path
+const service = {
+  name: 'A program',
+  organization: organizations.kenya,
+  tier: 'service',
+  service: { permissions: ['operation.read'], addresses: ['0.0.0.0/0'], expiresAt: inDays(9) },
+} as const
 
 /** Whatever this makes of entries, with all that was only noted in memory. */
 async function entered(act: () => Promise<unknown>): Promise<Entered[]> {
@@ -106,6 +113,22 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
     const organization = await scene.organization(true)
     await signedInMember(organization)
     await measured(() => administrator.call('POST', `/v1/organizations/${organization}/departure`, because))
+  },
+  'POST /v1/service-sessions': async (measured) => {
+    const machine = await newcomer(ncp, service)
+    await measured(async () => {
+      await machine.signInService()
+      return { status: 201 } as Answer
+    })
+  },
+  'GET /v1/service-accounts': get('/v1/service-accounts', ncp),
+  'POST /v1/service-accounts/:account/stop': async (measured) => {
+    const machine = await newcomer(ncp, service)
+    const stop = (account: string, body: object) => ncp.call('POST', `/v1/service-accounts/${account}/stop`, body)
+    const revocation = await protocol.signRevocation(ncp.device, machine.device.id, now())
+    await measured(() => stop(machine.person, { revocation }))
+    const { actor } = await invite(ncp, service)
+    await measured(() => stop(actor.person, {}))
   },
   'GET /v1/sessions': get('/v1/sessions'),
   'DELETE /v1/sessions/:session': async (measured) => {
@@ -484,16 +507,17 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
         approvers: [],
       },
     },
-    'session.started': { details: { outcome: 'accepted', reason: 'passphrase' } },
+    'session.started': { details: { outcome: 'accepted', reason: /^(passphrase|private_key_jwt)$/ } },
     'session.ended': { details: { outcome: 'ended', reason: String } },
     'session.stepped-up': { details: { outcome: 'accepted', reason: 'passphrase' } },
     'credential.set': {
       details: {
         outcome: 'accepted',
         reason: /^(set-up|enrolment|added|changed|removed)$/,
-        factor: /^(passphrase|totp|recovery-codes|passkey)$/,
+        factor: /^(passphrase|totp|recovery-codes|passkey|key)$/,
       },
     },
+    'service.ended': { details: { session, outcome: 'ended', reason: 'stopped' } },
     'device.enrolled': { details: { outcome: 'waiting', reason: 'invited', invitation: session } },
     'device.certified': { details: { outcome: 'accepted', reason: /^(set-up|enrolment|admission)$/ } },
     'device.revoked': { details: { session, outcome: 'accepted', reason: 'revoked' } },

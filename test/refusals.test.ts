@@ -215,7 +215,7 @@ t.test('INV-64: one entry for each person and minute, and for each network where
   await settle(fresh)
   const before = await sizes(fresh)
   const { person, organization, session, device } = known
-  const standing = { tier: 'administrator', deviceState: 'certified', verifiedAt: fresh.clock.now() }
+  const standing = { tier: 'administrator', deviceState: 'certified', verifiedAt: fresh.clock.now(), listed: null }
   const actor = { person, organization, session, device: device.id, ...standing }
   const refuse = (times: number) => {
     for (let n = 0; n < times; n++) {

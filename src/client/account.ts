@@ -1,6 +1,15 @@
-import { openDevice, type Certificate, type Device, type DeviceSecrets } from '../protocol/index.ts'
+import { isListed, may, type Listed, type Permission } from '../access.ts'
+import {
+  openDevice,
+  type Certificate,
+  type Device,
+  type DeviceSecrets,
+  type OperationView,
+  type PersonId,
+} from '../protocol/index.ts'
 import { readCertificateOnce, type Pins } from './certificates.ts'
 import { refuse } from './problem.ts'
+import { signInKeyName } from './service-key.ts'
 import type { ClientStore } from './store.ts'
 
 /** Whom a store belongs to, at which service. */
@@ -22,6 +31,10 @@ export interface Self {
   readonly certificate: Certificate | undefined
   /** The certificates above it, proven up to the pinned root. */
   readonly chain: readonly Certificate[]
+  /** Whether this is a service account, which signs in with a key of its own. */
+  readonly isService: boolean
+  /** What a service account may use below its role, as the service says; null for a person. */
+  readonly listed: Listed
 }
 
 /** The account, the device and the certificate that a store holds; undefined in an empty one. */
@@ -30,14 +43,27 @@ export async function loadSelf(store: ClientStore): Promise<Self | undefined> {
   const secrets = (await store.get('device')) as DeviceSecrets | undefined
   if (!account || !secrets) return undefined
   const kept = (await store.get('certificate')) as string[] | undefined
+  const listed = ((await store.get('listed')) ?? null) as Listed
   const [certificate, ...chain] = await Promise.all((kept ?? []).map(readCertificateOnce))
-  return { account, device: await openDevice(secrets), certificate, chain }
+  const isService = (await store.get(signInKeyName)) !== undefined
+  return { account, device: await openDevice(secrets), certificate, chain, isService, listed }
 }
 
 /** The certificate under which this device speaks; NOT_CERTIFIED where it has none yet. */
 export function requireCertificate(self: Self): Certificate {
   if (!self.certificate) throw refuse('NOT_CERTIFIED', 'Nobody has certified this device yet.')
   return self.certificate
+}
+
+/** Whether this device may use a permission in an operation now: by role and state, and by its list if it is a service account's. */
+export function mayUse({ account, listed }: Self, view: OperationView, permission: Permission): boolean {
+  const member = view.member(account.person as PersonId)
+  return member !== undefined && may(member.role, permission, view.state).allowed && isListed(listed, permission)
+}
+
+/** Whether this device gets what messages carry: auditors, and service accounts for which reading is not listed, get entries alone. */
+export function getsContent({ account, listed }: Self, view: OperationView): boolean {
+  return view.member(account.person as PersonId)?.role !== 'auditor' && isListed(listed, 'message.read')
 }
 
 /** Refuses one passphrase for both the store and the sign-in: the service sees the one, and must never learn the other. */

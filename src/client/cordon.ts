@@ -1,4 +1,4 @@
-import type { OrganizationKind } from '../access.ts'
+import type { Listed, OrganizationKind } from '../access.ts'
 import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, readCertificateOnce, requirePinned } from './certificates.ts'
@@ -22,6 +22,8 @@ import { refuse } from './problem.ts'
 import type { OperationSession } from './operation-session.ts'
 import { portableReceipt } from './portable-receipt.ts'
 import { checkOwnPlace, type SelfCheck } from './self-check.ts'
+import { ServiceAccounts } from './service-accounts.ts'
+import { signInKeyName, signInWithKey, type SignInKey } from './service-key.ts'
 import type { ClientStore } from './store.ts'
 import { Transparency } from './transparency.ts'
 import { Transport, type LentSession } from './transport.ts'
@@ -44,6 +46,8 @@ export interface Me {
   /** Null until somebody has certified this device. */
   readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | 'auditor' | null
   readonly administrator: boolean
+  /** What a service account may use below its role; null for a person. */
+  readonly listed: Listed
 }
 
 export interface Session {
@@ -70,6 +74,7 @@ export class Cordon {
   #operations: Operations | undefined
   #transparency: Transparency | undefined
   #audit: Audit | undefined
+  #serviceAccounts: ServiceAccounts | undefined
   #cancelCertifying: (() => void) | undefined
 
   constructor(options: CordonOptions) {
@@ -89,6 +94,7 @@ export class Cordon {
     this.#connection = connection
     const own = () => this.self
     this.#directory = new Directory({ platform, transport, self: own })
+    this.#serviceAccounts = new ServiceAccounts({ platform, transport, self: own })
     this.#audit = new Audit({ transport, pins: () => this.self.account.pins })
     const keep = this.#options.keep ?? 'all'
     const transparency = new Transparency({ platform, transport, store, pins: () => this.self.account.pins })
@@ -129,6 +135,11 @@ export class Cordon {
     return this.self.device.id
   }
 
+  /** Whether this is the device of a service account: it signs in with `signInService`. */
+  get isService(): boolean {
+    return this.self.isService
+  }
+
   get signedIn(): boolean {
     return this.#transport?.signedIn ?? false
   }
@@ -149,6 +160,10 @@ export class Cordon {
   /** By what this person signs in. */
   get factors(): Factors {
     return new Factors(this.transport)
+  }
+
+  get serviceAccounts(): ServiceAccounts {
+    return this.#require(this.#serviceAccounts)
   }
 
   /** Queries of logs. */
@@ -172,12 +187,36 @@ export class Cordon {
     const { account, device } = this.self
     const transport = this.transport
     if ('passphrase' in by && by.passphrase !== undefined) await requireOtherPassphrase(store, by.passphrase)
-    requirePinned(account.pins, await transport.open<ServerFacts>('GET', '/v1/server'))
+    await this.#requirePinned()
     const evidence = 'authenticator' in by ? await askPasskey(transport, by.authenticator) : by
-    await transport.signIn(async (thumbprint) => ({
+    return this.#signIn(async (thumbprint) => ({
       proof: await signSignIn(device, account.person, thumbprint, timestamp(platform.clock())),
       ...evidence,
     }))
+  }
+
+  /** The same for a service account, with the key that its store holds; nobody has to be there. NOT_A_SERVICE; ADDRESS_REFUSED of the service. */
+  async signInService(): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
+    const { store, platform } = this.#options
+    const { person: account, server } = this.self.account
+    const key = (await store.get(signInKeyName)) as SignInKey | undefined
+    if (!key) throw refuse('NOT_A_SERVICE', 'This store holds the device of a person.')
+    await this.#requirePinned()
+    return this.#signIn(
+      (thumbprint) => signInWithKey(key, { account, server, thumbprint }, platform.clock(), platform.random),
+      '/v1/service-sessions',
+    )
+  }
+
+  /** The service is the one that was pinned. */
+  async #requirePinned(): Promise<void> {
+    requirePinned(this.self.account.pins, await this.transport.open<ServerFacts>('GET', '/v1/server'))
+  }
+
+  async #signIn(prove: (thumbprint: string) => Promise<object>, path?: string) {
+    const { store } = this.#options
+    const { account } = this.self
+    await this.transport.signIn(prove, path)
     if (!account.enrolled) await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
     const me = await this.me()
     this.#connection?.resume()
@@ -232,8 +271,9 @@ export class Cordon {
       own.person === account.person &&
       own.organization === account.organization
     if (!own || !fits) throw refuse('CERTIFICATE_REFUSED', 'The certificate of this device names somebody else.')
-    this.#self = { ...this.self, certificate: own, chain: above }
-    await this.#options.store.write([{ name: 'certificate', value: [certificate, ...chain] }])
+    this.#self = { ...this.self, certificate: own, chain: above, listed: me.listed }
+    const listed = me.listed === null ? { name: 'listed' } : { name: 'listed', value: me.listed }
+    await this.#options.store.write([{ name: 'certificate', value: [certificate, ...chain] }, listed])
     return me
   }
 

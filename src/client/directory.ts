@@ -1,4 +1,4 @@
-import type { OrganizationKind } from '../access.ts'
+import type { OrganizationKind, Permission } from '../access.ts'
 import {
   ProtocolError,
   base64url,
@@ -70,6 +70,16 @@ export interface Invite {
   readonly hours?: number
 }
 
+/** What a service account may be used for, from where and until when. */
+export interface InviteService extends Omit<Invite, 'person' | 'tier'> {
+  readonly name: string
+  readonly permissions: readonly Permission[]
+  /** Ranges in CIDR notation. */
+  readonly addresses: readonly string[]
+  /** At most 366 days ahead. */
+  readonly expiresAt: Date
+}
+
 /** A newcomer who was certified, or refused with the reason. */
 export interface CertifyOutcome {
   readonly person: { readonly id: string; readonly name: string }
@@ -136,7 +146,23 @@ export class Directory {
    * Invites a person, or a further device. The key by which the newcomer is certified is sealed to this person's own
    * certified devices, so that only they can vouch. FORBIDDEN where one may not vouch for such a person.
    */
-  async invite(input: Invite): Promise<InvitationMade> {
+  invite(input: Invite): Promise<InvitationMade> {
+    return this.#invite(input)
+  }
+
+  /**
+   * Invites a service account: a program with a device and a sign-in key of its own. What it may do is settled with this and stays.
+   * FORBIDDEN for whoever is no NCP of the organization and no administrator.
+   */
+  inviteService({ name, permissions, addresses, expiresAt, ...input }: InviteService): Promise<InvitationMade> {
+    const service = { permissions, addresses, expiresAt: timestamp(expiresAt) }
+    return this.#invite({ ...input, person: { name }, tier: 'service' }, service)
+  }
+
+  async #invite(
+    input: Omit<Invite, 'tier'> & { readonly tier: Tier },
+    service?: { readonly expiresAt: string },
+  ): Promise<InvitationMade> {
     const { platform, transport, self } = this.#deps
     const { account } = self()
     const secret = makeInvitationSecret(platform.random)
@@ -145,7 +171,8 @@ export class Directory {
     const person = ('id' in input.person ? input.person.id : this.#newId<PersonId>()) as PersonId
     const organization = input.organization as OrganizationId
     const { tier } = input
-    const kept = JSON.stringify({ certify: base64url(certify), invitation, person, organization, tier })
+    const until = service === undefined ? {} : { expiresAt: service.expiresAt }
+    const kept = JSON.stringify({ certify: base64url(certify), invitation, person, organization, tier, ...until })
     const sealed = await Promise.all(
       (await this.#ownCertified()).map(async ({ device, keys }) => ({
         device,
@@ -166,6 +193,7 @@ export class Directory {
       recognition: await recognitionOf(authenticate),
       sealed,
       expiresAt,
+      ...(service === undefined ? {} : { service }),
     })
     const { server, pins } = account
     const text = formatInvitation({ server, root: pins.root, invitation, person, organization, tier, secret })
@@ -244,6 +272,8 @@ export class Directory {
       person: string
       organization: string
       tier: Tier
+      /** Of a service account: its certificate ends with it. */
+      expiresAt?: string
     }
     const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
     return issueCertificate(device, {
@@ -252,6 +282,7 @@ export class Directory {
       organization: intended.organization as OrganizationId,
       tier: intended.tier,
       ...certificateTimes(this.#deps.platform.clock()),
+      ...(intended.expiresAt === undefined ? {} : { expiresAt: intended.expiresAt }),
     })
   }
 

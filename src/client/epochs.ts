@@ -1,4 +1,3 @@
-import { may } from '../access.ts'
 import {
   commitmentOf,
   contentKeyId,
@@ -12,7 +11,7 @@ import {
   type EpochState,
   type PersonId,
 } from '../protocol/index.ts'
-import { requireCertificate } from './account.ts'
+import { mayUse, requireCertificate } from './account.ts'
 import type { Footing } from './footing.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
@@ -92,9 +91,8 @@ export class Epochs {
 
   #mayOpen(compartment: CompartmentId): boolean {
     const { view } = this.#footing.ledger()
-    const person = this.#footing.self().account.person as PersonId
-    const member = view.member(person)
-    return member !== undefined && view.isIn(person, compartment) && may(member.role, 'epoch.open', view.state).allowed
+    const self = this.#footing.self()
+    return view.isIn(self.account.person as PersonId, compartment) && mayUse(self, view, 'epoch.open')
   }
 
   /** Opens the next epoch; those who ask at once share one attempt. */
@@ -165,8 +163,8 @@ export class Epochs {
   }
 
   /**
-   * Opens what somebody waits for who may not open it: a right holder can post in a compartment and cannot renew its key. Not
-   * everybody at once: after a moment of chance somebody else may have done it.
+   * Opens what somebody waits for who may not open it: right holders, and service accounts for which that is not listed, can post in a
+   * compartment and cannot renew its key. Not everybody at once: after a moment of chance somebody else may have done it.
    */
   renewForOthers(compartment: CompartmentId): void {
     const { platform } = this.#footing
@@ -174,7 +172,7 @@ export class Epochs {
     platform.after(50 + randomBelow(platform, 2_000), () => {
       const { view } = this.#footing.ledger()
       const waits = [...view.members.values()].some(
-        ({ person, role }) => role === 'right-holder' && view.isIn(person, compartment),
+        ({ person, role }) => (role === 'right-holder' || view.services.has(person)) && view.isIn(person, compartment),
       )
       if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
       // Whoever posts opens it then, or another client does: nothing is lost where this one cannot.

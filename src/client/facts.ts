@@ -12,7 +12,7 @@ export interface OperationFacts {
   readonly purpose: string
   readonly role: Role
   readonly history: HistoryRule
-  readonly allHolds: readonly Role[]
+  readonly allHolds: readonly string[]
   readonly organization: string
   readonly joinedIndex: number
 }

@@ -9,6 +9,7 @@ import {
   type GrantToGive,
   type PersonId,
 } from '../protocol/index.ts'
+import { mayUse } from './account.ts'
 import type { Footing } from './footing.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
@@ -59,8 +60,7 @@ export class Granting {
 
   #mayGive(): boolean {
     const { view } = this.#footing.ledger()
-    const member = view.member(this.#footing.self().account.person as PersonId)
-    return member !== undefined && may(member.role, 'grant.give', view.state).allowed
+    return mayUse(this.#footing.self(), view, 'grant.give')
   }
 
   async give(requests: readonly GrantRequest[]): Promise<number> {

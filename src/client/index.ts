@@ -7,6 +7,7 @@ export {
   type CertifyOutcome,
   type InvitationMade,
   type Invite,
+  type InviteService,
   type Organization,
   type OwnDevice,
   type PersonListed,
@@ -46,6 +47,7 @@ export { type Draft, type Posted } from './posting.ts'
 export { ClientProblem, isProblem, type OwnCode } from './problem.ts'
 export { verifyReceipt } from './receipt.ts'
 export type { SelfCheck } from './self-check.ts'
+export { ServiceAccounts, type ServiceAccountListed } from './service-accounts.ts'
 export { MemoryStore, type Change, type ClientStore } from './store.ts'
 export { Transport, type LentSession } from './transport.ts'
 export type { WitnessPin } from './witnessing.ts'

@@ -11,6 +11,7 @@ import {
   type Leaf,
   type PersonId,
 } from '../protocol/index.ts'
+import { getsContent } from './account.ts'
 import type { Footing } from './footing.ts'
 import { Ledger } from './ledger.ts'
 import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
@@ -258,7 +259,7 @@ export class Intake {
         return mine
       case 'operation.rules-set': {
         const role = view.member(this.#me)?.role
-        return role === 'partner' || role === 'observer'
+        return role === 'partner' || role === 'observer' || view.services.has(this.#me)
       }
       case 'operation.advanced':
         return this.#toleratedHoles
@@ -326,7 +327,7 @@ export class Intake {
   /** The devices behind these messages that the directory log does not have. */
   async #hiddenSenders(group: readonly [Leaf, EntryFrame][]): Promise<ReadonlySet<DeviceId>> {
     const { view } = this.ledger
-    if (view.member(this.#me)?.role === 'auditor') return new Set()
+    if (!getsContent(this.#footing.self(), view)) return new Set()
     const devices = new Set(group.flatMap(([{ actor }]) => ('device' in actor ? [actor.device as DeviceId] : [])))
     const certificates: Certificate[] = []
     for (const [, { chain }] of this.partial ? group : []) if (chain) await this.#learn(chain)
@@ -344,7 +345,7 @@ export class Intake {
   }
 
   async #open(leaf: Leaf, frame: EntryFrame, hidden: ReadonlySet<DeviceId>): Promise<Read> {
-    if (this.ledger.view.member(this.#me)?.role === 'auditor') return { leaf }
+    if (!getsContent(this.#footing.self(), this.ledger.view)) return { leaf }
     try {
       if (this.partial && frame.chain) await this.ledger.learn(frame.chain)
       const past = leaf.index <= this.#basis

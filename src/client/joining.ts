@@ -23,6 +23,7 @@ import { requirePinned, type Pins } from './certificates.ts'
 import { askPasskey, type Authenticator } from './factors.ts'
 import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
+import { makeSignInKey, publicPartOf, signInKeyName, type SignInKey } from './service-key.ts'
 import type { ClientStore } from './store.ts'
 import { Transport } from './transport.ts'
 
@@ -113,7 +114,7 @@ export async function initialize({ store, platform }: Joining, input: Initialize
 export interface Enrol {
   /** The whole string that the inviter handed over. */
   readonly invitation: string
-  /** A new one; for a further device the one the person has, or a passkey. */
+  /** A new one; for a further device the one the person has, or a passkey. A service account has none and makes a key instead. */
   readonly passphrase?: string
   readonly authenticator?: Authenticator
 }
@@ -128,8 +129,8 @@ export interface Enrolled {
 
 /**
  * Enrols this device with an invitation: makes its keys, pins the root that the invitation names and the log's key, and asks
- * to be certified. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED (a person's further device
- * proves the person) and PASSPHRASE_WEAK of the service.
+ * to be certified. A service account makes the key that it signs in with, too. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED;
+ * INVITATION_INVALID, SIGN_IN_REFUSED (a person's further device proves the person) and PASSPHRASE_WEAK of the service.
  */
 export async function enrol({ store, platform }: Joining, input: Enrol): Promise<Enrolled> {
   const invitation = readInvitation(input.invitation)
@@ -165,7 +166,11 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
         invitation: invitation.invitation,
         authenticate: base64url(authenticate),
         ...(await signEnrolment(device, certify, request)),
-        ...(authenticator ? await askPasskey(transport, authenticator) : { passphrase }),
+        ...(invitation.tier === 'service'
+          ? { signInKey: publicPartOf(await signInKeyOf(store)) }
+          : authenticator
+            ? await askPasskey(transport, authenticator)
+            : { passphrase }),
       },
       // Not repeated by itself: after a lost answer the invitation is used, and that must not be taken for a refusal.
       false,
@@ -175,9 +180,18 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
   } catch (error) {
     // Whoever tried before and heard nothing may have been accepted then; signing in tells.
     if (begun && isProblem(error, 'INVITATION_INVALID')) return { person, organization, name: '' }
-    if (!begun && !isProblem(error, 'NETWORK')) await store.write([{ name: 'device' }, { name: 'account' }])
+    if (!begun && !isProblem(error, 'NETWORK'))
+      await store.write([{ name: 'device' }, { name: 'account' }, { name: signInKeyName }])
     throw error
   }
+}
+
+/** The key that a service account signs in with; made here where there is none yet, and kept before the service hears of it. */
+async function signInKeyOf(store: ClientStore): Promise<SignInKey> {
+  const kept = (await store.get(signInKeyName)) as SignInKey | undefined
+  const key = kept ?? (await makeSignInKey())
+  if (!kept) await store.write([{ name: signInKeyName, value: key }])
+  return key
 }
 
 function readInvitation(text: string): InvitationString {

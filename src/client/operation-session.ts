@@ -1,15 +1,8 @@
-import { may } from '../access.ts'
+import type { Permission } from '../access.ts'
 import type { Figures } from '../forms/index.ts'
-import type {
-  CompartmentId,
-  EntryFrame,
-  OperationView,
-  PersonId,
-  ReaderReceipt,
-  ServerFrame,
-} from '../protocol/index.ts'
+import type { CompartmentId, EntryFrame, OperationView, ReaderReceipt, ServerFrame } from '../protocol/index.ts'
 import { ProtocolError } from '../protocol/index.ts'
-import type { Self } from './account.ts'
+import { mayUse, type Self } from './account.ts'
 import { Acknowledging } from './acknowledging.ts'
 import { Conditions } from './conditions.ts'
 import type { LiveConnection } from './connection.ts'
@@ -426,10 +419,9 @@ export class OperationSession {
     await this.#posting.epochs.require(compartment as CompartmentId)
   }
 
-  /** Whether this device may do something here now, by role and state; the service decides. */
-  may(permission: Parameters<typeof may>[1]): boolean {
-    const member = this.view.member(this.#deps.self().account.person as PersonId)
-    return member !== undefined && may(member.role, permission, this.view.state).allowed
+  /** Whether this device may do something here now, by role, state and, for a service account, its list; the service decides. */
+  may(permission: Permission): boolean {
+    return mayUse(this.#deps.self(), this.view, permission)
   }
 
   /** Tells the service that this person has read messages. Waits for a live connection. */

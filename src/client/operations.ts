@@ -8,6 +8,7 @@ import {
   type MemberAct,
   type OperationId,
   type OperationView,
+  type PersonId,
 } from '../protocol/index.ts'
 import { requireCertificate, type Self } from './account.ts'
 import type { LiveConnection } from './connection.ts'
@@ -59,6 +60,9 @@ export interface CreateOperation {
   readonly history?: HistoryRule
   readonly allHolds?: readonly ('partner' | 'observer')[]
 }
+
+/** Whom the compartment `all` holds beside its four roles: two further ones, and service accounts by their ids. */
+export type AllHolds = readonly string[]
 
 export interface OperationsDeps {
   readonly platform: Platform
@@ -189,26 +193,42 @@ export class Operations {
     return compartment
   }
 
-  addToCompartment(operation: string, compartment: string, person: string): Promise<void> {
+  /** Takes a member into a compartment; into that of all, where the roles say who is in it, a service account by listing it. */
+  async addToCompartment(operation: string, compartment: string, person: string): Promise<void> {
+    if (await this.#isListed(operation, compartment, person))
+      return this.#changeListed(operation, (listed) => [...new Set([...listed, person])])
     const path = `/compartments/${compartment}/members`
     return this.#act(operation, path, () => ({ act: 'add-to-compartment', compartment, person }))
   }
 
-  removeFromCompartment(operation: string, compartment: string, person: string): Promise<void> {
+  async removeFromCompartment(operation: string, compartment: string, person: string): Promise<void> {
+    if (await this.#isListed(operation, compartment, person))
+      return this.#changeListed(operation, (listed) => listed.filter((one) => one !== person))
     const path = `/compartments/${compartment}/members/${person}/removal`
     return this.#act(operation, path, () => ({ act: 'remove-from-compartment', compartment, person }))
   }
 
+  /** Whether the rules of the operation, and no statement of the compartment, say that the person is in it. */
+  async #isListed(operation: string, compartment: string, person: string): Promise<boolean> {
+    if (compartment !== operation) return false
+    const session = await this.follow(operation)
+    await session.ready()
+    return session.view.services.has(person as PersonId)
+  }
+
   /** Sets the rule of history and whom the compartment `all` holds; what is not given stays. */
-  setRules(
-    operation: string,
-    rules: { history?: HistoryRule; allHolds?: readonly ('partner' | 'observer')[] },
-  ): Promise<void> {
+  setRules(operation: string, rules: { history?: HistoryRule; allHolds?: AllHolds }): Promise<void> {
     return this.#act(operation, '/rules', (view) => ({
       act: 'set-operation',
       history: rules.history ?? view.history,
-      allHolds: [...(rules.allHolds ?? (view.allHolds as ('partner' | 'observer')[]))],
+      allHolds: [...(rules.allHolds ?? view.allHolds)],
     }))
+  }
+
+  #changeListed(operation: string, change: (listed: AllHolds) => AllHolds): Promise<void> {
+    return this.#act(operation, '/rules', ({ history, allHolds }) => {
+      return { act: 'set-operation', history, allHolds: [...change(allHolds)] }
+    })
   }
 
   async #act(

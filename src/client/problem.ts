@@ -6,6 +6,7 @@ const own = {
   NOT_ENROLLED: 'Enrol this device with an invitation first.',
   ALREADY_ENROLLED: 'This store holds a device already: use an empty store for another one.',
   NOT_SIGNED_IN: 'Sign in first.',
+  NOT_A_SERVICE: 'Sign in as the person whose device this is.',
   SESSION_KEY_HELD: 'Sign in with the command line instead, whose store holds the key itself.',
   NOT_CERTIFIED: 'Wait until whoever invited you is online once; then try again.',
   INVITATION_DAMAGED: 'Copy the whole invitation again, from its first to its last character.',

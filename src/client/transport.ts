@@ -73,9 +73,9 @@ export class Transport {
   /** Starts a session: `prove` signs in with the thumbprint of the new session key. */
   async signIn<T extends { session: string; accessToken: string; refreshToken: string; expiresIn: number }>(
     prove: (thumbprint: string) => Promise<object>,
+    path = '/v1/sessions',
   ): Promise<T> {
     const { key, stored } = await makeSessionKey(!this.#store.holdsKeys)
-    const path = '/v1/sessions'
     const answer = valueOf<T>(await this.#send('POST', path, await prove(key.thumbprint), { key }), `POST ${path}`)
     await this.#keep({ ...this.#tokens(answer), session: answer.session, key, stored })
     return answer

@@ -27,6 +27,7 @@ export interface DB {
   invitation: InvitationTable
   invitation_key: InvitationKeyTable
   enrolment: EnrolmentTable
+  service_account: ServiceAccountTable
   session: SessionTable
   refresh_token: RefreshTokenTable
   live_ticket: LiveTicketTable
@@ -185,6 +186,19 @@ export interface EnrolmentTable {
   statement: string
   mac: string
   certified_at: Date | null
+}
+
+export interface ServiceAccountTable {
+  person_id: string
+  /** JSON, here and in `addresses`. */
+  permissions: string
+  addresses: string
+  expires_at: Date
+  sign_in_key: ColumnType<string | null, never, string>
+  key_thumbprint: ColumnType<string | null, never, string>
+  ended_at: ColumnType<Date | null, never, Date>
+  used_at: ColumnType<Date | null, never, Date>
+  used_from: ColumnType<string | null, never, string>
 }
 
 export interface SessionTable {

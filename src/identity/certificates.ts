@@ -12,6 +12,7 @@ import {
   importVerifyKey,
   type Certificate,
   type DeviceId,
+  type Revocation,
 } from '../protocol/index.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import { endedDrafts } from './sessions.ts'
@@ -210,40 +211,43 @@ export class Certificates {
   /** Revokes a device: its sessions end, its person's operations hear of it, epochs it could read become stale. */
   async revoke(actor: Actor, jws: string): Promise<void> {
     const revocation = await checked('STATEMENT_INVALID', () => readRevocation(jws))
-    if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
-    const { db, logs, operationsOf, clock } = this.#deps
-    const appended = await transaction(db, async (tx) => {
-      const device = await store.findDevice(tx, revocation.device)
-      if (!device) throw new Problem('NOT_FOUND')
-      await this.#lockBoth(tx, device.person_id, actor.person)
-      await this.#requireStanding(tx, actor)
-      const current = await store.findDevice(tx, revocation.device)
-      if (current?.state === 'revoked') return undefined
-      await this.#requireRightToRevoke(tx, actor, revocation)
-      await store.setDeviceState(tx, revocation.device, 'revoked')
-      const ended = await store.endSessions(tx, { person: device.person_id, device: revocation.device }, clock())
-      const operations = await operationsOf(tx, [device.person_id])
-      const draft = {
-        kind: 'device.revoked' as const,
-        actor: asActor(actor),
-        subject: revocation.device,
-        digest: revocation.hash,
-        details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
-        statement: revocation.jws,
-      }
-      const parts: Part[] = operations.map((log) => ({ log, drafts: [draft] }))
-      parts.push({ log: logs.directory, drafts: [draft, ...endedDrafts(ended, 'device-revoked', actor, '')] })
-      const appended = await logs.appendWithin(tx, parts)
-      await store.insertRevocation(tx, {
-        hash: revocation.hash,
-        device_id: revocation.device,
-        signer_device_id: revocation.signer,
-        jws: revocation.jws,
-        directory_index: appended.entries.get(logs.directory)?.[0]?.index ?? -1,
-      })
-      return appended
-    })
+    const appended = await transaction(this.#deps.db, (tx) => this.revokeWithin(tx, actor, revocation))
     appended?.afterCommit()
+  }
+
+  /** The same within a transaction that does more; undefined where the device was revoked before. */
+  async revokeWithin(tx: Tx, actor: Actor, revocation: Revocation): Promise<Appended | undefined> {
+    if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
+    const { logs, operationsOf, clock } = this.#deps
+    const device = await store.findDevice(tx, revocation.device)
+    if (!device) throw new Problem('NOT_FOUND')
+    await this.#lockBoth(tx, device.person_id, actor.person)
+    await this.#requireStanding(tx, actor)
+    const current = await store.findDevice(tx, revocation.device)
+    if (current?.state === 'revoked') return undefined
+    await this.#requireRightToRevoke(tx, actor, revocation)
+    await store.setDeviceState(tx, revocation.device, 'revoked')
+    const ended = await store.endSessions(tx, { person: device.person_id, device: revocation.device }, clock())
+    const operations = await operationsOf(tx, [device.person_id])
+    const draft = {
+      kind: 'device.revoked' as const,
+      actor: asActor(actor),
+      subject: revocation.device,
+      digest: revocation.hash,
+      details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
+      statement: revocation.jws,
+    }
+    const parts: Part[] = operations.map((log) => ({ log, drafts: [draft] }))
+    parts.push({ log: logs.directory, drafts: [draft, ...endedDrafts(ended, 'device-revoked', actor, '')] })
+    const appended = await logs.appendWithin(tx, parts)
+    await store.insertRevocation(tx, {
+      hash: revocation.hash,
+      device_id: revocation.device,
+      signer_device_id: revocation.signer,
+      jws: revocation.jws,
+      directory_index: appended.entries.get(logs.directory)?.[0]?.index ?? -1,
+    })
+    return appended
   }
 
   async #requireRightToRevoke(
@@ -260,7 +264,8 @@ export class Certificates {
     if (revokedJws === undefined) {
       const invitation = await store.invitationOfDevice(tx, revocation.device)
       const related = invitation?.inviter_person_id === actor.person || invitation?.person_id === actor.person
-      if (!related && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
+      const vouches = actor.tier === 'ncp' && invitation?.organization_id === actor.organization
+      if (!related && !vouches && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
     } else if (!mayRevoke(signer, await readCertificate(revokedJws), { root: root.device_id as DeviceId })) {
       throw new Problem('NOT_FOUND')
     }

@@ -1,3 +1,4 @@
+import type { Listed } from '../access.ts'
 import type { Database, Tx } from '../db/index.ts'
 import type { Acting, Logs } from '../log/index.ts'
 import type { Random } from '../protocol/index.ts'
@@ -37,6 +38,8 @@ export interface Actor extends Acting {
   readonly deviceState: string
   /** When the person last proved who they are in this session. */
   readonly verifiedAt: Date
+  /** What it may use below its role, where it is a service account. */
+  readonly listed: Listed
 }
 
 /** Whether this actor acts for the platform: a certified device of the tier administrator. */

@@ -258,6 +258,7 @@ export class Directory {
         certificate: jws ?? null,
         chain: chain.map((certificate) => certificate.jws),
         administrator: isAdministrator(actor),
+        listed: actor.listed && [...actor.listed],
       }
     })
   }

@@ -8,10 +8,13 @@ import {
   readSealed,
   recognitionOf,
   type EnrolmentPayload,
+  type SignJwk,
 } from '../protocol/index.ts'
 import { checked } from './certificates.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
 import type { Evidence, Factors } from './factors/service.ts'
+import { isSignInKey } from './service-accounts/store.ts'
+import { keepSignInKey, registerAccount, type TermsInput } from './service-accounts/terms.ts'
 import * as store from './store.ts'
 import { parseSecret, sameSecret } from './tokens.ts'
 
@@ -25,6 +28,17 @@ export interface InvitationInput {
   readonly recognition: string
   readonly sealed: readonly { readonly device: string; readonly jwe: string }[]
   readonly expiresAt: string
+  /** Of a service account, and of nobody else. */
+  readonly service?: TermsInput
+}
+
+export interface EnrolmentInput extends Evidence {
+  readonly invitation: string
+  readonly authenticate: string
+  readonly statement: string
+  readonly mac: string
+  /** Of a service account, which brings no evidence. */
+  readonly signInKey?: SignJwk
 }
 
 /** Invitations and what newcomers make of them. */
@@ -49,15 +63,12 @@ export class Enrolments {
         faults: [{ pointer: '/expiresAt', reason: 'An invitation lives for at most 30 days.' }],
       })
     }
-    if (input.tier === 'service')
-      throw new Problem('VALIDATION', {
-        faults: [{ pointer: '/tier', reason: 'Service accounts come with a later version.' }],
-      })
     const appended = await transaction(db, async (tx) => {
       for (const person of [...new Set([input.person.id, actor.person])].sort()) await store.lockPerson(tx, person)
       await this.#requireRightToInvite(tx, actor, input)
       await this.#requireOwnDevices(tx, actor, input)
       const existing = await this.#registerPerson(tx, actor, input, now)
+      const service = await registerAccount(tx, input, existing, now)
       if (await store.lockInvitation(tx, input.id)) throw new Problem('ALREADY_EXISTS')
       await store.insertInvitation(
         tx,
@@ -81,6 +92,7 @@ export class Enrolments {
         tier: input.tier,
         organization: input.organization,
         furtherDevice: existing,
+        ...(service ? { service } : {}),
       }
       return logs.appendWithin(tx, [
         {
@@ -183,7 +195,7 @@ export class Enrolments {
   }
 
   /** A newcomer's device comes in with its invitation: single use; until it is certified it gets no key. */
-  async enrol(input: Evidence & { invitation: string; authenticate: string; statement: string; mac: string }) {
+  async enrol(input: EnrolmentInput) {
     const { db, logs, clock } = this.#deps
     const now = clock()
     const secret = parseSecret(input.authenticate)
@@ -193,12 +205,12 @@ export class Enrolments {
     const enrolment = await checked('ENROLMENT_INVALID', () => readEnrolment(input.statement))
     requireIntended(enrolment, peek)
     const digest = await digestOf(input.statement)
-    const hash = await this.#proveOrBegin(peek.person_id, peek.organization_id, input)
+    const credential = await this.#credentialOf(peek, enrolment, input, now)
     const result = await transaction(db, async (tx) => {
       const person = await store.lockPerson(tx, peek.person_id)
       const invitation = await this.#requireInvitation(tx, input.invitation, recognition, now)
       if (!person || person.ended_at) throw new Problem('INVITATION_INVALID')
-      if (await store.findDevice(tx, enrolment.device))
+      if ((await store.findDevice(tx, enrolment.device)) || (await isSignInKey(tx, enrolment.device)))
         throw new Problem('ENROLMENT_INVALID', { reason: 'DEVICE_KNOWN' })
       await store.markInvitation(tx, invitation.id, { used_at: now })
       await store.insertDevice(tx, {
@@ -226,21 +238,47 @@ export class Enrolments {
           details: { invitation: invitation.id, mac: input.mac, outcome: 'waiting', reason: 'invited' },
         },
       ]
-      if (hash !== undefined) await this.#factors.setFirst(tx, person.id, hash, now)
-      const credential = {
+      const set = credential && {
         kind: 'credential.set' as const,
         actor,
         subject: person.id,
-        details: { factor: 'passphrase', outcome: 'accepted', reason: 'enrolment' },
+        details: { ...(await credential.keep(tx)), outcome: 'accepted', reason: 'enrolment' },
       }
-      const appended = await logs.appendWithin(tx, [
-        { log: logs.directory, drafts: hash === undefined ? drafts : [...drafts, credential] },
-      ])
+      const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts: set ? [...drafts, set] : drafts }])
       return { person, appended, inviter: await inviterOf(tx, invitation.inviter_person_id) }
     })
     const { appended, person, inviter } = result
     appended.afterCommit()
     return { person: person.id, organization: person.organization_id, name: person.name, inviter }
+  }
+
+  /** With what the newcomer will sign in: `keep` stores it and says what the entry says of it. Undefined where a person has it already. */
+  async #credentialOf(
+    invitation: { person_id: string; organization_id: string; tier: string },
+    { device }: EnrolmentPayload & { device: string },
+    { signInKey, ...evidence }: EnrolmentInput,
+    now: Date,
+  ): Promise<{ keep(tx: Tx): Promise<Record<string, string>> } | undefined> {
+    const person = invitation.person_id
+    const isService = invitation.tier === 'service'
+    if (
+      isService !== (signInKey !== undefined) ||
+      (isService && (evidence.passphrase ?? evidence.passkey) !== undefined)
+    )
+      throw otherCredential(invitation.tier)
+    if (signInKey) {
+      return {
+        keep: async (tx) => ({ factor: 'key', thumbprint: await keepSignInKey(tx, person, signInKey, device, now) }),
+      }
+    }
+    const hash = await this.#proveOrBegin(person, invitation.organization_id, evidence)
+    if (hash === undefined) return undefined
+    return {
+      keep: async (tx) => {
+        await this.#factors.setFirst(tx, person, hash, now)
+        return { factor: 'passphrase' }
+      },
+    }
   }
 
   /** Whoever has a factor proves it, for a further device too; whoever has none sets a passphrase: its hash. */
@@ -274,6 +312,19 @@ export class Enrolments {
     }))
   }
 }
+
+const otherCredential = (tier: string) =>
+  new Problem('VALIDATION', {
+    faults: [
+      tier === 'service'
+        ? {
+            in: 'body',
+            pointer: '/signInKey',
+            reason: 'is what a service account signs in with, instead of a passphrase',
+          }
+        : { in: 'body', pointer: '/passphrase', reason: 'is what a person signs in with' },
+    ],
+  })
 
 /** For whom a newcomer waits, in words. */
 async function inviterOf(tx: Tx, id: string): Promise<{ name: string; organization: string }> {

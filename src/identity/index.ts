@@ -5,6 +5,7 @@ import { Enrolments } from './enrolments.ts'
 import type { FactorKey } from './factors/factor-key.ts'
 import { Factors } from './factors/service.ts'
 import { People } from './people/service.ts'
+import { ServiceAccounts } from './service-accounts/service-accounts.ts'
 import { Sessions } from './sessions.ts'
 
 export { Certificates, Directory, Enrolments, Sessions, chainsOf }
@@ -20,6 +21,8 @@ export { openFactorKey } from './factors/factor-key.ts'
 export { hasFactors } from './factors/store.ts'
 export { passphraseLength } from './factors/passphrase-rules.ts'
 export { requireRecent, type Evidence } from './factors/service.ts'
+export { mountServiceAccounts } from './service-accounts/routes.ts'
+export { serviceAccountsAmong } from './service-accounts/store.ts'
 export { openTokenKey } from './token-key.ts'
 export type { TokenKey } from './tokens.ts'
 export {
@@ -46,6 +49,7 @@ export interface Identity {
   readonly directory: Directory
   readonly factors: Factors
   readonly people: People
+  readonly serviceAccounts: ServiceAccounts
 }
 
 export function createIdentity(deps: IdentityDeps & { readonly factorKey: FactorKey }): Identity {
@@ -59,5 +63,6 @@ export function createIdentity(deps: IdentityDeps & { readonly factorKey: Factor
     directory: new Directory(deps, certificates, factors),
     factors,
     people: new People(deps),
+    serviceAccounts: new ServiceAccounts(deps, certificates),
   }
 }

@@ -31,7 +31,7 @@ function header(request: FastifyRequest, name: 'dpop' | 'authorization' | 'origi
   return typeof value === 'string' ? value : undefined
 }
 
-const proofOf = (request: FastifyRequest) => ({
+export const proofOf = (request: FastifyRequest) => ({
   method: request.method,
   path: pathOf(request),
   proof: header(request, 'dpop'),

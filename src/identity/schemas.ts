@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
-import { Tier } from '../protocol/index.ts'
+import { permissions } from '../access.ts'
+import { SignJwk, Tier } from '../protocol/index.ts'
 import { evidence, knowledge } from './factors/schemas.ts'
 
 const exactly = { additionalProperties: false }
@@ -38,7 +39,14 @@ export const SetUp = Type.Object(
 )
 
 export const Enrol = Type.Object(
-  { invitation: Uuid, authenticate: Digest, statement: Jws, mac: Digest, ...knowledge },
+  {
+    invitation: Uuid,
+    authenticate: Digest,
+    statement: Jws,
+    mac: Digest,
+    ...knowledge,
+    signInKey: Type.Optional(SignJwk),
+  },
   exactly,
 )
 export const Enrolled = Type.Object({
@@ -54,6 +62,20 @@ export const SignedIn = Type.Object({ session: Uuid, person: Uuid, organization:
 export const Refresh = Type.Object({ refreshToken: Digest }, exactly)
 export const Tokens = Type.Object(tokens)
 
+/** What an invitation says of a service account. */
+export const ServiceTerms = Type.Object(
+  {
+    permissions: Type.Array(Type.Enum([...permissions]), { minItems: 1, maxItems: 50, uniqueItems: true }),
+    addresses: Type.Array(Type.String({ minLength: 3, maxLength: 50 }), {
+      minItems: 1,
+      maxItems: 50,
+      uniqueItems: true,
+      description: 'Ranges in CIDR notation; 0.0.0.0/0 and ::/0 mean anywhere.',
+    }),
+    expiresAt: Time,
+  },
+  exactly,
+)
 export const Invite = Type.Object(
   {
     id: Uuid,
@@ -63,6 +85,7 @@ export const Invite = Type.Object(
     recognition: Digest,
     sealed: Type.Array(Type.Object({ device: Digest, jwe: Jwe }, exactly), { minItems: 1, maxItems: 50 }),
     expiresAt: Time,
+    service: Type.Optional(ServiceTerms),
   },
   exactly,
 )
@@ -138,6 +161,9 @@ export const Me = Type.Object({
   certificate: NullableString,
   chain: Type.Array(Type.String()),
   administrator: Type.Boolean(),
+  listed: Type.Union([Type.Array(Type.String()), Type.Null()], {
+    description: 'What a service account may use below its role; null for a person.',
+  }),
 })
 export const Devices = Type.Object({
   devices: Type.Array(

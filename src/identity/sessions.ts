@@ -13,6 +13,7 @@ import {
 } from '../protocol/index.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
 import type { Evidence, Factors, Proven } from './factors/service.ts'
+import { admitAddress, listedOf, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 import { hashSecret, issueAccessToken, lifetimes, nextRefreshToken, verifyAccessToken, verifyProof } from './tokens.ts'
 
@@ -84,6 +85,15 @@ export class Sessions {
     return this.#start(claim.person, claim.device, thumbprint, proven, request.source)
   }
 
+  /** Signs in a service account with `private_key_jwt` (RFC 7523): see `requireAssertion`. */
+  async signInService(request: ProofOf, assertion: string): Promise<SignedIn> {
+    const now = this.#deps.clock()
+    const { thumbprint } = await this.#requireProof(request, undefined, now)
+    const { address } = request.source
+    const { person, device } = await requireAssertion(this.#deps, { assertion, thumbprint, address }, now)
+    return this.#start(person, device, thumbprint, 'private_key_jwt', request.source)
+  }
+
   /** That a code is missing is said only to whoever has the device: to others a right passphrase looks like a wrong one. */
   async #prove(person: string, evidence: Evidence, byDevice: boolean): Promise<Proven | undefined> {
     try {
@@ -120,11 +130,12 @@ export class Sessions {
     person: string,
     device: string,
     thumbprint: string,
-    proven: Proven,
+    proven: Proven | 'private_key_jwt',
     source: store.Source,
   ): Promise<SignedIn> {
     const { db, clock, logs, random, tokenKey, publicUrl } = this.#deps
     const now = clock()
+    const byKey = proven === 'private_key_jwt'
     const session = newId(now, random)
     const refreshToken = base64url(random(32))
     const { acting, appended } = await transaction(db, async (tx) => {
@@ -138,11 +149,15 @@ export class Sessions {
         refreshed_at: now,
         expires_at: new Date(now.getTime() + lifetimes.session * 1000),
         ended_at: null,
-        verified_at: now,
+        // Nobody was there to prove who they are: acts that ask for that are not a program's.
+        verified_at: byKey ? new Date(0) : now,
         ...source,
       })
       const standing = (await store.sessionsStanding(tx, [session], now))[0]
-      if (!standing?.alive) throw new Problem(standing?.asleep === true ? 'ACCOUNT_ASLEEP' : 'SIGN_IN_REFUSED')
+      // A service account comes in by its own door alone, and nobody else by that one.
+      const fits = (standing?.permissions !== null) === byKey
+      if (standing?.asleep === true && fits) throw new Problem('ACCOUNT_ASLEEP')
+      if (!standing?.alive || !fits) throw new Problem('SIGN_IN_REFUSED')
       await store.forgetAttempts(tx, person)
       await store.insertRefreshToken(tx, {
         hash: hashSecret(refreshToken),
@@ -189,6 +204,7 @@ export class Sessions {
       if (!token || token.thumbprint !== thumbprint) return { stolen: token?.person, session: token?.session_id }
       const standing = (await store.sessionsStanding(tx, [token.session_id], now))[0]
       if (!standing?.alive) throw new Problem('SESSION_ENDED')
+      await admitAddress(tx, standing, request.source.address, now)
       if (token.rotated_at) {
         const repeated = now.getTime() - token.rotated_at.getTime() <= lifetimes.refreshRepeat * 1000
         if (!repeated) return { stolen: token.person, session: token.session_id }
@@ -222,22 +238,23 @@ export class Sessions {
     const claims = await verifyAccessToken(tokenKey, publicUrl, token, now)
     const { thumbprint } = await this.#requireProof(request, token, now)
     if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
-    const actor = await this.#actorOf(claims.session, thumbprint, now)
+    const actor = await this.#actorOf(claims.session, thumbprint, request.source.address, now)
     // Signed by this service, so it can differ only where the key was misused: whose token it is does not depend on that.
     const same = actor.person === claims.person && actor.device === claims.device
     if (!same || actor.organization !== claims.organization) throw new Problem('UNAUTHENTICATED')
     return actor
   }
 
-  async #actorOf(session: string, thumbprint: string | undefined, now: Date): Promise<Actor> {
-    const standing = await transaction(
-      this.#deps.db,
-      async (tx) => (await store.sessionsStanding(tx, [session], now))[0],
-    )
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
-    if (thumbprint !== undefined && standing.thumbprint !== thumbprint) throw new Problem('UNAUTHENTICATED')
+  async #actorOf(session: string, thumbprint: string | undefined, address: string, now: Date): Promise<Actor> {
+    const standing = await transaction(this.#deps.db, async (tx) => {
+      const [found] = await store.sessionsStanding(tx, [session], now)
+      if (!found?.alive) throw new Problem('SESSION_ENDED')
+      if (thumbprint !== undefined && found.thumbprint !== thumbprint) throw new Problem('UNAUTHENTICATED')
+      await admitAddress(tx, found, address, now)
+      return found
+    })
     const { person, organization, device, tier, deviceState, verifiedAt } = standing
-    return { session, person, organization, device, tier, deviceState, verifiedAt }
+    return { session, person, organization, device, tier, deviceState, verifiedAt, listed: listedOf(standing) }
   }
 
   async #requireProof(request: ProofOf, token: string | undefined, now: Date): Promise<{ thumbprint: string }> {
@@ -268,12 +285,12 @@ export class Sessions {
     return { ticket, expiresIn: lifetimes.ticket }
   }
 
-  async redeemTicket(ticket: string, origin: string | undefined): Promise<Actor> {
+  async redeemTicket(ticket: string, origin: string | undefined, address: string): Promise<Actor> {
     const { db, clock } = this.#deps
     const now = clock()
     const row = await transaction(db, (tx) => store.takeTicket(tx, hashSecret(ticket)))
     if (!row || row.expires_at <= now || row.origin !== (origin ?? '')) throw new Problem('UNAUTHENTICATED')
-    return this.#actorOf(row.session_id, undefined, now)
+    return this.#actorOf(row.session_id, undefined, address, now)
   }
 
   async list(actor: Actor): Promise<SessionView[]> {
@@ -332,7 +349,9 @@ export class Sessions {
       const { session, person, organization, device, tier } = row
       standing.set(
         session,
-        tier === null ? new Problem('DEVICE_NOT_CERTIFIED') : { session, person, organization, device, tier },
+        tier === null
+          ? new Problem('DEVICE_NOT_CERTIFIED')
+          : { session, person, organization, device, tier, listed: listedOf(row) },
       )
     }
     return standing

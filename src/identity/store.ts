@@ -1,5 +1,6 @@
 import type { Insertable, Selectable } from 'kysely'
 import { sql } from 'kysely'
+import type { Permission } from '../access.ts'
 import type { DB, Tx } from '../db/index.ts'
 
 /** Locks the row of a person, which stands for everything that can act in the person's name. */
@@ -24,6 +25,9 @@ export interface SessionStanding {
   /** Nothing but its sleep keeps the account from acting. */
   asleep: boolean
   alive: boolean
+  /** Of a service account: what is listed for it, and from where it may be used. */
+  permissions: Permission[] | null
+  addresses: string[] | null
 }
 
 /** Sessions with the state of their device, person and organization, as they are now. */
@@ -34,10 +38,12 @@ export async function sessionsStanding(tx: Tx, sessions: readonly string[], now:
       (SELECT c.tier FROM certificate c WHERE c.device_id = d.id AND d.state = 'certified'
         ORDER BY c.directory_index DESC LIMIT 1) AS tier,
       (p.asleep_at IS NOT NULL AND p.ended_at IS NULL AND o.ended_at IS NULL) AS asleep,
+      a.permissions::json AS permissions, a.addresses::json AS addresses,
       (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND p.asleep_at IS NULL AND o.ended_at IS NULL
-        AND d.state IN ('waiting', 'certified')) AS alive
+        AND d.state IN ('waiting', 'certified')
+        AND (a.person_id IS NULL OR (a.ended_at IS NULL AND a.expires_at > ${now}))) AS alive
     FROM session s JOIN person p ON p.id = s.person_id JOIN organization o ON o.id = p.organization_id
-      JOIN device d ON d.id = s.device_id
+      JOIN device d ON d.id = s.device_id LEFT JOIN service_account a ON a.person_id = p.id
     WHERE s.id = ANY(${[...sessions]}::uuid[])`.execute(tx)
   return rows
 }

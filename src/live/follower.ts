@@ -1,4 +1,4 @@
-import { may } from '../access.ts'
+import { isListed, may } from '../access.ts'
 import { readSnapshot, type Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
@@ -9,6 +9,7 @@ import {
   changesOperation,
   closeCodes,
   type CompartmentId,
+  type Certificate,
   type DeviceId,
   type Leaf,
   type GrantRequest,
@@ -187,7 +188,8 @@ export class Follower {
 
   #sendTo(subscription: Subscription, member: Member, entry: ReadEntry): void {
     const { actor, outbox } = subscription
-    if (entry.leaf.kind === 'history.granted') {
+    const withContent = seesContent(member) && isListed(actor.listed, 'message.read')
+    if (entry.leaf.kind === 'history.granted' && withContent) {
       const own = entry.grants.filter(({ device }) => device === actor.device)
       const [first] = own
       if (first && this.#view.isRecipient(actor.device as DeviceId, first.compartment as CompartmentId)) {
@@ -196,7 +198,6 @@ export class Follower {
       }
     }
     if (!seesEntry(this.#view, member, entry.leaf)) return
-    const withContent = seesContent(member)
     if (entry.content && withContent) this.#deps.consultation.delivered(this.operation, actor, entry.leaf.index)
     outbox.sendText(frameFor(entry, actor.device, withContent, isPartial(member)))
   }
@@ -253,32 +254,35 @@ export class Follower {
   }
 
   #pushStale(compartment: CompartmentId): void {
-    for (const { person, outbox, catchingUp } of this.#subscriptions) {
+    for (const { person, actor, outbox, catchingUp } of this.#subscriptions) {
       const member = this.#view.member(person)
       if (catchingUp || !member || !this.#view.isIn(person, compartment)) continue
-      if (!may(member.role, 'epoch.open', this.#view.state).allowed) continue
+      if (!may(member.role, 'epoch.open', this.#view.state).allowed || !isListed(actor.listed, 'epoch.open')) continue
       outbox.send({ type: 'epoch-stale', operation: this.operation, compartment })
     }
   }
 
-  /** Whose devices may have keys since this entry: a newcomer's, or those of somebody who slept. */
+  /** Whose devices may have keys since this entry: a newcomer's, those of somebody who slept, or a service account's that was listed. */
   #newlyEntitled({ kind, subject, compartment }: Leaf): DeviceId[] {
-    const devicesOf = (is: (person: PersonId) => boolean) =>
-      [...this.#view.devices.values()].filter(({ person }) => is(person)).map(({ device }) => device)
+    const devicesOf = (is: (certificate: Certificate) => boolean) =>
+      [...this.#view.devices.values()].filter(is).map(({ device }) => device)
     if (kind === 'device.certified') return [subject as DeviceId]
-    if (kind === 'member.woken') return devicesOf((person) => person === subject)
+    if (kind === 'member.woken') return devicesOf(({ person }) => person === subject)
     if (kind === 'compartment.member-added' || kind === 'compartment.created')
-      return devicesOf((person) => this.#view.isIn(person, compartment as CompartmentId))
+      return devicesOf(({ person }) => this.#view.isIn(person, compartment as CompartmentId))
+    if (kind === 'operation.rules-set')
+      return devicesOf(({ tier, person }) => tier === 'service' && this.#view.isIn(person, this.#view.all))
     return []
   }
 
   /** Keys that they may have and were not given when the epoch opened. */
   #grantsWantedBy({ leaf }: ReadEntry): GrantRequest[] {
+    const compartment = leaf.kind === 'operation.rules-set' ? this.#view.all : leaf.compartment
     const devices = this.#newlyEntitled(leaf)
     const requests: GrantRequest[] = []
     for (const device of devices) {
       for (const { id, epochs } of this.#view.compartments.values()) {
-        if (leaf.compartment !== undefined && id !== leaf.compartment) continue
+        if (compartment !== undefined && id !== compartment) continue
         const lacking = epochs
           .filter(
             ({ openedIndex, recipients }) =>
@@ -296,7 +300,7 @@ export class Follower {
       const able = [...this.#subscriptions].filter(({ person, actor, catchingUp }) => {
         const member = this.#view.member(person)
         if (catchingUp || !member || !this.#view.isRecipient(actor.device as DeviceId, compartment)) return false
-        return may(member.role, 'grant.give', this.#view.state).role === 'own'
+        return may(member.role, 'grant.give', this.#view.state).role === 'own' && isListed(actor.listed, 'grant.give')
       })
       const start = (this.#deps.random(1)[0] ?? 0) % Math.max(able.length, 1)
       for (let i = 0; i < Math.min(askedForGrants, able.length); i++) {
@@ -310,7 +314,7 @@ export class Follower {
     if (reads.length === 0) return
     for (const { person, actor, outbox, catchingUp } of this.#subscriptions) {
       const member = this.#view.member(person)
-      if (catchingUp || !member) continue
+      if (catchingUp || !member || !isListed(actor.listed, 'message.read')) continue
       const visible = reads.filter(
         ({ sender, compartment, person: reader }) =>
           (sender === actor.organization || member.role === 'coordinator') &&

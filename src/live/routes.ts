@@ -43,7 +43,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
         if (!offered.includes(subProtocol) || ticket === undefined || tickets.length !== 1)
           throw new Problem('UNAUTHENTICATED')
         if (deps.hub.full) throw new Problem('OVERLOADED')
-        request.actor = await deps.sessions.redeemTicket(ticket.slice(ticketProtocolPrefix.length), origin)
+        request.actor = await deps.sessions.redeemTicket(ticket.slice(ticketProtocolPrefix.length), origin, request.ip)
       },
     },
     (socket, request) => {

@@ -1,3 +1,4 @@
+import type { Listed } from '../access.ts'
 import type { Actor, Kind, Leaf, Receipt } from '../protocol/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
@@ -13,6 +14,8 @@ export interface Acting {
 /** Who acts, as the rows say it while they are locked: a session that stands, of a live device of a live person. */
 export interface Standing extends Acting {
   readonly tier: string
+  /** What it may use below its role, where it is a service account. */
+  readonly listed: Listed
 }
 
 /** An entry that an act wants to have. Index, time, seq and salt are the appender's to give. */

@@ -1,7 +1,15 @@
-import { mayHold, nextStates, type OrganizationKind, type Permission, type State } from '../access.ts'
+import {
+  mayHold,
+  nextStates,
+  type Holder,
+  type OrganizationKind,
+  type Permission,
+  type Role,
+  type State,
+} from '../access.ts'
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { asActor, findOrganizations, findPeople, liveCertificatesOf } from '../identity/index.ts'
+import { asActor, findOrganizations, findPeople, liveCertificatesOf, serviceAccountsAmong } from '../identity/index.ts'
 import type { Act, Committed, DecideContext, EntryDraft, Standing } from '../log/index.ts'
 import {
   judgeMemberAct,
@@ -61,9 +69,10 @@ export interface MemberInput {
   readonly reason?: string
 }
 
-interface Newcomer {
+export interface Newcomer {
   readonly organization: string
   readonly kind: OrganizationKind
+  readonly holder: Holder
   readonly certificates: readonly Certificate[]
 }
 
@@ -107,13 +116,15 @@ export async function loadNewcomers(tx: Tx, persons: readonly string[]): Promise
       .filter(({ ended_at }) => ended_at === null)
       .map((row) => [row.id, row.kind]),
   )
+  const services = await serviceAccountsAmong(tx, persons)
   const certificates = Map.groupBy(await liveCertificatesOf(tx, persons), ({ person }) => person)
   const newcomers = new Map<string, Newcomer>()
   for (const { id, organization_id } of people) {
     const kind = organizations.get(organization_id)
-    if (kind === undefined) continue
+    if (kind === undefined || services.get(id) === 'ended') continue
+    const holder = services.has(id) ? 'service' : 'person'
     const live = await Promise.all((certificates.get(id) ?? []).map(({ jws }) => readCertificate(jws)))
-    newcomers.set(id, { organization: organization_id, kind, certificates: live })
+    newcomers.set(id, { organization: organization_id, kind, holder, certificates: live })
   }
   return newcomers
 }
@@ -218,7 +229,7 @@ function enter(
       return { entries: [draft('operation.rules-set', operation, details)], write: async () => {} }
     }
     case 'admit': {
-      const newcomer = requireNewcomer(loaded, act.person, act.organization, act.role)
+      const newcomer = requireNewcomer(loaded.newcomers, act.person, act.organization, act.role)
       const entry = draft('member.admitted', act.person, { organization: act.organization, role: act.role })
       return {
         entries: [entry, ...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates, read)],
@@ -234,7 +245,7 @@ function enter(
     }
     case 'change-role': {
       const member = view.member(act.person as PersonId)
-      requireNewcomer(loaded, act.person, member?.organization ?? '', act.role)
+      requireNewcomer(loaded.newcomers, act.person, member?.organization ?? '', act.role)
       return {
         entries: [draft('member.role-changed', act.person, { old: member?.role, new: act.role })],
         write: (tx) => store.updateMember(tx, operation, act.person, { role: act.role }),
@@ -295,19 +306,21 @@ function enter(
 }
 
 /** The person as the directory has it: of this organization, and of a kind that may hold the role. */
-function requireNewcomer(
-  loaded: MemberLoaded,
+export function requireNewcomer(
+  newcomers: ReadonlyMap<string, Newcomer>,
   person: string,
   organization: string,
-  role: Parameters<typeof mayHold>[1],
+  role: Role,
 ): Newcomer {
-  const newcomer = loaded.newcomers.get(person)
+  const newcomer = newcomers.get(person)
   if (!newcomer || newcomer.organization !== organization) throw new Problem('NOT_FOUND')
-  if (!mayHold(newcomer.kind, role)) {
-    throw new Problem('MEMBER_RULE', {
-      detail: `Nobody of an organization of the kind ${newcomer.kind} can be ${role}.`,
-    })
-  }
+  const { kind, holder, certificates } = newcomer
+  const rule = (detail: string) => new Problem('MEMBER_RULE', { detail })
+  if (!mayHold(kind, role)) throw rule(`Nobody of an organization of the kind ${kind} can be ${role}.`)
+  if (!mayHold(kind, role, holder)) throw rule(`A service account is officer at most, never ${role}.`)
+  // Until then nobody can tell from the log that it is none of the people whom its role takes into the compartment of all.
+  if (holder === 'service' && certificates.length === 0)
+    throw rule('A service account is admitted once it is certified.')
   return newcomer
 }
 

@@ -1,7 +1,8 @@
-import { may, type Permission, type Role, type State } from '../access.ts'
+import { isListed, may, type Permission, type Role, type State } from '../access.ts'
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Acting } from '../log/index.ts'
+import type { Actor } from '../identity/index.ts'
+import type { Standing } from '../log/index.ts'
 import { judgePermission, type Member, type OperationView, type PersonId, type Refusal } from '../protocol/index.ts'
 import { enterAsPerson, membershipsOf, type MembershipRow } from './store.ts'
 
@@ -29,12 +30,13 @@ export function toProblem({ code, permission, message }: Refusal): Problem {
  * The membership of a person with this permission, or the Problem that `access.md` says: 404 to whoever is no member, 403
  * where the role lacks it, 409 where the state does not allow it. `own`, `self` and `totals` still bind the caller.
  */
-export async function authorize(tx: Tx, actor: Acting, operation: string, permission: Permission): Promise<Membership> {
+export async function authorize(tx: Tx, actor: Actor, operation: string, permission: Permission): Promise<Membership> {
   await enterAsPerson(tx, actor.person)
   const [row] = await membershipsOf(tx, actor.person, operation)
   if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')
   const verdict = may(row.role, permission, row.state)
   if (verdict.role === 'no') throw new Problem('FORBIDDEN', { permission })
+  requireListed(actor, permission)
   if (!verdict.state) throw new Problem('OPERATION_STATE', { permission, state: row.state })
   return {
     person: actor.person as PersonId,
@@ -48,10 +50,18 @@ export async function authorize(tx: Tx, actor: Acting, operation: string, permis
 }
 
 /** The same decision under the log's lock, against the members as the log has them. */
-export function authorizeIn(view: OperationView, actor: Acting, permission: Permission): Member {
+export function authorizeIn(view: OperationView, actor: Standing, permission: Permission): Member {
   const member = view.member(actor.person as PersonId)
   if (!member || member.organization !== actor.organization) throw new Problem('NOT_FOUND')
   const refusal = judgePermission(view, member, permission)
+  if (refusal?.code === 'FORBIDDEN') throw toProblem(refusal)
+  requireListed(actor, permission)
   if (refusal) throw toProblem(refusal)
   return member
+}
+
+/** A service account may use what its role has and what is listed for it; both are needed. */
+function requireListed({ listed }: Pick<Standing, 'listed'>, permission: Permission): void {
+  if (!isListed(listed, permission))
+    throw new Problem('FORBIDDEN', { permission, detail: `${permission} is not listed for this service account.` })
 }

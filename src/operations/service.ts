@@ -1,5 +1,4 @@
 import type { Permission, State } from '../access.ts'
-import { mayHold as mayHoldRole } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
@@ -36,6 +35,7 @@ import {
   advanceAct,
   certifiedDrafts,
   loadNewcomers,
+  requireNewcomer,
   memberAct,
   updateAct,
   type Placed,
@@ -165,13 +165,7 @@ export class Operations {
     }
     const drafts = [make('operation.created', act.operation, { name, reference, timeZone, purpose })]
     for (const { person, organization } of act.coordinators) {
-      const newcomer = newcomers.get(person)
-      if (!newcomer || newcomer.organization !== organization) throw new Problem('NOT_FOUND')
-      if (!mayHoldRole(newcomer.kind, 'coordinator')) {
-        throw new Problem('MEMBER_RULE', {
-          detail: `Nobody of an organization of the kind ${newcomer.kind} can be coordinator.`,
-        })
-      }
+      const newcomer = requireNewcomer(newcomers, person, organization, 'coordinator')
       drafts.push(make('member.admitted', person, { organization, role: 'coordinator' }))
       drafts.push(...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates, this.#deps.read))
     }

@@ -94,8 +94,8 @@ export type FindCertificate = (device: DeviceId) => Certificate | undefined
 
 /**
  * Whether an issuer of this tier and organization may certify this. The root certifies anyone; administrators the
- * first NCPs, administrators and the auditors of the platform; an NCP its own organization, without those; everybody further
- * devices of their own person.
+ * first NCPs, administrators, service accounts and the auditors of the platform; an NCP its own organization, without
+ * administrators and auditors; everybody but a service account further devices of their own person.
  */
 export function mayCertify(
   issuer: Certificate,
@@ -105,7 +105,7 @@ export function mayCertify(
   const sameOrganization = issuer.organization === certified.organization
   if (issuer.person === certified.person) return sameOrganization && issuer.tier === certified.tier
   const ofPlatform = certified.tier === 'administrator' || certified.tier === 'auditor'
-  if (issuer.tier === 'administrator') return certified.tier === 'ncp' || ofPlatform
+  if (issuer.tier === 'administrator') return certified.tier === 'ncp' || certified.tier === 'service' || ofPlatform
   if (issuer.tier === 'ncp') return sameOrganization && !ofPlatform
   return false
 }

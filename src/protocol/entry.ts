@@ -56,6 +56,7 @@ export const kinds = [
   'person.slept',
   'person.woken',
   'person.ended',
+  'service.ended',
   'invitation.revoked',
   'session.started',
   'session.ended',

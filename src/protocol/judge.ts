@@ -1,4 +1,4 @@
-import { may, rolesGrantableBy, type Permission, type Role } from '../access.ts'
+import { may, rolesGrantableBy, type Holder, type Permission, type Role } from '../access.ts'
 import type { CompartmentId, OrganizationId, PersonId } from './ids.ts'
 import type { MemberAct } from './members.ts'
 import type { Member, OperationView } from './operation-view.ts'
@@ -14,6 +14,8 @@ export interface Refusal {
 const rule = (message: string): Refusal => ({ code: 'MEMBER_RULE', message })
 const moved: Refusal = { code: 'MEMBERS_MOVED', message: 'Another member statement came first: look, then sign again.' }
 const absent: Refusal = { code: 'NOT_FOUND', message: 'There is no such thing here.' }
+
+const holderOf = (view: OperationView, person: PersonId): Holder => (view.services.has(person) ? 'service' : 'person')
 
 /** Whether a member may use a permission now; `own`, `self` and `totals` still bind the caller to what access.md says. */
 export function judgePermission(view: OperationView, member: Member, permission: Permission): Refusal | undefined {
@@ -106,7 +108,7 @@ function judgeAdmit(
   const refused = judgePermission(view, signer, 'member.admit')
   if (refused) return refused
   if (person === signer.person) return forbidden('member.admit', 'Nobody adds themselves.')
-  const reach = rolesGrantableBy(signer.role)
+  const reach = rolesGrantableBy(signer.role, holderOf(view, person))
   if (reach.scope === 'own' && organization !== signer.organization) {
     return forbidden('member.admit', 'An NCP admits people of its own organization only.')
   }
@@ -137,7 +139,7 @@ function judgeChangeRole(view: OperationView, signer: Member, person: PersonId, 
   const refused = judgeReach(view, signer, 'member.change-role', person)
   if (refused) return refused
   if (person === signer.person) return forbidden('member.change-role', 'Nobody changes their own role.')
-  if (!rolesGrantableBy(signer.role).roles.includes(role)) {
+  if (!rolesGrantableBy(signer.role, holderOf(view, person)).roles.includes(role)) {
     return forbidden('member.change-role', `Your role does not make anybody ${role}.`)
   }
   if (view.member(person)?.role === role) return rule('The member has this role already.')

@@ -23,9 +23,9 @@ const common = { v: Type.Literal(1), operation: uuid, previous: Type.Union([dige
 const rules = {
   /** How far back a newcomer may read: everything, or what was opened after the admission. */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
-  /** Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers. */
-  allHolds: Type.Array(Type.Union([Type.Literal('partner'), Type.Literal('observer')]), {
-    maxItems: 2,
+  /** Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers: two roles, and service accounts by their ids. */
+  allHolds: Type.Array(Type.Union([Type.Literal('partner'), Type.Literal('observer'), uuid]), {
+    maxItems: 100,
     uniqueItems: true,
   }),
 }

@@ -108,13 +108,16 @@ export class OperationView {
   position = -1
   state: State = 'draft'
   history: HistoryRule = 'full'
-  allHolds: readonly Role[] = []
+  /** Roles, and service accounts by their ids. */
+  allHolds: readonly string[] = []
   /** Hash of the newest statement of the operation's chain. */
   head: string | undefined
   /** Which of the statements seen are in the operation's chain, by hash. */
   readonly chain = new Set<string>()
   readonly organizations = new Set<OrganizationId>()
   readonly members = new Map<PersonId, Member>()
+  /** Those who ever had a certificate of a service account here. */
+  readonly services = new Set<PersonId>()
   /** Live, certified devices of members. */
   readonly devices = new Map<DeviceId, Certificate>()
   readonly compartments = new Map<CompartmentId, CompartmentState>()
@@ -139,8 +142,9 @@ export class OperationView {
   isIn(person: PersonId, compartment: CompartmentId): boolean {
     const member = this.members.get(person)
     if (!member) return false
-    if (compartment === this.all) return rolesInAll.includes(member.role) || this.allHolds.includes(member.role)
-    return this.compartments.get(compartment)?.members.has(person) ?? false
+    if (compartment !== this.all) return this.compartments.get(compartment)?.members.has(person) ?? false
+    const byRole = rolesInAll.includes(member.role) || this.allHolds.includes(member.role)
+    return byRole && (!this.services.has(person) || this.allHolds.includes(person))
   }
 
   /** From which index on the person belongs to the compartment without a break. */
@@ -191,7 +195,6 @@ export class OperationView {
     const member = this.members.get(certificate.person)
     if (!member || member.asleep || member.role === 'auditor') return false
     if (certificate.organization !== member.organization) return false
-    if (certificate.tier === 'service' && compartment === this.all) return false
     return this.isIn(certificate.person, compartment)
   }
 
@@ -295,6 +298,7 @@ export class OperationView {
         const certificate = this.#statement(entry, 'certificate')
         demand(certificate.device === entry.subject, 'VIEW', 'The certificate is for another device.')
         this.devices.set(certificate.device, certificate)
+        if (certificate.tier === 'service') this.services.add(certificate.person)
         return
       }
       case 'device.revoked': {

@@ -1,3 +1,4 @@
+import { serviceRoles } from '../access.ts'
 import { mayRevoke, verifyChain, type Certificate, type Pin, type VerifyKeys } from './certificate.ts'
 import { ProtocolError, demand } from './errors.ts'
 import type { CompartmentId, DeviceId } from './ids.ts'
@@ -23,8 +24,13 @@ export async function verifyEntry(view: OperationView, entry: ViewEntry, trust: 
   const statement = entry.statement
   if (!statement) return
   switch (statement.type) {
-    case 'certificate':
+    case 'certificate': {
+      const { tier, person } = statement.value
+      const role = view.member(person)?.role
+      const withinCeiling = tier !== 'service' || role === undefined || serviceRoles.includes(role)
+      demand(withinCeiling, 'UNENTITLED', 'A service account is officer at most.')
       return verifyChain(statement.value, trust.pin, (device) => findCertificate(view, trust, device))
+    }
     case 'revocation': {
       const signer = requireCertificate(view, trust, statement.value.signer)
       await verifyStatement('cordon-revocation+jws', statement.value.jws, await trust.keys.of(signer))

@@ -37,6 +37,8 @@ export interface TestServerOptions {
   readonly logTo?: Writable
   readonly liveConnections?: number
   readonly allowedOrigins?: readonly string[]
+  /** Proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[]
   readonly tls?: TlsFiles
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
@@ -63,7 +65,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     publicUrl: options.publicUrl,
     logHost,
     allowedOrigins: options.allowedOrigins ?? [],
-    trustedProxies: [],
+    trustedProxies: options.trustedProxies ?? [],
     tls: options.tls,
     logLevel: options.logLevel ?? 'error',
     logKeyFile: join(directory, 'log.key'),

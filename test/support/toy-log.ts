@@ -261,7 +261,7 @@ function standings(actors: readonly Acting[], ended: ReadonlySet<string>): Map<s
   return new Map(
     actors.map((actor) => [
       actor.session,
-      ended.has(actor.session) ? new Problem('SESSION_ENDED') : { ...actor, tier: 'person' },
+      ended.has(actor.session) ? new Problem('SESSION_ENDED') : { ...actor, tier: 'person', listed: null },
     ]),
   )
 }

@@ -45,6 +45,9 @@ export class WireActor {
   key!: CryptoKey
   jwk!: JWK
   thumbprint = ''
+  /** Of a service account: what it signs in with. */
+  ownKey!: CryptoKey
+  ownJwk!: protocol.SignJwk
 
   constructor(server: TestServer, name: string) {
     this.server = server
@@ -59,6 +62,27 @@ export class WireActor {
     this.secrets = await protocol.generateDeviceSecrets()
     this.device = await protocol.openDevice(this.secrets)
     return this
+  }
+
+  async prepareService(): Promise<void> {
+    const pair = await generateKeyPair('Ed25519', { extractable: true })
+    this.ownKey = pair.privateKey
+    const { x = '' } = await exportJWK(pair.publicKey)
+    this.ownJwk = { kty: 'OKP', crv: 'Ed25519', x }
+  }
+
+  /** A client assertion (RFC 7523), right in everything but what is changed; a claim that is undefined is left out. */
+  assertion(change: { header?: object; claims?: object; key?: CryptoKey | Uint8Array } = {}): Promise<string> {
+    const seconds = Math.floor(Date.now() / 1000)
+    const { person, server, thumbprint } = this
+    const claims = { iss: person, sub: person, aud: server.url, iat: seconds, exp: seconds + 60 }
+    return new SignJWT({ ...claims, jti: freshId(), cnf: { jkt: thumbprint }, ...change.claims })
+      .setProtectedHeader({ alg: 'Ed25519', typ: 'client-authentication+jwt', ...change.header })
+      .sign(change.key ?? this.ownKey)
+  }
+
+  async signInService(): Promise<void> {
+    this.#take(await this.must('POST', '/v1/service-sessions', signInBody(await this.assertion()), { signedIn: false }))
   }
 
   /** A DPoP proof (RFC 9449) for one request. */
@@ -94,7 +118,10 @@ export class WireActor {
 
   async signIn(secret = passphrase): Promise<void> {
     const proof = await protocol.signSignIn(this.device, this.person, this.thumbprint, now())
-    const tokens = await this.must('POST', '/v1/sessions', { proof, passphrase: secret }, { signedIn: false })
+    this.#take(await this.must('POST', '/v1/sessions', { proof, passphrase: secret }, { signedIn: false }))
+  }
+
+  #take(tokens: { accessToken: string; refreshToken: string; session: string; organization: string }): void {
     this.accessToken = tokens.accessToken
     this.refreshToken = tokens.refreshToken
     this.session = tokens.session
@@ -123,6 +150,12 @@ export class WireActor {
     return openLive(this.server, ticket)
   }
 }
+
+export const signInBody = (assertion: string) => ({
+  grant_type: 'client_credentials',
+  client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+  client_assertion: assertion,
+})
 
 export async function ask(url: string, init: RequestInit): Promise<Answer> {
   const response = await fetch(url, init)
@@ -248,11 +281,12 @@ export interface Invited {
 /** Invites somebody; the secret stays with the test. */
 export async function invite(
   inviter: WireActor,
-  input: { name: string; organization: string; tier?: Tier; person?: string },
+  input: { name: string; organization: string; tier?: Tier; person?: string; service?: object },
 ): Promise<Invited> {
   const { name, organization, tier = 'person' } = input
   const actor = await new WireActor(inviter.server, name).prepare()
   if (input.person !== undefined) actor.person = input.person
+  if (tier === 'service') await actor.prepareService()
   actor.organization = organization
   const secret = random(16)
   const { authenticate, certify } = await protocol.deriveInvitationKeys(secret)
@@ -271,6 +305,7 @@ export async function invite(
     recognition: await protocol.recognitionOf(authenticate),
     sealed: [{ device: inviter.device.id, jwe }],
     expiresAt: inDays(7),
+    ...(input.service === undefined ? {} : { service: input.service }),
   })
   return { actor, invitation, secret, tier, authenticate: protocol.base64url(authenticate), certify }
 }
@@ -282,7 +317,7 @@ export async function enrolInvited({ actor, invitation, authenticate, certify, t
   await actor.must(
     'POST',
     '/v1/enrolments',
-    { invitation, authenticate, ...enrolment, passphrase },
+    { invitation, authenticate, ...enrolment, ...(tier === 'service' ? { signInKey: actor.ownJwk } : { passphrase }) },
     { signedIn: false },
   )
 }
@@ -302,12 +337,12 @@ export async function certify(inviter: WireActor, { actor, tier }: Pick<Invited,
 /** Invited, enrolled, certified and signed in. */
 export async function newcomer(
   inviter: WireActor,
-  input: { name: string; organization: string; tier?: Tier; person?: string },
+  input: { name: string; organization: string; tier?: Tier; person?: string; service?: object },
 ): Promise<WireActor> {
   const invited = await invite(inviter, input)
   await enrolInvited(invited)
   await certify(inviter, invited)
-  await invited.actor.signIn()
+  await (invited.tier === 'service' ? invited.actor.signInService() : invited.actor.signIn())
   await invited.actor.learnCertificate()
   return invited.actor
 }

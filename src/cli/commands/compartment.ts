@@ -57,7 +57,7 @@ function change(
     compartment
       .command(verb)
       .description(description)
-      .argument('<compartment>', 'name or id')
+      .argument('<compartment>', 'name or id; all for a service account, which is in it only so')
       .argument('<person>', 'name or id of a member of the operation'),
   )
     .addHelpText('after', `\nExample:\n  $ cordon operation compartment ${verb} 'KE–HK' 'Chan Tai Man'`)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Me } from '../../client/index.ts'
+import { parseInvitation } from '../../protocol/index.ts'
 import { askSignIn, onDevice, onStore, storePath, withCode, type Device, type DeviceOptions } from '../device.ts'
 
 interface Options extends DeviceOptions {
@@ -24,7 +25,8 @@ export function addEnrol(program: Command): void {
       'after',
       `
 Makes the keys of this device and keeps them in a new encrypted store. Until whoever invited you has certified it, the device can sign in
-and opens nothing.
+and opens nothing. With the invitation of a service account it also makes the key that the program signs in with, and asks for no passphrase
+but that of the store.
 
 Example:
   $ cordon enrol 'cordon-invitation:…'`,
@@ -32,10 +34,12 @@ Example:
     .action((invitation: string, options: Options) =>
       onDevice({ ...options, make: true }, async (device) => {
         const { client, store, terminal } = device
-        const passphrase = await askSignIn(terminal, true)
-        const { inviter } = await client.enrol({ invitation, passphrase })
+        const passphrase = isForService(invitation) ? undefined : await askSignIn(terminal, true)
+        const { inviter } = await client.enrol({ invitation, ...(passphrase === undefined ? {} : { passphrase }) })
         if (inviter) await store.write([{ name: 'inviter', value: inviter }])
-        let me: Me = await withCode(terminal, options.code, { passphrase }, (evidence) => client.signIn(evidence))
+        let me: Me = await (passphrase === undefined
+          ? client.signInService()
+          : withCode(terminal, options.code, { passphrase }, (evidence) => client.signIn(evidence)))
         const path = storePath(options)
         terminal.note(`Enrolled: ${me.name} (${me.organizationName}). The keys of this device are in ${path}.`)
         if (me.tier === null && options.wait) me = await untilCertified(device)
@@ -45,6 +49,15 @@ Example:
         ])
       }),
     )
+}
+
+/** A service account makes a key to sign in with; a damaged invitation is refused where it is used. */
+function isForService(invitation: string): boolean {
+  try {
+    return parseInvitation(invitation).tier === 'service'
+  } catch {
+    return false
+  }
 }
 
 async function untilCertified({ client, store, terminal }: Device): Promise<Me> {

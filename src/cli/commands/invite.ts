@@ -99,7 +99,7 @@ function ownTier({ tier }: Me): Invite['tier'] {
   return tier === 'administrator' || tier === 'ncp' || tier === 'auditor' ? tier : 'person'
 }
 
-async function organizationOf(client: Cordon, me: Me, word: string | undefined): Promise<string> {
+export async function organizationOf(client: Cordon, me: Me, word: string | undefined): Promise<string> {
   if (word === undefined) return me.organization
   const id = idOf(word)
   if (id !== undefined) return id

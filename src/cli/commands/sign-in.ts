@@ -19,8 +19,11 @@ Example:
     .action((options: DeviceOptions & { code?: string }) =>
       onDevice(options, async (device) => {
         const { client, store, terminal } = device
-        const passphrase = await askSignIn(terminal)
-        const me = await withCode(terminal, options.code, { passphrase }, (evidence) => client.signIn(evidence))
+        const me = client.isService
+          ? await client.signInService()
+          : await withCode(terminal, options.code, { passphrase: await askSignIn(terminal) }, (evidence) =>
+              client.signIn(evidence),
+            )
         if (me.tier !== null) {
           tellCertified(me.certified, terminal)
           for (const { operation } of await client.operations.list())

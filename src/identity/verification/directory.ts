@@ -16,7 +16,7 @@ import {
 import type { Details, Findings } from '../../log/index.ts'
 import type { RawCertificate, RawDevice, RawRevocation, RawTrustRoot } from './store.ts'
 
-const exactly = (at: string) => at.replace(/Z$/, '000Z')
+export const exactly = (at: string) => at.replace(/Z$/, '000Z')
 
 interface Enrolled {
   readonly digest: string | undefined
@@ -29,6 +29,7 @@ export class DirectoryFold {
   readonly #pin: Pin
   readonly #certificates = new Map<string, Certificate>()
   readonly #revoked = new Set<string>()
+  readonly #expired = new Set<string>()
   readonly #enrolled = new Map<string, Enrolled>()
   readonly #keys = new VerifyKeys()
   #startedAt: string | undefined
@@ -81,6 +82,7 @@ export class DirectoryFold {
 
   follow(leaf: Leaf, details: Details): void {
     if (leaf.kind === 'organization.registered') this.#startedAt ??= leaf.at
+    if (leaf.kind === 'device.expired') this.#expired.add(leaf.subject)
     if (leaf.kind !== 'device.enrolled') return
     const person = 'person' in leaf.actor ? leaf.actor.person : undefined
     this.#enrolled.set(leaf.subject, { digest: leaf.digest, person, details })
@@ -122,6 +124,7 @@ export class DirectoryFold {
     // The root only vouches: it is never in use.
     if (device === this.#pin.root) return 'expired'
     if (this.#revoked.has(device)) return 'revoked'
+    if (this.#expired.has(device)) return 'expired'
     return this.#certificates.has(device) ? 'certified' : 'waiting'
   }
 

@@ -1,7 +1,14 @@
 import type { Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import type { DeviceId, Leaf } from '../../protocol/index.ts'
 import { DirectoryFold, noRoot } from './directory.ts'
-import { certificatesByIndex, devicesWithEnrolments, revocationsByIndex, trustRoots } from './store.ts'
+import { ServiceAccountFold } from './service-accounts.ts'
+import {
+  certificatesByIndex,
+  devicesWithEnrolments,
+  revocationsByIndex,
+  serviceAccountRows,
+  trustRoots,
+} from './store.ts'
 
 export interface IdentityOwnersOptions {
   /** Thumbprint of the root that the verifier trusts; without one, the root that the database itself names. */
@@ -22,7 +29,7 @@ export async function finding(what: string, check: () => Findings | Promise<Find
 const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
 
 /**
- * Certificates, revocations, enrolments and devices, against the directory log: each has its entry, says what the entry commits
+ * Certificates, revocations, enrolments, devices and service accounts, against the directory log: each has its entry, says what the entry commits
  * to, and leads to the root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
@@ -85,5 +92,27 @@ export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
       }
     },
   }
-  return [certificate, revocation, device]
+  const serviceAccount: Owner = {
+    name: 'service account',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const accounts = new ServiceAccountFold()
+      return {
+        ...nothing,
+        after(leaf, details) {
+          accounts.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          for await (const row of serviceAccountRows(tx))
+            faults.push(
+              ...(await finding('it', () => accounts.account(row))).map((what) => `service account ${row.id}: ${what}`),
+            )
+          return [...faults, ...accounts.missing()]
+        },
+      }
+    },
+  }
+  return [certificate, revocation, device, serviceAccount]
 }

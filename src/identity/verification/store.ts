@@ -35,6 +35,16 @@ export interface RawDevice {
   readonly inviter_device_id: string | null
 }
 
+export interface RawServiceAccount {
+  readonly id: string
+  readonly permissions: string
+  readonly addresses: string
+  readonly expires_at: string
+  readonly sign_in_key: string | null
+  readonly key_thumbprint: string | null
+  readonly ended_at: string | null
+}
+
 export interface RawTrustRoot {
   readonly device_id: string
   readonly successor_device_id: string
@@ -72,6 +82,16 @@ export function devicesWithEnrolments(tx: Tx): AsyncIterable<RawDevice> {
         e.invitation_id, e.statement, e.mac, e.certified_at IS NOT NULL AS certified, i.inviter_device_id
       FROM device d FULL JOIN enrolment e ON e.device_id = d.id LEFT JOIN invitation i ON i.id = e.invitation_id
       ORDER BY 1`,
+  )
+}
+
+export function serviceAccountRows(tx: Tx): AsyncIterable<RawServiceAccount> {
+  return inOrder(
+    tx,
+    sql<RawServiceAccount>`
+      SELECT person_id AS id, permissions, addresses, ${exactTime('expires_at')} AS expires_at, sign_in_key, key_thumbprint,
+        ${exactTime('ended_at')} AS ended_at
+      FROM service_account ORDER BY person_id`,
   )
 }
 

@@ -138,6 +138,7 @@ class MessageVerification {
       organization: row.organization_id,
       device: row.device_id,
       tier: '',
+      listed: null,
     }
     const threads = new Map(row.thread_opened < row.log_index ? [[row.thread_id, row.thread_compartment ?? '']] : [])
     try {

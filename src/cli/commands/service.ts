@@ -1,0 +1,176 @@
+import { Option, type Command } from 'commander'
+import { isPermission, mayBeListed, permissions, type Permission } from '../../access.ts'
+import type { ServiceAccountListed } from '../../client/index.ts'
+import { choose } from '../choice.ts'
+import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { table } from '../terminal.ts'
+import { organizationOf } from './invite.ts'
+
+interface Invite extends DeviceOptions {
+  readonly organization?: string
+  readonly may: readonly string[]
+  readonly from: readonly string[]
+  readonly days: string
+  readonly hours: string
+}
+
+const reading: readonly Permission[] = [
+  'operation.read',
+  'member.list',
+  'compartment.list',
+  'message.read',
+  'report.view',
+  'log.verify',
+]
+
+/** Words for what programs are mostly made for. */
+const bundles: Readonly<Record<string, readonly Permission[]>> = {
+  read: reading,
+  report: [
+    ...reading,
+    'message.post',
+    'message.correct',
+    'message.withdraw',
+    'thread.open',
+    'seizure.report',
+    'records.import',
+    'epoch.open',
+    'grant.give',
+  ],
+}
+
+const day = 24 * 3600_000
+const longestDays = 366
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value]
+
+export function addService(program: Command): void {
+  const service = program
+    .command('service')
+    .description('Service accounts: programs of an organization, for its NCPs and administrators')
+  addServiceInvite(service)
+  addServiceList(service)
+  addServiceStop(service)
+}
+
+function addServiceInvite(service: Command): void {
+  const listable = permissions.filter(mayBeListed).join(', ')
+  onStore(
+    service
+      .command('invite')
+      .description('Invite a program: what it may do, from where and until when is settled with this')
+      .argument('<name>', 'what others see as its name')
+      .option('--organization <organization>', 'name or id of the organization; your own if not given')
+      .addOption(
+        new Option('--may <what>', 'read, report (and read), or one permission; may be repeated')
+          .argParser(collect)
+          .makeOptionMandatory(),
+      )
+      .addOption(
+        new Option('--from <range>', 'addresses it comes from, such as 192.0.2.0/24; may be repeated')
+          .argParser(collect)
+          .makeOptionMandatory(),
+      )
+      .option('--days <days>', `how long it may be used, at most ${String(longestDays)}`, '365')
+      .option('--hours <hours>', 'how long the invitation holds, at most 720', '168'),
+  )
+    .addHelpText(
+      'after',
+      `
+Permissions: ${listable}.
+In an operation it is officer at most, and may do what is both in its role and in this list.
+
+Example:
+  $ cordon service invite 'Declaration system' --may report --from 198.51.100.0/28 --days 180`,
+    )
+    .action((name: string, options: Invite) =>
+      asMember(options, async ({ client, terminal }) => {
+        const organization = await organizationOf(client, await client.me(), options.organization)
+        const listed = [...new Set(options.may.flatMap(permissionsMeant))]
+        const made = await client.directory.inviteService({
+          name,
+          organization,
+          permissions: listed,
+          addresses: options.from,
+          expiresAt: new Date(Date.now() + numberOf('--days', options.days, longestDays) * day),
+          hours: numberOf('--hours', options.hours, 720),
+        })
+        const { person: account, invitation, text, expiresAt } = made
+        terminal.result({ account, invitation, text, expiresAt, permissions: listed }, () => [
+          `Invitation for ${name}, a service account with the id ${account}. It is shown once:`,
+          '',
+          text,
+          '',
+          `May use: ${listed.join(', ')}.`,
+          "There they run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies the program's device.",
+        ])
+      }),
+    )
+}
+
+function addServiceList(service: Command): void {
+  onStore(service.command('list').description('List service accounts: of your organization, for administrators all'))
+    .addHelpText('after', '\nExample:\n  $ cordon service list')
+    .action((options: DeviceOptions) =>
+      asMember(options, async ({ client, terminal }) => {
+        const serviceAccounts = await client.serviceAccounts.list()
+        terminal.result({ serviceAccounts }, () =>
+          table(['name', 'organization', 'state', 'until', 'last used', 'from', 'id'], serviceAccounts.map(rowOf)),
+        )
+      }),
+    )
+}
+
+function rowOf({ name, organization, state, expiresAt, lastUsed, account }: ServiceAccountListed): string[] {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+  const until = format.format(new Date(expiresAt))
+  const used = lastUsed === null ? 'never' : format.format(new Date(lastUsed.at))
+  return [name, organization.name, state, until, used, lastUsed?.address ?? '', account]
+}
+
+function addServiceStop(service: Command): void {
+  onStore(
+    service
+      .command('stop')
+      .description('Stop a service account at once and for good')
+      .argument('<account>', 'name or id'),
+  )
+    .addHelpText(
+      'after',
+      `
+Its sessions end on every server, its device is revoked, and whatever it could read goes under new keys. There is no way back: another
+program is another account.
+
+Example:
+  $ cordon service stop 'Declaration system'`,
+    )
+    .action((word: string, options: DeviceOptions) =>
+      asMember(options, async ({ client, terminal }) => {
+        const all = (await client.serviceAccounts.list()).filter(({ state }) => state !== 'ended')
+        const { account, name } = choose(
+          'service account',
+          word,
+          all.map((one) => ({ ...one, id: one.account })),
+        )
+        await client.serviceAccounts.stop(account)
+        terminal.result({ stopped: account, name }, () => [`Stopped: ${name}.`])
+      }),
+    )
+}
+
+function permissionsMeant(word: string): readonly Permission[] {
+  const bundle = Object.hasOwn(bundles, word) ? bundles[word] : undefined
+  if (bundle) return bundle
+  if (isPermission(word) && mayBeListed(word)) return [word]
+  throw new CommandFailure(
+    `--may takes read, report or a permission that an officer can have, not ${word}: see cordon service invite --help.`,
+    exitCodes.usage,
+  )
+}
+
+function numberOf(option: string, text: string, most: number): number {
+  const number = Number(text)
+  if (number > 0 && number <= most) return number
+  throw new CommandFailure(`${option} is a number above 0 and up to ${String(most)}.`, exitCodes.usage)
+}

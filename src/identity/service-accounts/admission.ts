@@ -1,0 +1,60 @@
+import type { Listed } from '../../access.ts'
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import type { IdentityDeps } from '../deps.ts'
+import { recordProof, type SessionStanding } from '../store.ts'
+import { hashSecret } from '../tokens.ts'
+import { isWithin } from './addresses.ts'
+import { accountOf, assertionLifetime, verifyAssertion } from './assertion.ts'
+import * as store from './store.ts'
+
+/** A use is noted once in so many milliseconds, and whenever it comes from another address. */
+const noteEvery = 60_000
+
+/**
+ * The account and device behind a client assertion: signed with the account's own key, for this service and this session key, now and
+ * once, on whichever server. Otherwise SIGN_IN_REFUSED; ADDRESS_REFUSED to whoever holds the key elsewhere than agreed.
+ */
+export async function requireAssertion(
+  { db, publicUrl }: Pick<IdentityDeps, 'db' | 'publicUrl'>,
+  input: { readonly assertion: string; readonly thumbprint: string; readonly address: string },
+  now: Date,
+): Promise<{ person: string; device: string }> {
+  const { assertion, thumbprint, address } = input
+  const person = accountOf(assertion)
+  if (person === undefined) throw new Problem('SIGN_IN_REFUSED')
+  const { known, device } = await transaction(db, async (tx) => ({
+    known: await store.findServiceAccount(tx, person),
+    device: await store.liveDeviceOf(tx, person),
+  }))
+  const key = known?.sign_in_key
+  if (!known || !key || device === undefined) throw new Problem('SIGN_IN_REFUSED')
+  const { jti } = await verifyAssertion(assertion, { account: person, key, audience: publicUrl, thumbprint }, now)
+  if (thumbprint === known.key_thumbprint || thumbprint === device) throw new Problem('SIGN_IN_REFUSED')
+  const until = new Date(now.getTime() + 2 * assertionLifetime * 1000)
+  const fresh = await transaction(db, (tx) => recordProof(tx, hashSecret(`assertion ${person} ${jti}`), until))
+  if (!fresh) throw new Problem('SIGN_IN_REFUSED')
+  requireAddress(JSON.parse(known.addresses) as string[], address)
+  return { person, device }
+}
+
+/** Asked at every request and at the socket: a service account comes from its own addresses. Notes that it was used. */
+export async function admitAddress(
+  tx: Tx,
+  { person, addresses }: Pick<SessionStanding, 'person' | 'addresses'>,
+  address: string,
+  now: Date,
+): Promise<void> {
+  if (addresses === null) return
+  requireAddress(addresses, address)
+  await store.noteUse(tx, person, now, address, new Date(now.getTime() - noteEvery))
+}
+
+function requireAddress(ranges: readonly string[], address: string): void {
+  if (!isWithin(ranges, address)) throw new Problem('ADDRESS_REFUSED')
+}
+
+/** What is listed below the role: nothing at all for a service account that has lost its row. */
+export function listedOf({ tier, permissions }: Pick<SessionStanding, 'tier' | 'permissions'>): Listed {
+  return permissions ?? (tier === 'service' ? [] : null)
+}

@@ -1,0 +1,59 @@
+import { Type } from 'typebox'
+import type { HttpServer } from '../../http/index.ts'
+import type { Identity } from '../index.ts'
+import { actorOf, proofOf } from '../routes.ts'
+import { Nothing, Uuid } from '../schemas.ts'
+import * as schemas from './schemas.ts'
+
+export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccounts }: Identity): void {
+  app.post(
+    '/v1/service-sessions',
+    {
+      config: { access: 'public', record: ['session.started'] },
+      schema: {
+        summary: 'Sign in as a service account, with private_key_jwt',
+        body: schemas.ServiceSignIn,
+        response: { 201: schemas.SignedIn },
+      },
+    },
+    async (request, reply) => {
+      return reply.code(201).send(await sessions.signInService(proofOf(request), request.body.client_assertion))
+    },
+  )
+
+  app.get(
+    '/v1/service-accounts',
+    {
+      config: { access: 'signed-in', record: ['directory.viewed'] },
+      schema: {
+        summary: 'Service accounts: those of an organization for its NCPs, all for administrators',
+        querystring: schemas.Asked,
+        response: { 200: schemas.ServiceAccounts },
+      },
+    },
+    async (request) => {
+      const { organization, justification } = request.query
+      return { serviceAccounts: await serviceAccounts.list(actorOf(request), organization, justification) }
+    },
+  )
+
+  app.post(
+    '/v1/service-accounts/:account/stop',
+    {
+      config: {
+        access: 'signed-in',
+        record: ['service.ended', 'device.revoked', 'session.ended', 'invitation.revoked'],
+      },
+      schema: {
+        summary: 'Stop a service account at once and for good',
+        params: Type.Object({ account: Uuid }),
+        body: schemas.Stop,
+        response: { 200: Nothing },
+      },
+    },
+    async (request) => {
+      await serviceAccounts.stop(actorOf(request), request.params.account, request.body.revocation)
+      return {}
+    },
+  )
+}

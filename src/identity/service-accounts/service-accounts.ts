@@ -1,0 +1,145 @@
+import type { Permission } from '../../access.ts'
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import type { Appended, EntryDraft, Part } from '../../log/index.ts'
+import { readRevocation } from '../../protocol/index.ts'
+import { checked, type Certificates } from '../certificates.ts'
+import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { endedDrafts } from '../sessions.ts'
+import { endSessions, findPeople, lockPerson, sessionsStanding, setDeviceState } from '../store.ts'
+import { justifiedBy, viewedDraft } from '../viewing.ts'
+import * as store from './store.ts'
+
+export interface ServiceAccountView {
+  readonly account: string
+  readonly name: string
+  readonly organization: { readonly id: string; readonly name: string }
+  readonly permissions: Permission[]
+  readonly addresses: string[]
+  readonly expiresAt: string
+  readonly state: 'invited' | 'waiting' | 'active' | 'revoked' | 'expired' | 'ended'
+  readonly device: string | null
+  readonly lastUsed: { readonly at: string; readonly address: string } | null
+}
+
+/** Accounts of national systems and other programs: who may list and stop them, and how they end. */
+export class ServiceAccounts {
+  readonly #deps: IdentityDeps
+  readonly #certificates: Certificates
+
+  constructor(deps: IdentityDeps, certificates: Certificates) {
+    this.#deps = deps
+    this.#certificates = certificates
+  }
+
+  /** Those of an organization, for its NCPs and administrators; all of them for administrators. Looking is itself an entry. */
+  async list(actor: Actor, organization?: string, justification?: string): Promise<ServiceAccountView[]> {
+    const asked = organization ?? (isAdministrator(actor) ? undefined : actor.organization)
+    if (!manages(actor, asked)) throw new Problem('NOT_FOUND')
+    const { db, logs, clock } = this.#deps
+    const { accounts, appended } = await transaction(db, async (tx) => {
+      const accounts = await store.listServiceAccounts(tx, asked)
+      const why = justifiedBy(justification, 'keeping the service accounts')
+      const draft = viewedDraft(actor, asked ?? 'service-accounts', { count: accounts.length, ...why })
+      return { accounts, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
+    })
+    appended.afterCommit()
+    return accounts.map((account) => viewOf(account, clock()))
+  }
+
+  /**
+   * Stops an account at once and for good: its sessions end on every server, its device is revoked by the statement that comes with this,
+   * so that the epochs it could read become stale, and its invitation is worth nothing any more.
+   */
+  async stop(actor: Actor, account: string, jws: string | undefined): Promise<void> {
+    const revocation = jws === undefined ? undefined : await checked('STATEMENT_INVALID', () => readRevocation(jws))
+    const { db, clock } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      for (const person of [...new Set([account, actor.person])].sort()) await lockPerson(tx, person)
+      const [standing] = await sessionsStanding(tx, [actor.session], clock())
+      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+      const [person] = await findPeople(tx, [account])
+      const known = await store.findServiceAccount(tx, account)
+      if (!person || !known || !manages(standing, person.organization_id)) throw new Problem('NOT_FOUND')
+      if (known.ended_at) return []
+      const device = await store.liveDeviceOf(tx, account)
+      if (revocation?.device !== device)
+        throw new Problem('VALIDATION', {
+          faults: [
+            { in: 'body', pointer: '/revocation', reason: 'names the live device of the account, if it has one' },
+          ],
+        })
+      const revoked = revocation && (await this.#certificates.revokeWithin(tx, actor, revocation))
+      const ended = await this.#end(tx, account, 'stopped', actor)
+      return revoked ? [revoked, ended] : [ended]
+    })
+    for (const part of appended) part.afterCommit()
+  }
+
+  /** Ends the accounts whose time is over; any number of servers may do it at once. */
+  async endOverdue(): Promise<void> {
+    const { db, clock } = this.#deps
+    const overdue = await transaction(db, (tx) => store.overdueServiceAccounts(tx, clock()))
+    for (const account of overdue) {
+      const appended = await transaction(db, async (tx) => {
+        await lockPerson(tx, account)
+        const known = await store.findServiceAccount(tx, account)
+        return known?.ended_at === null ? this.#end(tx, account, 'expired') : undefined
+      })
+      appended?.afterCommit()
+    }
+  }
+
+  /** Sessions, device, invitations and the account itself; `by` the server where its time was over. */
+  async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Actor): Promise<Appended> {
+    const { logs, clock, publicUrl, operationsOf } = this.#deps
+    const actor = by ? asActor(by) : { server: publicUrl }
+    const details = by ? { session: by.session, outcome: 'ended', reason } : { outcome: 'ended', reason }
+    const device = await store.liveDeviceOf(tx, account)
+    const expired: EntryDraft[] =
+      device === undefined ? [] : [{ kind: 'device.expired', actor, subject: device, details }]
+    if (device !== undefined) await setDeviceState(tx, device, 'expired')
+    const sessions = await endSessions(tx, { person: account }, clock())
+    const invitations = await store.revokeInvitationsOf(tx, account, clock())
+    const operations = device === undefined ? [] : await operationsOf(tx, [account])
+    const parts: Part[] = operations.map((log) => ({ log, drafts: expired }))
+    const drafts: EntryDraft[] = [
+      { kind: 'service.ended', actor, subject: account, details },
+      ...expired,
+      ...endedDrafts(sessions, reason, by, publicUrl),
+      ...invitations.map((id) => ({ kind: 'invitation.revoked' as const, actor, subject: id, details })),
+    ]
+    const appended = await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts }])
+    await store.endServiceAccount(tx, account, appended.entries.get(logs.directory)?.[0]?.at ?? clock())
+    return appended
+  }
+}
+
+/** Administrators manage all service accounts, an NCP those of its organization. */
+function manages({ tier, organization }: Pick<Actor, 'tier' | 'organization'>, of: string | undefined): boolean {
+  return tier === 'administrator' || (tier === 'ncp' && of === organization)
+}
+
+function viewOf(listed: store.ServiceAccountListed, now: Date): ServiceAccountView {
+  const { account, name, organization, organizationName, permissions, addresses, device } = listed
+  const { expires_at, used_at, used_from } = listed
+  return {
+    account,
+    name,
+    organization: { id: organization, name: organizationName },
+    permissions,
+    addresses,
+    expiresAt: expires_at.toISOString(),
+    state: stateOf(listed, now),
+    device,
+    lastUsed: used_at === null ? null : { at: used_at.toISOString(), address: used_from ?? '' },
+  }
+}
+
+function stateOf(listed: store.ServiceAccountListed, now: Date): ServiceAccountView['state'] {
+  const { ended_at, expires_at, device, deviceState } = listed
+  if (expires_at <= now) return 'expired'
+  if (ended_at !== null) return 'ended'
+  if (device === null) return 'invited'
+  return deviceState === 'certified' ? 'active' : deviceState === 'waiting' ? 'waiting' : 'revoked'
+}

@@ -1,0 +1,58 @@
+import type { Details, Findings } from '../../log/index.ts'
+import { SignJwk, deviceIdOf, shape, type Leaf } from '../../protocol/index.ts'
+import { differences, exactly } from './directory.ts'
+import type { RawServiceAccount } from './store.ts'
+
+interface Entered {
+  readonly terms: { readonly permissions: unknown; readonly addresses: unknown; readonly expiresAt: unknown }
+  thumbprint: unknown
+  endedAt: string | null
+}
+
+const parseKey = shape('key of a service account', SignJwk)
+
+async function thumbprintOf(key: string | null): Promise<string | null | undefined> {
+  try {
+    return key === null ? null : await deviceIdOf(parseKey(JSON.parse(key)))
+  } catch {
+    return undefined
+  }
+}
+
+/** What the directory has said so far of service accounts. */
+export class ServiceAccountFold {
+  readonly #accounts = new Map<string, Entered>()
+
+  follow({ kind, subject, at }: Leaf, details: Details): void {
+    if (kind === 'person.invited' && details?.['tier'] === 'service') {
+      const terms = details['service'] as Entered['terms']
+      this.#accounts.set(subject, { terms, thumbprint: null, endedAt: null })
+    }
+    const account = this.#accounts.get(subject)
+    if (!account) return
+    if (kind === 'credential.set') account.thumbprint = details?.['thumbprint']
+    if (kind === 'service.ended') account.endedAt = exactly(at)
+  }
+
+  async account(row: RawServiceAccount): Promise<Findings> {
+    const entered = this.#accounts.get(row.id)
+    if (!entered) return ['no entry of the directory made it']
+    this.#accounts.delete(row.id)
+    const { terms, thumbprint, endedAt } = entered
+    const faults = differences(row, {
+      permissions: JSON.stringify(terms.permissions),
+      addresses: JSON.stringify(terms.addresses),
+      expires_at: exactly(String(terms.expiresAt)),
+      key_thumbprint: thumbprint as string | null,
+      ended_at: endedAt,
+    })
+    if ((await thumbprintOf(row.sign_in_key)) !== thumbprint)
+      faults.push('its sign_in_key is not the one that was entered')
+    return faults
+  }
+
+  /** Those that have an entry and no row. */
+  missing(): string[] {
+    return [...this.#accounts.keys()].map((id) => `service account ${id}: it has entries and no row`)
+  }
+}
