@@ -92,6 +92,7 @@ export class Enrolments {
         tier: input.tier,
         organization: input.organization,
         furtherDevice: existing,
+        ...(existing ? {} : { name: input.person.name }),
         ...(service ? { service } : {}),
       }
       return logs.appendWithin(tx, [

@@ -1,6 +1,6 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import type { EntryDraft, Part } from '../../log/index.ts'
+import type { Appended, EntryDraft, Part } from '../../log/index.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
@@ -46,7 +46,7 @@ export class People {
 
   /** An organization leaves and takes its people with it, out of every operation at once. ADMINISTRATOR_ONLY. */
   async endOrganization(actor: Actor, organization: string, reason: string): Promise<{ people: number }> {
-    const { db, logs, clock } = this.#deps
+    const { db, clock } = this.#deps
     if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
     requireRecent(actor, clock())
     if (organization === actor.organization)
@@ -57,33 +57,38 @@ export class People {
       if (row.ended_at) return { people: [], appended: undefined }
       const people = (await store.lockPeopleOf(tx, organization)).map(({ id }) => id)
       await this.#requireStanding(tx, actor)
-      await store.endOrganization(tx, organization, clock())
       const details = { session: actor.session, reason, ended: true, people: people.length }
       const left: EntryDraft = { kind: 'organization.updated', actor: asActor(actor), subject: organization, details }
-      const parts = await this.#take(tx, actor, people, 'ended', reason)
-      return { people, appended: await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts: [left] }]) }
+      const appended = await this.#take(tx, actor, people, 'ended', reason, [left])
+      await store.endOrganization(tx, organization, this.#entered(appended))
+      return { people, appended }
     })
     appended?.afterCommit()
     return { people: people.length }
   }
 
   async #changeOne(actor: Actor, person: string, change: Change, reason: string): Promise<void> {
-    const { db, logs } = this.#deps
+    const { db } = this.#deps
     requireRecent(actor, this.#deps.clock())
     if (person === actor.person) throw new Problem('FORBIDDEN', { detail: 'Nobody ends or suspends themselves.' })
     const appended = await transaction(db, async (tx) => {
       const row = await this.#requireOwn(tx, actor, person)
       if (change === 'slept' && row.asleep_at !== null) return undefined
-      return logs.appendWithin(tx, await this.#take(tx, actor, [person], change, reason))
+      return this.#take(tx, actor, [person], change, reason)
     })
     appended?.afterCommit()
   }
 
   /** Takes people out of their sessions and operations, whose logs hear of it from the service: their rows are locked by the caller. */
-  async #take(tx: Tx, actor: Actor, people: readonly string[], change: Change, reason: string): Promise<Part[]> {
-    const { clock, operationsOf, takeMembers, server } = this.#deps
-    const at = clock()
-    await store.changePeople(tx, people, change === 'ended' ? { ended_at: at } : { asleep_at: at })
+  async #take(
+    tx: Tx,
+    actor: Actor,
+    people: readonly string[],
+    change: Change,
+    reason: string,
+    first: readonly EntryDraft[] = [],
+  ): Promise<Appended> {
+    const { logs, clock, operationsOf, takeMembers, server } = this.#deps
     const parts: Part[] = []
     for (const operation of await operationsOf(tx, people)) {
       // Under the lock of the operation's log: who was removed meanwhile is not taken out again.
@@ -98,14 +103,24 @@ export class People {
       }
       parts.push({ log: operation, drafts })
     }
-    const drafts: EntryDraft[] = []
+    const drafts = [...first]
     for (const person of people) {
       const details = { session: actor.session, reason }
       drafts.push({ kind: `person.${change}`, actor: asActor(actor), subject: person, details })
-      const sessions = await identityStore.endSessions(tx, { person }, at)
+      const sessions = await identityStore.endSessions(tx, { person }, clock())
       drafts.push(...endedDrafts(sessions, `person-${change}`, actor, server))
     }
-    return [...parts, { log: this.#deps.logs.directory, drafts }]
+    const appended = await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts }])
+    const at = this.#entered(appended)
+    await store.changePeople(tx, people, change === 'ended' ? { ended_at: at } : { asleep_at: at })
+    return appended
+  }
+
+  /** When the directory says that it happened: the rows say the same. */
+  #entered(appended: Appended): Date {
+    const [first] = appended.entries.get(this.#deps.logs.directory) ?? []
+    if (!first) throw new Error('the directory has an entry of it')
+    return first.at
   }
 
   /** Somebody of the NCP's own organization, or anybody for an administrator, locked; others do not exist. */

@@ -1,6 +1,7 @@
 import type { Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import type { DeviceId, Leaf } from '../../protocol/index.ts'
 import { DirectoryFold, noRoot } from './directory.ts'
+import { PeopleFold } from './people.ts'
 import { ServiceAccountFold } from './service-accounts.ts'
 import {
   certificatesByIndex,
@@ -8,6 +9,8 @@ import {
   revocationsByIndex,
   serviceAccountRows,
   trustRoots,
+  organizationRows,
+  personRows,
 } from './store.ts'
 
 export interface IdentityOwnersOptions {
@@ -29,7 +32,7 @@ export async function finding(what: string, check: () => Findings | Promise<Find
 const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
 
 /**
- * Certificates, revocations, enrolments, devices and service accounts, against the directory log: each has its entry, says what the entry commits
+ * Organizations, people, certificates, revocations, enrolments, devices and service accounts, against the directory log: each has its entry, says what the entry commits
  * to, and leads to the root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
@@ -114,5 +117,27 @@ export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
       }
     },
   }
-  return [certificate, revocation, device, serviceAccount]
+  const people: Owner = {
+    name: 'person',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const directory = new PeopleFold()
+      return {
+        ...nothing,
+        after(leaf, details) {
+          directory.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          for await (const row of organizationRows(tx))
+            faults.push(...directory.organization(row).map((what) => `organization ${row.id}: ${what}`))
+          for await (const row of personRows(tx))
+            faults.push(...directory.person(row).map((what) => `person ${row.id}: ${what}`))
+          return [...faults, ...directory.missing()]
+        },
+      }
+    },
+  }
+  return [certificate, revocation, device, serviceAccount, people]
 }

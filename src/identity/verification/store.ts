@@ -52,6 +52,23 @@ export interface RawTrustRoot {
   readonly set_up_at: string
 }
 
+export interface RawOrganization {
+  readonly id: string
+  readonly kind: string
+  readonly name: string
+  readonly country: string | null
+  readonly region: string | null
+  readonly ended_at: string | null
+}
+
+export interface RawPerson {
+  readonly id: string
+  readonly organization_id: string
+  readonly name: string
+  readonly ended_at: string | null
+  readonly asleep_at: string | null
+}
+
 const exactTime = (column: string) =>
   sql<string>`to_char(${sql.ref(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
@@ -92,6 +109,23 @@ export function serviceAccountRows(tx: Tx): AsyncIterable<RawServiceAccount> {
       SELECT person_id AS id, permissions, addresses, ${exactTime('expires_at')} AS expires_at, sign_in_key, key_thumbprint,
         ${exactTime('ended_at')} AS ended_at
       FROM service_account ORDER BY person_id`,
+  )
+}
+
+export function organizationRows(tx: Tx): AsyncIterable<RawOrganization> {
+  return inOrder(
+    tx,
+    sql<RawOrganization>`
+      SELECT id, kind, name, country, region, ${exactTime('ended_at')} AS ended_at FROM organization ORDER BY id`,
+  )
+}
+
+export function personRows(tx: Tx): AsyncIterable<RawPerson> {
+  return inOrder(
+    tx,
+    sql<RawPerson>`
+      SELECT id, organization_id, name, ${exactTime('ended_at')} AS ended_at, ${exactTime('asleep_at')} AS asleep_at
+      FROM person ORDER BY id`,
   )
 }
 

@@ -1,0 +1,67 @@
+import type { Details, Findings } from '../../log/index.ts'
+import type { Leaf } from '../../protocol/index.ts'
+import { differences, exactly } from './directory.ts'
+import type { RawOrganization, RawPerson } from './store.ts'
+
+type Known<Row> = { -readonly [column in Exclude<keyof Row, 'id'>]?: Row[column] }
+
+/** What the directory has said so far of organizations and people; grows with their number. */
+export class PeopleFold {
+  readonly #organizations = new Map<string, Known<RawOrganization>>()
+  readonly #people = new Map<string, Known<RawPerson>>()
+
+  follow({ kind, subject, at }: Leaf, details: Details): void {
+    const text = (name: string) => {
+      const value = details?.[name]
+      return typeof value === 'string' ? value : null
+    }
+    if (kind === 'organization.registered')
+      this.#organizations.set(subject, {
+        kind: text('kind') ?? '',
+        name: text('name') ?? '',
+        country: text('country'),
+        region: text('region'),
+        ended_at: null,
+      })
+    if ((kind === 'person.registered' || kind === 'person.invited') && !this.#people.has(subject)) {
+      const organization = text('organization') ?? ''
+      this.#people.set(subject, {
+        organization_id: organization,
+        name: text('name') ?? '',
+        ended_at: null,
+        asleep_at: null,
+      })
+    }
+    const organization = this.#organizations.get(subject)
+    if (organization && kind === 'organization.updated' && details?.['ended'] === true)
+      organization.ended_at = exactly(at)
+    const person = this.#people.get(subject)
+    if (!person) return
+    if (kind === 'person.ended') person.ended_at = exactly(at)
+    if (kind === 'person.slept') person.asleep_at = exactly(at)
+    if (kind === 'person.woken') person.asleep_at = null
+  }
+
+  organization(row: RawOrganization): Findings {
+    return compare(this.#organizations, row)
+  }
+
+  person(row: RawPerson): Findings {
+    return compare(this.#people, row)
+  }
+
+  /** Those that have an entry and no row. */
+  missing(): string[] {
+    return [
+      ...[...this.#organizations.keys()].map((id) => `organization ${id}: it has entries and no row`),
+      ...[...this.#people.keys()].map((id) => `person ${id}: they have entries and no row`),
+    ]
+  }
+}
+
+function compare<Row extends { readonly id: string }>(known: Map<string, Known<Row>>, row: Row): Findings {
+  const expected = known.get(row.id)
+  if (!expected) return ['no entry of the directory made it']
+  known.delete(row.id)
+  return differences(row, expected as Partial<Row>)
+}
