@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
 import { WebSocket } from 'ws'
 import {
@@ -41,6 +42,12 @@ const now = (): string => new Date().toISOString()
 const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString()
 const passphrase = 'a passphrase for the bench'
 
+/** A request that only has to be sent. */
+export interface Prepared {
+  readonly path: string
+  readonly init: Omit<RequestInit, 'headers'> & { readonly headers: Record<string, string> }
+}
+
 /** A client that says exactly what it is told and checks nothing: it measures the server, not the SDK. */
 export class LightClient {
   readonly url: string
@@ -48,7 +55,7 @@ export class LightClient {
   readonly #key: CryptoKey
   readonly #jwk: JWK
   readonly #thumbprint: string
-  #token: string | undefined
+  #token = ''
   person = ''
   organization = ''
   /** SHA-256 of its certificate. */
@@ -69,25 +76,44 @@ export class LightClient {
     return new LightClient(url, device, pair.privateKey, jwk, await calculateJwkThumbprint(jwk))
   }
 
-  async call<T = Record<string, never>>(method: string, path: string, body?: unknown): Promise<T> {
-    const token = this.#token
-    const ath = token === undefined ? {} : { ath: createHash('sha256').update(token).digest('base64url') }
-    const proof = await new SignJWT({ htm: method, htu: this.url + (path.split('?')[0] ?? ''), jti: id(), ...ath })
+  /** A request with its proof of possession, to be sent within a minute. */
+  async prepare(method: string, path: string, body?: unknown, token = this.#token): Promise<Prepared> {
+    const ath = token === '' ? {} : { ath: createHash('sha256').update(token).digest('base64url') }
+    const dpop = await new SignJWT({ htm: method, htu: this.url + (path.split('?')[0] ?? ''), jti: id(), ...ath })
       .setProtectedHeader({ alg: 'Ed25519', typ: 'dpop+jwt', jwk: this.#jwk })
       .setIssuedAt()
       .sign(this.#key)
-    const answer = await fetch(this.url + path, {
-      method,
-      headers: {
-        dpop: proof,
-        ...(token === undefined ? {} : { authorization: `DPoP ${token}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const text = await answer.text()
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
+    const headers = {
+      dpop,
+      ...(token === '' ? {} : { authorization: `DPoP ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    }
+    return { path, init: { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) } }
+  }
+
+  send({ path, init }: Prepared): Promise<Response> {
+    return fetch(this.url + path, init)
+  }
+
+  /** The body of the answer; comes again when it is told to. */
+  async text(path: string, method = 'GET', body?: unknown): Promise<string> {
+    for (;;) {
+      const answer = await this.send(await this.prepare(method, path, body))
+      const text = await answer.text()
+      if (answer.ok) return text
+      if (answer.status !== 429 && answer.status !== 503) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
+      await sleep(Number(answer.headers.get('retry-after')) * 1000)
+    }
+  }
+
+  async call<T = Record<string, never>>(method: string, path: string, body?: unknown): Promise<T> {
+    const text = await this.text(path, method, body)
     return (text === '' ? {} : JSON.parse(text)) as T
+  }
+
+  async prepareSignIn(): Promise<Prepared> {
+    const proof = await signSignIn(this.device, this.person, this.#thumbprint, now())
+    return this.prepare('POST', '/v1/sessions', { proof, passphrase }, '')
   }
 
   async signIn(): Promise<void> {

@@ -11,6 +11,7 @@ import { base64url, parseCheckpoint } from '../src/protocol/index.ts'
 import { makeOperation, type BenchOperation } from './operation.ts'
 import { benchQueries } from './queries.ts'
 import { fanOutLimit, insertLimits } from './raw-limits.ts'
+import { benchSignIns } from './sign-ins.ts'
 
 const memberCount = 150
 const posters = 20
@@ -171,4 +172,6 @@ function report(result: Measured & { inserts: { single: number; batched: number 
 }
 
 const [which, size] = process.argv.slice(2)
-await (which === 'queries' ? benchQueries(size === undefined ? undefined : Number(size)) : main())
+if (which === 'queries') await benchQueries(size === undefined ? undefined : Number(size))
+else if (which === 'sign-ins') await benchSignIns()
+else await main()

@@ -1,4 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /** Everything the service can be told, checked and frozen. */
@@ -158,7 +160,7 @@ export const settings = [
   {
     name: 'PASSPHRASE_CHECKS',
     shape: 'number, 1 to 64',
-    otherwise: '2',
+    otherwise: 'half of the processors, at least 1',
     meaning: 'Most passphrases checked at once; each needs 19 MiB and a processor for a moment.',
   },
   {
@@ -178,6 +180,8 @@ export const settings = [
 ] as const satisfies readonly Setting[]
 
 type Name = (typeof settings)[number]['name']
+
+const halfOfProcessors = Math.min(64, Math.max(1, Math.floor(availableParallelism() / 2)))
 
 /** All that is wrong with a configuration, one sentence each. */
 export class ConfigurationFault extends Error {
@@ -226,7 +230,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     publicUrl,
     logHost: hostName(read('LOG_HOST') ?? hostOf(publicUrl), faults),
     allowedOrigins: Object.freeze([...new Set([publicUrl, ...others])]),
-    trustedProxies: Object.freeze(list('TRUSTED_PROXIES')),
+    trustedProxies: Object.freeze(list('TRUSTED_PROXIES').map((item) => network(item, faults))),
     tls,
     logLevel: level(read('LOG_LEVEL'), faults),
     logKeyFile: path('LOG_KEY_FILE', join(dataDirectory, 'log.key')),
@@ -234,7 +238,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     factorKeyFile: path('FACTOR_KEY_FILE', join(dataDirectory, 'factor.key')),
     databaseConnections: whole('DATABASE_CONNECTIONS', read('DATABASE_CONNECTIONS'), 20, 4, 200, faults),
     liveConnections: whole('LIVE_CONNECTIONS', read('LIVE_CONNECTIONS'), 10_000, 1, 100_000, faults),
-    passphraseChecks: whole('PASSPHRASE_CHECKS', read('PASSPHRASE_CHECKS'), 2, 1, 64, faults),
+    passphraseChecks: whole('PASSPHRASE_CHECKS', read('PASSPHRASE_CHECKS'), halfOfProcessors, 1, 64, faults),
     witnesses: read('WITNESSES'),
     witnessQuorum: quorum(read('WITNESS_QUORUM'), faults),
   }
@@ -322,6 +326,16 @@ function address(text: string, faults: string[]): string {
   if (/^[\w.-]+$/.test(text) || /^[0-9a-f:.]+$/i.test(text)) return text
   faults.push('HOST is not an address; give for example 127.0.0.1 or ::')
   return '127.0.0.1'
+}
+
+/** An address, or a network in the notation of RFC 4632. */
+function network(text: string, faults: string[]): string {
+  const [host = '', prefix, more] = text.split('/')
+  const most = { 4: 32, 6: 128 }[isIP(host)] ?? -1
+  const fits = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) >= 1 && Number(prefix) <= most)
+  if (most > 0 && fits && more === undefined) return text
+  faults.push('TRUSTED_PROXIES holds something that is no address or network; give for example 10.0.0.7 or fd00::/64')
+  return '192.0.2.0'
 }
 
 function hostOf(publicUrl: string): string {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigurationFault, readConfig, type Config } from './config.ts'
 import { migrate, openDatabase, startEmbedded } from './db/index.ts'
@@ -18,6 +18,17 @@ export interface Running {
 export const version = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version
+
+/** The commit that is checked out here, where this is a working copy of git. */
+function checkedOut(): string | undefined {
+  const read = (path: string) => {
+    const file = new URL(`../.git/${path}`, import.meta.url)
+    return existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+  }
+  const head = read('HEAD')
+  const commit = head.startsWith('ref: ') ? read(head.slice('ref: '.length)) : head
+  return /^[0-9a-f]{40}$/.test(commit) ? commit : undefined
+}
 
 /**
  * Starts the service: the embedded Postgres unless DATABASE_URL names one, its migrations, the server, and listens. Throws
@@ -40,6 +51,7 @@ export async function start(config: Config = readConfig(), say: (line: string) =
       publicUrl: config.port === 0 ? undefined : config.publicUrl,
       checkpointDirectory: join(config.dataDirectory, 'checkpoints'),
       version,
+      commit: checkedOut(),
       clock: () => new Date(),
       ...(witnesses === undefined ? {} : { witnesses }),
     })

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import {
   answers,
   createNotifier,
+  createRateStore,
   listen,
   notifiedLogs,
   openDatabase,
@@ -15,12 +16,15 @@ import {
 } from './db/index.ts'
 import { Problem } from './errors.ts'
 import {
+  RateLimits,
   buildHttp,
   closesWhole,
   describeError,
   followTls,
   readTls,
+  usualRoom,
   type HttpServer,
+  type Quotas,
   type TlsFiles,
 } from './http/index.ts'
 import {
@@ -80,6 +84,8 @@ export interface ServerOptions {
   readonly databaseConnections: number
   readonly liveConnections: number
   readonly passphraseChecks: number
+  /** Who checks them; made for that many at once unless given. */
+  readonly passphrases?: Passphrases
   /** The origin under which clients reach the service; undefined: the address it listens on. */
   readonly publicUrl: string | undefined
   readonly logHost: string
@@ -95,7 +101,10 @@ export interface ServerOptions {
   /** Who cosigns the logs; nobody unless given. */
   readonly witnesses?: WitnessPolicy
   readonly logLimits?: Partial<LogLimits>
+  /** Requests a minute. */
+  readonly quotas?: Partial<Quotas>
   readonly version: string
+  readonly commit?: string | undefined
   readonly clock: () => Date
   readonly logTo?: Writable
 }
@@ -172,7 +181,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       random,
       tokenKey,
       factorKey,
-      passphrases: new Passphrases(options.passphraseChecks),
+      passphrases: options.passphrases ?? new Passphrases(options.passphraseChecks),
       get publicUrl() {
         return address
       },
@@ -213,6 +222,15 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     })
     late.hub = hub
 
+    const rateStore = createRateStore(db)
+    const rates = new RateLimits({
+      store: rateStore,
+      clock,
+      onError,
+      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
+    })
+    opened.unshift(rates)
+
     app = await buildHttp({
       publicUrl: options.publicUrl ?? 'http://localhost',
       version: options.version,
@@ -221,6 +239,10 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       requestId: () => newId(clock(), random),
       admit: (request, access) => admit(identity, request, access),
       toProblem: toDatabaseProblem,
+      rates,
+      room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
+      commit: options.commit,
+      accountOf: ({ actor }) => actor?.person,
       ready: () => answers(db),
       ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
       ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
@@ -246,6 +268,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       operations,
       consultation,
       sessions: identity.sessions,
+      demandRoom: (person) => rates.demand('account-writing', person),
       onError,
       get allowedOrigins() {
         return [address, ...options.allowedOrigins]
@@ -261,7 +284,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       () => hub.reread(),
     )
     const forgetting = setInterval(() => {
-      identity.sessions.forgetExpired().catch((error: unknown) => onError('forgetting what has expired', error))
+      const forgotten = [identity.sessions.forgetExpired(), rateStore.forget(clock())]
+      for (const one of forgotten) one.catch((error: unknown) => onError('forgetting what has expired', error))
       identity.serviceAccounts
         .endOverdue()
         .catch((error: unknown) => onError('ending service accounts that have expired', error))
@@ -303,6 +327,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
         unfollowTls()
         await hub.close()
         await closeWhole()
+        await rates.close()
         await consultation.close()
         await refusals.close()
         await listener.close()

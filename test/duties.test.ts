@@ -79,6 +79,7 @@ const get =
 const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>>> = {
   'GET /livez': plain('/livez'),
   'GET /readyz': plain('/readyz'),
+  'GET /version': plain('/version'),
   'GET /openapi.json': plain('/openapi.json'),
   'GET /v1/server': plain('/v1/server'),
   'POST /v1/enrolments': async (measured) => {

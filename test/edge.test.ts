@@ -6,6 +6,7 @@ import t from 'tap'
 import { Type } from 'typebox'
 import { Problem } from '../src/errors.ts'
 import { buildHttp, closesWhole, RouteFault, type Access, type HttpDeps } from '../src/http/index.ts'
+import { alone } from './support/rates.ts'
 
 type Test = typeof t
 
@@ -34,6 +35,7 @@ async function edge(t: Pick<Test, 'teardown'>, { deps = {} }: Edge = {}) {
       if (request.headers.authorization === undefined) throw new Problem('UNAUTHENTICATED')
     },
     toProblem: (error) => error,
+    ...alone(),
     ready: async () => true,
     ...deps,
   })
@@ -43,9 +45,9 @@ async function edge(t: Pick<Test, 'teardown'>, { deps = {} }: Edge = {}) {
 
 const Note = Type.Object(
   {
-    text: Type.String({ minLength: 1 }),
+    text: Type.String({ minLength: 1, maxLength: 1_000_000 }),
     count: Type.Optional(Type.Integer()),
-    inner: Type.Optional(Type.Object({ a: Type.String() }, { additionalProperties: false })),
+    inner: Type.Optional(Type.Object({ a: Type.String({ maxLength: 9 }) }, { additionalProperties: false })),
   },
   { additionalProperties: false },
 )
@@ -245,6 +247,52 @@ t.test('INV-11: the log holds no token, ticket, query or body', async (t) => {
   t.match(log(), /22P02/)
   t.notMatch(log(), /needle/)
 })
+
+// Bites: `req` among the serializers, `redact`, `pathOf` and `describeError` of src/http/logging.ts.
+t.test(
+  'INV-11: nor does it at its most talkative, for whatever goes wrong with a request that carries secrets',
+  async (t) => {
+    const { app, log } = await edgeWithRoutes(t, { deps: { logLevel: 'trace' } })
+    app.get('/v1/leaks', { config: { access: 'public', record } }, async (request) => {
+      request.log.debug({ headers: request.headers, req: request, raw: { headers: request.raw.headers } }, 'careless')
+      request.log.error({ err: Object.assign(new Error('x'), { headers: request.headers, request }) }, 'careless too')
+      const { authorization, 'sec-websocket-protocol': ticket } = request.headers
+      const sentence = `odd: ${String(authorization)} and ${String(ticket)}, ${'needle'.repeat(8)}, not ${'0'.repeat(36)}`
+      throw Object.assign(new Error(sentence), { headers: request.headers })
+    })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as AddressInfo
+    const headers = {
+      authorization: 'DPoP needle-token',
+      dpop: 'needle-proof',
+      cookie: 'session=needle-cookie',
+      'proxy-authorization': 'Basic needle-proxy',
+      'sec-websocket-protocol': 'cordon.v1, ticket.needle-ticket',
+      'x-forwarded-for': '192.0.2.1',
+    }
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    const ask = async (start: string, body = '') => {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.resume()
+      const type = body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`
+      socket.end(`${start} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('')}${type}\r\n${body}`)
+      await once(socket, 'close')
+    }
+    await ask('GET /v1/leaks?token=needle-query')
+    await ask('GET /v1/needle-nowhere?token=needle-query')
+    await ask('GET /v1/notes/%ff-needle')
+    await ask('POST /v1/notes', '{"text":"needle-body"')
+    await ask('POST /v1/notes', '{"needle":"needle-body"}')
+    await ask('NEEDLE /v1/notes')
+    await ask(`GET /v1/notes/${'needle'.repeat(4_000)}`)
+    t.match(log(), /careless/)
+    t.match(log(), /odd: \[not logged\] and cordon\.v1, \[not logged\], \[not logged\], not 0{36}/)
+    t.match(log(), /failed unexpectedly/)
+    t.match(log(), /"status":500/)
+    t.notMatch(log(), /needle/i)
+  },
+)
 
 t.test('/readyz follows the database, /livez does not', async (t) => {
   let there = true

@@ -11,6 +11,7 @@ import {
   verifyInclusion,
 } from '../src/protocol/index.ts'
 import { freshId, somebody, toyLog } from './support/toy-log.ts'
+import { alone } from './support/rates.ts'
 
 const proofOf = (body: string) => (JSON.parse(body) as { proof: string[] }).proof.map(fromBase64url)
 
@@ -19,6 +20,7 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
   const toy = await toyLog(t, founder)
   const server = await toy.server({ limits: { publishEvery: 0 } })
   const app = await buildHttp({
+    ...alone(),
     publicUrl: 'https://toy.example',
     version: '0.0.0',
     trustedProxies: [],

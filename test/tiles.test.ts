@@ -14,6 +14,7 @@ import {
   verifyInclusion,
 } from '../src/protocol/index.ts'
 import { freshId, originHost, somebody, toyLog, type ToyServer } from './support/toy-log.ts'
+import { alone } from './support/rates.ts'
 
 const sha256 = (...parts: Uint8Array[]) => {
   const hash = createHash('sha256')
@@ -96,6 +97,7 @@ t.test('a tile has one path, and everything else is the path of nothing', (t) =>
 
 async function serving(server: ToyServer): Promise<HttpServer> {
   const app = await buildHttp({
+    ...alone(),
     publicUrl: 'https://toy.example',
     version: '0.0.0',
     trustedProxies: [],

@@ -53,10 +53,19 @@ export class ClientProblem extends Error {
   readonly detail: string
   readonly advice: string
   readonly extra: Readonly<Record<string, unknown>>
+  /** Seconds after which the service wants to be asked again (Retry-After, RFC 9110, 10.2.3), where it said so. */
+  readonly retryAfter: number | undefined
 
   constructor(
     code: string,
-    input: { status?: number; detail: string; advice: string; extra?: Record<string, unknown>; cause?: unknown },
+    input: {
+      status?: number
+      detail: string
+      advice: string
+      extra?: Record<string, unknown>
+      retryAfter?: number | undefined
+      cause?: unknown
+    },
   ) {
     super(input.detail, input.cause === undefined ? undefined : { cause: input.cause })
     this.name = 'ClientProblem'
@@ -65,6 +74,7 @@ export class ClientProblem extends Error {
     this.detail = input.detail
     this.advice = input.advice
     this.extra = input.extra ?? {}
+    this.retryAfter = input.retryAfter
   }
 }
 
@@ -74,7 +84,7 @@ export function refuse(code: OwnCode, detail: string, extra?: Record<string, unk
 }
 
 /** The refusal that a problem document (RFC 9457) of the service means. */
-export function fromProblemJson(value: unknown, status: number): ClientProblem {
+export function fromProblemJson(value: unknown, status: number, retryAfter?: number): ClientProblem {
   if (typeof value !== 'object' || value === null || typeof (value as { code?: unknown }).code !== 'string') {
     return refuse('ANSWER_INVALID', `The service answered ${String(status)} without saying why.`)
   }
@@ -84,6 +94,7 @@ export function fromProblemJson(value: unknown, status: number): ClientProblem {
     detail: [detail, title, code].find((text) => typeof text === 'string') ?? '',
     advice: typeof advice === 'string' ? advice : '',
     extra,
+    retryAfter,
   })
 }
 

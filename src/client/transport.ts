@@ -34,6 +34,8 @@ interface Open extends Tokens {
 }
 
 const attempts = 5
+/** Milliseconds that one request may wait altogether because the service is busy or a quota is used up: two windows of it. */
+const longestWait = 150_000
 const timeout = 60_000
 const name = 'session'
 
@@ -76,7 +78,8 @@ export class Transport {
     path = '/v1/sessions',
   ): Promise<T> {
     const { key, stored } = await makeSessionKey(!this.#store.holdsKeys)
-    const answer = valueOf<T>(await this.#send('POST', path, await prove(key.thumbprint), { key }), `POST ${path}`)
+    const send = async () => this.#send('POST', path, await prove(key.thumbprint), { key })
+    const answer = valueOf<T>(await this.#repeated(send, false), `POST ${path}`)
     await this.#keep({ ...this.#tokens(answer), session: answer.session, key, stored })
     return answer
   }
@@ -142,13 +145,16 @@ export class Transport {
   }
 
   async #repeated<T>(send: () => Promise<T>, repeat: boolean): Promise<T> {
+    let waited = 0
     for (let attempt = 0; ; attempt++) {
       try {
         return await send()
       } catch (error) {
-        const passing = error instanceof ClientProblem && (error.code === 'NETWORK' || error.status === 503)
-        if (!repeat || !passing || attempt + 1 >= attempts) throw error
-        await sleep(this.#platform, backOff(this.#platform, attempt, 200, 5_000))
+        if (!mayRepeat(error, attempt, repeat)) throw error
+        const pause = (error.retryAfter ?? 0) * 1000 + backOff(this.#platform, attempt, 200, 5_000)
+        if (waited + pause > longestWait) throw error
+        waited += pause
+        await sleep(this.#platform, pause)
       }
     }
   }
@@ -206,19 +212,36 @@ export class Transport {
     }
     const init: RequestInit = { method, headers, redirect: 'error', signal: AbortSignal.timeout(timeout) }
     if (body !== undefined) init.body = JSON.stringify(body)
-    const { status, text } = await this.#exchangeBytes(url, init)
+    const { status, text, retryAfter } = await this.#exchangeBytes(url, init)
     if (status >= 200 && status < 300) return text
-    throw fromProblemJson(parse(text), status)
+    throw fromProblemJson(parse(text), status, retryAfter)
   }
 
-  async #exchangeBytes(url: string, init: RequestInit): Promise<{ status: number; text: string }> {
+  async #exchangeBytes(
+    url: string,
+    init: RequestInit,
+  ): Promise<{ status: number; text: string; retryAfter: number | undefined }> {
     try {
       const response = await this.#platform.fetch(url, init)
-      return { status: response.status, text: await response.text() }
+      return { status: response.status, text: await response.text(), retryAfter: retryAfterOf(response.headers) }
     } catch (cause) {
       throw refuse('NETWORK', `The service at ${this.server} cannot be reached.`, undefined, cause)
     }
   }
+}
+
+/** What may be sent again: what the service did not begin with, and, where it can be repeated, what may or may not have arrived. */
+function mayRepeat(error: unknown, attempt: number, repeat: boolean): error is ClientProblem {
+  if (!(error instanceof ClientProblem)) return false
+  if (error.status === 429) return true
+  const passing = error.code === 'NETWORK' || error.status === 503
+  return passing && (repeat || error.code === 'OVERLOADED') && attempt + 1 < attempts
+}
+
+/** Whole seconds; a date says nothing to a clock that may be wrong. */
+function retryAfterOf(headers: Headers): number | undefined {
+  const text = headers.get('retry-after') ?? ''
+  return /^\d{1,6}$/.test(text) ? Number(text) : undefined
 }
 
 /** The JSON of an answer; nothing where it is empty. */

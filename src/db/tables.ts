@@ -56,6 +56,7 @@ export interface DB {
   log_node: LogNodeTable
   log_checkpoint: LogCheckpointTable
   log_cosignature: LogCosignatureTable
+  rate_limit: RateLimitTable
 }
 
 /** Written by the migrator alone. */
@@ -236,6 +237,7 @@ export interface DpopProofTable {
 
 export interface SignInFailureTable {
   person_id: string
+  door: string
   at: Date
 }
 
@@ -421,4 +423,11 @@ export interface LogCosignatureTable {
   size: number
   number: number
   lines: string
+}
+
+/** What the servers counted together: owned by db/ itself. */
+export interface RateLimitTable {
+  key: Uint8Array
+  ends_at: Date
+  requests: number
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { Permission } from '../access.ts'
 import { Problem } from '../errors.ts'
+import { unboundedIn } from './bounds.ts'
 import { isDuty, type Duty } from './duty.ts'
 
 /** Who may call a route: a permission inside an operation, or one of the words for what lies outside. */
@@ -60,6 +61,11 @@ export function guardRoutes(app: FastifyInstance, valid: ReadonlySet<string>, ad
     const open = openObject(route.schema?.body, '')
     if (open !== undefined)
       throw new RouteFault(route, `has a body that accepts unknown fields at ${open === '' ? 'its top' : open}`)
+    for (const part of ['body', 'querystring', 'params', 'headers'] as const) {
+      const unbounded = unboundedIn(route.schema?.[part])
+      if (unbounded !== undefined)
+        throw new RouteFault(route, `takes in its ${part} something without a bound at ${unbounded || 'its top'}`)
+    }
     for (const method of [route.method].flat())
       declared.push({ method, url: route.url, access: access as Access, record })
   })

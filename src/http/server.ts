@@ -1,17 +1,26 @@
 import helmet from '@fastify/helmet'
 import underPressure from '@fastify/under-pressure'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  type RawServerDefault,
+} from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import type { Writable } from 'node:stream'
 import { permissions } from '../access.ts'
 import { Problem } from '../errors.ts'
+import { boundCrowd, parseShallowJson, usualRoom, type Room } from './crowding.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
 import { guardRoutes, type Admit } from './guard.ts'
 import { mountHealth } from './health.ts'
+import { limitAccounts, limitSources } from './limiting.ts'
 import { logAnswers, loggerOptions } from './logging.ts'
 import { describeRoutes, mountOpenApi } from './openapi.ts'
+import type { RateLimits } from './rate-limits.ts'
 import { validateStrictly } from './validation.ts'
 
 /** A Fastify whose handlers get the types of their TypeBox schemas. */
@@ -26,6 +35,8 @@ export type HttpServer = FastifyInstance<
 export interface HttpDeps {
   readonly publicUrl: string
   readonly version: string
+  /** The commit that this is, where it is known. */
+  readonly commit?: string | undefined
   readonly trustedProxies: readonly string[]
   readonly logLevel: string
   /** The certificate to serve under; without it a proxy has one. */
@@ -38,6 +49,11 @@ export interface HttpDeps {
   /** Accesses that routes may declare; all that exist unless given. */
   readonly accesses?: readonly string[]
   readonly toProblem: ToProblem
+  readonly rates: RateLimits
+  /** What is open and under way at once; `usualRoom` unless given. */
+  readonly room?: Room
+  /** Whose quota a request counts against besides that of its source, once `admit` has found out. */
+  readonly accountOf: (request: FastifyRequest) => string | undefined
   /** Whether the database answers. */
   readonly ready: () => Promise<boolean>
 }
@@ -57,6 +73,9 @@ export const everyAccess: readonly string[] = [
 // A message with its statement, body and extract; routes that take more say so themselves.
 const BODY_LIMIT = 512 * 1024
 
+/** A token, its proof and a ticket are below 4 KiB. */
+const headers = { maxHeaderSize: 16 * 1024, headersTimeout: 15_000 } as const
+
 /** Builds the edge without listening. Whoever composes the server registers routes on what it returns. */
 export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   const app = Fastify({
@@ -73,15 +92,17 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     clientErrorHandler: answerClientError,
     allowErrorHandlerOverride: false,
     // Fastify has a type of its own for each kind of server; what is used of them is the same.
-    ...(deps.tls === undefined ? {} : ({ https: deps.tls } as object)),
+    ...((deps.tls === undefined ? { http: headers } : { https: { ...deps.tls, ...headers } }) as object),
   }).withTypeProvider<TypeBoxTypeProvider>()
   const plain = app as unknown as FastifyInstance
 
   // Only JSON comes in, unless a route adds a parser for itself.
-  app.removeContentTypeParser('text/plain')
+  parseShallowJson(plain)
   validateStrictly(plain)
   answerFailures(plain, deps.toProblem)
   logAnswers(plain)
+  boundCrowd(plain, deps.room ?? usualRoom)
+  limitSources(plain, deps.rates)
   app.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id)
     if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store')
@@ -104,7 +125,8 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   })
   await describeRoutes(plain, deps)
   guardRoutes(plain, new Set(deps.accesses ?? everyAccess), deps.admit)
-  mountHealth(app, deps.ready)
+  limitAccounts(plain, deps.rates, deps.accountOf)
+  mountHealth(app, deps)
   mountOpenApi(plain)
   return app
 }

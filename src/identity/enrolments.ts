@@ -18,6 +18,8 @@ import { keepSignInKey, registerAccount, type TermsInput } from './service-accou
 import * as store from './store.ts'
 import { parseSecret, sameSecret } from './tokens.ts'
 
+/** Where attempts at enrolling are counted, apart from those at signing in on a device. */
+const door = 'enrolments'
 const longestInvitation = 30 * 24 * 3600_000
 
 export interface InvitationInput {
@@ -197,7 +199,8 @@ export class Enrolments {
 
   /** A newcomer's device comes in with its invitation: single use; until it is certified it gets no key. */
   async enrol(input: EnrolmentInput) {
-    const { db, logs, clock } = this.#deps
+    const { db, logs, clock, passphrases } = this.#deps
+    passphrases.requireRoom()
     const now = clock()
     const secret = parseSecret(input.authenticate)
     if (!secret) throw new Problem('INVITATION_INVALID')
@@ -239,6 +242,7 @@ export class Enrolments {
           details: { invitation: invitation.id, mac: input.mac, outcome: 'waiting', reason: 'invited' },
         },
       ]
+      await store.forgetAttempts(tx, { person: person.id, door })
       const set = credential && {
         kind: 'credential.set' as const,
         actor,
@@ -272,7 +276,7 @@ export class Enrolments {
         keep: async (tx) => ({ factor: 'key', thumbprint: await keepSignInKey(tx, person, signInKey, device, now) }),
       }
     }
-    const hash = await this.#proveOrBegin(person, invitation.organization_id, evidence)
+    const hash = await this.#proveOrBegin(person, invitation.organization_id, evidence, now)
     if (hash === undefined) return undefined
     return {
       keep: async (tx) => {
@@ -283,13 +287,18 @@ export class Enrolments {
   }
 
   /** Whoever has a factor proves it, for a further device too; whoever has none sets a passphrase: its hash. */
-  async #proveOrBegin(person: string, organization: string, evidence: Evidence): Promise<string | undefined> {
+  async #proveOrBegin(
+    person: string,
+    organization: string,
+    evidence: Evidence,
+    now: Date,
+  ): Promise<string | undefined> {
     const { known, names } = await transaction(this.#deps.db, async (tx) => ({
       known: await this.#factors.has(tx, person),
       names: await this.#factors.namesOf(tx, { person, organization }),
     }))
     if (!known) return this.#factors.hashFirst(evidence.passphrase ?? '', names)
-    if (!(await this.#factors.knows(person, evidence))) throw new Problem('SIGN_IN_REFUSED')
+    if (!(await this.#factors.knows({ person, door }, evidence, now))) throw new Problem('SIGN_IN_REFUSED')
     return undefined
   }
 

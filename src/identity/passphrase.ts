@@ -1,47 +1,84 @@
 import argon2 from 'argon2'
 import { Problem } from '../errors.ts'
+import { Turns } from './turns.ts'
 
 /** Parameters of OWASP's Password Storage Cheat Sheet for argon2id: 19 MiB, 2 passes, 1 lane. */
 const parameters = { type: argon2.argon2id, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 } as const
 
+/** For each that is worked on so many may wait: about a third of a second. Whoever comes later is told to come again. */
+const waitingForEach = 8
+/** Seconds. */
+const longestAway = 30
+
 /** Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED, quickly. */
 export class Passphrases {
   readonly #most: number
-  readonly #waiting: (() => void)[] = []
-  #running = 0
+  readonly #argon2: Pick<typeof argon2, 'hash' | 'verify'>
+  readonly #turns: Turns
+  #inside = 0
+  /** Milliseconds that one took, lately. */
+  #usual = 50
+  /** Told to come again, and not yet made room for. */
+  #away = 0
   /** Checked in place of a hash that does not exist, so that an unknown account costs the same time. */
   #decoy: Promise<string> | undefined
 
-  constructor(atOnce = 2) {
+  constructor(atOnce = 2, work: Pick<typeof argon2, 'hash' | 'verify'> = argon2) {
     this.#most = atOnce
+    this.#turns = new Turns(atOnce, atOnce * waitingForEach, () => this.#comeAgain())
+    this.#argon2 = work
   }
 
   /** argon2id of a new passphrase, whose strength the caller has judged. */
   async hash(passphrase: string): Promise<string> {
-    return this.#work(() => argon2.hash(passphrase.normalize('NFC'), parameters))
+    return this.#work(() => this.#argon2.hash(passphrase.normalize('NFC'), parameters))
   }
 
-  /** Whether the passphrase is the one of this hash; an absent hash takes as long and is never right. */
-  async verify(hash: string | undefined, passphrase: string): Promise<boolean> {
+  /**
+   * Whether the passphrase is the one of the hash that `find` answers; an absent hash takes as long and is never right. `find` is asked when
+   * it is this passphrase's turn: whoever counts attempts there counts those that are checked, and refuses the others by throwing.
+   */
+  async verify(find: () => Promise<string | undefined>, passphrase: string): Promise<boolean> {
     this.#decoy ??= argon2.hash('no passphrase has this hash', parameters)
-    const against = hash ?? (await this.#decoy)
-    const right = await this.#work(() => argon2.verify(against, passphrase.normalize('NFC')))
-    return right && hash !== undefined
+    const decoy = await this.#decoy
+    return this.#work(async () => {
+      const hash = await find()
+      const right = await this.#argon2.verify(hash ?? decoy, passphrase.normalize('NFC'))
+      return right && hash !== undefined
+    })
   }
 
-  async #work<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running < this.#most) this.#running++
-    else {
-      if (this.#waiting.length >= this.#most * 32) throw new Problem('OVERLOADED')
-      // Whoever ends hands its place on: nobody can slip in between.
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
+  /** For whoever will need a turn, before anything else is done for it: OVERLOADED at once where it would wait long. */
+  requireRoom(): void {
+    if (this.#inside >= this.#most * (1 + waitingForEach)) throw this.#comeAgain()
+  }
+
+  /** All of an act that needs a turn, with what comes before and after it; it too is refused where there is no room. */
+  async admit<T>(act: () => Promise<T>): Promise<T> {
+    this.requireRoom()
+    this.#inside++
     try {
-      return await work()
+      return await act()
     } finally {
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#running--
+      this.#inside--
     }
+  }
+
+  /** Each of those who are away gets a time of its own, or all would be back at once. */
+  #comeAgain(): Problem {
+    const seconds = (++this.#away * this.#usual) / this.#most / 1000
+    return new Problem('OVERLOADED', { retryAfter: Math.min(1 + Math.floor(seconds), longestAway) })
+  }
+
+  #work<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(async () => {
+      const began = performance.now()
+      try {
+        return await work()
+      } finally {
+        this.#usual += (performance.now() - began - this.#usual) / 8
+        this.#away = this.#turns.waiting === 0 ? 0 : Math.max(0, this.#away - 1)
+      }
+    })
   }
 }

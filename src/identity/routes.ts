@@ -72,6 +72,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     {
       config: {
         access: 'public',
+        door: 'setup',
         record: ['organization.registered', 'person.registered', 'credential.set', 'device.certified'],
       },
       schema: {
@@ -89,7 +90,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/enrolments',
     {
-      config: { access: 'public', record: ['device.enrolled', 'credential.set'] },
+      config: { access: 'public', door: 'enrolment', record: ['device.enrolled', 'credential.set'] },
       schema: {
         summary: 'Enrol a device with an invitation',
         body: schemas.Enrol,
@@ -104,7 +105,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/sessions',
     {
-      config: { access: 'public', record: ['session.started'] },
+      config: { access: 'public', door: 'sign-in', record: ['session.started'] },
       schema: { summary: 'Sign in on an enrolled device', body: schemas.SignIn, response: { 201: schemas.SignedIn } },
     },
     async (request, reply) => {
@@ -115,7 +116,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/tokens',
     {
-      config: { access: 'public', record: ['session.ended'] },
+      config: { access: 'public', door: 'token', record: ['session.ended'] },
       schema: { summary: 'Exchange a refresh token', body: schemas.Refresh, response: { 200: schemas.Tokens } },
     },
     async (request) => sessions.refresh(proofOf(request), request.body.refreshToken),

@@ -1,24 +1,16 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Acting, Standing } from '../log/index.ts'
-import {
-  DeviceKeys,
-  SignJwk,
-  base64url,
-  importVerifyKey,
-  newId,
-  readSignIn,
-  shape,
-  verifyStatement,
-} from '../protocol/index.ts'
+import { DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
+import { patientSince } from './attempts.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
+import { claimOf, provesDevice } from './device-proof.ts'
 import type { Evidence, Factors, Proven } from './factors/service.ts'
 import { admitAddress, listedOf, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
+import { Turns } from './turns.ts'
 import { hashSecret, issueAccessToken, lifetimes, nextRefreshToken, verifyAccessToken, verifyProof } from './tokens.ts'
 
-/** Failures a person may make in so many minutes before sign-in waits. */
-const patience = { failures: 10, minutes: 15 } as const
 const clockDifference = 5 * 60_000
 
 export interface Tokens {
@@ -51,10 +43,17 @@ export interface ProofOf {
   readonly source: store.Source
 }
 
+/** Of the session's key, by a proof that may have been used before. */
+interface Possession {
+  readonly thumbprint: string
+  readonly jti: string
+}
+
 /** Signing in and out, and recognising who asks: every door goes through here. */
 export class Sessions {
   readonly #deps: IdentityDeps
   readonly #factors: Factors
+  readonly #proving = new Turns(2, 500, () => new Problem('OVERLOADED', { retryAfter: 2 }))
 
   constructor(deps: IdentityDeps, factors: Factors) {
     this.#deps = deps
@@ -63,26 +62,36 @@ export class Sessions {
 
   /**
    * Signs in on an enrolled device. Whatever is wrong (account, device, passphrase, code, passkey, proof, too many attempts) is the same
-   * SIGN_IN_REFUSED after the same work; SECOND_FACTOR_REQUIRED where all is right and a code is missing.
+   * SIGN_IN_REFUSED; SECOND_FACTOR_REQUIRED where all is right and a code is missing. Without a device of the person nothing is looked up of the
+   * person and no passphrase is checked: a stranger learns nothing by time, spends nothing of the service, and counts against nobody.
    */
   async signIn(request: ProofOf, input: Evidence & { proof: string }): Promise<SignedIn> {
-    const { db, clock } = this.#deps
+    const { clock, passphrases } = this.#deps
+    passphrases.requireRoom()
     const now = clock()
-    const { thumbprint } = await this.#requireProof(request, undefined, now)
-    const claim = claimOf(input.proof)
+    const { claim, possession } = await this.#proving.take(() => this.#requireDevice(request, input.proof, now))
+    const { thumbprint } = possession
+    const attempt = { person: claim.person, door: claim.device }
+    return passphrases.admit(async () => {
+      await this.#useProof(possession, now)
+      const proven = await this.#factors.prove(attempt, input, now)
+      if (proven === undefined) throw new Problem('SIGN_IN_REFUSED')
+      return this.#start(claim.person, claim.device, thumbprint, proven, request.source)
+    })
+  }
+
+  /** A crowd proves its devices a few at a time: those who do something else are served in between. */
+  async #requireDevice(request: ProofOf, proof: string, now: Date) {
+    const { db, passphrases } = this.#deps
+    passphrases.requireRoom()
+    const possession = await this.#verifyProof(request, undefined, now)
+    const claim = claimOf(proof)
     if (!claim) throw new Problem('SIGN_IN_REFUSED')
-    const since = new Date(now.getTime() - patience.minutes * 60_000)
-    const known = await transaction(db, async (tx) => ({
-      attempts: await store.countAttempt(tx, claim.person, now, since),
-      device: await store.findDevice(tx, claim.device),
-    }))
-    const patient = known.attempts <= patience.failures
+    const device = await transaction(db, (tx) => store.findDevice(tx, claim.device))
+    const proven = await provesDevice(proof, claim, device)
     const timely = Math.abs(now.getTime() - new Date(claim.at).getTime()) <= clockDifference
-    const bound = claim.jkt === thumbprint && known.device?.person_id === claim.person
-    const byDevice = timely && bound && known.device && (await provesDevice(input.proof, known.device.sign_key))
-    const proven = patient ? await this.#prove(claim.person, input, byDevice === true) : undefined
-    if (!byDevice || proven === undefined) throw new Problem('SIGN_IN_REFUSED')
-    return this.#start(claim.person, claim.device, thumbprint, proven, request.source)
+    if (!proven || !timely || claim.jkt !== possession.thumbprint) throw new Problem('SIGN_IN_REFUSED')
+    return { claim, possession }
   }
 
   /** Signs in a service account with `private_key_jwt` (RFC 7523): see `requireAssertion`. */
@@ -94,29 +103,18 @@ export class Sessions {
     return this.#start(person, device, thumbprint, 'private_key_jwt', request.source)
   }
 
-  /** That a code is missing is said only to whoever has the device: to others a right passphrase looks like a wrong one. */
-  async #prove(person: string, evidence: Evidence, byDevice: boolean): Promise<Proven | undefined> {
-    try {
-      return await this.#factors.prove(person, evidence)
-    } catch (error) {
-      if (!byDevice && error instanceof Problem && error.code === 'SECOND_FACTOR_REQUIRED') return undefined
-      throw error
-    }
-  }
-
   /** Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at sign-in, and counted with it. */
   async stepUp(actor: Actor, evidence: Evidence): Promise<{ verifiedAt: string }> {
-    const { db, clock, logs } = this.#deps
+    const { db, clock, logs, passphrases } = this.#deps
     const now = clock()
-    const since = new Date(now.getTime() - patience.minutes * 60_000)
-    const attempts = await transaction(db, (tx) => store.countAttempt(tx, actor.person, now, since))
-    const proven = attempts <= patience.failures ? await this.#factors.prove(actor.person, evidence) : undefined
+    const attempt = { person: actor.person, door: actor.device }
+    const proven = await passphrases.admit(() => this.#factors.prove(attempt, evidence, now))
     if (proven === undefined) throw new Problem('SIGN_IN_REFUSED')
     const appended = await transaction(db, async (tx) => {
       await store.lockPerson(tx, actor.person)
       const [standing] = await store.sessionsStanding(tx, [actor.session], now)
       if (!standing?.alive) throw new Problem('SESSION_ENDED')
-      await store.forgetAttempts(tx, actor.person)
+      await store.forgetAttempts(tx, attempt)
       await store.markVerified(tx, actor.session, now)
       const details = { outcome: 'accepted', reason: proven }
       const draft = { kind: 'session.stepped-up' as const, actor: asActor(actor), subject: actor.session, details }
@@ -158,7 +156,7 @@ export class Sessions {
       const fits = (standing?.permissions !== null) === byKey
       if (standing?.asleep === true && fits) throw new Problem('ACCOUNT_ASLEEP')
       if (!standing?.alive || !fits) throw new Problem('SIGN_IN_REFUSED')
-      await store.forgetAttempts(tx, person)
+      await store.forgetAttempts(tx, { person, door: device })
       await store.insertRefreshToken(tx, {
         hash: hashSecret(refreshToken),
         session_id: session,
@@ -258,15 +256,22 @@ export class Sessions {
   }
 
   async #requireProof(request: ProofOf, token: string | undefined, now: Date): Promise<{ thumbprint: string }> {
-    const { db, publicUrl } = this.#deps
-    const { thumbprint, jti } = await verifyProof(
-      { method: request.method, url: publicUrl + request.path, proof: request.proof, token },
-      now,
-    )
+    const possession = await this.#verifyProof(request, token, now)
+    await this.#useProof(possession, now)
+    return possession
+  }
+
+  #verifyProof(request: ProofOf, token: string | undefined, now: Date): Promise<Possession> {
+    const { method, path, proof } = request
+    return verifyProof({ method, url: this.#deps.publicUrl + path, proof, token }, now)
+  }
+
+  /** A proof works once. */
+  async #useProof({ thumbprint, jti }: Possession, now: Date): Promise<void> {
     const expiresAt = new Date(now.getTime() + 2 * lifetimes.proof * 1000)
-    const fresh = await transaction(db, (tx) => store.recordProof(tx, hashSecret(`${thumbprint} ${jti}`), expiresAt))
-    if (!fresh) throw new Problem('UNAUTHENTICATED')
-    return { thumbprint }
+    const hash = hashSecret(`${thumbprint} ${jti}`)
+    if (!(await transaction(this.#deps.db, (tx) => store.recordProof(tx, hash, expiresAt))))
+      throw new Problem('UNAUTHENTICATED')
   }
 
   /** A ticket for one WebSocket: 30 seconds, once, for this session and origin. */
@@ -366,9 +371,8 @@ export class Sessions {
 
   async forgetExpired(): Promise<void> {
     const now = this.#deps.clock()
-    const failuresBefore = new Date(now.getTime() - patience.minutes * 60_000)
     await transaction(this.#deps.db, async (tx) => {
-      await store.forgetExpired(tx, now, failuresBefore)
+      await store.forgetExpired(tx, now, patientSince(now))
       await this.#factors.forgetExpired(tx, now)
     })
   }
@@ -381,25 +385,6 @@ export function endedDrafts(sessions: readonly string[], reason: string, by: Act
     subject: session,
     details: { outcome: 'ended', reason, ...(by ? { session: by.session } : {}) },
   }))
-}
-
-function claimOf(proof: string): ReturnType<typeof readSignIn> | undefined {
-  try {
-    return readSignIn(proof)
-  } catch {
-    return undefined
-  }
-}
-
-const parseSignJwk = shape('signing key', SignJwk)
-
-async function provesDevice(proof: string, signKey: string): Promise<boolean> {
-  try {
-    await verifyStatement('cordon-sign-in+jws', proof, await importVerifyKey(parseSignJwk(JSON.parse(signKey))))
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** The public keys of a device as they are stored. */

@@ -365,22 +365,35 @@ export async function takeTicket(tx: Tx, hash: Uint8Array): Promise<Selectable<D
   return tx.deleteFrom('live_ticket').where('hash', '=', hash).returningAll().executeTakeFirst()
 }
 
+/** Where somebody says a passphrase: on a device that proved itself, or at the enrolments of the person. */
+export interface Attempt {
+  readonly person: string
+  readonly door: string
+}
+
 /**
- * Counts an attempt to sign in before it is judged, so that parallel attempts cannot outrun the limit; the answer is
- * how many were counted since then, this one among them.
+ * Counts an attempt to sign in before it is judged, so that parallel attempts cannot outrun the limit; false, and nothing is counted, where
+ * so many were since then. Whoever tries on while they wait waits no longer for it.
  */
-export async function countAttempt(tx: Tx, person: string, at: Date, since: Date): Promise<number> {
-  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${person}, 7))`.execute(tx)
-  await tx.insertInto('sign_in_failure').values({ person_id: person, at }).execute()
+export async function countAttempt(
+  tx: Tx,
+  { person, door }: Attempt,
+  at: Date,
+  { since, most }: { since: Date; most: number },
+): Promise<boolean> {
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`${person} ${door}`}, 7))`.execute(tx)
   const { count } = await tx
     .selectFrom('sign_in_failure')
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .where('person_id', '=', person)
+    .where('door', '=', door)
     .where('at', '>', since)
     .executeTakeFirstOrThrow()
-  return Number(count)
+  if (Number(count) >= most) return false
+  await tx.insertInto('sign_in_failure').values({ person_id: person, door, at }).execute()
+  return true
 }
 
-export async function forgetAttempts(tx: Tx, person: string): Promise<void> {
-  await tx.deleteFrom('sign_in_failure').where('person_id', '=', person).execute()
+export async function forgetAttempts(tx: Tx, { person, door }: Attempt): Promise<void> {
+  await tx.deleteFrom('sign_in_failure').where('person_id', '=', person).where('door', '=', door).execute()
 }

@@ -25,6 +25,8 @@ export interface ConnectionDeps {
   readonly operations: Operations
   readonly consultation: Consultation
   readonly onError: (what: string, error: unknown) => void
+  /** Counts what a person writes against the quota that holds for requests too; throws TOO_MANY_REQUESTS. */
+  readonly demandRoom: (person: string) => void
 }
 
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>
@@ -79,9 +81,11 @@ export class Connection {
       case 'acknowledge':
         return this.#acknowledge(frame)
       case 'grant':
+        this.#deps.demandRoom(this.actor.person)
         await this.#deps.operations.giveGrants(this.actor, frame.operation, frame.compartment, frame.grants)
         return
       case 'grant-bad':
+        this.#deps.demandRoom(this.actor.person)
         await this.#deps.operations.dispute(this.actor, frame.operation, frame.compartment, frame.epoch)
         return
     }
@@ -160,6 +164,7 @@ export class Connection {
       const { payload } = await readMessageStatement(statement)
       id = payload.id
       operation = payload.operation
+      this.#deps.demandRoom(this.actor.person)
       const input = {
         statement,
         body,

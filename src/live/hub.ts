@@ -13,6 +13,8 @@ export interface HubDeps extends FollowerDeps {
   readonly mostConnections: number
 }
 
+/** Sockets of one person: one for each session. */
+const mostForOne = 10
 /** A lost hint costs at most this much latency, never an entry. */
 const pollEvery = 1_000
 
@@ -33,6 +35,13 @@ export class Hub {
 
   get full(): boolean {
     return this.#closing || this.#connections.size >= this.#deps.mostConnections
+  }
+
+  /** Whether this person has as many sockets as one may; that of the same session is replaced, and does not count. */
+  crowdedBy({ person, session }: Actor): boolean {
+    let count = 0
+    for (const { actor } of this.#connections) if (actor.person === person && actor.session !== session) count++
+    return count >= mostForOne
   }
 
   get connections(): number {

@@ -43,7 +43,9 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
         if (!offered.includes(subProtocol) || ticket === undefined || tickets.length !== 1)
           throw new Problem('UNAUTHENTICATED')
         if (deps.hub.full) throw new Problem('OVERLOADED')
-        request.actor = await deps.sessions.redeemTicket(ticket.slice(ticketProtocolPrefix.length), origin, request.ip)
+        const actor = await deps.sessions.redeemTicket(ticket.slice(ticketProtocolPrefix.length), origin, request.ip)
+        if (deps.hub.crowdedBy(actor)) throw new Problem('TOO_MANY_REQUESTS', { detail: 'too many live connections' })
+        request.actor = actor
       },
     },
     (socket, request) => {

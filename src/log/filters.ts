@@ -15,6 +15,7 @@ export const EntriesQuery = Type.Object(
   {
     kind: Type.Optional(
       Type.String({
+        maxLength: 1_000,
         pattern: '^[a-z]+\\.([a-z-]+|\\*)(,[a-z]+\\.([a-z-]+|\\*)){0,19}$',
         description: 'Kinds, separated by commas; `member.*` is every kind that begins so.',
       }),

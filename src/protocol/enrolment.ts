@@ -178,7 +178,7 @@ const SignInPayload = Type.Object(
   {
     v: Type.Literal(1),
     person: uuid,
-    device: Type.String(),
+    device: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
     jkt: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
     at: Type.String(),
   },

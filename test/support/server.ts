@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
-import type { TlsFiles } from '../../src/http/index.ts'
+import type { Quotas, TlsFiles } from '../../src/http/index.ts'
+import type { Passphrases } from '../../src/identity/index.ts'
 import type { LogLimits } from '../../src/log/index.ts'
 import type { WitnessPolicy } from '../../src/protocol/index.ts'
 import { createServer, type CordonServer } from '../../src/server.ts'
@@ -33,12 +34,15 @@ export interface TestServerOptions {
   readonly publicUrl?: string
   readonly witnesses?: WitnessPolicy
   readonly logLimits?: Partial<LogLimits>
+  /** Requests a minute. */
+  readonly quotas?: Partial<Quotas>
   readonly logLevel?: string
   readonly logTo?: Writable
   readonly liveConnections?: number
   readonly allowedOrigins?: readonly string[]
   /** Proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[]
+  readonly passphrases?: Passphrases
   readonly tls?: TlsFiles
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
@@ -62,6 +66,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     databaseConnections: 10,
     liveConnections: options.liveConnections ?? 1_000,
     passphraseChecks: 2,
+    ...(options.passphrases === undefined ? {} : { passphrases: options.passphrases }),
     publicUrl: options.publicUrl,
     logHost,
     allowedOrigins: options.allowedOrigins ?? [],
@@ -77,6 +82,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
     ...(options.witnesses === undefined ? {} : { witnesses: options.witnesses }),
     ...(options.logLimits === undefined ? {} : { logLimits: options.logLimits }),
+    ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
   })
   let closed: Promise<void> | undefined
   const close = () => (closed ??= server.close())

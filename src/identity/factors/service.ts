@@ -1,7 +1,9 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
+import { counted } from '../attempts.ts'
 import * as identityStore from '../store.ts'
+import type { Attempt } from '../store.ts'
 import { hashSecret } from '../tokens.ts'
 import type { FactorKey } from './factor-key.ts'
 import { isTotpCode, newRecoveryCodes, newTotpSecret, readRecoveryCode, totpSheet, totpStep } from './one-time-codes.ts'
@@ -49,31 +51,36 @@ export class Factors {
    * By what this evidence proves the person: undefined where it does not, after the work of a passphrase. SECOND_FACTOR_REQUIRED where the
    * passphrase is right and a code is missing. A code, a step and a challenge are taken: they work once, on all servers.
    */
-  async prove(person: string, evidence: Evidence): Promise<Proven | undefined> {
-    const { db } = this.#deps
-    const factors = await transaction(db, (tx) => store.factorsOf(tx, person))
-    const first = await this.#first(person, factors, evidence)
-    if (first !== 'passphrase' || !factors.totp?.confirmed_at) return first
+  async prove(attempt: Attempt, evidence: Evidence, now: Date): Promise<Proven | undefined> {
+    const first = await this.#first(attempt, evidence, now)
+    if (first !== 'passphrase') return first
+    const { person } = attempt
+    const { totp } = await transaction(this.#deps.db, (tx) => store.factorsOf(tx, person))
+    if (!totp?.confirmed_at) return first
     if (evidence.code === undefined) throw new Problem('SECOND_FACTOR_REQUIRED')
-    return this.#takeCode(person, factors.totp.sealed_secret, evidence.code)
+    return this.#takeCode(person, totp.sealed_secret, evidence.code)
   }
 
   /**
    * Whether this is the passphrase or a passkey of the person. That is enough to enrol a further device, which the person's first one invited and
    * certifies; its first sign-in asks for the code.
    */
-  async knows(person: string, evidence: Evidence): Promise<boolean> {
-    const factors = await transaction(this.#deps.db, (tx) => store.factorsOf(tx, person))
-    return (await this.#first(person, factors, evidence)) !== undefined
+  async knows(attempt: Attempt, evidence: Evidence, now: Date): Promise<boolean> {
+    return (await this.#first(attempt, evidence, now)) !== undefined
   }
 
+  /** Each attempt is counted before it is checked: SIGN_IN_REFUSED once too many have failed at this door. */
   async #first(
-    person: string,
-    { credential, passkeys }: store.PersonFactors,
+    attempt: Attempt,
     { passphrase, passkey }: Evidence,
+    now: Date,
   ): Promise<'passphrase' | 'passkey' | undefined> {
-    if (passkey !== undefined) return (await this.#passkeys.verify(person, passkeys, passkey)) ? 'passkey' : undefined
-    const right = await this.#deps.passphrases.verify(credential?.passphrase_hash, passphrase ?? '')
+    const { db, passphrases } = this.#deps
+    const { person } = attempt
+    const factors = () => counted(db, attempt, now, (tx) => store.factorsOf(tx, person))
+    if (passkey !== undefined)
+      return (await this.#passkeys.verify(person, (await factors()).passkeys, passkey)) ? 'passkey' : undefined
+    const right = await passphrases.verify(async () => (await factors()).credential?.passphrase_hash, passphrase ?? '')
     return right ? 'passphrase' : undefined
   }
 

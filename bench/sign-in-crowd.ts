@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Prepared } from './light-client.ts'
+
+/** What the people of a crowd send: each its requests, one after the other, from an address of its own. */
+export interface Crowd {
+  readonly url: string
+  readonly people: readonly { readonly from: string; readonly prepared: readonly Prepared[] }[]
+}
+
+export interface SignIns {
+  done: number
+  refused: number
+}
+
+// In a thread of its own: what a hundred clients cost themselves must not be taken for what they cost the service.
+const ending = new AbortController()
+parentPort?.once('message', () => ending.abort())
+const { url, people } = workerData as Crowd
+const signIns: SignIns = { done: 0, refused: 0 }
+await Promise.all(
+  people.map(async ({ from, prepared }) => {
+    for (const { path, init } of prepared) {
+      if (ending.signal.aborted) return
+      const answer = await fetch(url + path, { ...init, headers: { ...init.headers, 'x-forwarded-for': from } })
+      await answer.text()
+      if (answer.status === 201) signIns.done++
+      else if (answer.status === 503) {
+        signIns.refused++
+        const wait = Number(answer.headers.get('retry-after')) * 1000 * (1 + Math.random())
+        await sleep(wait, undefined, { signal: ending.signal }).catch(() => {})
+      } else throw new Error(`signing in: ${String(answer.status)}`)
+    }
+  }),
+)
+parentPort?.postMessage(signIns, [])

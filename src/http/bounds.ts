@@ -1,0 +1,50 @@
+/** The pointer of the first string, list or map in a schema of what comes in that may be as long as the request; undefined where all are bounded. */
+export function unboundedIn(schema: unknown, pointer = ''): string | undefined {
+  if (typeof schema !== 'object' || schema === null) return undefined
+  const { type, properties, patternProperties, additionalProperties, items, anyOf, oneOf, allOf } = schema as Record<
+    string,
+    unknown
+  >
+  if (type === 'string' && !isBoundedString(schema)) return pointer
+  if (type === 'array' && !('maxItems' in schema)) return pointer
+  const isMap =
+    patternProperties !== undefined || (additionalProperties !== undefined && additionalProperties !== false)
+  if (type === 'object' && isMap && !('maxProperties' in schema)) return pointer
+  const children: [string, unknown][] = Object.entries({ ...(properties as object), ...(patternProperties as object) })
+  children.push(['items', items], ['additionalProperties', additionalProperties])
+  for (const [name, list] of Object.entries({ anyOf, oneOf, allOf }))
+    if (Array.isArray(list)) children.push(...list.map((one, i): [string, unknown] => [`${name}/${i}`, one]))
+  for (const [name, child] of children) {
+    const found = unboundedIn(child, `${pointer}/${name}`)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** By its length, by being one of a few, or by a pattern of the whole that repeats nothing without end. */
+function isBoundedString(schema: object): boolean {
+  const { maxLength, enum: few, const: one, pattern } = schema as Record<string, unknown>
+  if (maxLength !== undefined || few !== undefined || one !== undefined) return true
+  if (typeof pattern !== 'string' || !/^\^.*\$$/.test(pattern)) return false
+  const withoutEscapes = pattern.replaceAll(/\\./g, 'x').replaceAll(/\[[^\]]*\]/g, 'x')
+  return !/[*+]|\{\d+,\}/.test(withoutEscapes) && !/\|/.test(withoutEscapes.replaceAll(/\([^)]*\)/g, 'x'))
+}
+
+/** How deep lists and objects lie in each other in a JSON text, counted no further than `most`. Brackets inside strings are none. */
+export function isDeeperThan(most: number, json: string): boolean {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < json.length; i++) {
+    const char = json.charCodeAt(i)
+    if (inString) {
+      if (char === backslash) i++
+      else if (char === quote) inString = false
+    } else if (char === quote) inString = true
+    else if (char === openBracket || char === openBrace) {
+      if (++depth > most) return true
+    } else if (char === closeBracket || char === closeBrace) depth--
+  }
+  return false
+}
+
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]

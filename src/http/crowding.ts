@@ -1,0 +1,42 @@
+import type { FastifyInstance } from 'fastify'
+import { Problem } from '../errors.ts'
+import { isDeeperThan } from './bounds.ts'
+
+/** What the edge takes in at once, whoever sends it. */
+export interface Room {
+  /** Requests that are being answered; live connections are no requests. */
+  readonly requests: number
+  /** Connections, live ones among them; further ones are cut off. */
+  readonly connections: number
+}
+
+export const usualRoom: Room = { requests: 2_000, connections: 22_000 }
+
+/** Lists and objects within each other in a body. */
+const deepest = 16
+
+/** Bounds what is open and under way at once. */
+export function boundCrowd(app: FastifyInstance, room: Room): void {
+  let underWay = 0
+  app.server.maxConnections = room.connections
+  app.server.prependListener('request', (_request, response) => {
+    underWay++
+    response.once('close', () => underWay--)
+  })
+  app.addHook('onRequest', async (request) => {
+    // A busy process is alive: an orchestrator must not kill it for being busy.
+    if (underWay > room.requests && request.routeOptions.url !== '/livez')
+      throw new Problem('OVERLOADED', { retryAfter: 1 })
+  })
+}
+
+/** JSON alone, and none that lies deeper than anything this service is sent. */
+export function parseShallowJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('text/plain')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (isDeeperThan(deepest, String(body)))
+      done(new Problem('MALFORMED_JSON', { detail: 'It lies too deep.', deepest }))
+    else void parse(request, String(body), done)
+  })
+}

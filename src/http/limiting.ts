@@ -1,0 +1,59 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { refuseNone, sourceOf, type Left, type RateLimits } from './rate-limits.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A door where nobody is known yet: it has a quota of its own for each source. */
+    door?: Door
+    /** Asked by whoever watches over the process; counted nowhere. */
+    uncounted?: true
+  }
+}
+
+export type Door = 'sign-in' | 'enrolment' | 'token' | 'setup'
+
+/** Counts every request against its source, before anything is done for it. */
+export function limitSources(app: FastifyInstance, rates: RateLimits): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const { door, uncounted } = request.routeOptions.config
+    if (uncounted === true) return
+    const source = sourceOf(request.ip)
+    const taken = [rates.take('source', source)]
+    if (door !== undefined) taken.push(rates.take(`source-${door}`, source))
+    answer(reply, taken)
+  })
+}
+
+/** Counts the requests of those who are known, by what they do; mounted after the guard, which finds out who asks. */
+export function limitAccounts(
+  app: FastifyInstance,
+  rates: RateLimits,
+  accountOf: (request: FastifyRequest) => string | undefined,
+): void {
+  app.addHook('onRequest', async (request, reply) => {
+    const account = accountOf(request)
+    if (account === undefined) return
+    const reading = request.method === 'GET' || request.method === 'HEAD'
+    answer(reply, [rates.take(reading ? 'account-reading' : 'account-writing', account)])
+  })
+}
+
+/** The header fields of draft-ietf-httpapi-ratelimit-headers, and the refusal where a quota is used up. */
+function answer(reply: FastifyReply, taken: readonly Left[]): void {
+  add(
+    reply,
+    'ratelimit-policy',
+    taken.map(({ policy, quota, window }) => `"${policy}";q=${quota};w=${window}`),
+  )
+  add(
+    reply,
+    'ratelimit',
+    taken.map(({ policy, remaining, reset }) => `"${policy}";r=${remaining};t=${reset}`),
+  )
+  refuseNone(taken)
+}
+
+function add(reply: FastifyReply, name: string, items: readonly string[]): void {
+  const before = reply.getHeader(name)
+  void reply.header(name, [...(typeof before === 'string' ? [before] : []), ...items].join(', '))
+}

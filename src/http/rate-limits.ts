@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto'
+import { Problem } from '../errors.ts'
+
+/** Requests that each may make in a minute: of an account by what they do, of a source together and at each door where nobody is known yet. */
+export const quotas = {
+  /** An import posts some hundred messages a second. */
+  'account-writing': 12_000,
+  'account-reading': 12_000,
+  /** A whole team can sit behind one address. */
+  source: 60_000,
+  'source-sign-in': 300,
+  'source-enrolment': 300,
+  'source-token': 600,
+  'source-setup': 30,
+} as const
+
+export type Policy = keyof typeof quotas
+export type Quotas = Readonly<Record<Policy, number>>
+
+/** Seconds. */
+const window = 60
+const flushEvery = 100
+const pauseAfterFailure = 5_000
+/** Different keys that are remembered; whoever comes later is counted together. */
+const most = 50_000
+
+export interface RateLimitsDeps {
+  readonly store: {
+    add(
+      counts: readonly { readonly key: Uint8Array; readonly endsAt: Date; readonly requests: number }[],
+    ): Promise<readonly number[]>
+  }
+  readonly clock: () => Date
+  readonly onError: (what: string, error: unknown) => void
+  readonly quotas?: Partial<Quotas>
+}
+
+/** What is left of a quota, and the seconds until it is whole again. */
+export interface Left {
+  readonly policy: Policy
+  readonly quota: number
+  readonly window: number
+  readonly remaining: number
+  readonly reset: number
+  readonly refused: boolean
+}
+
+interface Counter {
+  readonly key: Uint8Array
+  readonly endsAt: Date
+  /** Of all servers, as far as this one knows. */
+  requests: number
+  /** Of this one, and not yet told to the others. */
+  untold: number
+}
+
+/**
+ * Counts requests in fixed windows of a minute. Each is judged by what this server knows, without asking anybody; what it counted goes to the
+ * store some times a second in one statement, which brings back what others counted. So several servers share one quota but for what they
+ * admit within a tenth of a second. While the store fails, each server holds the whole quota by itself.
+ */
+export class RateLimits {
+  readonly #deps: RateLimitsDeps
+  readonly #quotas: Quotas
+  readonly #counters = new Map<string, Counter>()
+  readonly #timer: NodeJS.Timeout
+  #telling: Promise<void> | undefined
+  #quietUntil = 0
+  #endsAt = 0
+
+  constructor(deps: RateLimitsDeps) {
+    this.#deps = deps
+    this.#quotas = { ...quotas, ...deps.quotas }
+    this.#timer = setInterval(() => void this.tell(), flushEvery)
+    this.#timer.unref()
+  }
+
+  /** Counts one request unless there is no room for it. */
+  take(policy: Policy, who: string): Left {
+    const now = this.#deps.clock().getTime()
+    const endsAt = (Math.floor(now / 1000 / window) + 1) * window * 1000
+    if (endsAt !== this.#endsAt) this.#forget(now)
+    this.#endsAt = endsAt
+    const counter = this.#counter(policy, who, endsAt)
+    const quota = this.#quotas[policy]
+    const refused = counter.requests >= quota
+    if (!refused) {
+      counter.requests++
+      counter.untold++
+    }
+    const remaining = Math.max(0, quota - counter.requests)
+    return { policy, quota, window, remaining, reset: Math.ceil((endsAt - now) / 1000), refused }
+  }
+
+  /** The same for what has no headers to say it in: TOO_MANY_REQUESTS where there is no room. */
+  demand(policy: Policy, who: string): void {
+    refuseNone([this.take(policy, who)])
+  }
+
+  #counter(policy: Policy, who: string, endsAt: number): Counter {
+    const name = `${policy} ${who} ${endsAt}`
+    const known = this.#counters.get(name)
+    if (known) return known
+    if (this.#counters.size >= most && who !== others) return this.#counter(policy, others, endsAt)
+    const key = createHash('sha256').update(`${policy} ${who}`).digest()
+    const counter = { key, endsAt: new Date(endsAt), requests: 0, untold: 0 }
+    this.#counters.set(name, counter)
+    return counter
+  }
+
+  #forget(now: number): void {
+    for (const [name, { endsAt }] of this.#counters) if (endsAt.getTime() <= now) this.#counters.delete(name)
+  }
+
+  /** Tells the store what was counted since, and takes over what others told. One telling is under way at a time. */
+  tell(): Promise<void> {
+    return (this.#telling ??= this.#tell().finally(() => (this.#telling = undefined)))
+  }
+
+  async #tell(): Promise<void> {
+    const { store, clock, onError } = this.#deps
+    if (clock().getTime() < this.#quietUntil) return
+    const untold = [...this.#counters.values()].filter((counter) => counter.untold > 0)
+    if (untold.length === 0) return
+    const counts = untold.map(({ key, endsAt, untold: requests }) => ({ key, endsAt, requests }))
+    try {
+      const totals = await store.add(counts)
+      untold.forEach((counter, i) => {
+        counter.untold -= counts[i]?.requests ?? 0
+        counter.requests = (totals[i] ?? counter.requests) + counter.untold
+      })
+    } catch (error) {
+      this.#quietUntil = clock().getTime() + pauseAfterFailure
+      onError('sharing what was counted of requests', error)
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#telling
+  }
+}
+
+const others = 'others'
+
+export function refuseNone(taken: readonly Left[]): void {
+  const refused = taken.find((left) => left.refused)
+  if (refused) throw new Problem('TOO_MANY_REQUESTS', { quota: refused.policy, retryAfter: refused.reset })
+}
+
+/** Who a client address stands for: an IPv4 address itself, of an IPv6 one the /64, which is what one subscriber gets. */
+export function sourceOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+  if (!plain.includes(':')) return plain
+  const [front = '', back] = plain.toLowerCase().split('::')
+  const before = front === '' ? [] : front.split(':')
+  const after = back === undefined || back === '' ? [] : back.split(':')
+  const zeros = back === undefined ? 0 : Math.max(0, 8 - before.length - after.length)
+  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after]
+  const short = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''))
+  return `${short.join(':')}::/64`
+}

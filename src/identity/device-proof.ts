@@ -1,0 +1,44 @@
+import { SignJwk, importVerifyKey, readSignIn, shape, verifyStatement } from '../protocol/index.ts'
+
+const parseSignJwk = shape('signing key', SignJwk)
+
+/** The base point of Ed25519 (RFC 8032, 5.1): checked in place of the key of a device that does not exist, so that the answer takes as long. */
+const nobodysKey = JSON.stringify({ kty: 'OKP', crv: 'Ed25519', x: 'WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY' })
+
+const live: readonly string[] = ['waiting', 'certified']
+
+interface KnownDevice {
+  readonly person_id: string
+  readonly sign_key: string
+  readonly state: string
+}
+
+export type SignInClaim = ReturnType<typeof readSignIn>
+
+/** Who says to be signing in, on which device; nothing of it is proven yet. */
+export function claimOf(proof: string): SignInClaim | undefined {
+  try {
+    return readSignIn(proof)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the claim was signed by this device and it is a live one of the person. Takes as long where there is no such device. */
+export async function provesDevice(
+  proof: string,
+  { person }: SignInClaim,
+  device: KnownDevice | undefined,
+): Promise<boolean> {
+  const signed = await signedBy(device?.sign_key ?? nobodysKey, proof)
+  return signed && device?.person_id === person && live.includes(device.state)
+}
+
+async function signedBy(key: string, proof: string): Promise<boolean> {
+  try {
+    await verifyStatement('cordon-sign-in+jws', proof, await importVerifyKey(parseSignJwk(JSON.parse(key))))
+    return true
+  } catch {
+    return false
+  }
+}
