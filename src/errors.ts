@@ -249,10 +249,16 @@ export const problems = {
     title: 'This service account may not be used from here',
     advice: 'Use it from the addresses it was made for; whoever made it sees them in cordon service list.',
   },
-  RECOVERY_NOT_AVAILABLE: {
+  DEVICES_LIVE: {
     status: 409,
-    title: 'Re-enrolment of a person without devices takes two people, and does not exist in this version',
-    advice: 'Invite the person under a new name until recovery exists.',
+    title: 'This person still has a device',
+    advice: 'Further devices are invited from it; where all are lost, revoke them first and invite the person again.',
+  },
+  APPROVAL_MISSING: {
+    status: 409,
+    title: 'This needs the approval of a second person of another organization',
+    advice:
+      'Let a contact point or an administrator of another organization approve the request within 72 hours, then try again.',
   },
   ALREADY_EXISTS: {
     status: 409,

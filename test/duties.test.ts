@@ -69,6 +69,22 @@ async function signedInMember(organization: string) {
   return actor
 }
 
+/** Somebody who has lost the only device and is invited again: what waits to be approved. */
+async function recovering() {
+  const { person, device } = await signedInMember(organizations.kenya)
+  const revocation = await protocol.signRevocation(administrator.device, device.id, now())
+  await administrator.must('POST', '/v1/revocations', { revocation })
+  const { invitation } = await invite(administrator, {
+    name: 'Again',
+    organization: organizations.kenya,
+    tier: 'ncp',
+    person,
+  })
+  const recovery = `/v1/recoveries/${invitation}`
+  const { request } = (await scene.ncpOfThailand.must('GET', recovery)) as { request: string }
+  return { invitation, path: recovery, request }
+}
+
 const plain = (url: string) => (measured: Measure) => measured(() => ask(server.url + url, {}))
 const get =
   (url: string, actor = coordinator) =>
@@ -97,6 +113,15 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   ...factorDuties(server, () =>
     newcomer(administrator, { name: 'Somebody', organization: organizations.kenya, tier: 'ncp' }),
   ),
+  'GET /v1/people/:person/devices': get(`/v1/people/${officer.person}/devices`, administrator),
+  'GET /v1/recoveries/:invitation': async (measured) => {
+    const { invitation } = await recovering()
+    await measured(() => scene.ncpOfThailand.call('GET', `/v1/recoveries/${invitation}`))
+  },
+  'PUT /v1/recoveries/:invitation/approval': async (measured) => {
+    const { path: recovery, request } = await recovering()
+    await measured(() => scene.ncpOfThailand.call('PUT', `${recovery}/approval`, { request }))
+  },
   'POST /v1/people/:person/retirement': async (measured) => {
     const { person } = await signedInMember(organizations.kenya)
     await measured(() => administrator.call('POST', `/v1/people/${person}/retirement`, because))
@@ -533,6 +558,7 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
     'member.slept': { details: { reason: 'A reason' } },
     'person.invited': { details: { session, invitation: session, tier: String } },
     'invitation.revoked': { details: { session } },
+    'approval.given': { details: { session, act: 'recover', outcome: 'accepted', reason: 'approved' } },
     'server.started': { details: { outcome: 'accepted', reason: 'started', version: String, readOnly: [] } },
     'configuration.changed': { details: { outcome: 'accepted', reason: 'first-start', settings: Object } },
   }

@@ -45,6 +45,19 @@ export interface PersonListed {
   readonly asleep: boolean
 }
 
+export interface RecoveryAsked {
+  readonly invitation: string
+  /** Hash of exactly what is asked. */
+  readonly request: string
+  readonly requestedAt: string
+  readonly approvableUntil: string
+  readonly state: 'open' | 'approved' | 'expired'
+  readonly tier: string
+  readonly person: { readonly id: string; readonly name: string }
+  readonly organization: { readonly id: string; readonly name: string }
+  readonly requester: { readonly id: string; readonly name: string }
+}
+
 export interface OwnDevice {
   readonly device: string
   readonly state: 'waiting' | 'certified' | 'revoked' | 'expired'
@@ -316,6 +329,34 @@ export class Directory {
   async endOrganization(organization: string, reason: string): Promise<number> {
     const path = `/v1/organizations/${organization}/departure`
     return (await this.#deps.transport.request<{ people: number }>('POST', path, { reason })).people
+  }
+
+  /**
+   * Revokes every live device of somebody of one's own who has lost them; answers how many. An invitation for the person then asks for the approval
+   * of a second person.
+   */
+  async revokeAll(person: string): Promise<number> {
+    const path = `/v1/people/${person}/devices`
+    const { devices } = await this.#deps.transport.request<{ devices: { device: string; state: string }[] }>(
+      'GET',
+      path,
+    )
+    const live = devices.filter(({ state }) => state === 'certified' || state === 'waiting')
+    for (const { device } of live) await this.revokeDevice(device)
+    return live.length
+  }
+
+  /**
+   * What is asked of a second person: that somebody who lost every device comes back. For contact points and administrators who were told the
+   * invitation's id.
+   */
+  recovery(invitation: string): Promise<RecoveryAsked> {
+    return this.#deps.transport.request('GET', `/v1/recoveries/${invitation}`)
+  }
+
+  /** Approves exactly what was shown. FORBIDDEN for the organizations concerned, APPROVAL_MISSING too late, STEP_UP_REQUIRED. */
+  async approveRecovery({ invitation, request }: Pick<RecoveryAsked, 'invitation' | 'request'>): Promise<void> {
+    await this.#deps.transport.request('PUT', `/v1/recoveries/${invitation}/approval`, { request })
   }
 
   /** Revokes a device: its sessions end and the epochs it could read become stale. `compromisedAt` where it is known. */

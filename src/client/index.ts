@@ -11,6 +11,7 @@ export {
   type Organization,
   type OwnDevice,
   type PersonListed,
+  type RecoveryAsked,
 } from './directory.ts'
 export { Events } from './events.ts'
 export { Factors, type Authenticator, type Evidence, type FactorsView } from './factors.ts'

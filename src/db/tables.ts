@@ -27,6 +27,7 @@ export interface DB {
   invitation: InvitationTable
   invitation_key: InvitationKeyTable
   enrolment: EnrolmentTable
+  recovery: RecoveryTable
   service_account: ServiceAccountTable
   session: SessionTable
   refresh_token: RefreshTokenTable
@@ -179,6 +180,14 @@ export interface InvitationKeyTable {
   invitation_id: string
   device_id: string
   sealed: string
+}
+
+export interface RecoveryTable {
+  invitation_id: string
+  request: string
+  requested_at: Date
+  approver_person_id: Generated<string | null>
+  approved_at: Generated<Date | null>
 }
 
 export interface EnrolmentTable {

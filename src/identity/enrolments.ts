@@ -12,7 +12,9 @@ import {
 } from '../protocol/index.ts'
 import { checked } from './certificates.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
-import type { Evidence, Factors } from './factors/service.ts'
+import { requireRecent, type Evidence, type Factors } from './factors/service.ts'
+import { requestOf, requireApproved } from './recoveries/service.ts'
+import { insertRecovery } from './recoveries/store.ts'
 import { isSignInKey } from './service-accounts/store.ts'
 import { keepSignInKey, registerAccount, type TermsInput } from './service-accounts/terms.ts'
 import * as store from './store.ts'
@@ -33,6 +35,9 @@ export interface InvitationInput {
   /** Of a service account, and of nobody else. */
   readonly service?: TermsInput
 }
+
+/** Somebody new, somebody with a further device, or somebody who has lost every device. */
+type Invited = 'new' | 'again' | 'recovered'
 
 export interface EnrolmentInput extends Evidence {
   readonly invitation: string
@@ -69,8 +74,9 @@ export class Enrolments {
       for (const person of [...new Set([input.person.id, actor.person])].sort()) await store.lockPerson(tx, person)
       await this.#requireRightToInvite(tx, actor, input)
       await this.#requireOwnDevices(tx, actor, input)
-      const existing = await this.#registerPerson(tx, actor, input, now)
-      const service = await registerAccount(tx, input, existing, now)
+      const invited = await this.#registerPerson(tx, actor, input, now)
+      if (invited === 'recovered') requireRecent(actor, now)
+      const service = await registerAccount(tx, input, invited !== 'new', now)
       if (await store.lockInvitation(tx, input.id)) throw new Problem('ALREADY_EXISTS')
       await store.insertInvitation(
         tx,
@@ -88,13 +94,15 @@ export class Enrolments {
         },
         input.sealed,
       )
+      const request = invited === 'recovered' ? await this.#askForApproval(tx, input, now) : undefined
       const details = {
         session: actor.session,
         invitation: input.id,
         tier: input.tier,
         organization: input.organization,
-        furtherDevice: existing,
-        ...(existing ? {} : { name: input.person.name }),
+        furtherDevice: invited === 'again',
+        ...(invited === 'new' ? { name: input.person.name } : {}),
+        ...(request === undefined ? {} : { recovery: request }),
         ...(service ? { service } : {}),
       }
       return logs.appendWithin(tx, [
@@ -105,6 +113,13 @@ export class Enrolments {
       ])
     })
     appended.afterCommit()
+  }
+
+  async #askForApproval(tx: Tx, input: InvitationInput, now: Date): Promise<string> {
+    const { id: invitation, person, organization, tier, recognition } = input
+    const request = await requestOf({ invitation, person: person.id, organization, tier, recognition })
+    await insertRecovery(tx, invitation, request, now)
+    return request
   }
 
   async #requireRightToInvite(tx: Tx, actor: Actor, input: InvitationInput): Promise<void> {
@@ -138,7 +153,7 @@ export class Enrolments {
     })
   }
 
-  async #registerPerson(tx: Tx, actor: Actor, input: InvitationInput, now: Date): Promise<boolean> {
+  async #registerPerson(tx: Tx, actor: Actor, input: InvitationInput, now: Date): Promise<Invited> {
     const [organization] = await store.findOrganizations(tx, [input.organization])
     if (!organization || organization.ended_at) throw new Problem('NOT_FOUND')
     const [person] = await store.findPeople(tx, [input.person.id])
@@ -151,14 +166,16 @@ export class Enrolments {
         registered_at: now,
         ended_at: null,
       })
-      return false
+      return 'new'
     }
     if (person.organization_id !== input.organization || person.ended_at) throw new Problem('NOT_FOUND')
-    if (person.id === actor.person) return true
+    if (person.id === actor.person) return 'again'
     const devices = await store.devicesOf(tx, person.id)
     const enrolledOnce = devices.some(({ state }) => state !== 'waiting')
-    if (enrolledOnce) throw new Problem('RECOVERY_NOT_AVAILABLE')
-    return true
+    if (!enrolledOnce) return 'again'
+    if (input.tier === 'service' || devices.some(({ state }) => state === 'certified'))
+      throw new Problem('DEVICES_LIVE')
+    return 'recovered'
   }
 
   async invitations(actor: Actor) {
@@ -209,13 +226,16 @@ export class Enrolments {
     const enrolment = await checked('ENROLMENT_INVALID', () => readEnrolment(input.statement))
     requireIntended(enrolment, peek)
     const digest = await digestOf(input.statement)
-    const credential = await this.#credentialOf(peek, enrolment, input, now)
+    const recovered = await transaction(db, (tx) => requireApproved(tx, peek.id, now))
+    const credential = await this.#credentialOf(peek, enrolment, input, { now, begins: recovered !== undefined })
     const result = await transaction(db, async (tx) => {
       const person = await store.lockPerson(tx, peek.person_id)
       const invitation = await this.#requireInvitation(tx, input.invitation, recognition, now)
       if (!person || person.ended_at) throw new Problem('INVITATION_INVALID')
       if ((await store.findDevice(tx, enrolment.device)) || (await isSignInKey(tx, enrolment.device)))
         throw new Problem('ENROLMENT_INVALID', { reason: 'DEVICE_KNOWN' })
+      const approver = await requireApproved(tx, invitation.id, now)
+      if (approver !== undefined) await this.#factors.forget(tx, person.id)
       await store.markInvitation(tx, invitation.id, { used_at: now })
       await store.insertDevice(tx, {
         id: enrolment.device,
@@ -239,7 +259,13 @@ export class Enrolments {
           actor,
           subject: enrolment.device,
           digest,
-          details: { invitation: invitation.id, mac: input.mac, outcome: 'waiting', reason: 'invited' },
+          details: {
+            invitation: invitation.id,
+            mac: input.mac,
+            outcome: 'waiting',
+            reason: approver === undefined ? 'invited' : 'recovered',
+            ...(approver === undefined ? {} : { approvers: [approver] }),
+          },
         },
       ]
       await store.forgetAttempts(tx, { person: person.id, door })
@@ -262,7 +288,7 @@ export class Enrolments {
     invitation: { person_id: string; organization_id: string; tier: string },
     { device }: EnrolmentPayload & { device: string },
     { signInKey, ...evidence }: EnrolmentInput,
-    now: Date,
+    { now, begins }: { now: Date; begins: boolean },
   ): Promise<{ keep(tx: Tx): Promise<Record<string, string>> } | undefined> {
     const person = invitation.person_id
     const isService = invitation.tier === 'service'
@@ -276,7 +302,7 @@ export class Enrolments {
         keep: async (tx) => ({ factor: 'key', thumbprint: await keepSignInKey(tx, person, signInKey, device, now) }),
       }
     }
-    const hash = await this.#proveOrBegin(person, invitation.organization_id, evidence, now)
+    const hash = await this.#proveOrBegin(invitation, evidence, { now, begins })
     if (hash === undefined) return undefined
     return {
       keep: async (tx) => {
@@ -286,18 +312,17 @@ export class Enrolments {
     }
   }
 
-  /** Whoever has a factor proves it, for a further device too; whoever has none sets a passphrase: its hash. */
+  /** Whoever has a factor proves it, for a further device too; whoever has none, or begins again, sets a passphrase: its hash. */
   async #proveOrBegin(
-    person: string,
-    organization: string,
+    { person_id: person, organization_id: organization }: { person_id: string; organization_id: string },
     evidence: Evidence,
-    now: Date,
+    { now, begins }: { now: Date; begins: boolean },
   ): Promise<string | undefined> {
     const { known, names } = await transaction(this.#deps.db, async (tx) => ({
       known: await this.#factors.has(tx, person),
       names: await this.#factors.namesOf(tx, { person, organization }),
     }))
-    if (!known) return this.#factors.hashFirst(evidence.passphrase ?? '', names)
+    if (begins || !known) return this.#factors.hashFirst(evidence.passphrase ?? '', names)
     if (!(await this.#factors.knows({ person, door }, evidence, now))) throw new Problem('SIGN_IN_REFUSED')
     return undefined
   }

@@ -4,6 +4,7 @@ import { Directory } from './directory.ts'
 import { Enrolments } from './enrolments.ts'
 import type { FactorKey } from './factors/factor-key.ts'
 import { Factors } from './factors/service.ts'
+import { Recoveries } from './recoveries/service.ts'
 import { People } from './people/service.ts'
 import { ServiceAccounts } from './service-accounts/service-accounts.ts'
 import { Sessions } from './sessions.ts'
@@ -49,6 +50,7 @@ export interface Identity {
   readonly directory: Directory
   readonly factors: Factors
   readonly people: People
+  readonly recoveries: Recoveries
   readonly serviceAccounts: ServiceAccounts
 }
 
@@ -63,6 +65,7 @@ export function createIdentity(deps: IdentityDeps & { readonly factorKey: Factor
     directory: new Directory(deps, certificates, factors),
     factors,
     people: new People(deps),
+    recoveries: new Recoveries(deps),
     serviceAccounts: new ServiceAccounts(deps, certificates),
   }
 }

@@ -6,6 +6,7 @@ import type { Actor } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPeople } from './people/routes.ts'
+import { mountRecoveries } from './recoveries/routes.ts'
 import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
@@ -52,6 +53,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   const { sessions, enrolments, certificates, directory } = identity
   mountFactors(app, identity)
   mountPeople(app, identity)
+  mountRecoveries(app, identity)
 
   app.get(
     '/v1/server',

@@ -58,6 +58,7 @@ export const kinds = [
   'person.ended',
   'service.ended',
   'invitation.revoked',
+  'approval.given',
   'session.started',
   'session.ended',
   'session.stepped-up',

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { choose, idOf } from '../choice.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
 import { asMember, asProven, onStore, type Device, type DeviceOptions } from '../device.ts'
 import { table } from '../terminal.ts'
 
@@ -74,6 +75,42 @@ export function addPerson(program: Command): void {
     (name) => `${name} can sign in again. In each operation somebody who may admit wakes them: cordon operation wake.`,
     'In operations the person stays asleep until somebody who may admit there wakes them too.',
   )
+  act(
+    'lost',
+    'A person has lost every device: revoke them all',
+    async ({ client, terminal }, id) => terminal.note(`Revoked: ${String(await client.directory.revokeAll(id))}.`),
+    (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
+    'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
+  )
+  onStore(
+    person
+      .command('approve')
+      .description('Approve, for another organization, that somebody who lost every device comes back')
+      .argument('<invitation>', 'the id of the invitation, as whoever made it says')
+      .option('--yes', 'do not ask')
+      .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+  )
+    .addHelpText(
+      'after',
+      '\nMake sure by another way that the person has asked for it.\n\nExample:\n  $ cordon person approve 019a…',
+    )
+    .action((invitation: string, options: DeviceOptions & { yes?: true; code?: string }) =>
+      asMember(options, async (device) => {
+        const { client, terminal } = device
+        const asked = await client.directory.recovery(invitation.trim().toLowerCase())
+        const { person: who, organization, requester, state, approvableUntil } = asked
+        terminal.note(
+          `${requester.name} asks that ${who.name} (${organization.name}), who lost every device, comes back. ${state}, until ${approvableUntil}.`,
+        )
+        if (options.yes !== true) {
+          if (!terminal.interactive) throw new CommandFailure('Nobody can be asked here: say --yes.', exitCodes.usage)
+          if (!/^y(es)?$/i.test((await terminal.ask('Approve? (yes/no) ')).trim()))
+            return terminal.result({ invitation, approved: false }, () => ['Nothing was approved.'])
+        }
+        await asProven(device, options.code, () => client.directory.approveRecovery(asked))
+        terminal.result({ invitation, approved: true }, () => [`Approved: ${who.name} can enrol with the invitation.`])
+      }),
+    )
   act(
     'retire',
     'A person leaves for good',

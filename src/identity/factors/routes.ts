@@ -106,7 +106,7 @@ export function mountFactors(app: HttpServer, { factors, sessions }: Identity): 
   app.post(
     '/v1/passkeys/questions',
     {
-      config: { access: 'public', record: prepares },
+      config: { access: 'public', door: 'sign-in', record: prepares },
       schema: {
         summary: 'What a passkey answers to sign in',
         body: Nothing,

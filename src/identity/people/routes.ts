@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
 import { actorOf } from '../routes.ts'
-import { Uuid } from '../schemas.ts'
+import { Digest, Uuid } from '../schemas.ts'
 
 const exactly = { additionalProperties: false }
 const Because = Type.Object(
@@ -12,9 +12,25 @@ const Because = Type.Object(
   exactly,
 )
 const OnePerson = Type.Object({ person: Uuid })
+const PersonDevices = Type.Object({
+  devices: Type.Array(Type.Object({ device: Digest, state: Type.String(), enrolledAt: Type.String() })),
+})
 const done = { 204: Type.Null() }
 
 export function mountPeople(app: HttpServer, { people }: Identity): void {
+  app.get(
+    '/v1/people/:person/devices',
+    {
+      config: { access: 'signed-in', record: ['directory.viewed'] },
+      schema: {
+        summary: 'The devices of a person, for administrators and the NCPs of their organization',
+        params: OnePerson,
+        response: { 200: PersonDevices },
+      },
+    },
+    async (request) => ({ devices: await people.devices(actorOf(request), request.params.person) }),
+  )
+
   app.post(
     '/v1/people/:person/retirement',
     {

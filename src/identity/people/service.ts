@@ -5,6 +5,7 @@ import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
 import * as identityStore from '../store.ts'
+import { justifiedBy, viewedDraft } from '../viewing.ts'
 import * as store from './store.ts'
 
 type Change = 'ended' | 'slept'
@@ -42,6 +43,20 @@ export class People {
       return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
     })
     appended?.afterCommit()
+  }
+
+  /** The devices of somebody of one's own, to revoke those that are lost; looking is entered. */
+  async devices(actor: Actor, person: string): Promise<{ device: string; state: string; enrolledAt: string }[]> {
+    const { db, logs } = this.#deps
+    const { devices, appended } = await transaction(db, async (tx) => {
+      const { organization_id: organization } = await this.#requireOwn(tx, actor, person)
+      const devices = await identityStore.devicesOf(tx, person)
+      const why = justifiedBy(undefined, 'keeping the directory')
+      const drafts = [viewedDraft(actor, organization, { count: devices.length, ...why })]
+      return { devices, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts }]) }
+    })
+    appended.afterCommit()
+    return devices.map(({ id, state, enrolled_at }) => ({ device: id, state, enrolledAt: enrolled_at.toISOString() }))
   }
 
   /** An organization leaves and takes its people with it, out of every operation at once. ADMINISTRATOR_ONLY. */

@@ -9,7 +9,7 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
   app.post(
     '/v1/service-sessions',
     {
-      config: { access: 'public', record: ['session.started'] },
+      config: { access: 'public', door: 'sign-in', record: ['session.started'] },
       schema: {
         summary: 'Sign in as a service account, with private_key_jwt',
         body: schemas.ServiceSignIn,

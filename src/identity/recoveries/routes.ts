@@ -1,0 +1,52 @@
+import { Type } from 'typebox'
+import type { HttpServer } from '../../http/index.ts'
+import type { Identity } from '../index.ts'
+import { actorOf } from '../routes.ts'
+import { Digest, Uuid } from '../schemas.ts'
+
+const Named = Type.Object({ id: Uuid, name: Type.String() })
+const OneRecovery = Type.Object({ invitation: Uuid })
+const Recovery = Type.Object({
+  invitation: Uuid,
+  request: Digest,
+  requestedAt: Type.String(),
+  approvableUntil: Type.String(),
+  state: Type.String({ description: 'open, approved, expired' }),
+  tier: Type.String(),
+  person: Named,
+  organization: Named,
+  requester: Named,
+})
+const Approve = Type.Object({ request: Digest }, { additionalProperties: false })
+
+export function mountRecoveries(app: HttpServer, { recoveries }: Identity): void {
+  app.get(
+    '/v1/recoveries/:invitation',
+    {
+      config: { access: 'signed-in', record: ['directory.viewed'] },
+      schema: {
+        summary: 'What somebody asks to be approved: that a person who lost every device comes back',
+        params: OneRecovery,
+        response: { 200: Recovery },
+      },
+    },
+    async (request) => recoveries.show(actorOf(request), request.params.invitation),
+  )
+
+  app.put(
+    '/v1/recoveries/:invitation/approval',
+    {
+      config: { access: 'signed-in', record: ['approval.given'] },
+      schema: {
+        summary: 'Approve it, as a second person of another organization',
+        params: OneRecovery,
+        body: Approve,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await recoveries.approve(actorOf(request), request.params.invitation, request.body.request)
+      return reply.code(204).send(null)
+    },
+  )
+}

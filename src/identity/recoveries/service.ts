@@ -1,0 +1,122 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import { digestOf } from '../../protocol/index.ts'
+import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { requireRecent } from '../factors/service.ts'
+import * as identityStore from '../store.ts'
+import { justifiedBy, viewedDraft } from '../viewing.ts'
+import * as store from './store.ts'
+
+/** A request waits, and an approval counts, for so long (design: access.md, "Two people"). */
+const lifetime = 72 * 3_600_000
+
+/** What is approved, and nothing else. */
+export function requestOf(input: {
+  invitation: string
+  person: string
+  organization: string
+  tier: string
+  recognition: string
+}): Promise<string> {
+  const { invitation, person, organization, tier, recognition } = input
+  return digestOf(JSON.stringify({ act: 'recover', invitation, person, organization, tier, recognition }))
+}
+
+/**
+ * Who approved the recovery that this invitation is for; undefined for any other invitation. APPROVAL_MISSING where nobody did in time, or who did is
+ * no longer anybody who could.
+ */
+export async function requireApproved(tx: Tx, invitation: string, now: Date): Promise<string | undefined> {
+  const recovery = await store.lockRecovery(tx, invitation)
+  if (!recovery) return undefined
+  const { approver_person_id: approver, approved_at: at } = recovery
+  if (!approver || !at || now.getTime() - at.getTime() > lifetime) throw new Problem('APPROVAL_MISSING')
+  const [person] = await identityStore.findPeople(tx, [approver])
+  if (!person || person.ended_at || person.asleep_at) throw new Problem('APPROVAL_MISSING')
+  return approver
+}
+
+/** Approving that somebody who has lost every device comes back: by a contact point or an administrator of another organization. */
+export class Recoveries {
+  readonly #deps: IdentityDeps
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps
+  }
+
+  /** What is asked, for whoever was told of it; looking is entered. */
+  async show(actor: Actor, invitation: string) {
+    const { db, logs, clock } = this.#deps
+    const { asked, appended } = await transaction(db, async (tx) => {
+      const asked = await this.#requireAsked(tx, actor, invitation)
+      const why = justifiedBy(undefined, 'approving a recovery')
+      const drafts = [viewedDraft(actor, asked.organization, { count: 1, ...why })]
+      return { asked, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts }]) }
+    })
+    appended.afterCommit()
+    const { request, requestedAt, approved, tier } = asked
+    return {
+      invitation,
+      request,
+      requestedAt: requestedAt.toISOString(),
+      approvableUntil: new Date(requestedAt.getTime() + lifetime).toISOString(),
+      state: approved ? 'approved' : this.#inTime(asked, clock()) ? 'open' : 'expired',
+      tier,
+      person: { id: asked.person, name: asked.personName },
+      organization: { id: asked.organization, name: asked.organizationName },
+      requester: { id: asked.requester, name: asked.requesterName },
+    }
+  }
+
+  /** Approves the request with this hash. FORBIDDEN for who asked and for anybody of the organizations that are concerned; APPROVAL_MISSING too late. */
+  async approve(actor: Actor, invitation: string, request: string): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    const now = clock()
+    requireRecent(actor, now)
+    const appended = await transaction(db, async (tx) => {
+      await identityStore.sharePersons(tx, [actor.person])
+      const [standing] = await identityStore.sessionsStanding(tx, [actor.session], now)
+      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+      await identityStore.lockInvitation(tx, invitation)
+      await store.lockRecovery(tx, invitation)
+      const asked = await this.#requireAsked(tx, actor, invitation)
+      if (
+        [asked.requesterOrganization, ...(isAdministrator(actor) ? [] : [asked.organization])].includes(
+          actor.organization,
+        )
+      )
+        throw new Problem('FORBIDDEN', { detail: 'Somebody of another organization approves this.' })
+      if (asked.request !== request) throw new Problem('APPROVAL_MISSING', { detail: 'Something else was asked for.' })
+      if (asked.approved) return undefined
+      if (!this.#inTime(asked, now)) throw new Problem('APPROVAL_MISSING', { detail: 'The request has expired.' })
+      await store.approveRecovery(tx, invitation, actor.person, now)
+      const details = {
+        session: actor.session,
+        act: 'recover',
+        person: asked.person,
+        outcome: 'accepted',
+        reason: 'approved',
+      }
+      const draft = {
+        kind: 'approval.given' as const,
+        actor: asActor(actor),
+        subject: invitation,
+        digest: request,
+        details,
+      }
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+    })
+    appended?.afterCommit()
+  }
+
+  #inTime({ requestedAt, open }: store.RecoveryAsked, now: Date): boolean {
+    return open && now.getTime() - requestedAt.getTime() <= lifetime
+  }
+
+  async #requireAsked(tx: Tx, actor: Actor, invitation: string): Promise<store.RecoveryAsked> {
+    const may = actor.tier === 'ncp' || isAdministrator(actor)
+    const asked = may ? await store.findRecovery(tx, invitation, this.#deps.clock()) : undefined
+    if (!asked) throw new Problem('NOT_FOUND')
+    return asked
+  }
+}
