@@ -254,6 +254,11 @@ export const problems = {
     title: 'This person still has a device',
     advice: 'Further devices are invited from it; where all are lost, revoke them first and invite the person again.',
   },
+  LAST_COORDINATOR: {
+    status: 409,
+    title: 'An operation would be left without a coordinator',
+    advice: 'Let a second person coordinate the operation that is named here, then try again.',
+  },
   APPROVAL_MISSING: {
     status: 409,
     title: 'This needs the approval of a second person of another organization',

@@ -4,7 +4,16 @@
 // reaches into another organization.
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
-import { administratorOf, enrolWith, operationOn, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
+import {
+  administratorOf,
+  enrolWith,
+  newClient,
+  operationOn,
+  opened,
+  partyOf,
+  passphrase,
+  takeIn,
+} from './support/actors.ts'
 import { admin } from './support/database.ts'
 import { entriesSince, sizes } from './support/entries.ts'
 import { startServer, type TestServer } from './support/server.ts'
@@ -215,3 +224,85 @@ t.test(
       t.equal((await opened(client, operation, message)).fields['text'], 'To the successor.')
   },
 )
+
+t.test('nobody ends whom they may not vouch for, nor the last who coordinates', async (t) => {
+  const server = await startServer(t)
+  const { administrator, coordinator, operation, secretariat } = await operationOn(t, server)
+  const host = administrator.organization
+  const ncpOfHost = await enrolWith(t, administrator, { name: 'NCP', organization: host, tier: 'ncp' })
+  const auditor = await enrolWith(t, administrator, { name: 'Auditor', organization: host, tier: 'auditor' })
+  for (const above of [administrator, auditor]) {
+    t.equal(await code(ncpOfHost.directory.retire(above.person, 'No')), 'FORBIDDEN')
+    t.equal(await code(ncpOfHost.directory.suspend(above.person, 'No')), 'FORBIDDEN')
+    t.equal(await code(ncpOfHost.directory.revokeDevice(above.device)), 'NOT_FOUND')
+  }
+  const colleague = await enrolWith(t, coordinator, { name: 'Colleague', organization: secretariat, tier: 'ncp' })
+  t.equal(await code(colleague.directory.retire(coordinator.person, 'No')), 'LAST_COORDINATOR')
+  t.equal(await code(colleague.directory.suspend(coordinator.person, 'No')), 'LAST_COORDINATOR')
+  t.equal(await code(administrator.directory.endOrganization(secretariat, 'No')), 'LAST_COORDINATOR')
+  t.equal(await code(coordinator.me()), 'accepted')
+  const admission = { person: colleague.person, organization: secretariat, role: 'coordinator' as const }
+  await coordinator.operations.admit(operation, admission)
+  t.equal(await code(colleague.directory.retire(coordinator.person, 'Relieved')), 'accepted')
+  t.equal(
+    await code(colleague.directory.retire(coordinator.person, 'Again')),
+    'accepted',
+    'a lost answer is asked for again',
+  )
+})
+
+t.test('INV-76: who sleeps in an operation does nothing there, and wakes nobody', async (t) => {
+  const { operation, kenya, thailand, coordinator, officer } = await scene(t)
+  await coordinator.directory.people(coordinator.organization)
+  const { client: ncp, organization } = kenya
+  const second = await enrolWith(t, ncp, { name: 'Second', organization, tier: 'ncp' })
+  await second.directory.suspend(ncp.person, 'Why')
+  await second.directory.wake(ncp.person, 'Back')
+  await ncp.signIn({ passphrase })
+  const fresh = ncp.transport
+  t.equal(await code(fresh.request('GET', `/v1/operations/${operation}`)), 'FORBIDDEN')
+  t.equal(await code(fresh.request('GET', `/v1/operations/${operation}/members`)), 'FORBIDDEN')
+  t.equal(
+    await code(second.operations.admit(operation, { person: officer.person, organization, role: 'officer' })),
+    'NOT_FOUND',
+  )
+  await coordinator.operations.wake(operation, ncp.person)
+  t.equal(await code(fresh.request('GET', `/v1/operations/${operation}`)), 'accepted')
+  t.ok(thailand.client.signedIn)
+})
+
+t.test('a device that waits to be certified changes nothing of its person', async (t) => {
+  const server = await startServer(t)
+  const administrator = await administratorOf(t, server)
+  const { client, organization } = await partyOf(t, administrator, kenyaIs)
+  const { text: invitation } = await client.directory.invite({
+    person: { id: client.person, name: 'The same' },
+    organization,
+    tier: 'ncp',
+  })
+  const waiting = newClient(t)
+  await waiting.enrol({ invitation, passphrase })
+  await waiting.signIn({ passphrase })
+  const [own] = (await client.sessions()).filter(({ device }) => device === client.device)
+  t.equal(await code(waiting.factors.setPassphrase('quite another one of mine')), 'DEVICE_NOT_CERTIFIED')
+  t.equal(await code(waiting.factors.beginTotp()), 'DEVICE_NOT_CERTIFIED')
+  t.equal(await code(waiting.endOtherSessions()), 'DEVICE_NOT_CERTIFIED')
+  t.equal(await code(waiting.endSession(own?.session ?? '')), 'DEVICE_NOT_CERTIFIED')
+  t.equal(await code(client.me()), 'accepted')
+})
+
+t.test('nobody vouches for somebody who has left meanwhile', async (t) => {
+  const server = await startServer(t)
+  const administrator = await administratorOf(t, server)
+  const { client, organization } = await partyOf(t, administrator, kenyaIs)
+  const { text: invitation, person } = await client.directory.invite({
+    person: { name: 'Waits' },
+    organization,
+    tier: 'person',
+  })
+  const waiting = newClient(t)
+  await waiting.enrol({ invitation, passphrase })
+  await client.directory.retire(person, 'Before it began')
+  t.same(await client.directory.certifyWaiting(), [])
+  t.not(await code(waiting.signIn({ passphrase })), 'accepted')
+})

@@ -90,6 +90,7 @@ export class Certificates {
     const appended = await transaction(this.#deps.db, async (tx) => {
       await this.#lockBoth(tx, certificate.person, actor.person)
       await this.#requireStanding(tx, actor)
+      await this.#requireAwake(tx, certificate.person)
       const device = await this.#requireWaiting(tx, certificate)
       if (device === 'certified already') return undefined
       await this.#requireRight(tx, certificate)
@@ -138,6 +139,12 @@ export class Certificates {
     for (const person of [...new Set([subject, actor])].sort()) {
       if (!(await store.lockPerson(tx, person))) throw new Problem('NOT_FOUND')
     }
+  }
+
+  /** Nobody vouches for somebody who has left or sleeps. */
+  async #requireAwake(tx: Tx, person: string): Promise<void> {
+    const [row] = await store.findPeople(tx, [person])
+    if (!row || row.ended_at || row.asleep_at) throw new Problem('NOT_FOUND')
   }
 
   async #requireStanding(tx: Tx, actor: Actor): Promise<void> {

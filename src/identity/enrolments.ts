@@ -231,7 +231,7 @@ export class Enrolments {
     const result = await transaction(db, async (tx) => {
       const person = await store.lockPerson(tx, peek.person_id)
       const invitation = await this.#requireInvitation(tx, input.invitation, recognition, now)
-      if (!person || person.ended_at) throw new Problem('INVITATION_INVALID')
+      if (!person || person.ended_at || person.asleep_at) throw new Problem('INVITATION_INVALID')
       if ((await store.findDevice(tx, enrolment.device)) || (await isSignInKey(tx, enrolment.device)))
         throw new Problem('ENROLMENT_INVALID', { reason: 'DEVICE_KNOWN' })
       const approver = await requireApproved(tx, invitation.id, now)

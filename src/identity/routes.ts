@@ -159,7 +159,9 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     },
     async (request, reply) => {
       const actor = actorOf(request)
-      await sessions.end(actor.person, { session: request.params.session }, 'signed-out', actor)
+      const { session } = request.params
+      if (actor.tier === null && session !== actor.session) throw new Problem('DEVICE_NOT_CERTIFIED')
+      await sessions.end(actor.person, { session }, 'signed-out', actor)
       return reply.code(204).send(null)
     },
   )

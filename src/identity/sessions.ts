@@ -328,6 +328,7 @@ export class Sessions {
 
   /** Ends all sessions of this person but the one that asks, if there are any. */
   async endOthers(actor: Actor): Promise<void> {
+    if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     try {
       await this.end(actor.person, { except: actor.session }, 'signed-out', actor)
     } catch (error) {

@@ -94,7 +94,8 @@ export async function peopleOf(
   const { rows } = await sql<{ person: string; name: string; certified: boolean; asleep: boolean }>`
     SELECT p.id AS person, p.name, p.asleep_at IS NOT NULL AS asleep,
       EXISTS (SELECT FROM device d WHERE d.person_id = p.id AND d.state = 'certified') AS certified
-    FROM person p WHERE p.organization_id = ${organization} AND p.ended_at IS NULL ORDER BY p.name, p.id`.execute(tx)
+    FROM person p WHERE p.organization_id = ${organization} AND p.ended_at IS NULL
+      AND NOT EXISTS (SELECT FROM service_account a WHERE a.person_id = p.id) ORDER BY p.name, p.id`.execute(tx)
   return rows
 }
 
@@ -247,6 +248,8 @@ export async function enrolmentsWaitingFor(tx: Tx, inviterDevice: string): Promi
     ])
     .where('invitation_key.device_id', '=', inviterDevice)
     .where('enrolment.certified_at', 'is', null)
+    .where('person.ended_at', 'is', null)
+    .where('person.asleep_at', 'is', null)
     .where('device.state', '=', 'waiting')
     .orderBy('invitation.id')
     .execute()

@@ -3,7 +3,14 @@ import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Actor } from '../identity/index.ts'
 import type { Standing } from '../log/index.ts'
-import { judgePermission, type Member, type OperationView, type PersonId, type Refusal } from '../protocol/index.ts'
+import {
+  asleep,
+  judgePermission,
+  type Member,
+  type OperationView,
+  type PersonId,
+  type Refusal,
+} from '../protocol/index.ts'
 import { enterAsPerson, membershipsOf, type MembershipRow } from './store.ts'
 
 declare const authorized: unique symbol
@@ -34,6 +41,7 @@ export async function authorize(tx: Tx, actor: Actor, operation: string, permiss
   await enterAsPerson(tx, actor.person)
   const [row] = await membershipsOf(tx, actor.person, operation)
   if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')
+  if (row.asleep) throw new Problem('FORBIDDEN', { permission, detail: asleep })
   const verdict = may(row.role, permission, row.state)
   if (verdict.role === 'no') throw new Problem('FORBIDDEN', { permission })
   requireListed(actor, permission)

@@ -1,5 +1,6 @@
 import { sql, type Selectable } from 'kysely'
 import type { DB, Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
 
 export type OperationRow = Selectable<DB['operation']>
 
@@ -49,6 +50,7 @@ export async function purposeOfOperation(tx: Tx, id: string): Promise<string> {
 export interface MembershipRow extends OperationRow {
   organization_id: string
   role: DB['member']['role']
+  asleep: boolean
   joined_index: number
 }
 
@@ -58,7 +60,7 @@ export async function membershipsOf(tx: Tx, person: string, operation?: string):
     .selectFrom('member')
     .innerJoin('operation', 'operation.id', 'member.operation_id')
     .selectAll('operation')
-    .select(['member.organization_id', 'member.role', 'member.joined_index'])
+    .select(['member.organization_id', 'member.role', 'member.asleep', 'member.joined_index'])
     .where('member.person_id', '=', person)
     .orderBy('operation.created_at')
   if (operation !== undefined) query = query.where('operation.id', '=', operation)
@@ -127,7 +129,7 @@ export async function deleteMember(tx: Tx, operation: string, person: string): P
   await tx.deleteFrom('member').where('operation_id', '=', operation).where('person_id', '=', person).execute()
 }
 
-/** Takes people out of an operation, or lets them sleep there; answers those whom it changes anything for. */
+/** Takes people out of an operation, or lets them sleep there; answers those whom it changes anything for. LAST_COORDINATOR where nobody would lead it. */
 export async function takeMembers(
   tx: Tx,
   operation: string,
@@ -135,7 +137,11 @@ export async function takeMembers(
   change: 'ended' | 'slept',
 ): Promise<string[]> {
   await enterOperation(tx, operation)
-  const members = (await membersOf(tx, operation)).filter(({ person_id }) => persons.includes(person_id))
+  const all = await membersOf(tx, operation)
+  const members = all.filter(({ person_id }) => persons.includes(person_id))
+  const coordinates = ({ role, asleep }: (typeof all)[number]) => role === 'coordinator' && !asleep
+  const left = all.filter((member) => coordinates(member) && !members.includes(member))
+  if (members.some(coordinates) && left.length === 0) throw new Problem('LAST_COORDINATOR', { operation })
   const concerned = members.filter(({ asleep }) => change === 'ended' || !asleep).map(({ person_id }) => person_id)
   for (const person of concerned) {
     if (change === 'ended') await deleteMember(tx, operation, person)

@@ -177,7 +177,7 @@ export async function readRevocation(jws: string): Promise<Revocation> {
 export function mayRevoke(signer: Certificate, revoked: Certificate, pin: Pin): boolean {
   if (signer.device === pin.root || signer.tier === 'administrator') return true
   if (signer.person === revoked.person) return true
-  return signer.tier === 'ncp' && signer.organization === revoked.organization
+  return signer.tier === 'ncp' && mayCertify(signer, revoked)
 }
 
 const RootPayload = Type.Object({ v: Type.Literal(1), root: SignJwk, successor: SignJwk, at: time }, exactly)

@@ -121,7 +121,7 @@ export {
   type SessionId,
   type ThreadId,
 } from './ids.ts'
-export { judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
+export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
 export { readStatement, signStatement, verifyStatement, type Signed, type StatementType } from './jws.ts'
 export {
   DeviceKeys,

@@ -18,7 +18,11 @@ const absent: Refusal = { code: 'NOT_FOUND', message: 'There is no such thing he
 const holderOf = (view: OperationView, person: PersonId): Holder => (view.services.has(person) ? 'service' : 'person')
 
 /** Whether a member may use a permission now; `own`, `self` and `totals` still bind the caller to what access.md says. */
+/** What is said to whoever sleeps in an operation, whatever they ask for. */
+export const asleep = 'You sleep in this operation until somebody who may admit there wakes you.'
+
 export function judgePermission(view: OperationView, member: Member, permission: Permission): Refusal | undefined {
+  if (member.asleep) return { code: 'FORBIDDEN', permission, message: asleep }
   const verdict = may(member.role, permission, view.state)
   if (verdict.role === 'no')
     return { code: 'FORBIDDEN', permission, message: `Your role here does not include ${permission}.` }

@@ -97,8 +97,8 @@ export class Passkeys {
         credential: { id: passkey.id, publicKey: new Uint8Array(passkey.public_key), counter: passkey.sign_count },
       })
       if (!verified) return false
-      await transaction(db, (tx) => store.notePasskeyUse(tx, passkey.id, authenticationInfo.newCounter, clock()))
-      return true
+      const { newCounter } = authenticationInfo
+      return await transaction(db, (tx) => store.notePasskeyUse(tx, passkey.id, newCounter, clock()))
     } catch {
       // The library says by errors what does not fit; whoever asks is only told that it does not.
       return false

@@ -115,7 +115,9 @@ export class Factors {
   }
 
   async setFirst(tx: Tx, person: string, hash: string, now: Date): Promise<void> {
-    await store.setCredential(tx, { person_id: person, passphrase_hash: hash, set_at: now })
+    // Two devices may enrol at once: the first sets it, and the other one's person has to know it.
+    if (!(await store.insertCredential(tx, { person_id: person, passphrase_hash: hash, set_at: now })))
+      throw new Problem('SIGN_IN_REFUSED')
   }
 
   /** What a passphrase of this person must not be. */
@@ -322,7 +324,8 @@ function shortId(id: string): string {
   return hashSecret(id).toString('base64url')
 }
 
-/** STEP_UP_REQUIRED unless this session's person has proven lately who they are. */
+/** STEP_UP_REQUIRED unless this session's person has proven lately who they are, on a certified device. */
 export function requireRecent(actor: Actor, now: Date): void {
+  if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
   if (now.getTime() - actor.verifiedAt.getTime() > recent) throw new Problem('STEP_UP_REQUIRED')
 }

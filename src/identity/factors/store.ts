@@ -46,6 +46,17 @@ export async function setCredential(tx: Tx, row: Insertable<DB['credential']>): 
     .execute()
 }
 
+/** False where the person has one already. */
+export async function insertCredential(tx: Tx, row: Insertable<DB['credential']>): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('credential')
+    .values(row)
+    .onConflict((conflict) => conflict.column('person_id').doNothing())
+    .returning('person_id')
+    .executeTakeFirst()
+  return inserted !== undefined
+}
+
 export async function dropCredential(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('credential').where('person_id', '=', person).execute()
 }
@@ -110,8 +121,15 @@ export async function dropPasskeys(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('passkey').where('person_id', '=', person).execute()
 }
 
-export async function notePasskeyUse(tx: Tx, id: string, signCount: number, at: Date): Promise<void> {
-  await tx.updateTable('passkey').set({ sign_count: signCount, last_used_at: at }).where('id', '=', id).execute()
+/** False where another use has counted as far meanwhile: of two copies one is refused. A key that does not count stays at 0. */
+export async function notePasskeyUse(tx: Tx, id: string, signCount: number, at: Date): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('passkey')
+    .set({ sign_count: signCount, last_used_at: at })
+    .where('id', '=', id)
+    .where('sign_count', signCount === 0 ? '=' : '<', signCount)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
 }
 
 export async function insertChallenge(tx: Tx, row: Insertable<DB['passkey_challenge']>): Promise<void> {

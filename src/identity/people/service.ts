@@ -1,6 +1,7 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import type { Appended, EntryDraft, Part } from '../../log/index.ts'
+import { mayCertify, readCertificate } from '../../protocol/index.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
@@ -34,8 +35,10 @@ export class People {
   /** The account can sign in again; each operation takes it back by a statement of somebody who may admit. */
   async wake(actor: Actor, person: string, reason: string): Promise<void> {
     const { db, logs } = this.#deps
+    requireRecent(actor, this.#deps.clock())
     const appended = await transaction(db, async (tx) => {
       const row = await this.#requireOwn(tx, actor, person)
+      if (row.ended_at) throw new Problem('NOT_FOUND')
       if (row.asleep_at === null) return undefined
       await store.changePeople(tx, [person], { asleep_at: null })
       const details = { session: actor.session, reason }
@@ -88,7 +91,8 @@ export class People {
     if (person === actor.person) throw new Problem('FORBIDDEN', { detail: 'Nobody ends or suspends themselves.' })
     const appended = await transaction(db, async (tx) => {
       const row = await this.#requireOwn(tx, actor, person)
-      if (change === 'slept' && row.asleep_at !== null) return undefined
+      // Said again after an answer that was lost.
+      if (row.ended_at || (change === 'slept' && row.asleep_at !== null)) return undefined
       return this.#take(tx, actor, [person], change, reason)
     })
     appended?.afterCommit()
@@ -142,9 +146,27 @@ export class People {
   async #requireOwn(tx: Tx, actor: Actor, person: string): Promise<store.PersonRow> {
     const row = await this.#lock(tx, actor, person)
     const own = actor.tier === 'ncp' && row?.organization_id === actor.organization
-    if (!row || row.ended_at || !(own || isAdministrator(actor))) throw new Problem('NOT_FOUND')
+    if (!row || !(own || isAdministrator(actor))) throw new Problem('NOT_FOUND')
     await this.#requireStanding(tx, actor)
+    await this.#requireReach(tx, actor, person)
     return row
+  }
+
+  /** Whoever may not vouch for somebody may not end them either; and a program is stopped, not retired. */
+  async #requireReach(tx: Tx, actor: Actor, person: string): Promise<void> {
+    const devices = (await identityStore.devicesOf(tx, person)).map(({ id }) => id)
+    const certificates = await identityStore.newestCertificates(tx, [...devices, actor.device])
+    const own = certificates.get(actor.device)
+    if (own === undefined) throw new Problem('DEVICE_NOT_CERTIFIED')
+    const issuer = await readCertificate(own)
+    for (const device of devices) {
+      const jws = certificates.get(device)
+      const certificate = jws === undefined ? undefined : await readCertificate(jws)
+      if (certificate?.tier === 'service')
+        throw new Problem('FORBIDDEN', { detail: 'This is a program: stop it (cordon service stop).' })
+      if (certificate && !isAdministrator(actor) && !mayCertify(issuer, certificate))
+        throw new Problem('FORBIDDEN', { detail: 'Your device may not vouch for this person, nor end them.' })
+    }
   }
 
   async #lock(tx: Tx, actor: Actor, person: string): Promise<store.PersonRow | undefined> {

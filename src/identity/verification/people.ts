@@ -25,9 +25,11 @@ export class PeopleFold {
       })
     if ((kind === 'person.registered' || kind === 'person.invited') && !this.#people.has(subject)) {
       const organization = text('organization') ?? ''
+      const name = text('name')
       this.#people.set(subject, {
         organization_id: organization,
-        name: text('name') ?? '',
+        // Entries of before 2026-11-22 do not say it.
+        ...(name === null ? {} : { name }),
         ended_at: null,
         asleep_at: null,
       })
