@@ -1,5 +1,4 @@
 import t from 'tap'
-import { isProblem, type Alarm, type Cordon } from '../src/client/index.ts'
 import {
   digestOf,
   generateDeviceSecrets,
@@ -10,63 +9,11 @@ import {
   type OrganizationId,
 } from '../src/protocol/index.ts'
 import { Altered, kindOf, withLeaf, type Frame } from './support/altered.ts'
-import { administratorOf, newClient, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { administratorOf, newClient, opened, partyOf, passphrase } from './support/actors.ts'
+import { alarmOf, alteredOperations, code, text } from './support/altered-operation.ts'
 import { startServer } from './support/server.ts'
 
-const text = (words: string) => ({ form: 'text', fields: { text: words } })
-
-const code = (promise: Promise<unknown>) =>
-  promise.then(
-    () => 'accepted',
-    (error: unknown) => (isProblem(error) ? error.code : String(error)),
-  )
-
-type Owner = Parameters<typeof startServer>[0]
-
-/** The people of all tests here: Kenya sees the service through `altered`, Thailand and the coordinator as it is. */
-async function peopleOf(owner: Owner) {
-  const server = await startServer(owner)
-  const administrator = await administratorOf(owner, server)
-  const altered = new Altered()
-  const [unit, kenya, thailand] = await Promise.all([
-    partyOf(owner, administrator, { kind: 'rilo', name: 'Coordination unit' }),
-    partyOf(owner, administrator, {
-      kind: 'administration',
-      name: 'Customs of Kenya',
-      country: 'KE',
-      platform: altered.platform,
-    }),
-    partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Thailand', country: 'TH' }),
-  ])
-  return { server, administrator, altered, unit, kenya, thailand }
-}
-
-const people = peopleOf(t)
-
-/** A new operation of them. */
-async function scene() {
-  const { unit, kenya, thailand, administrator, ...rest } = await people
-  const coordinator = unit.client
-  rest.altered.reset()
-  const operation = await administrator.operations.create({
-    name: 'Operation Test',
-    reference: 'T-1',
-    timeZone: 'Europe/Brussels',
-    coordinators: [{ person: coordinator.person, organization: unit.organization }],
-  })
-  await coordinator.follow(operation)
-  await coordinator.operations.advance(operation, 'rehearsal')
-  await coordinator.operations.advance(operation, 'active')
-  await takeIn(coordinator, operation, kenya, 'ncp')
-  await takeIn(coordinator, operation, thailand, 'ncp')
-  return { ...rest, administrator, coordinator, operation, kenya: kenya.client, thailand: thailand.client }
-}
-
-async function alarmOf(client: Cordon, operation: string, wanted: string): Promise<Alarm> {
-  const session = await client.follow(operation)
-  const before = session.alarms.find((alarm) => alarm.code === wanted)
-  return before ?? session.events.once('alarm', (alarm) => alarm.code === wanted)
-}
+const scene = alteredOperations(t)
 
 const isEntry = (kind: string) => (frame: Frame) => kindOf(frame) === kind
 

@@ -67,6 +67,21 @@ t.test('until it is certified a device can do nothing; its inviter’s client ce
   t.equal((await newcomer.me()).tier, 'ncp')
 })
 
+t.test('whom one device of an inviter invited, another device of the same person certifies', async (t) => {
+  const { client: inviter, organization } = await partyOf(t, await administrator, { kind: 'partner', name: 'Partner' })
+  const own = { person: { id: inviter.person, name: 'The same' }, organization, tier: 'ncp' as const }
+  const further = newClient(t)
+  await further.enrol({ invitation: (await inviter.directory.invite(own)).text, passphrase })
+  await inviter.directory.certifyWaiting()
+  await further.signIn({ passphrase })
+  const somebody = { person: { name: 'N' }, organization, tier: 'person' as const }
+  const newcomer = newClient(t)
+  await newcomer.enrol({ invitation: (await inviter.directory.invite(somebody)).text, passphrase })
+  t.match(await further.directory.certifyWaiting(), [{ person: { id: newcomer.person }, refused: undefined }])
+  await newcomer.signIn({ passphrase })
+  t.equal(await newcomer.waitingFor(), null)
+})
+
 t.test('who may vouch for whom', async (t) => {
   const admin = await administrator
   const { client: ncp, organization } = await partyOf(t, admin, { kind: 'administration', name: 'KE', country: 'KE' })

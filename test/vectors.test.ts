@@ -21,6 +21,7 @@ import {
   readCertificate,
   readEpochStatement,
   readMemberStatement,
+  readIntention,
   readMessageStatement,
   verifyChain,
   verifyConsistency,
@@ -393,6 +394,15 @@ t.test('our own code accepts every vector, and none of them changed', async (t) 
   })
   const header = { kid: coordinator.id, inv: intended.invitation }
   t.equal(text(await openSealed('cordon-invitation+jwe', header, coordinator.sealKey, sealed.jwe)), sealed.plaintext)
+  t.match(readIntention(sealed.plaintext), {
+    inviter: coordinator.id,
+    certify,
+    person: intended.person,
+    tier: 'person',
+  })
+  await t.resolves(
+    verifyStatement('cordon-invitation+jws', sealed.plaintext, await importVerifyKey(coordinator.keys.sign)),
+  )
 })
 
 t.test('our own code accepts the proofs of the log, and no other ones', async (t) => {

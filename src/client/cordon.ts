@@ -93,12 +93,12 @@ export class Cordon {
     this.#transport = transport
     this.#connection = connection
     const own = () => this.self
-    this.#directory = new Directory({ platform, transport, self: own })
+    const transparency = new Transparency({ platform, transport, store, pins: () => this.self.account.pins })
+    this.#transparency = transparency
+    this.#directory = new Directory({ platform, transport, transparency, self: own })
     this.#serviceAccounts = new ServiceAccounts({ platform, transport, self: own })
     this.#audit = new Audit({ transport, pins: () => this.self.account.pins })
     const keep = this.#options.keep ?? 'all'
-    const transparency = new Transparency({ platform, transport, store, pins: () => this.self.account.pins })
-    this.#transparency = transparency
     this.#operations = new Operations({ platform, store, transport, connection, transparency, self: own, keep })
     return true
   }

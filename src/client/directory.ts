@@ -3,6 +3,7 @@ import {
   ProtocolError,
   base64url,
   checkEnrolment,
+  demand,
   deriveInvitationKeys,
   formatInvitation,
   fromBase64url,
@@ -12,22 +13,27 @@ import {
   makeInvitationSecret,
   newId,
   openSealed,
+  readIntention,
   recognitionOf,
   sealTo,
+  signIntention,
   signRevocation,
   timestamp,
   utf8,
+  verifyStatement,
   type Certificate,
+  type DeviceId,
   type InvitationId,
   type OrganizationId,
   type PersonId,
   type Tier,
 } from '../protocol/index.ts'
 import { requireCertificate, type Self } from './account.ts'
-import { proveChain, readCertificateOnce } from './certificates.ts'
+import { proveChain, readCertificateOnce, verifyKeys } from './certificates.ts'
 import { certificateTimes } from './joining.ts'
 import type { Platform } from './platform.ts'
 import { isProblem } from './problem.ts'
+import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
 
 export interface Organization {
@@ -115,6 +121,7 @@ interface WaitingEnrolment {
 export interface DirectoryDeps {
   readonly platform: Platform
   readonly transport: Transport
+  readonly transparency: Transparency
   readonly self: () => Self
 }
 
@@ -177,7 +184,7 @@ export class Directory {
     service?: { readonly expiresAt: string },
   ): Promise<InvitationMade> {
     const { platform, transport, self } = this.#deps
-    const { account } = self()
+    const { account, device: inviter } = self()
     const secret = makeInvitationSecret(platform.random)
     const { authenticate, certify } = await deriveInvitationKeys(secret)
     const invitation = this.#newId<InvitationId>()
@@ -185,7 +192,8 @@ export class Directory {
     const organization = input.organization as OrganizationId
     const { tier } = input
     const until = service === undefined ? {} : { expiresAt: service.expiresAt }
-    const kept = JSON.stringify({ certify: base64url(certify), invitation, person, organization, tier, ...until })
+    const intended = { certify: base64url(certify), invitation, person, organization, tier, ...until }
+    const kept = await signIntention(inviter, intended)
     const sealed = await Promise.all(
       (await this.#ownCertified()).map(async ({ device, keys }) => ({
         device,
@@ -213,7 +221,7 @@ export class Directory {
     return { invitation, person, text, expiresAt }
   }
 
-  /** One's own certified devices, each proven up to the pinned root: the service's list alone is not believed. */
+  /** One's own certified devices, each proven up to the pinned root and held by the directory log: the service's list alone is not believed. */
   async #ownCertified(): Promise<Certificate[]> {
     const self = this.#deps.self()
     const own = requireCertificate(self)
@@ -232,7 +240,16 @@ export class Directory {
         if (!(error instanceof ProtocolError)) throw error
       }
     }
+    await this.#deps.transparency.require(proven.slice(1))
     return proven
+  }
+
+  /** The certificate of a device of one's own; INVITATION_SIGNER where this is none. */
+  async #requireOwn(device: DeviceId): Promise<Certificate> {
+    const own = requireCertificate(this.#deps.self())
+    const found = own.device === device ? own : (await this.#ownCertified()).find((one) => one.device === device)
+    demand(found, 'INVITATION_SIGNER', 'No device of this person signed what the service shows of the invitation.')
+    return found
   }
 
   async invitations(): Promise<
@@ -279,15 +296,10 @@ export class Directory {
       device.sealKey,
       enrolment.sealed,
     )
-    const { certify, ...intended } = JSON.parse(fromUtf8(opened)) as {
-      certify: string
-      invitation: string
-      person: string
-      organization: string
-      tier: Tier
-      /** Of a service account: its certificate ends with it. */
-      expiresAt?: string
-    }
+    const jws = fromUtf8(opened)
+    const { certify, inviter, ...intended } = readIntention(jws)
+    // Whoever knows a public key can seal to it: what binds is that this person signed it.
+    await verifyStatement('cordon-invitation+jws', jws, await verifyKeys.of(await this.#requireOwn(inviter)))
     const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
     return issueCertificate(device, {
       keys: { sign, seal },
@@ -364,7 +376,7 @@ export class Directory {
     const { transport, self, platform } = this.#deps
     const at = timestamp(platform.clock())
     const since = compromisedAt === undefined ? undefined : timestamp(compromisedAt)
-    const revocation = await signRevocation(self().device, device as Certificate['device'], at, since)
+    const revocation = await signRevocation(self().device, device as DeviceId, at, since)
     await transport.request('POST', '/v1/revocations', { revocation })
   }
 }

@@ -220,7 +220,7 @@ export class Sessions {
     })
     if (!outcome.acting) {
       if (outcome.stolen && outcome.session)
-        await this.end(outcome.stolen, { session: outcome.session }, 'refresh-token-reused')
+        await this.#endIfAny(outcome.stolen, { session: outcome.session }, 'refresh-token-reused')
       throw new Problem('UNAUTHENTICATED')
     }
     const accessToken = await issueAccessToken(tokenKey, publicUrl, outcome.acting, thumbprint, newId(now, random), now)
@@ -329,8 +329,12 @@ export class Sessions {
   /** Ends all sessions of this person but the one that asks, if there are any. */
   async endOthers(actor: Actor): Promise<void> {
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+    await this.#endIfAny(actor.person, { except: actor.session }, 'signed-out', actor)
+  }
+
+  async #endIfAny(...which: Parameters<Sessions['end']>): Promise<void> {
     try {
-      await this.end(actor.person, { except: actor.session }, 'signed-out', actor)
+      await this.end(...which)
     } catch (error) {
       if (!(error instanceof Problem && error.code === 'NOT_FOUND')) throw error
     }

@@ -121,6 +121,33 @@ export async function recognitionOf(authenticate: Uint8Array): Promise<string> {
   return base64url(await sha256(authenticate))
 }
 
+const IntentionPayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    certify: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    invitation: uuid,
+    person: uuid,
+    organization: uuid,
+    tier: Tier,
+    /** Of a service account: its certificate ends with it. */
+    expiresAt: Type.Optional(Type.String({ minLength: 24, maxLength: 24 })),
+  },
+  exactly,
+)
+export type Intention = Static<typeof IntentionPayload>
+const parseIntention = shape('intention', IntentionPayload)
+
+/** Whom an inviter means, and the certifying key: signed, for whatever is only sealed to a device anybody could have sealed. */
+export function signIntention(inviter: Device, intended: Omit<Intention, 'v'>): Promise<string> {
+  return signStatement('cordon-invitation+jws', { v: 1, ...intended }, { kid: inviter.id, key: inviter.signKey })
+}
+
+/** Reads it without checking its signature: the caller has to know `inviter` as a device of its own person. */
+export function readIntention(jws: string): Intention & { inviter: DeviceId } {
+  const { kid, payload } = readStatement('cordon-invitation+jws', jws)
+  return { ...parseIntention(payload), inviter: kid as DeviceId }
+}
+
 const EnrolmentPayload = Type.Object(
   { v: Type.Literal(1), invitation: uuid, person: uuid, organization: uuid, tier: Tier, sign: SignJwk, seal: SealJwk },
   exactly,

@@ -39,11 +39,14 @@ export {
   parseInvitation,
   parseSetUp,
   readEnrolment,
+  readIntention,
   readSignIn,
   recognitionOf,
   signEnrolment,
+  signIntention,
   signSignIn,
   type EnrolmentPayload,
+  type Intention,
   type InvitationString,
 } from './enrolment.ts'
 export {

@@ -6,6 +6,7 @@ import { ProtocolError, demand } from './errors.ts'
 export type StatementType =
   | 'cordon-device+jws'
   | 'cordon-revocation+jws'
+  | 'cordon-invitation+jws'
   | 'cordon-enrolment+jws'
   | 'cordon-sign-in+jws'
   | 'cordon-root+jws'

@@ -33,6 +33,7 @@ import {
   type NoteKey,
   signEnrolment,
   signEpochStatement,
+  signIntention,
   signMemberStatement,
   signMessageStatement,
   signRevocation,
@@ -284,7 +285,7 @@ async function makeEnrolment(root: Device, newcomer: Device, inviter: Device, ke
     secret: invitationSecret,
     ...intended,
   } as Parameters<typeof formatInvitation>[0])
-  const plaintext = JSON.stringify({ certify: base64url(certify), ...intended })
+  const plaintext = await signIntention(inviter, { certify: base64url(certify), ...intended })
   const sealed =
     kept?.invitation ??
     (await sealTo(
