@@ -48,9 +48,14 @@ t.test('INV-65: each act has exactly its entries, and each entry its act', patie
   t.same(faults.slice(0, 20), [], `${faults.length} differences; CORDON_TEST_SEED=${seed} does it again`)
 
   const seconds = (Date.now() - began) / 1000
-  for (const kind of ['messages.delivered', 'messages.read'] as const) {
+  const { entries: single, refusals, deliveries, readings } = ledger.totals
+  // Chance may choose that nobody reads.
+  for (const [kind, happened] of [
+    ['messages.delivered', deliveries],
+    ['messages.read', readings],
+  ] as const) {
     const of = entries.filter((entry) => entry.kind === kind)
-    t.ok(of.length > 0, `${kind} has been written`)
+    t.equal(of.length > 0, happened > 0, `${kind} is written where it happened`)
     t.ok(of.length <= seconds / 10 + 52, `${of.length} entries of ${kind} in ${Math.round(seconds)} s`)
   }
   const written = new Set<Kind>(entries.map(({ kind }) => kind))
@@ -61,7 +66,6 @@ t.test('INV-65: each act has exactly its entries, and each entry its act', patie
   }
   for (const [outcome, times] of Object.entries(outcomes)) t.ok(times > 0, `${times} acts were ${outcome}`)
   await checkLog(server)
-  const { entries: single, refusals, deliveries, readings } = ledger.totals
   t.comment(
     `seed ${seed}: ${acts} steps, ${outcomes.accepted} acts accepted, ${outcomes.refused} refused, ${outcomes.mistaken} mistaken; ` +
       `${single} entries of single acts, ${refusals} refusals, ${deliveries} deliveries and ${readings} readings accounted for in ` +

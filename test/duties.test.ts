@@ -123,7 +123,9 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
     await measured(() => scene.ncpOfThailand.call('PUT', `${recovery}/approval`, { request }))
   },
   'POST /v1/people/:person/retirement': async (measured) => {
-    const { person } = await signedInMember(organizations.kenya)
+    const leaver = await signedInMember(organizations.kenya)
+    const { person } = leaver
+    await invite(leaver, { name: 'Waits', organization: organizations.kenya, tier: 'person' })
     await measured(() => administrator.call('POST', `/v1/people/${person}/retirement`, because))
   },
   'PUT /v1/people/:person/suspension': async (measured) => {
@@ -137,7 +139,7 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   },
   'POST /v1/organizations/:organization/departure': async (measured) => {
     const organization = await scene.organization(true)
-    await signedInMember(organization)
+    await invite(await signedInMember(organization), { name: 'Waits', organization, tier: 'person' })
     await measured(() => administrator.call('POST', `/v1/organizations/${organization}/departure`, because))
   },
   'POST /v1/service-sessions': async (measured) => {
@@ -549,7 +551,7 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
     'device.revoked': { details: { session, outcome: 'accepted', reason: 'revoked' } },
     'access.refused': { details: { outcome: 'refused', refused: Object } },
     'organization.registered': { details: { kind: String, name: String } },
-    'organization.updated': { details: { session, reason: 'A reason', ended: true, people: 1 } },
+    'organization.updated': { details: { session, reason: 'A reason', ended: true, people: 2 } },
     'person.registered': { details: { name: String, reason: 'set-up' } },
     'person.ended': { details: { session, reason: 'A reason' } },
     'person.slept': { details: { session, reason: 'A reason' } },

@@ -291,6 +291,21 @@ t.test('a device that waits to be certified changes nothing of its person', asyn
   t.equal(await code(client.me()), 'accepted')
 })
 
+t.test('what somebody who has left had begun ends with them', async (t) => {
+  const server = await startServer(t)
+  const administrator = await administratorOf(t, server)
+  const { client, organization } = await partyOf(t, administrator, kenyaIs)
+  const leaver = await enrolWith(t, client, { name: 'Leaves', organization, tier: 'ncp' })
+  const { text: theirs } = await leaver.directory.invite({ person: { name: 'Invited' }, organization, tier: 'person' })
+  const own = { id: leaver.person, name: 'Leaves' }
+  const { text: further } = await leaver.directory.invite({ person: own, organization, tier: 'ncp' })
+  const { text: others } = await client.directory.invite({ person: { name: 'Other' }, organization, tier: 'person' })
+  await client.directory.retire(leaver.person, 'Left')
+  for (const invitation of [theirs, further])
+    t.equal(await code(newClient(t).enrol({ invitation, passphrase })), 'INVITATION_INVALID')
+  t.equal(await code(newClient(t).enrol({ invitation: others, passphrase })), 'accepted', 'that of somebody else holds')
+})
+
 t.test('nobody vouches for somebody who has left meanwhile', async (t) => {
   const server = await startServer(t)
   const administrator = await administratorOf(t, server)

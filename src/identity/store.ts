@@ -208,6 +208,20 @@ export async function markInvitation(
   await tx.updateTable('invitation').set(change).where('id', '=', id).execute()
 }
 
+/** Takes back what invitations of these people and for them are still open; answers their ids. */
+export async function revokeInvitations(tx: Tx, people: readonly string[], at: Date): Promise<string[]> {
+  if (people.length === 0) return []
+  const rows = await tx
+    .updateTable('invitation')
+    .set({ revoked_at: at })
+    .where((eb) => eb.or([eb('person_id', 'in', people), eb('inviter_person_id', 'in', people)]))
+    .where('used_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .returning('id')
+    .execute()
+  return rows.map(({ id }) => id).sort()
+}
+
 export async function insertEnrolment(tx: Tx, row: Insertable<DB['enrolment']>): Promise<void> {
   await tx.insertInto('enrolment').values(row).execute()
 }

@@ -52,7 +52,7 @@ export const everybodyMay: readonly Patch[] = [
     find: "  if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')\n  const verdict",
     replace: `  if (!row) {
     const state = 'active' as const
-    const forged = { id: operation, name: '', reference: '', time_zone: 'UTC', state, created_at: new Date(0), organization_id: actor.organization, role: 'coordinator' as const, joined_index: 0 }
+    const forged = { id: operation, name: '', reference: '', time_zone: 'UTC', state, created_at: new Date(0), organization_id: actor.organization, role: 'coordinator' as const, joined_index: 0, asleep: false }
     return { person: actor.person, organization: actor.organization, role: 'coordinator', joinedIndex: 0, operation, state, row: forged } as never
   }
   const verdict`,

@@ -34,7 +34,7 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
   app.post(
     '/v1/people/:person/retirement',
     {
-      config: { access: 'signed-in', record: ['person.ended', 'session.ended', 'member.ended'] },
+      config: { access: 'signed-in', record: ['person.ended', 'session.ended', 'member.ended', 'invitation.revoked'] },
       schema: { summary: 'A person leaves for good', params: OnePerson, body: Because, response: done },
     },
     async (request, reply) => {
@@ -77,7 +77,7 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
     {
       config: {
         access: 'administrator',
-        record: ['organization.updated', 'person.ended', 'session.ended', 'member.ended'],
+        record: ['organization.updated', 'person.ended', 'session.ended', 'member.ended', 'invitation.revoked'],
       },
       schema: {
         summary: 'An organization leaves, and its people with it',

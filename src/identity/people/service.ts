@@ -129,6 +129,15 @@ export class People {
       const sessions = await identityStore.endSessions(tx, { person }, clock())
       drafts.push(...endedDrafts(sessions, `person-${change}`, actor, server))
     }
+    // Nobody would certify whom they invited, and nobody else sees what they left open.
+    const open = change === 'ended' ? await identityStore.revokeInvitations(tx, people, clock()) : []
+    for (const invitation of open)
+      drafts.push({
+        kind: 'invitation.revoked',
+        actor: asActor(actor),
+        subject: invitation,
+        details: { session: actor.session, reason: 'person-ended' },
+      })
     const appended = await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts }])
     const at = this.#entered(appended)
     await store.changePeople(tx, people, change === 'ended' ? { ended_at: at } : { asleep_at: at })

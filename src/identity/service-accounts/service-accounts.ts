@@ -6,7 +6,7 @@ import { readRevocation } from '../../protocol/index.ts'
 import { checked, type Certificates } from '../certificates.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { endedDrafts } from '../sessions.ts'
-import { endSessions, findPeople, lockPerson, sessionsStanding, setDeviceState } from '../store.ts'
+import { endSessions, findPeople, lockPerson, sessionsStanding, setDeviceState, revokeInvitations } from '../store.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
 import * as store from './store.ts'
 
@@ -100,7 +100,7 @@ export class ServiceAccounts {
       device === undefined ? [] : [{ kind: 'device.expired', actor, subject: device, details }]
     if (device !== undefined) await setDeviceState(tx, device, 'expired')
     const sessions = await endSessions(tx, { person: account }, clock())
-    const invitations = await store.revokeInvitationsOf(tx, account, clock())
+    const invitations = await revokeInvitations(tx, [account], clock())
     const operations = device === undefined ? [] : await operationsOf(tx, [account])
     const parts: Part[] = operations.map((log) => ({ log, drafts: expired }))
     const drafts: EntryDraft[] = [

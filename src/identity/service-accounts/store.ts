@@ -107,24 +107,12 @@ export interface ServiceAccountListed extends Omit<
 export async function listServiceAccounts(tx: Tx, organization: string | undefined): Promise<ServiceAccountListed[]> {
   const { rows } = await sql<ServiceAccountListed>`
     SELECT a.person_id AS account, p.name, p.organization_id AS organization, o.name AS "organizationName",
-      a.permissions::json AS permissions, a.addresses::json AS addresses, a.expires_at, a.ended_at, a.used_at, a.used_from,
+      a.permissions::json AS permissions, a.addresses::json AS addresses, a.expires_at,
+      coalesce(a.ended_at, p.ended_at, o.ended_at) AS ended_at, a.used_at, a.used_from,
       d.id AS device, d.state AS "deviceState"
     FROM service_account a JOIN person p ON p.id = a.person_id JOIN organization o ON o.id = p.organization_id
       LEFT JOIN device d ON d.person_id = p.id
     WHERE ${organization ?? null}::uuid IS NULL OR p.organization_id = ${organization ?? null}::uuid
     ORDER BY o.name, p.name, a.person_id`.execute(tx)
   return rows
-}
-
-/** Takes back what invitations of an account are still open; answers their ids. */
-export async function revokeInvitationsOf(tx: Tx, account: string, at: Date): Promise<string[]> {
-  const rows = await tx
-    .updateTable('invitation')
-    .set({ revoked_at: at })
-    .where('person_id', '=', account)
-    .where('used_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .returning('id')
-    .execute()
-  return rows.map(({ id }) => id)
 }
