@@ -49,6 +49,8 @@ export interface PersonListed {
   readonly name: string
   readonly certified: boolean
   readonly asleep: boolean
+  /** Whether it is a program. */
+  readonly service: boolean
 }
 
 export interface RecoveryAsked {

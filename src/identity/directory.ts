@@ -41,6 +41,8 @@ export interface PersonView {
   readonly name: string
   readonly certified: boolean
   readonly asleep: boolean
+  /** Whether it is a program. */
+  readonly service: boolean
 }
 
 export interface OrganizationView {

@@ -147,7 +147,13 @@ export const Organizations = Type.Object({
 })
 export const People = Type.Object({
   people: Type.Array(
-    Type.Object({ person: Uuid, name: Type.String(), certified: Type.Boolean(), asleep: Type.Boolean() }),
+    Type.Object({
+      person: Uuid,
+      name: Type.String(),
+      certified: Type.Boolean(),
+      asleep: Type.Boolean(),
+      service: Type.Boolean(),
+    }),
   ),
 })
 export const Me = Type.Object({

@@ -90,12 +90,12 @@ export async function findPeople(tx: Tx, ids: readonly string[]): Promise<Select
 export async function peopleOf(
   tx: Tx,
   organization: string,
-): Promise<{ person: string; name: string; certified: boolean; asleep: boolean }[]> {
-  const { rows } = await sql<{ person: string; name: string; certified: boolean; asleep: boolean }>`
+): Promise<{ person: string; name: string; certified: boolean; asleep: boolean; service: boolean }[]> {
+  const { rows } = await sql<{ person: string; name: string; certified: boolean; asleep: boolean; service: boolean }>`
     SELECT p.id AS person, p.name, p.asleep_at IS NOT NULL AS asleep,
+      EXISTS (SELECT FROM service_account a WHERE a.person_id = p.id) AS service,
       EXISTS (SELECT FROM device d WHERE d.person_id = p.id AND d.state = 'certified') AS certified
-    FROM person p WHERE p.organization_id = ${organization} AND p.ended_at IS NULL
-      AND NOT EXISTS (SELECT FROM service_account a WHERE a.person_id = p.id) ORDER BY p.name, p.id`.execute(tx)
+    FROM person p WHERE p.organization_id = ${organization} AND p.ended_at IS NULL ORDER BY p.name, p.id`.execute(tx)
   return rows
 }
 

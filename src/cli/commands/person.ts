@@ -23,7 +23,8 @@ export function addPerson(program: Command): void {
     .addHelpText('after', '\nExample:\n  $ cordon person list')
     .action((options: Options) =>
       asMember(options, async (device) => {
-        const people = await device.client.directory.people(await organizationOf(device, options))
+        const all = await device.client.directory.people(await organizationOf(device, options))
+        const people = all.filter(({ service }) => !service)
         const state = ({ certified, asleep }: (typeof people)[number]) =>
           asleep ? 'asleep' : certified ? 'active' : 'without a device'
         device.terminal.result({ people }, () =>
