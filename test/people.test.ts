@@ -152,7 +152,10 @@ t.test('INV-76: who is suspended loses nothing, and comes back by two acts', asy
   t.equal(await code(operations.wake(operation, officer.person)), 'MEMBER_RULE', 'the account first')
   t.equal(await code(thailand.client.directory.wake(officer.person, 'No')), 'NOT_FOUND')
   await directory.wake(officer.person, 'Back')
+  const sleeping = (await officer.follow(operation)).events.once('ended')
   await officer.signIn({ passphrase })
+  await sleeping
+  t.equal(await code(officer.follow(operation)), 'FORBIDDEN', 'an account that is awake sleeps in the operation still')
   await operations.wake(operation, officer.person)
   const awake = await (await thailand.client.follow(operation)).post(text('Again with them.'))
   const read = await opened(officer, operation, awake.message)

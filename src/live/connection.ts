@@ -6,6 +6,7 @@ import type { Logs } from '../log/index.ts'
 import { noteAct, type Consultation, type Messages } from '../messages/index.ts'
 import type { Operations } from '../operations/index.ts'
 import {
+  asleep,
   ClientFrame,
   closeCodes,
   parseCheckpoint,
@@ -115,7 +116,8 @@ export class Connection {
       await this.#caughtUp(subscription, follower.position, seen)
     } catch (error) {
       this.#drop(operation)
-      if (error instanceof Problem && error.code === 'NOT_FOUND') {
+      // Whoever sleeps here asks again once somebody has woken them.
+      if (error instanceof Problem && (error.code === 'NOT_FOUND' || error.detail === asleep)) {
         this.outbox.send({ type: 'ended', operation, reason: 'not-found' })
         this.#note(error, 'subscribe', operation)
         return
