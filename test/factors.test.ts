@@ -300,3 +300,49 @@ t.test(
     t.equal(await code(further.signIn({ passphrase, code: codeNow() })), 'accepted')
   },
 )
+
+t.test('INV-69: of a passkey and its copy that answer at once, counting alike, one is refused', async (t) => {
+  const client = await somebody()
+  const authenticator = new SoftwareAuthenticator((await server).url)
+  await client.factors.addPasskey('key', authenticator)
+  await client.signIn({ authenticator })
+  authenticator.step = 0
+  const counted: { get(options: object): Promise<object>; create(): Promise<object> } = {
+    create: () => Promise.reject(new Error('not asked for')),
+    get: (options) => authenticator.get(options),
+  }
+  t.equal(await code(client.factors.stepUpWith(counted)), 'SIGN_IN_REFUSED', 'it counts no further')
+  authenticator.step = 5
+  const first = await authenticator.get(await client.transport.open('POST', '/v1/passkeys/questions', {}))
+  authenticator.step = 0
+  const copy = await authenticator.get(await client.transport.open('POST', '/v1/passkeys/questions', {}))
+  const outcomes = await Promise.all([first, copy].map((passkey) => code(client.factors.stepUp({ passkey }))))
+  t.same(outcomes.sort(), ['SIGN_IN_REFUSED', 'accepted'])
+})
+
+t.test(
+  'of two devices that enrol at once for somebody new, one sets the passphrase and the other has to know it',
+  async (t) => {
+    const inviter = await somebody()
+    const { organization } = inviter
+    const one = await inviter.directory.invite({ person: { name: 'New' }, organization, tier: 'person' })
+    const two = await inviter.directory.invite({
+      person: { id: one.person, name: 'New' },
+      organization,
+      tier: 'person',
+    })
+    const passphrases = ['a first one that is long', 'another one that is long']
+    const devices = await Promise.all([1, 2].map(async () => newClient(t, { platform: await platform })))
+    const outcomes = await Promise.all(
+      devices.map((device, i) =>
+        code(device.enrol({ invitation: [one, two][i]?.text ?? '', passphrase: passphrases[i] ?? '' })),
+      ),
+    )
+    t.same(outcomes.toSorted(), ['SIGN_IN_REFUSED', 'accepted'])
+    const winner = outcomes.indexOf('accepted')
+    t.equal(
+      await code(devices[winner]?.signIn({ passphrase: passphrases[winner] ?? '' }) ?? Promise.reject()),
+      'accepted',
+    )
+  },
+)

@@ -324,3 +324,14 @@ t.test('nobody vouches for somebody who has left meanwhile', async (t) => {
   t.same(await client.directory.certifyWaiting(), [])
   t.not(await code(waiting.signIn({ passphrase })), 'accepted')
 })
+
+t.test('of two who coordinate alone together and are retired at once, one stays', async (t) => {
+  const server = await startServer(t)
+  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const other = await partyOf(t, administrator, { kind: 'rilo', name: 'Another office' })
+  await takeIn(coordinator, operation, other, 'coordinator')
+  const outcomes = await Promise.all(
+    [coordinator, other.client].map(({ person }) => code(administrator.directory.retire(person, 'At once'))),
+  )
+  t.same(outcomes.sort(), ['LAST_COORDINATOR', 'accepted'])
+})
