@@ -244,6 +244,16 @@ export const problems = {
     title: 'This device is not certified',
     advice: 'Wait until whoever invited you is online once; then try again.',
   },
+  DEVICE_EXPIRED: {
+    status: 403,
+    title: 'The certificate of this device has ended',
+    advice: 'Let a contact point of your organization, or an administrator, renew it (cordon renew); then sign in.',
+  },
+  CERTIFICATE_OUTDATED: {
+    status: 409,
+    title: 'The statement names another certificate of its device',
+    advice: 'Fetch the certificate of your device again (GET /v1/me) and sign under that one.',
+  },
   ADDRESS_REFUSED: {
     status: 403,
     title: 'This service account may not be used from here',

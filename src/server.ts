@@ -289,6 +289,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       identity.serviceAccounts
         .endOverdue()
         .catch((error: unknown) => onError('ending service accounts that have expired', error))
+      identity.renewals.endOverdue().catch((error: unknown) => onError('ending certificates that have expired', error))
     }, forgetEveryMs)
     forgetting.unref()
 

@@ -176,7 +176,12 @@ t.test('INV-81: nobody makes a service account more than an officer', async (t) 
     subject: service.device,
     statement: { type: 'certificate', value: certificate },
   }
-  const trust = { pin: { root: '' as protocol.DeviceId }, keys: new protocol.VerifyKeys(), issuers: new Map() }
+  const trust = {
+    pin: { root: '' as protocol.DeviceId },
+    keys: new protocol.VerifyKeys(),
+    issuers: new Map(),
+    signers: new Map(),
+  }
   await t.rejects(
     protocol.verifyEntry(view, entry as protocol.ViewEntry, trust),
     { code: 'UNENTITLED' },

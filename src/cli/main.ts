@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   organization: async () => (await import('./commands/organization.ts')).addOrganization,
   person: async () => (await import('./commands/person.ts')).addPerson,
   invite: async () => (await import('./commands/invite.ts')).addInvite,
+  renew: async () => (await import('./commands/renew.ts')).addRenew,
   service: async () => (await import('./commands/service.ts')).addService,
   enrol: async () => (await import('./commands/enrol.ts')).addEnrol,
   'sign-in': async () => (await import('./commands/sign-in.ts')).addSignIn,

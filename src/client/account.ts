@@ -55,6 +55,11 @@ export function requireCertificate(self: Self): Certificate {
   return self.certificate
 }
 
+/** The hash of the certificate under which this device speaks in an operation: as its log shows it, which a renewal has reached already. */
+export function certificateIn(self: Self, view: OperationView): string {
+  return (view.devices.get(self.device.id) ?? requireCertificate(self)).hash
+}
+
 /** Whether this device may use a permission in an operation now: by role and state, and by its list if it is a service account's. */
 export function mayUse({ account, listed }: Self, view: OperationView, permission: Permission): boolean {
   const member = view.member(account.person as PersonId)

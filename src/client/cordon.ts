@@ -22,6 +22,7 @@ import { refuse } from './problem.ts'
 import type { OperationSession } from './operation-session.ts'
 import { portableReceipt } from './portable-receipt.ts'
 import { checkOwnPlace, type SelfCheck } from './self-check.ts'
+import { Renewals } from './renewals.ts'
 import { ServiceAccounts } from './service-accounts.ts'
 import { signInKeyName, signInWithKey, type SignInKey } from './service-key.ts'
 import type { ClientStore } from './store.ts'
@@ -46,6 +47,8 @@ export interface Me {
   /** Null until somebody has certified this device. */
   readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | 'auditor' | null
   readonly administrator: boolean
+  /** How many certificates this NCP or administrator is asked to renew: see `Renewals`. */
+  readonly renewalsDue: number
   /** What a service account may use below its role; null for a person. */
   readonly listed: Listed
 }
@@ -75,6 +78,7 @@ export class Cordon {
   #transparency: Transparency | undefined
   #audit: Audit | undefined
   #serviceAccounts: ServiceAccounts | undefined
+  #renewals: Renewals | undefined
   #cancelCertifying: (() => void) | undefined
 
   constructor(options: CordonOptions) {
@@ -97,9 +101,11 @@ export class Cordon {
     this.#transparency = transparency
     this.#directory = new Directory({ platform, transport, transparency, self: own })
     this.#serviceAccounts = new ServiceAccounts({ platform, transport, self: own })
+    this.#renewals = new Renewals({ platform, transport, transparency, self: own })
     this.#audit = new Audit({ transport, pins: () => this.self.account.pins })
     const keep = this.#options.keep ?? 'all'
-    this.#operations = new Operations({ platform, store, transport, connection, transparency, self: own, keep })
+    const me = () => this.me()
+    this.#operations = new Operations({ platform, store, transport, connection, transparency, self: own, me, keep })
     return true
   }
 
@@ -164,6 +170,10 @@ export class Cordon {
 
   get serviceAccounts(): ServiceAccounts {
     return this.#require(this.#serviceAccounts)
+  }
+
+  get renewals(): Renewals {
+    return this.#require(this.#renewals)
   }
 
   /** Queries of logs. */

@@ -303,13 +303,17 @@ export class Directory {
     // Whoever knows a public key can seal to it: what binds is that this person signed it.
     await verifyStatement('cordon-invitation+jws', jws, await verifyKeys.of(await this.#requireOwn(inviter)))
     const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
+    const own = requireCertificate(this.#deps.self())
+    const times = certificateTimes(this.#deps.platform.clock())
+    // A further device of one's own ends with the one that vouches for it: nobody prolongs themselves.
+    const ends = [times.expiresAt, intended.expiresAt, intended.person === own.person ? own.expiresAt : undefined]
     return issueCertificate(device, {
       keys: { sign, seal },
       person: intended.person as PersonId,
       organization: intended.organization as OrganizationId,
       tier: intended.tier,
-      ...certificateTimes(this.#deps.platform.clock()),
-      ...(intended.expiresAt === undefined ? {} : { expiresAt: intended.expiresAt }),
+      issuedAt: times.issuedAt,
+      expiresAt: ends.filter((end) => end !== undefined).toSorted()[0] ?? times.expiresAt,
     })
   }
 

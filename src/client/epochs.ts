@@ -11,7 +11,7 @@ import {
   type EpochState,
   type PersonId,
 } from '../protocol/index.ts'
-import { mayUse, requireCertificate } from './account.ts'
+import { certificateIn, mayUse } from './account.ts'
 import type { Footing } from './footing.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
@@ -121,7 +121,10 @@ export class Epochs {
         await this.#footing.until(() => this.#footing.position() >= (index ?? position + 1), 20_000)
         return
       } catch (error) {
-        if (!isProblem(error, 'EPOCH_NUMBER', 'EPOCH_RECIPIENTS', 'MEMBERS_MOVED', 'EPOCH_GRANTS')) throw error
+        if (
+          !isProblem(error, 'EPOCH_NUMBER', 'EPOCH_RECIPIENTS', 'MEMBERS_MOVED', 'EPOCH_GRANTS', 'CERTIFICATE_OUTDATED')
+        )
+          throw error
         refused = error
         await this.#footing.until(() => this.#footing.position() > position, 1_500)
       }
@@ -131,7 +134,8 @@ export class Epochs {
 
   async #make(compartment: CompartmentId) {
     const { operation, platform } = this.#footing
-    const { device, ...self } = this.#footing.self()
+    const self = this.#footing.self()
+    const { device } = self
     const { view } = this.#footing.ledger()
     const number = (view.currentEpoch(compartment)?.number ?? 0) + 1
     const recipients = view.recipients(compartment)
@@ -140,7 +144,7 @@ export class Epochs {
     await this.#requireProven(recipients)
     const key = makeEpochKey(platform.random)
     const because = view.compartments.get(compartment)?.staleBecause
-    const statement = await signEpochStatement(device, requireCertificate({ device, ...self }).hash, {
+    const statement = await signEpochStatement(device, certificateIn(self, view), {
       v: 1,
       operation,
       compartment,

@@ -4,7 +4,6 @@ import {
   contentKeyId,
   demand,
   parseLeaf,
-  type Certificate,
   type CompartmentId,
   type DeviceId,
   type EntryFrame,
@@ -15,8 +14,8 @@ import { getsContent } from './account.ts'
 import type { Footing } from './footing.ts'
 import { Ledger } from './ledger.ts'
 import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
-import { isProblem } from './problem.ts'
 import type { Seen } from './receipt.ts'
+import { hiddenSenders } from './senders.ts'
 import { Sequences, type Counted, type Hole } from './sequences.ts'
 import type { Change } from './store.ts'
 
@@ -315,33 +314,9 @@ export class Intake {
     for (const one of read) await this.#settle(one)
   }
 
-  /** A chain that does not hold is refused with the message that it came with. */
-  async #learn(chain: readonly string[]): Promise<void> {
-    try {
-      await this.ledger.learn(chain)
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-    }
-  }
-
-  /** The devices behind these messages that the directory log does not have. */
   async #hiddenSenders(group: readonly [Leaf, EntryFrame][]): Promise<ReadonlySet<DeviceId>> {
-    const { view } = this.ledger
-    if (!getsContent(this.#footing.self(), view)) return new Set()
-    const devices = new Set(group.flatMap(([{ actor }]) => ('device' in actor ? [actor.device as DeviceId] : [])))
-    const certificates: Certificate[] = []
-    for (const [, { chain }] of this.partial ? group : []) if (chain) await this.#learn(chain)
-    for (const device of devices) {
-      const certificate = view.devices.get(device) ?? this.ledger.issuer(device)
-      if (certificate) certificates.push(certificate)
-    }
-    try {
-      return new Set(await this.#footing.transparency.unprovenOnceReached(certificates, this.#options.over))
-    } catch (error) {
-      if (!isProblem(error, 'DIRECTORY_ALTERED')) throw error
-      this.#footing.alarm({ code: 'LOG_ALTERED', reason: error.code, detail: error.detail })
-      return devices
-    }
+    if (!getsContent(this.#footing.self(), this.ledger.view)) return new Set()
+    return hiddenSenders(this.#footing, this.partial, this.#options.over, group)
   }
 
   async #open(leaf: Leaf, frame: EntryFrame, hidden: ReadonlySet<DeviceId>): Promise<Read> {

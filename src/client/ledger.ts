@@ -42,7 +42,7 @@ export class Ledger {
 
   constructor(operation: string, root: DeviceId, partial: boolean) {
     this.view = new OperationView(operation as OperationId, { partial })
-    this.#trust = { pin: { root }, keys: verifyKeys, issuers: new Map() }
+    this.#trust = { pin: { root }, keys: verifyKeys, issuers: new Map(), signers: new Map() }
   }
 
   /** Verifies the next entry and applies it; `known` skips the signatures of what this device verified before. */
@@ -57,9 +57,9 @@ export class Ledger {
     if (statement?.type === 'epoch') this.#epochs.add(statement.value.hash)
   }
 
-  /** A certificate from above or beside the operation that was proven up to the root. */
-  issuer(device: DeviceId): Certificate | undefined {
-    return this.#trust.issuers.get(device)
+  /** A certificate from above or beside the operation, by its hash, that was proven up to the root. */
+  signer(crt: string): Certificate | undefined {
+    return this.#trust.signers.get(crt)
   }
 
   /** Whether the current key of a compartment was opened for devices that this view shows in it, and for no others. */
@@ -79,9 +79,12 @@ export class Ledger {
 
   /** Certificates above a signer, each proven before it is trusted. */
   async learn(chain: readonly string[]): Promise<void> {
-    const { pin, issuers } = this.#trust
+    const { pin, issuers, signers } = this.#trust
     const find = (device: DeviceId) => this.view.devices.get(device) ?? issuers.get(device)
-    for (const certificate of await proveTogether(chain, pin.root, find)) issuers.set(certificate.device, certificate)
+    for (const certificate of await proveTogether(chain, pin.root, find)) {
+      issuers.set(certificate.device, certificate)
+      signers.set(certificate.hash, certificate)
+    }
   }
 
   async #read(leaf: Leaf, jws: string | undefined): Promise<ReadStatement | undefined> {

@@ -101,12 +101,16 @@ export async function checkMessage(
   const statement = await readOnce(frame.statement)
   const { signer } = statement
   const { view } = ledger
-  // Those who left are not shown in a partial view; what they said before holds under a certificate that leads to the root.
-  const left = past && view.partial && !view.devices.has(signer)
-  const certificate = left ? ledger.issuer(signer) : view.devices.get(signer)
+  // Those who left are not shown in a partial view; what they said before, or under a certificate that was renewed since, holds under one that
+  // leads to the root.
+  const live = view.devices.get(signer)
+  const left = past && view.partial && !live
+  const certificate = past && view.partial ? (ledger.signer(statement.crt) ?? live) : live
   const member = certificate && view.member(certificate.person)
   demand(
-    certificate && statement.crt === certificate.hash && (left || member?.organization === certificate.organization),
+    certificate?.device === signer &&
+      statement.crt === certificate.hash &&
+      (left || member?.organization === certificate.organization),
     'SIGNER',
     'The device that signed this message was no live device of a member.',
   )

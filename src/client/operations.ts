@@ -10,7 +10,7 @@ import {
   type OperationView,
   type PersonId,
 } from '../protocol/index.ts'
-import { requireCertificate, type Self } from './account.ts'
+import { certificateIn, requireCertificate, type Self } from './account.ts'
 import type { LiveConnection } from './connection.ts'
 import type { Organization, PersonListed } from './directory.ts'
 import type { OperationFacts } from './facts.ts'
@@ -71,6 +71,8 @@ export interface OperationsDeps {
   readonly connection: LiveConnection
   readonly transparency: Transparency
   readonly self: () => Self
+  /** Fetches the own certificate again. */
+  readonly me: () => Promise<unknown>
   readonly keep: 'all' | 'none'
 }
 
@@ -100,21 +102,30 @@ export class Operations {
 
   /** Creates an operation and names its first coordinators; answers its id. ADMINISTRATOR_ONLY, MEMBER_RULE. */
   async create(input: CreateOperation): Promise<string> {
-    const { platform, self } = this.#deps
+    const { platform, self, me } = this.#deps
     const operation = newId<OperationId>(platform.clock(), platform.random)
-    const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, {
-      v: 1,
-      operation,
-      previous: null,
-      at: timestamp(platform.clock()),
-      act: 'create-operation',
-      history: input.history ?? 'full',
-      allHolds: [...(input.allHolds ?? [])],
-      coordinators: input.coordinators.map(({ person, organization }) => ({ person, organization })),
-    })
     const { name, reference, timeZone, purpose } = input
     const stated = purpose === undefined ? {} : { purpose }
-    await this.#request('POST', '', { statement, name, reference, timeZone, ...stated })
+    const create = async () => {
+      const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, {
+        v: 1,
+        operation,
+        previous: null,
+        at: timestamp(platform.clock()),
+        act: 'create-operation',
+        history: input.history ?? 'full',
+        allHolds: [...(input.allHolds ?? [])],
+        coordinators: input.coordinators.map(({ person, organization }) => ({ person, organization })),
+      })
+      await this.#request('POST', '', { statement, name, reference, timeZone, ...stated })
+    }
+    try {
+      await create()
+    } catch (error) {
+      if (!isProblem(error, 'CERTIFICATE_OUTDATED')) throw error
+      await me()
+      await create()
+    }
     return operation
   }
 
@@ -246,12 +257,12 @@ export class Operations {
       const compartment = 'compartment' in act ? act.compartment : undefined
       const head = compartment === undefined ? view.head : view.compartments.get(compartment as CompartmentId)?.head
       const whole = { v: 1, operation, previous: head ?? null, at: timestamp(platform.clock()), ...act } as MemberAct
-      const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, whole)
+      const statement = await signMemberStatement(self().device, certificateIn(self(), view), whole)
       try {
         await this.#reached(operation, await this.#request('POST', `/${operation}${path}`, { statement, ...beside }))
         return
       } catch (error) {
-        if (!isProblem(error, 'MEMBERS_MOVED') || attempt >= attempts) throw error
+        if (!isProblem(error, 'MEMBERS_MOVED', 'CERTIFICATE_OUTDATED') || attempt >= attempts) throw error
         await session.reached(position + 1, 2_000)
       }
     }

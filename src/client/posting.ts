@@ -25,7 +25,7 @@ import {
   type Receipt,
   type RefersAs,
 } from '../protocol/index.ts'
-import { requireCertificate } from './account.ts'
+import { certificateIn } from './account.ts'
 import { Epochs } from './epochs.ts'
 import type { Footing } from './footing.ts'
 import { backOff, sleep } from './platform.ts'
@@ -74,7 +74,7 @@ const attempts = 10
 /** Milliseconds after which an answer counts as lost. */
 const answerWithin = 20_000
 /** Definite refusals after which the same message is sealed again under what has become current. */
-const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND']
+const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND', 'CERTIFICATE_OUTDATED']
 const unknownOutcome = (error: unknown): error is ClientProblem =>
   error instanceof ClientProblem && (error.code === 'NETWORK' || error.status === 503 || error.status === 429)
 
@@ -243,7 +243,7 @@ export class Posting {
       members,
       ...(exercise ? { exercise: true as const } : {}),
     }
-    const statement = await signMessageStatement(self.device, requireCertificate(self).hash, payload)
+    const statement = await signMessageStatement(self.device, certificateIn(self, view), payload)
     return { statement, body, ...(extract === undefined ? {} : { extract, salt }) }
   }
 

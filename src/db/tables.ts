@@ -116,6 +116,7 @@ export interface CertificateTable {
   tier: string
   jws: string
   expires_at: Date
+  certified_at: Date
   directory_index: number
 }
 
@@ -124,6 +125,7 @@ export interface RevocationTable {
   device_id: string
   signer_device_id: string
   jws: string
+  compromised_at: Date | null
   directory_index: number
 }
 

@@ -18,6 +18,9 @@ import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.
 import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
 
+/** Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who renews early. */
+export const longestValidity = 400 * 24 * 3600_000
+
 /** The certificates above a device's own, up to the root, in that order. */
 export async function chainAbove(tx: Tx, certificate: Certificate): Promise<Certificate[]> {
   const chain: Certificate[] = []
@@ -180,6 +183,9 @@ export class Certificates {
     if (!issuer || !(issuer.device === root.device_id || mayCertify(issuer, certificate))) {
       throw new Problem('CERTIFICATE_INVALID', { reason: 'ISSUER' })
     }
+    const prolongs = issuer.person === certificate.person && certificate.expiresAt > issuer.expiresAt
+    const until = new Date(certificate.expiresAt).getTime() - this.#deps.clock().getTime()
+    if (prolongs || until > longestValidity) throw new Problem('CERTIFICATE_INVALID', { reason: 'VALIDITY' })
   }
 
   /** Stores a certificate and appends `device.certified` to the directory log and to each operation of its person. */
@@ -187,7 +193,7 @@ export class Certificates {
     tx: Tx,
     certificate: Certificate,
     actor: Pick<Actor, 'person' | 'organization' | 'device'> & { readonly session?: string },
-    reason: 'enrolment' | 'set-up',
+    reason: 'enrolment' | 'set-up' | 'renewal',
   ): Promise<Appended> {
     const { logs, operationsOf } = this.#deps
     const operations = await operationsOf(tx, [certificate.person])
@@ -201,6 +207,8 @@ export class Certificates {
     }
     const parts: Part[] = [logs.directory, ...operations].map((log) => ({ log, drafts: [draft] }))
     const appended = await logs.appendWithin(tx, parts)
+    const [entered] = appended.entries.get(logs.directory) ?? []
+    if (!entered) throw new Error('the directory has an entry of it')
     await store.insertCertificate(tx, {
       hash: certificate.hash,
       device_id: certificate.device,
@@ -210,7 +218,8 @@ export class Certificates {
       tier: certificate.tier,
       jws: certificate.jws,
       expires_at: new Date(certificate.expiresAt),
-      directory_index: appended.entries.get(logs.directory)?.[0]?.index ?? -1,
+      certified_at: entered.at,
+      directory_index: entered.index,
     })
     return appended
   }
@@ -252,6 +261,7 @@ export class Certificates {
       device_id: revocation.device,
       signer_device_id: revocation.signer,
       jws: revocation.jws,
+      compromised_at: revocation.compromisedAt === undefined ? null : new Date(revocation.compromisedAt),
       directory_index: appended.entries.get(logs.directory)?.[0]?.index ?? -1,
     })
     return appended

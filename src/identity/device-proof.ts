@@ -5,7 +5,8 @@ const parseSignJwk = shape('signing key', SignJwk)
 /** The base point of Ed25519 (RFC 8032, 5.1): checked in place of the key of a device that does not exist, so that the answer takes as long. */
 const nobodysKey = JSON.stringify({ kty: 'OKP', crv: 'Ed25519', x: 'WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY' })
 
-const live: readonly string[] = ['waiting', 'certified']
+/** Whoever proves one that has expired is told so, and gets no session. */
+const proving: readonly string[] = ['waiting', 'certified', 'expired']
 
 interface KnownDevice {
   readonly person_id: string
@@ -24,14 +25,14 @@ export function claimOf(proof: string): SignInClaim | undefined {
   }
 }
 
-/** Whether the claim was signed by this device and it is a live one of the person. Takes as long where there is no such device. */
+/** Whether the claim was signed by this device and it is one of the person that was not revoked. Takes as long where there is no such device. */
 export async function provesDevice(
   proof: string,
   { person }: SignInClaim,
   device: KnownDevice | undefined,
 ): Promise<boolean> {
   const signed = await signedBy(device?.sign_key ?? nobodysKey, proof)
-  return signed && device?.person_id === person && live.includes(device.state)
+  return signed && device?.person_id === person && proving.includes(device.state)
 }
 
 async function signedBy(key: string, proof: string): Promise<boolean> {

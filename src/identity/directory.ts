@@ -13,6 +13,8 @@ import type { Certificates } from './certificates.ts'
 import { chainAbove, checked } from './certificates.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import type { Factors } from './factors/service.ts'
+import { duePart, renews } from './renewals/service.ts'
+import { dueCertificates } from './renewals/store.ts'
 import { justifiedBy, viewedDraft } from './viewing.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'
@@ -260,6 +262,7 @@ export class Directory {
         certificate: jws ?? null,
         chain: chain.map((certificate) => certificate.jws),
         administrator: isAdministrator(actor),
+        renewalsDue: renews(actor) ? (await dueCertificates(tx, duePart(actor, this.#deps.clock()))).length : 0,
         listed: actor.listed && [...actor.listed],
       }
     })

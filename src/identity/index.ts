@@ -6,6 +6,7 @@ import type { FactorKey } from './factors/factor-key.ts'
 import { Factors } from './factors/service.ts'
 import { Recoveries } from './recoveries/service.ts'
 import { People } from './people/service.ts'
+import { Renewals } from './renewals/service.ts'
 import { ServiceAccounts } from './service-accounts/service-accounts.ts'
 import { Sessions } from './sessions.ts'
 
@@ -50,6 +51,7 @@ export interface Identity {
   readonly factors: Factors
   readonly people: People
   readonly recoveries: Recoveries
+  readonly renewals: Renewals
   readonly serviceAccounts: ServiceAccounts
 }
 
@@ -65,6 +67,7 @@ export function createIdentity(deps: IdentityDeps & { readonly factorKey: Factor
     factors,
     people: new People(deps),
     recoveries: new Recoveries(deps),
+    renewals: new Renewals(deps, certificates),
     serviceAccounts: new ServiceAccounts(deps, certificates),
   }
 }

@@ -7,6 +7,7 @@ import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
+import { mountRenewals } from './renewals/routes.ts'
 import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
@@ -54,6 +55,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   mountFactors(app, identity)
   mountPeople(app, identity)
   mountRecoveries(app, identity)
+  mountRenewals(app, identity)
 
   app.get(
     '/v1/server',
@@ -288,11 +290,16 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/revocations',
     {
-      config: { access: 'signed-in', record: ['device.revoked', 'session.ended'] },
-      schema: { summary: 'Revoke a device', body: schemas.Revoke, response: { 204: Type.Null() } },
+      config: { access: 'signed-in', record: ['device.revoked', 'session.ended', 'device.expired'] },
+      schema: {
+        summary: 'Revoke a device, and where it was compromised what it vouched for since',
+        body: schemas.Revoke,
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await certificates.revoke(actorOf(request), request.body.revocation)
+      await identity.renewals.endOverdue()
       return reply.code(204).send(null)
     },
   )

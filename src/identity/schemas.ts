@@ -167,6 +167,7 @@ export const Me = Type.Object({
   certificate: NullableString,
   chain: Type.Array(Type.String()),
   administrator: Type.Boolean(),
+  renewalsDue: Type.Integer({ description: 'How many certificates this NCP or administrator is asked to renew.' }),
   listed: Type.Union([Type.Array(Type.String()), Type.Null()], {
     description: 'What a service account may use below its role; null for a person.',
   }),

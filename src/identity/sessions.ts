@@ -155,6 +155,7 @@ export class Sessions {
       // A service account comes in by its own door alone, and nobody else by that one.
       const fits = (standing?.permissions !== null) === byKey
       if (standing?.asleep === true && fits) throw new Problem('ACCOUNT_ASLEEP')
+      if (standing?.deviceState === 'expired' && fits && !byKey) throw new Problem('DEVICE_EXPIRED')
       if (!standing?.alive || !fits) throw new Problem('SIGN_IN_REFUSED')
       await store.forgetAttempts(tx, { person, door: device })
       await store.insertRefreshToken(tx, {

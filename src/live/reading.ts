@@ -1,9 +1,16 @@
 import type { Tx } from '../db/index.ts'
-import { chainsOf, newestCertificates, type Sessions } from '../identity/index.ts'
+import { certificatesByHash, chainsOf, newestCertificates, type Sessions } from '../identity/index.ts'
 import type { Logs, StoredEntry } from '../log/index.ts'
 import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
-import { parseLeaf, statementTypeOf, type EntryFrame, type Leaf, type OperationView } from '../protocol/index.ts'
+import {
+  certificateNamedBy,
+  parseLeaf,
+  statementTypeOf,
+  type EntryFrame,
+  type Leaf,
+  type OperationView,
+} from '../protocol/index.ts'
 
 /** One entry with everything that its readers may get, each frame made text once. */
 export interface ReadEntry {
@@ -69,11 +76,15 @@ export async function readEntries(
     operation,
     indexes(({ kind }) => kind === 'messages.read'),
   )
-  const signers = asked.partial === true ? await signersOf(tx, leaves) : undefined
+  const signed = leaves.map(
+    ({ index, digest }) =>
+      contents.get(index)?.statement ?? (digest === undefined ? undefined : statements.get(digest)),
+  )
+  const signers = asked.partial === true ? await signersOf(tx, leaves, signed) : undefined
   const entries = stored.map(({ text }, i): ReadEntry => {
     const leaf = leaves[i] as Leaf
     const content = contents.get(leaf.index)
-    const statement = content?.statement ?? (leaf.digest === undefined ? undefined : statements.get(leaf.digest))
+    const statement = signed[i]
     const chain =
       leaf === created
         ? creator
@@ -97,28 +108,53 @@ export async function readEntries(
           ...(content.salt === null ? {} : { salt: content.salt }),
         })
       : bare
-    const signer = chain === undefined && 'device' in leaf.actor ? signers?.get(leaf.actor.device) : undefined
+    const signer = chain === undefined ? signers?.[i] : undefined
     return { leaf, statement, content, frame, bare, signer, grants: grants.get(leaf.index) ?? [] }
   })
   return { entries, ended, reads }
 }
 
 async function chainOfDevice(tx: Tx, device: string): Promise<string[]> {
-  const own = (await newestCertificates(tx, [device])).get(device)
+  return withThoseAbove(tx, (await newestCertificates(tx, [device])).get(device))
+}
+
+async function withThoseAbove(tx: Tx, own: string | undefined): Promise<string[]> {
   if (own === undefined) return []
   const [above = []] = [...(await chainsOf(tx, [own])).values()]
   return [own, ...above]
 }
 
-/** Chains of the devices that signed what these entries carry, by device. */
-async function signersOf(tx: Tx, leaves: readonly Leaf[]): Promise<Map<string, string[]>> {
-  const chains = new Map<string, string[]>()
-  for (const { kind, actor } of leaves) {
+/**
+ * For each entry the certificate under which what it carries was signed, which may have been renewed since, and those above it; undefined where
+ * nothing was signed.
+ */
+async function signersOf(
+  tx: Tx,
+  leaves: readonly Leaf[],
+  statements: readonly (string | undefined)[],
+): Promise<(readonly string[] | undefined)[]> {
+  const chains = new Map<string, readonly string[]>()
+  const signers: (readonly string[] | undefined)[] = []
+  for (const [i, { kind, actor }] of leaves.entries()) {
     const signed = statementTypeOf(kind) !== undefined || kind.startsWith('message.')
-    if (signed && 'device' in actor && !chains.has(actor.device))
-      chains.set(actor.device, await chainOfDevice(tx, actor.device))
+    const statement = statements[i]
+    if (!signed || !('device' in actor)) {
+      signers.push(undefined)
+      continue
+    }
+    const crt = statement === undefined ? undefined : certificateNamedBy(statement)
+    const name = crt ?? actor.device
+    let chain = chains.get(name)
+    if (!chain) {
+      chain =
+        crt === undefined
+          ? await chainOfDevice(tx, actor.device)
+          : await withThoseAbove(tx, (await certificatesByHash(tx, [crt])).get(crt))
+      chains.set(name, chain)
+    }
+    signers.push(chain)
   }
-  return chains
+  return signers
 }
 
 /**

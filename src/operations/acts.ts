@@ -52,12 +52,7 @@ export function requireSigner(
   if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
   const certificate = view.devices.get(statement.signer)
   if (!certificate || certificate.person !== actor.person) throw new Problem('DEVICE_NOT_CERTIFIED')
-  if (statement.crt !== certificate.hash) {
-    throw new Problem('STATEMENT_INVALID', {
-      reason: 'CERTIFICATE',
-      detail: 'The statement names another certificate of its device.',
-    })
-  }
+  if (statement.crt !== certificate.hash) throw new Problem('CERTIFICATE_OUTDATED')
 }
 
 export interface MemberInput {

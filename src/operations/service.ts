@@ -100,7 +100,8 @@ export class Operations {
       if (!standing?.alive) throw new Problem('SESSION_ENDED')
       if (standing.tier !== 'administrator') throw new Problem('ADMINISTRATOR_ONLY')
       const own = (await newestCertificates(tx, [actor.device])).get(actor.device)
-      if (own === undefined || (await digestOf(own)) !== statement.crt) throw new Problem('DEVICE_NOT_CERTIFIED')
+      if (own === undefined) throw new Problem('DEVICE_NOT_CERTIFIED')
+      if ((await digestOf(own)) !== statement.crt) throw new Problem('CERTIFICATE_OUTDATED')
       await store.enterOperation(tx, act.operation)
       const existing = await store.findOperation(tx, act.operation)
       if (existing) {

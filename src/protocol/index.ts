@@ -125,7 +125,14 @@ export {
   type ThreadId,
 } from './ids.ts'
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
-export { readStatement, signStatement, verifyStatement, type Signed, type StatementType } from './jws.ts'
+export {
+  certificateNamedBy,
+  readStatement,
+  signStatement,
+  verifyStatement,
+  type Signed,
+  type StatementType,
+} from './jws.ts'
 export {
   DeviceKeys,
   SealJwk,

@@ -57,6 +57,12 @@ export function readStatement<P>(typ: StatementType, jws: string): Signed<P> {
   return crt === undefined ? { kid, payload } : { kid, crt, payload }
 }
 
+/** The hash of the certificate that a statement says it was signed under, where its kind says so; nothing else of it is checked. */
+export function certificateNamedBy(jws: string): string | undefined {
+  const { crt } = parseObject(jws.split('.', 1)[0] ?? '')
+  return typeof crt === 'string' ? crt : undefined
+}
+
 /** Checks the signature with a key that the caller has found by itself, never one that the object brings. */
 export async function verifyStatement<P>(typ: StatementType, jws: string, key: CryptoKey): Promise<Signed<P>> {
   const statement = readStatement<P>(typ, jws)

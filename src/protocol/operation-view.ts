@@ -95,6 +95,11 @@ export async function readViewStatement(kind: string, jws: string): Promise<Read
   }
 }
 
+/** Creating an operation and removing an organization make several entries of one statement; every other statement makes one. */
+function makesMany({ act }: MemberStatement): boolean {
+  return act.act === 'create-operation' || (act.act === 'remove' && 'organization' in act)
+}
+
 const rolesInAll: readonly Role[] = ['coordinator', 'analyst', 'ncp', 'officer']
 
 /**
@@ -121,6 +126,7 @@ export class OperationView {
   /** Live, certified devices of members. */
   readonly devices = new Map<DeviceId, Certificate>()
   readonly compartments = new Map<CompartmentId, CompartmentState>()
+  readonly #revoked = new Set<DeviceId>()
   /** A right holder sees only some of the statements; its view accepts holes in the operation's chain. */
   readonly partial: boolean
 
@@ -297,6 +303,7 @@ export class OperationView {
       case 'device.certified': {
         const certificate = this.#statement(entry, 'certificate')
         demand(certificate.device === entry.subject, 'VIEW', 'The certificate is for another device.')
+        demand(!this.#revoked.has(certificate.device), 'VIEW', 'A device that was revoked does not come back.')
         this.devices.set(certificate.device, certificate)
         if (certificate.tier === 'service') this.services.add(certificate.person)
         return
@@ -304,6 +311,7 @@ export class OperationView {
       case 'device.revoked': {
         const revocation = this.#statement(entry, 'revocation')
         demand(revocation.device === entry.subject, 'VIEW', 'The revocation names another device.')
+        this.#revoked.add(entry.subject as DeviceId)
         this.devices.delete(entry.subject as DeviceId)
         return
       }
@@ -338,7 +346,7 @@ export class OperationView {
   #operationStatement(entry: ViewEntry): MemberStatement {
     const statement = this.#statement(entry, 'member')
     demand(statement.act.operation === this.operation, 'VIEW', 'This statement belongs to another operation.')
-    if (statement.hash === this.head) return statement
+    if (statement.hash === this.head && makesMany(statement)) return statement
     const follows = statement.act.previous === (this.head ?? null)
     demand(
       follows || this.partial,

@@ -14,6 +14,8 @@ export interface Trust {
   readonly keys: VerifyKeys
   /** Certificates of issuers outside the operation, verified before they are put here. */
   readonly issuers: Map<DeviceId, Certificate>
+  /** The same by their hashes, with those that have been renewed since: what a partial view is shown may have been signed under either. */
+  readonly signers: Map<string, Certificate>
 }
 
 /**
@@ -66,8 +68,8 @@ function requireSigner(
   device: DeviceId,
   crt: string,
 ): { certificate: Certificate; member: Member | undefined } {
-  const certificate = view.devices.get(device) ?? (view.partial ? trust.issuers.get(device) : undefined)
-  demand(certificate, 'SIGNER', 'The log does not show the device that signed this.')
+  const certificate = (view.partial ? trust.signers.get(crt) : undefined) ?? view.devices.get(device)
+  demand(certificate?.device === device, 'SIGNER', 'The log does not show the device that signed this.')
   demand(crt === certificate.hash, 'SIGNER', 'The statement names another certificate of its device.')
   const member = view.member(certificate.person)
   if (!member && view.partial) return { certificate, member }

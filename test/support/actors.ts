@@ -101,9 +101,10 @@ export async function operationOn(
     history?: 'full' | 'from-joining'
     state?: 'draft' | 'rehearsal' | 'active'
     coordinator?: ActorOptions
+    administrator?: Cordon
   } = {},
 ): Promise<Scene> {
-  const administrator = await administratorOf(owner, server)
+  const administrator = options.administrator ?? (await administratorOf(owner, server))
   const { client: coordinator, organization: secretariat } = await partyOf(owner, administrator, {
     kind: 'rilo',
     name: 'Coordination unit',

@@ -322,6 +322,12 @@ export async function enrolInvited({ actor, invitation, authenticate, certify, t
   )
 }
 
+/** A further device ends with the one that vouches for it. */
+async function endOf(inviter: WireActor, person: string): Promise<string> {
+  if (inviter.person !== person || inviter.certificate === '') return inDays(365)
+  return (await protocol.readCertificate(inviter.certificate)).expiresAt
+}
+
 export async function certify(inviter: WireActor, { actor, tier }: Pick<Invited, 'actor' | 'tier'>): Promise<void> {
   const certificate = await protocol.issueCertificate(inviter.device, {
     keys: actor.device.keys,
@@ -329,7 +335,7 @@ export async function certify(inviter: WireActor, { actor, tier }: Pick<Invited,
     organization: actor.organization as protocol.OrganizationId,
     tier,
     issuedAt: now(),
-    expiresAt: inDays(365),
+    expiresAt: await endOf(inviter, actor.person),
   })
   await inviter.must('POST', '/v1/certificates', { certificate })
 }

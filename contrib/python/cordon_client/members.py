@@ -66,6 +66,7 @@ class View:
         self.organizations: set[str] = set()
         self.members: dict[str, Member] = {}
         self.devices: dict[str, Certificate] = {}
+        self.revoked: set[str] = set()
         self.compartments: dict[str, Compartment] = {operation: Compartment()}
         self._holes: list[tuple[str, int, int]] = []
 
@@ -184,6 +185,7 @@ class View:
         jws = statement_of(leaf, frame)
         certificate = self.trust.believe(jws, frame.get("chain", []))
         demand(certificate.device == leaf["subject"], "DIGEST", "an entry and its certificate name different devices")
+        demand(certificate.device not in self.revoked, "REVOKED", "a device that was revoked does not come back")
         self.devices[certificate.device] = certificate
 
     def _expire(self, leaf: Json, _: Json) -> None:
@@ -197,6 +199,7 @@ class View:
         if signer is None:
             raise Refused("SIGNER", "revoked by a device that nobody knows")
         revocation.verify(signer.sign)
+        self.revoked.add(leaf["subject"])
         revoked = self.devices.pop(leaf["subject"], None)
         if revoked is not None:
             own = signer.person == revoked.person

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { choose } from '../choice.ts'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
-import { exitCodes } from '../failures.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
 
 interface Options extends DeviceOptions {
   readonly revoke?: string
+  readonly compromisedSince?: string
 }
 
 /** So much of a thumbprint is shown, and tells devices apart. */
@@ -16,7 +17,11 @@ export function addDevices(program: Command): void {
     program
       .command('devices')
       .description('Your devices, and whether the directory log is proven to hold each of them')
-      .option('--revoke <device>', 'end one of them: its sessions end and the keys it had are replaced'),
+      .option('--revoke <device>', 'end one of them: its sessions end and the keys it had are replaced')
+      .option(
+        '--compromised-since <time>',
+        'with --revoke: since when it was in wrong hands; what it vouched for since ends with it',
+      ),
   )
     .addHelpText(
       'after',
@@ -26,15 +31,17 @@ beginning of the thumbprint of their signing key.
 
 Examples:
   $ cordon devices
-  $ cordon devices --revoke 8CDYE9hG`,
+  $ cordon devices --revoke 8CDYE9hG
+  $ cordon devices --revoke 8CDYE9hG --compromised-since 2026-11-20T08:00Z`,
     )
     .action((options: Options) =>
       asMember(options, async ({ client, terminal }) => {
+        const since = compromisedSince(options)
         const devices = await client.devices()
         if (options.revoke !== undefined) {
           const named = devices.map((one) => ({ ...one, id: one.device, name: one.device }))
           const { device } = choose('device', options.revoke, named)
-          await client.directory.revokeDevice(device)
+          await client.directory.revokeDevice(device, since)
           terminal.result({ device, state: 'revoked' }, () => [`Revoked: ${device}.`])
           return
         }
@@ -57,4 +64,21 @@ Examples:
         if (hidden.length > 0) process.exitCode = exitCodes.failed
       }),
     )
+}
+
+/** A time with its zone, or a day in UTC. */
+function compromisedSince({ revoke, compromisedSince: text }: Options): Date | undefined {
+  if (text === undefined) return undefined
+  if (revoke === undefined)
+    throw new CommandFailure('--compromised-since says it of the device that --revoke names.', exitCodes.usage)
+  const known = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
+  const since = new Date(text)
+  if (!known || Number.isNaN(since.getTime()))
+    throw new CommandFailure(
+      `${JSON.stringify(text)} is no time: write it like 2026-11-20T08:00Z or 2026-11-20.`,
+      exitCodes.usage,
+    )
+  if (since.getTime() > Date.now())
+    throw new CommandFailure('A device is compromised since some time that has passed.', exitCodes.usage)
+  return since
 }

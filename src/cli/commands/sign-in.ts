@@ -35,9 +35,26 @@ Example:
         terminal.result({ person, name, organization, device: me.device, tier, certified }, () => [
           `Signed in: ${name} (${organizationName}).`,
           ...(certified ? [] : [waiting(inviter)]),
+          ...endingSoon(client.self.certificate),
+          ...(me.renewalsDue === 0
+            ? []
+            : [
+                `Certificates of your people that end soon or have ended: ${String(me.renewalsDue)}. See them: cordon renew`,
+              ]),
         ])
       }),
     )
+}
+
+const noticed = 60 * 24 * 3600_000
+
+/** What somebody should know in time: an ended certificate locks the device out. */
+function endingSoon(certificate: { readonly expiresAt: string } | undefined): string[] {
+  if (certificate === undefined) return []
+  const end = new Date(certificate.expiresAt)
+  if (end.getTime() - Date.now() > noticed) return []
+  const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(end)
+  return [`The certificate of this device ends on ${day}: let your contact point, or an administrator, renew it.`]
 }
 
 export function addSignOut(program: Command): void {

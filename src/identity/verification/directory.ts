@@ -48,15 +48,18 @@ export class DirectoryFold {
       organization_id: certificate.organization,
       tier: certificate.tier,
       expires_at: exactly(certificate.expiresAt),
+      certified_at: exactly(leaf.at),
     })
     if (leaf.digest !== certificate.hash) faults.push('its certificate is not the one that its leaf commits to')
     if (leaf.subject !== certificate.device) faults.push('its certificate is for another device')
+    if (this.#revoked.has(certificate.device)) faults.push('its certificate is for a device that was revoked')
     if (this.#revoked.has(certificate.issuer)) faults.push('its certificate was issued by a device that was revoked')
     const byIssuer = 'device' in leaf.actor && leaf.actor.device === certificate.issuer
     if (!byIssuer && certificate.issuer !== this.#pin.root)
       faults.push('somebody else than its issuer entered its certificate')
     await verifyChain(certificate, this.#pin, (device) => this.#certificates.get(device))
     this.#certificates.set(certificate.device, certificate)
+    this.#expired.delete(certificate.device)
     return faults
   }
 
@@ -66,6 +69,7 @@ export class DirectoryFold {
       hash: revocation.hash,
       device_id: revocation.device,
       signer_device_id: revocation.signer,
+      compromised_at: revocation.compromisedAt === undefined ? null : exactly(revocation.compromisedAt),
     })
     if (leaf.digest !== revocation.hash) faults.push('its revocation is not the one that its leaf commits to')
     if (leaf.subject !== revocation.device) faults.push('its revocation names another device')

@@ -11,6 +11,7 @@ export interface RawCertificate {
   readonly tier: string
   readonly jws: string
   readonly expires_at: string
+  readonly certified_at: string
   readonly directory_index: number
 }
 
@@ -19,6 +20,7 @@ export interface RawRevocation {
   readonly device_id: string
   readonly signer_device_id: string
   readonly jws: string
+  readonly compromised_at: string | null
   readonly directory_index: number
 }
 
@@ -77,7 +79,7 @@ export function certificatesByIndex(tx: Tx): AsyncIterable<RawCertificate> {
     tx,
     sql<RawCertificate>`
       SELECT hash, device_id, issuer_device_id, person_id, organization_id, tier, jws, ${exactTime('expires_at')} AS expires_at,
-        directory_index
+        ${exactTime('certified_at')} AS certified_at, directory_index
       FROM certificate ORDER BY directory_index, hash`,
   )
 }
@@ -86,7 +88,8 @@ export function revocationsByIndex(tx: Tx): AsyncIterable<RawRevocation> {
   return inOrder(
     tx,
     sql<RawRevocation>`
-      SELECT hash, device_id, signer_device_id, jws, directory_index FROM revocation ORDER BY directory_index, hash`,
+      SELECT hash, device_id, signer_device_id, jws, ${exactTime('compromised_at')} AS compromised_at, directory_index
+      FROM revocation ORDER BY directory_index, hash`,
   )
 }
 

@@ -52,7 +52,7 @@ export class VerifiedOperation {
   constructor(tx: Tx, operation: string, root: string) {
     this.#tx = tx
     this.view = new OperationView(operation as OperationId)
-    this.#trust = { pin: { root: root as DeviceId }, keys: new VerifyKeys(), issuers: new Map() }
+    this.#trust = { pin: { root: root as DeviceId }, keys: new VerifyKeys(), issuers: new Map(), signers: new Map() }
   }
 
   async follow(leaf: Leaf, details: Details): Promise<Findings> {

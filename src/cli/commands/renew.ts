@@ -1,0 +1,131 @@
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { isProblem, type Cordon, type DueCertificate } from '../../client/index.ts'
+import { openDevice, type DeviceSecrets } from '../../protocol/index.ts'
+import { choose } from '../choice.ts'
+import { asMember, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { harmlessLine, table } from '../terminal.ts'
+
+interface Options extends DeviceOptions {
+  readonly all?: true
+  readonly rootFile?: string
+}
+
+export function addRenew(program: Command): void {
+  onStore(
+    program
+      .command('renew')
+      .description('Certificates of your people that end soon, and renewing them (contact points, administrators)')
+      .argument('[people...]', 'name, beginning of the name, or id')
+      .option('--all', 'everybody who is listed')
+      .option('--root-file <file>', 'renew this very device, an administrator’s, with the secret key of the root'),
+  )
+    .addHelpText(
+      'after',
+      `
+Without people it lists which certificates end within 60 days, and which have ended: such a device is locked out until it is renewed. To renew is
+to answer for another year for somebody: make sure that they still work for you, and retire or suspend whoever does not. A device keeps its
+keys; nothing is lost and nobody has to enrol again. Nobody renews their own.
+
+Examples:
+  $ cordon renew
+  $ cordon renew 'Amina Otieno' 'Somchai'
+  $ cordon renew --all
+  $ cordon renew --root-file /media/safe-1/root.json`,
+    )
+    .action((people: string[], options: Options) =>
+      asMember(options, async (device) => {
+        if (options.rootFile !== undefined) return renewOwn(device, options.rootFile)
+        const { client, terminal } = device
+        const due = await client.renewals.due()
+        if (people.length === 0 && options.all !== true) return terminal.result({ due }, () => listOf(due))
+        return renewAll(device, options.all === true ? due : people.flatMap((word) => ofPerson(due, word)))
+      }),
+    )
+}
+
+async function renewOwn({ client, terminal }: Device, file: string): Promise<void> {
+  const { expiresAt } = await client.renewals.renewOwn(await readSecrets(file))
+  await client.me()
+  terminal.result({ device: client.device, expiresAt }, () => [
+    `The certificate of this device is renewed until ${dayOf(expiresAt)}. Put the key of the root back into its safe.`,
+  ])
+}
+
+async function renewAll({ client, terminal }: Device, chosen: readonly DueCertificate[]): Promise<void> {
+  const renewed: { device: string; person: string; expiresAt: string }[] = []
+  const refused: { device: string; person: string; why: string }[] = []
+  const progress = terminal.progress('Renewing', chosen.length)
+  try {
+    for (const [n, one] of chosen.entries()) {
+      const outcome = await renewOne(client, one)
+      if ('why' in outcome) refused.push(outcome)
+      else renewed.push(outcome)
+      progress.advance(n + 1)
+    }
+  } finally {
+    progress.stop()
+  }
+  const nameOf = new Map(chosen.map(({ device, person }) => [device, harmlessLine(person.name)]))
+  terminal.result({ renewed, refused }, () => [
+    ...(chosen.length === 0 ? ['Nothing is due.'] : []),
+    ...renewed.map(({ device, expiresAt }) => `Renewed: ${nameOf.get(device) ?? ''}, until ${dayOf(expiresAt)}.`),
+    ...refused.map(({ device, why }) => `Not renewed: ${nameOf.get(device) ?? ''}. ${why}`),
+  ])
+  if (refused.length > 0) process.exitCode = exitCodes.failed
+}
+
+type Outcome = { device: string; person: string } & ({ expiresAt: string } | { why: string })
+
+/** One that cannot be renewed does not keep the others waiting. */
+async function renewOne(client: Cordon, due: DueCertificate): Promise<Outcome> {
+  const { device, person } = due
+  try {
+    return { device, person: person.id, ...(await client.renewals.renew(due)) }
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return { device, person: person.id, why: error.message }
+  }
+}
+
+function isRefusal(error: unknown): error is Error {
+  return isProblem(error, 'CERTIFICATE_REFUSED', 'CERTIFICATE_INVALID', 'DEVICE_HIDDEN', 'NOT_FOUND')
+}
+
+function ofPerson(due: readonly DueCertificate[], word: string): DueCertificate[] {
+  const people = new Map(due.map(({ person }) => [person.id, person]))
+  const { id } = choose('person whose certificate is due', word, [...people.values()])
+  return due.filter(({ person }) => person.id === id)
+}
+
+function listOf(due: readonly DueCertificate[]): string[] {
+  if (due.length === 0) return ['No certificate ends within 60 days.']
+  return table(
+    ['name', 'organization', 'tier', 'device', 'ends'],
+    due.map(({ person, organization, tier, device, expiresAt, expired }) => [
+      person.name,
+      organization.name,
+      tier,
+      device.slice(0, 12),
+      expired ? `${dayOf(expiresAt)} (ended)` : dayOf(expiresAt),
+    ]),
+  )
+}
+
+const dayOf = (at: string) => new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(new Date(at))
+
+async function readSecrets(file: string): Promise<DeviceSecrets> {
+  const refuse = (why: string) =>
+    new CommandFailure(`The key of the root cannot be read from ${file}: ${why}.`, exitCodes.usage)
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw refuse(error.message)
+  })
+  try {
+    const secrets = JSON.parse(text) as DeviceSecrets
+    await openDevice(secrets)
+    return secrets
+  } catch {
+    throw refuse('it is not what cordon init wrote')
+  }
+}

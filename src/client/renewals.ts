@@ -1,0 +1,91 @@
+import {
+  ProtocolError,
+  demand,
+  issueCertificate,
+  mayCertify,
+  openDevice,
+  type Certificate,
+  type DeviceSecrets,
+} from '../protocol/index.ts'
+import { requireCertificate, type Self } from './account.ts'
+import { proveTogether } from './certificates.ts'
+import { certificateTimes } from './joining.ts'
+import type { Platform } from './platform.ts'
+import { refuse } from './problem.ts'
+import type { Transparency } from './transparency.ts'
+import type { Transport } from './transport.ts'
+
+/** A certificate that ends within 60 days, or has ended. */
+export interface DueCertificate {
+  readonly device: string
+  readonly person: { readonly id: string; readonly name: string }
+  readonly organization: { readonly id: string; readonly name: string }
+  readonly tier: string
+  readonly expiresAt: string
+  readonly expired: boolean
+  readonly certificate: string
+  /** The certificates above it, nearest first. */
+  readonly chain: readonly string[]
+}
+
+/** Renewing the certificates of others: the same keys for the same person, for another year from now. */
+export class Renewals {
+  readonly #deps: RenewalsDeps
+
+  constructor(deps: RenewalsDeps) {
+    this.#deps = deps
+  }
+
+  /** What ends in one's organization (an NCP) or anywhere (an administrator), the earliest first. NOT_FOUND for others. */
+  async due(): Promise<DueCertificate[]> {
+    return (await this.#deps.transport.request<{ due: DueCertificate[] }>('GET', '/v1/renewals')).due
+  }
+
+  /**
+   * Renews one. What the service shows of it is believed only as far as it is proven: the certificate leads up to the pinned root and is held by
+   * the directory log. CERTIFICATE_REFUSED otherwise, and where this device may not renew it; CERTIFICATE_INVALID of the service.
+   */
+  async renew({ device, certificate, chain }: DueCertificate): Promise<{ readonly expiresAt: string }> {
+    const { self, transparency } = this.#deps
+    const { account, chain: above, device: own } = self()
+    const issuer = requireCertificate(self())
+    let current: Certificate | undefined
+    try {
+      ;[current] = await proveTogether([certificate, ...chain], account.pins.root)
+      demand(current?.device === device, 'RENEWAL', 'The certificate is of another device.')
+      const circle = above.some((one) => one.device === device) || issuer.device === device
+      demand(!circle, 'RENEWAL', 'Your device was vouched for by this one: somebody above both renews it.')
+      const entitled = issuer.person !== current.person && mayCertify(issuer, current)
+      demand(entitled, 'RENEWAL', 'Your device may not vouch for this person.')
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      throw refuse('CERTIFICATE_REFUSED', error.message, { device }, error)
+    }
+    await transparency.require([current])
+    return this.#bring(await issueCertificate(own, this.#anew(current)))
+  }
+
+  /** Renews the certificate of this very device, an administrator's, with the secret key of the root out of its safe. */
+  async renewOwn(root: DeviceSecrets): Promise<{ readonly expiresAt: string }> {
+    const { self } = this.#deps
+    const issuer = await openDevice(root)
+    if (issuer.id !== self().account.pins.root)
+      throw refuse('CERTIFICATE_REFUSED', 'This is not the key of the root that this device has pinned.')
+    return this.#bring(await issueCertificate(issuer, this.#anew(requireCertificate(self()))))
+  }
+
+  #anew({ keys, person, organization, tier }: Certificate) {
+    return { keys, person, organization, tier, ...certificateTimes(this.#deps.platform.clock()) }
+  }
+
+  #bring(certificate: string): Promise<{ readonly expiresAt: string }> {
+    return this.#deps.transport.request('POST', '/v1/renewals', { certificate })
+  }
+}
+
+export interface RenewalsDeps {
+  readonly platform: Platform
+  readonly transport: Transport
+  readonly transparency: Transparency
+  readonly self: () => Self
+}

@@ -1,0 +1,49 @@
+import {
+  ProtocolError,
+  digestOf,
+  type Certificate,
+  type DeviceId,
+  type EntryFrame,
+  type Leaf,
+} from '../protocol/index.ts'
+import type { Footing } from './footing.ts'
+import type { Ledger } from './ledger.ts'
+import { isProblem } from './problem.ts'
+
+/** The devices behind these messages that the directory log does not have. */
+export async function hiddenSenders(
+  { ledger, transparency, alarm }: Pick<Footing, 'ledger' | 'transparency' | 'alarm'>,
+  partial: boolean,
+  over: () => boolean,
+  group: readonly [Leaf, EntryFrame][],
+): Promise<ReadonlySet<DeviceId>> {
+  const devices = new Set<DeviceId>()
+  const certificates = new Map<string, Certificate>()
+  for (const [{ actor }, { chain }] of group) {
+    if (!('device' in actor)) continue
+    const device = actor.device as DeviceId
+    devices.add(device)
+    const certificate = (partial && (await shownSigner(ledger(), chain))) || ledger().view.devices.get(device)
+    if (certificate) certificates.set(certificate.hash, certificate)
+  }
+  try {
+    return new Set(await transparency.unprovenOnceReached([...certificates.values()], over))
+  } catch (error) {
+    if (!isProblem(error, 'DIRECTORY_ALTERED')) throw error
+    alarm({ code: 'LOG_ALTERED', reason: error.code, detail: error.detail })
+    return devices
+  }
+}
+
+/** To whom a view shows less than to everybody the signer's certificate comes with the message. */
+async function shownSigner(ledger: Ledger, chain: readonly string[] | undefined): Promise<Certificate | undefined> {
+  const [own] = chain ?? []
+  if (chain === undefined || own === undefined) return undefined
+  try {
+    await ledger.learn(chain)
+  } catch (error) {
+    // A chain that does not hold is refused with the message that it came with.
+    if (!(error instanceof ProtocolError)) throw error
+  }
+  return ledger.signer(await digestOf(own))
+}

@@ -1,0 +1,51 @@
+import { Type } from 'typebox'
+import type { HttpServer } from '../../http/index.ts'
+import type { Identity } from '../index.ts'
+import { actorOf } from '../routes.ts'
+import { Certify, Digest, Justified, Uuid } from '../schemas.ts'
+
+const Named = Type.Object({ id: Uuid, name: Type.String() })
+const Due = Type.Object({
+  due: Type.Array(
+    Type.Object({
+      device: Digest,
+      person: Named,
+      organization: Named,
+      tier: Type.String(),
+      expiresAt: Type.String(),
+      expired: Type.Boolean(),
+      certificate: Type.String(),
+      chain: Type.Array(Type.String()),
+    }),
+  ),
+})
+const Renewed = Type.Object({ device: Digest, expiresAt: Type.String() })
+
+export function mountRenewals(app: HttpServer, { renewals }: Identity): void {
+  app.get(
+    '/v1/renewals',
+    {
+      config: { access: 'signed-in', record: ['directory.viewed'] },
+      schema: {
+        summary:
+          'Certificates of your organization’s people that end within 60 days or have ended; of all, for administrators',
+        querystring: Justified,
+        response: { 200: Due },
+      },
+    },
+    async (request) => ({ due: await renewals.due(actorOf(request), request.query.justification) }),
+  )
+
+  app.post(
+    '/v1/renewals',
+    {
+      config: { access: 'signed-in', record: ['device.certified'] },
+      schema: {
+        summary: 'Renew the certificate of a device, with the same keys for the same person',
+        body: Certify,
+        response: { 201: Renewed },
+      },
+    },
+    async (request, reply) => reply.code(201).send(await renewals.renew(actorOf(request), request.body.certificate)),
+  )
+}

@@ -1,0 +1,203 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import type { Appended, Part } from '../../log/index.ts'
+import { mayCertify, readCertificate, verifyChain, type Certificate, type DeviceId } from '../../protocol/index.ts'
+import { chainAbove, chainsOf, checked, longestValidity, type Certificates } from '../certificates.ts'
+import { isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { endedDrafts } from '../sessions.ts'
+import {
+  endSessions,
+  findDevice,
+  findPeople,
+  findTrustRoot,
+  lockPerson,
+  newestCertificates,
+  sessionsStanding,
+  setDeviceState,
+} from '../store.ts'
+import { justifiedBy, viewedDraft } from '../viewing.ts'
+import * as store from './store.ts'
+
+const day = 24 * 3600_000
+/** So long before its end a certificate is due. */
+const dueWithin = 60 * day
+
+export interface DueView {
+  readonly device: string
+  readonly person: { readonly id: string; readonly name: string }
+  readonly organization: { readonly id: string; readonly name: string }
+  readonly tier: string
+  readonly expiresAt: string
+  readonly expired: boolean
+  readonly certificate: string
+  /** The certificates above it, nearest first. */
+  readonly chain: string[]
+}
+
+/**
+ * Certificates end by an entry, and are renewed by somebody else who may vouch for the person, for the same keys (decision 0037). Nobody
+ * renews their own, and nobody who was vouched for by the very device: chains stay chains.
+ */
+export class Renewals {
+  readonly #deps: IdentityDeps
+  readonly #certificates: Certificates
+
+  constructor(deps: IdentityDeps, certificates: Certificates) {
+    this.#deps = deps
+    this.#certificates = certificates
+  }
+
+  /** What this NCP (of their organization) or administrator (of all) is asked to renew. Looking is itself an entry. */
+  async due(actor: Actor, justification?: string): Promise<DueView[]> {
+    if (!renews(actor)) throw new Problem('NOT_FOUND')
+    const { db, logs, clock } = this.#deps
+    const { due, appended } = await transaction(db, async (tx) => {
+      const part = duePart(actor, clock())
+      const found = await store.dueCertificates(tx, part)
+      const chains = await chainsOf(
+        tx,
+        found.map(({ certificate }) => certificate),
+      )
+      const due = await Promise.all(
+        found.map(async (one) => viewOf(one, chains.get((await readCertificate(one.certificate)).hash) ?? [])),
+      )
+      const why = justifiedBy(justification, 'renewing certificates')
+      const draft = viewedDraft(actor, part.organization ?? 'certificates', { count: due.length, ...why })
+      return { due, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
+    })
+    appended.afterCommit()
+    return due
+  }
+
+  /**
+   * Accepts a certificate that this actor's device issued anew for a device that has one, or that the root did, which an administrator brings.
+   * The same certificate may come again.
+   */
+  async renew(actor: Actor, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
+    const renewed = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
+    const appended = await transaction(this.#deps.db, async (tx) => {
+      for (const person of [...new Set([renewed.person, actor.person])].sort())
+        if (!(await lockPerson(tx, person))) throw new Problem('NOT_FOUND')
+      await this.#requireStanding(tx, actor)
+      await this.#requireReach(tx, actor, renewed)
+      const current = await this.#requireRenewable(tx, renewed)
+      if (current.jws === renewed.jws) return undefined
+      this.#requireTimes(renewed, current)
+      await this.#requireRight(tx, renewed)
+      await setDeviceState(tx, renewed.device, 'certified')
+      return this.#certificates.record(tx, renewed, actor, 'renewal')
+    })
+    appended?.afterCommit()
+    return { device: renewed.device, expiresAt: renewed.expiresAt }
+  }
+
+  /** Ends what has run out, and what a compromised device vouched for; any number of servers may do it at once. */
+  async endOverdue(): Promise<void> {
+    const { db, clock } = this.#deps
+    const ending = await transaction(db, (tx) => store.endingDevices(tx, clock()))
+    for (const { device, person } of ending) {
+      const appended = await transaction(db, async (tx) => {
+        await lockPerson(tx, person)
+        const [still] = await store.endingDevices(tx, clock(), device)
+        return still && this.#end(tx, still)
+      })
+      appended?.afterCommit()
+    }
+  }
+
+  async #end(tx: Tx, { device, person, reason }: store.EndingDevice): Promise<Appended> {
+    const { logs, clock, server, operationsOf } = this.#deps
+    await setDeviceState(tx, device, 'expired')
+    const sessions = await endSessions(tx, { person, device }, clock())
+    const details = { outcome: 'ended', reason }
+    const draft = { kind: 'device.expired' as const, actor: { server }, subject: device, details }
+    const parts: Part[] = (await operationsOf(tx, [person])).map((log) => ({ log, drafts: [draft] }))
+    parts.push({ log: logs.directory, drafts: [draft, ...endedDrafts(sessions, 'device-expired', undefined, server)] })
+    return logs.appendWithin(tx, parts)
+  }
+
+  async #requireStanding(tx: Tx, actor: Actor): Promise<void> {
+    const [standing] = await sessionsStanding(tx, [actor.session], this.#deps.clock())
+    if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    if (standing.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+  }
+
+  /** Its own device's renewals, and an administrator the root's; outside their organization nobody exists for an NCP. */
+  async #requireReach(tx: Tx, actor: Actor, renewed: Certificate): Promise<void> {
+    if (renewed.organization !== actor.organization && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
+    if (renewed.issuer === actor.device) return
+    const root = await findTrustRoot(tx)
+    if (!isAdministrator(actor) || renewed.issuer !== root?.device_id) throw new Problem('DEVICE_MISMATCH')
+  }
+
+  async #requireRenewable(tx: Tx, renewed: Certificate): Promise<Certificate> {
+    const [person] = await findPeople(tx, [renewed.person])
+    const device = await findDevice(tx, renewed.device)
+    const jws = (await newestCertificates(tx, [renewed.device])).get(renewed.device)
+    if (!person || person.ended_at || person.asleep_at || !device || jws === undefined) throw new Problem('NOT_FOUND')
+    const current = await readCertificate(jws)
+    const same =
+      current.person === renewed.person &&
+      current.organization === renewed.organization &&
+      current.tier === renewed.tier &&
+      device.seal_key === JSON.stringify(renewed.keys.seal)
+    if (!same) throw new Problem('NOT_FOUND')
+    const root = await findTrustRoot(tx)
+    const inUse = device.state === 'certified' || device.state === 'expired'
+    if (!inUse || device.id === root?.device_id) throw refused('DEVICE_ENDED', 'This device was revoked.')
+    if (renewed.tier === 'service') throw refused('SERVICE', 'An account of a program ends with its terms.')
+    return current
+  }
+
+  #requireTimes(renewed: Certificate, current: Certificate): void {
+    const until = new Date(renewed.expiresAt).getTime()
+    const now = this.#deps.clock().getTime()
+    if (until <= new Date(current.expiresAt).getTime() || until <= now || until - now > longestValidity)
+      throw refused('VALIDITY', 'A renewed certificate ends later than the one before, and within 400 days from now.')
+  }
+
+  async #requireRight(tx: Tx, renewed: Certificate): Promise<void> {
+    const root = await findTrustRoot(tx)
+    const chain = await chainAbove(tx, renewed)
+    if (chain.some(({ device }) => device === renewed.device))
+      throw refused('CIRCLE', 'This device vouched, itself or through others, for the one that would renew it.')
+    const byDevice = new Map(chain.map((above) => [above.device, above]))
+    await checked('CERTIFICATE_INVALID', () =>
+      verifyChain(renewed, { root: root?.device_id as DeviceId }, (device) => byDevice.get(device)),
+    )
+    const issuer = chain[0]
+    const entitled = issuer && (issuer.device === root?.device_id || mayCertify(issuer, renewed))
+    if (!entitled) throw refused('ISSUER', 'The device that issued this certificate had no right to.')
+    if (issuer.device !== root?.device_id && issuer.person === renewed.person)
+      throw refused('OWN', 'Somebody else renews the certificates of a person.')
+  }
+}
+
+/** Who answers for others: contact points for their organization, administrators for all. */
+export function renews(actor: Actor): boolean {
+  return actor.tier === 'ncp' || isAdministrator(actor)
+}
+
+/** Which certificates somebody is asked to renew. */
+export function duePart(actor: Actor, now: Date): Parameters<typeof store.dueCertificates>[1] {
+  const organization = isAdministrator(actor) ? undefined : actor.organization
+  return { before: new Date(now.getTime() + dueWithin), organization, except: actor.person }
+}
+
+function refused(reason: string, detail: string): Problem {
+  return new Problem('CERTIFICATE_INVALID', { reason, detail })
+}
+
+function viewOf(due: store.DueCertificate, chain: string[]): DueView {
+  const { device, person, name, organization, organizationName, tier, expiresAt, expired, certificate } = due
+  return {
+    device,
+    person: { id: person, name },
+    organization: { id: organization, name: organizationName },
+    tier,
+    expiresAt: expiresAt.toISOString(),
+    expired,
+    certificate,
+    chain,
+  }
+}
