@@ -5,13 +5,13 @@ import t from 'tap'
 import * as protocol from '../src/protocol/index.ts'
 import { frameDuties } from '../src/live/index.ts'
 import { entriesSince, settle, sizes, type Entered } from './support/entries.ts'
+import { certificateDuties } from './support/certificate-duties.ts'
 import { factorDuties } from './support/factor-duties.ts'
 import { everyRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
 import { createOperation, went } from './support/wire-operation.ts'
 import {
   ask,
-  certify,
   codeOf,
   enrolInvited,
   freshId,
@@ -186,21 +186,7 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
     await measured(() => ncp.call('DELETE', `/v1/invitations/${invitation}`))
   },
   'GET /v1/enrolments': get('/v1/enrolments', administrator),
-  'POST /v1/certificates': async (measured) => {
-    const invited = await invite(ncp, { name: 'Is certified', organization: organizations.kenya })
-    await enrolInvited(invited)
-    await measured(async () => {
-      await certify(ncp, invited)
-      return { status: 201 } as Answer
-    })
-  },
-  'POST /v1/certificates/proofs': (measured) =>
-    measured(() => coordinator.call('POST', '/v1/certificates/proofs', { certificates: [coordinator.crt] })),
-  'POST /v1/revocations': async (measured) => {
-    const lost = await newcomer(ncp, { name: 'Loses it', organization: organizations.kenya })
-    const revocation = await protocol.signRevocation(ncp.device, lost.device.id, now())
-    await measured(() => ncp.call('POST', '/v1/revocations', { revocation }))
-  },
+  ...certificateDuties(ncp),
   'POST /v1/organizations': (measured) =>
     measured(() => administrator.call('POST', '/v1/organizations', { id: freshId(), kind: 'partner', name: 'New' })),
   'GET /v1/organizations': get('/v1/organizations', administrator),

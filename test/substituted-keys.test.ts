@@ -1,13 +1,16 @@
 // What this holds: whatever a service puts in the place of a device, a certificate, a chain, an epoch, a grant, a list of recipients, a
 // member or an invitation, each call of the SDK that would seal, sign or certify on the strength of it is refused with a code that names
 // it, no key is sealed to the forged device, and nothing is posted. What makes it fail: taking away the guard that a row names.
+import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { readMapping } from '../src/client/index.ts'
 import {
   base64url,
   digestOf,
   readCertificate,
   sealGrant,
   serializeLeaf,
+  signImportKey,
   signIntention,
   type Leaf,
 } from '../src/protocol/index.ts'
@@ -29,11 +32,16 @@ import {
   showEnrolment,
   showEntry,
   showEpoch,
+  showImportKey,
   signedBy,
   whatLeft,
 } from './support/forging.ts'
 
 const newOperation = alteredOperations(t)
+const example = new URL('../docs/examples/pangolin-seizures.map.json', import.meta.url)
+const read = readMapping(readFileSync(example, 'utf8'))
+if (!('mapping' in read)) throw new Error('the example mapping is read')
+const { mapping } = read
 
 type Call = (scene: Scene) => Promise<unknown>
 
@@ -66,6 +74,11 @@ const everything = {
 const signingIn = {
   me: ({ kenya }: Scene) => kenya.me(),
   signIn: ({ kenya }: Scene) => kenya.signIn({ passphrase }),
+}
+const known = new Uint8Array(32).fill(7)
+const importing = {
+  importRows: ({ kenya, operation }: Scene) =>
+    kenya.importRows({ operation, rows: [], mapping, file: base64url(new Uint8Array(32)) }),
 }
 const certifying = { certifyWaiting: refusedOutcome }
 
@@ -404,6 +417,47 @@ const forgeries: readonly Forgery[] = [
       showEnrolment(at, (intended) => signIntention(at.kenya.self.device, intended), new Uint8Array(32).fill(2)),
     calls: certifying,
     code: 'ENROLMENT_MAC',
+  },
+  {
+    forged: 'an import key that the service sealed itself',
+    guard: 'readImportKey: a signed statement',
+    alter: (at) => showImportKey(at, base64url(known), at.kenya),
+    calls: importing,
+    code: 'IMPORT_KEY_REFUSED',
+  },
+  {
+    forged: 'the same, in the name of a device of the organization',
+    guard: 'openKey: verifyStatement',
+    alter: async (at) => {
+      const { operation, kenya } = at
+      const signer = { ...at.forged, id: kenya.self.device.id }
+      const { organization } = kenya
+      await showImportKey(at, await signImportKey(signer, { operation, organization, key: known }), kenya)
+    },
+    calls: importing,
+    code: 'IMPORT_KEY_REFUSED',
+  },
+  {
+    forged: 'the same, signed by somebody of another organization who helps the service',
+    guard: 'openKey: the organization of the certificate',
+    alter: async (at) => {
+      const { operation, kenya, thailand } = at
+      const said = { operation, organization: kenya.organization, key: known }
+      await showImportKey(at, await signImportKey(thailand.self.device, said), thailand)
+    },
+    calls: importing,
+    code: 'IMPORT_KEY_REFUSED',
+  },
+  {
+    forged: 'the import key of another operation',
+    guard: 'openKey: the operation that the statement names',
+    alter: async (at) => {
+      const { kenya } = at
+      const said = { operation: kenya.person, organization: kenya.organization, key: known }
+      await showImportKey(at, await signImportKey(kenya.self.device, said), kenya)
+    },
+    calls: importing,
+    code: 'IMPORT_KEY_REFUSED',
   },
 ]
 

@@ -327,7 +327,12 @@ export class Cordon {
   /** Imports rows into an operation, each once however often it is repeated. See `importRows`. */
   async importRows(input: Omit<ImportRows, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
     const { operation, ...rest } = input
-    const deps = { platform: this.#options.platform, transport: this.transport, self: () => this.self }
+    const deps = {
+      platform: this.#options.platform,
+      transport: this.transport,
+      transparency: this.#require(this.#transparency),
+      self: () => this.self,
+    }
     return importRows(deps, { ...rest, session: await this.follow(operation) })
   }
 

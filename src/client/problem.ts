@@ -32,6 +32,8 @@ const own = {
     'Nothing is read or sent there now; what this device has stays on it. Ask the operator how many entries are missing, and run cordon verify --server.',
   OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',
   CLOSED: 'This was closed: open it again.',
+  IMPORT_KEY_REFUSED:
+    'Import nothing: the service shows an import key that is not your organization’s. Tell the auditors of the platform.',
   IMPORT_KEY_MISSING: 'Import once from the device that imported first: it then grants the key to this one.',
   STORE_PASSPHRASE: 'Give the passphrase that this store was made with.',
   STORE_PASSPHRASE_WEAK: 'Choose a passphrase of at least 15 characters for the store.',

@@ -426,6 +426,7 @@ export interface ImportKeyTable {
   organization_id: string
   device_id: string
   sealed: string
+  sealed_by: string | null
 }
 
 export interface LogCosignatureTable {

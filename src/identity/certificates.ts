@@ -58,6 +58,18 @@ export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise
   return chains
 }
 
+/** A certificate and those above it, nearest first; none where there is none. */
+export async function withThoseAbove(tx: Tx, own: string | undefined): Promise<string[]> {
+  if (own === undefined) return []
+  const [above = []] = [...(await chainsOf(tx, [own])).values()]
+  return [own, ...above]
+}
+
+/** The newest certificate of a device and those above it. */
+export async function chainOfDevice(tx: Tx, device: string): Promise<string[]> {
+  return withThoseAbove(tx, (await store.newestCertificates(tx, [device])).get(device))
+}
+
 /** Runs a check of the protocol and turns what it finds into the Problem that says so. */
 export async function checked<T>(
   code: 'CERTIFICATE_INVALID' | 'ENROLMENT_INVALID' | 'STATEMENT_INVALID',

@@ -1,4 +1,4 @@
-import { Certificates, chainsOf } from './certificates.ts'
+import { Certificates, chainOfDevice, chainsOf, withThoseAbove } from './certificates.ts'
 import type { IdentityDeps } from './deps.ts'
 import { Directory } from './directory.ts'
 import { Enrolments } from './enrolments.ts'
@@ -10,7 +10,7 @@ import { Renewals } from './renewals/service.ts'
 import { ServiceAccounts } from './service-accounts/service-accounts.ts'
 import { Sessions } from './sessions.ts'
 
-export { Certificates, Directory, Enrolments, Sessions, chainsOf }
+export { Certificates, Directory, Enrolments, Sessions, chainOfDevice, chainsOf, withThoseAbove }
 export { asActor, isAdministrator, isPlatformAuditor, type Actor, type IdentityDeps } from './deps.ts'
 export { viewOfOrganization, requireAdministrator, type OrganizationView } from './directory.ts'
 export { justifiedBy, viewedDraft, type Justified } from './viewing.ts'

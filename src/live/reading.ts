@@ -1,5 +1,5 @@
 import type { Tx } from '../db/index.ts'
-import { certificatesByHash, chainsOf, newestCertificates, type Sessions } from '../identity/index.ts'
+import { certificatesByHash, chainOfDevice, chainsOf, withThoseAbove, type Sessions } from '../identity/index.ts'
 import type { Logs, StoredEntry } from '../log/index.ts'
 import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
@@ -112,16 +112,6 @@ export async function readEntries(
     return { leaf, statement, content, frame, bare, signer, grants: grants.get(leaf.index) ?? [] }
   })
   return { entries, ended, reads }
-}
-
-async function chainOfDevice(tx: Tx, device: string): Promise<string[]> {
-  return withThoseAbove(tx, (await newestCertificates(tx, [device])).get(device))
-}
-
-async function withThoseAbove(tx: Tx, own: string | undefined): Promise<string[]> {
-  if (own === undefined) return []
-  const [above = []] = [...(await chainsOf(tx, [own])).values()]
-  return [own, ...above]
 }
 
 /**

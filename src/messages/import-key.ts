@@ -46,6 +46,7 @@ export const storeKeysAct: Act<OperationView, KeysInput, Holders, readonly Row[]
           organization_id: organization,
           device_id: device,
           sealed,
+          sealed_by: actor.device,
         })),
       ],
       answer: () => null,

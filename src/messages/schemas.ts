@@ -64,6 +64,16 @@ export const Import = Type.Object(
 )
 export const Placed = Type.Object({ index: Type.Integer() })
 const Key = Type.Object({ device: Digest, sealed: Type.String({ minLength: 1, maxLength: 4096 }) }, exactly)
-export const ImportKeys = Type.Object({ exists: Type.Boolean(), keys: Type.Array(Key) })
+export const ImportKeys = Type.Object({
+  exists: Type.Boolean(),
+  keys: Type.Array(
+    Type.Object({
+      ...Key.properties,
+      chain: Type.Array(Type.String(), {
+        description: 'The certificate of the device that sealed it, and those above.',
+      }),
+    }),
+  ),
+})
 export const StoreImportKeys = Type.Object({ keys: Type.Array(Key, { minItems: 1, maxItems: 200 }) }, exactly)
 export const Nothing = Type.Object({}, exactly)

@@ -1,7 +1,7 @@
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { decodeExtract, findForm, validateExtract } from '../forms/index.ts'
-import { checked, type Actor, type VerifyKeyCache } from '../identity/index.ts'
+import { chainOfDevice, checked, type Actor, type VerifyKeyCache } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
 import {
   authorize,
@@ -278,7 +278,17 @@ export class Messages {
     return transaction(this.#deps.db, async (tx) => {
       const { organization } = await authorize(tx, actor, operation, 'records.import')
       const keys = await store.importKeys(tx, operation, organization)
-      return { exists: keys.length > 0, keys: keys.filter(({ device }) => device === actor.device) }
+      const own = keys.filter(({ device }) => device === actor.device)
+      return {
+        exists: keys.length > 0,
+        keys: await Promise.all(
+          own.map(async ({ device, sealed, sealedBy }) => ({
+            device,
+            sealed,
+            chain: sealedBy === null ? [] : await chainOfDevice(tx, sealedBy),
+          })),
+        ),
+      }
     })
   }
 

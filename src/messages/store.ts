@@ -241,10 +241,10 @@ export async function importKeys(
   tx: Tx,
   operation: string,
   organization: string,
-): Promise<{ device: string; sealed: string }[]> {
+): Promise<{ device: string; sealed: string; sealedBy: string | null }[]> {
   return tx
     .selectFrom('import_key')
-    .select(['device_id as device', 'sealed'])
+    .select(['device_id as device', 'sealed', 'sealed_by as sealedBy'])
     .where('operation_id', '=', operation)
     .where('organization_id', '=', organization)
     .execute()

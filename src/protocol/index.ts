@@ -125,6 +125,7 @@ export {
   type ThreadId,
 } from './ids.ts'
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
+export { readImportKey, signImportKey } from './import-key.ts'
 export {
   certificateNamedBy,
   readStatement,

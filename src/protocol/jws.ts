@@ -7,6 +7,7 @@ export type StatementType =
   | 'cordon-device+jws'
   | 'cordon-revocation+jws'
   | 'cordon-invitation+jws'
+  | 'cordon-import-key+jws'
   | 'cordon-enrolment+jws'
   | 'cordon-sign-in+jws'
   | 'cordon-root+jws'

@@ -171,6 +171,22 @@ export async function showEnrolment(
     method === 'GET' && path === '/v1/enrolments' ? { status: 200, json: { enrolments: [waiting] } } : undefined
 }
 
+/** The service answers with an import key that it made itself. */
+export async function showImportKey(
+  { altered, kenya, operation }: Scene,
+  content: string,
+  signer: Cordon,
+): Promise<void> {
+  const { device } = kenya.self
+  const seal = await importSealPublicKey(device.keys.seal.pub)
+  const sealed = await sealTo('cordon-import+jwe', { kid: device.id, ope: operation }, seal, utf8(content))
+  const chain = [signer.self.certificate, ...signer.self.chain].map((certificate) => certificate?.jws ?? '')
+  altered.instead = ({ method, path }) =>
+    method === 'GET' && path.endsWith('/import-key')
+      ? { status: 200, json: { exists: true, keys: [{ device: device.id, sealed, chain }] } }
+      : undefined
+}
+
 export const exchanged = (certificate: string, keys: DeviceKeys) => {
   const [head = '', payload = '', signature = ''] = certificate.split('.')
   const told = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { device: { seal: unknown } }

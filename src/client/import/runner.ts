@@ -1,18 +1,27 @@
 import { may } from '../../access.ts'
 import {
+  ProtocolError,
   base64url,
+  demand,
   digestOf,
   fromBase64url,
+  fromUtf8,
   importSealPublicKey,
   openSealed,
+  readImportKey,
   sealTo,
+  signImportKey,
+  utf8,
+  verifyStatement,
   type Bytes,
 } from '../../protocol/index.ts'
 import type { Self } from '../account.ts'
+import { proveTogether, verifyKeys } from '../certificates.ts'
 import type { Message } from '../message.ts'
 import type { OperationSession } from '../operation-session.ts'
 import type { Platform } from '../platform.ts'
 import { isProblem, refuse } from '../problem.ts'
+import type { Transparency } from '../transparency.ts'
 import type { Transport } from '../transport.ts'
 import { importMessageId } from './id.ts'
 import type { Mapping } from './mapping.ts'
@@ -48,12 +57,18 @@ export interface ImportOutcome {
 export interface ImportDeps {
   readonly platform: Platform
   readonly transport: Transport
+  readonly transparency: Transparency
   readonly self: () => Self
 }
 
-interface SealedKey {
+interface Sealed {
   readonly device: string
   readonly sealed: string
+}
+
+interface SealedKey extends Sealed {
+  /** The certificate of the device that sealed it, and those above. */
+  readonly chain: readonly string[]
 }
 
 type Task = { readonly row: MappedRow; readonly id: string; readonly corrects?: Message }
@@ -196,9 +211,9 @@ async function importKey(deps: ImportDeps, session: OperationSession): Promise<B
     const own = keys.find(({ device }) => device === self().device.id)
     if (exists && !own)
       throw refuse('IMPORT_KEY_MISSING', 'The import key of your organization is not sealed for this device.')
-    const key = own ? await openKey(self(), session.operation, own.sealed) : new Uint8Array(platform.random(32))
+    const key = own ? await openKey(deps, session.operation, own) : new Uint8Array(platform.random(32))
     try {
-      await transport.request('PUT', path, { keys: await sealedFor(session, self(), key) })
+      await transport.request('PUT', path, { keys: await sealedFor(deps, session, key) })
       return key
     } catch (error) {
       // Another device of the organization was first: its key counts.
@@ -208,27 +223,48 @@ async function importKey(deps: ImportDeps, session: OperationSession): Promise<B
   throw refuse('IMPORT_KEY_MISSING', 'Several devices of your organization begin to import at once.')
 }
 
-async function openKey({ device }: Self, operation: string, sealed: string): Promise<Bytes> {
-  const header = { kid: device.id, ope: operation }
-  return fromBase64url(new TextDecoder().decode(await openSealed('cordon-import+jwe', header, device.sealKey, sealed)))
+/** Opens the key, and believes it of a device of one's own organization alone: whoever knows a public key can seal to it. IMPORT_KEY_REFUSED. */
+async function openKey(deps: ImportDeps, operation: string, { sealed, chain }: SealedKey): Promise<Bytes> {
+  const { account, device } = deps.self()
+  try {
+    const header = { kid: device.id, ope: operation }
+    const jws = fromUtf8(await openSealed('cordon-import+jwe', header, device.sealKey, sealed))
+    const { signer, key, ...said } = readImportKey(jws)
+    const [certificate] = await proveTogether(chain, account.pins.root)
+    demand(
+      certificate?.device === signer && certificate.organization === account.organization,
+      'IMPORT_KEY',
+      'The import key was not signed by a device of this organization.',
+    )
+    await verifyStatement('cordon-import-key+jws', jws, await verifyKeys.of(certificate))
+    const meant = said.operation === operation && said.organization === account.organization
+    demand(meant, 'IMPORT_KEY', 'The import key is another one’s.')
+    await deps.transparency.require([certificate])
+    return fromBase64url(key)
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    throw refuse('IMPORT_KEY_REFUSED', error.message, { reason: error.code }, error)
+  }
 }
 
-async function sealedFor(session: OperationSession, self: Self, key: Bytes): Promise<SealedKey[]> {
-  const { view } = session
-  const { organization } = self.account
+async function sealedFor(deps: ImportDeps, session: OperationSession, key: Bytes): Promise<Sealed[]> {
+  const { view, operation } = session
+  const { account, device: own } = deps.self()
+  const { organization } = account
   const devices = [...view.devices.values()].filter(({ person }) => {
     const member = view.member(person)
     return member?.organization === organization && may(member.role, 'records.import', view.state).allowed
   })
-
+  await deps.transparency.require(devices)
+  const content = utf8(await signImportKey(own, { operation, organization, key }))
   return Promise.all(
     devices.map(async ({ device, keys }) => ({
       device,
       sealed: await sealTo(
         'cordon-import+jwe',
-        { kid: device, ope: session.operation },
+        { kid: device, ope: operation },
         await importSealPublicKey(keys.seal.pub),
-        new TextEncoder().encode(base64url(key)),
+        content,
       ),
     })),
   )

@@ -1,0 +1,33 @@
+import { Type, type Static } from 'typebox'
+import { base64url } from './encoding.ts'
+import type { DeviceId } from './ids.ts'
+import { readStatement, signStatement } from './jws.ts'
+import type { Device } from './keys.ts'
+import { shape } from './shape.ts'
+
+const uuid = Type.String({ pattern: '^[0-9a-f-]{36}$' })
+const ImportKeyPayload = Type.Object(
+  {
+    v: Type.Literal(1),
+    operation: uuid,
+    organization: uuid,
+    key: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+  },
+  { additionalProperties: false },
+)
+const parsePayload = shape('import key', ImportKeyPayload)
+
+/** The import key of an organization in an operation, signed: for whatever is only sealed to a device anybody could have sealed. */
+export function signImportKey(
+  signer: Device,
+  { operation, organization, key }: { operation: string; organization: string; key: Uint8Array },
+): Promise<string> {
+  const payload = { v: 1, operation, organization, key: base64url(key) }
+  return signStatement('cordon-import-key+jws', payload, { kid: signer.id, key: signer.signKey })
+}
+
+/** Reads it without checking its signature: the caller has to know `signer` as a device of the organization. */
+export function readImportKey(jws: string): Static<typeof ImportKeyPayload> & { signer: DeviceId } {
+  const { kid, payload } = readStatement('cordon-import-key+jws', jws)
+  return { ...parsePayload(payload), signer: kid as DeviceId }
+}
