@@ -19,6 +19,8 @@ const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 export interface ServerProcess {
   readonly url: string
   setUpString: string | null
+  /** Of the process that runs now. */
+  readonly pid: number
   /** Ends it at once and starts it again; resolves when it listens. */
   killAndRestart(): Promise<void>
 }
@@ -32,7 +34,7 @@ export function keyDirectory(owner: Owner): string {
 
 export async function serverProcess(
   owner: Owner,
-  options: { databaseUrl: string; keys: string },
+  options: { databaseUrl: string; keys: string; settings?: Readonly<Record<string, string>> },
 ): Promise<ServerProcess> {
   const data = keyDirectory(owner)
   const port = await freePort()
@@ -50,6 +52,7 @@ export async function serverProcess(
         LOG_HOST: logHost,
         LOG_LEVEL: 'fatal',
         PORT: String(port),
+        ...options.settings,
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -71,6 +74,9 @@ export async function serverProcess(
   const server: ServerProcess = {
     url: `http://127.0.0.1:${String(port)}`,
     setUpString: await start(),
+    get pid() {
+      return child.pid ?? 0
+    },
     async killAndRestart() {
       await end('SIGKILL')
       await start()

@@ -1,7 +1,6 @@
 import { may } from '../../access.ts'
 import {
   ProtocolError,
-  base64url,
   demand,
   digestOf,
   fromBase64url,
