@@ -143,7 +143,7 @@ export const settings = [
     shape: 'path',
     otherwise: 'factor.key in the data directory',
     meaning:
-      'The key under which the secrets of authenticator apps are sealed in the database, the same on every server. Made at the first start; keep a copy apart from the database.',
+      'The key under which the secrets of authenticator apps are sealed in the database and passkeys know their people, the same on every server. Made at the first start; keep a copy apart from the database.',
   },
   {
     name: 'DATABASE_CONNECTIONS',

@@ -97,6 +97,9 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   'GET /readyz': plain('/readyz'),
   'GET /version': plain('/version'),
   'GET /openapi.json': plain('/openapi.json'),
+  'GET /passkey': plain('/passkey'),
+  'GET /passkey.js': plain('/passkey.js'),
+  'GET /passkey.css': plain('/passkey.css'),
   'GET /v1/server': plain('/v1/server'),
   'POST /v1/enrolments': async (measured) => {
     const invited = await invite(administrator, { name: 'Enrols', organization: organizations.kenya, tier: 'ncp' })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { repository } from './support/architecture.ts'
 
-const idPattern = /INV-[0-9]{2}/g
+const idPattern = /INV-[0-9]{2,3}/g
 
 /** The first word of a title that names an invariant, by test file. */
 async function namedIn(directory: string): Promise<Map<string, Set<string>>> {
@@ -11,7 +11,7 @@ async function namedIn(directory: string): Promise<Map<string, Set<string>>> {
   const named = new Map<string, Set<string>>()
   for (const file of files) {
     const text = await readFile(join(directory, file), 'utf8')
-    for (const [title] of text.matchAll(/\btest\(\s*(['"`])INV-[0-9]{2}(?:, INV-[0-9]{2})*: /g)) {
+    for (const [title] of text.matchAll(/\btest\(\s*(['"`])INV-[0-9]{2,3}(?:, INV-[0-9]{2,3})*: /g)) {
       for (const [id] of title.matchAll(idPattern)) named.set(id, (named.get(id) ?? new Set()).add(file))
     }
   }

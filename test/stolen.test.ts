@@ -12,6 +12,7 @@
 // | TOTP code               | twice on all processes, late                                   | factors (INV-67)                                  |
 // | recovery code, its hash | twice, after it was renewed; the hash as a code                | factors                                           |
 // | passkey answer          | a second time, of another person or page                       | factors (INV-69)                                  |
+// | address for a browser   | answered first, by a passkey of the thief’s                    | passkey-loopback                                  |
 // | client assertion        | twice, for another address or session key                      | service-accounts (INV-80)                         |
 // | database dump           | searched for every secret as it was given                      | secrets (INV-24)                                  |
 import { randomBytes } from 'node:crypto'
@@ -444,6 +445,7 @@ t.test('INV-92: a passkey’s id and public key from a dump answer no challenge'
   const [own, thiefs] = [new SoftwareAuthenticator(at.url), new SoftwareAuthenticator(at.url)]
   await victim.factors.addPasskey('key', own)
   await stranger.factors.addPasskey('key', thiefs)
+  const { response } = (await own.get({ challenge: 'seen once' })) as { response: { userHandle: string } }
   const [row] = await dumpOf<{ id: string; public_key: Buffer }>(
     at,
     'SELECT id, public_key FROM passkey WHERE person_id = $1',
@@ -454,7 +456,7 @@ t.test('INV-92: a passkey’s id and public key from a dump answer no challenge'
     create: () => Promise.reject(new Error('not asked for')),
     get: async (options: object) => {
       const answer = (await thiefs.get(options)) as { response: object }
-      const userHandle = protocol.base64url(protocol.utf8(victim.person))
+      const { userHandle } = response
       return { ...answer, id, rawId: id, response: { ...answer.response, userHandle } }
     },
   }

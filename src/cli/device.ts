@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import {
   Cordon,
   isProblem,
@@ -9,10 +9,12 @@ import {
   pendingMessages,
   webPlatform,
   type CertifyOutcome,
+  type Authenticator,
   type Evidence,
 } from '../client/index.ts'
 import { FileStore } from '../client/node/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
+import { inBrowser } from './passkey/browser.ts'
 import { Interrupted, openTerminal, type Terminal } from './terminal.ts'
 
 export interface DeviceOptions {
@@ -158,18 +160,35 @@ export async function withCode<T>(
   }
 }
 
+export interface ProofOptions {
+  readonly code?: string
+  readonly passkey?: true
+}
+
+/** The option of every command that may ask people who they are. */
+export function orPasskey(command: Command): Command {
+  const option = new Option('--passkey', 'prove who you are by a passkey, in a browser on this machine')
+  return command.addOption(option.conflicts('code'))
+}
+
+/** The passkeys of whoever this device belongs to. */
+export function passkeysOf(device: Device): Authenticator {
+  return inBrowser(device, () => device.client.transport.server)
+}
+
 /** Does what asks for a recent proof of who one is, and asks for that proof where it is too old. */
-export async function asProven<T>(
-  { client, terminal }: Device,
-  code: string | undefined,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function asProven<T>(device: Device, { code, passkey }: ProofOptions, work: () => Promise<T>): Promise<T> {
+  const { client, terminal } = device
   try {
     return await work()
   } catch (error) {
     if (!isProblem(error, 'STEP_UP_REQUIRED')) throw error
-    const passphrase = await askSignIn(terminal)
-    await withCode(terminal, code, { passphrase }, (evidence) => client.factors.stepUp(evidence))
+    if (passkey === true || (await client.factors.list()).passphrase === null)
+      await client.factors.stepUpWith(passkeysOf(device))
+    else
+      await withCode(terminal, code, { passphrase: await askSignIn(terminal) }, (evidence) =>
+        client.factors.stepUp(evidence),
+      )
     return work()
   }
 }

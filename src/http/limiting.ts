@@ -10,7 +10,7 @@ declare module 'fastify' {
   }
 }
 
-export type Door = 'sign-in' | 'enrolment' | 'token' | 'setup'
+export type Door = 'sign-in' | 'enrolment' | 'token' | 'setup' | 'page'
 
 /** Counts every request against its source, before anything is done for it. */
 export function limitSources(app: FastifyInstance, rates: RateLimits): void {

@@ -12,6 +12,7 @@ export const quotas = {
   'source-enrolment': 300,
   'source-token': 600,
   'source-setup': 30,
+  'source-page': 600,
 } as const
 
 export type Policy = keyof typeof quotas

@@ -5,6 +5,7 @@ import type { HttpServer } from '../http/index.ts'
 import type { Actor } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
+import { mountPasskeyPage } from './passkey-page/routes.ts'
 import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
@@ -53,6 +54,7 @@ export async function admit(identity: Identity, request: FastifyRequest, access:
 export function mountIdentity(app: HttpServer, identity: Identity, about: { version: string; logHost: string }): void {
   const { sessions, enrolments, certificates, directory } = identity
   mountFactors(app, identity)
+  mountPasskeyPage(app)
   mountPeople(app, identity)
   mountRecoveries(app, identity)
   mountRenewals(app, identity)

@@ -1,24 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { Me } from '../../client/index.ts'
+import { isProblem, type Enrol, type Enrolled, type Me } from '../../client/index.ts'
 import { parseInvitation } from '../../protocol/index.ts'
-import { askSignIn, onDevice, onStore, storePath, withCode, type Device, type DeviceOptions } from '../device.ts'
+import {
+  askSignIn,
+  onDevice,
+  onStore,
+  orPasskey,
+  storePath,
+  withCode,
+  type Device,
+  type DeviceOptions,
+  type ProofOptions,
+} from '../device.ts'
+import { CommandFailure } from '../failures.ts'
+import { inBrowser } from '../passkey/browser.ts'
 
-interface Options extends DeviceOptions {
+interface Options extends DeviceOptions, ProofOptions {
   /** False with --no-wait. */
   readonly wait: boolean
-  readonly code?: string
 }
+
+/** With what the person signs in; nothing for a service account. */
+type Credential = Pick<Enrol, 'passphrase' | 'authenticator'>
 
 const askEvery = 2_000
 
 export function addEnrol(program: Command): void {
-  onStore(
-    program
-      .command('enrol')
-      .description('Enrol this device with an invitation, and sign in')
-      .argument('<invitation>', 'the whole string that you were given')
-      .option('--no-wait', 'do not wait until the device is certified'),
+  orPasskey(
+    onStore(
+      program
+        .command('enrol')
+        .description('Enrol this device with an invitation, and sign in')
+        .argument('<invitation>', 'the whole string that you were given')
+        .option('--no-wait', 'do not wait until the device is certified'),
+    ),
   )
     .option('--code <code>', 'of your authenticator app, for a further device of somebody who has one')
     .addHelpText(
@@ -28,18 +44,17 @@ Makes the keys of this device and keeps them in a new encrypted store. Until who
 and opens nothing. With the invitation of a service account it also makes the key that the program signs in with, and asks for no passphrase
 but that of the store.
 
-Example:
-  $ cordon enrol 'cordon-invitation:…'`,
+Examples:
+  $ cordon enrol 'cordon-invitation:…'
+  $ cordon enrol --passkey 'cordon-invitation:…'   (a further device of somebody who has a passkey)`,
     )
     .action((invitation: string, options: Options) =>
       onDevice({ ...options, make: true }, async (device) => {
-        const { client, store, terminal } = device
-        const passphrase = isForService(invitation) ? undefined : await askSignIn(terminal, true)
-        const { inviter } = await client.enrol({ invitation, ...(passphrase === undefined ? {} : { passphrase }) })
+        const { store, terminal } = device
+        const credential = await credentialFor(device, invitation, options)
+        const { inviter } = await enrol(device, invitation, credential)
         if (inviter) await store.write([{ name: 'inviter', value: inviter }])
-        let me: Me = await (passphrase === undefined
-          ? client.signInService()
-          : withCode(terminal, options.code, { passphrase }, (evidence) => client.signIn(evidence)))
+        let me = await signIn(device, credential, options)
         const path = storePath(options)
         terminal.note(`Enrolled: ${me.name} (${me.organizationName}). The keys of this device are in ${path}.`)
         if (me.tier === null && options.wait) me = await untilCertified(device)
@@ -49,6 +64,34 @@ Example:
         ])
       }),
     )
+}
+
+async function credentialFor(device: Device, invitation: string, { passkey }: Options): Promise<Credential> {
+  if (isForService(invitation)) return {}
+  if (passkey === true) return { authenticator: inBrowser(device, () => parseInvitation(invitation).server) }
+  return { passphrase: await askSignIn(device.terminal, true) }
+}
+
+async function enrol({ client }: Device, invitation: string, credential: Credential): Promise<Enrolled> {
+  try {
+    return await client.enrol({ invitation, ...credential })
+  } catch (error) {
+    if (credential.authenticator && isProblem(error, 'PASSPHRASE_WEAK'))
+      throw new CommandFailure(
+        'You begin here, and begin with a passphrase: enrol without --passkey, then add one (cordon factors passkey add).',
+      )
+    throw error
+  }
+}
+
+function signIn(
+  { client, terminal }: Device,
+  { passphrase, authenticator }: Credential,
+  { code }: Options,
+): Promise<Me> {
+  if (authenticator) return client.signIn({ authenticator })
+  if (passphrase === undefined) return client.signInService()
+  return withCode(terminal, code, { passphrase }, (evidence) => client.signIn(evidence))
 }
 
 /** A service account makes a key to sign in with; a damaged invitation is refused where it is used. */

@@ -1,11 +1,25 @@
 import type { Command } from 'commander'
 import qrcode from 'qrcode'
-import { asMember, asProven, askPassphrase, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { choose } from '../choice.ts'
+import {
+  asMember,
+  asProven,
+  askPassphrase,
+  onStore,
+  orPasskey,
+  passkeysOf,
+  type Device,
+  type DeviceOptions,
+  type ProofOptions,
+} from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
+import { counted } from '../wording.ts'
 
-interface Options extends DeviceOptions {
-  readonly code?: string
+interface Options extends DeviceOptions, ProofOptions {}
+
+interface PassphraseOptions extends Options {
+  readonly remove?: true
 }
 
 interface AppOptions extends Options {
@@ -16,38 +30,57 @@ interface AppOptions extends Options {
 export function addFactors(program: Command): void {
   const factors = program
     .command('factors')
-    .description('By what you prove who you are: passphrase, app, recovery codes')
-  const add = (name: string, description: string) =>
-    onStore(factors.command(name).description(description)).option(
-      '--code <code>',
-      'of your authenticator app, or a recovery code, where the service asks for one',
+    .description('By what you prove who you are: passphrase, app, recovery codes, passkeys')
+  const add = (name: string, description: string, parent = factors) =>
+    orPasskey(
+      onStore(parent.command(name).description(description)).option(
+        '--code <code>',
+        'of your authenticator app, or a recovery code, where the service asks for one',
+      ),
     )
   onStore(factors.command('list', { isDefault: true }).description('What there is')).action((options: Options) =>
     asMember(options, list),
   )
-  add('passphrase', 'Set another passphrase to sign in with').action((options: Options) =>
-    asMember(options, (device) => setPassphrase(device, options)),
-  )
+  add('passphrase', 'Set another passphrase to sign in with')
+    .option('--remove', 'remove it, with app and recovery codes: from then on you sign in by passkey alone')
+    .action((options: PassphraseOptions) =>
+      asMember(options, (device) => (options.remove === true ? removePassphrase : setPassphrase)(device, options)),
+    )
   add('app', 'Add an authenticator app (TOTP) as a second factor')
     .option('--remove', 'remove the app that is set up, with its recovery codes')
     .option('--confirm <digits>', 'the six digits that the app shows: confirms an app that was begun before')
     .action((options: AppOptions) => asMember(options, (device) => changeApp(device, options)))
   add('recovery-codes', 'Make new recovery codes in place of the old ones').action((options: Options) =>
     asMember(options, async (device) => {
-      const codes = await asProven(device, options.code, () => device.client.factors.renewRecoveryCodes())
+      const codes = await asProven(device, options, () => device.client.factors.renewRecoveryCodes())
       device.terminal.result({ recoveryCodes: codes }, () => shown(codes))
     }),
   )
+  const passkey = factors.command('passkey').description('Add and remove passkeys, in a browser on this machine')
+  add('add', 'Add a passkey', passkey)
+    .argument('<name>', 'how you will know it again, such as the device that keeps it')
+    .addHelpText('after', "\nExample:\n  $ cordon factors passkey add 'Blue security key'")
+    .action((name: string, options: Options) => asMember(options, (device) => addPasskey(device, name, options)))
+  add('remove', 'Remove a passkey', passkey)
+    .argument('<passkey>', 'its name, or the beginning of its name')
+    .addHelpText('after', "\nExample:\n  $ cordon factors passkey remove 'Blue security key'")
+    .action((word: string, options: Options) => asMember(options, (device) => removePasskey(device, word, options)))
   factors.addHelpText(
     'after',
     `
-A change asks for your passphrase again when you proved longer than ten minutes ago who you are. Your other sessions go on:
+A change asks for your passphrase or a passkey again when you proved longer than ten minutes ago who you are. Your other sessions go on:
 cordon sessions --end-others ends them. The new passphrase is asked for, or read from the file CORDON_NEW_PASSPHRASE_FILE names.
 
 Examples:
   $ cordon factors
   $ cordon factors passphrase
-  $ cordon factors app`,
+  $ cordon factors app
+
+From a passphrase to passkeys (two, so that you can lose one):
+  $ cordon factors passkey add 'Blue security key'
+  $ cordon factors passkey add 'Laptop'
+  $ cordon sign-in --passkey
+  $ cordon factors passphrase --remove`,
   )
 }
 
@@ -75,7 +108,7 @@ async function list({ client, terminal }: Device): Promise<void> {
   )
 }
 
-async function setPassphrase(device: Device, { code }: Options): Promise<void> {
+async function setPassphrase(device: Device, options: Options): Promise<void> {
   const { client, store, terminal } = device
   const passphrase = await askPassphrase(terminal, {
     what: 'New passphrase to sign in with',
@@ -84,18 +117,58 @@ async function setPassphrase(device: Device, { code }: Options): Promise<void> {
   })
   if (await store.isOwnPassphrase(passphrase))
     throw new CommandFailure('This is the passphrase of the store, which the service must never see: choose another.')
-  await asProven(device, code, () => client.factors.setPassphrase(passphrase))
+  await asProven(device, options, () => client.factors.setPassphrase(passphrase))
   terminal.result({ factor: 'passphrase', changed: true }, () => ['The passphrase is changed.', othersGoOn])
 }
 
-async function changeApp(device: Device, { code, remove, confirm }: AppOptions): Promise<void> {
+async function removePassphrase(device: Device, options: Options): Promise<void> {
   const { client, terminal } = device
+  await asProven(device, options, () => client.factors.removePassphrase())
+  const { passkeys } = await client.factors.list()
+  terminal.result({ factor: 'passphrase', removed: true }, () => [
+    'The passphrase is removed, with app and recovery codes. From now on: cordon sign-in --passkey',
+    ...(passkeys.length > 1 ? [] : ['You have one passkey: add another one, so that you can lose it.']),
+    othersGoOn,
+  ])
+}
+
+async function addPasskey(device: Device, text: string, options: Options): Promise<void> {
+  const { client, terminal } = device
+  const name = text.trim()
+  // Before the browser makes one that the service would then not take.
+  if (!/^[^\p{Cc}]{1,100}$/u.test(name))
+    throw new CommandFailure('The name of a passkey has 1 to 100 characters, on one line.', exitCodes.usage)
+  const { passkeys } = await client.factors.list()
+  if (passkeys.some((one) => one.name === name))
+    throw new CommandFailure(`You have a passkey called ${JSON.stringify(name)}: give another name, or remove it.`)
+  const { id } = await asProven(device, options, () => client.factors.addPasskey(name, passkeysOf(device)))
+  terminal.result({ factor: 'passkey', id, name, added: true }, () => [
+    `The passkey ${JSON.stringify(name)} is added: cordon sign-in --passkey`,
+    othersGoOn,
+  ])
+}
+
+async function removePasskey(device: Device, word: string, options: Options): Promise<void> {
+  const { client, terminal } = device
+  const { passkeys } = await client.factors.list()
+  const named = passkeys.map((one) => ({ ...one, also: one.id }))
+  const { id, name } = choose('passkey', word, named)
+  await asProven(device, options, () => client.factors.removePasskey(id))
+  terminal.result({ factor: 'passkey', id, name, removed: true }, () => [
+    `The passkey ${JSON.stringify(name)} is removed here: ${counted(passkeys.length - 1, 'passkey')} left. Delete it where it is kept, too.`,
+    othersGoOn,
+  ])
+}
+
+async function changeApp(device: Device, options: AppOptions): Promise<void> {
+  const { client, terminal } = device
+  const { remove, confirm } = options
   if (remove === true) {
-    await asProven(device, code, () => client.factors.removeTotp())
+    await asProven(device, options, () => client.factors.removeTotp())
     return terminal.result({ factor: 'totp', removed: true }, () => ['The app is removed.', othersGoOn])
   }
   if (confirm === undefined) {
-    const sheet = await asProven(device, code, () => client.factors.beginTotp())
+    const sheet = await asProven(device, options, () => client.factors.beginTotp())
     if (!terminal.interactive)
       return terminal.result(sheet, () => [sheet.uri, 'Confirm it: cordon factors app --confirm DIGITS'])
     for (const line of (await qrcode.toString(sheet.uri, { type: 'terminal', small: true })).split('\n'))
@@ -105,7 +178,7 @@ async function changeApp(device: Device, { code, remove, confirm }: AppOptions):
   const digits = confirm ?? (await terminal.ask('The six digits that it shows: '))
   if (!/^\d{6}$/.test(digits.trim()))
     throw new CommandFailure('Six digits are needed; nothing is changed. Try again.', exitCodes.usage)
-  const codes = await asProven(device, code, () => client.factors.confirmTotp(digits.trim()))
+  const codes = await asProven(device, options, () => client.factors.confirmTotp(digits.trim()))
   return terminal.result({ factor: 'totp', recoveryCodes: codes }, () => [
     'From now on signing in asks for a code of the app.',
     ...shown(codes),

@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander'
 import { organizationKinds, type OrganizationKind } from '../../access.ts'
 import { choose } from '../choice.ts'
-import { asMember, asProven, onStore, type DeviceOptions } from '../device.ts'
+import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { table } from '../terminal.ts'
 
 interface Add extends DeviceOptions {
@@ -41,13 +41,15 @@ Examples:
       }),
     )
 
-  onStore(
-    organization
-      .command('end')
-      .description('An organization leaves, and its people with it')
-      .argument('<organization>', 'name, beginning of the name, or id')
-      .requiredOption('--reason <text>', 'why; it is entered in the log')
-      .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+  orPasskey(
+    onStore(
+      organization
+        .command('end')
+        .description('An organization leaves, and its people with it')
+        .argument('<organization>', 'name, beginning of the name, or id')
+        .requiredOption('--reason <text>', 'why; it is entered in the log')
+        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+    ),
   )
     .addHelpText(
       'after',
@@ -57,12 +59,12 @@ Its people are out of every operation at once and their sessions end; what they 
 Example:
   $ cordon organization end 'Kenya Revenue Authority' --reason 'Left the programme'`,
     )
-    .action((word: string, options: DeviceOptions & { reason: string; code?: string }) =>
+    .action((word: string, options: DeviceOptions & ProofOptions & { reason: string }) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const all = (await client.directory.organizations()).map((one) => ({ ...one, id: one.organization }))
         const { id, name } = choose('organization', word, all)
-        const people = await asProven(device, options.code, () => client.directory.endOrganization(id, options.reason))
+        const people = await asProven(device, options, () => client.directory.endOrganization(id, options.reason))
         terminal.result({ organization: id, people }, () => [`${name} has left, with ${String(people)} people.`])
       }),
     )

@@ -1,16 +1,23 @@
 import type { Command } from 'commander'
 import { choose, idOf } from '../choice.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { asMember, asProven, onStore, type Device, type DeviceOptions } from '../device.ts'
+import {
+  asMember,
+  asProven,
+  onStore,
+  orPasskey,
+  type Device,
+  type DeviceOptions,
+  type ProofOptions,
+} from '../device.ts'
 import { table } from '../terminal.ts'
 
 interface Options extends DeviceOptions {
   readonly organization?: string
 }
 
-interface ActOptions extends Options {
+interface ActOptions extends Options, ProofOptions {
   readonly reason: string
-  readonly code?: string
 }
 
 export function addPerson(program: Command): void {
@@ -43,7 +50,9 @@ export function addPerson(program: Command): void {
     said: (name: string) => string,
     help: string,
   ) =>
-    onStore(person.command(name).description(description).argument('<person>', 'name, beginning of the name, or id'))
+    orPasskey(
+      onStore(person.command(name).description(description).argument('<person>', 'name, beginning of the name, or id')),
+    )
       .requiredOption('--reason <text>', 'why; it is entered in the log')
       .option('--organization <organization>', 'of another organization (administrators)')
       .option('--code <code>', 'of your authenticator app, where the service asks for one')
@@ -57,7 +66,7 @@ export function addPerson(program: Command): void {
           const organization = await organizationOf(device, options)
           const people = (await client.directory.people(organization)).map((one) => ({ ...one, id: one.person }))
           const { id, name: chosen } = choose('person', word, people)
-          await asProven(device, options.code, () => work(device, id, options.reason))
+          await asProven(device, options, () => work(device, id, options.reason))
           terminal.result({ person: id, [name]: true }, () => [said(chosen)])
         }),
       )
@@ -83,19 +92,21 @@ export function addPerson(program: Command): void {
     (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
     'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
   )
-  onStore(
-    person
-      .command('approve')
-      .description('Approve, for another organization, that somebody who lost every device comes back')
-      .argument('<invitation>', 'the id of the invitation, as whoever made it says')
-      .option('--yes', 'do not ask')
-      .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+  orPasskey(
+    onStore(
+      person
+        .command('approve')
+        .description('Approve, for another organization, that somebody who lost every device comes back')
+        .argument('<invitation>', 'the id of the invitation, as whoever made it says')
+        .option('--yes', 'do not ask')
+        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+    ),
   )
     .addHelpText(
       'after',
       '\nMake sure by another way that the person has asked for it.\n\nExample:\n  $ cordon person approve 019a…',
     )
-    .action((invitation: string, options: DeviceOptions & { yes?: true; code?: string }) =>
+    .action((invitation: string, options: DeviceOptions & ProofOptions & { yes?: true }) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const asked = await client.directory.recovery(invitation.trim().toLowerCase())
@@ -108,7 +119,7 @@ export function addPerson(program: Command): void {
           if (!/^y(es)?$/i.test((await terminal.ask('Approve? (yes/no) ')).trim()))
             return terminal.result({ invitation, approved: false }, () => ['Nothing was approved.'])
         }
-        await asProven(device, options.code, () => client.directory.approveRecovery(asked))
+        await asProven(device, options, () => client.directory.approveRecovery(asked))
         terminal.result({ invitation, approved: true }, () => [`Approved: ${who.name} can enrol with the invitation.`])
       }),
     )

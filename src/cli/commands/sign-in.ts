@@ -1,29 +1,39 @@
 import type { Command } from 'commander'
-import { askSignIn, asMember, onDevice, onStore, tellCertified, withCode, type DeviceOptions } from '../device.ts'
+import {
+  askSignIn,
+  asMember,
+  onDevice,
+  onStore,
+  orPasskey,
+  passkeysOf,
+  tellCertified,
+  withCode,
+  type Device,
+  type DeviceOptions,
+  type ProofOptions,
+} from '../device.ts'
 import { leavePlace, openPlace } from '../place.ts'
 import { table } from '../terminal.ts'
 import { choose } from '../choice.ts'
 import { waiting } from './enrol.ts'
 
 export function addSignIn(program: Command): void {
-  onStore(program.command('sign-in').description('Sign in on this device'))
+  orPasskey(onStore(program.command('sign-in').description('Sign in on this device')))
     .option('--code <code>', 'of your authenticator app, or a recovery code, where you have a second factor')
     .addHelpText(
       'after',
       `
-Certifies whoever waits for you, and gives newcomers of your operations the keys that they may have.
+Certifies whoever waits for you, and gives newcomers of your operations the keys that they may have. With --passkey it prints an address of the
+service to open in a browser on this machine, and waits for its answer.
 
-Example:
-  $ cordon sign-in`,
+Examples:
+  $ cordon sign-in
+  $ cordon sign-in --passkey`,
     )
-    .action((options: DeviceOptions & { code?: string }) =>
+    .action((options: DeviceOptions & ProofOptions) =>
       onDevice(options, async (device) => {
         const { client, store, terminal } = device
-        const me = client.isService
-          ? await client.signInService()
-          : await withCode(terminal, options.code, { passphrase: await askSignIn(terminal) }, (evidence) =>
-              client.signIn(evidence),
-            )
+        const me = await signIn(device, options)
         if (me.tier !== null) {
           tellCertified(me.certified, terminal)
           for (const { operation } of await client.operations.list())
@@ -55,6 +65,14 @@ function endingSoon(certificate: { readonly expiresAt: string } | undefined): st
   if (end.getTime() - Date.now() > noticed) return []
   const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(end)
   return [`The certificate of this device ends on ${day}: let your contact point, or an administrator, renew it.`]
+}
+
+async function signIn(device: Device, { code, passkey }: ProofOptions) {
+  const { client, terminal } = device
+  if (client.isService) return client.signInService()
+  if (passkey === true) return client.signIn({ authenticator: passkeysOf(device) })
+  const passphrase = await askSignIn(terminal)
+  return withCode(terminal, code, { passphrase }, (evidence) => client.signIn(evidence))
 }
 
 export function addSignOut(program: Command): void {

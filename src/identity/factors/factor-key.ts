@@ -13,6 +13,8 @@ export interface FactorKey {
   open(person: string, sealed: Uint8Array): Uint8Array
   /** HMAC-SHA-256 of a recovery code, by which it is recognised. */
   digest(person: string, code: string): Uint8Array
+  /** By which a passkey knows its person (WebAuthn, user handle). Who could guess it could have a passkey made in the place of this person's. */
+  handle(person: string): Uint8Array
 }
 
 /** Reads the key; makes it where there is none and nothing was sealed under one. `KeyFileFault` otherwise. */
@@ -24,7 +26,7 @@ export function openFactorKey(file: string, needed: boolean): FactorKey {
   const secret = Buffer.from((readFileIfThere(file) ?? '').trim(), 'base64url')
   if (secret.length !== 32) throw new KeyFileFault(`${file} does not hold 32 bytes in base64url`)
   const derive = (use: string) => Buffer.from(hkdfSync('sha256', secret, '', `cordon factors: ${use}`, 32))
-  const [sealing, recognising] = [derive('seal'), derive('recognise')]
+  const [sealing, recognising, naming] = [derive('seal'), derive('recognise'), derive('name to passkeys')]
   return {
     seal(person, plain) {
       const nonce = randomBytes(nonceBytes)
@@ -39,5 +41,6 @@ export function openFactorKey(file: string, needed: boolean): FactorKey {
       return Buffer.concat([decipher.update(sealed.subarray(nonceBytes, end)), decipher.final()])
     },
     digest: (person, code) => createHmac('sha256', recognising).update(`${person} ${code}`).digest(),
+    handle: (person) => createHmac('sha256', naming).update(person).digest(),
   }
 }

@@ -8,8 +8,9 @@ import {
 } from '@simplewebauthn/server'
 import { transaction, type Database } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import { fromUtf8, fromBase64url, utf8, type Random } from '../../protocol/index.ts'
+import type { Random } from '../../protocol/index.ts'
 import { hashSecret } from '../tokens.ts'
+import type { FactorKey } from './factor-key.ts'
 import * as store from './store.ts'
 
 const timeout = 5 * 60_000
@@ -22,6 +23,7 @@ export interface PasskeyDeps {
   readonly random: Random
   /** Its origin is the one that answers must name, its host the relying party. */
   readonly publicUrl: string
+  readonly factorKey: Pick<FactorKey, 'handle'>
 }
 
 /** WebAuthn (W3C, level 3): discoverable credentials, user verification required, no attestation asked for. */
@@ -47,7 +49,7 @@ export class Passkeys {
     return generateRegistrationOptions({
       rpName: 'Cordon',
       rpID: this.#relyingParty,
-      userID: utf8(person.id),
+      userID: new Uint8Array(this.#deps.factorKey.handle(person.id)),
       userName: person.name,
       userDisplayName: person.name,
       challenge: await this.#newChallenge(person.id),
@@ -83,10 +85,11 @@ export class Passkeys {
 
   /** Whether this answers a challenge with one of the person's own passkeys. */
   async verify(person: string, passkeys: readonly store.Passkey[], response: unknown): Promise<boolean> {
-    const { db, clock, publicUrl } = this.#deps
+    const { db, clock, publicUrl, factorKey } = this.#deps
     const answer = response as AuthenticationResponseJSON
     const passkey = passkeys.find(({ id }) => id === answer.id)
-    if (!passkey || !namesPerson(answer.response.userHandle, person)) return false
+    const handle = Buffer.from(factorKey.handle(person)).toString('base64url')
+    if (!passkey || answer.response.userHandle !== handle) return false
     try {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response: answer,
@@ -121,13 +124,5 @@ export class Passkeys {
   #takeChallenge(challenge: string, person: string | null): Promise<boolean> {
     const { db, clock } = this.#deps
     return transaction(db, (tx) => store.takeChallenge(tx, hashSecret(challenge), person, clock()))
-  }
-}
-
-function namesPerson(handle: string | undefined, person: string): boolean {
-  try {
-    return handle !== undefined && fromUtf8(fromBase64url(handle)) === person
-  } catch {
-    return false
   }
 }

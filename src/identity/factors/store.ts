@@ -146,8 +146,9 @@ export async function forgetChallenges(tx: Tx, now: Date): Promise<void> {
   await tx.deleteFrom('passkey_challenge').where('expires_at', '<', now).execute()
 }
 
-/** Whether anything lies in the database that only the key of the factors opens. */
+/** Whether anything lies in the database that is worth nothing without the key of the factors. */
 export async function hasFactors(tx: Tx): Promise<boolean> {
   const totp = await tx.selectFrom('totp').select('person_id').limit(1).executeTakeFirst()
-  return totp !== undefined
+  const passkey = await tx.selectFrom('passkey').select('person_id').limit(1).executeTakeFirst()
+  return (totp ?? passkey) !== undefined
 }

@@ -1,0 +1,92 @@
+import { isIP } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Authenticator } from '../../client/index.ts'
+import type { Device } from '../device.ts'
+import { CommandFailure } from '../failures.ts'
+import { Loopback, type Handed } from './loopback.ts'
+
+/** What is asked of a browser, and whom it is asked for. */
+interface Asking {
+  readonly device: Pick<Device, 'terminal' | 'interrupted'>
+  readonly server: string
+  /** Milliseconds. */
+  readonly patience: number
+}
+
+/** As long as the service takes an answer to its question. */
+const fiveMinutes = 5 * 60_000
+
+/** Asks for passkeys in a browser on this machine, on the page of the service that the passkeys are for. */
+export function inBrowser(device: Asking['device'], server: () => string, patience = fiveMinutes): Authenticator {
+  const asking = () => ({ device, server: server(), patience })
+  return {
+    create: (options) => ask(asking(), 'create', options),
+    get: (options) => ask(asking(), 'get', options),
+  }
+}
+
+async function ask({ device, server, patience }: Asking, what: 'create' | 'get', options: object): Promise<object> {
+  const { terminal, interrupted } = device
+  requireNamed(server)
+  const loopback = await Loopback.open()
+  const ended = new AbortController()
+  try {
+    const { port, state } = loopback
+    terminal.note('Open this address in a browser on this machine within five minutes, and follow the page:')
+    terminal.note(`\n  ${pageFor(server, { do: what, port: String(port), state, options: encode(options) })}\n`)
+    if (!hasScreen())
+      terminal.note(
+        `No screen here? On the computer with the browser, first: ssh -L ${String(port)}:127.0.0.1:${String(port)} THIS_MACHINE`,
+      )
+    const handed = await Promise.race([loopback.handed, interrupted, tooLate(patience, ended.signal)])
+    return answerIn(handed)
+  } finally {
+    ended.abort()
+    loopback.close()
+  }
+}
+
+/** Browsers make passkeys for names alone, and under https or for this machine. */
+function requireNamed(server: string): void {
+  const { protocol, hostname } = new URL(server)
+  const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost')
+  if (isIP(hostname) === 0 && !hostname.startsWith('[') && (protocol === 'https:' || isLocal)) return
+  throw new CommandFailure(
+    `Browsers have passkeys for services with a name and https (or localhost), and this one is ${server}: use a passphrase, or ask whoever runs it for such an address.`,
+  )
+}
+
+/** What it says stands behind #, which browsers send to nobody. */
+function pageFor(server: string, task: Readonly<Record<string, string>>): string {
+  const page = new URL('/passkey', server)
+  page.hash = new URLSearchParams(task).toString()
+  return page.href
+}
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+function hasScreen(): boolean {
+  const { SSH_CONNECTION, DISPLAY, WAYLAND_DISPLAY } = process.env
+  return SSH_CONNECTION === undefined && (process.platform !== 'linux' || (DISPLAY ?? WAYLAND_DISPLAY) !== undefined)
+}
+
+async function tooLate(patience: number, signal: AbortSignal): Promise<never> {
+  await sleep(patience, undefined, { signal })
+  throw new CommandFailure('No answer came from the browser in time; nothing was done. Start it again.')
+}
+
+const refusals: Readonly<Record<string, string>> = {
+  NotAllowedError: 'it was cancelled there, or nobody answered in time. Start it again',
+  AbortError: 'it was cancelled there. Start it again',
+  InvalidStateError: 'where you wanted to keep it there is a passkey of yours for this service already. Use that one',
+  NotSupportedError: 'what you chose cannot keep passkeys of this kind. Choose another device or security key',
+  ConstraintError: 'what you chose does not check who uses it. Set a PIN or a fingerprint there, or choose another one',
+  SecurityError: 'it has no passkeys under the address of this service. Ask whoever runs it',
+}
+
+function answerIn(handed: Handed): object {
+  if ('answer' in handed) return handed.answer
+  const { refused } = handed
+  const why = refusals[refused] ?? `it failed (${refused}). Try another browser`
+  throw new CommandFailure(`The browser gave no passkey: ${why}.`, undefined, { reason: refused })
+}
