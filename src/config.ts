@@ -30,6 +30,9 @@ export interface Config {
   /** A policy of C2SP tlog-policy: who cosigns the logs. */
   readonly witnesses: string | undefined
   readonly witnessQuorum: number | undefined
+  readonly sleepAfterDays: number
+  /** The server that takes notices, and the address they come from. */
+  readonly notices: { readonly url: string; readonly from: string } | undefined
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
@@ -177,6 +180,27 @@ export const settings = [
     otherwise: 'what the line `quorum` of WITNESSES says',
     meaning: 'How many of the witnesses make a checkpoint final.',
   },
+  {
+    name: 'SLEEP_AFTER_DAYS',
+    shape: 'number, 61 to 366',
+    otherwise: '90',
+    meaning:
+      'Days without use after which an account sleeps, once its person was told 30, 10 and 3 days before. The same on every server.',
+  },
+  {
+    name: 'SMTP_URL',
+    shape: 'smtp:// or smtps:// URL',
+    otherwise: 'none: no notice is mailed, contact points see in the list of people what is due',
+    meaning:
+      'The server that takes the notices, `smtp://user:password@host:587` (STARTTLS, which only a server on the loopback may lack) or `smtps://…:465`. The same on every server.',
+    fromFile: true,
+  },
+  {
+    name: 'SMTP_FROM',
+    shape: 'e-mail address',
+    otherwise: 'none',
+    meaning: 'The address that notices come from.',
+  },
 ] as const satisfies readonly Setting[]
 
 type Name = (typeof settings)[number]['name']
@@ -241,11 +265,15 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     passphraseChecks: whole('PASSPHRASE_CHECKS', read('PASSPHRASE_CHECKS'), halfOfProcessors, 1, 64, faults),
     witnesses: read('WITNESSES'),
     witnessQuorum: quorum(read('WITNESS_QUORUM'), faults),
+    sleepAfterDays: whole('SLEEP_AFTER_DAYS', read('SLEEP_AFTER_DAYS'), 90, 61, 366, faults),
+    notices: mailServer(read('SMTP_URL'), read('SMTP_FROM'), faults),
   }
   if (config.witnessQuorum !== undefined && config.witnesses === undefined)
     faults.push('WITNESS_QUORUM counts witnesses, and WITNESSES names none')
   if (tls !== undefined && publicUrl.startsWith('http:'))
     faults.push('PUBLIC_URL begins with http:, and TLS_CERTIFICATE_FILE serves https')
+  if ((config.notices === undefined) !== (read('SMTP_FROM') === undefined))
+    faults.push('SMTP_URL and SMTP_FROM belong together; give both')
   const keyFiles = [config.logKeyFile, config.tokenKeyFile, config.factorKeyFile]
   if (new Set(keyFiles).size < keyFiles.length)
     faults.push('LOG_KEY_FILE, TOKEN_KEY_FILE and FACTOR_KEY_FILE name one file twice; each key needs its own')
@@ -311,6 +339,17 @@ function tlsFiles(
   if (certificate !== undefined || key !== undefined)
     faults.push('TLS_CERTIFICATE_FILE and TLS_KEY_FILE belong together; give both')
   return undefined
+}
+
+function mailServer(url: string | undefined, from: string | undefined, faults: string[]): Config['notices'] {
+  const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined
+  const bare = parsed?.hash === '' && parsed.search === '' && /^\/?$/.test(parsed.pathname)
+  const whole = (parsed?.username === '') === (parsed?.password === '')
+  if (url !== undefined && !(bare && whole && parsed.hostname !== '' && /^smtps?:$/.test(parsed.protocol)))
+    faults.push('SMTP_URL is not the URL of a mail server; give smtp://user:password@host:587')
+  if (from !== undefined && !/^[^\s<>"(),:;@]+@[^\s<>"(),:;@]+$/.test(from))
+    faults.push('SMTP_FROM is not an e-mail address; give for example cordon@customs.example')
+  return url === undefined ? undefined : Object.freeze({ url, from: from ?? '' })
 }
 
 function origin(name: Name, text: string, faults: string[]): string {

@@ -208,6 +208,22 @@ export const problems = {
     title: 'Nothing would be left to sign in with',
     advice: 'Add what this needs first: a passkey, an app, or a longer passphrase, as named here.',
   },
+  NOTICES_OFF: {
+    status: 409,
+    title: 'This service sends no notices',
+    advice:
+      'Ask its operator to set SMTP_URL and SMTP_FROM; until then contact points see in the list of people what is due.',
+  },
+  NOTICE_CODE_WRONG: {
+    status: 400,
+    title: 'This is not the code that was sent to the address',
+    advice: 'Give the newest code; after an hour or five wrong ones, set the address again for a new one.',
+  },
+  NOTICE_CODE_LIMIT: {
+    status: 409,
+    title: 'No further code is sent today',
+    advice: 'Look for the last code where unwanted mail goes, or try again tomorrow.',
+  },
   PASSKEY_INVALID: {
     status: 400,
     title: 'This passkey cannot be taken',

@@ -13,6 +13,7 @@ import {
   toDatabaseProblem,
   transaction,
   type Database,
+  type Tx,
 } from './db/index.ts'
 import { Problem } from './errors.ts'
 import {
@@ -30,12 +31,14 @@ import {
 import {
   Passphrases,
   Refusals,
+  SmtpChannel,
   VerifyKeyCache,
   actorOf,
   admit,
   asActor,
   createIdentity,
   hasFactors,
+  hasNoticeAddresses,
   identityOwners,
   isPlatformAuditor,
   mountIdentity,
@@ -43,6 +46,8 @@ import {
   mountServiceAccounts,
   openTokenKey,
   type Identity,
+  type NoticeChannel,
+  type SmtpSettings,
 } from './identity/index.ts'
 import { Hub, mountLive, registerLive } from './live/index.ts'
 import {
@@ -98,6 +103,10 @@ export interface ServerOptions {
   readonly tokenKeyFile: string
   readonly factorKeyFile: string
   readonly checkpointDirectory: string
+  /** Days without use after which an account sleeps; 90 unless given. */
+  readonly sleepAfterDays?: number
+  /** The server that takes notices, or what else carries them; without it they are listed to those who answer for somebody. */
+  readonly notices?: SmtpSettings | NoticeChannel | undefined
   /** Who cosigns the logs; nobody unless given. */
   readonly witnesses?: WitnessPolicy
   readonly logLimits?: Partial<LogLimits>
@@ -127,11 +136,12 @@ export interface CordonServer {
 const hintChannel = 'cordon_log'
 const hintEveryMs = 5
 const forgetEveryMs = 60_000
+const reviewEveryMs = 10 * 60_000
 const random: Random = (length) => new Uint8Array(randomBytes(length))
 
 /** Makes every service once, hands each what it needs, and mounts every route. Listens nowhere yet. */
 export async function createServer(options: ServerOptions): Promise<CordonServer> {
-  const { clock } = options
+  const { clock, sleepAfterDays = 90 } = options
   let address = options.publicUrl ?? ''
   let app: HttpServer | undefined
   // What fails before there is a log to say it in is said once there is one.
@@ -151,7 +161,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     await requireServable(db)
     const key = openLogKey(options.logKeyFile, await hasLogs(db))
     const tokenKey = await openTokenKey(options.tokenKeyFile)
-    const factorKey = openFactorKey(options.factorKeyFile, await transaction(db, hasFactors))
+    const sealed = async (tx: Tx) => (await hasFactors(tx)) || (await hasNoticeAddresses(tx))
+    const factorKey = openFactorKey(options.factorKeyFile, await transaction(db, sealed))
     const notifier = createNotifier(options.databaseUrl, hintChannel, { everyMs: hintEveryMs })
     opened.unshift(notifier)
 
@@ -188,6 +199,9 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       operationsOf,
       takeMembers,
       server: options.logHost,
+      sleepAfterDays,
+      channel: channelOf(options.notices),
+      onError,
     })
     const { readOnly } = await logs.start()
 
@@ -284,14 +298,19 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       () => hub.reread(),
     )
     const forgetting = setInterval(() => {
-      const forgotten = [identity.sessions.forgetExpired(), rateStore.forget(clock())]
+      const forgotten = [identity.sessions.forgetExpired(), identity.outbox.forgetGiven(), rateStore.forget(clock())]
       for (const one of forgotten) one.catch((error: unknown) => onError('forgetting what has expired', error))
       identity.serviceAccounts
         .endOverdue()
         .catch((error: unknown) => onError('ending service accounts that have expired', error))
       identity.renewals.endOverdue().catch((error: unknown) => onError('ending certificates that have expired', error))
+      identity.outbox.hurry()
     }, forgetEveryMs)
     forgetting.unref()
+    const reviewing = setInterval(() => {
+      identity.idleness.review().catch((error: unknown) => onError('looking for accounts that nobody uses', error))
+    }, reviewEveryMs)
+    reviewing.unref()
 
     const running = app
     const closeWhole = closesWhole(running)
@@ -313,6 +332,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
             trustedProxies: options.trustedProxies,
             logKeys: await logs.verifierKeys(logs.directory),
             tokenKey: tokenKey.thumbprint,
+            sleepAfterDays: String(sleepAfterDays),
           },
         })
         const listening = await running.listen(where)
@@ -325,6 +345,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       },
       async close() {
         clearInterval(forgetting)
+        clearInterval(reviewing)
+        await identity.outbox.close()
         unfollowTls()
         await hub.close()
         await closeWhole()
@@ -341,6 +363,10 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     for (const part of opened) await part.close()
     throw error
   }
+}
+
+function channelOf(notices: ServerOptions['notices']): NoticeChannel | undefined {
+  return notices === undefined || 'deliver' in notices ? notices : new SmtpChannel(notices)
 }
 
 function followCertificate(app: HttpServer, files: TlsFiles): () => void {

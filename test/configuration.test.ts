@@ -88,6 +88,18 @@ t.test('each fault is named, and nothing else', async (t) => {
     [{ LIVE_CONNECTIONS: '0' }, 'LIVE_CONNECTIONS'],
     [{ DATABASE_CONNECTIONS: '1000' }, 'DATABASE_CONNECTIONS'],
     [{ PASSPHRASE_CHECKS: '', PORT: 'x' }, 'PORT'],
+    [{ SLEEP_AFTER_DAYS: '60' }, 'SLEEP_AFTER_DAYS'],
+    [{ SLEEP_AFTER_DAYS: '0' }, 'SLEEP_AFTER_DAYS'],
+    [{ SLEEP_AFTER_DAYS: 'never' }, 'SLEEP_AFTER_DAYS'],
+    [{ SMTP_URL: 'smtp://mail.example' }, 'SMTP_URL'],
+    [{ SMTP_FROM: 'cordon@customs.example' }, 'SMTP_URL'],
+    [{ SMTP_URL: 'https://mail.example', SMTP_FROM: 'a@b.example' }, 'SMTP_URL'],
+    [{ SMTP_URL: 'smtp://', SMTP_FROM: 'a@b.example' }, 'SMTP_URL'],
+    [{ SMTP_URL: 'smtp://user@mail.example', SMTP_FROM: 'a@b.example' }, 'SMTP_URL'],
+    [{ SMTP_URL: 'smtp://mail.example/x', SMTP_FROM: 'a@b.example' }, 'SMTP_URL'],
+    [{ SMTP_URL: 'smtp://mail.example?tls=off', SMTP_FROM: 'a@b.example' }, 'SMTP_URL'],
+    [{ SMTP_URL: 'smtp://mail.example', SMTP_FROM: 'customs' }, 'SMTP_FROM'],
+    [{ SMTP_URL: 'smtp://mail.example', SMTP_FROM: 'a@b.example\r\nBcc: c@d.example' }, 'SMTP_FROM'],
   ]
   for (const [environment, name] of cases) {
     const faults = faultsOf(environment)
@@ -99,7 +111,9 @@ t.test('each fault is named, and nothing else', async (t) => {
 t.test('all faults are listed at once, without the value of a secret', async (t) => {
   const faults = faultsOf({ PORT: 'x', LOG_LEVEL: 'y', PUBLIC_URL: 'z', DATABASE_URL: 'mysql://root:hunter2@db/x' })
   t.equal(faults.length, 4)
-  t.notMatch(faults.join(), /hunter2/)
+  const mail = faultsOf({ SMTP_URL: 'smtp://root:hunter2@mail.example/x', SMTP_FROM: 'a@b.example' })
+  t.equal(mail.length, 1)
+  t.notMatch([...faults, ...mail].join(), /hunter2/)
   t.match(new ConfigurationFault(faults).message, /has 4 faults:\n {2}\S/)
 })
 

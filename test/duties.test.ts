@@ -7,6 +7,7 @@ import { frameDuties } from '../src/live/index.ts'
 import { entriesSince, settle, sizes, type Entered } from './support/entries.ts'
 import { certificateDuties } from './support/certificate-duties.ts'
 import { factorDuties } from './support/factor-duties.ts'
+import { mailSink, noticeDuties } from './support/notice-duties.ts'
 import { everyRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
 import { createOperation, went } from './support/wire-operation.ts'
@@ -25,7 +26,8 @@ import {
   type Frame,
 } from './support/wire.ts'
 
-const scene = await everyRole(t)
+const sink = mailSink()
+const scene = await everyRole(t, { server: { notices: sink } })
 const { server, operation, byRole, administrator, messages, shared, organizations } = scene
 const { coordinator, ncp, officer } = byRole
 const path = operation.path
@@ -56,6 +58,8 @@ const reply = {
 
 const sealedImportKey = async (device: string, pub: string) =>
   protocol.sealTo('cordon-import+jwe', { kid: device }, await protocol.importSealPublicKey(pub), new Uint8Array(32))
+
+const somebody = () => newcomer(administrator, { name: 'Somebody', organization: organizations.kenya, tier: 'ncp' })
 
 async function officerOfShared(): Promise<string> {
   const person = await scene.member(organizations.kenya, 'officer')
@@ -113,9 +117,8 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
       await officer.signIn()
       return { status: 201 } as Answer
     }),
-  ...factorDuties(server, () =>
-    newcomer(administrator, { name: 'Somebody', organization: organizations.kenya, tier: 'ncp' }),
-  ),
+  ...factorDuties(server, somebody),
+  ...noticeDuties(server, sink, somebody),
   'GET /v1/people/:person/devices': get(`/v1/people/${officer.person}/devices`, administrator),
   'GET /v1/recoveries/:invitation': async (measured) => {
     const { invitation } = await recovering()
@@ -534,6 +537,7 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
         factor: /^(passphrase|totp|recovery-codes|passkey|key)$/,
       },
     },
+    'notice.address-set': { details: { session, outcome: 'accepted', reason: /^(added|removed)$/ } },
     'service.ended': { details: { session, outcome: 'ended', reason: 'stopped' } },
     'device.enrolled': { details: { outcome: 'waiting', reason: 'invited', invitation: session } },
     'device.certified': { details: { outcome: 'accepted', reason: /^(set-up|enrolment|admission)$/ } },

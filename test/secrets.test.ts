@@ -14,6 +14,7 @@ import { opened, systemClock } from './support/actors.ts'
 import { checkLog } from './support/check-log.ts'
 import { admin } from './support/database.ts'
 import { decoded, formsOf, found, needle, searchDatabase, type Needle } from './support/needles.ts'
+import { mailSink } from './support/notice-duties.ts'
 import { startServer } from './support/server.ts'
 import { ask } from './support/wire.ts'
 
@@ -55,7 +56,8 @@ t.test('INV-24: needles of every kind of secret turn up nowhere', async (t) => {
       done()
     },
   })
-  const server = await startServer(t, { logLevel: 'trace', logTo })
+  const sink = mailSink()
+  const server = await startServer(t, { logLevel: 'trace', logTo, notices: sink })
   const heard: Heard[] = []
   const needles: Needle[] = []
   const plantText = (name: string) => {
@@ -131,6 +133,21 @@ t.test('INV-24: needles of every kind of secret turn up nowhere', async (t) => {
   })
   t.equal((await opened(ncp, operation, posted.message)).fields['text'], body, 'and the reader has it')
 
+  // An address for notices, whose code went to it; one that waits for its code; and one that was refused.
+  const plantAddress = (name: string, domain: string) => `${name}.${randomBytes(12).toString('hex')}@${domain}`
+  const address = plantAddress('address', 'b.example')
+  const waiting = plantAddress('waiting', 'b.example')
+  const refused = plantAddress('refused', 'localhost')
+  await t.rejects(ncp.notices.setAddress(refused))
+  await ncp.notices.setAddress(address)
+  await server.identity.outbox.deliver()
+  const code = /\b\d{8}\b/.exec(sink.texts.at(-1) ?? '')?.[0] ?? ''
+  await ncp.notices.confirm(code)
+  await ncp.notices.setAddress(waiting)
+  t.match(await ncp.notices.show(), { address: { address }, waiting: { address: waiting } })
+  needles.push(needle('address that was refused', refused))
+  const addresses = [needle('address for notices', address), needle('address that waits', waiting)]
+
   // What is refused is not repeated to whoever sent it, nor to the log.
   const bad = plantText('passphrase that was refused')
   for (const [path, sent] of [
@@ -194,7 +211,7 @@ t.test('INV-24: needles of every kind of secret turn up nowhere', async (t) => {
   await server.refusals.flush()
   await checkLog(server)
 
-  const all = [...needles, ...own]
+  const all = [...needles, ...own, ...addresses]
   t.ok(all.length > 25)
   const { hits, searched } = await searchDatabase(server.database.superUrl, all)
   t.same(hits, [], `none of ${all.length} needles in ${searched} values of the database`)
@@ -215,6 +232,8 @@ t.test('INV-24: needles of every kind of secret turn up nowhere', async (t) => {
     const raw = Buffer.from(text, 'utf8').toString('latin1')
     const everything = [raw, ...decoded(raw)].join('\n')
     t.same(found(needles, everything), [], `none in what ${who} heard: ${what}`)
+    if (who !== 'ncp' || what !== 'GET /v1/notices/address')
+      t.same(found(addresses, everything), [], `no address but in what its owner asked for: ${who} heard ${what}`)
     const carries = found(own, everything)
     const allowed =
       what === 'POST /v1/sessions' || what === 'POST /v1/tokens'

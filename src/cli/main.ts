@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   devices: async () => (await import('./commands/devices.ts')).addDevices,
   sessions: async () => (await import('./commands/sign-in.ts')).addSessions,
   factors: async () => (await import('./commands/factors.ts')).addFactors,
+  notices: async () => (await import('./commands/notices.ts')).addNotices,
   operation: async () => (await import('./commands/operation.ts')).addOperation,
   post: async () => (await import('./commands/post.ts')).addPost,
   read: async () => (await import('./commands/read.ts')).addRead,

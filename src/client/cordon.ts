@@ -16,6 +16,7 @@ import {
   type RootSecrets,
   type ServerFacts,
 } from './joining.ts'
+import { Notices } from './notices.ts'
 import { Operations } from './operations.ts'
 import type { Platform } from './platform.ts'
 import { refuse } from './problem.ts'
@@ -166,6 +167,11 @@ export class Cordon {
   /** By what this person signs in. */
   get factors(): Factors {
     return new Factors(this.transport)
+  }
+
+  /** Where this person is told that something waits. */
+  get notices(): Notices {
+    return new Notices(this.transport)
   }
 
   get serviceAccounts(): ServiceAccounts {

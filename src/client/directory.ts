@@ -51,6 +51,10 @@ export interface PersonListed {
   readonly asleep: boolean
   /** Whether it is a program. */
   readonly service: boolean
+  /** When the account sleeps at the earliest if nobody uses it; null where it does not. */
+  readonly sleepsAt: string | null
+  /** It would sleep, but it is the last that could lead an operation or the service. */
+  readonly needed: boolean
 }
 
 export interface RecoveryAsked {

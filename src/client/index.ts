@@ -45,6 +45,7 @@ export {
 } from './operations.ts'
 export { webPlatform, type Platform, type Socket } from './platform.ts'
 export { type Draft, type Posted } from './posting.ts'
+export { Notices, type NoticeAddress } from './notices.ts'
 export { ClientProblem, isProblem, type OwnCode } from './problem.ts'
 export { verifyReceipt } from './receipt.ts'
 export type { SelfCheck } from './self-check.ts'

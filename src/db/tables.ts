@@ -29,6 +29,10 @@ export interface DB {
   enrolment: EnrolmentTable
   recovery: RecoveryTable
   service_account: ServiceAccountTable
+  planned_sleep: PlannedSleepTable
+  notice_address: NoticeAddressTable
+  notice: NoticeTable
+  notice_code: NoticeCodeTable
   session: SessionTable
   refresh_token: RefreshTokenTable
   live_ticket: LiveTicketTable
@@ -96,6 +100,7 @@ export interface PersonTable {
   registered_at: Date
   ended_at: Date | null
   asleep_at: Generated<Date | null>
+  woken_at: Generated<Date | null>
 }
 
 export interface DeviceTable {
@@ -211,6 +216,42 @@ export interface ServiceAccountTable {
   ended_at: ColumnType<Date | null, never, Date>
   used_at: ColumnType<Date | null, never, Date>
   used_from: ColumnType<string | null, never, string>
+}
+
+export interface PlannedSleepTable {
+  person_id: string
+  idle_since: Date
+  days: 30 | 10 | 3
+  sleeps_at: Date
+  noticed_at: Date
+  kept_at: Date | null
+}
+
+export interface NoticeAddressTable {
+  person_id: string
+  sealed_address: Generated<Uint8Array | null>
+  confirmed_at: Generated<Date | null>
+  sealed_candidate: Generated<Uint8Array | null>
+  asked_at: Generated<Date | null>
+  tries: Generated<number>
+}
+
+export interface NoticeTable {
+  id: Generated<number>
+  person_id: string
+  kind: 'sleep' | 'sleepers' | 'needed' | 'address'
+  days: Generated<30 | 10 | 3 | null>
+  accounts: Generated<number | null>
+  made_at: Date
+  attempts: Generated<number>
+  next_at: Date
+  given_at: Generated<Date | null>
+}
+
+export interface NoticeCodeTable {
+  person_id: string
+  recipient: Uint8Array
+  at: Date
 }
 
 export interface SessionTable {

@@ -27,6 +27,8 @@ export interface IdentityDeps {
     persons: readonly string[],
     change: 'ended' | 'slept',
   ) => Promise<string[]>
+  /** Days without use after which an account sleeps. */
+  readonly sleepAfterDays: number
   /** How entries name this service as their cause. */
   readonly server: string
 }

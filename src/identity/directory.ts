@@ -16,6 +16,7 @@ import type { Factors } from './factors/service.ts'
 import { duePart, renews } from './renewals/service.ts'
 import { dueCertificates } from './renewals/store.ts'
 import { justifiedBy, viewedDraft } from './viewing.ts'
+import { sleepTimes } from './idleness/idleness.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'
 
@@ -45,6 +46,10 @@ export interface PersonView {
   readonly asleep: boolean
   /** Whether it is a program. */
   readonly service: boolean
+  /** When the account sleeps at the earliest if nobody uses it; null where it does not. */
+  readonly sleepsAt: string | null
+  /** It would sleep, but it is the last that could lead an operation or the service. */
+  readonly needed: boolean
 }
 
 export interface OrganizationView {
@@ -224,7 +229,14 @@ export class Directory {
   async people(actor: Actor, organization: string, justification?: string): Promise<PersonView[]> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
-    return this.#viewed(actor, organization, justification, (tx) => store.peopleOf(tx, organization))
+    const { clock, sleepAfterDays } = this.#deps
+    return this.#viewed(actor, organization, justification, async (tx) => {
+      const times = await sleepTimes(tx, organization, clock(), sleepAfterDays)
+      return (await store.peopleOf(tx, organization)).map((one) => {
+        const { sleepsAt, needed = false } = times.get(one.person) ?? {}
+        return { ...one, sleepsAt: sleepsAt?.toISOString() ?? null, needed }
+      })
+    })
   }
 
   async #viewed<T extends readonly unknown[]>(

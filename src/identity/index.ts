@@ -4,6 +4,10 @@ import { Directory } from './directory.ts'
 import { Enrolments } from './enrolments.ts'
 import type { FactorKey } from './factors/factor-key.ts'
 import { Factors } from './factors/service.ts'
+import { Idleness } from './idleness/idleness.ts'
+import { AddressBook } from './notices/address-book.ts'
+import type { NoticeChannel } from './notices/channel.ts'
+import { Outbox } from './notices/outbox.ts'
 import { Recoveries } from './recoveries/service.ts'
 import { People } from './people/service.ts'
 import { Renewals } from './renewals/service.ts'
@@ -22,6 +26,10 @@ export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
 export { openFactorKey } from './factors/factor-key.ts'
 export { hasFactors } from './factors/store.ts'
 export { requireRecent, type Evidence } from './factors/service.ts'
+export { isAddress } from './notices/addresses.ts'
+export type { NoticeChannel } from './notices/channel.ts'
+export { SmtpChannel, type SmtpSettings } from './notices/smtp.ts'
+export { hasNoticeAddresses, queueNotices } from './notices/store.ts'
 export { mountServiceAccounts } from './service-accounts/routes.ts'
 export { serviceAccountsAmong } from './service-accounts/store.ts'
 export { openTokenKey } from './token-key.ts'
@@ -52,12 +60,25 @@ export interface Identity {
   readonly people: People
   readonly recoveries: Recoveries
   readonly renewals: Renewals
+  readonly idleness: Idleness
+  readonly addresses: AddressBook
+  readonly outbox: Outbox
   readonly serviceAccounts: ServiceAccounts
 }
 
-export function createIdentity(deps: IdentityDeps & { readonly factorKey: FactorKey }): Identity {
+interface CreateDeps extends IdentityDeps {
+  readonly factorKey: FactorKey
+  /** What carries notices to people; without it they are listed to those who answer for them. */
+  readonly channel: NoticeChannel | undefined
+  readonly onError: (what: string, error: unknown) => void
+}
+
+export function createIdentity(deps: CreateDeps): Identity {
   const certificates = new Certificates(deps)
   const factors = new Factors(deps)
+  const people = new People(deps)
+  const idleness = new Idleness({ ...deps, people })
+  const addresses = new AddressBook({ ...deps, sends: deps.channel !== undefined })
   return {
     logs: deps.logs,
     sessions: new Sessions(deps, factors),
@@ -65,9 +86,12 @@ export function createIdentity(deps: IdentityDeps & { readonly factorKey: Factor
     certificates,
     directory: new Directory(deps, certificates, factors),
     factors,
-    people: new People(deps),
+    people,
     recoveries: new Recoveries(deps),
     renewals: new Renewals(deps, certificates),
+    idleness,
+    addresses,
+    outbox: new Outbox({ ...deps, addresses, sleeping: idleness }),
     serviceAccounts: new ServiceAccounts(deps, certificates),
   }
 }

@@ -6,6 +6,7 @@ import type { Actor } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPasskeyPage } from './passkey-page/routes.ts'
+import { mountNotices } from './notices/routes.ts'
 import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
@@ -56,6 +57,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   mountFactors(app, identity)
   mountPasskeyPage(app)
   mountPeople(app, identity)
+  mountNotices(app, identity)
   mountRecoveries(app, identity)
   mountRenewals(app, identity)
 

@@ -153,6 +153,8 @@ export const People = Type.Object({
       certified: Type.Boolean(),
       asleep: Type.Boolean(),
       service: Type.Boolean(),
+      sleepsAt: NullableString,
+      needed: Type.Boolean(),
     }),
   ),
 })

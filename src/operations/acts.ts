@@ -9,7 +9,14 @@ import {
 } from '../access.ts'
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { asActor, findOrganizations, findPeople, liveCertificatesOf, serviceAccountsAmong } from '../identity/index.ts'
+import {
+  asActor,
+  findOrganizations,
+  findPeople,
+  liveCertificatesOf,
+  queueNotices,
+  serviceAccountsAmong,
+} from '../identity/index.ts'
 import type { Act, Committed, DecideContext, EntryDraft, Standing } from '../log/index.ts'
 import {
   judgeMemberAct,
@@ -22,6 +29,7 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import { authorizeIn, toProblem } from './authorize.ts'
+import { tellOfSleepers } from './sleepers.ts'
 import type { ReadStatements } from './snapshot.ts'
 import * as store from './store.ts'
 
@@ -383,7 +391,12 @@ export const advanceAct: Act<OperationView, AdvanceInput, null, Write, Placed> =
     const details = { session: actor.session, old: view.state, new: input.to, reason: input.reason ?? null }
     return {
       entries: [{ kind: 'operation.advanced', actor: asActor(actor), subject: input.to, details }],
-      rows: [(tx) => store.updateOperation(tx, input.operation, { state: input.to })],
+      rows: [
+        async (tx, [entry]) => {
+          await store.updateOperation(tx, input.operation, { state: input.to })
+          if (entry) await queueNotices(tx, tellOfSleepers(view, input.to, actor.person), entry.at)
+        },
+      ],
       answer: placed,
     }
   },

@@ -66,6 +66,8 @@ export const kinds = [
   'credential.refused',
   'access.refused',
   'account.alarm',
+  'notice.given',
+  'notice.address-set',
 ] as const
 
 export type Kind = (typeof kinds)[number]

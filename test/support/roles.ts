@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Role } from '../../src/access.ts'
 import { grantHistory } from './busy-service.ts'
-import { startServer, type TestServer } from './server.ts'
+import { startServer, type TestServer, type TestServerOptions } from './server.ts'
 import { createOperation, went, type OperationOptions, type WireOperation } from './wire-operation.ts'
 import { freshId, invite, newcomer, setUp, type WireActor } from './wire.ts'
 
@@ -64,9 +64,9 @@ export interface EveryRole {
 
 export async function everyRole(
   owner: Owner,
-  options: OperationOptions & { advance?: boolean } = {},
+  options: OperationOptions & { advance?: boolean; server?: TestServerOptions } = {},
 ): Promise<EveryRole> {
-  const server = await startServer(owner)
+  const server = await startServer(owner, options.server)
   const { administrator } = await setUp(server)
   const register = async (kind: string, country?: string) => {
     const id = freshId()

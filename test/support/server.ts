@@ -6,7 +6,7 @@ import type { Quotas, TlsFiles } from '../../src/http/index.ts'
 import type { Passphrases } from '../../src/identity/index.ts'
 import type { LogLimits } from '../../src/log/index.ts'
 import type { WitnessPolicy } from '../../src/protocol/index.ts'
-import { createServer, type CordonServer } from '../../src/server.ts'
+import { createServer, type CordonServer, type ServerOptions } from '../../src/server.ts'
 import { checkLog } from './check-log.ts'
 import { testDatabase, type TestDatabase } from './database.ts'
 
@@ -44,6 +44,8 @@ export interface TestServerOptions {
   readonly trustedProxies?: readonly string[]
   readonly passphrases?: Passphrases
   readonly tls?: TlsFiles
+  readonly notices?: ServerOptions['notices']
+  readonly sleepAfterDays?: number
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
   /** The test leaves rows behind that the logs do not know. Otherwise every log is verified when the server has closed. */
@@ -83,6 +85,8 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     ...(options.witnesses === undefined ? {} : { witnesses: options.witnesses }),
     ...(options.logLimits === undefined ? {} : { logLimits: options.logLimits }),
     ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
+    notices: options.notices,
+    ...(options.sleepAfterDays === undefined ? {} : { sleepAfterDays: options.sleepAfterDays }),
   })
   let closed: Promise<void> | undefined
   const close = () => (closed ??= server.close())

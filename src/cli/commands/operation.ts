@@ -2,7 +2,7 @@ import { Argument, Option, type Command } from 'commander'
 import { roles, states, type Role, type State } from '../../access.ts'
 import type { Cordon } from '../../client/index.ts'
 import { choose, idOf } from '../choice.ts'
-import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { asMember, onStore, orPasskey, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import {
   chooseOperation,
@@ -17,6 +17,7 @@ import {
 import { table } from '../terminal.ts'
 import { counted } from '../wording.ts'
 import { addCompartment } from './compartment.ts'
+import { sleepersIn, wakeAll, type WakeOptions } from './waking.ts'
 
 interface Create extends DeviceOptions {
   readonly reference: string
@@ -279,19 +280,32 @@ Examples:
       }),
     )
 
-  inOperation(
-    operation
-      .command('wake')
-      .description('Take back a member who slept')
-      .argument('<person>', 'name or id of the member'),
+  orPasskey(
+    inOperation(
+      operation
+        .command('wake')
+        .description('Take back a member who slept, or all whom you may')
+        .argument('[person]', 'name or id of the member')
+        .option('--all', 'everybody of your organization who sleeps in the operation; a coordinator wakes those of all')
+        .option('--reason <text>', 'why accounts are woken; it is entered in the log', 'needed in an operation')
+        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+    ),
   )
     .addHelpText(
       'after',
-      "\nThe account is woken first: cordon person wake.\n\nExample:\n  $ cordon operation wake 'Otieno Odhiambo'",
+      `
+The account is woken first: cordon person wake. With --all a contact point wakes the accounts of its own people as well.
+
+Examples:
+  $ cordon operation wake 'Otieno Odhiambo'
+  $ cordon operation wake --all`,
     )
-    .action((who: string, options: PlaceOptions) =>
+    .action((who: string | undefined, options: WakeOptions) =>
       asMember(options, async (device) => {
+        if ((who === undefined) !== (options.all === true))
+          throw new CommandFailure('Name a member, or say --all.', exitCodes.usage)
         const place = await openPlace(device, options.operation)
+        if (who === undefined) return wakeAll(device, place, options)
         const { id, name } = choose('member', who, membersIn(place))
         await device.client.operations.wake(place.session.operation, id)
         device.terminal.result({ woken: id }, () => [`Woken: ${name}. The next key is sealed for them too.`])
@@ -311,9 +325,13 @@ Examples:
         const place = await openPlace(device, options.operation)
         await device.client.operations.advance(place.session.operation, state, options.reason)
         await leavePlace(place)
-        device.terminal.result({ operation: place.session.operation, state }, () => [
+        const sleepers = sleepersIn(place).length
+        device.terminal.result({ operation: place.session.operation, state, sleepers }, () => [
           `${place.facts.name} is ${stateWords[state]} now.`,
           ...(state === 'rehearsal' ? ['What is posted is marked EXERCISE and counted in no figure.'] : []),
+          ...((state === 'rehearsal' || state === 'active') && sleepers > 0
+            ? [`${counted(sleepers, 'member')} asleep: cordon operation wake --all. Who else may wake them was told.`]
+            : []),
         ])
       }),
     )

@@ -27,17 +27,22 @@ export function addPerson(program: Command): void {
 
   onStore(person.command('list').description('Who there is'))
     .option('--organization <organization>', 'of another organization (administrators)')
-    .addHelpText('after', '\nExample:\n  $ cordon person list')
+    .addHelpText(
+      'after',
+      '\nAn account that nobody uses sleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
+    )
     .action((options: Options) =>
       asMember(options, async (device) => {
         const all = await device.client.directory.people(await organizationOf(device, options))
         const people = all.filter(({ service }) => !service)
         const state = ({ certified, asleep }: (typeof people)[number]) =>
           asleep ? 'asleep' : certified ? 'active' : 'without a device'
+        const sleeps = ({ sleepsAt, needed }: (typeof people)[number]) =>
+          needed ? 'is needed: stays awake' : (sleepsAt?.slice(0, 10) ?? '')
         device.terminal.result({ people }, () =>
           table(
-            ['name', 'state', 'id'],
-            people.map((one) => [one.name, state(one), one.person]),
+            ['name', 'state', 'sleeps (UTC)', 'id'],
+            people.map((one) => [one.name, state(one), sleeps(one), one.person]),
           ),
         )
       }),

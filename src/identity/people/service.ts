@@ -6,6 +6,7 @@ import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
 import * as identityStore from '../store.ts'
+import { forgetAddresses } from '../notices/store.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
 import * as store from './store.ts'
 
@@ -32,6 +33,11 @@ export class People {
     return this.#changeOne(actor, person, 'slept', reason)
   }
 
+  /** The same by the service itself, for who has not used the account for long. The person's row is locked by the caller. LAST_COORDINATOR. */
+  sleepIdle(tx: Tx, person: string): Promise<Appended> {
+    return this.#take(tx, undefined, [person], 'slept', 'idle')
+  }
+
   /** The account can sign in again; each operation takes it back by a statement of somebody who may admit. */
   async wake(actor: Actor, person: string, reason: string): Promise<void> {
     const { db, logs } = this.#deps
@@ -40,10 +46,11 @@ export class People {
       const row = await this.#requireOwn(tx, actor, person)
       if (row.ended_at) throw new Problem('NOT_FOUND')
       if (row.asleep_at === null) return undefined
-      await store.changePeople(tx, [person], { asleep_at: null })
       const details = { session: actor.session, reason }
       const drafts = [{ kind: 'person.woken' as const, actor: asActor(actor), subject: person, details }]
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+      const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+      await store.changePeople(tx, [person], { asleep_at: null, woken_at: this.#entered(appended) })
+      return appended
     })
     appended?.afterCommit()
   }
@@ -101,13 +108,15 @@ export class People {
   /** Takes people out of their sessions and operations, whose logs hear of it from the service: their rows are locked by the caller. */
   async #take(
     tx: Tx,
-    actor: Actor,
+    by: Actor | undefined,
     people: readonly string[],
     change: Change,
     reason: string,
     first: readonly EntryDraft[] = [],
   ): Promise<Appended> {
     const { logs, clock, operationsOf, takeMembers, server } = this.#deps
+    const actor = by ? asActor(by) : { server }
+    const session = by ? { session: by.session } : {}
     const parts: Part[] = []
     for (const operation of await operationsOf(tx, people)) {
       // Under the lock of the operation's log: who was removed meanwhile is not taken out again.
@@ -124,19 +133,19 @@ export class People {
     }
     const drafts = [...first]
     for (const person of people) {
-      const details = { session: actor.session, reason }
-      drafts.push({ kind: `person.${change}`, actor: asActor(actor), subject: person, details })
+      drafts.push({ kind: `person.${change}`, actor, subject: person, details: { ...session, reason } })
       const sessions = await identityStore.endSessions(tx, { person }, clock())
-      drafts.push(...endedDrafts(sessions, `person-${change}`, actor, server))
+      drafts.push(...endedDrafts(sessions, `person-${change}`, by, server))
     }
+    if (change === 'ended') await forgetAddresses(tx, people)
     // Nobody would certify whom they invited, and nobody else sees what they left open.
     const open = change === 'ended' ? await identityStore.revokeInvitations(tx, people, clock()) : []
     for (const invitation of open)
       drafts.push({
         kind: 'invitation.revoked',
-        actor: asActor(actor),
+        actor,
         subject: invitation,
-        details: { session: actor.session, reason: 'person-ended' },
+        details: { ...session, reason: 'person-ended' },
       })
     const appended = await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts }])
     const at = this.#entered(appended)

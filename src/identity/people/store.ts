@@ -27,7 +27,7 @@ export async function endOrganization(tx: Tx, id: string, at: Date): Promise<voi
 export async function changePeople(
   tx: Tx,
   ids: readonly string[],
-  change: { ended_at: Date } | { asleep_at: Date | null },
+  change: { ended_at: Date } | { asleep_at: Date } | { asleep_at: null; woken_at: Date },
 ): Promise<void> {
   if (ids.length === 0) return
   await tx.updateTable('person').set(change).where('id', 'in', ids).execute()

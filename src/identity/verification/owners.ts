@@ -3,6 +3,7 @@ import type { DeviceId, Leaf } from '../../protocol/index.ts'
 import { DirectoryFold, noRoot } from './directory.ts'
 import { PeopleFold } from './people.ts'
 import { ServiceAccountFold } from './service-accounts.ts'
+import { SleepFold } from './sleep.ts'
 import {
   certificatesByIndex,
   devicesWithEnrolments,
@@ -11,6 +12,7 @@ import {
   trustRoots,
   organizationRows,
   personRows,
+  plannedSleepRows,
 } from './store.ts'
 
 export interface IdentityOwnersOptions {
@@ -32,7 +34,7 @@ export async function finding(what: string, check: () => Findings | Promise<Find
 const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
 
 /**
- * Organizations, people, certificates, revocations, enrolments, devices and service accounts, against the directory log: each has its entry, says what the entry commits
+ * Organizations, people, certificates, revocations, enrolments, devices, service accounts and planned sleep, against the directory log: each has its entry, says what the entry commits
  * to, and leads to the root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
@@ -139,5 +141,25 @@ export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
       }
     },
   }
-  return [certificate, revocation, device, serviceAccount, people]
+  const sleep: Owner = {
+    name: 'planned sleep',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const plans = new SleepFold()
+      return {
+        ...nothing,
+        after(leaf, details) {
+          plans.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          for await (const row of plannedSleepRows(tx))
+            faults.push(...plans.plan(row).map((what) => `planned sleep of ${row.id}: ${what}`))
+          return [...faults, ...plans.missing()]
+        },
+      }
+    },
+  }
+  return [certificate, revocation, device, serviceAccount, people, sleep]
 }

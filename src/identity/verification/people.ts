@@ -32,6 +32,7 @@ export class PeopleFold {
         ...(name === null ? {} : { name }),
         ended_at: null,
         asleep_at: null,
+        woken_at: null,
       })
     }
     const organization = this.#organizations.get(subject)
@@ -41,7 +42,7 @@ export class PeopleFold {
     if (!person) return
     if (kind === 'person.ended') person.ended_at = exactly(at)
     if (kind === 'person.slept') person.asleep_at = exactly(at)
-    if (kind === 'person.woken') person.asleep_at = null
+    if (kind === 'person.woken') Object.assign(person, { asleep_at: null, woken_at: exactly(at) })
   }
 
   organization(row: RawOrganization): Findings {

@@ -47,6 +47,15 @@ export interface RawServiceAccount {
   readonly ended_at: string | null
 }
 
+export interface RawPlannedSleep {
+  readonly id: string
+  readonly idle_since: string
+  readonly days: number
+  readonly sleeps_at: string
+  readonly noticed_at: string
+  readonly kept_at: string | null
+}
+
 export interface RawTrustRoot {
   readonly device_id: string
   readonly successor_device_id: string
@@ -69,6 +78,7 @@ export interface RawPerson {
   readonly name: string
   readonly ended_at: string | null
   readonly asleep_at: string | null
+  readonly woken_at: string | null
 }
 
 const exactTime = (column: string) =>
@@ -115,6 +125,16 @@ export function serviceAccountRows(tx: Tx): AsyncIterable<RawServiceAccount> {
   )
 }
 
+export function plannedSleepRows(tx: Tx): AsyncIterable<RawPlannedSleep> {
+  return inOrder(
+    tx,
+    sql<RawPlannedSleep>`
+      SELECT person_id AS id, ${exactTime('idle_since')} AS idle_since, days, ${exactTime('sleeps_at')} AS sleeps_at,
+        ${exactTime('noticed_at')} AS noticed_at, ${exactTime('kept_at')} AS kept_at
+      FROM planned_sleep ORDER BY person_id`,
+  )
+}
+
 export function organizationRows(tx: Tx): AsyncIterable<RawOrganization> {
   return inOrder(
     tx,
@@ -127,7 +147,8 @@ export function personRows(tx: Tx): AsyncIterable<RawPerson> {
   return inOrder(
     tx,
     sql<RawPerson>`
-      SELECT id, organization_id, name, ${exactTime('ended_at')} AS ended_at, ${exactTime('asleep_at')} AS asleep_at
+      SELECT id, organization_id, name, ${exactTime('ended_at')} AS ended_at, ${exactTime('asleep_at')} AS asleep_at,
+        ${exactTime('woken_at')} AS woken_at
       FROM person ORDER BY id`,
   )
 }

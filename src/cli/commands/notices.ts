@@ -1,0 +1,90 @@
+import type { Command } from 'commander'
+import {
+  asMember,
+  asProven,
+  onStore,
+  orPasskey,
+  type Device,
+  type DeviceOptions,
+  type ProofOptions,
+} from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+
+type Options = DeviceOptions & ProofOptions
+
+export function addNotices(program: Command): void {
+  const notices = program
+    .command('notices')
+    .description('Where you are told that something waits: by e-mail, never saying what')
+
+  onStore(notices.command('show', { isDefault: true }).description('Your address')).action((options: DeviceOptions) =>
+    asMember(options, show),
+  )
+  orPasskey(
+    onStore(
+      notices
+        .command('set')
+        .description('Be told at an address: a code is sent there')
+        .argument('<address>', 'your e-mail address')
+        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+    ),
+  ).action((address: string, options: Options) => asMember(options, (device) => set(device, address, options)))
+  onStore(
+    notices
+      .command('confirm')
+      .description('Confirm the address with the code that was sent to it')
+      .argument('<digits>', 'the eight digits'),
+  ).action((digits: string, options: DeviceOptions) => asMember(options, (device) => confirm(device, digits)))
+  orPasskey(
+    onStore(
+      notices
+        .command('remove')
+        .description('Be told nowhere')
+        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+    ),
+  ).action((options: Options) =>
+    asMember(options, async (device) => {
+      await asProven(device, options, () => device.client.notices.removeAddress())
+      device.terminal.result({ address: null }, () => ['Removed: nothing is sent to you any more.'])
+    }),
+  )
+  notices.addHelpText(
+    'after',
+    `
+The address is kept sealed, stands in no log, and is shown to nobody but you.
+
+Examples:
+  $ cordon notices set amina.otieno@customs.example
+  $ cordon notices confirm 12345678`,
+  )
+}
+
+async function show({ client, terminal }: Device): Promise<void> {
+  const known = await client.notices.show()
+  const { address, waiting, sends } = known
+  terminal.result(known, () => [
+    address === null
+      ? 'You have no address: nothing is sent to you.'
+      : `${address.address}, confirmed ${address.confirmedAt.slice(0, 10)} (UTC)`,
+    ...(waiting === null ? [] : [`${waiting.address} waits for its code: cordon notices confirm DIGITS`]),
+    ...(sends ? [] : ['This service sends no notices.']),
+  ])
+}
+
+async function set(device: Device, address: string, options: Options): Promise<void> {
+  const { client, terminal } = device
+  await asProven(device, options, () => client.notices.setAddress(address.trim()))
+  if (!terminal.interactive)
+    return terminal.result({ waiting: address.trim() }, () => [
+      'A code is on its way. Confirm the address with it: cordon notices confirm DIGITS',
+    ])
+  return confirm(device, await terminal.ask(`The code that ${address.trim()} gets within minutes: `))
+}
+
+async function confirm({ client, terminal }: Device, digits: string): Promise<void> {
+  const code = digits.replaceAll(/\s/g, '')
+  if (!/^\d{8}$/.test(code))
+    throw new CommandFailure('Eight digits are needed: cordon notices confirm DIGITS.', exitCodes.usage)
+  await client.notices.confirm(code)
+  terminal.result({ confirmed: true }, () => ['Confirmed: you are told there from now on.'])
+}

@@ -1,0 +1,58 @@
+import { isProblem } from '../../client/index.ts'
+import type { PersonId } from '../../protocol/index.ts'
+import { asProven, type Device, type ProofOptions } from '../device.ts'
+import { membersIn, type Place, type PlaceOptions } from '../place.ts'
+
+export interface WakeOptions extends PlaceOptions, ProofOptions {
+  readonly all?: true
+  readonly reason: string
+}
+
+/** Members who sleep in the operation. */
+export function sleepersIn(place: Place): { id: string; name: string; organization: string }[] {
+  const { view } = place.session
+  return membersIn(place).flatMap(({ id, name }) => {
+    const member = view.member(id as PersonId)
+    return member?.asleep === true ? [{ id, name, organization: member.organization }] : []
+  })
+}
+
+/** Wakes everybody whom this person may wake: accounts of their own organization first, then each in the operation. */
+export async function wakeAll(device: Device, place: Place, { reason, ...proof }: WakeOptions): Promise<void> {
+  const { client, terminal } = device
+  const role = place.session.view.member(client.person as PersonId)?.role
+  const sleepers = sleepersIn(place).filter(
+    ({ organization }) => role === 'coordinator' || organization === client.organization,
+  )
+  const asleep = sleepers.length > 0 ? await sleepingAccounts(device) : new Set<string>()
+  const woken: string[] = []
+  const left: string[] = []
+  for (const { id, name } of sleepers) {
+    if (asleep.has(id)) await asProven(device, proof, () => client.directory.wake(id, reason))
+    try {
+      await client.operations.wake(place.session.operation, id)
+      woken.push(name)
+    } catch (error) {
+      // The account sleeps, and somebody else answers for it.
+      if (!isProblem(error, 'MEMBER_RULE')) throw error
+      left.push(name)
+    }
+  }
+  terminal.result({ woken: woken.length, left: left.length }, () => [
+    ...(woken.length > 0
+      ? [`Woken: ${woken.join(', ')}. The next key is sealed for them too.`]
+      : ['Nobody was woken.']),
+    ...(left.length > 0 ? [`The accounts of ${left.join(', ')} sleep: their contact points wake them first.`] : []),
+  ])
+}
+
+/** Accounts of one's own organization that sleep: contact points alone can see and wake them. */
+async function sleepingAccounts({ client }: Device): Promise<Set<string>> {
+  try {
+    const people = await client.directory.people(client.organization)
+    return new Set(people.filter(({ asleep }) => asleep).map(({ person }) => person))
+  } catch (error) {
+    if (!isProblem(error, 'NOT_FOUND')) throw error
+    return new Set()
+  }
+}

@@ -1,0 +1,60 @@
+/** How many days before an account sleeps its person is told, in this order. */
+export const noticeDays = [30, 10, 3] as const
+export type NoticeDays = (typeof noticeDays)[number]
+
+export const day = 24 * 3600_000
+
+/** The newest notice that was given. */
+export interface Plan {
+  /** The use of the account that it counted from. */
+  readonly idleSince: Date
+  readonly days: NoticeDays
+  readonly sleepsAt: Date
+  readonly noticedAt: Date
+}
+
+export type Step =
+  { readonly act: 'wait' } | { readonly act: 'notice'; readonly days: NoticeDays } | { readonly act: 'sleep' }
+
+export interface Idle {
+  readonly idleSince: Date
+  readonly plan: Plan | undefined
+}
+
+/**
+ * What is due for an account that was last used at `idleSince`. Each notice is due its days before the sleep, and puts it off to that many days
+ * after itself: so nobody sleeps without all three, each in time, whatever a service that was down or a clock that jumped has missed.
+ */
+export function nextStep(idle: Idle, now: Date, limit: number): Step {
+  const plan = standing(idle, now)
+  const next = plan === undefined ? noticeDays[0] : noticeDays[noticeDays.indexOf(plan.days) + 1]
+  const left = sleepsAt(idle, now, limit).getTime() - now.getTime()
+  if (left > (next ?? 0) * day) return { act: 'wait' }
+  return next === undefined ? { act: 'sleep' } : { act: 'notice', days: next }
+}
+
+/** When the account sleeps once this notice is given now. */
+export function sleepsAfter(idle: Idle, days: NoticeDays, now: Date, limit: number): Date {
+  return later(sleepsAt(idle, now, limit), daysAfter(now, days))
+}
+
+/** The earliest time at which the account can sleep, for those who look it up: notices that are still to come included. */
+export function earliestSleep(idle: Idle, now: Date, limit: number): Date {
+  const plan = standing(idle, now)
+  const least = plan === undefined ? noticeDays[0] : (noticeDays[noticeDays.indexOf(plan.days) + 1] ?? 0)
+  return later(sleepsAt(idle, now, limit), daysAfter(now, least))
+}
+
+function sleepsAt(idle: Idle, now: Date, limit: number): Date {
+  const due = new Date(idle.idleSince.getTime() + limit)
+  const plan = standing(idle, now)
+  return plan === undefined ? due : later(later(due, plan.sleepsAt), daysAfter(plan.noticedAt, plan.days))
+}
+
+/** A notice counts while the account stays unused, and none counts that comes from a time which has not come. */
+function standing({ idleSince, plan }: Idle, now: Date): Plan | undefined {
+  return plan?.idleSince.getTime() === idleSince.getTime() && plan.noticedAt <= now ? plan : undefined
+}
+
+const daysAfter = (at: Date, days: number) => new Date(at.getTime() + days * day)
+const later = (one: Date, other: Date) => (one > other ? one : other)

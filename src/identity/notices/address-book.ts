@@ -1,0 +1,152 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import type { Random } from '../../protocol/index.ts'
+import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
+import { requireRecent } from '../factors/service.ts'
+import type { FactorKey } from '../factors/factor-key.ts'
+import * as identityStore from '../store.ts'
+import { addressSealing, isAddress } from './addresses.ts'
+import * as store from './store.ts'
+
+/** Minutes that a code can come back in, and how often somebody may be wrong before another one is needed. */
+export const codeLife = 60
+const mostTries = 5
+/** Codes in a day: that a person may ask for, and that one address gets whoever asks. */
+const mostCodes = { person: 5, recipient: 3 } as const
+const aDay = 24 * 3600_000
+
+export interface AddressView {
+  readonly address: { readonly address: string; readonly confirmedAt: string } | null
+  /** One that waits for its code. */
+  readonly waiting: { readonly address: string; readonly until: string } | null
+  /** Whether this service sends anything. */
+  readonly sends: boolean
+}
+
+interface AddressBookDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'random'> {
+  readonly factorKey: FactorKey
+  /** Whether there is a channel that could write to an address. */
+  readonly sends: boolean
+}
+
+/** Where people want to be told that something waits: set, confirmed, shown and removed by each for themselves alone. */
+export class AddressBook {
+  readonly #deps: AddressBookDeps
+  readonly #sealing: ReturnType<typeof addressSealing>
+
+  constructor(deps: AddressBookDeps) {
+    this.#deps = deps
+    this.#sealing = addressSealing(deps.factorKey)
+  }
+
+  async show({ person }: Actor): Promise<AddressView> {
+    const row = await transaction(this.#deps.db, (tx) => store.findAddress(tx, person))
+    const { sealed_address: sealed = null, confirmed_at = null, sealed_candidate = null, asked_at = null } = row ?? {}
+    return {
+      address:
+        sealed && confirmed_at
+          ? { address: this.#sealing.open(person, sealed), confirmedAt: confirmed_at.toISOString() }
+          : null,
+      waiting:
+        sealed_candidate && asked_at && this.#holds(asked_at)
+          ? {
+              address: this.#sealing.openCandidate(person, sealed_candidate).address,
+              until: endOf(asked_at).toISOString(),
+            }
+          : null,
+      sends: this.#deps.sends,
+    }
+  }
+
+  /** Has a code sent to an address, which counts once the code came back. NOTICES_OFF, NOTICE_CODE_LIMIT, STEP_UP_REQUIRED. */
+  async ask(actor: Actor, address: string): Promise<void> {
+    const { db, clock, random, sends } = this.#deps
+    const { person } = actor
+    requireRecent(actor, clock())
+    if (!isAddress(address))
+      throw new Problem('VALIDATION', {
+        faults: [{ in: 'body', pointer: '/address', reason: 'is an address of at most 254 bytes, 64 before the @' }],
+      })
+    if (!sends) throw new Problem('NOTICES_OFF')
+    const recipient = this.#sealing.recognise(address)
+    await transaction(db, async (tx) => {
+      const now = clock()
+      await this.#lock(tx, actor)
+      const sent = await store.codesSince(tx, { person, recipient, since: new Date(now.getTime() - aDay) })
+      if (sent.person >= mostCodes.person || sent.recipient >= mostCodes.recipient)
+        throw new Problem('NOTICE_CODE_LIMIT')
+      await store.noteCode(tx, person, recipient, now)
+      await store.putCandidate(tx, person, this.#sealing.sealCandidate(person, { address, code: newCode(random) }), now)
+      await store.queueNotices(tx, [{ person, kind: 'address' }], now)
+    })
+  }
+
+  /** The address counts from now on. NOTICE_CODE_WRONG. */
+  async confirm(actor: Actor, code: string): Promise<void> {
+    const { db, clock, logs } = this.#deps
+    const { person } = actor
+    const appended = await transaction(db, async (tx) => {
+      await this.#lock(tx, actor)
+      const row = await store.findAddress(tx, person)
+      if (!row?.sealed_candidate || !row.asked_at || !this.#holds(row.asked_at) || row.tries >= mostTries)
+        return undefined
+      const candidate = this.#sealing.openCandidate(person, row.sealed_candidate)
+      if (candidate.code !== code) {
+        await store.countTry(tx, person)
+        return undefined
+      }
+      await store.confirmAddress(tx, person, this.#sealing.seal(person, candidate.address), clock())
+      const draft = setDraft(actor, row.sealed_address ? 'changed' : 'added')
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+    })
+    if (!appended) throw new Problem('NOTICE_CODE_WRONG')
+    appended.afterCommit()
+  }
+
+  /** Nothing is written there any more. NOT_FOUND, STEP_UP_REQUIRED. */
+  async remove(actor: Actor): Promise<void> {
+    const { db, clock, logs } = this.#deps
+    requireRecent(actor, clock())
+    const appended = await transaction(db, async (tx) => {
+      await this.#lock(tx, actor)
+      if (!(await store.forgetAddresses(tx, [actor.person]))) throw new Problem('NOT_FOUND')
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [setDraft(actor, 'removed')] }])
+    })
+    appended.afterCommit()
+  }
+
+  /** Where somebody is told; undefined where they have not said. */
+  async addressOf(tx: Tx, person: string): Promise<string | undefined> {
+    const row = await store.findAddress(tx, person)
+    return row?.sealed_address ? this.#sealing.open(person, row.sealed_address) : undefined
+  }
+
+  /** What goes to the address that waits since then: undefined once another one waits, or none does any more. */
+  async candidateSince(tx: Tx, person: string, since: Date): Promise<{ address: string; code: string } | undefined> {
+    const row = await store.findAddress(tx, person)
+    if (!row?.sealed_candidate || row.asked_at?.getTime() !== since.getTime() || !this.#holds(since)) return undefined
+    return this.#sealing.openCandidate(person, row.sealed_candidate)
+  }
+
+  #holds(askedAt: Date): boolean {
+    return this.#deps.clock() < endOf(askedAt)
+  }
+
+  async #lock(tx: Tx, actor: Actor): Promise<void> {
+    await identityStore.lockPerson(tx, actor.person)
+    const [standing] = await identityStore.sessionsStanding(tx, [actor.session], this.#deps.clock())
+    if (!standing?.alive) throw new Problem('SESSION_ENDED')
+  }
+}
+
+const endOf = (askedAt: Date) => new Date(askedAt.getTime() + codeLife * 60_000)
+
+function setDraft(actor: Actor, reason: 'added' | 'changed' | 'removed') {
+  const details = { session: actor.session, outcome: 'accepted', reason }
+  return { kind: 'notice.address-set' as const, actor: asActor(actor), subject: actor.person, details }
+}
+
+function newCode(random: Random): string {
+  const drawn = random(6).reduce((sum, byte) => sum * 256 + byte, 0)
+  return String(drawn % 100_000_000).padStart(8, '0')
+}

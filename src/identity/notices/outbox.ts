@@ -1,0 +1,171 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import type { Appended, EntryDraft } from '../../log/index.ts'
+import type { IdentityDeps } from '../deps.ts'
+import { sharePersons } from '../store.ts'
+import { codeLife, type AddressBook } from './address-book.ts'
+import type { Letter, NoticeChannel } from './channel.ts'
+import { letters } from './letters.ts'
+import * as store from './store.ts'
+
+/** How a notice was given: by the channel, or by being listed to those who answer for the person. */
+export type Given =
+  | { readonly outcome: 'mailed' }
+  | { readonly outcome: 'listed'; readonly reason: 'no-channel' | 'no-address' | 'address-refused' }
+
+/** A notice of sleep as it stands when it goes out. */
+export interface SleepNotice {
+  readonly person: string
+  readonly idleSince: Date
+  readonly days: 30 | 10 | 3
+  readonly sleepsAt: Date
+  /** By the clock: a log whose time was once ahead goes on from there. */
+  readonly noticedAt: Date
+}
+
+/** What the notices of sleep say is not settled before they go out. */
+export interface Sleeping {
+  /** What this notice says now; undefined where it is not due any more. */
+  standing(tx: Tx, notice: store.Notice, now: Date): Promise<SleepNotice | undefined>
+  /** Follows once it was given. */
+  given(tx: Tx, notice: SleepNotice, given: Given): Promise<void>
+}
+
+interface OutboxDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'server'> {
+  readonly addresses: AddressBook
+  readonly channel: NoticeChannel | undefined
+  readonly sleeping: Sleeping
+  readonly onError: (what: string, error: unknown) => void
+}
+
+interface Content extends Pick<Letter, 'subject' | 'text'> {
+  readonly to: string | undefined
+  readonly sleep?: SleepNotice
+}
+
+const minute = 60_000
+const longestPause = 6 * 60 * minute
+/** Who was told that others sleep is told again after so long. */
+const quiet = 6 * 60 * minute
+const kept = 48 * 60 * minute
+/** How long a stop waits for a letter that is under way, so that it need not go out twice. */
+const grace = 3_000
+
+/**
+ * Gives the notices that wait, one after the other. Each is held by a lock while it goes out, so that of several servers one gives it, and only
+ * where the commit fails after the channel took it over does it go out again, as the same letter. What fails waits, longer each time.
+ */
+export class Outbox {
+  readonly #deps: OutboxDeps
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(deps: OutboxDeps) {
+    this.#deps = deps
+  }
+
+  /** Resolves once nothing waits that can be given now. */
+  deliver(): Promise<void> {
+    return (this.#running ??= this.#deliverAll().finally(() => (this.#running = undefined)))
+  }
+
+  /** Gives what waits soon, for those who do not wait for it. */
+  hurry(): void {
+    this.deliver().catch((error: unknown) => this.#deps.onError('giving notices', error))
+  }
+
+  async forgetGiven(): Promise<void> {
+    const before = new Date(this.#deps.clock().getTime() - kept)
+    await transaction(this.#deps.db, (tx) => store.forgetNotices(tx, before))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const timer = setTimeout(() => this.#deps.channel?.close(), grace)
+    // Whoever called has heard of it.
+    await this.#running?.catch(() => {})
+    clearTimeout(timer)
+  }
+
+  async #deliverAll(): Promise<void> {
+    while (!this.#closed && (await this.#deliverNext()));
+  }
+
+  /** Whether it is worth going on: there was a notice, and the channel works. */
+  async #deliverNext(): Promise<boolean> {
+    const { db, clock, onError } = this.#deps
+    const outcome = await transaction(
+      db,
+      async (tx): Promise<{ appended?: Appended | undefined; fault?: unknown } | undefined> => {
+        const now = clock()
+        const notice = await store.claimNotice(tx, now)
+        if (!notice) return undefined
+        const content = await this.#contentOf(tx, notice, now)
+        let given: Given | undefined
+        try {
+          given = content && (await this.#give(notice, content, now))
+        } catch (fault) {
+          const pause = Math.min(longestPause, minute * 2 ** Math.min(notice.attempts, 30))
+          await store.postponeNotice(tx, notice.id, new Date(now.getTime() + pause))
+          return { fault }
+        }
+        if (!content || !given || (given.outcome === 'listed' && !content.sleep)) {
+          await store.dropNotice(tx, notice.id)
+          return {}
+        }
+        await store.markGiven(tx, notice.id, now)
+        return { appended: await this.#enter(tx, notice, content, given) }
+      },
+    )
+    if (outcome?.fault !== undefined) onError('a notice was not taken over', outcome.fault)
+    outcome?.appended?.afterCommit()
+    return outcome !== undefined && outcome.fault === undefined
+  }
+
+  async #contentOf(tx: Tx, notice: store.Notice, now: Date): Promise<Content | undefined> {
+    const { addresses, sleeping } = this.#deps
+    const { person_id: person, kind, accounts } = notice
+    if (kind === 'address') {
+      const candidate = await addresses.candidateSince(tx, person, notice.made_at)
+      return candidate && { to: candidate.address, ...letters.address(candidate.code, codeLife) }
+    }
+    const to = await addresses.addressOf(tx, person)
+    if (kind === 'sleep') {
+      const sleep = await sleeping.standing(tx, notice, now)
+      return sleep && { to, sleep, ...letters.sleep(sleep.sleepsAt) }
+    }
+    if (await store.wasGiven(tx, person, kind, new Date(now.getTime() - quiet))) return undefined
+    return { to, ...letters[kind](accounts ?? 0) }
+  }
+
+  async #give({ id, made_at }: store.Notice, { to, subject, text }: Content, at: Date): Promise<Given> {
+    const { channel } = this.#deps
+    if (!channel) return { outcome: 'listed', reason: 'no-channel' }
+    if (to === undefined) return { outcome: 'listed', reason: 'no-address' }
+    const taken = await channel.deliver({ id: `cordon-${id}-${made_at.getTime()}`, to, at, subject, text })
+    return taken === 'delivered' ? { outcome: 'mailed' } : { outcome: 'listed', reason: 'address-refused' }
+  }
+
+  /** Whoever only confirms an address was told nothing yet. */
+  async #enter(tx: Tx, notice: store.Notice, { sleep }: Content, given: Given): Promise<Appended | undefined> {
+    const { logs, server, sleeping } = this.#deps
+    if (notice.kind === 'address') return undefined
+    const about = sleep
+      ? {
+          days: sleep.days,
+          idleSince: sleep.idleSince.toISOString(),
+          sleepsAt: sleep.sleepsAt.toISOString(),
+          noticedAt: sleep.noticedAt.toISOString(),
+        }
+      : { accounts: notice.accounts }
+    const draft: EntryDraft = {
+      kind: 'notice.given',
+      actor: { server },
+      subject: notice.person_id,
+      details: { notice: notice.kind, ...given, ...about },
+    }
+    await sharePersons(tx, [notice.person_id])
+    const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+    if (sleep) await sleeping.given(tx, sleep, given)
+    return appended
+  }
+}

@@ -1,0 +1,59 @@
+import { Type } from 'typebox'
+import type { HttpServer } from '../../http/index.ts'
+import type { Identity } from '../index.ts'
+import { actorOf } from '../routes.ts'
+import * as schemas from './schemas.ts'
+
+const path = '/v1/notices/address'
+
+export function mountNotices(app: HttpServer, { addresses, outbox }: Identity): void {
+  app.get(
+    path,
+    {
+      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      schema: { summary: 'Where one is told that something waits', response: { 200: schemas.Address } },
+    },
+    async (request) => addresses.show(actorOf(request)),
+  )
+
+  app.put(
+    path,
+    {
+      config: { access: 'signed-in', record: 'nothing: it prepares what is entered when it is used' },
+      schema: {
+        summary: 'Send a code to an e-mail address, to be told there once it came back',
+        body: schemas.SetAddress,
+        response: { 202: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await addresses.ask(actorOf(request), request.body.address)
+      outbox.hurry()
+      return reply.code(202).send(null)
+    },
+  )
+
+  app.post(
+    `${path}/confirmation`,
+    {
+      config: { access: 'signed-in', record: ['notice.address-set'] },
+      schema: { summary: 'Confirm the address', body: schemas.ConfirmAddress, response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      await addresses.confirm(actorOf(request), request.body.code)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.delete(
+    path,
+    {
+      config: { access: 'signed-in', record: ['notice.address-set'] },
+      schema: { summary: 'Be told nowhere', response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      await addresses.remove(actorOf(request))
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,37 @@
+import type { Details, Findings } from '../../log/index.ts'
+import type { Leaf } from '../../protocol/index.ts'
+import { differences, exactly } from './directory.ts'
+import type { RawPlannedSleep } from './store.ts'
+
+type Entered = Omit<RawPlannedSleep, 'id'>
+
+/** Which notices of sleep the directory says were given: the newest of each person. */
+export class SleepFold {
+  readonly #plans = new Map<string, Entered>()
+
+  follow({ kind, subject, at }: Leaf, details: Details): void {
+    if (kind === 'notice.given' && details?.['notice'] === 'sleep')
+      this.#plans.set(subject, {
+        idle_since: exactly(String(details['idleSince'])),
+        days: Number(details['days']),
+        sleeps_at: exactly(String(details['sleepsAt'])),
+        noticed_at: exactly(String(details['noticedAt'])),
+        kept_at: null,
+      })
+    const plan = this.#plans.get(subject)
+    if (plan && kind === 'account.alarm' && details?.['outcome'] === 'awake')
+      this.#plans.set(subject, { ...plan, kept_at: exactly(at) })
+  }
+
+  plan(row: RawPlannedSleep): Findings {
+    const entered = this.#plans.get(row.id)
+    if (!entered) return ['no entry of the directory made it']
+    this.#plans.delete(row.id)
+    return differences<RawPlannedSleep>(row, entered)
+  }
+
+  /** Those that have an entry and no row. */
+  missing(): string[] {
+    return [...this.#plans.keys()].map((id) => `planned sleep of ${id}: it has entries and no row`)
+  }
+}
