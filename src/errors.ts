@@ -291,6 +291,11 @@ export const problems = {
     advice:
       'Let a contact point or an administrator of another organization approve the request within 72 hours, then try again.',
   },
+  DUTY_RULE: {
+    status: 409,
+    title: 'Duty cannot be handed over so',
+    advice: 'Name another contact point of the same organization who is awake and not away at that time.',
+  },
   ALREADY_EXISTS: {
     status: 409,
     title: 'This id is taken',

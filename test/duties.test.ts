@@ -120,6 +120,19 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   ...factorDuties(server, somebody),
   ...noticeDuties(server, sink, somebody),
   'GET /v1/people/:person/devices': get(`/v1/people/${officer.person}/devices`, administrator),
+  'GET /v1/people/:person/retirement': get(`/v1/people/${officer.person}/retirement`, administrator),
+  'GET /v1/organizations/:organization/departure': get(
+    `/v1/organizations/${organizations.kenya}/departure`,
+    administrator,
+  ),
+  'GET /v1/organizations/:organization/duty': get(`/v1/organizations/${organizations.kenya}/duty`, ncp),
+  'PUT /v1/people/:person/deputy': async (measured) => {
+    const { person } = await signedInMember(organizations.kenya)
+    const input = { deputy: person, until: inDays(9), ...because }
+    await measured(() => ncp.call('PUT', `/v1/people/${ncp.person}/deputy`, input))
+  },
+  'DELETE /v1/people/:person/deputy': (measured) =>
+    measured(() => ncp.call('DELETE', `/v1/people/${ncp.person}/deputy`)),
   'GET /v1/recoveries/:invitation': async (measured) => {
     const { invitation } = await recovering()
     await measured(() => scene.ncpOfThailand.call('GET', `/v1/recoveries/${invitation}`))
@@ -540,7 +553,8 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
     'notice.address-set': { details: { session, outcome: 'accepted', reason: /^(added|removed)$/ } },
     'service.ended': { details: { session, outcome: 'ended', reason: 'stopped' } },
     'device.enrolled': { details: { outcome: 'waiting', reason: 'invited', invitation: session } },
-    'device.certified': { details: { outcome: 'accepted', reason: /^(set-up|enrolment|admission)$/ } },
+    'device.certified': { details: { outcome: 'accepted', reason: /^(set-up|enrolment|admission|renewal)$/ } },
+    'device.expired': { details: { outcome: 'ended', reason: /^(expired|issuer-compromised)$/ } },
     'device.revoked': { details: { session, outcome: 'accepted', reason: 'revoked' } },
     'access.refused': { details: { outcome: 'refused', refused: Object } },
     'organization.registered': { details: { kind: String, name: String } },
@@ -554,6 +568,10 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
     'person.invited': { details: { session, invitation: session, tier: String } },
     'invitation.revoked': { details: { session } },
     'approval.given': { details: { session, act: 'recover', outcome: 'accepted', reason: 'approved' } },
+    'duty.handed-over': {
+      details: { session, old: null, new: { deputy: session, from: String, until: String }, reason: 'A reason' },
+    },
+    'duty.taken-back': { details: { session, old: { deputy: session }, new: null, reason: 'taken-back' } },
     'server.started': { details: { outcome: 'accepted', reason: 'started', version: String, readOnly: [] } },
     'configuration.changed': { details: { outcome: 'accepted', reason: 'first-start', settings: Object } },
   }

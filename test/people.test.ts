@@ -163,6 +163,25 @@ t.test('INV-76: who is suspended loses nothing, and comes back by two acts', asy
   t.same((await officer.follow(operation)).alarms, [])
 })
 
+t.test('before somebody leaves, whoever may end them is told what would go with them, and nobody else', async (t) => {
+  const { administrator, kenya, thailand, officer } = await scene(t)
+  const { directory } = kenya.client
+  t.match(await directory.atStake(officer.person), { people: [{ name: 'Amina Otieno' }], devices: 1, operations: 1 })
+  t.match(await administrator.directory.atStakeIn(kenya.organization), {
+    people: [{ name: 'Amina Otieno' }, { name: 'Customs of Kenya officer' }],
+    devices: 2,
+    operations: 1,
+  })
+  t.equal(await code(thailand.client.directory.atStake(officer.person)), 'NOT_FOUND')
+  t.equal(await code(officer.directory.atStake(officer.person)), 'NOT_FOUND')
+  t.equal(await code(directory.atStakeIn(kenya.organization)), 'ADMINISTRATOR_ONLY')
+  t.equal(await code(administrator.directory.atStakeIn('018f0000-0000-7000-8000-000000000000')), 'NOT_FOUND')
+  await administrator.directory.endOrganization(kenya.organization, 'Left')
+  t.match(await administrator.directory.atStakeIn(kenya.organization), { people: [], devices: 0, operations: 0 })
+  const left = (await administrator.directory.organizations()).filter(({ ended }) => ended)
+  t.match(left, [{ organization: kenya.organization }])
+})
+
 t.test('ending people asks for a recent proof of who one is', async (t) => {
   const server = await startServer(t)
   const platform = { clock: () => server.clock.now() }

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   person: async () => (await import('./commands/person.ts')).addPerson,
   invite: async () => (await import('./commands/invite.ts')).addInvite,
   renew: async () => (await import('./commands/renew.ts')).addRenew,
+  invitations: async () => (await import('./commands/invite.ts')).addInvitations,
   service: async () => (await import('./commands/service.ts')).addService,
   enrol: async () => (await import('./commands/enrol.ts')).addEnrol,
   'sign-in': async () => (await import('./commands/sign-in.ts')).addSignIn,

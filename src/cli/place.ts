@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import {
   isProblem,
@@ -38,6 +39,8 @@ export interface Remembered {
 }
 
 const sendWithin = 15_000
+const keysWithin = 2_000
+const keysEvery = 100
 
 export function inOperation(command: Command): Command {
   return onStore(
@@ -77,10 +80,20 @@ export async function openPlace(device: Device, word: string | undefined): Promi
   const settled = tellSent(session, device, new Set(unsent))
   await caughtUp(device, session)
   await settled
-  const waiting = await sealedMessages(store, operation)
+  const waiting = await sealedAfterAMoment(store, operation)
   if (waiting > 0)
     terminal.note(`${counted(waiting, 'message')} cannot be opened yet: the key comes once another member is online.`)
   return { session, facts: session.facts, names: await learnNames(device, session) }
+}
+
+/** How many messages stay sealed; keys that somebody who is online gives this moment are waited for. */
+async function sealedAfterAMoment(store: Device['store'], operation: string): Promise<number> {
+  let waiting = await sealedMessages(store, operation)
+  for (let waited = 0; waiting > 0 && waited < keysWithin; waited += keysEvery) {
+    await sleep(keysEvery)
+    waiting = await sealedMessages(store, operation)
+  }
+  return waiting
 }
 
 export function alarmLine({ code, detail, index }: Alarm): string {

@@ -42,6 +42,15 @@ export interface Organization {
   readonly name: string
   readonly country: string | null
   readonly region: string | null
+  /** Whether it has left. */
+  readonly ended: boolean
+}
+
+/** What goes with people who leave. */
+export interface AtStake {
+  readonly people: readonly { readonly person: string; readonly name: string }[]
+  readonly devices: number
+  readonly operations: number
 }
 
 export interface PersonListed {
@@ -55,6 +64,31 @@ export interface PersonListed {
   readonly sleepsAt: string | null
   /** It would sleep, but it is the last that could lead an operation or the service. */
   readonly needed: boolean
+}
+
+interface Party {
+  readonly person: string
+  readonly name: string
+}
+
+/** Which contact points of an organization are on duty, each with those they stand in for, and what is arranged. */
+export interface Duty {
+  readonly onDuty: readonly (Party & { readonly standsInFor: readonly Party[] })[]
+  readonly handOvers: readonly (Party & {
+    readonly deputy: Party
+    readonly from: string
+    /** Null until it is taken back. */
+    readonly until: string | null
+  })[]
+}
+
+export interface HandOver {
+  readonly deputy: string
+  /** Now, if not given or past. */
+  readonly from?: Date
+  /** Until it is taken back, if not given. */
+  readonly until?: Date
+  readonly reason: string
 }
 
 export interface RecoveryAsked {
@@ -84,6 +118,17 @@ export interface InvitationMade {
   /** The string to hand over: shown once, kept nowhere. */
   readonly text: string
   readonly expiresAt: string
+}
+
+export interface InvitationListed {
+  readonly invitation: string
+  readonly person: string
+  readonly name: string
+  readonly tier: string
+  readonly expiresAt: string
+  /** Of a second person, where somebody lost every device; null where none is needed. */
+  readonly approval: 'missing' | 'given' | null
+  readonly state: 'open' | 'used' | 'revoked' | 'expired'
 }
 
 export interface Invite {
@@ -258,13 +303,10 @@ export class Directory {
     return found
   }
 
-  async invitations(): Promise<
-    { invitation: string; person: string; tier: string; expiresAt: string; state: string }[]
-  > {
-    type Answer = {
-      invitations: { invitation: string; person: string; tier: string; expiresAt: string; state: string }[]
-    }
-    return (await this.#deps.transport.request<Answer>('GET', '/v1/invitations')).invitations
+  /** What this person has invited. */
+  async invitations(): Promise<InvitationListed[]> {
+    const answer = await this.#deps.transport.request<{ invitations: InvitationListed[] }>('GET', '/v1/invitations')
+    return answer.invitations
   }
 
   async revokeInvitation(invitation: string): Promise<void> {
@@ -345,6 +387,39 @@ export class Directory {
   /** The person can sign in again; in each operation `Operations.wake` takes them back. */
   async wake(person: string, reason: string): Promise<void> {
     await this.#deps.transport.request('POST', `/v1/people/${person}/waking`, { reason })
+  }
+
+  /** Who is on duty for an organization now, for administrators and its own NCPs. */
+  duty(organization: string): Promise<Duty> {
+    return this.#deps.transport.request('GET', `/v1/organizations/${organization}/duty`)
+  }
+
+  /**
+   * Lets another contact point of the organization stand in for this one, who may be oneself. DUTY_RULE where one of the two is no contact point who
+   * can act, or the deputy is away in that time; NOT_FOUND for whoever is no NCP of the organization and no administrator.
+   */
+  async handOverDuty(person: string, { deputy, from, until, reason }: HandOver): Promise<void> {
+    await this.#deps.transport.request('PUT', `/v1/people/${person}/deputy`, {
+      deputy,
+      ...(from === undefined ? {} : { from: timestamp(from) }),
+      ...(until === undefined ? {} : { until: timestamp(until) }),
+      reason,
+    })
+  }
+
+  /** This contact point is on duty again, or does not go away after all. */
+  async takeBackDuty(person: string): Promise<void> {
+    await this.#deps.transport.request('DELETE', `/v1/people/${person}/deputy`)
+  }
+
+  /** What would go with one of one's own people, or with a program, before it is retired or stopped. */
+  atStake(person: string): Promise<AtStake> {
+    return this.#deps.transport.request('GET', `/v1/people/${person}/retirement`)
+  }
+
+  /** What would go with an organization. ADMINISTRATOR_ONLY. */
+  atStakeIn(organization: string): Promise<AtStake> {
+    return this.#deps.transport.request('GET', `/v1/organizations/${organization}/departure`)
   }
 
   /** An organization leaves, and its people with it; answers how many. ADMINISTRATOR_ONLY, STEP_UP_REQUIRED. */

@@ -4,7 +4,11 @@ export type { Pins } from './certificates.ts'
 export { Cordon, type CordonOptions, type Me, type Session } from './cordon.ts'
 export {
   Directory,
+  type AtStake,
   type CertifyOutcome,
+  type Duty,
+  type HandOver,
+  type InvitationListed,
   type InvitationMade,
   type Invite,
   type InviteService,

@@ -28,6 +28,7 @@ export interface DB {
   invitation_key: InvitationKeyTable
   enrolment: EnrolmentTable
   recovery: RecoveryTable
+  deputy: DeputyTable
   service_account: ServiceAccountTable
   planned_sleep: PlannedSleepTable
   notice_address: NoticeAddressTable
@@ -195,6 +196,13 @@ export interface RecoveryTable {
   requested_at: Date
   approver_person_id: Generated<string | null>
   approved_at: Generated<Date | null>
+}
+
+export interface DeputyTable {
+  person_id: string
+  deputy_person_id: string
+  from_at: Date
+  until_at: Date | null
 }
 
 export interface EnrolmentTable {

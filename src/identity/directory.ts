@@ -58,6 +58,8 @@ export interface OrganizationView {
   name: string
   country: string | null
   region: string | null
+  /** Whether it has left. */
+  ended: boolean
 }
 
 /** Organizations and people, the root, and what a person may know about themselves. */
@@ -298,7 +300,8 @@ export class Directory {
 }
 
 export function viewOfOrganization(row: Awaited<ReturnType<typeof store.allOrganizations>>[number]): OrganizationView {
-  return { organization: row.id, kind: row.kind, name: row.name, country: row.country, region: row.region }
+  const { id: organization, kind, name, country, region, ended_at } = row
+  return { organization, kind, name, country, region, ended: ended_at !== null }
 }
 
 export function requireAdministrator(actor: Actor): void {

@@ -183,8 +183,10 @@ export class Enrolments {
     return rows.map((row) => ({
       invitation: row.id,
       person: row.person_id,
+      name: row.name,
       tier: row.tier,
       expiresAt: row.expires_at.toISOString(),
+      approval: row.recovery_at === null ? null : row.approved_at === null ? 'missing' : 'given',
       state: row.revoked_at
         ? 'revoked'
         : row.used_at

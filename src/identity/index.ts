@@ -1,6 +1,7 @@
 import { Certificates, chainOfDevice, chainsOf, withThoseAbove } from './certificates.ts'
 import type { IdentityDeps } from './deps.ts'
 import { Directory } from './directory.ts'
+import { Duty } from './duty/service.ts'
 import { Enrolments } from './enrolments.ts'
 import type { FactorKey } from './factors/factor-key.ts'
 import { Factors } from './factors/service.ts'
@@ -63,6 +64,7 @@ export interface Identity {
   readonly idleness: Idleness
   readonly addresses: AddressBook
   readonly outbox: Outbox
+  readonly duty: Duty
   readonly serviceAccounts: ServiceAccounts
 }
 
@@ -92,6 +94,7 @@ export function createIdentity(deps: CreateDeps): Identity {
     idleness,
     addresses,
     outbox: new Outbox({ ...deps, addresses, sleeping: idleness }),
+    duty: new Duty(deps),
     serviceAccounts: new ServiceAccounts(deps, certificates),
   }
 }

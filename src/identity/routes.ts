@@ -7,6 +7,7 @@ import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPasskeyPage } from './passkey-page/routes.ts'
 import { mountNotices } from './notices/routes.ts'
+import { mountDuty } from './duty/routes.ts'
 import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
@@ -60,6 +61,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   mountNotices(app, identity)
   mountRecoveries(app, identity)
   mountRenewals(app, identity)
+  mountDuty(app, identity)
 
   app.get(
     '/v1/server',

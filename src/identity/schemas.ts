@@ -10,6 +10,12 @@ export const Uuid = Type.String({
 })
 export const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes in base64url' })
 export const Time = Type.String({ format: 'date-time', maxLength: 24 })
+export const Reason = Type.String({
+  minLength: 1,
+  maxLength: 500,
+  pattern: '^[^\\p{Cc}]+$',
+  description: 'Entered in the log.',
+})
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}]+$' })
 /** Why one looks, where the purpose of the thing itself does not say it. */
 export const Justified = Type.Object(
@@ -94,8 +100,12 @@ export const Invitations = Type.Object({
     Type.Object({
       invitation: Uuid,
       person: Uuid,
+      name: Type.String(),
       tier: Type.String(),
       expiresAt: Type.String(),
+      approval: Type.Union([Type.String(), Type.Null()], {
+        description: 'Of a second person, where somebody lost every device: missing, given; null where none is needed.',
+      }),
       state: Type.String(),
     }),
   ),
@@ -142,6 +152,7 @@ export const Organizations = Type.Object({
       name: Type.String(),
       country: NullableString,
       region: NullableString,
+      ended: Type.Boolean({ description: 'Whether it has left.' }),
     }),
   ),
 })

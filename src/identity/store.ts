@@ -3,8 +3,10 @@ import { sql } from 'kysely'
 import type { Permission } from '../access.ts'
 import type { DB, Tx } from '../db/index.ts'
 
+export type PersonRow = Selectable<DB['person']>
+
 /** Locks the row of a person, which stands for everything that can act in the person's name. */
-export async function lockPerson(tx: Tx, person: string): Promise<Selectable<DB['person']> | undefined> {
+export async function lockPerson(tx: Tx, person: string): Promise<PersonRow | undefined> {
   return tx.selectFrom('person').selectAll().where('id', '=', person).forUpdate().executeTakeFirst()
 }
 
@@ -196,8 +198,19 @@ export async function lockInvitation(tx: Tx, id: string): Promise<Selectable<DB[
   return tx.selectFrom('invitation').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
 }
 
-export async function invitationsBy(tx: Tx, person: string): Promise<Selectable<DB['invitation']>[]> {
-  return tx.selectFrom('invitation').selectAll().where('inviter_person_id', '=', person).orderBy('id').execute()
+export async function invitationsBy(
+  tx: Tx,
+  person: string,
+): Promise<(Selectable<DB['invitation']> & { name: string; recovery_at: Date | null; approved_at: Date | null })[]> {
+  return tx
+    .selectFrom('invitation')
+    .innerJoin('person', 'person.id', 'invitation.person_id')
+    .leftJoin('recovery', 'recovery.invitation_id', 'invitation.id')
+    .selectAll('invitation')
+    .select(['person.name', 'recovery.requested_at as recovery_at', 'recovery.approved_at'])
+    .where('inviter_person_id', '=', person)
+    .orderBy('invitation.id')
+    .execute()
 }
 
 export async function markInvitation(

@@ -83,6 +83,7 @@ export const Organizations = Type.Object({
       name: Type.String(),
       country: NullableString,
       region: NullableString,
+      ended: Type.Boolean({ description: 'Whether it has left.' }),
     }),
   ),
 })

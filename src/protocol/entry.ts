@@ -59,6 +59,8 @@ export const kinds = [
   'service.ended',
   'invitation.revoked',
   'approval.given',
+  'duty.handed-over',
+  'duty.taken-back',
   'session.started',
   'session.ended',
   'session.stepped-up',

@@ -132,7 +132,7 @@ t.test('INV-83: the same with the commands', async (t) => {
   const listed = await kenya.must<{ serviceAccounts: unknown[] }>('service', 'list')
   t.match(listed.serviceAccounts, [{ name: 'Declarations', state: 'active', lastUsed: { address: '127.0.0.1' } }])
 
-  t.match(await kenya.must('service', 'stop', 'declarations'), { stopped: invited.account })
+  t.match(await kenya.must('service', 'stop', 'declarations', '--yes'), { stopped: invited.account })
   const refused = await system.run(['post', 'Too late', '--subject', 'Feed', '--compartment', 'Feeds'])
   t.equal(refused.code, 1)
   t.match(refused.stderr, /session has ended|Sign in/i)

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Cordon, webPlatform } from '../../src/client/index.ts'
 import { FileStore } from '../../src/client/node/index.ts'
-import { newClient, systemClock, takeIn, type Scene } from './actors.ts'
+import { enrolWith, systemClock, takeIn, type Newcomer, type Scene } from './actors.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void
@@ -142,26 +142,52 @@ export class Desk {
   }
 }
 
-/** An officer of an administration who joins an operation and then works with the command alone. */
+/** Somebody at a desk: enrolled with the SDK on a store that then the command alone works with. */
+export interface Seated {
+  readonly desk: Desk
+  readonly name: string
+  readonly person: string
+  readonly device: string
+  readonly organization: string
+}
+
+/** Enrolled by somebody's client, certified and signed in; `leave` hands the store over to the command. */
+export async function seat(
+  owner: Owner,
+  directory: string,
+  inviter: Cordon,
+  { name, organization, tier }: Pick<Newcomer, 'name' | 'organization' | 'tier'>,
+): Promise<Seated & { readonly client: Cordon; readonly leave: () => Promise<void> }> {
+  const desk = new Desk(owner, directory, name)
+  const store = await FileStore.open(desk.store, passphrases.store)
+  const client = await enrolWith(owner, inviter, { name, organization, ...(tier === undefined ? {} : { tier }), store })
+  const { person, device } = client
+  return {
+    desk,
+    name,
+    person,
+    device,
+    organization,
+    client,
+    leave: async () => {
+      await client.close()
+      await store.close()
+    },
+  }
+}
+
+/** The contact point of an administration who joins an operation and then works with the command alone. */
 export async function joinWithDesk(
   owner: Owner,
   directory: string,
   { administrator, coordinator, operation }: Pick<Scene, 'administrator' | 'coordinator' | 'operation'>,
   { name, country }: { name: string; country: string },
 ): Promise<Desk> {
-  const desk = new Desk(owner, directory, name)
-  const store = await FileStore.open(desk.store, passphrases.store)
   const organization = await administrator.directory.registerOrganization({ kind: 'administration', name, country })
-  const client = newClient(owner, { store })
-  const person = { name: `${name} officer` }
-  const { text } = await administrator.directory.invite({ person, organization, tier: 'ncp' })
-  await client.enrol({ invitation: text, passphrase: passphrases.signIn })
-  await administrator.directory.certifyWaiting()
-  await client.signIn({ passphrase: passphrases.signIn })
-  await takeIn(coordinator, operation, { client, organization }, 'ncp')
-  await client.close()
-  await store.close()
-  return desk
+  const seated = await seat(owner, directory, administrator, { name: `${name} officer`, organization })
+  await takeIn(coordinator, operation, seated, 'ncp')
+  await seated.leave()
+  return seated.desk
 }
 
 export interface Service {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { asMember } from '../device.ts'
+import { CommandFailure } from '../failures.ts'
 import { inOperation, leavePlace, openPlace, senderOf, type Names, type PlaceOptions } from '../place.ts'
 import { Interrupted, harmlessLine } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
@@ -23,12 +24,15 @@ Example:
         let { names } = place
         const time = timesIn(facts.timeZone)
         terminal.note(`Following ${facts.name} (${facts.reference}); times in ${facts.timeZone}. Ctrl-C ends it.`)
-        const ended = new Promise<string>((resolve) => session.events.on('ended', ({ reason }) => resolve(reason)))
-        session.events.on('disconnected', ({ final }) =>
-          terminal.note(
-            final ? `Not connected any more: ${final.detail} ${final.advice}` : 'The connection is gone; trying again…',
-          ),
-        )
+        const ended = new Promise<never>((_, reject) => {
+          session.events.on('ended', ({ reason }) => reject(new CommandFailure(endedWords(reason, facts.name))))
+          session.events.on('disconnected', ({ final }) => {
+            if (final) reject(final)
+            else terminal.note('The connection is gone; trying again…')
+          })
+        })
+        // Nobody may be waiting when it comes.
+        ended.catch(() => {})
         session.events.on('caught-up', () => terminal.note('Connected again, and caught up.'))
         let line = Promise.resolve()
         session.events.on('message', (message) => {
@@ -46,13 +50,12 @@ Example:
           })
         })
         try {
-          const reason = await Promise.race([ended, interrupted])
-          terminal.note(`You do not follow this operation any more (${reason}).`)
+          await Promise.race([ended, interrupted])
         } catch (error) {
+          await line
           if (!(error instanceof Interrupted)) throw error
         }
-        await line
-        if (session.status !== 'ended') await leavePlace(place)
+        await leavePlace(place)
 
         async function newNames(before: Names): Promise<Names> {
           try {
@@ -72,4 +75,10 @@ Example:
         }
       }),
     )
+}
+
+function endedWords(reason: string, name: string): string {
+  return reason === 'read-only'
+    ? `The service has lost a part of the log of ${name}, and continues it no more: tell its operator.`
+    : `You are out of ${name} now, or asleep there: ask a coordinator or your contact point why. What came before stays in this store.`
 }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
 import qrcode from 'qrcode'
-import type { Cordon, Invite, Me } from '../../client/index.ts'
+import type { Cordon, InvitationListed, Invite, Me } from '../../client/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { asMember, certifyWaiting, onStore, type Device, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { table } from '../terminal.ts'
 
 interface Options extends DeviceOptions {
   readonly organization?: string
@@ -50,6 +51,7 @@ Examples:
         const input = await whom(device, name, options)
         const made = await client.directory.invite(input)
         const { text, expiresAt } = made
+        const approval = 'id' in input.person ? await approvalOf(device, made.invitation) : null
         const qr = terminal.shown
           ? await qrcode.toString(text, { type: 'terminal', small: true, errorCorrectionLevel: 'L' })
           : ''
@@ -63,13 +65,27 @@ Examples:
           '',
           ...(qr === '' ? [] : [qr]),
           "They run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies them.",
+          ...(approval === null ? [] : approvalLines(input.person.name, made.invitation)),
         ]
         if (!terminal.json) for (const line of lines) terminal.say(line)
         const certified = options.wait === true && (await untilCertified(device, made.person))
         const { invitation, person } = made
-        terminal.result({ invitation, person, text, expiresAt, certified }, () => [])
+        terminal.result({ invitation, person, text, expiresAt, approval, certified }, () => [])
       }),
     )
+}
+
+/** Whether a second person has to approve it, because the person has lost every device. */
+async function approvalOf({ client }: Device, invitation: string): Promise<InvitationListed['approval']> {
+  const all = await client.directory.invitations()
+  return all.find((one) => one.invitation === invitation)?.approval ?? null
+}
+
+function approvalLines(name: string, invitation: string): string[] {
+  return [
+    `${name} had devices before: the invitation works once a contact point or an administrator of another organization has run, within 72 hours:`,
+    `  cordon person approve ${invitation}`,
+  ]
 }
 
 async function whom({ client }: Device, name: string | undefined, options: Options): Promise<Invite> {
@@ -119,4 +135,35 @@ async function untilCertified({ client, terminal }: Device, person: string): Pro
     await sleep(askEvery)
     if ((await certifyWaiting(client, terminal)).includes(person)) return true
   }
+}
+
+export function addInvitations(program: Command): void {
+  onStore(program.command('invitations').description('Whom you have invited, and what became of it'))
+    .option('--revoke <invitation>', 'take back one that is open: its id, or the name of whom it is for')
+    .addHelpText('after', '\nExamples:\n  $ cordon invitations\n  $ cordon invitations --revoke 019a…')
+    .action((options: DeviceOptions & { revoke?: string }) =>
+      asMember(options, async ({ client, terminal }) => {
+        const invitations = await client.directory.invitations()
+        if (options.revoke !== undefined) {
+          const open = invitations.filter(({ state }) => state === 'open')
+          const named = open.map(({ invitation: id, name }) => ({ id, name }))
+          const { id, name } = choose('open invitation', options.revoke, named)
+          await client.directory.revokeInvitation(id)
+          return terminal.result({ invitation: id, state: 'revoked' }, () => [`Taken back: the one for ${name}.`])
+        }
+        const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+        return terminal.result({ invitations }, () =>
+          table(
+            ['for', 'tier', 'state', 'until', 'id'],
+            invitations.map(({ name, tier, state, approval, expiresAt, invitation }) => [
+              name,
+              tier,
+              state === 'open' && approval === 'missing' ? 'open, not approved' : state,
+              format.format(new Date(expiresAt)),
+              invitation,
+            ]),
+          ),
+        )
+      }),
+    )
 }

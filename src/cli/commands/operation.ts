@@ -175,7 +175,9 @@ function addLooks(operation: Command): void {
           ...table(['organization', 'name', 'role', '', 'id'], people),
           ...organizations
             .filter(({ organization }) => !members.some((member) => member.organization === organization))
-            .map(({ name, organization }) => `${name} has nobody in it yet (${organization})`),
+            .map(({ name, organization, ended }) =>
+              ended ? `${name} has left (${organization})` : `${name} has nobody in it yet (${organization})`,
+            ),
           '',
           ...table(
             ['compartment', 'members', 'key no.', 'id'],

@@ -1,8 +1,10 @@
 import { Argument, type Command } from 'commander'
 import { organizationKinds, type OrganizationKind } from '../../access.ts'
 import { choose } from '../choice.ts'
+import { agreed, type Confirmed } from '../confirming.ts'
 import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { table } from '../terminal.ts'
+import { counted } from '../wording.ts'
 
 interface Add extends DeviceOptions {
   readonly country?: string
@@ -48,6 +50,7 @@ Examples:
         .description('An organization leaves, and its people with it')
         .argument('<organization>', 'name, beginning of the name, or id')
         .requiredOption('--reason <text>', 'why; it is entered in the log')
+        .option('--yes', 'do not ask')
         .option('--code <code>', 'of your authenticator app, where the service asks for one'),
     ),
   )
@@ -59,13 +62,21 @@ Its people are out of every operation at once and their sessions end; what they 
 Example:
   $ cordon organization end 'Kenya Revenue Authority' --reason 'Left the programme'`,
     )
-    .action((word: string, options: DeviceOptions & ProofOptions & { reason: string }) =>
+    .action((word: string, options: DeviceOptions & Confirmed & ProofOptions & { reason: string }) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const all = (await client.directory.organizations()).map((one) => ({ ...one, id: one.organization }))
-        const { id, name } = choose('organization', word, all)
-        const people = await asProven(device, options, () => client.directory.endOrganization(id, options.reason))
-        terminal.result({ organization: id, people }, () => [`${name} has left, with ${String(people)} people.`])
+        const { id, name, ended } = choose('organization', word, all)
+        if (ended) return terminal.result({ organization: id, people: 0 }, () => [`${name} has left already.`])
+        const { people, devices, operations } = await client.directory.atStakeIn(id)
+        const who = people.length === 0 ? 'nobody in it' : people.map((one) => one.name).join(', ')
+        const what = `${name} will leave for good, with ${counted(people.length, 'person', 'people')} (${who}) and ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`
+        if (!(await agreed(terminal, options, what, 'Go on?')))
+          return terminal.result({ organization: id, ended: false }, () => ['Nothing was done.'])
+        const gone = await asProven(device, options, () => client.directory.endOrganization(id, options.reason))
+        return terminal.result({ organization: id, ended: true, people: gone }, () => [
+          `${name} has left, with ${counted(gone, 'person', 'people')}.`,
+        ])
       }),
     )
 
@@ -74,14 +85,15 @@ Example:
     .action((options: DeviceOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const organizations = await client.directory.organizations()
-        const rows = organizations.map(({ name, kind, country, region, organization: id }) => [
+        const rows = organizations.map(({ name, kind, country, region, ended, organization: id }) => [
           name,
           kind,
           country ?? '',
           region ?? '',
+          ended ? 'has left' : '',
           id,
         ])
-        terminal.result({ organizations }, () => table(['name', 'kind', 'country', 'region', 'id'], rows))
+        terminal.result({ organizations }, () => table(['name', 'kind', 'country', 'region', '', 'id'], rows))
       }),
     )
 }

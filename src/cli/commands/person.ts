@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import { choose, idOf } from '../choice.ts'
-import { CommandFailure, exitCodes } from '../failures.ts'
+import type { AtStake } from '../../client/index.ts'
+import { choose } from '../choice.ts'
+import { agreed, type Confirmed } from '../confirming.ts'
 import {
   asMember,
   asProven,
@@ -10,14 +11,24 @@ import {
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
+import { organizationMeant, type OfOrganization } from '../organization.ts'
 import { table } from '../terminal.ts'
+import { counted } from '../wording.ts'
+import { addDeputy, dutyWords } from './deputy.ts'
 
-interface Options extends DeviceOptions {
-  readonly organization?: string
+interface ActOptions extends OfOrganization, Confirmed, ProofOptions {
+  readonly reason: string
 }
 
-interface ActOptions extends Options, ProofOptions {
+/** Something that is done to one of the people; `asks` where it cannot be undone. */
+interface Act {
+  readonly name: string
+  readonly description: string
+  readonly work: (device: Device, person: string, reason: string) => Promise<void>
+  readonly said: (name: string) => string
+  readonly help: string
   readonly reason: string
+  readonly asks?: (name: string, stake: AtStake) => string
 }
 
 export function addPerson(program: Command): void {
@@ -31,72 +42,78 @@ export function addPerson(program: Command): void {
       'after',
       '\nAn account that nobody uses sleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
     )
-    .action((options: Options) =>
+    .action((options: OfOrganization) =>
       asMember(options, async (device) => {
-        const all = await device.client.directory.people(await organizationOf(device, options))
+        const { directory } = device.client
+        const organization = await organizationMeant(device, options)
+        const [all, duty] = await Promise.all([directory.people(organization), directory.duty(organization)])
         const people = all.filter(({ service }) => !service)
         const state = ({ certified, asleep }: (typeof people)[number]) =>
           asleep ? 'asleep' : certified ? 'active' : 'without a device'
         const sleeps = ({ sleepsAt, needed }: (typeof people)[number]) =>
           needed ? 'is needed: stays awake' : (sleepsAt?.slice(0, 10) ?? '')
-        device.terminal.result({ people }, () =>
+        device.terminal.result({ people, ...duty }, () =>
           table(
-            ['name', 'state', 'sleeps (UTC)', 'id'],
-            people.map((one) => [one.name, state(one), sleeps(one), one.person]),
+            ['name', 'state', 'duty', 'sleeps (UTC)', 'id'],
+            people.map((one) => [one.name, state(one), dutyWords(duty, one.person), sleeps(one), one.person]),
           ),
         )
       }),
     )
 
-  const act = (
-    name: string,
-    description: string,
-    work: (device: Device, person: string, reason: string) => Promise<void>,
-    said: (name: string) => string,
-    help: string,
-  ) =>
-    orPasskey(
-      onStore(person.command(name).description(description).argument('<person>', 'name, beginning of the name, or id')),
-    )
+  const act = ({ name, description, work, said, help, reason, asks }: Act) => {
+    const command = orPasskey(onStore(person.command(name).description(description)))
+      .argument('<person>', 'name, beginning of the name, or id')
       .requiredOption('--reason <text>', 'why; it is entered in the log')
       .option('--organization <organization>', 'of another organization (administrators)')
       .option('--code <code>', 'of your authenticator app, where the service asks for one')
-      .addHelpText(
-        'after',
-        `\n${help}\n\nExample:\n  $ cordon person ${name} 'Amina Otieno' --reason 'Posted elsewhere'`,
-      )
+    if (asks) command.option('--yes', 'do not ask')
+    command
+      .addHelpText('after', `\n${help}\n\nExample:\n  $ cordon person ${name} 'Amina Otieno' --reason '${reason}'`)
       .action((word: string, options: ActOptions) =>
         asMember(options, async (device) => {
           const { client, terminal } = device
-          const organization = await organizationOf(device, options)
+          const organization = await organizationMeant(device, options)
           const people = (await client.directory.people(organization)).map((one) => ({ ...one, id: one.person }))
           const { id, name: chosen } = choose('person', word, people)
+          const goesOn =
+            asks === undefined ||
+            (await agreed(terminal, options, asks(chosen, await client.directory.atStake(id)), 'Go on?'))
+          if (!goesOn) return terminal.result({ person: id, [name]: false }, () => ['Nothing was done.'])
           await asProven(device, options, () => work(device, id, options.reason))
-          terminal.result({ person: id, [name]: true }, () => [said(chosen)])
+          return terminal.result({ person: id, [name]: true }, () => [said(chosen)])
         }),
       )
+  }
 
-  act(
-    'suspend',
-    'Keep a person out until woken',
-    ({ client }, id, reason) => client.directory.suspend(id, reason),
-    (name) => `${name} is suspended: out of all operations, sessions ended, nothing lost.`,
-    'All sessions of the person end at once, in every operation the person sleeps, and keys are renewed without them.',
-  )
-  act(
-    'wake',
-    'Let a suspended or sleeping person sign in again',
-    ({ client }, id, reason) => client.directory.wake(id, reason),
-    (name) => `${name} can sign in again. In each operation somebody who may admit wakes them: cordon operation wake.`,
-    'In operations the person stays asleep until somebody who may admit there wakes them too.',
-  )
-  act(
-    'lost',
-    'A person has lost every device: revoke them all',
-    async ({ client, terminal }, id) => terminal.note(`Revoked: ${String(await client.directory.revokeAll(id))}.`),
-    (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
-    'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
-  )
+  act({
+    name: 'suspend',
+    description: 'Keep a person out until woken',
+    work: ({ client }, id, reason) => client.directory.suspend(id, reason),
+    said: (name) => `${name} is suspended: out of all operations, sessions ended, nothing lost.`,
+    help: 'All sessions of the person end at once, in every operation the person sleeps, and keys are renewed without them.',
+    reason: 'Under suspicion',
+  })
+  act({
+    name: 'wake',
+    description: 'Let a suspended or sleeping person sign in again',
+    work: ({ client }, id, reason) => client.directory.wake(id, reason),
+    said: (name) =>
+      `${name} can sign in again. In each operation somebody who may admit wakes them: cordon operation wake.`,
+    help: 'In operations the person stays asleep until somebody who may admit there wakes them too.',
+    reason: 'Back from leave',
+  })
+  act({
+    name: 'lost',
+    description: 'A person has lost every device: revoke them all',
+    work: async ({ client, terminal }, id) =>
+      terminal.note(`Revoked: ${counted(await client.directory.revokeAll(id), 'device')}.`),
+    said: (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
+    help: 'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
+    reason: 'Bag stolen, call of 9:40',
+    asks: (name, { devices, operations }) =>
+      `${counted(devices, 'device')} of ${name} will be revoked for good, and keys renewed in ${counted(operations, 'operation')}. Two people of two organizations bring ${name} back.`,
+  })
   orPasskey(
     onStore(
       person
@@ -111,40 +128,30 @@ export function addPerson(program: Command): void {
       'after',
       '\nMake sure by another way that the person has asked for it.\n\nExample:\n  $ cordon person approve 019a…',
     )
-    .action((invitation: string, options: DeviceOptions & ProofOptions & { yes?: true }) =>
+    .action((invitation: string, options: DeviceOptions & Confirmed & ProofOptions) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const asked = await client.directory.recovery(invitation.trim().toLowerCase())
         const { person: who, organization, requester, state, approvableUntil } = asked
-        terminal.note(
-          `${requester.name} asks that ${who.name} (${organization.name}), who lost every device, comes back. ${state}, until ${approvableUntil}.`,
-        )
-        if (options.yes !== true) {
-          if (!terminal.interactive) throw new CommandFailure('Nobody can be asked here: say --yes.', exitCodes.usage)
-          if (!/^y(es)?$/i.test((await terminal.ask('Approve? (yes/no) ')).trim()))
-            return terminal.result({ invitation, approved: false }, () => ['Nothing was approved.'])
-        }
+        const what = `${requester.name} asks that ${who.name} (${organization.name}), who lost every device, comes back. ${state}, until ${approvableUntil}.`
+        if (!(await agreed(terminal, options, what, 'Approve?')))
+          return terminal.result({ invitation, approved: false }, () => ['Nothing was approved.'])
         await asProven(device, options, () => client.directory.approveRecovery(asked))
-        terminal.result({ invitation, approved: true }, () => [`Approved: ${who.name} can enrol with the invitation.`])
+        return terminal.result({ invitation, approved: true }, () => [
+          `Approved: ${who.name} can enrol with the invitation.`,
+        ])
       }),
     )
-  act(
-    'retire',
-    'A person leaves for good',
-    ({ client }, id, reason) => client.directory.retire(id, reason),
-    (name) => `${name} has left: out of all operations, sessions ended. What they posted stays.`,
-    'There is no way back: somebody who returns is invited as a new person.',
-  )
-}
+  act({
+    name: 'retire',
+    description: 'A person leaves for good',
+    work: ({ client }, id, reason) => client.directory.retire(id, reason),
+    said: (name) => `${name} has left: out of all operations, sessions ended. What they posted stays.`,
+    help: 'There is no way back: somebody who returns is invited as a new person.',
+    reason: 'Posted elsewhere',
+    asks: (name, { devices, operations }) =>
+      `${name} will leave for good, with ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`,
+  })
 
-async function organizationOf({ client }: Device, { organization }: Options): Promise<string> {
-  if (organization === undefined) return client.organization
-  const id = idOf(organization)
-  if (id !== undefined) return id
-  const all = await client.directory.organizations()
-  return choose(
-    'organization',
-    organization,
-    all.map((one) => ({ id: one.organization, name: one.name })),
-  ).id
+  addDeputy(person)
 }

@@ -2,9 +2,11 @@ import { Option, type Command } from 'commander'
 import { isPermission, mayBeListed, permissions, type Permission } from '../../access.ts'
 import type { ServiceAccountListed } from '../../client/index.ts'
 import { choose } from '../choice.ts'
+import { agreed, type Confirmed } from '../confirming.ts'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
+import { counted } from '../wording.ts'
 import { organizationOf } from './invite.ts'
 
 interface Invite extends DeviceOptions {
@@ -134,7 +136,8 @@ function addServiceStop(service: Command): void {
     service
       .command('stop')
       .description('Stop a service account at once and for good')
-      .argument('<account>', 'name or id'),
+      .argument('<account>', 'name or id')
+      .option('--yes', 'do not ask'),
   )
     .addHelpText(
       'after',
@@ -145,16 +148,20 @@ program is another account.
 Example:
   $ cordon service stop 'Declaration system'`,
     )
-    .action((word: string, options: DeviceOptions) =>
+    .action((word: string, options: DeviceOptions & Confirmed) =>
       asMember(options, async ({ client, terminal }) => {
         const all = (await client.serviceAccounts.list()).filter(({ state }) => state !== 'ended')
-        const { account, name } = choose(
+        const { account, name, organization } = choose(
           'service account',
           word,
           all.map((one) => ({ ...one, id: one.account })),
         )
+        const { devices, operations } = await client.directory.atStake(account)
+        const what = `${name} (${organization.name}) will be stopped for good, with ${counted(devices, 'device')} and keys renewed in ${counted(operations, 'operation')}. There is no way back.`
+        if (!(await agreed(terminal, options, what, 'Go on?')))
+          return terminal.result({ stopped: null, name }, () => ['Nothing was done.'])
         await client.serviceAccounts.stop(account)
-        terminal.result({ stopped: account, name }, () => [`Stopped: ${name}.`])
+        return terminal.result({ stopped: account, name }, () => [`Stopped: ${name}.`])
       }),
     )
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { isProblem } from '../../client/index.ts'
 import {
   askSignIn,
   asMember,
@@ -36,8 +37,7 @@ Examples:
         const me = await signIn(device, options)
         if (me.tier !== null) {
           tellCertified(me.certified, terminal)
-          for (const { operation } of await client.operations.list())
-            await leavePlace(await openPlace(device, operation))
+          for (const { operation, name } of await client.operations.list()) await visit(device, operation, name)
         }
         const { person, name, organization, organizationName, tier } = me
         const certified = tier !== null
@@ -73,6 +73,16 @@ async function signIn(device: Device, { code, passkey }: ProofOptions) {
   if (passkey === true) return client.signIn({ authenticator: passkeysOf(device) })
   const passphrase = await askSignIn(terminal)
   return withCode(terminal, code, { passphrase }, (evidence) => client.signIn(evidence))
+}
+
+/** Catches up with an operation; who sleeps there, or was removed this moment, is signed in all the same. */
+async function visit(device: Device, operation: string, name: string): Promise<void> {
+  try {
+    await leavePlace(await openPlace(device, operation))
+  } catch (error) {
+    if (!isProblem(error, 'FORBIDDEN', 'NOT_FOUND', 'OPERATION_ENDED')) throw error
+    device.terminal.note(`${name}: ${error.detail}`)
+  }
 }
 
 export function addSignOut(program: Command): void {

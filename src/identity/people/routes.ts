@@ -2,19 +2,20 @@ import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
 import { actorOf } from '../routes.ts'
-import { Digest, Uuid } from '../schemas.ts'
+import { Digest, Reason, Uuid } from '../schemas.ts'
 
 const exactly = { additionalProperties: false }
-const Because = Type.Object(
-  {
-    reason: Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$', description: 'Entered in the log.' }),
-  },
-  exactly,
-)
+const Because = Type.Object({ reason: Reason }, exactly)
 const OnePerson = Type.Object({ person: Uuid })
 const PersonDevices = Type.Object({
   devices: Type.Array(Type.Object({ device: Digest, state: Type.String(), enrolledAt: Type.String() })),
 })
+const AtStake = Type.Object({
+  people: Type.Array(Type.Object({ person: Uuid, name: Type.String() })),
+  devices: Type.Integer(),
+  operations: Type.Integer(),
+})
+const OneOrganization = Type.Object({ organization: Uuid })
 const done = { 204: Type.Null() }
 
 export function mountPeople(app: HttpServer, { people }: Identity): void {
@@ -29,6 +30,19 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
       },
     },
     async (request) => ({ devices: await people.devices(actorOf(request), request.params.person) }),
+  )
+
+  app.get(
+    '/v1/people/:person/retirement',
+    {
+      config: { access: 'signed-in', record: ['directory.viewed'] },
+      schema: {
+        summary: 'What would go with a person who left, for administrators and the NCPs of their organization',
+        params: OnePerson,
+        response: { 200: AtStake },
+      },
+    },
+    async (request) => people.atStake(actorOf(request), request.params.person),
   )
 
   app.post(
@@ -72,6 +86,19 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
     },
   )
 
+  app.get(
+    '/v1/organizations/:organization/departure',
+    {
+      config: { access: 'administrator', record: ['directory.viewed'] },
+      schema: {
+        summary: 'What would go with an organization that left',
+        params: OneOrganization,
+        response: { 200: AtStake },
+      },
+    },
+    async (request) => people.atStakeIn(actorOf(request), request.params.organization),
+  )
+
   app.post(
     '/v1/organizations/:organization/departure',
     {
@@ -81,7 +108,7 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
       },
       schema: {
         summary: 'An organization leaves, and its people with it',
-        params: Type.Object({ organization: Uuid }),
+        params: OneOrganization,
         body: Because,
         response: { 200: Type.Object({ people: Type.Integer() }) },
       },

@@ -5,12 +5,21 @@ import { mayCertify, readCertificate } from '../../protocol/index.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
+import { requireOwn, requireStanding } from '../standing.ts'
 import * as identityStore from '../store.ts'
 import { forgetAddresses } from '../notices/store.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
 import * as store from './store.ts'
 
 type Change = 'ended' | 'slept'
+
+/** What goes with people who leave. */
+export interface AtStake {
+  people: { person: string; name: string }[]
+  /** Certified or waiting to be. */
+  devices: number
+  operations: number
+}
 
 /**
  * Organizations run themselves: their NCPs retire, suspend and wake their own people, administrators end whole organizations. Whoever
@@ -69,6 +78,44 @@ export class People {
     return devices.map(({ id, state, enrolled_at }) => ({ device: id, state, enrolledAt: enrolled_at.toISOString() }))
   }
 
+  /** What would go with somebody of one's own, programs too; looking is entered. */
+  atStake(actor: Actor, person: string): Promise<AtStake> {
+    return this.#look(actor, async (tx) => {
+      const { id, name, organization_id: organization } = await requireOwn(tx, actor, person, this.#deps.clock())
+      return { organization, people: [{ person: id, name }] }
+    })
+  }
+
+  /** What would go with an organization. ADMINISTRATOR_ONLY. */
+  atStakeIn(actor: Actor, organization: string): Promise<AtStake> {
+    if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
+    return this.#look(actor, async (tx) => {
+      const [known] = await identityStore.findOrganizations(tx, [organization])
+      if (!known) throw new Problem('NOT_FOUND')
+      const people = await identityStore.peopleOf(tx, organization)
+      return { organization, people: people.map(({ person, name }) => ({ person, name })) }
+    })
+  }
+
+  async #look(
+    actor: Actor,
+    whom: (tx: Tx) => Promise<Pick<AtStake, 'people'> & { organization: string }>,
+  ): Promise<AtStake> {
+    const { db, logs, operationsOf } = this.#deps
+    const { stake, appended } = await transaction(db, async (tx) => {
+      const { organization, people } = await whom(tx)
+      const ids = people.map(({ person }) => person)
+      const devices = await store.countLiveDevices(tx, ids)
+      const operations = (await operationsOf(tx, ids)).length
+      const why = justifiedBy(undefined, 'keeping the directory')
+      const drafts = [viewedDraft(actor, organization, { count: people.length, ...why })]
+      const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+      return { stake: { people, devices, operations }, appended }
+    })
+    appended.afterCommit()
+    return stake
+  }
+
   /** An organization leaves and takes its people with it, out of every operation at once. ADMINISTRATOR_ONLY. */
   async endOrganization(actor: Actor, organization: string, reason: string): Promise<{ people: number }> {
     const { db, clock } = this.#deps
@@ -81,7 +128,7 @@ export class People {
       if (!row) throw new Problem('NOT_FOUND')
       if (row.ended_at) return { people: [], appended: undefined }
       const people = (await store.lockPeopleOf(tx, organization)).map(({ id }) => id)
-      await this.#requireStanding(tx, actor)
+      await requireStanding(tx, actor, this.#deps.clock())
       const details = { session: actor.session, reason, ended: true, people: people.length }
       const left: EntryDraft = { kind: 'organization.updated', actor: asActor(actor), subject: organization, details }
       const appended = await this.#take(tx, actor, people, 'ended', reason, [left])
@@ -160,12 +207,9 @@ export class People {
     return first.at
   }
 
-  /** Somebody of the NCP's own organization, or anybody for an administrator, locked; others do not exist. */
-  async #requireOwn(tx: Tx, actor: Actor, person: string): Promise<store.PersonRow> {
-    const row = await this.#lock(tx, actor, person)
-    const own = actor.tier === 'ncp' && row?.organization_id === actor.organization
-    if (!row || !(own || isAdministrator(actor))) throw new Problem('NOT_FOUND')
-    await this.#requireStanding(tx, actor)
+  /** Somebody of one's own whom the actor may also vouch for, locked. */
+  async #requireOwn(tx: Tx, actor: Actor, person: string): Promise<identityStore.PersonRow> {
+    const row = await requireOwn(tx, actor, person, this.#deps.clock())
     await this.#requireReach(tx, actor, person)
     return row
   }
@@ -185,17 +229,5 @@ export class People {
       if (certificate && !isAdministrator(actor) && !mayCertify(issuer, certificate))
         throw new Problem('FORBIDDEN', { detail: 'Your device may not vouch for this person, nor end them.' })
     }
-  }
-
-  async #lock(tx: Tx, actor: Actor, person: string): Promise<store.PersonRow | undefined> {
-    const locked = new Map<string, store.PersonRow | undefined>()
-    for (const id of [...new Set([person, actor.person])].sort()) locked.set(id, await identityStore.lockPerson(tx, id))
-    return locked.get(person)
-  }
-
-  async #requireStanding(tx: Tx, actor: Actor): Promise<void> {
-    const [standing] = await identityStore.sessionsStanding(tx, [actor.session], this.#deps.clock())
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
-    if (standing.tier !== actor.tier) throw new Problem('FORBIDDEN')
   }
 }

@@ -1,15 +1,13 @@
 import type { Selectable } from 'kysely'
 import type { DB, Tx } from '../../db/index.ts'
 
-export type PersonRow = Selectable<DB['person']>
-
 /** Locks an organization: nobody else ends it meanwhile. */
 export async function lockOrganization(tx: Tx, id: string): Promise<Selectable<DB['organization']> | undefined> {
   return tx.selectFrom('organization').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
 }
 
 /** Locks all its people who are not ended, in the order of their ids. */
-export async function lockPeopleOf(tx: Tx, organization: string): Promise<PersonRow[]> {
+export async function lockPeopleOf(tx: Tx, organization: string): Promise<Selectable<DB['person']>[]> {
   return tx
     .selectFrom('person')
     .selectAll()
@@ -31,4 +29,16 @@ export async function changePeople(
 ): Promise<void> {
   if (ids.length === 0) return
   await tx.updateTable('person').set(change).where('id', 'in', ids).execute()
+}
+
+/** How many devices of these people are certified, or wait to be. */
+export async function countLiveDevices(tx: Tx, people: readonly string[]): Promise<number> {
+  if (people.length === 0) return 0
+  const { count } = await tx
+    .selectFrom('device')
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .where('person_id', 'in', people)
+    .where('state', 'in', ['certified', 'waiting'])
+    .executeTakeFirstOrThrow()
+  return Number(count)
 }

@@ -1,11 +1,13 @@
 import type { Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import type { DeviceId, Leaf } from '../../protocol/index.ts'
 import { DirectoryFold, noRoot } from './directory.ts'
+import { DutyFold } from './duty.ts'
 import { PeopleFold } from './people.ts'
 import { ServiceAccountFold } from './service-accounts.ts'
 import { SleepFold } from './sleep.ts'
 import {
   certificatesByIndex,
+  deputyRows,
   devicesWithEnrolments,
   revocationsByIndex,
   serviceAccountRows,
@@ -34,7 +36,7 @@ export async function finding(what: string, check: () => Findings | Promise<Find
 const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
 
 /**
- * Organizations, people, certificates, revocations, enrolments, devices, service accounts and planned sleep, against the directory log: each has its entry, says what the entry commits
+ * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned sleep and deputies, against the directory log: each has its entry, says what the entry commits
  * to, and leads to the root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
@@ -161,5 +163,25 @@ export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
       }
     },
   }
-  return [certificate, revocation, device, serviceAccount, people, sleep]
+  const duty: Owner = {
+    name: 'deputy',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const duties = new DutyFold()
+      return {
+        ...nothing,
+        after(leaf, details) {
+          duties.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          for await (const row of deputyRows(tx))
+            faults.push(...duties.deputy(row).map((what) => `deputy of ${row.id}: ${what}`))
+          return [...faults, ...duties.missing()]
+        },
+      }
+    },
+  }
+  return [certificate, revocation, device, serviceAccount, people, sleep, duty]
 }

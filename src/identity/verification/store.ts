@@ -81,6 +81,14 @@ export interface RawPerson {
   readonly woken_at: string | null
 }
 
+export interface RawDeputy {
+  /** The person who is away. */
+  readonly id: string
+  readonly deputy_person_id: string
+  readonly from_at: string
+  readonly until_at: string | null
+}
+
 const exactTime = (column: string) =>
   sql<string>`to_char(${sql.ref(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
@@ -150,6 +158,15 @@ export function personRows(tx: Tx): AsyncIterable<RawPerson> {
       SELECT id, organization_id, name, ${exactTime('ended_at')} AS ended_at, ${exactTime('asleep_at')} AS asleep_at,
         ${exactTime('woken_at')} AS woken_at
       FROM person ORDER BY id`,
+  )
+}
+
+export function deputyRows(tx: Tx): AsyncIterable<RawDeputy> {
+  return inOrder(
+    tx,
+    sql<RawDeputy>`
+      SELECT person_id AS id, deputy_person_id, ${exactTime('from_at')} AS from_at, ${exactTime('until_at')} AS until_at
+      FROM deputy ORDER BY person_id`,
   )
 }
 

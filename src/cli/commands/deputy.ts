@@ -1,0 +1,91 @@
+import type { Command } from 'commander'
+import type { Duty } from '../../client/index.ts'
+import { choose } from '../choice.ts'
+import { asMember, onStore } from '../device.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
+import { organizationMeant, type OfOrganization } from '../organization.ts'
+import { instantIn } from '../zones.ts'
+
+interface Options extends OfOrganization {
+  readonly for?: string
+  readonly from?: string
+  readonly until?: string
+  readonly reason?: string
+  readonly back?: true
+}
+
+export function addDeputy(person: Command): void {
+  onStore(
+    person
+      .command('deputy')
+      .description('Let another contact point stand in for you, or take that back')
+      .argument('[deputy]', 'who stands in: name, beginning of the name, or id')
+      .option('--for <person>', 'for whom, if not for yourself')
+      .option('--from <time>', 'a day or a time, on the clocks here; now if not given')
+      .option('--until <time>', 'a day, to its end, or a time; until it is taken back if not given')
+      .option('--reason <text>', 'why; it is entered in the log')
+      .option('--back', 'be on duty again')
+      .option('--organization <organization>', 'of another organization (administrators)'),
+  )
+    .addHelpText(
+      'after',
+      `
+Somebody new replaces whoever stood in before. A deputy who goes away, sleeps or leaves stands in no more: then all other contact points do.
+
+Examples:
+  $ cordon person deputy 'Peter Kariuki' --from 2026-12-21 --until 2027-01-03 --reason 'Annual leave'
+  $ cordon person deputy 'Peter Kariuki' --for 'Wanjiru Kamau' --reason 'Fell ill'
+  $ cordon person deputy --back`,
+    )
+    .action((word: string | undefined, options: Options) => {
+      if ((word === undefined) === (options.back === undefined))
+        throw new CommandFailure('Name who stands in, or say --back.', exitCodes.usage)
+      const { reason, from, until } = options
+      if (word !== undefined && reason === undefined)
+        throw new CommandFailure('Say why with --reason; it is entered in the log.', exitCodes.usage)
+      const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
+      const period = {
+        ...(from === undefined ? {} : { from: new Date(instantIn(timeZone, from, '--from')) }),
+        ...(until === undefined ? {} : { until: new Date(instantIn(timeZone, until, '--until', true)) }),
+      }
+      return asMember(options, async (device) => {
+        const { client, terminal } = device
+        const organization = await organizationMeant(device, options)
+        const people = (await client.directory.people(organization)).map((one) => ({ ...one, id: one.person }))
+        const away = choose('person', options.for ?? client.person, people)
+        if (word === undefined || reason === undefined) {
+          await client.directory.takeBackDuty(away.id)
+          return terminal.result({ person: away.id, deputy: null }, () => [`${away.name} is on duty again.`])
+        }
+        const deputy = choose('person', word, people)
+        await client.directory.handOverDuty(away.id, { deputy: deputy.id, ...period, reason })
+        const begins = period.from?.toISOString()
+        const words = periodWords(begins, period.until?.toISOString() ?? null)
+        return terminal.result({ person: away.id, deputy: deputy.id, ...period }, () => [
+          `${deputy.name} stands in for ${away.name}, ${words}.`,
+        ])
+      })
+    })
+}
+
+/** Whether a contact point is on duty, for whom else, and who stands in until when; nothing for anybody else. */
+export function dutyWords({ onDuty, handOvers }: Duty, person: string): string {
+  const present = onDuty.find((one) => one.person === person)
+  const away = handOvers.find((one) => one.person === person)
+  const also = present?.standsInFor.map(({ name }) => name).join(', ') ?? ''
+  const words = present === undefined ? [] : [also === '' ? 'on duty' : `on duty, also for ${also}`]
+  if (away) {
+    const standIn = onDuty.find(({ standsInFor }) => standsInFor.some((one) => one.person === person))
+    const who = present ? away.deputy.name : standIn?.name
+    const standing = who === undefined ? 'all others stand in' : `${who} stands in`
+    words.push(`away ${periodWords(present && away.from, away.until)}: ${standing}`)
+  }
+  return words.join('; ')
+}
+
+function periodWords(from: string | undefined, until: string | null): string {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+  const time = (at: string) => format.format(new Date(at))
+  const ends = until === null ? 'until it is taken back' : `until ${time(until)}`
+  return from === undefined ? ends : `from ${time(from)} ${ends}`
+}

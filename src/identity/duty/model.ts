@@ -1,0 +1,40 @@
+export interface Named {
+  readonly person: string
+  readonly name: string
+}
+
+/** While it lasts, the deputy stands in for the person. */
+export interface HandOver {
+  readonly person: string
+  readonly deputy: string
+  readonly from: Date
+  /** Undefined until it is taken back. */
+  readonly until: Date | undefined
+}
+
+export interface OnDuty extends Named {
+  readonly standsInFor: readonly Named[]
+}
+
+export function isInForce({ from, until }: Pick<HandOver, 'from' | 'until'>, at: Date): boolean {
+  return from <= at && (until === undefined || at < until)
+}
+
+export function overlap(one: Pick<HandOver, 'from' | 'until'>, other: Pick<HandOver, 'from' | 'until'>): boolean {
+  const endsBefore = (until: Date | undefined, from: Date) => until !== undefined && until <= from
+  return !endsBefore(one.until, other.from) && !endsBefore(other.until, one.from)
+}
+
+/**
+ * Whom of an organization's contact points, all of them able to act, a duty finds at this moment: those who are not away, each with those they stand
+ * in for. One step is followed, never a second: for whom nobody stands in, all of them do. Where everybody is away, everybody is asked.
+ */
+export function whoIsOnDuty(contactPoints: readonly Named[], handOvers: readonly HandOver[], at: Date): OnDuty[] {
+  const standIn = new Map(handOvers.filter((one) => isInForce(one, at)).map(({ person, deputy }) => [person, deputy]))
+  const present = contactPoints.filter(({ person }) => !standIn.has(person))
+  if (present.length === 0) return contactPoints.map((one) => ({ ...one, standsInFor: [] }))
+  return present.map((one) => ({
+    ...one,
+    standsInFor: contactPoints.filter(({ person }) => standIn.get(person) === one.person),
+  }))
+}

@@ -1,0 +1,74 @@
+import { Type } from 'typebox'
+import type { HttpServer } from '../../http/index.ts'
+import type { Identity } from '../index.ts'
+import { actorOf } from '../routes.ts'
+import { Reason, Time, Uuid } from '../schemas.ts'
+
+const OnePerson = Type.Object({ person: Uuid })
+const Party = Type.Object({ person: Uuid, name: Type.String() })
+const HandOver = Type.Object(
+  {
+    deputy: Uuid,
+    from: Type.Optional(Time),
+    until: Type.Optional(Time),
+    reason: Reason,
+  },
+  { additionalProperties: false },
+)
+const DutyOf = Type.Object({
+  onDuty: Type.Array(Type.Object({ person: Uuid, name: Type.String(), standsInFor: Type.Array(Party) })),
+  handOvers: Type.Array(
+    Type.Object({
+      person: Uuid,
+      name: Type.String(),
+      deputy: Party,
+      from: Type.String(),
+      until: Type.Union([Type.String(), Type.Null()]),
+    }),
+  ),
+})
+const done = { 204: Type.Null() }
+
+export function mountDuty(app: HttpServer, { duty }: Identity): void {
+  app.get(
+    '/v1/organizations/:organization/duty',
+    {
+      config: { access: 'signed-in', record: ['directory.viewed'] },
+      schema: {
+        summary: 'Which contact points are on duty, and who stands in for whom, for administrators and their own NCPs',
+        params: Type.Object({ organization: Uuid }),
+        response: { 200: DutyOf },
+      },
+    },
+    async (request) => duty.show(actorOf(request), request.params.organization),
+  )
+
+  app.put(
+    '/v1/people/:person/deputy',
+    {
+      config: { access: 'signed-in', record: ['duty.handed-over'] },
+      schema: {
+        summary: 'A deputy stands in for a contact point, from now or then, for a time or until it is taken back',
+        params: OnePerson,
+        body: HandOver,
+        response: done,
+      },
+    },
+    async (request, reply) => {
+      await duty.handOver(actorOf(request), request.params.person, request.body)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.delete(
+    '/v1/people/:person/deputy',
+    {
+      config: { access: 'signed-in', record: ['duty.taken-back'] },
+      schema: { summary: 'The contact point is on duty again', params: OnePerson, response: done },
+    },
+    async (request, reply) => {
+      await duty.takeBack(actorOf(request), request.params.person)
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,147 @@
+import { transaction, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { requireOwn } from '../standing.ts'
+import { findPeople } from '../store.ts'
+import { justifiedBy, viewedDraft } from '../viewing.ts'
+import { isInForce, overlap, whoIsOnDuty, type HandOver, type OnDuty } from './model.ts'
+import * as store from './store.ts'
+
+export interface HandOverInput {
+  readonly deputy: string
+  /** Now, if not given or past. */
+  readonly from?: string
+  /** Until it is taken back, if not given. */
+  readonly until?: string
+  readonly reason: string
+}
+
+interface Party {
+  person: string
+  name: string
+}
+
+export interface DutyView {
+  onDuty: (Party & { standsInFor: Party[] })[]
+  /** What lasts or is to come. */
+  handOvers: (Party & { deputy: Party; from: string; until: string | null })[]
+}
+
+/** Whom of an organization a duty finds at this moment; nobody only where it has no contact point who can act. */
+export async function onDuty(tx: Tx, organization: string, at: Date): Promise<OnDuty[]> {
+  return whoIsOnDuty(await store.contactPointsOf(tx, organization), await store.handOversOf(tx, organization), at)
+}
+
+/** Contact points hand their duty to a deputy, for a leave or until they take it back. */
+export class Duty {
+  readonly #deps: IdentityDeps
+
+  constructor(deps: IdentityDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * From then on the deputy stands in for this person, instead of whoever did before. By the person, another contact point of the organization or an
+   * administrator; NOT_FOUND for anybody else. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in that time.
+   */
+  async handOver(actor: Actor, person: string, input: HandOverInput): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    const now = clock()
+    const appended = await transaction(db, async (tx) => {
+      const { organization_id: organization } = await requireOwn(tx, actor, person, now, input.deputy)
+      const wanted = periodOf(person, input, now)
+      const all = await store.handOversOf(tx, organization)
+      const before = all.find((one) => one.person === person)
+      if (before && isRepeated(before, wanted, input, now)) return undefined
+      await requireAble(tx, organization, wanted)
+      const theirs = all.find((one) => one.person === wanted.deputy)
+      if (theirs && overlap(theirs, wanted))
+        throw new Problem('DUTY_RULE', { detail: 'This deputy is away in that time.' })
+      await store.putHandOver(tx, wanted)
+      const old = before && isOpen(before, now) ? termsOf(before) : null
+      const details = { session: actor.session, old, new: termsOf(wanted), reason: input.reason }
+      const drafts = [{ kind: 'duty.handed-over' as const, actor: asActor(actor), subject: person, details }]
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+    })
+    appended?.afterCommit()
+  }
+
+  /** The person is on duty again, or does not go away after all. */
+  async takeBack(actor: Actor, person: string): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    const now = clock()
+    const appended = await transaction(db, async (tx) => {
+      const { organization_id: organization } = await requireOwn(tx, actor, person, now)
+      const before = (await store.handOversOf(tx, organization)).find((one) => one.person === person)
+      if (!before || !isOpen(before, now)) return undefined
+      await store.removeHandOver(tx, person)
+      const details = { session: actor.session, old: termsOf(before), new: null, reason: 'taken-back' }
+      const drafts = [{ kind: 'duty.taken-back' as const, actor: asActor(actor), subject: person, details }]
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+    })
+    appended?.afterCommit()
+  }
+
+  /** Who is on duty now, and what is arranged, for administrators and the organization's contact points; looking is entered. */
+  async show(actor: Actor, organization: string): Promise<DutyView> {
+    const own = actor.tier === 'ncp' && actor.organization === organization
+    if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
+    const { db, logs, clock } = this.#deps
+    const now = clock()
+    const { view, appended } = await transaction(db, async (tx) => {
+      const found = await onDuty(tx, organization, now)
+      const open = (await store.handOversOf(tx, organization)).filter((one) => isOpen(one, now))
+      const people = await findPeople(
+        tx,
+        open.flatMap(({ person, deputy }) => [person, deputy]),
+      )
+      const party = (id: string): Party => ({ person: id, name: people.find((one) => one.id === id)?.name ?? '' })
+      const view: DutyView = {
+        onDuty: found.map((one) => ({ ...one, standsInFor: [...one.standsInFor] })),
+        handOvers: open.map((one) => ({
+          ...party(one.person),
+          deputy: party(one.deputy),
+          from: one.from.toISOString(),
+          until: one.until?.toISOString() ?? null,
+        })),
+      }
+      const why = justifiedBy(undefined, 'keeping the directory')
+      const drafts = [viewedDraft(actor, organization, { count: found.length, ...why })]
+      return { view, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts }]) }
+    })
+    appended.afterCommit()
+    return view
+  }
+}
+
+function periodOf(person: string, { deputy, from, until }: HandOverInput, now: Date): HandOver {
+  const asked = from === undefined ? now : new Date(from)
+  const begins = asked > now ? asked : now
+  const ends = until === undefined ? undefined : new Date(until)
+  if (ends && ends <= begins)
+    throw new Problem('VALIDATION', { faults: [{ in: 'body', pointer: '/until', reason: 'is over before it begins' }] })
+  return { person, deputy, from: begins, until: ends }
+}
+
+/** Said again after an answer that was lost. */
+function isRepeated(before: HandOver, wanted: HandOver, { from }: HandOverInput, now: Date): boolean {
+  const begun = from === undefined || new Date(from) <= now ? isInForce(before, now) : +before.from === +wanted.from
+  return before.deputy === wanted.deputy && before.until?.getTime() === wanted.until?.getTime() && begun
+}
+
+async function requireAble(tx: Tx, organization: string, { person, deputy }: HandOver): Promise<void> {
+  const able = new Set((await store.contactPointsOf(tx, organization)).map((one) => one.person))
+  if (!able.has(person))
+    throw new Problem('DUTY_RULE', { detail: 'Only a contact point who is awake hands over duty.' })
+  // The same words for whoever is somebody elsewhere, and whoever does not exist.
+  if (deputy === person || !able.has(deputy))
+    throw new Problem('DUTY_RULE', { detail: 'Who stands in is another contact point of the organization, and awake.' })
+}
+
+function isOpen({ until }: HandOver, now: Date): boolean {
+  return until === undefined || now < until
+}
+
+function termsOf({ deputy, from, until }: HandOver) {
+  return { deputy, from: from.toISOString(), until: until?.toISOString() ?? null }
+}
