@@ -2,6 +2,7 @@
 // person or such a device (C9). Bounded, texts are compared and times only told; whole, the times too must not part.
 // What makes it fail: looking a person up before the device is proven, or `nobodysKey` of src/identity/device-proof.ts.
 import t from 'tap'
+import { Passphrases } from '../src/identity/index.ts'
 import { howMany, patience, whole } from './support/counts.ts'
 import { startServer } from './support/server.ts'
 import { attempt, type SignInAttempt } from './support/sign-in.ts'
@@ -29,7 +30,11 @@ t.test('the area is told rightly', async (t) => {
 })
 
 t.test('INV-73: who exists cannot be told from sign-in', patience, async (t) => {
-  const server = await startServer(t, { logLevel: 'silent', quotas: { 'source-sign-in': 100_000 } })
+  const server = await startServer(t, {
+    logLevel: 'silent',
+    quotas: { 'source-sign-in': 100_000 },
+    passphrases: new Passphrases(2),
+  })
   const { administrator } = await setUp(server)
   const organization = freshId()
   await administrator.must('POST', '/v1/organizations', { id: organization, kind: 'rilo', name: 'RILO' })

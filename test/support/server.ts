@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import argon2 from 'argon2'
 import type { Quotas, TlsFiles } from '../../src/http/index.ts'
-import type { Passphrases } from '../../src/identity/index.ts'
+import { Passphrases } from '../../src/identity/index.ts'
 import type { LogLimits } from '../../src/log/index.ts'
 import type { WitnessPolicy } from '../../src/protocol/index.ts'
 import { createServer, type CordonServer, type ServerOptions } from '../../src/server.ts'
@@ -54,6 +55,12 @@ export interface TestServerOptions {
 
 export const logHost = 'cordon.test'
 
+/** argon2id as everywhere, in a tenth of the time: what it costs matters to the tests alone that bring `passphrases` of their own, or a process. */
+const lightArgon2 = {
+  hash: (text: string, options: argon2.Options) => argon2.hash(text, { ...options, memoryCost: 1024 }),
+  verify: argon2.verify,
+} as typeof argon2
+
 /** The real server on a private database, listening on a free loopback port; closed when the test ends. */
 export async function startServer(owner: Owner, options: TestServerOptions = {}): Promise<TestServer> {
   const database = options.beside?.database ?? options.database ?? (await testDatabase(owner))
@@ -68,7 +75,7 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     databaseConnections: 10,
     liveConnections: options.liveConnections ?? 1_000,
     passphraseChecks: 2,
-    ...(options.passphrases === undefined ? {} : { passphrases: options.passphrases }),
+    passphrases: options.passphrases ?? new Passphrases(2, lightArgon2),
     publicUrl: options.publicUrl,
     logHost,
     allowedOrigins: options.allowedOrigins ?? [],
