@@ -265,6 +265,11 @@ export const problems = {
     title: 'The certificate of this device has ended',
     advice: 'Let a contact point of your organization, or an administrator, renew it (cordon renew); then sign in.',
   },
+  LAST_ADMINISTRATOR: {
+    status: 409,
+    title: 'The service would be left without an administrator',
+    advice: 'Let a second administrator enrol first, vouched for by a device that stays.',
+  },
   CERTIFICATE_OUTDATED: {
     status: 409,
     title: 'The statement names another certificate of its device',

@@ -3,6 +3,7 @@ import {
   noteKeysOf,
   originOf,
   parseLogKeys,
+  proveAll,
   readCertificate,
   verifyChain,
   type Certificate,
@@ -57,10 +58,11 @@ export async function proveTogether(
   find: FindCertificate = () => undefined,
 ): Promise<Certificate[]> {
   const certificates = await Promise.all(chain.map(readCertificateOnce))
-  const together = new Map(certificates.map((certificate) => [certificate.device, certificate]))
-  for (const certificate of certificates) {
-    await proveChain(certificate, root, (device) => together.get(device) ?? find(device))
-  }
+  const { refused } = await proveAll(certificates, (certificate, beside) =>
+    proveChain(certificate, root, (device) => beside(device) ?? find(device)),
+  )
+  const [fault] = refused.values()
+  if (fault) throw fault
   return certificates
 }
 

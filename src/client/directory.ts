@@ -432,14 +432,15 @@ export class Directory {
    * Revokes every live device of somebody of one's own who has lost them; answers how many. An invitation for the person then asks for the approval
    * of a second person.
    */
-  async revokeAll(person: string): Promise<number> {
+  async revokeAll(person: string, compromisedAt?: Date): Promise<number> {
     const path = `/v1/people/${person}/devices`
     const { devices } = await this.#deps.transport.request<{ devices: { device: string; state: string }[] }>(
       'GET',
       path,
     )
-    const live = devices.filter(({ state }) => state === 'certified' || state === 'waiting')
-    for (const { device } of live) await this.revokeDevice(device)
+    // One whose certificate has ended could be renewed.
+    const live = devices.filter(({ state }) => state !== 'revoked')
+    for (const { device } of live) await this.revokeDevice(device, compromisedAt)
     return live.length
   }
 

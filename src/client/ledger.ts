@@ -1,6 +1,7 @@
 import {
   OperationView,
   ProtocolError,
+  clockDifference,
   demand,
   readViewStatement,
   statementTypeOf,
@@ -52,9 +53,16 @@ export class Ledger {
     const entry = toViewEntry(leaf, statement)
     if (statement) this.#requireWhole(statement)
     if (!known) await this.#verify(entry)
-    if (statement?.type === 'revocation') this.#revoked.set(statement.value.device, statement.value)
+    if (statement?.type === 'revocation') this.#noteRevocation(statement.value)
     this.view.apply(entry)
     if (statement?.type === 'epoch') this.#epochs.add(statement.value.hash)
+  }
+
+  /** A device may be revoked again as compromised: the earliest time counts. */
+  #noteRevocation(revocation: Revocation): void {
+    const known = this.#revoked.get(revocation.device)
+    const since = ({ compromisedAt, at }: Revocation) => compromisedAt ?? at
+    if (!known || since(revocation) < since(known)) this.#revoked.set(revocation.device, revocation)
   }
 
   /** A certificate from above or beside the operation, by its hash, that was proven up to the root. */
@@ -127,12 +135,13 @@ export class Ledger {
     if (statement?.type !== 'certificate') return verifyEntry(this.view, entry, this.#trust)
     const certificate = statement.value
     const { pin, issuers } = this.#trust
-    await proveChain(certificate, pin.root, (device) => this.view.devices.get(device) ?? issuers.get(device))
-    // Certificates that a revoked device issued before it was compromised stand; later ones never did.
+    // What came with it stands as it stood then; the view may show an issuer that was renewed before or since.
+    await proveChain(certificate, pin.root, (device) => issuers.get(device) ?? this.view.devices.get(device))
+    // Certificates that a revoked device issued before it was compromised stand; later ones never did. Clocks may differ by so much.
     const revocation = this.#revoked.get(certificate.issuer)
-    const until = revocation && (revocation.compromisedAt ?? revocation.at)
+    const until = revocation && new Date(revocation.compromisedAt ?? revocation.at).getTime() + clockDifference
     demand(
-      until === undefined || certificate.issuedAt < until,
+      until === undefined || new Date(certificate.issuedAt).getTime() < until,
       'CERTIFICATE_CHAIN',
       'This certificate was issued by a device that had been revoked.',
     )

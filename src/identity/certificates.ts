@@ -3,6 +3,7 @@ import { Problem } from '../errors.ts'
 import type { Appended, Part } from '../log/index.ts'
 import {
   ProtocolError,
+  clockDifference,
   mayCertify,
   mayRevoke,
   readCertificate,
@@ -15,47 +16,79 @@ import {
   type Revocation,
 } from '../protocol/index.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+import { requireRecent } from './factors/service.ts'
+import { endDevices, together, type Drafts } from './renewals/ending.ts'
+import { administratorsBeside, haveAdministrator, vouchedSince } from './renewals/store.ts'
 import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
 
 /** Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who renews early. */
 export const longestValidity = 400 * 24 * 3600_000
 
-/** The certificates above a device's own, up to the root, in that order. */
+/** The certificates above one, up to the root, in that order: as they stood when it was entered, or stand now where it is new. */
 export async function chainAbove(tx: Tx, certificate: Certificate): Promise<Certificate[]> {
-  const chain: Certificate[] = []
-  let current = certificate
-  while (current.issuer !== current.device && chain.length < 16) {
-    const jws = (await store.newestCertificates(tx, [current.issuer])).get(current.issuer)
-    if (jws === undefined) break
-    current = await readCertificate(jws)
-    chain.push(current)
-  }
-  return chain
+  const chain = (await chainsOf(tx, [certificate.jws])).get(certificate.hash) ?? []
+  return Promise.all(chain.map(readCertificate))
 }
 
-/** Chains for several certificates at once, as compact JWS, keyed by the hash of the certificate they belong to. */
+/** So many certificates at most above one: verifying ends after 16. */
+const longestChain = 8
+
+/** Clients go by when a certificate says that it was issued: that must be now. */
+export function requireTimely({ issuedAt }: Certificate, now: Date): void {
+  if (Math.abs(now.getTime() - new Date(issuedAt).getTime()) > clockDifference)
+    throw new Problem('CERTIFICATE_INVALID', {
+      reason: 'VALIDITY',
+      detail: 'The certificate was not issued now: set the clock of the device that issues it.',
+    })
+}
+
+interface Version {
+  readonly index: number
+  readonly certificate: Certificate
+}
+
+const deepest = 16
+
+/** The same for several certificates at once, as compact JWS, keyed by the hash of the certificate they belong to. */
 export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise<Map<string, string[]>> {
-  const known = new Map<string, Certificate>()
+  const read = await Promise.all(certificates.map(readCertificate))
+  const entered = await store.entriesOfCertificates(
+    tx,
+    read.map(({ hash }) => hash),
+  )
+  const versions = await versionsAbove(tx, read)
   const chains = new Map<string, string[]>()
-  for (const jws of certificates) {
-    const certificate = await readCertificate(jws)
+  for (const certificate of read) {
+    const upTo = entered.get(certificate.hash) ?? Infinity
     const chain: string[] = []
     let current = certificate
-    while (current.issuer !== current.device && chain.length < 16) {
-      let issuer = known.get(current.issuer)
-      if (!issuer) {
-        const found = (await store.newestCertificates(tx, [current.issuer])).get(current.issuer)
-        if (found === undefined) break
-        issuer = await readCertificate(found)
-        known.set(issuer.device, issuer)
-      }
+    while (current.issuer !== current.device && chain.length < deepest) {
+      const issuer = versions.get(current.issuer)?.findLast(({ index }) => index <= upTo)?.certificate
+      if (!issuer) break
       chain.push(issuer.jws)
       current = issuer
     }
     chains.set(certificate.hash, chain)
   }
   return chains
+}
+
+/** All certificates that the devices above these ever had, in the order of the directory. */
+async function versionsAbove(tx: Tx, certificates: readonly Certificate[]): Promise<Map<string, Version[]>> {
+  const versions = new Map<string, Version[]>()
+  let wanted = [...new Set(certificates.map(({ issuer }) => issuer))]
+  for (let depth = 0; depth < deepest && wanted.length > 0; depth++) {
+    for (const device of wanted) versions.set(device, [])
+    const above = new Set<DeviceId>()
+    for (const { jws, index } of await store.certificatesOf(tx, wanted)) {
+      const certificate = await readCertificate(jws)
+      versions.get(certificate.device)?.push({ index, certificate })
+      if (!versions.has(certificate.issuer)) above.add(certificate.issuer)
+    }
+    wanted = [...above]
+  }
+  return versions
 }
 
 /** A certificate and those above it, nearest first; none where there is none. */
@@ -103,7 +136,7 @@ export class Certificates {
     if (certificate.issuer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     const appended = await transaction(this.#deps.db, async (tx) => {
-      await this.#lockBoth(tx, certificate.person, actor.person)
+      await this.#lockAll(tx, [certificate.person, actor.person])
       await this.#requireStanding(tx, actor)
       await this.#requireAwake(tx, certificate.person)
       const device = await this.#requireWaiting(tx, certificate)
@@ -150,8 +183,8 @@ export class Certificates {
     }
   }
 
-  async #lockBoth(tx: Tx, subject: string, actor: string): Promise<void> {
-    for (const person of [...new Set([subject, actor])].sort()) {
+  async #lockAll(tx: Tx, persons: readonly string[]): Promise<void> {
+    for (const person of [...new Set(persons)].sort()) {
       if (!(await store.lockPerson(tx, person))) throw new Problem('NOT_FOUND')
     }
   }
@@ -196,6 +229,8 @@ export class Certificates {
       throw new Problem('CERTIFICATE_INVALID', { reason: 'ISSUER' })
     }
     const prolongs = issuer.person === certificate.person && certificate.expiresAt > issuer.expiresAt
+    if (chain.length > longestChain) throw new Problem('CERTIFICATE_INVALID', { reason: 'DEPTH' })
+    requireTimely(certificate, this.#deps.clock())
     const until = new Date(certificate.expiresAt).getTime() - this.#deps.clock().getTime()
     if (prolongs || until > longestValidity) throw new Problem('CERTIFICATE_INVALID', { reason: 'VALIDITY' })
   }
@@ -243,17 +278,33 @@ export class Certificates {
     appended?.afterCommit()
   }
 
-  /** The same within a transaction that does more; undefined where the device was revoked before. */
+  /**
+   * The same within a transaction that does more; undefined where the device was revoked before, unless it turns out to have been compromised, or
+   * earlier than was known. What it vouched for since then ends with it.
+   */
   async revokeWithin(tx: Tx, actor: Actor, revocation: Revocation): Promise<Appended | undefined> {
     if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     const { logs, operationsOf, clock } = this.#deps
     const device = await store.findDevice(tx, revocation.device)
-    if (!device) throw new Problem('NOT_FOUND')
-    await this.#lockBoth(tx, device.person_id, actor.person)
+    const root = await store.findTrustRoot(tx)
+    if (!device || device.id === root?.device_id) throw new Problem('NOT_FOUND')
+    const since = this.#requireTimes(revocation, device.enrolled_at)
+    const others = since === undefined ? [] : await vouchedSince(tx, device.id, since)
+    await this.#lockAll(tx, [device.person_id, actor.person, ...others.map(({ person }) => person)])
     await this.#requireStanding(tx, actor)
     const current = await store.findDevice(tx, revocation.device)
-    if (current?.state === 'revoked') return undefined
+    const known = await store.compromisedSince(tx, revocation.device)
+    const graver = since !== undefined && (known === undefined || since < known)
+    if (current?.state === 'revoked' && !graver) return undefined
     await this.#requireRightToRevoke(tx, actor, revocation)
+    if (device.person_id !== actor.person || since !== undefined) requireRecent(actor, clock())
+    // Its person is locked: it vouches for nobody else meanwhile.
+    const falling = since === undefined ? [] : await vouchedSince(tx, device.id, since)
+    await this.#lockAll(
+      tx,
+      falling.map(({ person }) => person),
+    )
+    await requireSurvivors(tx, actor, device.id, falling)
     await store.setDeviceState(tx, revocation.device, 'revoked')
     const ended = await store.endSessions(tx, { person: device.person_id, device: revocation.device }, clock())
     const operations = await operationsOf(tx, [device.person_id])
@@ -265,18 +316,33 @@ export class Certificates {
       details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
       statement: revocation.jws,
     }
-    const parts: Part[] = operations.map((log) => ({ log, drafts: [draft] }))
+    const parts: Drafts[] = operations.map((log) => ({ log, drafts: [draft] }))
     parts.push({ log: logs.directory, drafts: [draft, ...endedDrafts(ended, 'device-revoked', actor, '')] })
-    const appended = await logs.appendWithin(tx, parts)
+    const appended = await logs.appendWithin(tx, together(...parts, ...(await endDevices(tx, this.#deps, falling))))
     await store.insertRevocation(tx, {
       hash: revocation.hash,
       device_id: revocation.device,
       signer_device_id: revocation.signer,
       jws: revocation.jws,
-      compromised_at: revocation.compromisedAt === undefined ? null : new Date(revocation.compromisedAt),
+      compromised_at: since ?? null,
       directory_index: appended.entries.get(logs.directory)?.[0]?.index ?? -1,
     })
     return appended
+  }
+
+  /** Said now, of a time in the life of the device; answers since when it was compromised, if that is said. */
+  #requireTimes({ at, compromisedAt }: Revocation, enrolledAt: Date): Date | undefined {
+    const now = this.#deps.clock().getTime()
+    const since = compromisedAt === undefined ? undefined : new Date(compromisedAt)
+    const timely = Math.abs(now - new Date(at).getTime()) <= clockDifference
+    const within =
+      since === undefined ||
+      (since.getTime() <= now + clockDifference && since.getTime() >= enrolledAt.getTime() - 24 * 3600_000)
+    if (timely && within) return since
+    throw new Problem('STATEMENT_INVALID', {
+      reason: 'TIME',
+      detail: 'A revocation is signed now, and a device is compromised since some time after it was enrolled.',
+    })
   }
 
   async #requireRightToRevoke(
@@ -302,4 +368,18 @@ export class Certificates {
       verifyStatement('cordon-revocation+jws', revocation.jws, await importVerifyKey(signer.keys.sign)),
     )
   }
+}
+
+/** Whoever revokes goes on, and so does an administrator: without one nobody could be brought back. */
+async function requireSurvivors(
+  tx: Tx,
+  actor: Actor,
+  revoked: string,
+  falling: readonly { readonly device: string }[],
+): Promise<void> {
+  const gone = [revoked, ...falling.map(({ device }) => device)]
+  if (falling.some(({ device }) => device === actor.device))
+    throw new Problem('FORBIDDEN', { detail: 'This would end the device that says it: somebody above both says it.' })
+  if ((await haveAdministrator(tx, gone)) && (await administratorsBeside(tx, gone)) === 0)
+    throw new Problem('LAST_ADMINISTRATOR')
 }

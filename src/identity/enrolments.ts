@@ -173,7 +173,7 @@ export class Enrolments {
     const devices = await store.devicesOf(tx, person.id)
     const enrolledOnce = devices.some(({ state }) => state !== 'waiting')
     if (!enrolledOnce) return 'again'
-    if (input.tier === 'service' || devices.some(({ state }) => state === 'certified'))
+    if (input.tier === 'service' || devices.some(({ state }) => state === 'certified' || state === 'expired'))
       throw new Problem('DEVICES_LIVE')
     return 'recovered'
   }

@@ -305,7 +305,6 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     },
     async (request, reply) => {
       await certificates.revoke(actorOf(request), request.body.revocation)
-      await identity.renewals.endOverdue()
       return reply.code(204).send(null)
     },
   )

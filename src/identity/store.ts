@@ -114,7 +114,16 @@ export async function findDevice(tx: Tx, device: string): Promise<Selectable<DB[
 }
 
 export async function devicesOf(tx: Tx, person: string): Promise<Selectable<DB['device']>[]> {
-  return tx.selectFrom('device').selectAll().where('person_id', '=', person).orderBy('enrolled_at').execute()
+  return (
+    tx
+      .selectFrom('device')
+      .selectAll()
+      .where('person_id', '=', person)
+      // The root vouches and is nobody's to use or to end.
+      .where('id', 'not in', (eb) => eb.selectFrom('trust_root').select('device_id'))
+      .orderBy('enrolled_at')
+      .execute()
+  )
 }
 
 export async function setDeviceState(tx: Tx, device: string, state: DB['device']['state']): Promise<void> {
@@ -137,6 +146,26 @@ export async function newestCertificates(tx: Tx, devices: readonly string[]): Pr
     .orderBy('directory_index', 'desc')
     .execute()
   return new Map(rows.map((row) => [row.device_id, row.jws]))
+}
+
+/** Since when a device was compromised, the earliest that was stated; undefined where nobody said so. */
+export async function compromisedSince(tx: Tx, device: string): Promise<Date | undefined> {
+  const row = await tx
+    .selectFrom('revocation')
+    .select((eb) => eb.fn.min('compromised_at').as('since'))
+    .where('device_id', '=', device)
+    .executeTakeFirst()
+  return row?.since ?? undefined
+}
+
+/** All certificates that these devices ever had, in the order in which the directory entered them. */
+export async function certificatesOf(tx: Tx, devices: readonly string[]): Promise<{ jws: string; index: number }[]> {
+  return tx
+    .selectFrom('certificate')
+    .select(['jws', 'directory_index as index'])
+    .where('device_id', 'in', devices)
+    .orderBy('directory_index')
+    .execute()
 }
 
 /** Certificates in force of the live devices of these people. */

@@ -63,6 +63,10 @@ export async function readEntries(
   const chains = await chainsOf(tx, certificates)
   const created = leaves.find(({ kind }) => kind === 'operation.created')
   const creator = created && 'device' in created.actor ? await chainOfDevice(tx, created.actor.device) : undefined
+  const revokers = await chainsOfDevices(
+    tx,
+    leaves.flatMap(({ kind, actor }) => (kind === 'device.revoked' && 'device' in actor ? [actor.device] : [])),
+  )
   const given = await grantsGivenAt(
     tx,
     operation,
@@ -90,7 +94,9 @@ export async function readEntries(
         ? creator
         : statementTypeOf(leaf.kind) === 'certificate'
           ? chains.get(leaf.digest ?? '')
-          : undefined
+          : leaf.kind === 'device.revoked' && 'device' in leaf.actor
+            ? revokers.get(leaf.actor.device)
+            : undefined
     const base: EntryFrame = {
       type: 'entry',
       operation,
@@ -112,6 +118,13 @@ export async function readEntries(
     return { leaf, statement, content, frame, bare, signer, grants: grants.get(leaf.index) ?? [] }
   })
   return { entries, ended, reads }
+}
+
+/** Whoever revokes a device need not be a member of the operation. */
+async function chainsOfDevices(tx: Tx, devices: readonly string[]): Promise<Map<string, string[]>> {
+  const chains = new Map<string, string[]>()
+  for (const device of new Set(devices)) chains.set(device, await chainOfDevice(tx, device))
+  return chains
 }
 
 /**

@@ -138,6 +138,36 @@ export async function verifyChain(certificate: Certificate, pin: Pin, find: Find
   throw new ProtocolError('CERTIFICATE_CHAIN', 'This chain of certificates does not end.')
 }
 
+/**
+ * Proves certificates that came together, however often a device among them was renewed: each by those that have been proven before it, so that no
+ * chain leads back to itself. `prove` is `verifyChain`, or remembers what that said.
+ */
+export async function proveAll(
+  certificates: readonly Certificate[],
+  prove: (certificate: Certificate, find: FindCertificate) => Promise<void>,
+): Promise<{ readonly proven: readonly Certificate[]; readonly refused: ReadonlyMap<Certificate, ProtocolError> }> {
+  const byDevice = new Map<DeviceId, Certificate>()
+  const proven = new Set<Certificate>()
+  // Issuers usually come behind those whom they vouch for.
+  const open = new Set(certificates.toReversed())
+  for (;;) {
+    const refused = new Map<Certificate, ProtocolError>()
+    for (const certificate of open) {
+      try {
+        await prove(certificate, (device) => byDevice.get(device))
+        proven.add(certificate)
+        if (!byDevice.has(certificate.device)) byDevice.set(certificate.device, certificate)
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error
+        refused.set(certificate, error)
+      }
+    }
+    if (refused.size === 0 || refused.size === open.size)
+      return { proven: certificates.filter((certificate) => proven.has(certificate)), refused }
+    for (const certificate of proven) open.delete(certificate)
+  }
+}
+
 const RevocationPayload = Type.Object(
   {
     v: Type.Literal(1),
@@ -157,6 +187,9 @@ export interface Revocation {
   readonly compromisedAt?: string
   readonly at: string
 }
+
+/** Milliseconds by which the clocks of those who sign and of the service may differ. */
+export const clockDifference = 5 * 60_000
 
 export function signRevocation(signer: Device, device: DeviceId, at: string, compromisedAt?: string): Promise<string> {
   const payload = compromisedAt === undefined ? { v: 1, device, at } : { v: 1, device, compromisedAt, at }

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { readCertificate, verifyChain, type Certificate, type VerifyKeys } from './certificate.ts'
+import { proveAll, readCertificate, verifyChain, type Certificate, type VerifyKeys } from './certificate.ts'
 import { digestOf, fromBase64url } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { leafHash, parseLeaf, privateDigest, type Leaf } from './entry.ts'
@@ -169,18 +169,14 @@ async function readCertificates(
       discrepancies.push({ what: `a certificate: ${reason(error)}` })
     }
   }
-  const byDevice = new Map(read.map((certificate) => [certificate.device, certificate]))
-  const proven: Certificates = { byHash: new Map(), byDevice: new Map() }
-  for (const certificate of read) {
-    try {
-      await verifyChain(certificate, { root: root as DeviceId }, (device) => byDevice.get(device))
-      proven.byHash.set(certificate.hash, certificate)
-      proven.byDevice.set(certificate.device, certificate)
-    } catch (error) {
-      discrepancies.push({ what: `the certificate of ${certificate.device}: ${reason(error)}` })
-    }
+  const pin = { root: root as DeviceId }
+  const { proven, refused } = await proveAll(read, (certificate, find) => verifyChain(certificate, pin, find))
+  for (const [{ device }, error] of refused)
+    discrepancies.push({ what: `the certificate of ${device}: ${reason(error)}` })
+  return {
+    byHash: new Map(proven.map((certificate) => [certificate.hash, certificate])),
+    byDevice: new Map(proven.map((certificate) => [certificate.device, certificate])),
   }
-  return proven
 }
 
 type Entry = Evidence['entries'][number]

@@ -31,7 +31,8 @@ export async function verifyEntry(view: OperationView, entry: ViewEntry, trust: 
       const role = view.member(person)?.role
       const withinCeiling = tier !== 'service' || role === undefined || serviceRoles.includes(role)
       demand(withinCeiling, 'UNENTITLED', 'A service account is officer at most.')
-      return verifyChain(statement.value, trust.pin, (device) => findCertificate(view, trust, device))
+      // The chain that came with it is the one that stood then.
+      return verifyChain(statement.value, trust.pin, (device) => trust.issuers.get(device) ?? view.devices.get(device))
     }
     case 'revocation': {
       const signer = requireCertificate(view, trust, statement.value.signer)

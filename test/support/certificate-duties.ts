@@ -21,15 +21,19 @@ export function certificateDuties(ncp: WireActor): Readonly<Record<string, Exerc
       measured(() => ncp.call('POST', '/v1/certificates/proofs', { certificates: [ncp.crt] })),
     'GET /v1/renewals': (measured) => measured(() => ncp.call('GET', '/v1/renewals')),
     'POST /v1/renewals': async (measured) => {
-      const { device, person } = await somebody()
-      const certificate = await protocol.issueCertificate(ncp.device, {
-        keys: device.keys,
-        person: person as protocol.PersonId,
-        organization: ncp.organization as protocol.OrganizationId,
-        tier: 'person',
-        issuedAt: now(),
-        expiresAt: inDays(390),
-      })
+      const invited = await invite(ncp, { name: 'Is renewed', organization: ncp.organization })
+      await enrolInvited(invited)
+      const until = (days: number) =>
+        protocol.issueCertificate(ncp.device, {
+          keys: invited.actor.device.keys,
+          person: invited.actor.person as protocol.PersonId,
+          organization: ncp.organization as protocol.OrganizationId,
+          tier: invited.tier,
+          issuedAt: now(),
+          expiresAt: inDays(days),
+        })
+      await ncp.must('POST', '/v1/certificates', { certificate: await until(30) })
+      const certificate = await until(365)
       await measured(() => ncp.call('POST', '/v1/renewals', { certificate }))
     },
     'POST /v1/revocations': async (measured) => {

@@ -195,6 +195,9 @@ class View:
         revocation = read_statement("cordon-revocation+jws", statement_of(leaf, frame), crt=False)
         fields(revocation.payload, "v device at", "compromisedAt")
         demand(revocation.payload["device"] == leaf["subject"], "DIGEST", "a revocation of another device")
+        chain = frame.get("chain", [])
+        if chain:
+            self.trust.believe(chain[0], chain[1:])
         signer = self.devices.get(revocation.signer) or self.trust.of_device(revocation.signer)
         if signer is None:
             raise Refused("SIGNER", "revoked by a device that nobody knows")

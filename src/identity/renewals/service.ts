@@ -1,12 +1,9 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import type { Appended, Part } from '../../log/index.ts'
 import { mayCertify, readCertificate, verifyChain, type Certificate, type DeviceId } from '../../protocol/index.ts'
-import { chainAbove, chainsOf, checked, longestValidity, type Certificates } from '../certificates.ts'
+import { chainAbove, chainsOf, checked, longestValidity, requireTimely, type Certificates } from '../certificates.ts'
 import { isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
-import { endedDrafts } from '../sessions.ts'
 import {
-  endSessions,
   findDevice,
   findPeople,
   findTrustRoot,
@@ -16,11 +13,14 @@ import {
   setDeviceState,
 } from '../store.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
+import { endDevices } from './ending.ts'
 import * as store from './store.ts'
 
 const day = 24 * 3600_000
 /** So long before its end a certificate is due. */
 const dueWithin = 60 * day
+/** So many certificates at most above a renewed one: whoever has it can still vouch for others (`longestChain`). */
+const longestRenewed = 6
 
 export interface DueView {
   readonly device: string
@@ -76,6 +76,7 @@ export class Renewals {
   async renew(actor: Actor, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
     const renewed = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
     const appended = await transaction(this.#deps.db, async (tx) => {
+      await store.lockRenewals(tx)
       for (const person of [...new Set([renewed.person, actor.person])].sort())
         if (!(await lockPerson(tx, person))) throw new Problem('NOT_FOUND')
       await this.#requireStanding(tx, actor)
@@ -99,21 +100,10 @@ export class Renewals {
       const appended = await transaction(db, async (tx) => {
         await lockPerson(tx, person)
         const [still] = await store.endingDevices(tx, clock(), device)
-        return still && this.#end(tx, still)
+        return still && this.#deps.logs.appendWithin(tx, await endDevices(tx, this.#deps, [still]))
       })
       appended?.afterCommit()
     }
-  }
-
-  async #end(tx: Tx, { device, person, reason }: store.EndingDevice): Promise<Appended> {
-    const { logs, clock, server, operationsOf } = this.#deps
-    await setDeviceState(tx, device, 'expired')
-    const sessions = await endSessions(tx, { person, device }, clock())
-    const details = { outcome: 'ended', reason }
-    const draft = { kind: 'device.expired' as const, actor: { server }, subject: device, details }
-    const parts: Part[] = (await operationsOf(tx, [person])).map((log) => ({ log, drafts: [draft] }))
-    parts.push({ log: logs.directory, drafts: [draft, ...endedDrafts(sessions, 'device-expired', undefined, server)] })
-    return logs.appendWithin(tx, parts)
   }
 
   async #requireStanding(tx: Tx, actor: Actor): Promise<void> {
@@ -145,6 +135,8 @@ export class Renewals {
     const root = await findTrustRoot(tx)
     const inUse = device.state === 'certified' || device.state === 'expired'
     if (!inUse || device.id === root?.device_id) throw refused('DEVICE_ENDED', 'This device was revoked.')
+    if (await store.isDoomed(tx, renewed.device))
+      throw refused('COMPROMISED', 'A compromised device vouched for this one: its person is invited again.')
     if (renewed.tier === 'service') throw refused('SERVICE', 'An account of a program ends with its terms.')
     return current
   }
@@ -152,8 +144,11 @@ export class Renewals {
   #requireTimes(renewed: Certificate, current: Certificate): void {
     const until = new Date(renewed.expiresAt).getTime()
     const now = this.#deps.clock().getTime()
-    if (until <= new Date(current.expiresAt).getTime() || until <= now || until - now > longestValidity)
+    if (new Date(current.expiresAt).getTime() - now > dueWithin)
+      throw refused('NOT_DUE', 'A certificate is renewed within 60 days before its end, or after it.')
+    if (until <= new Date(current.expiresAt).getTime() || until - now > longestValidity)
       throw refused('VALIDITY', 'A renewed certificate ends later than the one before, and within 400 days from now.')
+    requireTimely(renewed, this.#deps.clock())
   }
 
   async #requireRight(tx: Tx, renewed: Certificate): Promise<void> {
@@ -161,6 +156,7 @@ export class Renewals {
     const chain = await chainAbove(tx, renewed)
     if (chain.some(({ device }) => device === renewed.device))
       throw refused('CIRCLE', 'This device vouched, itself or through others, for the one that would renew it.')
+    if (chain.length > longestRenewed) throw refused('DEPTH', 'Somebody nearer to the root renews this device.')
     const byDevice = new Map(chain.map((above) => [above.device, above]))
     await checked('CERTIFICATE_INVALID', () =>
       verifyChain(renewed, { root: root?.device_id as DeviceId }, (device) => byDevice.get(device)),

@@ -13,6 +13,10 @@ export interface DueCertificate {
   readonly expired: boolean
 }
 
+/** Issued by a device that was compromised by then, as somebody stated since. */
+const doomed = sql`EXISTS (SELECT FROM revocation r WHERE r.device_id = c.issuer_device_id AND c.certified_at >= r.compromised_at)`
+const newest = sql`JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.id ORDER BY directory_index DESC LIMIT 1) c ON true`
+
 /** Certificates in force that end before a time, and those that have ended, of people who are there and awake; of one organization or all. */
 export async function dueCertificates(
   tx: Tx,
@@ -23,8 +27,8 @@ export async function dueCertificates(
     SELECT d.id AS device, p.id AS person, p.name, o.id AS organization, o.name AS "organizationName", c.tier,
       c.jws AS certificate, c.expires_at AS "expiresAt", d.state = 'expired' AS expired
     FROM device d JOIN person p ON p.id = d.person_id JOIN organization o ON o.id = p.organization_id
-      JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.id ORDER BY directory_index DESC LIMIT 1) c ON true
-    WHERE d.state IN ('certified', 'expired') AND c.expires_at <= ${before} AND c.tier <> 'service'
+      ${newest}
+    WHERE d.state IN ('certified', 'expired') AND NOT ${doomed} AND c.expires_at <= ${before} AND c.tier <> 'service'
       AND p.ended_at IS NULL AND p.asleep_at IS NULL AND o.ended_at IS NULL AND p.id <> ${except}
       AND d.id NOT IN (SELECT device_id FROM trust_root)
       AND (${organization ?? null}::uuid IS NULL OR o.id = ${organization ?? null}::uuid)
@@ -38,19 +42,52 @@ export interface EndingDevice {
   readonly reason: 'expired' | 'issuer-compromised'
 }
 
-/**
- * Live devices of people whose newest certificate has ended, or was issued by a device that was revoked as compromised before the certificate
- * was entered. Service accounts end with their accounts.
- */
+/** Live devices of people whose newest certificate has ended. Service accounts end with their accounts. */
 export async function endingDevices(tx: Tx, now: Date, device?: string): Promise<EndingDevice[]> {
   const { rows } = await sql<EndingDevice>`
-    SELECT d.id AS device, p.id AS person, CASE WHEN c.expires_at <= ${now} THEN 'expired' ELSE 'issuer-compromised' END AS reason
-    FROM device d JOIN person p ON p.id = d.person_id
-      JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.id ORDER BY directory_index DESC LIMIT 1) c ON true
-      LEFT JOIN revocation r ON r.device_id = c.issuer_device_id
-    WHERE d.state = 'certified' AND p.ended_at IS NULL
-      AND ((c.expires_at <= ${now} AND c.tier <> 'service') OR c.certified_at >= r.compromised_at)
+    SELECT d.id AS device, p.id AS person, CASE WHEN ${doomed} THEN 'issuer-compromised' ELSE 'expired' END AS reason
+    FROM device d JOIN person p ON p.id = d.person_id ${newest}
+    WHERE d.state = 'certified' AND p.ended_at IS NULL AND ((c.expires_at <= ${now} AND c.tier <> 'service') OR ${doomed})
       AND (${device ?? null}::text IS NULL OR d.id = ${device ?? null})
     ORDER BY d.id`.execute(tx)
   return rows
+}
+
+/** Live devices that a device vouched for from a time on, as the directory entered it. */
+export async function vouchedSince(tx: Tx, issuer: string, since: Date): Promise<EndingDevice[]> {
+  const { rows } = await sql<EndingDevice>`
+    SELECT d.id AS device, p.id AS person, 'issuer-compromised' AS reason
+    FROM device d JOIN person p ON p.id = d.person_id ${newest}
+    WHERE d.state = 'certified' AND p.ended_at IS NULL AND c.issuer_device_id = ${issuer} AND c.certified_at >= ${since}
+    ORDER BY d.id`.execute(tx)
+  return rows
+}
+
+/** Whether the newest certificate of a device was issued by one that was compromised by then. */
+export async function isDoomed(tx: Tx, device: string): Promise<boolean> {
+  const { rows } = await sql<{ doomed: boolean }>`
+    SELECT ${doomed} AS doomed FROM device d ${newest} WHERE d.id = ${device}`.execute(tx)
+  return rows[0]?.doomed ?? false
+}
+
+/** How many live devices of administrators there are beside these. */
+export async function administratorsBeside(tx: Tx, devices: readonly string[]): Promise<number> {
+  const { rows } = await sql<{ others: number }>`
+    SELECT count(*)::int AS others FROM device d JOIN person p ON p.id = d.person_id ${newest}
+    WHERE d.state = 'certified' AND c.tier = 'administrator' AND p.ended_at IS NULL AND p.asleep_at IS NULL
+      AND d.id <> ALL(${[...devices]}::text[])`.execute(tx)
+  return rows[0]?.others ?? 0
+}
+
+/** Whether any of these devices is an administrator's. */
+export async function haveAdministrator(tx: Tx, devices: readonly string[]): Promise<boolean> {
+  const { rows } = await sql<{ some: boolean }>`
+    SELECT count(*) > 0 AS some FROM device d ${newest}
+    WHERE d.state = 'certified' AND c.tier = 'administrator' AND d.id = ANY(${[...devices]}::text[])`.execute(tx)
+  return rows[0]?.some ?? false
+}
+
+/** One renewal at a time, on all servers: two that do not know of each other could close a circle. */
+export async function lockRenewals(tx: Tx): Promise<void> {
+  await sql`SELECT pg_advisory_xact_lock(hashtext('cordon renewals'))`.execute(tx)
 }
