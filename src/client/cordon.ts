@@ -102,10 +102,10 @@ export class Cordon {
     this.#transparency = transparency
     this.#directory = new Directory({ platform, transport, transparency, self: own })
     this.#serviceAccounts = new ServiceAccounts({ platform, transport, self: own })
-    this.#renewals = new Renewals({ platform, transport, transparency, self: own })
     this.#audit = new Audit({ transport, pins: () => this.self.account.pins })
     const keep = this.#options.keep ?? 'all'
     const me = () => this.me()
+    this.#renewals = new Renewals({ platform, transport, transparency, self: own, me })
     this.#operations = new Operations({ platform, store, transport, connection, transparency, self: own, me, keep })
     return true
   }

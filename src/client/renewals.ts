@@ -38,6 +38,8 @@ export class Renewals {
 
   /** What ends in one's organization (an NCP) or anywhere (an administrator), the earliest first. NOT_FOUND for others. */
   async due(): Promise<DueCertificate[]> {
+    // One's own may have been renewed since this device signed in, and another one stands above it now.
+    await this.#deps.me()
     return (await this.#deps.transport.request<{ due: DueCertificate[] }>('GET', '/v1/renewals')).due
   }
 
@@ -88,4 +90,6 @@ export interface RenewalsDeps {
   readonly transport: Transport
   readonly transparency: Transparency
   readonly self: () => Self
+  /** Fetches the own certificate again. */
+  readonly me: () => Promise<unknown>
 }
