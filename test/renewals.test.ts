@@ -12,7 +12,7 @@ import {
 } from '../src/protocol/index.ts'
 import { newClient, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { entriesSince, sizes } from './support/entries.ts'
-import { anew, bring, code, day, dueOf as of, renewing as scene, text } from './support/renewing.ts'
+import { anew, bring, code, day, dueOf as of, furtherOf, renewing as scene, text } from './support/renewing.ts'
 import { startServer } from './support/server.ts'
 
 t.test('INV-96: a certificate is renewed in time, and the device goes on as if nothing had been', async (t) => {
@@ -225,18 +225,43 @@ t.test('INV-96: nobody renews without the right to, nor anything else than was t
   t.ok(operation)
 })
 
+t.test('INV-96: a renewal alarms none of the person’s other devices, a device that is new does', async (t) => {
+  const { server, administrator, operation, coordinator, kenya, officer, platform, later } = await scene(t)
+  const alarmed = async () => {
+    const session = await officer.follow(operation)
+    await session.ready()
+    return session.alarms.map(({ code: of }) => of)
+  }
+  const inTime = await furtherOf(t, officer, platform)
+  const tooLate = await furtherOf(t, officer, platform)
+  const renew = async (device: Cordon) => {
+    const session = await officer.follow(operation)
+    await session.ready()
+    const came = session.events.once(
+      'entry',
+      ({ kind, subject }) => kind === 'device.certified' && subject === device.device,
+    )
+    await kenya.renewals.renew(of(await kenya.renewals.due(), device))
+    await came
+  }
+  await later(310, administrator, coordinator, kenya, officer)
+  await administrator.renewals.renew(of(await administrator.renewals.due(), kenya))
+  await renew(officer)
+  await renew(inTime)
+  t.same(await alarmed(), [], 'in time')
+  await later(56, kenya, officer)
+  await server.identity.renewals.endOverdue()
+  await renew(tooLate)
+  t.same(await alarmed(), [], 'after it had ended')
+  await inTime.signIn({ passphrase })
+  await furtherOf(t, inTime, platform)
+  t.same(await alarmed(), ['DEVICE_UNEXPECTED'], 'one that another device of the person vouched for')
+})
+
 t.test('INV-96: a further device ends with the one that vouched for it', async (t) => {
   const { server, officer, platform, later } = await scene(t)
   await later(100, officer)
-  const { text: invitation } = await officer.directory.invite({
-    person: { id: officer.person, name: 'Amina' },
-    organization: officer.organization,
-    tier: 'person',
-  })
-  const further = newClient(t, { platform })
-  await further.enrol({ invitation, passphrase })
-  await officer.directory.certifyWaiting()
-  await further.signIn({ passphrase })
+  const further = await furtherOf(t, officer, platform)
   t.equal(further.self.certificate?.expiresAt, officer.self.certificate?.expiresAt)
   const third = await officer.directory.invite({
     person: { id: officer.person, name: 'Amina' },

@@ -4,6 +4,7 @@ import {
   contentKeyId,
   demand,
   parseLeaf,
+  type Certificate,
   type CompartmentId,
   type DeviceId,
   type EntryFrame,
@@ -12,8 +13,9 @@ import {
 } from '../protocol/index.ts'
 import { getsContent } from './account.ts'
 import type { Footing } from './footing.ts'
-import { Ledger } from './ledger.ts'
+import { Ledger, type Brought } from './ledger.ts'
 import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
+import { OwnDevices } from './own-devices.ts'
 import type { Seen } from './receipt.ts'
 import { hiddenSenders } from './senders.ts'
 import { Sequences, type Counted, type Hole } from './sequences.ts'
@@ -71,6 +73,7 @@ export class Intake {
   widened = false
   readonly #footing: Footing
   #options: IntakeOptions
+  #ownDevices: OwnDevices
   #sequences = new Sequences()
   #handled = new Set<number>()
   readonly #sealed = new Map<string, SealedMessage[]>()
@@ -86,6 +89,7 @@ export class Intake {
     this.#footing = footing
     this.#options = options
     this.ledger = this.#newLedger()
+    this.#ownDevices = new OwnDevices(this.#me)
   }
 
   #newLedger(): Ledger {
@@ -122,7 +126,7 @@ export class Intake {
     try {
       for (const [, value] of await store.list(`${prefix}entry/`)) {
         const { leaf, ...brought } = value as KeptEntry
-        await this.ledger.take(parseLeaf(leaf), brought, true)
+        await this.#fold(parseLeaf(leaf), brought, true)
       }
     } catch (error) {
       // What was verified and written whole does not fold: read the log again.
@@ -156,6 +160,7 @@ export class Intake {
     if (!this.partial && this.#rebuilds++ === mostRebuilds)
       this.#footing.alarm({ code: 'LOG_ALTERED', detail: 'The log never becomes whole.' })
     this.ledger = this.#newLedger()
+    this.#ownDevices = new OwnDevices(this.#me)
     this.position = -1
     this.broken = undefined
     this.widened = false
@@ -213,11 +218,12 @@ export class Intake {
       this.widened = true
       return
     }
+    let newDevice: Certificate | undefined
     if (changesOperation(leaf.kind)) {
       const { leaf: text, statement, chain } = frame
       const brought = { ...(statement === undefined ? {} : { statement }), ...(chain === undefined ? {} : { chain }) }
       try {
-        await this.ledger.take(leaf, brought)
+        newDevice = await this.#fold(leaf, brought)
       } catch (error) {
         const mine = leaf.kind === 'compartment.member-added' && leaf.subject === this.#me
         // Served from before one was added: asked for again from the beginning, it is whole.
@@ -232,7 +238,7 @@ export class Intake {
     }
     this.#count(leaf)
     this.position = leaf.index
-    if (leaf.kind === 'device.certified') this.#expectDevice(leaf)
+    if (newDevice) this.#expectDevice(leaf, newDevice)
     if (leaf.kind === 'epoch.opened' && frame.grant !== undefined) {
       const [, number] = leaf.subject.split('#')
       await this.accept(leaf.compartment ?? '', [{ epoch: Number(number), grant: frame.grant }])
@@ -242,6 +248,12 @@ export class Intake {
     if (leaf.kind === 'epoch.opened' && this.partial && this.#live && !this.ledger.isForAll(compartment))
       this.widened = this.#rebuilds < mostRebuilds
     this.#footing.events.emit('entry', leaf)
+  }
+
+  /** Answers the certificate of a device of this very person that came with the entry. */
+  async #fold(leaf: Leaf, brought: Brought, known = false): Promise<Certificate | undefined> {
+    await this.ledger.take(leaf, brought, known)
+    return this.#ownDevices.take(leaf, this.ledger.view.devices)
   }
 
   /** Entries that make earlier ones visible, which were not shown. */
@@ -267,11 +279,10 @@ export class Intake {
     }
   }
 
-  #expectDevice(leaf: Leaf): void {
+  #expectDevice(leaf: Leaf, certificate: Certificate): void {
     const { device } = this.#footing.self()
-    const certificate = this.ledger.view.devices.get(leaf.subject as DeviceId)
     // What was there before this device first read the log is nothing new; what came while it was away is.
-    if (leaf.index <= this.#basis || certificate?.person !== this.#me) return
+    if (leaf.index <= this.#basis) return
     if (certificate.device === device.id || certificate.issuer === device.id) return
     const detail =
       'A device was certified for you that this one did not certify. If it is not yours, revoke it at once.'

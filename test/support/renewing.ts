@@ -1,4 +1,4 @@
-import { isProblem, type Cordon, type DueCertificate, type RootSecrets } from '../../src/client/index.ts'
+import { isProblem, type Cordon, type DueCertificate, type Platform, type RootSecrets } from '../../src/client/index.ts'
 import { issueCertificate, timestamp, type Device } from '../../src/protocol/index.ts'
 import { enrolWith, newClient, operationOn, partyOf, passphrase, takeIn } from './actors.ts'
 import { startServer, type TestServer } from './server.ts'
@@ -69,4 +69,18 @@ export async function anew(
   const { keys, person, organization, tier } = certificate
   const times = { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + days * day)) }
   return issueCertificate(issuer, { keys, person, organization, tier, ...times, ...changed })
+}
+
+/** A further device of somebody, certified by one that there is. */
+export async function furtherOf(owner: Owner, person: Cordon, platform: Partial<Platform>): Promise<Cordon> {
+  const { text: invitation } = await person.directory.invite({
+    person: { id: person.person, name: 'Amina' },
+    organization: person.organization,
+    tier: 'person',
+  })
+  const further = newClient(owner, { platform })
+  await further.enrol({ invitation, passphrase })
+  await person.directory.certifyWaiting()
+  await further.signIn({ passphrase })
+  return further
 }
