@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isProblem } from '../src/client/index.ts'
+import { isProblem, type Platform } from '../src/client/index.ts'
 import { enrolWith, operationOn, opened, partyOf, takeIn, type Party, type Scene } from './support/actors.ts'
 import { startServer } from './support/server.ts'
 
@@ -45,6 +45,38 @@ t.test('who is removed is no recipient of the next key, and hears nothing more',
   t.notOk(removed.message(second.message))
   t.equal(await code(removed.post(text('I am still here.'))), 'OPERATION_ENDED')
   t.equal(await code(thailand.client.follow(operation)), 'NOT_FOUND')
+})
+
+t.test('a device that is revoked while the next key is made for it keeps nobody from posting', async (t) => {
+  const scene = await operationOn(t, await startServer(t))
+  const { administrator, coordinator, operation } = scene
+  let held: (() => Promise<void>) | undefined
+  const fetching: Platform['fetch'] = async (url, init) => {
+    const meanwhile = url.endsWith('/v1/certificates/proofs') ? held : undefined
+    if (meanwhile) held = undefined
+    await meanwhile?.()
+    return fetch(url, init)
+  }
+  const kenya = await partyOf(t, administrator, {
+    kind: 'administration',
+    name: 'Customs of Kenya',
+    country: 'KE',
+    platform: { fetch: fetching },
+  })
+  await takeIn(coordinator, operation, kenya, 'ncp')
+  const peru = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Peru', country: 'PE' })
+  await takeIn(coordinator, operation, peru, 'ncp')
+  const writing = await kenya.client.follow(operation)
+  await writing.ready()
+  held = async () => {
+    const gone = writing.events.once('entry', ({ kind }) => kind === 'device.revoked')
+    await administrator.directory.revokeDevice(peru.client.device)
+    await gone
+  }
+  t.match(await writing.post(text('Sealed for who is left.')), { message: /./ })
+  t.notOk(held, 'it was revoked while its certificate was proven')
+  const recipients: readonly string[] = writing.view.currentEpoch(writing.view.all)?.recipients ?? []
+  t.same(recipients.toSorted(), [coordinator.device, kenya.client.device].toSorted())
 })
 
 t.test('a newcomer gets the keys of the past from whoever is online, and reads what came before', async (t) => {

@@ -1,10 +1,10 @@
 import {
   commitmentOf,
-  contentKeyId,
   makeEpochKey,
   sealGrant,
   signEpochStatement,
   timestamp,
+  type Certificate,
   type CompartmentId,
   type DeviceId,
   type EpochKey,
@@ -79,8 +79,12 @@ export class Epochs {
 
   /** Nothing is sealed for a device that the directory log does not have, whoever opened the key. */
   async #requireProven(devices: readonly DeviceId[]): Promise<void> {
+    await this.#footing.transparency.require(this.#certificatesOf(devices))
+  }
+
+  #certificatesOf(devices: readonly DeviceId[]): Certificate[] {
     const { view } = this.#footing.ledger()
-    await this.#footing.transparency.require(devices.flatMap((device) => view.devices.get(device) ?? []))
+    return devices.flatMap((device) => view.devices.get(device) ?? [])
   }
 
   async #openOrWait(compartment: CompartmentId): Promise<void> {
@@ -133,7 +137,7 @@ export class Epochs {
   }
 
   async #make(compartment: CompartmentId) {
-    const { operation, platform } = this.#footing
+    const { operation, platform, transparency } = this.#footing
     const self = this.#footing.self()
     const { device } = self
     const { view } = this.#footing.ledger()
@@ -141,7 +145,10 @@ export class Epochs {
     const recipients = view.recipients(compartment)
     if (!recipients.includes(device.id))
       throw refuse('NOT_CERTIFIED', 'The log does not show this device among those who may hold the key.')
-    await this.#requireProven(recipients)
+    // What the log brings from here on may end one of them: the service then refuses the statement, and it is made again.
+    const certificates = this.#certificatesOf(recipients)
+    const members = view.heads(compartment)
+    await transparency.require(certificates)
     const key = makeEpochKey(platform.random)
     const because = view.compartments.get(compartment)?.staleBecause
     const statement = await signEpochStatement(device, certificateIn(self, view), {
@@ -151,15 +158,13 @@ export class Epochs {
       epoch: number,
       commitment: await commitmentOf(key),
       recipients,
-      members: view.heads(compartment),
+      members,
       reason: number === 1 ? 'first' : (because ?? 'routine'),
       openedAt: timestamp(platform.clock()),
     })
     const grants = await Promise.all(
-      recipients.map(async (id) => {
-        const certificate = view.devices.get(id)
-        if (!certificate) throw new Error(`no certificate of the recipient of ${contentKeyId(compartment, number)}`)
-        const to = { device: id, seal: certificate.keys.seal }
+      certificates.map(async ({ device: id, keys }) => {
+        const to = { device: id, seal: keys.seal }
         return { device: id, grant: await sealGrant(to, compartment, number, key) }
       }),
     )
