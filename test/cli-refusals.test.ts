@@ -33,6 +33,11 @@ t.test('wrong use ends with 2, says what is right, and touches nothing', async (
     [['audit', '--kind', 'message.sent'], /no kind of entry "message.sent"; there is message\.posted/],
     [['audit', '--device', 'laptop'], /43 letters and digits/],
     [['audit', '--message', '17'], /--message is the id of a message/],
+    [['devices', '--revoke', 'x', '--compromised-since', '2026-02-31'], /"2026-02-31" is no time/],
+    [['devices', '--revoke', 'x', '--compromised-since', '2026-02-28T24:00Z'], /is no time/],
+    [['renew', '--all', 'Amina'], /one of the three/],
+    [['renew', 'Amina', '--root-file', 'root.json'], /one of the three/],
+    [['person', 'lost', 'Amina', '--reason', 'Bag stolen'], /unknown option '--reason'/],
   ]
   const [results, none, damaged, help] = await Promise.all([
     Promise.all(wrong.map(async ([args, says]) => ({ args, says, done: await nobody.run(args) }))),

@@ -11,8 +11,8 @@ export interface Named {
 const mostListed = 12
 const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('en')
 
-/** The one that a word means. Says which there are where none is meant, or several. */
-export function choose<T extends Named>(what: string, word: string, among: readonly T[]): T {
+/** The one that a word means. Says which there are where none is meant, or several; `none` where "there is no …" would not be a sentence. */
+export function choose<T extends Named>(what: string, word: string, among: readonly T[], none?: string): T {
   const wanted = plain(word)
   const exact = among.filter(({ id, name, also }) => [id, plain(name), plain(also ?? '')].includes(wanted))
   const found =
@@ -25,11 +25,9 @@ export function choose<T extends Named>(what: string, word: string, among: reado
     throw new CommandFailure(
       `Several ${what}s are called ${JSON.stringify(word)}: ${listed(found, true)}. Give the id of one.`,
     )
-  throw new CommandFailure(
-    among.length === 0
-      ? `There is no ${what} here.`
-      : `There is no ${what} ${JSON.stringify(word)} here; there is ${listed(among, false)}.`,
-  )
+  if (among.length === 0) throw new CommandFailure(`${none ?? `There is no ${what} here`}.`)
+  const missing = none ?? `There is no ${what} ${JSON.stringify(word)} here`
+  throw new CommandFailure(`${missing}; there is ${listed(among, false)}.`)
 }
 
 /** An id that is given as such is taken without looking. */

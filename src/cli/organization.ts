@@ -1,5 +1,7 @@
+import { isProblem } from '../client/index.ts'
 import { choose, idOf } from './choice.ts'
 import type { Device, DeviceOptions } from './device.ts'
+import { CommandFailure, exitCodes } from './failures.ts'
 
 export interface OfOrganization extends DeviceOptions {
   readonly organization?: string
@@ -16,4 +18,18 @@ export async function organizationMeant({ client }: Device, { organization }: Of
     organization,
     all.map((one) => ({ id: one.organization, name: one.name })),
   ).id
+}
+
+/** What the service answers to contact points of an organization and to administrators; to others nothing is there. */
+export async function asContactPoint<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (!isProblem(error, 'NOT_FOUND')) throw error
+    throw new CommandFailure(
+      'This is for contact points of the organization and for administrators: ask one of them.',
+      exitCodes.failed,
+      { reason: error.code },
+    )
+  }
 }

@@ -16,6 +16,12 @@ export function timesIn(timeZone: string): (at: string) => string {
   return (at) => format.format(new Date(at))
 }
 
+/** A time as the reader's clock and language have it, with the zone of that clock. */
+export function localTimeAndZone(at: string): string {
+  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
+  return `${timesIn(timeZone)(at)} (${timeZone})`
+}
+
 /** A whole number or an exact decimal, grouped as the reader's language has it; no digit is lost. */
 export function number(value: number | string): string {
   return new Intl.NumberFormat(undefined, { maximumFractionDigits: 100 }).format(value as number)

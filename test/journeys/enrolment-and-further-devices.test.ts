@@ -87,7 +87,15 @@ t.test('enrolment, a second device and a lost one, with the commands', async (t)
     const before = await tell(journey, operation, 'While both were hers.')
     t.ok([device, officer.device].every((one) => before.recipients.includes(one)))
     await until('the lost device shows it', () => thief.shown().includes('While both were hers.'))
-    t.match((await amina.run(['devices', '--revoke', device.slice(0, 8)])).stdout, new RegExp(`Revoked: ${device}\\.`))
+    const revoke = ['devices', '--revoke', device.slice(0, 8)]
+    t.match(
+      await amina.run(revoke),
+      { code: 2, stdout: '', stderr: /will be revoked for good[^]*--yes/ },
+      'not without a yes',
+    )
+    const alone = ['devices', '--revoke', 'this is none', '--compromised-since', '2026-02-31']
+    t.match(await amina.run(alone), { code: 2, stderr: /"2026-02-31" is no time/ }, 'nor on a day that never was')
+    t.match((await amina.run([...revoke, '--yes'])).stdout, new RegExp(`Revoked: ${device}\\.`))
     t.equal(await thief.code, 1, 'what the lost device followed ends')
     t.match(thief.notes(), /The session has ended|You are out of Operation Test now/)
     const after = await tell(journey, operation, 'When one was lost.')

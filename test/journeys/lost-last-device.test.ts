@@ -15,7 +15,7 @@ t.test('a lost last device, with the commands', async (t) => {
   const first = await tell(journey, operation, 'Before the loss.')
   const thief = await follow(officer.desk)
 
-  const lost = ['person', 'lost', 'amina', '--reason', 'Bag stolen']
+  const lost = ['person', 'lost', 'amina']
   const unasked = await wanjiru.run(lost)
   t.equal(unasked.code, 2, 'nothing that cannot be undone without a yes')
   t.match(

@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
+import type { OwnDevice } from '../../client/index.ts'
+import { isDay } from '../../forms/index.ts'
 import { choose } from '../choice.ts'
+import { agreed, type Confirmed } from '../confirming.ts'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
 
-interface Options extends DeviceOptions {
+interface Options extends DeviceOptions, Confirmed {
   readonly revoke?: string
   readonly compromisedSince?: string
 }
@@ -21,7 +24,8 @@ export function addDevices(program: Command): void {
       .option(
         '--compromised-since <time>',
         'with --revoke: since when it was in wrong hands; what it vouched for since ends with it',
-      ),
+      )
+      .option('--yes', 'do not ask'),
   )
     .addHelpText(
       'after',
@@ -34,13 +38,18 @@ Examples:
   $ cordon devices --revoke 8CDYE9hG
   $ cordon devices --revoke 8CDYE9hG --compromised-since 2026-11-20T08:00Z`,
     )
-    .action((options: Options) =>
-      asMember(options, async ({ client, terminal }) => {
-        const since = compromisedSince(options)
+    .action((options: Options) => {
+      const since = compromisedSince(options)
+      return asMember(options, async ({ client, terminal }) => {
         const devices = await client.devices()
         if (options.revoke !== undefined) {
           const named = devices.map((one) => ({ ...one, id: one.device, name: one.device }))
-          const { device } = choose('device', options.revoke, named)
+          const chosen = choose('device', options.revoke, named)
+          const { device } = chosen
+          if (!(await agreed(terminal, options, whatEnds(chosen, devices), 'Go on?'))) {
+            terminal.result({ device, state: chosen.state }, () => ['Nothing was done.'])
+            return
+          }
           await client.directory.revokeDevice(device, since)
           terminal.result({ device, state: 'revoked' }, () => [`Revoked: ${device}.`])
           return
@@ -62,8 +71,20 @@ Examples:
           ),
         ])
         if (hidden.length > 0) process.exitCode = exitCodes.failed
-      }),
-    )
+      })
+    })
+}
+
+/** What goes with a device, above all where it is the last one. */
+function whatEnds({ device, current }: OwnDevice, devices: readonly OwnDevice[]): string {
+  const last = !devices.some((one) => one.device !== device && one.state === 'certified')
+  return [
+    `The device ${device.slice(0, shown)} will be revoked for good: its sessions end, and keys are renewed without it.`,
+    ...(current ? ['It is the one that you are using.'] : []),
+    ...(last
+      ? ['You have no other one: you will be locked out, and two people of two organizations bring you back.']
+      : []),
+  ].join(' ')
 }
 
 /** A time with its zone, or a day in UTC. */
@@ -71,9 +92,9 @@ function compromisedSince({ revoke, compromisedSince: text }: Options): Date | u
   if (text === undefined) return undefined
   if (revoke === undefined)
     throw new CommandFailure('--compromised-since says it of the device that --revoke names.', exitCodes.usage)
-  const known = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
+  const known = /^\d{4}-\d{2}-\d{2}(T([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
   const since = new Date(text)
-  if (!known || Number.isNaN(since.getTime()))
+  if (!known || !isDay(text.slice(0, 10)) || Number.isNaN(since.getTime()))
     throw new CommandFailure(
       `${JSON.stringify(text)} is no time: write it like 2026-11-20T08:00Z or 2026-11-20.`,
       exitCodes.usage,

@@ -6,6 +6,7 @@ import { choose, idOf } from '../choice.ts'
 import { asMember, certifyWaiting, onStore, type Device, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
+import { localTimeAndZone } from '../wording.ts'
 
 interface Options extends DeviceOptions {
   readonly organization?: string
@@ -55,11 +56,8 @@ Examples:
         const qr = terminal.shown
           ? await qrcode.toString(text, { type: 'terminal', small: true, errorCorrectionLevel: 'L' })
           : ''
-        const until = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(
-          new Date(expiresAt),
-        )
         const lines = [
-          `Invitation for ${input.person.name}, until ${until}. It is shown once:`,
+          `Invitation for ${input.person.name}, until ${localTimeAndZone(expiresAt)}. It is shown once:`,
           '',
           text,
           '',
@@ -151,7 +149,6 @@ export function addInvitations(program: Command): void {
           await client.directory.revokeInvitation(id)
           return terminal.result({ invitation: id, state: 'revoked' }, () => [`Taken back: the one for ${name}.`])
         }
-        const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
         return terminal.result({ invitations }, () =>
           table(
             ['for', 'tier', 'state', 'until', 'id'],
@@ -159,7 +156,7 @@ export function addInvitations(program: Command): void {
               name,
               tier,
               state === 'open' && approval === 'missing' ? 'open, not approved' : state,
-              format.format(new Date(expiresAt)),
+              localTimeAndZone(expiresAt),
               invitation,
             ]),
           ),

@@ -11,23 +11,23 @@ import {
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
-import { organizationMeant, type OfOrganization } from '../organization.ts'
+import { asContactPoint, organizationMeant, type OfOrganization } from '../organization.ts'
 import { table } from '../terminal.ts'
 import { counted } from '../wording.ts'
 import { addDeputy, dutyWords } from './deputy.ts'
 
 interface ActOptions extends OfOrganization, Confirmed, ProofOptions {
-  readonly reason: string
+  readonly reason?: string
 }
 
-/** Something that is done to one of the people; `asks` where it cannot be undone. */
+/** Something that is done to one of the people; `asks` where it cannot be undone, `reason` is an example of one that is entered in the log. */
 interface Act {
   readonly name: string
   readonly description: string
   readonly work: (device: Device, person: string, reason: string) => Promise<void>
   readonly said: (name: string) => string
   readonly help: string
-  readonly reason: string
+  readonly reason?: string
   readonly asks?: (name: string, stake: AtStake) => string
 }
 
@@ -40,16 +40,17 @@ export function addPerson(program: Command): void {
     .option('--organization <organization>', 'of another organization (administrators)')
     .addHelpText(
       'after',
-      '\nAn account that nobody uses sleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
+      '\nWho is locked out has no certified device: not enrolled yet, or all were revoked, or their certificates have ended. An account that nobody uses\nsleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
     )
     .action((options: OfOrganization) =>
       asMember(options, async (device) => {
         const { directory } = device.client
         const organization = await organizationMeant(device, options)
-        const [all, duty] = await Promise.all([directory.people(organization), directory.duty(organization)])
+        const listed = Promise.all([directory.people(organization), directory.duty(organization)])
+        const [all, duty] = await asContactPoint(listed)
         const people = all.filter(({ service }) => !service)
         const state = ({ certified, asleep }: (typeof people)[number]) =>
-          asleep ? 'asleep' : certified ? 'active' : 'without a device'
+          asleep ? 'asleep' : certified ? 'active' : 'locked out'
         const sleeps = ({ sleepsAt, needed }: (typeof people)[number]) =>
           needed ? 'is needed: stays awake' : (sleepsAt?.slice(0, 10) ?? '')
         device.terminal.result({ people, ...duty }, () =>
@@ -64,26 +65,26 @@ export function addPerson(program: Command): void {
   const act = ({ name, description, work, said, help, reason, asks }: Act) => {
     const command = orPasskey(onStore(person.command(name).description(description)))
       .argument('<person>', 'name, beginning of the name, or id')
-      .requiredOption('--reason <text>', 'why; it is entered in the log')
       .option('--organization <organization>', 'of another organization (administrators)')
       .option('--code <code>', 'of your authenticator app, where the service asks for one')
+    if (reason !== undefined) command.requiredOption('--reason <text>', 'why; it is entered in the log')
     if (asks) command.option('--yes', 'do not ask')
-    command
-      .addHelpText('after', `\n${help}\n\nExample:\n  $ cordon person ${name} 'Amina Otieno' --reason '${reason}'`)
-      .action((word: string, options: ActOptions) =>
-        asMember(options, async (device) => {
-          const { client, terminal } = device
-          const organization = await organizationMeant(device, options)
-          const people = (await client.directory.people(organization)).map((one) => ({ ...one, id: one.person }))
-          const { id, name: chosen } = choose('person', word, people)
-          const goesOn =
-            asks === undefined ||
-            (await agreed(terminal, options, asks(chosen, await client.directory.atStake(id)), 'Go on?'))
-          if (!goesOn) return terminal.result({ person: id, [name]: false }, () => ['Nothing was done.'])
-          await asProven(device, options, () => work(device, id, options.reason))
-          return terminal.result({ person: id, [name]: true }, () => [said(chosen)])
-        }),
-      )
+    const example = `cordon person ${name} 'Amina Otieno'${reason === undefined ? '' : ` --reason '${reason}'`}`
+    command.addHelpText('after', `\n${help}\n\nExample:\n  $ ${example}`).action((word: string, options: ActOptions) =>
+      asMember(options, async (device) => {
+        const { client, terminal } = device
+        const organization = await organizationMeant(device, options)
+        const listed = await asContactPoint(client.directory.people(organization))
+        const people = listed.map((one) => ({ ...one, id: one.person }))
+        const { id, name: chosen } = choose('person', word, people)
+        const goesOn =
+          asks === undefined ||
+          (await agreed(terminal, options, asks(chosen, await client.directory.atStake(id)), 'Go on?'))
+        if (!goesOn) return terminal.result({ person: id, [name]: false }, () => ['Nothing was done.'])
+        await asProven(device, options, () => work(device, id, options.reason ?? ''))
+        return terminal.result({ person: id, [name]: true }, () => [said(chosen)])
+      }),
+    )
   }
 
   act({
@@ -110,7 +111,6 @@ export function addPerson(program: Command): void {
       terminal.note(`Revoked: ${counted(await client.directory.revokeAll(id), 'device')}.`),
     said: (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
     help: 'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
-    reason: 'Bag stolen, call of 9:40',
     asks: (name, { devices, operations }) =>
       `${counted(devices, 'device')} of ${name} will be revoked for good, and keys renewed in ${counted(operations, 'operation')}. Two people of two organizations bring ${name} back.`,
   })

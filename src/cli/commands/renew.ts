@@ -5,6 +5,7 @@ import { openDevice, type DeviceSecrets } from '../../protocol/index.ts'
 import { choose } from '../choice.ts'
 import { asMember, onStore, type Device, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { asContactPoint } from '../organization.ts'
 import { harmlessLine, table } from '../terminal.ts'
 
 interface Options extends DeviceOptions {
@@ -34,18 +35,29 @@ Examples:
   $ cordon renew --all
   $ cordon renew --root-file /media/safe-1/root.json`,
     )
-    .action((people: string[], options: Options) =>
-      asMember(options, async (device) => {
+    .action((people: string[], options: Options) => {
+      requireOneChoice(people, options)
+      return asMember(options, async (device) => {
         if (options.rootFile !== undefined) return renewOwn(device, options.rootFile)
         const { client, terminal } = device
-        const due = await client.renewals.due()
+        const due = await asContactPoint(client.renewals.due())
         if (people.length === 0 && options.all !== true) return terminal.result({ due }, () => listOf(due))
         return renewAll(device, options.all === true ? due : people.flatMap((word) => ofPerson(due, word)))
-      }),
-    )
+      })
+    })
+}
+
+function requireOneChoice(people: readonly string[], { all, rootFile }: Options): void {
+  const choices = [people.length > 0, all === true, rootFile !== undefined]
+  if (choices.filter(Boolean).length > 1)
+    throw new CommandFailure('Name people, or say --all, or --root-file: one of the three.', exitCodes.usage)
 }
 
 async function renewOwn({ client, terminal }: Device, file: string): Promise<void> {
+  if (client.self.certificate?.tier !== 'administrator')
+    throw new CommandFailure(
+      'The root renews administrators alone, and this device is not an administrator’s: let a contact point of your organization, or an administrator, renew it (cordon renew).',
+    )
   const { expiresAt } = await client.renewals.renewOwn(await readSecrets(file))
   await client.me()
   terminal.result({ device: client.device, expiresAt }, () => [
@@ -95,7 +107,8 @@ function isRefusal(error: unknown): error is Error {
 
 function ofPerson(due: readonly DueCertificate[], word: string): DueCertificate[] {
   const people = new Map(due.map(({ person }) => [person.id, person]))
-  const { id } = choose('person whose certificate is due', word, [...people.values()])
+  const nobody = `Nobody whose certificate is due is called ${JSON.stringify(word)}`
+  const { id } = choose('person whose certificate is due', word, [...people.values()], nobody)
   return due.filter(({ person }) => person.id === id)
 }
 
@@ -116,16 +129,15 @@ function listOf(due: readonly DueCertificate[]): string[] {
 const dayOf = (at: string) => new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(new Date(at))
 
 async function readSecrets(file: string): Promise<DeviceSecrets> {
-  const refuse = (why: string) =>
-    new CommandFailure(`The key of the root cannot be read from ${file}: ${why}.`, exitCodes.usage)
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw refuse(error.message)
-  })
+  const text = await readFile(file, 'utf8')
   try {
     const secrets = JSON.parse(text) as DeviceSecrets
     await openDevice(secrets)
     return secrets
   } catch {
-    throw refuse('it is not what cordon init wrote')
+    throw new CommandFailure(
+      `The key of the root cannot be read from ${file}: it is not what cordon init wrote.`,
+      exitCodes.usage,
+    )
   }
 }
