@@ -433,14 +433,16 @@ export class Directory {
    * of a second person.
    */
   async revokeAll(person: string, compromisedAt?: Date): Promise<number> {
+    type Listed = { readonly device: string; readonly state: string; readonly enrolledAt: string }
     const path = `/v1/people/${person}/devices`
-    const { devices } = await this.#deps.transport.request<{ devices: { device: string; state: string }[] }>(
-      'GET',
-      path,
-    )
+    const { devices } = await this.#deps.transport.request<{ devices: Listed[] }>('GET', path)
     // One whose certificate has ended could be renewed.
-    const live = devices.filter(({ state }) => state !== 'revoked')
-    for (const { device } of live) await this.revokeDevice(device, compromisedAt)
+    const live = devices.filter(({ state }) => state !== 'revoked' || compromisedAt !== undefined)
+    for (const { device, enrolledAt } of live) {
+      const enrolled = new Date(enrolledAt)
+      const since = compromisedAt !== undefined && compromisedAt < enrolled ? enrolled : compromisedAt
+      await this.revokeDevice(device, since)
+    }
     return live.length
   }
 

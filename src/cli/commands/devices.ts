@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import type { OwnDevice } from '../../client/index.ts'
-import { isDay } from '../../forms/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type Confirmed } from '../confirming.ts'
-import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { compromisedSince } from '../since.ts'
 import { table } from '../terminal.ts'
 
-interface Options extends DeviceOptions, Confirmed {
+interface Options extends DeviceOptions, Confirmed, ProofOptions {
   readonly revoke?: string
   readonly compromisedSince?: string
 }
@@ -16,16 +16,19 @@ interface Options extends DeviceOptions, Confirmed {
 const shown = 12
 
 export function addDevices(program: Command): void {
-  onStore(
-    program
-      .command('devices')
-      .description('Your devices, and whether the directory log is proven to hold each of them')
-      .option('--revoke <device>', 'end one of them: its sessions end and the keys it had are replaced')
-      .option(
-        '--compromised-since <time>',
-        'with --revoke: since when it was in wrong hands; what it vouched for since ends with it',
-      )
-      .option('--yes', 'do not ask'),
+  orPasskey(
+    onStore(
+      program
+        .command('devices')
+        .description('Your devices, and whether the directory log is proven to hold each of them')
+        .option('--revoke <device>', 'end one of them: its sessions end and the keys it had are replaced')
+        .option(
+          '--compromised-since <time>',
+          'with --revoke: since when it was in wrong hands; what it vouched for since ends with it',
+        )
+        .option('--yes', 'do not ask')
+        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+    ),
   )
     .addHelpText(
       'after',
@@ -39,8 +42,11 @@ Examples:
   $ cordon devices --revoke 8CDYE9hG --compromised-since 2026-11-20T08:00Z`,
     )
     .action((options: Options) => {
-      const since = compromisedSince(options)
-      return asMember(options, async ({ client, terminal }) => {
+      const since = compromisedSince(options.compromisedSince)
+      if (since !== undefined && options.revoke === undefined)
+        throw new CommandFailure('--compromised-since says it of the device that --revoke names.', exitCodes.usage)
+      return asMember(options, async (using) => {
+        const { client, terminal } = using
         const devices = await client.devices()
         if (options.revoke !== undefined) {
           const named = devices.map((one) => ({ ...one, id: one.device, name: one.device }))
@@ -50,7 +56,9 @@ Examples:
             terminal.result({ device, state: chosen.state }, () => ['Nothing was done.'])
             return
           }
-          await client.directory.revokeDevice(device, since)
+          const enrolled = new Date(chosen.enrolledAt)
+          const from = since !== undefined && since < enrolled ? enrolled : since
+          await asProven(using, options, () => client.directory.revokeDevice(device, from))
           terminal.result({ device, state: 'revoked' }, () => [`Revoked: ${device}.`])
           return
         }
@@ -85,21 +93,4 @@ function whatEnds({ device, current }: OwnDevice, devices: readonly OwnDevice[])
       ? ['You have no other one: you will be locked out, and two people of two organizations bring you back.']
       : []),
   ].join(' ')
-}
-
-/** A time with its zone, or a day in UTC. */
-function compromisedSince({ revoke, compromisedSince: text }: Options): Date | undefined {
-  if (text === undefined) return undefined
-  if (revoke === undefined)
-    throw new CommandFailure('--compromised-since says it of the device that --revoke names.', exitCodes.usage)
-  const known = /^\d{4}-\d{2}-\d{2}(T([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)
-  const since = new Date(text)
-  if (!known || !isDay(text.slice(0, 10)) || Number.isNaN(since.getTime()))
-    throw new CommandFailure(
-      `${JSON.stringify(text)} is no time: write it like 2026-11-20T08:00Z or 2026-11-20.`,
-      exitCodes.usage,
-    )
-  if (since.getTime() > Date.now())
-    throw new CommandFailure('A device is compromised since some time that has passed.', exitCodes.usage)
-  return since
 }

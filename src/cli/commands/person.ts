@@ -11,6 +11,7 @@ import {
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
+import { compromisedSince } from '../since.ts'
 import { asContactPoint, organizationMeant, type OfOrganization } from '../organization.ts'
 import { table } from '../terminal.ts'
 import { counted } from '../wording.ts'
@@ -18,16 +19,19 @@ import { addDeputy, dutyWords } from './deputy.ts'
 
 interface ActOptions extends OfOrganization, Confirmed, ProofOptions {
   readonly reason?: string
+  readonly compromisedSince?: string
 }
 
 /** Something that is done to one of the people; `asks` where it cannot be undone, `reason` is an example of one that is entered in the log. */
 interface Act {
   readonly name: string
   readonly description: string
-  readonly work: (device: Device, person: string, reason: string) => Promise<void>
+  readonly work: (device: Device, person: string, reason: string, since: Date | undefined) => Promise<void>
   readonly said: (name: string) => string
   readonly help: string
   readonly reason?: string
+  /** Whether it can be said since when devices were in wrong hands. */
+  readonly compromised?: true
   readonly asks?: (name: string, stake: AtStake) => string
 }
 
@@ -62,17 +66,23 @@ export function addPerson(program: Command): void {
       }),
     )
 
-  const act = ({ name, description, work, said, help, reason, asks }: Act) => {
+  const act = ({ name, description, work, said, help, reason, compromised, asks }: Act) => {
     const command = orPasskey(onStore(person.command(name).description(description)))
       .argument('<person>', 'name, beginning of the name, or id')
       .option('--organization <organization>', 'of another organization (administrators)')
       .option('--code <code>', 'of your authenticator app, where the service asks for one')
     if (reason !== undefined) command.requiredOption('--reason <text>', 'why; it is entered in the log')
     if (asks) command.option('--yes', 'do not ask')
+    if (compromised)
+      command.option(
+        '--compromised-since <time>',
+        'since when they were in wrong hands; what they vouched for since ends with them',
+      )
     const example = `cordon person ${name} 'Amina Otieno'${reason === undefined ? '' : ` --reason '${reason}'`}`
     command.addHelpText('after', `\n${help}\n\nExample:\n  $ ${example}`).action((word: string, options: ActOptions) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
+        const since = compromisedSince(options.compromisedSince)
         const organization = await organizationMeant(device, options)
         const listed = await asContactPoint(client.directory.people(organization))
         const people = listed.map((one) => ({ ...one, id: one.person }))
@@ -81,7 +91,7 @@ export function addPerson(program: Command): void {
           asks === undefined ||
           (await agreed(terminal, options, asks(chosen, await client.directory.atStake(id)), 'Go on?'))
         if (!goesOn) return terminal.result({ person: id, [name]: false }, () => ['Nothing was done.'])
-        await asProven(device, options, () => work(device, id, options.reason ?? ''))
+        await asProven(device, options, () => work(device, id, options.reason ?? '', since))
         return terminal.result({ person: id, [name]: true }, () => [said(chosen)])
       }),
     )
@@ -107,8 +117,11 @@ export function addPerson(program: Command): void {
   act({
     name: 'lost',
     description: 'A person has lost every device: revoke them all',
-    work: async ({ client, terminal }, id) =>
-      terminal.note(`Revoked: ${counted(await client.directory.revokeAll(id), 'device')}.`),
+    work: async ({ client, terminal }, id, _reason, since) => {
+      const revoked = await client.directory.revokeAll(id, since)
+      terminal.note(`Revoked: ${counted(revoked, 'device')}.`)
+    },
+    compromised: true,
     said: (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
     help: 'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
     asks: (name, { devices, operations }) =>
