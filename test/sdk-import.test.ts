@@ -11,8 +11,9 @@ import {
   type Mapping,
 } from '../src/client/index.ts'
 import { addDecimals, sumDecimals } from '../src/forms/index.ts'
-import { base64url, sha256 } from '../src/protocol/index.ts'
+import { base64url, importSealPublicKey, sealTo, sha256, utf8 } from '../src/protocol/index.ts'
 import { administratorOf, enrolWith, partyOf, takeIn } from './support/actors.ts'
+import { entriesSince, sizes } from './support/entries.ts'
 import { startServer } from './support/server.ts'
 
 const repository = join(import.meta.dirname, '..')
@@ -24,13 +25,14 @@ const { mapping } = read
 type Owner = Parameters<typeof startServer>[0]
 
 async function peopleOf(owner: Owner) {
-  const administrator = await administratorOf(owner, await startServer(owner))
+  const server = await startServer(owner)
+  const administrator = await administratorOf(owner, server)
   const [unit, kenya, thailand] = await Promise.all([
     partyOf(owner, administrator, { kind: 'rilo', name: 'Coordination unit' }),
     partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' }),
     partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Thailand', country: 'TH' }),
   ])
-  return { administrator, unit, kenya, thailand }
+  return { server, administrator, unit, kenya, thailand }
 }
 
 const people = peopleOf(t)
@@ -56,14 +58,20 @@ async function importOf(
   client: Cordon,
   operation: string,
   csv: string,
-  options: { update?: boolean; mapping?: Mapping } = {},
+  options: { update?: boolean; mapping?: Mapping; newKey?: boolean } = {},
 ) {
   const { rows, faults } = await mapRows(csv, options.mapping ?? mapping)
   if (faults.length > 0) throw new Error(JSON.stringify(faults.slice(0, 3)))
   const file = base64url(await sha256(new TextEncoder().encode(csv)))
-  const { update = false } = options
-  return client.importRows({ operation, rows, mapping: options.mapping ?? mapping, file, update })
+  const { update = false, newKey = false } = options
+  return client.importRows({ operation, rows, mapping: options.mapping ?? mapping, file, update, newKey })
 }
+
+const code = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'accepted',
+    (error: unknown) => (isProblem(error) ? error.code : String(error)),
+  )
 
 async function received(client: Cordon, operation: string, count: number) {
   const session = await client.follow(operation)
@@ -169,6 +177,30 @@ t.test('a device that came after the import key waits until the first one has gr
   }
   await importOf(kenya.client, operation, small)
   t.match(await importOf(officer, operation, small), { imported: 0, already: 3 })
+})
+
+t.test('an officer who stores an import key that does not open shuts nothing for good', async (t) => {
+  const { operation, kenya, thailand } = await scene()
+  const officer = await enrolWith(t, kenya.client, { name: 'Fourth', organization: kenya.organization, tier: 'person' })
+  const { person } = officer
+  await kenya.client.operations.admit(operation, { person, organization: kenya.organization, role: 'officer' })
+  const path = `/v1/operations/${operation}/import-key`
+  const { id: device, keys } = kenya.client.self.device
+  const recipient = await importSealPublicKey(keys.seal.pub)
+  const sealed = await sealTo('cordon-import+jwe', { kid: device, ope: operation }, recipient, utf8('no key'))
+  await officer.transport.request('PUT', path, { keys: [{ device, sealed }] })
+  t.equal(await code(importOf(kenya.client, operation, small)), 'IMPORT_KEY_REFUSED')
+  t.equal(await code(importOf(officer, operation, small, { newKey: true })), 'FORBIDDEN', 'by contact points alone')
+  const { server } = await people
+  const before = await sizes(server)
+  t.match(await importOf(kenya.client, operation, small, { newKey: true }), { imported: 3, already: 0 })
+  const stored = (await entriesSince(server, before)).filter(({ kind }) => kind === 'records.key-stored')
+  t.match(stored, [{ subject: kenya.organization, details: { replaced: true, recipients: Array } }])
+  t.match(await importOf(kenya.client, operation, small), { imported: 0, already: 3 }, 'it stays')
+  await received(officer, operation, 3)
+  t.match(await importOf(officer, operation, small), { imported: 0, already: 3 }, 'for all of the organization')
+  t.match(await importOf(thailand.client, operation, small), { imported: 3 }, 'and no other one')
+  t.match(await importOf(kenya.client, operation, small, { newKey: true }), { imported: 3 }, 'which is said beforehand')
 })
 
 t.test('who may not import is refused before a row is sent', async (t) => {

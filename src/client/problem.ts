@@ -33,7 +33,7 @@ const own = {
   OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',
   CLOSED: 'This was closed: open it again.',
   IMPORT_KEY_REFUSED:
-    'Import nothing: the service shows an import key that is not your organization’s. Tell the auditors of the platform.',
+    'The import key that is shown does not open as one of your organization’s: tell the auditors of the platform. A contact point can replace it (cordon import --new-key).',
   IMPORT_KEY_MISSING: 'Import once from the device that imported first: it then grants the key to this one.',
   STORE_PASSPHRASE: 'Give the passphrase that this store was made with.',
   STORE_PASSPHRASE_WEAK: 'Choose a passphrase of at least 15 characters for the store.',

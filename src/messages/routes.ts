@@ -122,7 +122,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
       },
     },
     async (request) => {
-      await messages.storeImportKeys(actorOf(request), request.params.operation, request.body.keys)
+      await messages.storeImportKeys(actorOf(request), request.params.operation, request.body)
       return {}
     },
   )

@@ -75,5 +75,16 @@ export const ImportKeys = Type.Object({
     }),
   ),
 })
-export const StoreImportKeys = Type.Object({ keys: Type.Array(Key, { minItems: 1, maxItems: 200 }) }, exactly)
+export const StoreImportKeys = Type.Object(
+  {
+    keys: Type.Array(Key, { minItems: 1, maxItems: 200 }),
+    replace: Type.Optional(
+      Type.Boolean({
+        description:
+          'In place of the key that the organization has, for all of its devices: by its NCPs and coordinators.',
+      }),
+    ),
+  },
+  exactly,
+)
 export const Nothing = Type.Object({}, exactly)

@@ -292,11 +292,11 @@ export class Messages {
     })
   }
 
-  /** Stores the import key for devices of the organization; the first key stays, further devices can be added. */
+  /** Stores the import key for devices of the organization: the first key stays, further devices can be added, and an NCP can replace it. */
   async storeImportKeys(
     actor: Actor,
     operation: string,
-    keys: readonly { device: string; sealed: string }[],
+    { keys, replace = false }: { keys: readonly { device: string; sealed: string }[]; replace?: boolean },
   ): Promise<void> {
     await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
     const digests = new Map<string, string>()
@@ -307,7 +307,7 @@ export class Messages {
         digests.set(device, await digestOf(sealed))
       }
     })
-    await this.#deps.logs.append(operation, storeKeysAct, { operation, keys, digests }, actor)
+    await this.#deps.logs.append(operation, storeKeysAct, { operation, keys, digests, replace }, actor)
   }
 }
 

@@ -250,6 +250,14 @@ export async function importKeys(
     .execute()
 }
 
+export async function deleteImportKeys(tx: Tx, operation: string, organization: string): Promise<void> {
+  await tx
+    .deleteFrom('import_key')
+    .where('operation_id', '=', operation)
+    .where('organization_id', '=', organization)
+    .execute()
+}
+
 export async function insertImportKeys(tx: Tx, rows: readonly Insertable<DB['import_key']>[]): Promise<void> {
   await tx
     .insertInto('import_key')

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { mapRows, readMapping, type ImportFault, type Mapping, type MappedRow } from '../../client/index.ts'
+import { agreed, type Confirmed } from '../confirming.ts'
 import { asMember, type Device } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
@@ -9,11 +10,12 @@ import { openTerminal } from '../terminal.ts'
 import { counted, number } from '../wording.ts'
 import { findCompartment } from './compartment.ts'
 
-interface Options extends PlaceOptions {
+interface Options extends PlaceOptions, Confirmed {
   readonly map: string
   readonly update?: true
   readonly dryRun?: true
   readonly compartment?: string
+  readonly newKey?: true
 }
 
 interface Read {
@@ -24,6 +26,8 @@ interface Read {
 }
 
 const mostShown = 25
+const replacing =
+  'Your organization gets a new import key in this operation, for all of its devices. Rows that were imported before are not known under it: each row of this file is sent, also those that are there already, and figures count them twice.'
 
 export function addImport(program: Command): void {
   inOperation(
@@ -34,7 +38,12 @@ export function addImport(program: Command): void {
       .requiredOption('--map <mapping>', 'JSON file that says what becomes of each column')
       .option('--compartment <compartment>', 'who may read them; everybody in the compartment all if not given')
       .option('--update', 'correct rows whose source changed since they were imported')
-      .option('--dry-run', 'check every row and send nothing'),
+      .option('--dry-run', 'check every row and send nothing')
+      .option(
+        '--new-key',
+        'replace the import key of your organization, where it is refused (contact points, coordinators)',
+      )
+      .option('--yes', 'do not ask'),
   )
     .addHelpText(
       'after',
@@ -64,6 +73,12 @@ async function send(device: Device, { mapping, rows, file }: Read, options: Opti
   const { operation } = place.session
   const { compartment: word } = options
   const compartment = word === undefined ? undefined : (await findCompartment(device, operation, word)).id
+  const newKey = options.newKey === true
+  if (newKey && !(await agreed(terminal, options, replacing, 'Go on?'))) {
+    await leavePlace(place)
+    terminal.result({ operation, imported: 0 }, () => ['Nothing was done.'])
+    return
+  }
   const bar = terminal.progress('Importing', rows.length)
   try {
     const outcome = await client.importRows({
@@ -72,6 +87,7 @@ async function send(device: Device, { mapping, rows, file }: Read, options: Opti
       rows,
       file,
       update: options.update ?? false,
+      newKey,
       ...(compartment === undefined ? {} : { compartment }),
       onProgress: ({ done, of }) => bar.advance(done + rows.length - of),
     })

@@ -36,6 +36,11 @@ export interface ImportRows {
   /** Whether rows whose source changed since they were imported are corrected. */
   readonly update?: boolean
   readonly compartment?: string
+  /**
+   * A new import key in place of the organization's, where that one is refused (an NCP or a coordinator). Rows that were imported before are unknown
+   * under it and sent again.
+   */
+  readonly newKey?: boolean
   /** Posts under way at once; 32 if not given. */
   readonly inFlight?: number
   readonly onProgress?: (progress: { readonly done: number; readonly of: number }) => void
@@ -80,9 +85,9 @@ const atOnce = 1000
  * that records the import. IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not yet.
  */
 export async function importRows(deps: ImportDeps, input: ImportRows): Promise<ImportOutcome> {
-  const { session, rows, mapping, update = false } = input
+  const { session, rows, mapping, update = false, newKey = false } = input
   await session.ready()
-  const key = await importKey(deps, session)
+  const key = newKey ? await replaceImportKey(deps, session) : await importKey(deps, session)
   const ids = await Promise.all(rows.map((row) => importMessageId(key, session.operation, mapping.mapping, row.key)))
   const known = await knownIds(deps, session.operation, ids)
   const latest = latestByKey(session, mapping.mapping, deps.self().account.organization)
@@ -220,6 +225,13 @@ async function importKey(deps: ImportDeps, session: OperationSession): Promise<B
     }
   }
   throw refuse('IMPORT_KEY_MISSING', 'Several devices of your organization begin to import at once.')
+}
+
+async function replaceImportKey(deps: ImportDeps, session: OperationSession): Promise<Bytes> {
+  const key = new Uint8Array(deps.platform.random(32))
+  const keys = await sealedFor(deps, session, key)
+  await deps.transport.request('PUT', `/v1/operations/${session.operation}/import-key`, { keys, replace: true })
+  return key
 }
 
 /** Opens the key, and believes it of a device of one's own organization alone: whoever knows a public key can seal to it. IMPORT_KEY_REFUSED. */
