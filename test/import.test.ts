@@ -154,7 +154,10 @@ t.test('one bad row, and nothing is sent: each is told with its line, column and
   t.match((await kenya.run(['import', good, '--map', map, '--dry-run'])).stdout, /2 rows of .*Nothing was sent/)
   t.equal(await posts(server, coordinator, operation), 0)
 
-  t.match(await kenya.must('import', good, '--map', map), { imported: 2, already: 0 })
+  const unasked = await kenya.run(['import', good, '--map', map, '--new-key'])
+  t.match(unasked, { code: 2, stdout: '', stderr: /figures count them twice[^]*--yes/ }, 'no new key without a yes')
+  t.match(await kenya.must('import', good, '--map', map, '--new-key', '--yes'), { imported: 2, already: 0 })
+  t.match(await kenya.must('import', good, '--map', map), { imported: 0, already: 2 })
   writeFileSync(good, [header, row('a'), row('b', { scales: '4' })].join('\n'))
   t.match(await kenya.must('import', good, '--map', map), {
     imported: 0,
