@@ -43,10 +43,10 @@ t.test('commands about people and devices', async (t) => {
   t.test('an invitation ends at a time of a zone that is named', async (t) => {
     t.match((await wanjiru.run(['invite', 'Daudi Mwangi'])).stdout, /until .*\(UTC\)\. It is shown once/)
     t.match((await wanjiru.run(['invitations'])).stdout, /Daudi Mwangi .*\(UTC\)/)
-    t.match((await wanjiru.run(['person', 'list'])).stdout, /Daudi Mwangi +locked out/, 'who has no device yet')
+    t.match((await wanjiru.run(['person', 'list'])).stdout, /Daudi Mwangi +no live device/, 'who has no device yet')
   })
 
-  t.test('the last device is not ended unasked, and who has none is shown as locked out', async (t) => {
+  t.test('the last device is not ended unasked, and who has none is shown so', async (t) => {
     const revoke = ['devices', '--revoke', officer.device]
     t.match(await amina.run(revoke), {
       code: 2,
@@ -55,6 +55,6 @@ t.test('commands about people and devices', async (t) => {
     })
     t.match((await wanjiru.run(['person', 'list'])).stdout, /Amina Otieno +active/)
     t.match(await amina.run([...revoke, '--yes']), { code: 0, stdout: `Revoked: ${officer.device}.\n` })
-    t.match((await wanjiru.run(['person', 'list'])).stdout, /Amina Otieno +locked out/)
+    t.match((await wanjiru.run(['person', 'list'])).stdout, /Amina Otieno +no live device/)
   })
 })

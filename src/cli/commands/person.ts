@@ -44,7 +44,7 @@ export function addPerson(program: Command): void {
     .option('--organization <organization>', 'of another organization (administrators)')
     .addHelpText(
       'after',
-      '\nWho is locked out has no certified device: not enrolled yet, or all were revoked, or their certificates have ended. An account that nobody uses\nsleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
+      '\nWho has no live device has not enrolled yet, or all were revoked, or their certificates have ended. An account that nobody uses\nsleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
     )
     .action((options: OfOrganization) =>
       asMember(options, async (device) => {
@@ -54,7 +54,7 @@ export function addPerson(program: Command): void {
         const [all, duty] = await asContactPoint(listed)
         const people = all.filter(({ service }) => !service)
         const state = ({ certified, asleep }: (typeof people)[number]) =>
-          asleep ? 'asleep' : certified ? 'active' : 'locked out'
+          asleep ? 'asleep' : certified ? 'active' : 'no live device'
         const sleeps = ({ sleepsAt, needed }: (typeof people)[number]) =>
           needed ? 'is needed: stays awake' : (sleepsAt?.slice(0, 10) ?? '')
         device.terminal.result({ people, ...duty }, () =>
