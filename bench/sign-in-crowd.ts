@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Prepared } from './light-client.ts'
@@ -15,9 +16,14 @@ export interface SignIns {
 
 // In a thread of its own: what a hundred clients cost themselves must not be taken for what they cost the service.
 const ending = new AbortController()
-parentPort?.once('message', () => ending.abort())
 const { url, people } = workerData as Crowd
 const signIns: SignIns = { done: 0, refused: 0 }
+await (await fetch(`${url}/livez`)).text()
+if (!parentPort) throw new Error('started by a thread only')
+const begun = once(parentPort, 'message')
+parentPort.postMessage('ready', [])
+await begun
+parentPort.once('message', () => ending.abort())
 await Promise.all(
   people.map(async ({ from, prepared }) => {
     for (const { path, init } of prepared) {
@@ -33,4 +39,4 @@ await Promise.all(
     }
   }),
 )
-parentPort?.postMessage(signIns, [])
+parentPort.postMessage(signIns, [])

@@ -16,7 +16,7 @@ const crowdSize = 100
 const posters = 10
 const perSecond = 10
 const seconds = 10
-const rounds = 3
+const rounds = 5
 /** Tries of each client that are prepared for a round: making them must not slow the posts that are measured. */
 const tries = 6
 const limit = 3
@@ -67,7 +67,9 @@ async function measure(bench: BenchOperation): Promise<Measured> {
     const people = prepared.map((each, i) => ({ from: `198.51.100.${String(i + 1)}`, prepared: each }))
     const crowd: Crowd = { url: members[0]?.url ?? '', people }
     const worker = new Worker(new URL('sign-in-crowd.ts', import.meta.url), { workerData: crowd })
+    await once(worker, 'message')
     const counted = once(worker, 'message') as Promise<[SignIns]>
+    worker.postMessage('begin', [])
     const [times, [{ done, refused }]] = await Promise.all([
       post(messages).finally(() => worker.postMessage('end', [])),
       counted,

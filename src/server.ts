@@ -29,6 +29,7 @@ import {
   type TlsFiles,
 } from './http/index.ts'
 import {
+  Argon2Process,
   Passphrases,
   Refusals,
   SmtpChannel,
@@ -165,6 +166,10 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     const factorKey = openFactorKey(options.factorKeyFile, await transaction(db, sealed))
     const notifier = createNotifier(options.databaseUrl, hintChannel, { everyMs: hintEveryMs })
     opened.unshift(notifier)
+    const { passphraseChecks } = options
+    const passphrases =
+      options.passphrases ?? new Passphrases(passphraseChecks, new Argon2Process(passphraseChecks, onError))
+    opened.unshift(passphrases)
 
     const read: ReadStatements = new WeakMap()
     const late: { hub?: Hub } = {}
@@ -192,7 +197,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       random,
       tokenKey,
       factorKey,
-      passphrases: options.passphrases ?? new Passphrases(options.passphraseChecks),
+      passphrases,
       get publicUrl() {
         return address
       },
@@ -350,6 +355,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
         unfollowTls()
         await hub.close()
         await closeWhole()
+        await passphrases.close()
         await rates.close()
         await consultation.close()
         await refusals.close()

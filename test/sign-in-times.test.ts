@@ -2,7 +2,7 @@
 // person or such a device (C9). Bounded, texts are compared and times only told; whole, the times too must not part.
 // What makes it fail: looking a person up before the device is proven, or `nobodysKey` of src/identity/device-proof.ts.
 import t from 'tap'
-import { Passphrases } from '../src/identity/index.ts'
+import { Argon2Process, Passphrases } from '../src/identity/index.ts'
 import { howMany, patience, whole } from './support/counts.ts'
 import { startServer } from './support/server.ts'
 import { attempt, type SignInAttempt } from './support/sign-in.ts'
@@ -33,7 +33,7 @@ t.test('INV-73: who exists cannot be told from sign-in', patience, async (t) => 
   const server = await startServer(t, {
     logLevel: 'silent',
     quotas: { 'source-sign-in': 100_000 },
-    passphrases: new Passphrases(2),
+    passphrases: new Passphrases(2, new Argon2Process(2, (what) => t.fail(what))),
   })
   const { administrator } = await setUp(server)
   const organization = freshId()

@@ -21,6 +21,7 @@ export { viewOfOrganization, requireAdministrator, type OrganizationView } from 
 export { justifiedBy, viewedDraft, type Justified } from './viewing.ts'
 export { VerifyKeyCache } from './device-keys.ts'
 export { checked } from './certificates.ts'
+export { Argon2Process } from './argon2-process.ts'
 export { Passphrases } from './passphrase.ts'
 export { Refusals, isRefusal, type Refused } from './refusals.ts'
 export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'

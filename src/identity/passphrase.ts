@@ -5,6 +5,13 @@ import { Turns } from './turns.ts'
 /** Parameters of OWASP's Password Storage Cheat Sheet for argon2id: 19 MiB, 2 passes, 1 lane. */
 const parameters = { type: argon2.argon2id, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 } as const
 
+/** Hashes to, and checks, an encoded hash (PHC string format), here or in another process. */
+export interface Argon2 {
+  hash(text: string, options: typeof parameters): Promise<string>
+  verify(hash: string, text: string): Promise<boolean>
+  close?(): Promise<void>
+}
+
 /** For each that is worked on so many may wait: about a third of a second. Whoever comes later is told to come again. */
 const waitingForEach = 8
 /** Seconds. */
@@ -13,7 +20,7 @@ const longestAway = 30
 /** Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED, quickly. */
 export class Passphrases {
   readonly #most: number
-  readonly #argon2: Pick<typeof argon2, 'hash' | 'verify'>
+  readonly #argon2: Argon2
   readonly #turns: Turns
   #inside = 0
   /** Milliseconds that one took, lately. */
@@ -23,7 +30,7 @@ export class Passphrases {
   /** Checked in place of a hash that does not exist, so that an unknown account costs the same time. */
   #decoy: Promise<string> | undefined
 
-  constructor(atOnce = 2, work: Pick<typeof argon2, 'hash' | 'verify'> = argon2) {
+  constructor(atOnce: number, work: Argon2) {
     this.#most = atOnce
     this.#turns = new Turns(atOnce, atOnce * waitingForEach, () => this.#comeAgain())
     this.#argon2 = work
@@ -39,8 +46,7 @@ export class Passphrases {
    * it is this passphrase's turn: whoever counts attempts there counts those that are checked, and refuses the others by throwing.
    */
   async verify(find: () => Promise<string | undefined>, passphrase: string): Promise<boolean> {
-    this.#decoy ??= argon2.hash('no passphrase has this hash', parameters)
-    const decoy = await this.#decoy
+    const decoy = await this.#makeDecoy()
     return this.#work(async () => {
       const hash = await find()
       const right = await this.#argon2.verify(hash ?? decoy, passphrase.normalize('NFC'))
@@ -68,6 +74,18 @@ export class Passphrases {
   #comeAgain(): Problem {
     const seconds = (++this.#away * this.#usual) / this.#most / 1000
     return new Problem('OVERLOADED', { retryAfter: Math.min(1 + Math.floor(seconds), longestAway) })
+  }
+
+  #makeDecoy(): Promise<string> {
+    this.#decoy ??= this.#argon2.hash('no passphrase has this hash', parameters).catch((error: unknown) => {
+      this.#decoy = undefined
+      throw error
+    })
+    return this.#decoy
+  }
+
+  async close(): Promise<void> {
+    await this.#argon2.close?.()
   }
 
   #work<T>(work: () => Promise<T>): Promise<T> {

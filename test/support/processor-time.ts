@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 /** Linux counts processor time in hundredths of a second (`getconf CLK_TCK`). */
 const ticksPerSecond = 100
 
-interface Stat {
+export interface Stat {
   readonly pid: number
   readonly parent: number
   /** Seconds, of the process itself. */
@@ -34,12 +34,16 @@ export function processorTime(pid: number): number {
 
 /** The same with all its children, those that have ended included. */
 export function processorTimeWithChildren(pid: number): number {
-  const children = readdirSync('/proc')
+  const own = statOf(pid)
+  return (own?.own ?? 0) + (own?.ended ?? 0) + childrenOf(pid).reduce((sum, child) => sum + child.own, 0)
+}
+
+/** The processes that this one started and that have not ended. */
+export function childrenOf(pid: number): Stat[] {
+  return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => statOf(Number(name)) ?? [])
     .filter(({ parent }) => parent === pid)
-  const own = statOf(pid)
-  return (own?.own ?? 0) + (own?.ended ?? 0) + children.reduce((sum, child) => sum + child.own, 0)
 }
 
 /** The process that started this one. */

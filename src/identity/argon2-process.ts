@@ -1,0 +1,111 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Argon2 } from './passphrase.ts'
+
+export type Argon2Work =
+  | { readonly act: 'hash'; readonly given: Parameters<Argon2['hash']> }
+  | { readonly act: 'verify'; readonly given: Parameters<Argon2['verify']> }
+
+export type Argon2Request = Argon2Work & { readonly id: number }
+export type Argon2Answer = { readonly id: number } & ({ readonly value: string | boolean } | { readonly error: string })
+
+interface Pending {
+  readonly work: Argon2Work
+  readonly resolve: (value: never) => void
+  readonly reject: (error: Error) => void
+  sent: number
+}
+
+/** A work is given to one more process where the first one ended over it. */
+const mostSent = 2
+
+/**
+ * argon2 in a process of its own with a lower priority: a crowd that signs in takes the processors that nobody else wants. The process is
+ * made with the first work, made again if it ends, and is told nothing of the service but the passphrases themselves, through a pipe.
+ */
+export class Argon2Process implements Argon2 {
+  readonly #atOnce: number
+  readonly #onError: (what: string, error: unknown) => void
+  readonly #pending = new Map<number, Pending>()
+  #child: ChildProcess | undefined
+  #last = 0
+
+  constructor(atOnce: number, onError: (what: string, error: unknown) => void) {
+    this.#atOnce = atOnce
+    this.#onError = onError
+  }
+
+  hash(...given: Parameters<Argon2['hash']>): Promise<string> {
+    return this.#do({ act: 'hash', given })
+  }
+
+  verify(...given: Parameters<Argon2['verify']>): Promise<boolean> {
+    return this.#do({ act: 'verify', given })
+  }
+
+  /** Ends the process once what was given to it is done. */
+  async close(): Promise<void> {
+    const child = this.#child
+    if (!child) return
+    this.#child = undefined
+    const ended = once(child, 'exit')
+    child.disconnect()
+    await ended
+  }
+
+  #do<T extends string | boolean>(work: Argon2Work): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const id = ++this.#last
+      this.#pending.set(id, { work, resolve, reject, sent: 0 })
+      this.#send(id)
+    })
+  }
+
+  #send(id: number): void {
+    const pending = this.#pending.get(id)
+    if (!pending) return
+    pending.sent++
+    try {
+      this.#child ??= this.#start()
+      // A process that cannot be told anything has ended, and says so by itself.
+      this.#child.send({ id, ...pending.work } satisfies Argon2Request, () => {})
+    } catch (error) {
+      this.#pending.delete(id)
+      pending.reject(error as Error)
+    }
+  }
+
+  #start(): ChildProcess {
+    const file = fileURLToPath(new URL('./argon2-work.ts', import.meta.url))
+    const child = fork(file, {
+      env: { UV_THREADPOOL_SIZE: String(this.#atOnce) },
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+    child.on('message', (answer) => this.#settle(answer as Argon2Answer))
+    child.once('error', (error) => this.#ended(child, error))
+    child.once('exit', (code, signal) => this.#ended(child, new Error(`ended with ${String(signal ?? code)}`)))
+    return child
+  }
+
+  #settle(answer: Argon2Answer): void {
+    const pending = this.#pending.get(answer.id)
+    this.#pending.delete(answer.id)
+    if ('error' in answer) pending?.reject(new Error(answer.error))
+    else pending?.resolve(answer.value as never)
+  }
+
+  #ended(child: ChildProcess, why: Error): void {
+    if (child !== this.#child) return
+    this.#child = undefined
+    this.#onError('the process that checks passphrases ended, and is made again', why)
+    for (const [id, pending] of this.#pending) {
+      if (pending.sent < mostSent) this.#send(id)
+      else {
+        this.#pending.delete(id)
+        pending.reject(why)
+      }
+    }
+  }
+}
