@@ -5,7 +5,7 @@ import { howMany, patience } from './support/counts.ts'
 import { checkLogs, crowd, words } from './support/crowd.ts'
 import { keyDirectory, serverProcess } from './support/processes.ts'
 
-const clients = howMany(10, 20)
+const clients = howMany(6, 20)
 const kills = howMany(3, 20)
 const atWork = 5
 

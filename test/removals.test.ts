@@ -5,8 +5,8 @@ import { howMany, patience } from './support/counts.ts'
 import { checkLogs, crowd, watch, words, type Poster } from './support/crowd.ts'
 import { keyDirectory, serverProcess } from './support/processes.ts'
 
-const clients = howMany(8, 20)
-const removals = howMany(8, 200)
+const clients = howMany(6, 20)
+const removals = howMany(6, 200)
 const victims = 5
 const quietMs = 60
 

@@ -1,5 +1,6 @@
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import { Ajv2020, type AnySchema, type ErrorObject } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
+import buildSerializer from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import { Type, type TSchema } from 'typebox'
 
@@ -34,9 +35,30 @@ function instance(lenient: boolean): Ajv2020 {
 export function validateStrictly(app: FastifyInstance): void {
   const strict = instance(false)
   const lenient = instance(true)
-  const compile: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
-    (httpPart === 'body' ? strict : lenient).compile(schema)
-  app.setValidatorCompiler(compile)
+  const validator: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
+    compiledAtFirstUse(httpPart === 'body' ? strict : lenient, schema)
+  app.setValidatorCompiler(validator)
+  app.setSerializerCompiler(({ schema }) => {
+    let serialize: ((answer: unknown) => string) | undefined
+    return (answer) => (serialize ??= buildSerializer(schema as object))(answer)
+  })
+}
+
+interface Validate {
+  (data: unknown): boolean
+  errors?: ErrorObject[] | null
+}
+
+/** A service has hundreds of schemas, and whoever starts it does not wait for those that nobody asks for yet. */
+function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
+  let compiled: Validate | undefined
+  const validate: Validate = (data) => {
+    compiled ??= ajv.compile(schema) as Validate
+    const valid = compiled(data)
+    validate.errors = compiled.errors ?? null
+    return valid
+  }
+  return validate
 }
 
 /** The faults of a validation error, at most 20. They name fields and rules, never the values that were sent. */

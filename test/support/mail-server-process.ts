@@ -60,3 +60,5 @@ server.listen(settings.port, '127.0.0.1', () => {
   say({ listening: typeof address === 'object' && address !== null ? address.port : 0 })
 })
 createInterface({ input: process.stdin }).on('line', (line) => (manner = line as Manner))
+// It ends with the test that started it, however that ends.
+process.stdin.once('close', () => process.exit())
