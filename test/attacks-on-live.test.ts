@@ -2,6 +2,7 @@
 // removed, makes it succeed.
 import { connect, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket as Client, type ClientOptions } from 'ws'
 import * as protocol from '../src/protocol/index.ts'
@@ -33,6 +34,25 @@ async function renew(): Promise<void> {
   for (const compartment of [operation.id, shared])
     if (await operation.isStale(compartment)) went(await operation.openEpoch(byRole.coordinator, compartment))
 }
+
+// Bites: `over` in #caughtUp of Live: what came after `ended` was taken for the end of the next reading, and the members before it were never read.
+t.test('INV-114: nothing of a subscription comes after its end', async (t) => {
+  const live = await (await newOfficer()).live()
+  const types = () => live.frames.filter((frame) => frame.operation === operation.id).map(({ type }) => type as string)
+  let early = 0
+  for (let round = 0; round < 40; round++) {
+    const before = types().length
+    live.send({ type: 'subscribe', operation: operation.id, after: -1 })
+    await sleep(2 * round)
+    live.send({ type: 'unsubscribe', operation: operation.id })
+    while (types().at(-1) !== 'ended') await sleep(2)
+    if (!types().slice(before).includes('caught-up')) early++
+    await sleep(20)
+    t.equal(types().at(-1), 'ended', `unsubscribed after ${String(2 * round)} ms`)
+  }
+  t.ok(early > 5, `${String(early)} ended before they had caught up`)
+  live.close()
+})
 
 // Bites: `#send` of Follower (membership at each entry), `authorizeIn` in postAct, `over` in #acknowledge.
 t.test(

@@ -157,6 +157,8 @@ export class Intake {
 
   async #restart(): Promise<void> {
     const { store, prefix } = this.#footing
+    const entries = await store.list(`${prefix}entry/`)
+    // From here on nothing is waited for: whatever is written from now on has the place, and what it belongs to, of one reading.
     if (!this.partial && this.#rebuilds++ === mostRebuilds)
       this.#footing.alarm({ code: 'LOG_ALTERED', detail: 'The log never becomes whole.' })
     this.ledger = this.#newLedger()
@@ -168,7 +170,6 @@ export class Intake {
     this.#sequences = new Sequences()
     this.#holes = []
     this.#toleratedHoles = false
-    const entries = await store.list(`${prefix}entry/`)
     this.#changes.push(...entries.map(([name]) => ({ name })))
     // A message that was refused may only have seemed wrong: it is looked at again.
     this.#handled = new Set([
@@ -183,11 +184,9 @@ export class Intake {
     for (const frame of frames) {
       const leaf = this.#parse(frame)
       if (!leaf || this.broken || this.widened) break
-      if (leaf.index <= this.position) continue
+      if (leaf.index <= (group.at(-1)?.[0].index ?? this.position)) continue
       if (leaf.kind.startsWith('message.')) {
-        this.#count(leaf)
         group.push([leaf, frame])
-        this.position = leaf.index
         continue
       }
       await this.#read(group)
@@ -322,7 +321,14 @@ export class Intake {
     const fresh = group.filter(([{ index }]) => !this.#handled.has(index))
     const hidden = await this.#hiddenSenders(fresh)
     const read = await Promise.all(fresh.map(([leaf, frame]) => this.#open(leaf, frame, hidden)))
-    for (const one of read) await this.#settle(one)
+    const opened = new Map(read.map((one) => [one.leaf.index, one]))
+    for (const [leaf] of group) {
+      // With what is to be kept of it, before anything is waited for: whoever writes meanwhile writes both.
+      this.#count(leaf)
+      this.position = leaf.index
+      const one = opened.get(leaf.index)
+      if (one) await this.#settle(one)
+    }
   }
 
   async #hiddenSenders(group: readonly [Leaf, EntryFrame][]): Promise<ReadonlySet<DeviceId>> {

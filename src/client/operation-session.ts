@@ -66,6 +66,8 @@ export class OperationSession {
   #queue: ServerFrame[] = []
   #draining: Promise<void> | undefined
   #resubscribing = false
+  /** How often one subscribed: an earlier try that is still under way gives up. */
+  #subscribing = 0
   #cancelSeen: (() => void) | undefined
 
   constructor(deps: SessionDeps) {
@@ -200,11 +202,11 @@ export class OperationSession {
   // ---- following
 
   async #subscribe(): Promise<void> {
-    // What the old socket brought is finished first, so that the position to go on from is true.
+    const turn = ++this.#subscribing
+    // What the old subscription brought is finished first, so that the position to go on from is true; what comes of it after that is not taken.
+    this.#resubscribing = true
     await this.#draining
     if (this.#over()) return
-    this.#queue = []
-    this.#resubscribing = false
     this.#failure = undefined
     try {
       if (this.#status !== 'starting') await this.#refresh()
@@ -214,6 +216,10 @@ export class OperationSession {
       if (this.#over()) return
     }
     const after = await this.#intake.begin()
+    // Another socket came meanwhile, and is subscribed on by a later call.
+    if (turn !== this.#subscribing || this.#over()) return
+    this.#queue = []
+    this.#resubscribing = false
     if (this.#intake.partial && this.#facts) this.#assume(this.#facts)
     this.#status = 'catching-up'
     const { seen } = this.#intake

@@ -130,11 +130,14 @@ export class Connection {
     }
   }
 
-  async #caughtUp({ operation }: Subscription, index: number, seen: Frame<'subscribe'>['seen']): Promise<void> {
+  async #caughtUp(subscription: Subscription, index: number, seen: Frame<'subscribe'>['seen']): Promise<void> {
+    const { operation } = subscription
     const { checkpoint } = await this.#deps.logs.receipt(operation, index)
     const { size } = parseCheckpoint(checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1))
     const grown = seen !== undefined && seen.size <= size
     const consistency = grown ? await this.#deps.logs.consistency(operation, seen.size, size) : undefined
+    // Whoever unsubscribed meanwhile was told so, and would take this for an answer to what it asks next.
+    if (subscription.over) return
     this.outbox.send({
       type: 'caught-up',
       operation,

@@ -325,9 +325,9 @@ Examples:
     .action((state: State, options: PlaceOptions & { reason?: string }) =>
       asMember(options, async (device) => {
         const place = await openPlace(device, options.operation)
+        const sleepers = sleepersIn(place).length
         await device.client.operations.advance(place.session.operation, state, options.reason)
         await leavePlace(place)
-        const sleepers = sleepersIn(place).length
         device.terminal.result({ operation: place.session.operation, state, sleepers }, () => [
           `${place.facts.name} is ${stateWords[state]} now.`,
           ...(state === 'rehearsal' ? ['What is posted is marked EXERCISE and counted in no figure.'] : []),
