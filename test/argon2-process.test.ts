@@ -1,6 +1,8 @@
 // What this holds: passphrases are checked in a process of their own that gives way to everything else, knows nothing of the service, is made
 // again when it dies in the middle of its work, and ends with whoever made it.
-import { readFileSync, readdirSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { getPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import argon2 from 'argon2'
@@ -58,6 +60,36 @@ t.test('one that dies in the middle of its work is made again, and nobody notice
     t.ok(await argon2.verify(hash, `passphrase ${String(n)}`))
   t.equal(said.length, 1)
   t.not(children()[0], first)
+})
+
+t.test('closing waits for what was given, and leaves no process', { skip }, async (t) => {
+  const work = new Argon2Process(2, (what) => t.fail(what))
+  const hashes = Array.from({ length: 4 }, (_, n) => work.hash(`passphrase ${String(n)}`, options))
+  await work.close()
+  for (const hash of await Promise.all(hashes)) t.match(hash, /^\$argon2id\$/)
+  t.same(children(), [])
+})
+
+t.test('it ends with a server that is killed', { skip }, async (t) => {
+  const program = `import { Argon2Process } from ${JSON.stringify(new URL('../src/identity/argon2-process.ts', import.meta.url).href)}
+    await new Argon2Process(1, console.error).hash('a passphrase', ${JSON.stringify(options)})
+    console.log('done')`
+  const server = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  await once(server.stdout, 'data')
+  const [checking, ...others] = childrenOf(server.pid ?? 0)
+  t.ok(checking)
+  t.same(others, [])
+  server.kill('SIGKILL')
+  await once(server, 'exit')
+  const gone = () => !existsSync(`/proc/${String(checking?.pid)}`)
+  for (let waited = 0; waited < 5_000 && !gone(); waited += 20) await sleep(20)
+  t.ok(gone())
 })
 
 t.test('a hash to compare with is made again where the first could not be', async (t) => {

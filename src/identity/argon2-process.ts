@@ -10,10 +10,8 @@ export type Argon2Work =
 export type Argon2Request = Argon2Work & { readonly id: number }
 export type Argon2Answer = { readonly id: number } & ({ readonly value: string | boolean } | { readonly error: string })
 
-interface Pending {
+interface Pending extends PromiseWithResolvers<never> {
   readonly work: Argon2Work
-  readonly resolve: (value: never) => void
-  readonly reject: (error: Error) => void
   sent: number
 }
 
@@ -46,6 +44,7 @@ export class Argon2Process implements Argon2 {
 
   /** Ends the process once what was given to it is done. */
   async close(): Promise<void> {
+    await Promise.allSettled([...this.#pending.values()].map(({ promise }) => promise))
     const child = this.#child
     if (!child) return
     this.#child = undefined
@@ -55,11 +54,11 @@ export class Argon2Process implements Argon2 {
   }
 
   #do<T extends string | boolean>(work: Argon2Work): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const id = ++this.#last
-      this.#pending.set(id, { work, resolve, reject, sent: 0 })
-      this.#send(id)
-    })
+    const id = ++this.#last
+    const pending: Pending = { ...Promise.withResolvers<never>(), work, sent: 0 }
+    this.#pending.set(id, pending)
+    this.#send(id)
+    return pending.promise
   }
 
   #send(id: number): void {
@@ -72,7 +71,7 @@ export class Argon2Process implements Argon2 {
       this.#child.send({ id, ...pending.work } satisfies Argon2Request, () => {})
     } catch (error) {
       this.#pending.delete(id)
-      pending.reject(error as Error)
+      pending.reject(error)
     }
   }
 
