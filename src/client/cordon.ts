@@ -26,6 +26,7 @@ import { checkOwnPlace, type SelfCheck } from './self-check.ts'
 import { Renewals } from './renewals.ts'
 import { ServiceAccounts } from './service-accounts.ts'
 import { signInKeyName, signInWithKey, type SignInKey } from './service-key.ts'
+import { GuardedStore } from './guarded-store.ts'
 import type { ClientStore } from './store.ts'
 import { Transparency } from './transparency.ts'
 import { Transport, type LentSession } from './transport.ts'
@@ -83,7 +84,7 @@ export class Cordon {
   #cancelCertifying: (() => void) | undefined
 
   constructor(options: CordonOptions) {
-    this.#options = options
+    this.#options = { ...options, store: new GuardedStore(options.store) }
   }
 
   /** Takes up what the store holds: the device, and its session if it has one. False in an empty store. */

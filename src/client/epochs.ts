@@ -110,6 +110,7 @@ export class Epochs {
 
   async #open(compartment: CompartmentId): Promise<void> {
     let refused: unknown
+    let again = false
     for (let attempt = 0; attempt < attempts; attempt++) {
       await this.#footing.ready()
       this.#footing.requireSound()
@@ -130,7 +131,12 @@ export class Epochs {
         )
           throw error
         refused = error
-        await this.#footing.until(() => this.#footing.position() > position, 1_500)
+        const moved = await this.#footing.until(() => this.#footing.position() > position, 1_500)
+        // This device stands at the end of what it was shown, and the service goes by something else.
+        if (!moved && isProblem(error, 'EPOCH_NUMBER', 'MEMBERS_MOVED') && !again) {
+          again = true
+          this.#footing.readAgain()
+        }
       }
     }
     throw refused

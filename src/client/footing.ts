@@ -13,7 +13,7 @@ import type { Leaf, ReaderReceipt } from '../protocol/index.ts'
 
 /** Something that a service which keeps to the protocol never does. */
 export interface Alarm {
-  /** MEMBERS_HIDDEN, DEVICE_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, MESSAGE_REFUSED, GRANT_BAD, RECEIPT_INVALID, OWN_MESSAGE_UNKNOWN, SEEN_REFUSED, DEVICE_UNEXPECTED. */
+  /** MEMBERS_HIDDEN, DEVICE_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, ENTRY_REFUSED, MESSAGE_REFUSED, FRAME_REFUSED, UNEXPECTED, GRANT_BAD, RECEIPT_INVALID, OWN_MESSAGE_UNKNOWN, SEEN_REFUSED, DEVICE_UNEXPECTED. */
   readonly code: string
   /** The `ProtocolError` code behind it, where there is one. */
   readonly reason?: string
@@ -65,6 +65,8 @@ export interface Footing {
   until(condition: () => boolean, milliseconds: number): Promise<boolean>
   /** Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where one is out. */
   requireSound(): void
+  /** Reads the log again from its beginning: the service goes by something that it has not shown this device. */
+  readAgain(): void
   /** Takes what a receipt of the own device needs to know. */
   alarm(alarm: Alarm): void
 }

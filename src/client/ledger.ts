@@ -1,27 +1,35 @@
 import {
   OperationView,
   ProtocolError,
-  clockDifference,
+  authenticateEntry,
+  breaksOrder,
   demand,
+  judgeEntry,
   readViewStatement,
   statementTypeOf,
-  verifyEntry,
   type Certificate,
   type CompartmentId,
   type DeviceId,
   type Leaf,
   type OperationId,
   type ReadStatement,
-  type Revocation,
   type Trust,
   type ViewEntry,
 } from '../protocol/index.ts'
+import { asProtocolError } from './believing.ts'
 import { proveChain, proveTogether, readCertificateOnce, verifyKeys } from './certificates.ts'
 
 /** What an entry brings beside its leaf, as far as members are concerned. */
 export interface Brought {
   readonly statement?: string
   readonly chain?: readonly string[]
+}
+
+/** Why an entry is not believed; `authentic`: whether its signer really signed it. Plain JSON, for the store. */
+export interface Refused {
+  readonly code: string
+  readonly detail: string
+  readonly authentic: boolean
 }
 
 export interface Heads {
@@ -31,13 +39,12 @@ export interface Heads {
 
 /**
  * Who is in an operation, as this device believes it: every entry is verified against everything before it, up to the pinned
- * root, and only then applied. A `ProtocolError` means that the service showed something that cannot be: MEMBERS_HIDDEN where
- * a member statement is missing.
+ * root, and only then applied. One that cannot be believed gives nothing to anybody, and what follows it is judged without
+ * it. A `ProtocolError` means that something is missing before an entry: MEMBERS_HIDDEN, EPOCH_HIDDEN.
  */
 export class Ledger {
   readonly view: OperationView
   readonly #trust: Trust
-  readonly #revoked = new Map<DeviceId, Revocation>()
   /** Digests of the statements that opened epochs and that this device verified. */
   readonly #epochs = new Set<string>()
 
@@ -46,23 +53,43 @@ export class Ledger {
     this.#trust = { pin: { root }, keys: verifyKeys, issuers: new Map(), signers: new Map() }
   }
 
-  /** Verifies the next entry and applies it; `known` skips the signatures of what this device verified before. */
-  async take(leaf: Leaf, brought: Brought, known = false): Promise<void> {
+  /** Verifies the next entry and applies it, or goes past it; answers why it is not believed. */
+  async take(leaf: Leaf, brought: Brought): Promise<Refused | undefined> {
+    let entry = toViewEntry(leaf, undefined)
+    let authentic = false
+    try {
+      if (brought.chain) await this.learn(brought.chain)
+      const statement = await this.#read(leaf, brought.statement)
+      entry = this.#entry(leaf, statement)
+      if (statement) this.#requireWhole(statement)
+      await this.#authenticate(entry)
+      authentic = true
+      judgeEntry(this.view, entry, this.#trust)
+      this.view.apply(entry)
+      if (statement?.type === 'epoch') this.#epochs.add(statement.value.hash)
+      return undefined
+    } catch (error) {
+      const fault = asProtocolError(error)
+      if (breaksOrder(fault)) throw fault
+      this.view.refuse(entry, authentic)
+      if (authentic) this.#requireChained(entry)
+      return { code: fault.code, detail: fault.message, authentic }
+    }
+  }
+
+  /** Applies what this device verified before, or went past. */
+  async takeAgain(leaf: Leaf, brought: Brought, refused?: Refused): Promise<void> {
+    if (refused && !refused.authentic) return this.view.refuse(toViewEntry(leaf, undefined), false)
     if (brought.chain) await this.learn(brought.chain)
+    if (refused) return this.view.refuse(this.#entry(leaf, await this.#read(leaf, brought.statement)), true)
     const statement = await this.#read(leaf, brought.statement)
-    const entry = toViewEntry(leaf, statement)
-    if (statement) this.#requireWhole(statement)
-    if (!known) await this.#verify(entry)
-    if (statement?.type === 'revocation') this.#noteRevocation(statement.value)
-    this.view.apply(entry)
+    this.view.apply(this.#entry(leaf, statement))
     if (statement?.type === 'epoch') this.#epochs.add(statement.value.hash)
   }
 
-  /** A device may be revoked again as compromised: the earliest time counts. */
-  #noteRevocation(revocation: Revocation): void {
-    const known = this.#revoked.get(revocation.device)
-    const since = ({ compromisedAt, at }: Revocation) => compromisedAt ?? at
-    if (!known || since(revocation) < since(known)) this.#revoked.set(revocation.device, revocation)
+  #entry(leaf: Leaf, statement: ReadStatement | undefined): ViewEntry {
+    const signer = statement?.type === 'member' ? this.#trust.signers.get(statement.value.crt) : undefined
+    return { ...toViewEntry(leaf, statement), ...(signer === undefined ? {} : { signer }) }
   }
 
   /** A certificate from above or beside the operation, by its hash, that was proven up to the root. */
@@ -96,11 +123,19 @@ export class Ledger {
   }
 
   async #read(leaf: Leaf, jws: string | undefined): Promise<ReadStatement | undefined> {
-    const type = statementTypeOf(leaf.kind)
+    const type = statementTypeOf(leaf)
     if (type === undefined) return undefined
     demand(jws !== undefined, 'VIEW', `An entry of the kind ${leaf.kind} came without its statement.`)
     if (type === 'certificate') return { type, value: await readCertificateOnce(jws) }
-    return readViewStatement(leaf.kind, jws)
+    return readViewStatement(leaf, jws)
+  }
+
+  /** A statement that somebody really signed, shown in a place where it cannot stand, would hide what it says. */
+  #requireChained({ statement }: ViewEntry): void {
+    if (statement?.type !== 'member' || statement.value.act.act === 'create-operation') return
+    const { act, hash } = statement.value
+    const chained = 'compartment' in act ? this.view.compartments.get(act.compartment as CompartmentId) : this.view
+    if (chained?.chain.has(hash) !== true) throw hidden('in the place of another entry')
   }
 
   /** A statement that follows none that this device knows shows that one was withheld. */
@@ -116,6 +151,8 @@ export class Ledger {
     if ('compartment' in act) {
       const head = view.compartments.get(act.compartment as CompartmentId)?.head ?? null
       if (act.previous !== head) throw hidden('of a compartment')
+    } else if (act.act === 'create-operation') {
+      // Of an operation that has begun it shows nothing that was withheld, and is not believed.
     } else if (!view.partial && hash !== view.head && act.previous !== (view.head ?? null)) {
       throw hidden('of the operation')
     }
@@ -130,21 +167,13 @@ export class Ledger {
       throw hidden('of a compartment')
   }
 
-  async #verify(entry: ViewEntry): Promise<void> {
+  async #authenticate(entry: ViewEntry): Promise<void> {
     const { statement } = entry
-    if (statement?.type !== 'certificate') return verifyEntry(this.view, entry, this.#trust)
-    const certificate = statement.value
+    if (statement?.type !== 'certificate') return authenticateEntry(this.view, entry, this.#trust)
     const { pin, issuers } = this.#trust
     // What came with it stands as it stood then; the view may show an issuer that was renewed before or since.
-    await proveChain(certificate, pin.root, (device) => issuers.get(device) ?? this.view.devices.get(device))
-    // Certificates that a revoked device issued before it was compromised stand; later ones never did. Clocks may differ by so much.
-    const revocation = this.#revoked.get(certificate.issuer)
-    const until = revocation && new Date(revocation.compromisedAt ?? revocation.at).getTime() + clockDifference
-    demand(
-      until === undefined || new Date(certificate.issuedAt).getTime() < until,
-      'CERTIFICATE_CHAIN',
-      'This certificate was issued by a device that had been revoked.',
-    )
+    const find = (device: DeviceId) => issuers.get(device) ?? this.view.devices.get(device)
+    await proveChain(statement.value, pin.root, find)
   }
 }
 

@@ -4,6 +4,7 @@ import type { CompartmentId, EntryFrame, OperationView, ReaderReceipt, ServerFra
 import { ProtocolError } from '../protocol/index.ts'
 import { mayUse, type Self } from './account.ts'
 import { Acknowledging } from './acknowledging.ts'
+import { asProtocolError } from './believing.ts'
 import { Conditions } from './conditions.ts'
 import type { LiveConnection } from './connection.ts'
 import { Events } from './events.ts'
@@ -11,15 +12,16 @@ import { figuresOf } from './figures.ts'
 import type { OperationFacts } from './facts.ts'
 import type { Alarm, Footing, SessionEvents } from './footing.ts'
 import { Granting } from './granting.ts'
-import { Intake } from './intake.ts'
+import { Intake, type Broken } from './intake.ts'
 import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
-import { randomBelow, type Platform } from './platform.ts'
+import { backOff, randomBelow, type Platform } from './platform.ts'
 import { Posting, type Draft, type Posted } from './posting.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
+import type { Aside } from './set-aside.ts'
 import type { ClientStore } from './store.ts'
 import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
@@ -66,6 +68,8 @@ export class OperationSession {
   #queue: ServerFrame[] = []
   #draining: Promise<void> | undefined
   #resubscribing = false
+  /** How often in a row what came could not be taken in. */
+  #pauses = 0
   /** How often one subscribed: an earlier try that is still under way gives up. */
   #subscribing = 0
   #cancelSeen: (() => void) | undefined
@@ -93,6 +97,7 @@ export class OperationSession {
       ready: (milliseconds) => this.ready(milliseconds),
       until: (condition, milliseconds) => this.#until(condition, milliseconds),
       requireSound: () => this.#requireSound(),
+      readAgain: () => this.readAgain(),
       alarm: (alarm) => this.#alarm(alarm),
     }
     this.#posting = new Posting(this.#footing)
@@ -123,7 +128,7 @@ export class OperationSession {
     await this.#intake.load()
     await this.#witnessing.load()
     this.#deps.connection.attach(this.operation, {
-      connected: () => void this.#subscribe(),
+      connected: () => this.#subscribeSoon(),
       frame: (frame) => this.#take(frame),
       disconnected: (final) => this.#disconnected(final),
     })
@@ -176,16 +181,21 @@ export class OperationSession {
 
   /** The messages that were opened and kept, in the order of the log. */
   get messages(): Message[] {
-    return [...this.#intake.messages.values()].sort((a, b) => a.index - b.index)
+    return [...this.#intake.opening.messages.values()].sort((a, b) => a.index - b.index)
   }
 
   message(id: string): Message | undefined {
-    return this.#intake.messages.get(id)
+    return this.#intake.opening.messages.get(id)
   }
 
   /** What this device was alarmed about since it began to follow. */
   get alarms(): readonly Alarm[] {
     return this.#alarms
+  }
+
+  /** What this device does not believe or cannot open, in the order of the log, also from before it began to follow. */
+  get aside(): readonly Aside[] {
+    return this.#intake.aside.list()
   }
 
   #alarm(alarm: Alarm): void {
@@ -194,12 +204,15 @@ export class OperationSession {
   }
 
   /** Nothing more is believed until the log was read again from its beginning. */
-  #break(broken: NonNullable<Intake['broken']>): void {
-    this.#intake.broken ??= broken
-    this.#alarm(broken)
+  #break(broken: Broken): void {
+    this.#intake.break(broken)
   }
 
   // ---- following
+
+  #subscribeSoon(): void {
+    this.#subscribe().catch((error: unknown) => this.#pause(error))
+  }
 
   async #subscribe(): Promise<void> {
     const turn = ++this.#subscribing
@@ -241,7 +254,7 @@ export class OperationSession {
   #take(frame: ServerFrame): void {
     if (this.#over()) return
     if (this.#resubscribing) {
-      if (frame.type === 'ended' && frame.reason === 'unsubscribed') void this.#subscribe()
+      if (frame.type === 'ended' && frame.reason === 'unsubscribed') this.#subscribeSoon()
       else if (frame.type === 'ended') this.#end(frame.reason)
       return
     }
@@ -258,17 +271,43 @@ export class OperationSession {
         while (entries.length < batch && this.#queue[0]?.type === 'entry')
           entries.push(this.#queue.shift() as EntryFrame)
         if (entries.length > 0) await this.#entries(entries)
-        else await this.#other(this.#queue.shift() as ServerFrame)
+        else await this.#otherOrRefuse(this.#queue.shift() as ServerFrame)
         this.#wake()
       }
-    } catch (cause) {
-      // What was promised stays true; what cannot be kept is not gone on with.
-      this.#failure = refuse('STORE_FAILED', 'What came could not be taken in.', undefined, cause)
-      this.#queue = []
-      this.events.emit('disconnected', { final: this.#failure })
-      this.#wake()
+    } catch (error) {
+      this.#pause(error)
     } finally {
       this.#draining = undefined
+    }
+  }
+
+  /** What was promised stays true; what cannot be kept is not gone on with, and asked for again a little later. */
+  #pause(error: unknown): void {
+    if (this.#over()) return
+    const { platform, connection } = this.#deps
+    this.#failure = isProblem(error)
+      ? error
+      : refuse('UNEXPECTED', 'What came could not be taken in.', undefined, error)
+    this.#queue = []
+    this.#status = 'offline'
+    this.#resubscribing = true
+    this.events.emit('disconnected', { final: this.#failure })
+    this.#wake()
+    // Where the socket has gone by then, its successor subscribes.
+    platform.after(backOff(platform, this.#pauses++, 500, 30_000), () => {
+      if (this.#over() || !this.#resubscribing) return
+      connection.send({ type: 'unsubscribe', operation: this.operation })
+    })
+  }
+
+  /** A frame that makes no sense is worth an alarm, and nothing else. */
+  async #otherOrRefuse(frame: ServerFrame): Promise<void> {
+    try {
+      await this.#other(frame)
+    } catch (error) {
+      if (isProblem(error)) throw error
+      const { code: reason, message } = asProtocolError(error)
+      this.#alarm({ code: 'FRAME_REFUSED', reason, detail: `A frame of the service makes no sense: ${message}` })
     }
   }
 
@@ -276,15 +315,19 @@ export class OperationSession {
     const before = this.#intake.position
     await this.#intake.take(frames)
     await this.#witnessing.accepted(frames.at(-1))
-    if (this.#intake.widened) {
-      this.#queue = []
-      this.#status = 'catching-up'
-      this.#resubscribing = true
-      this.#deps.connection.send({ type: 'unsubscribe', operation: this.operation })
-      return
-    }
+    if (this.#intake.widened) return this.readAgain()
     if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledging.soon()
     if (frames.some(({ leaf }) => leaf.includes('"history.granted"'))) this.#granting.heard()
+  }
+
+  /** Reads the log again from its beginning: what the service goes by is something else than it has shown this device. */
+  readAgain(): void {
+    this.#intake.widen()
+    if (this.#status !== 'live' && this.#status !== 'catching-up') return
+    this.#queue = []
+    this.#status = 'catching-up'
+    this.#resubscribing = true
+    this.#deps.connection.send({ type: 'unsubscribe', operation: this.operation })
   }
 
   async #other(frame: ServerFrame): Promise<void> {
@@ -292,7 +335,7 @@ export class OperationSession {
       case 'caught-up':
         return this.#caughtUp(frame)
       case 'granted':
-        await this.#intake.accept(frame.compartment, frame.grants)
+        await this.#intake.opening.accept(frame.compartment, frame.grants)
         return this.#intake.flush()
       case 'grant-wanted':
         return this.#granting.answer(frame.requests)
@@ -325,9 +368,12 @@ export class OperationSession {
     await this.#witnessing.accepted()
     if (this.#over()) return
     this.#status = 'live'
+    this.#pauses = 0
     this.#acknowledging.now()
     this.events.emit('caught-up', { index })
-    void this.#afterCatchUp()
+    this.#afterCatchUp().catch((error: unknown) =>
+      this.#alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message }),
+    )
   }
 
   /** What is due whenever this device is up to date: keys for itself and for others, and what it still has to send. */
@@ -348,11 +394,11 @@ export class OperationSession {
   }
 
   async #fetchGrants(): Promise<void> {
-    if (this.#intake.lacking().length === 0) return
+    if (this.#intake.opening.lacking(this.view).length === 0) return
     type Answer = { grants: { compartment: string; epoch: number; grant: string }[] }
     const path = `/v1/operations/${this.operation}/grants`
     const { grants } = await this.#deps.transport.request<Answer>('GET', path)
-    for (const { compartment, ...grant } of grants) await this.#intake.accept(compartment, [grant])
+    for (const { compartment, ...grant } of grants) await this.#intake.opening.accept(compartment, [grant])
     await this.#intake.flush()
     this.#wake()
   }
@@ -398,7 +444,7 @@ export class OperationSession {
   #requireFollowing(): void {
     if (this.#status === 'closed') throw refuse('CLOSED', 'This operation was closed here.')
     if (this.#status === 'ended') throw refuseEnded(this.#endedBy)
-    const { broken } = this.#intake
+    const broken = this.#intake.distrusted
     if (broken) throw refuse(broken.code, broken.detail, { reason: broken.reason, index: broken.index })
   }
 
@@ -471,7 +517,11 @@ export class OperationSession {
     this.#cancelSeen?.()
     const { platform } = this.#deps
     this.#cancelSeen = platform.after(checkSeenEvery / 2 + randomBelow(platform, checkSeenEvery), () => {
-      if (this.#status === 'live' && this.#seenChecks.waiting > 0) this.#seenChecks.check().catch(() => {})
+      if (this.#status === 'live' && this.#seenChecks.waiting > 0)
+        this.#seenChecks.check().catch((error: unknown) => {
+          // Whoever cannot be asked is asked again; anything else is worth a word.
+          if (!isProblem(error)) this.#alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message })
+        })
       if (!this.#over()) this.#checkSeenLater()
     })
   }

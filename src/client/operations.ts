@@ -108,7 +108,7 @@ export class Operations {
     const stated = purpose === undefined ? {} : { purpose }
     const create = async () => {
       const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, {
-        v: 1,
+        v: 2,
         operation,
         previous: null,
         at: timestamp(platform.clock()),
@@ -160,8 +160,12 @@ export class Operations {
 
   /** Moves to the next state. OPERATION_STATE where that is not the next one. */
   async advance(operation: string, to: State, reason?: string): Promise<void> {
-    const body = reason === undefined ? { to } : { to, reason }
-    await this.#reached(operation, await this.#request('POST', `/${operation}/advance`, body))
+    const session = await this.follow(operation)
+    await session.ready()
+    const { state, statesSigned } = session.view
+    if (state === to && statesSigned) return
+    const beside = reason === undefined ? {} : { reason }
+    return this.#act(operation, '/advance', () => ({ act: 'advance', state: to }), beside)
   }
 
   async update(operation: string, change: { name?: string; timeZone?: string; purpose?: string }): Promise<void> {
@@ -263,7 +267,8 @@ export class Operations {
         return
       } catch (error) {
         if (!isProblem(error, 'MEMBERS_MOVED', 'CERTIFICATE_OUTDATED') || attempt >= attempts) throw error
-        await session.reached(position + 1, 2_000)
+        const moved = await session.reached(position + 1, 2_000)
+        if (!moved && isProblem(error, 'MEMBERS_MOVED') && attempt === 2) session.readAgain()
       }
     }
   }

@@ -39,7 +39,9 @@ const own = {
   STORE_PASSPHRASE_WEAK: 'Choose a passphrase of at least 15 characters for the store.',
   STORE_PASSPHRASE_REUSED: 'Choose a passphrase for the store that is not the one you sign in with.',
   STORE_IN_USE: 'Wait for the other command to end: one process uses a store at a time.',
-  STORE_FAILED: 'See that the store can be written, then start again: what has no receipt is kept and sent again.',
+  STORE_FAILED:
+    'See that the store can be written: what came is asked for again, what has no receipt is kept and sent again.',
+  UNEXPECTED: 'Start again; what came is asked for again. Tell who builds this what you did and what it said.',
   STORE_DAMAGED: 'Restore the file from a backup, or enrol a new device.',
 } as const
 

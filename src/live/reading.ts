@@ -58,7 +58,7 @@ export async function readEntries(
   )
   const statements = await statementsOf(tx, operation, leaves)
   const certificates = leaves
-    .filter(({ kind }) => statementTypeOf(kind) === 'certificate')
+    .filter((leaf) => statementTypeOf(leaf) === 'certificate')
     .flatMap(({ digest }) => statements.get(digest ?? '') ?? [])
   const chains = await chainsOf(tx, certificates)
   const created = leaves.find(({ kind }) => kind === 'operation.created')
@@ -92,7 +92,7 @@ export async function readEntries(
     const chain =
       leaf === created
         ? creator
-        : statementTypeOf(leaf.kind) === 'certificate'
+        : statementTypeOf(leaf) === 'certificate'
           ? chains.get(leaf.digest ?? '')
           : leaf.kind === 'device.revoked' && 'device' in leaf.actor
             ? revokers.get(leaf.actor.device)
@@ -138,8 +138,9 @@ async function signersOf(
 ): Promise<(readonly string[] | undefined)[]> {
   const chains = new Map<string, readonly string[]>()
   const signers: (readonly string[] | undefined)[] = []
-  for (const [i, { kind, actor }] of leaves.entries()) {
-    const signed = statementTypeOf(kind) !== undefined || kind.startsWith('message.')
+  for (const [i, leaf] of leaves.entries()) {
+    const { actor } = leaf
+    const signed = statementTypeOf(leaf) !== undefined || leaf.kind.startsWith('message.')
     const statement = statements[i]
     if (!signed || !('device' in actor)) {
       signers.push(undefined)

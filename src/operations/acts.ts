@@ -1,12 +1,4 @@
-import {
-  mayHold,
-  nextStates,
-  type Holder,
-  type OrganizationKind,
-  type Permission,
-  type Role,
-  type State,
-} from '../access.ts'
+import { mayHold, type Holder, type OrganizationKind, type Permission, type Role } from '../access.ts'
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
@@ -99,6 +91,8 @@ const permissionOf = (statement: MemberStatement): Permission => {
     case 'add-to-compartment':
     case 'remove-from-compartment':
       return 'compartment.change-members'
+    case 'advance':
+      return 'operation.advance'
     case 'set-operation':
     case 'create-operation':
       return 'operation.update'
@@ -231,6 +225,16 @@ function enter(
       const details = { old, new: { history: act.history, allHolds: act.allHolds } }
       return { entries: [draft('operation.rules-set', operation, details)], write: async () => {} }
     }
+    case 'advance': {
+      const { state } = act
+      return {
+        entries: [draft('operation.advanced', state, { old: view.state, new: state })],
+        write: async (tx, [entry]) => {
+          await store.updateOperation(tx, operation, { state })
+          if (entry) await queueNotices(tx, tellOfSleepers(view, state, actor.person), entry.at)
+        },
+      }
+    }
     case 'admit': {
       const newcomer = requireNewcomer(loaded.newcomers, act.person, act.organization, act.role)
       const entry = draft('member.admitted', act.person, { organization: act.organization, role: act.role })
@@ -357,45 +361,6 @@ export const admitOrganizationAct: Act<OperationView, OrganizationInput, Set<str
           store.insertOrganizations(tx, input.operation, [
             { organization: input.organization, index: indexOf(entries) },
           ]),
-      ],
-      answer: placed,
-    }
-  },
-  write: writeAll,
-}
-
-export interface AdvanceInput {
-  readonly operation: string
-  readonly to: State
-  readonly reason?: string
-}
-
-/** Moves the operation to its next state. Archiving seals with witnesses and two people, which a later version has. */
-export const advanceAct: Act<OperationView, AdvanceInput, null, Write, Placed> = {
-  name: 'advance operation',
-  load: () => Promise.resolve(null),
-  decide({ snapshot: view, input, actor }) {
-    authorizeIn(view, actor, 'operation.advance')
-    if (view.state === input.to) return repeated
-    if (!nextStates(view.state).includes(input.to)) {
-      throw new Problem('OPERATION_STATE', {
-        state: view.state,
-        detail: `An operation that is ${view.state} does not become ${input.to}.`,
-      })
-    }
-    if (input.to === 'archived') {
-      throw new Problem('APPROVAL_NOT_AVAILABLE', {
-        detail: 'Sealing an operation takes two people, and approvals are not available yet.',
-      })
-    }
-    const details = { session: actor.session, old: view.state, new: input.to, reason: input.reason ?? null }
-    return {
-      entries: [{ kind: 'operation.advanced', actor: asActor(actor), subject: input.to, details }],
-      rows: [
-        async (tx, [entry]) => {
-          await store.updateOperation(tx, input.operation, { state: input.to })
-          if (entry) await queueNotices(tx, tellOfSleepers(view, input.to, actor.person), entry.at)
-        },
       ],
       answer: placed,
     }

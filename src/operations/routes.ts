@@ -65,12 +65,12 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       schema: {
         summary: 'Move to the next state',
         params: schemas.InOperation,
-        body: schemas.Advance,
+        body: schemas.Statement,
         response: answer(schemas.Placed),
       },
     },
     async (request) =>
-      operations.advance(actorOf(request), request.params.operation, request.body.to, request.body.reason),
+      operations.actOnMembers(actorOf(request), request.params.operation, 'operation.advance', request.body),
   )
 
   app.get(

@@ -37,10 +37,6 @@ export const Update = Type.Object(
   { name: Type.Optional(Name), timeZone: Type.Optional(TimeZone), purpose: Type.Optional(Sentence), reason: Reason },
   { ...exactly, minProperties: 1 },
 )
-export const Advance = Type.Object(
-  { to: State, reason: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })) },
-  exactly,
-)
 export const Statement = Type.Object({ statement: Jws, reason: Reason }, exactly)
 export const NamedStatement = Type.Object({ statement: Jws, name: Name, reason: Reason }, exactly)
 export const AdmitOrganization = Type.Object({ organization: Uuid, reason: Reason }, exactly)

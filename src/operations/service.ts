@@ -1,4 +1,4 @@
-import type { Permission, State } from '../access.ts'
+import type { Permission } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
@@ -32,7 +32,6 @@ import {
 } from '../protocol/index.ts'
 import {
   admitOrganizationAct,
-  advanceAct,
   certifiedDrafts,
   loadNewcomers,
   requireNewcomer,
@@ -83,8 +82,9 @@ export class Operations {
     requireTimeZone(input.timeZone)
     const statement = await this.#readMember(input.statement)
     const { act } = statement
-    if (act.act !== 'create-operation' || act.previous !== null) {
-      throw new Problem('STATEMENT_INVALID', { reason: 'ACT', detail: 'An operation begins with create-operation.' })
+    if (act.act !== 'create-operation' || act.previous !== null || act.v !== 2) {
+      const detail = 'An operation begins with create-operation of version 2, which follows nothing.'
+      throw new Problem('STATEMENT_INVALID', { reason: 'ACT', detail })
     }
     if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     const persons = act.coordinators.map(({ person }) => person)
@@ -207,16 +207,6 @@ export class Operations {
   ): Promise<Placed> {
     await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'organization.admit'))
     return this.#deps.logs.append(operation, admitOrganizationAct, { operation, ...admitted }, actor)
-  }
-
-  async advance(actor: Actor, operation: string, to: State, reason?: string): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.advance'))
-    return this.#deps.logs.append(
-      operation,
-      advanceAct,
-      { operation, to, ...(reason === undefined ? {} : { reason }) },
-      actor,
-    )
   }
 
   async update(actor: Actor, operation: string, change: Omit<UpdateInput, 'operation'>): Promise<Placed> {

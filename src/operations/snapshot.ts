@@ -1,8 +1,10 @@
 import type { Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
 import { certificatesByHash, revocationsByHash } from '../identity/index.ts'
 import type { Committed, Logs, Snapshots, StoredEntry } from '../log/index.ts'
 import {
   OperationView,
+  ProtocolError,
   parseLeaf,
   readViewStatement,
   statementTypeOf,
@@ -17,8 +19,9 @@ import { statementsByHash } from './store.ts'
 /** The statements, certificates and revocations that entries commit to, by digest. */
 export async function statementsOf(tx: Tx, operation: string, leaves: readonly Leaf[]): Promise<Map<string, string>> {
   const wanted: Record<ReadStatement['type'], string[]> = { member: [], epoch: [], certificate: [], revocation: [] }
-  for (const { kind, digest } of leaves) {
-    const type = statementTypeOf(kind)
+  for (const leaf of leaves) {
+    const type = statementTypeOf(leaf)
+    const { digest } = leaf
     if (type !== undefined && digest !== undefined) wanted[type].push(digest)
   }
   return new Map([
@@ -43,15 +46,15 @@ function viewEntry(leaf: Leaf, statement: ReadStatement | undefined): ViewEntry 
 
 /** A leaf with its statement, read, ready to be applied to a view. */
 export async function toViewEntry(leaf: Leaf, statement: string | undefined): Promise<ViewEntry> {
-  return viewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf.kind, statement))
+  return viewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf, statement))
 }
 
-/** Applies stored entries to a view, with the statements that they commit to. */
+/** Takes stored entries into a view, with the statements that they commit to: as every client does, also where one cannot be believed. */
 export async function applyEntries(tx: Tx, view: OperationView, entries: readonly StoredEntry[]): Promise<void> {
   const leaves = entries.map((entry) => parseLeaf(entry.text))
   const statements = await statementsOf(tx, view.operation, leaves)
   for (const leaf of leaves) {
-    view.apply(await toViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest)))
+    view.take(await toViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest)))
   }
 }
 
@@ -70,7 +73,13 @@ export function operationSnapshots(
       return view
     },
     fold(view, entry) {
-      view.apply(viewEntry(entry.leaf, read.get(entry.draft)))
+      try {
+        view.apply(viewEntry(entry.leaf, read.get(entry.draft)))
+      } catch (error) {
+        // What no client would believe does not come into a log.
+        if (!(error instanceof ProtocolError)) throw error
+        throw new Problem('STATEMENT_INVALID', { reason: error.code, detail: error.message })
+      }
       return view
     },
   }

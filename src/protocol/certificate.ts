@@ -188,8 +188,23 @@ export interface Revocation {
   readonly at: string
 }
 
-/** Milliseconds by which the clocks of those who sign and of the service may differ. */
+/** Milliseconds by which the clock of who signs and that of the service may differ; the service refuses what differs more. */
 export const clockDifference = 5 * 60_000
+
+/** Since when a revoked device is not believed. */
+export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromisedAt' | 'at'>): string {
+  return compromisedAt ?? at
+}
+
+/**
+ * Whether a certificate may stand although its issuer was revoked. The service takes a certificate and a revocation each
+ * within `clockDifference` of its own clock, and lets no certificate stand that came in after the device was compromised:
+ * what it let in was therefore issued less than twice that after. Everybody asks this one function.
+ */
+export function standsAfter(revocation: Revocation, certificate: Pick<Certificate, 'issuedAt'>): boolean {
+  const latest = new Date(revokedSince(revocation)).getTime() + 2 * clockDifference
+  return new Date(certificate.issuedAt).getTime() <= latest
+}
 
 export function signRevocation(signer: Device, device: DeviceId, at: string, compromisedAt?: string): Promise<string> {
   const payload = compromisedAt === undefined ? { v: 1, device, at } : { v: 1, device, compromisedAt, at }

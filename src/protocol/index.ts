@@ -8,6 +8,8 @@ export {
   mayRevoke,
   readCertificate,
   readRevocation,
+  revokedSince,
+  standsAfter,
   signRevocation,
   signRootStatement,
   verifyChain,
@@ -144,6 +146,7 @@ export {
   generateDeviceSecrets,
   importVerifyKey,
   openDevice,
+  requireSealKey,
   type Device,
   type DeviceSecrets,
 } from './keys.ts'
@@ -183,16 +186,14 @@ export {
 } from './note.ts'
 export {
   OperationView,
-  readViewStatement,
-  statementTypeOf,
+  breaksOrder,
   type CompartmentState,
   type EpochState,
   type HistoryRule,
   type Member,
-  type ReadStatement,
-  type ViewEntry,
 } from './operation-view.ts'
 export { padmeLength } from './padme.ts'
+export { Rights, rightTo } from './rights.ts'
 export { shape } from './shape.ts'
 export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'
 export { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.ts'
@@ -220,7 +221,8 @@ export {
   type Range,
   type Run,
 } from './tree.ts'
-export { findCertificate, verifyEntry, type Trust } from './verify-entry.ts'
+export { authenticateEntry, findCertificate, judgeEntry, verifyEntry, type Trust } from './verify-entry.ts'
+export { readViewStatement, statementTypeOf, type ReadStatement, type ViewEntry } from './view-entry.ts'
 export {
   fewestKeys,
   isQuorum,

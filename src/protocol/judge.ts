@@ -1,4 +1,4 @@
-import { may, rolesGrantableBy, type Holder, type Permission, type Role } from '../access.ts'
+import { may, nextStates, rolesGrantableBy, type Holder, type Permission, type Role, type State } from '../access.ts'
 import type { CompartmentId, OrganizationId, PersonId } from './ids.ts'
 import type { MemberAct } from './members.ts'
 import type { Member, OperationView } from './operation-view.ts'
@@ -49,6 +49,8 @@ export function judgeMemberAct(view: OperationView, signer: Member, act: MemberA
       return rule('This operation exists already.')
     case 'set-operation':
       return judgePermission(view, signer, 'operation.update') ?? behind(view, act)
+    case 'advance':
+      return judgePermission(view, signer, 'operation.advance') ?? judgeAdvance(view, act.state) ?? behind(view, act)
     case 'admit':
       return (
         judgeAdmit(view, signer, act.person as PersonId, act.organization as OrganizationId, act.role) ??
@@ -76,6 +78,18 @@ export function judgeMemberAct(view: OperationView, signer: Member, act: MemberA
     case 'remove-from-compartment':
       return judgeChangeCompartment(view, signer, act)
   }
+}
+
+/** The next state, or the one that it has where nobody signed that yet. Sealing takes two people. */
+function judgeAdvance(view: OperationView, to: State): Refusal | undefined {
+  if (view.partial || (to === view.state && !view.statesSigned)) return undefined
+  if (!nextStates(view.state).includes(to)) {
+    const message = `An operation that is ${view.state} does not become ${to}.`
+    return { code: 'OPERATION_STATE', permission: 'operation.advance', message }
+  }
+  if (to !== 'archived') return undefined
+  const message = 'Sealing an operation takes two people, and approvals are not available yet.'
+  return { code: 'APPROVAL_NOT_AVAILABLE', message }
 }
 
 function behind(view: OperationView, act: MemberAct): Refusal | undefined {

@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose'
 import { Type, type Static } from 'typebox'
-import { base64url, fromBase64url } from './encoding.ts'
+import { base64url, fromBase64url, hex } from './encoding.ts'
 import { demand } from './errors.ts'
 import { generateSealKeys, importSealPrivateKey, type SealPrivateKey } from './hpke.ts'
 import type { DeviceId } from './ids.ts'
@@ -27,6 +27,39 @@ export type SealJwk = Static<typeof SealJwk>
 
 export const DeviceKeys = Type.Object({ sign: SignJwk, seal: SealJwk }, exactly)
 export type DeviceKeys = Static<typeof DeviceKeys>
+
+/** ML-KEM-768 (FIPS 203): 768 coefficients of 12 bits below this, and a seed of 32 bytes; then the X25519 key of 32 bytes. */
+const modulus = 3329
+const coefficientBytes = 1152
+const kemBytes = 1184
+
+/** u-coordinates of the points of small order on Curve25519 (RFC 7748, section 6.1): no secret comes of them. */
+const smallOrder: ReadonlySet<string> = new Set([
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+])
+
+/**
+ * Demands that something can be sealed to a public key: its ML-KEM part passes the modulus check of FIPS 203, section 7.2,
+ * and its X25519 part is no point of small order. A key that fails would keep everybody from opening an epoch. KEY otherwise.
+ */
+export function requireSealKey({ pub }: SealJwk): void {
+  const bytes = fromBase64url(pub)
+  for (let i = 0; i < coefficientBytes; i += 3) {
+    const [a = 0, b = 0, c = 0] = bytes.subarray(i, i + 3)
+    const inRange = (a | ((b & 0x0f) << 8)) < modulus && ((b >> 4) | (c << 4)) < modulus
+    demand(inRange, 'KEY', 'Nothing can be sealed to this key: it is no ML-KEM-768 public key.')
+  }
+  const point = bytes.slice(kemBytes)
+  // RFC 7748, section 5: the highest bit of a coordinate is ignored.
+  point[31] = (point[31] ?? 0) & 0x7f
+  demand(!smallOrder.has(hex(point)), 'KEY', 'Nothing can be sealed to this key: its X25519 part has a small order.')
+}
 
 /** Both private keys of a device, as JWKs, for its encrypted store and for nothing else; `priv` is the 32-byte seed. */
 export interface DeviceSecrets {

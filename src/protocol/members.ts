@@ -19,6 +19,14 @@ const role = Type.Union([
   Type.Literal('observer'),
   Type.Literal('auditor'),
 ])
+const state = Type.Union([
+  Type.Literal('draft'),
+  Type.Literal('rehearsal'),
+  Type.Literal('active'),
+  Type.Literal('reporting'),
+  Type.Literal('closed'),
+  Type.Literal('archived'),
+])
 const common = { v: Type.Literal(1), operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
 const rules = {
   /** How far back a newcomer may read: everything, or what was opened after the admission. */
@@ -34,6 +42,8 @@ const act = <A extends string>(name: A) => ({ act: Type.Literal(name) })
 const CreateOperation = Type.Object(
   {
     ...common,
+    /** From version 2 on every state of the operation is a statement; in logs of version 1 the first states are not signed. */
+    v: Type.Union([Type.Literal(1), Type.Literal(2)]),
     ...act('create-operation'),
     ...rules,
     coordinators: Type.Array(Type.Object({ person: uuid, organization: uuid }, exactly), { minItems: 1, maxItems: 16 }),
@@ -41,6 +51,7 @@ const CreateOperation = Type.Object(
   exactly,
 )
 const SetOperation = Type.Object({ ...common, ...act('set-operation'), ...rules }, exactly)
+const Advance = Type.Object({ ...common, ...act('advance'), state }, exactly)
 const Admit = Type.Object({ ...common, ...act('admit'), person: uuid, organization: uuid, role }, exactly)
 const ChangeRole = Type.Object({ ...common, ...act('change-role'), person: uuid, role }, exactly)
 const Wake = Type.Object({ ...common, ...act('wake'), person: uuid }, exactly)
@@ -68,6 +79,7 @@ const RemoveFromCompartment = Type.Object(
 export const MemberAct = Type.Union([
   CreateOperation,
   SetOperation,
+  Advance,
   Admit,
   ChangeRole,
   Wake,

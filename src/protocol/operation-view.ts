@@ -1,9 +1,11 @@
 import type { Role, State } from '../access.ts'
-import { readCertificate, readRevocation, type Certificate, type Revocation } from './certificate.ts'
-import { readEpochStatement, type EpochStatement } from './epoch.ts'
+import { revokedSince, type Certificate, type Revocation } from './certificate.ts'
 import { ProtocolError, demand } from './errors.ts'
 import type { CompartmentId, DeviceId, OperationId, OrganizationId, PersonId } from './ids.ts'
-import { readMemberStatement, type Heads, type MemberStatement } from './members.ts'
+import type { Heads, MemberAct, MemberStatement } from './members.ts'
+import { requireEntry, statementOf } from './entry-rules.ts'
+import { Rights, rightTo } from './rights.ts'
+import { statementTypeOf, type ViewEntry } from './view-entry.ts'
 
 /** A member of an operation as the statements say it. */
 export interface Member {
@@ -23,6 +25,8 @@ export interface EpochState {
   readonly signer: DeviceId
   /** The digest of the statement that opened it. */
   readonly digest: string
+  /** It was opened by somebody who had no right to, or for others than the members: nothing is sealed or opened with it. */
+  readonly refused?: true
 }
 
 export interface CompartmentState {
@@ -30,6 +34,8 @@ export interface CompartmentState {
   /** Who is in it and since which index; for `all` this is computed from roles and stays empty. */
   readonly members: Map<PersonId, number>
   head: string | undefined
+  /** The newest of its statements that is believed. */
+  believed: string | undefined
   /** Which statements are in the compartment's chain, by hash. */
   readonly chain: Set<string>
   readonly epochs: EpochState[]
@@ -39,66 +45,6 @@ export interface CompartmentState {
 }
 
 export type HistoryRule = 'full' | 'from-joining'
-
-/** What one entry says to this view: the leaf's fields and, where it has one, its statement, read but not yet verified. */
-export interface ViewEntry {
-  readonly index: number
-  readonly kind: string
-  readonly subject: string
-  readonly compartment?: string
-  readonly digest?: string
-  readonly device?: DeviceId
-  readonly statement?: ReadStatement
-}
-
-export type ReadStatement =
-  | { readonly type: 'member'; readonly value: MemberStatement }
-  | { readonly type: 'epoch'; readonly value: EpochStatement }
-  | { readonly type: 'certificate'; readonly value: Certificate }
-  | { readonly type: 'revocation'; readonly value: Revocation }
-
-interface StatementValues {
-  member: MemberStatement
-  epoch: EpochStatement
-  certificate: Certificate
-  revocation: Revocation
-}
-
-const statementTypes: readonly [RegExp, ReadStatement['type']][] = [
-  [/^device\.certified$/, 'certificate'],
-  [/^device\.revoked$/, 'revocation'],
-  [/^epoch\.opened$/, 'epoch'],
-  [
-    /^(operation\.created|operation\.rules-set|operation\.organization-removed|member\.(admitted|role-changed|removed|woken)|compartment\.(created|member-added|member-removed))$/,
-    'member',
-  ],
-]
-
-/** Which kind of statement an entry of this kind commits to; undefined for those that change nobody's membership by statement. */
-export function statementTypeOf(kind: string): ReadStatement['type'] | undefined {
-  return statementTypes.find(([pattern]) => pattern.test(kind))?.[1]
-}
-
-/** Reads the statement that belongs to an entry, without checking its signature. */
-export async function readViewStatement(kind: string, jws: string): Promise<ReadStatement> {
-  switch (statementTypeOf(kind)) {
-    case 'member':
-      return { type: 'member', value: await readMemberStatement(jws) }
-    case 'epoch':
-      return { type: 'epoch', value: await readEpochStatement(jws) }
-    case 'certificate':
-      return { type: 'certificate', value: await readCertificate(jws) }
-    case 'revocation':
-      return { type: 'revocation', value: await readRevocation(jws) }
-    case undefined:
-      throw new ProtocolError('VIEW', `Entries of the kind ${kind} carry no statement.`)
-  }
-}
-
-/** Creating an operation and removing an organization make several entries of one statement; every other statement makes one. */
-function makesMany({ act }: MemberStatement): boolean {
-  return act.act === 'create-operation' || (act.act === 'remove' && 'organization' in act)
-}
 
 const rolesInAll: readonly Role[] = ['coordinator', 'analyst', 'ncp', 'officer']
 
@@ -112,6 +58,8 @@ export class OperationView {
   /** Index of the newest entry that was applied; -1 at the beginning. */
   position = -1
   state: State = 'draft'
+  /** Whether a state counts only where a coordinator signed it: from the first that one did, or from the beginning. */
+  statesSigned = false
   history: HistoryRule = 'full'
   /** Roles, and service accounts by their ids. */
   allHolds: readonly string[] = []
@@ -126,7 +74,15 @@ export class OperationView {
   /** Live, certified devices of members. */
   readonly devices = new Map<DeviceId, Certificate>()
   readonly compartments = new Map<CompartmentId, CompartmentState>()
-  readonly #revoked = new Set<DeviceId>()
+  /** What ended each device that was revoked; of several revocations the one that reaches back furthest. */
+  readonly revocations = new Map<DeviceId, Revocation>()
+  /** The sealing key of every device that was ever shown: a device keeps one for ever. */
+  readonly seals = new Map<DeviceId, string>()
+  /** When who or what was given a right, and when it was taken. */
+  readonly rights = new Rights()
+  /** Hash of the newest statement of the operation's chain that is believed. */
+  believed: string | undefined
+  #refusing = false
   /** A right holder sees only some of the statements; its view accepts holes in the operation's chain. */
   readonly partial: boolean
 
@@ -204,13 +160,43 @@ export class OperationView {
     return this.isIn(certificate.person, compartment)
   }
 
-  /** Applies the next entry. Entries that change nothing here only move the position. */
+  /**
+   * Applies the next entry, or throws and changes nothing: `ProtocolError` where it is not what the order of the log
+   * demands. Entries that change nothing here only move the position.
+   */
   apply(entry: ViewEntry): void {
-    demand(entry.index > this.position, 'VIEW_ORDER', 'Entries are applied in the order of the log.')
+    requireEntry(this, entry)
     const before = this.#affected(entry)
     this.#change(entry)
     this.position = entry.index
     for (const [compartment, devices] of before) this.#markStale(entry, compartment, devices)
+  }
+
+  /**
+   * Goes past an entry that is not believed: what it gives is not given, what it takes away is taken away. Where its
+   * signer really signed it (`authentic`), the statements that follow it still do.
+   */
+  refuse(entry: ViewEntry, authentic: boolean): void {
+    demand(entry.index > this.position, 'VIEW_ORDER', 'Entries are applied in the order of the log.')
+    const before = this.#affected(entry)
+    this.#refusing = true
+    if (entry.kind === 'device.revoked') this.#endDevice(entry.subject as DeviceId, entry.index)
+    if (authentic && follows(this, entry)) this.#takeOnly(entry)
+    this.position = entry.index
+    for (const [compartment, devices] of before) this.#markStale(entry, compartment, devices)
+    this.#refusing = false
+  }
+
+  /** Applies an entry that is in the log, or goes past it where it cannot be believed; answers why it was not. */
+  take(entry: ViewEntry): ProtocolError | undefined {
+    try {
+      this.apply(entry)
+      return undefined
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || breaksOrder(error)) throw error
+      this.refuse(entry, true)
+      return error
+    }
   }
 
   /** The devices of the entry's person in each compartment, to see afterwards who is gone. */
@@ -233,170 +219,174 @@ export class OperationView {
   #markStale(entry: ViewEntry, id: CompartmentId, before: Set<DeviceId>): void {
     const compartment = this.compartments.get(id)
     if (!compartment || compartment.epochs.length === 0) return
-    if ([...before].some((device) => !this.isRecipient(device, id))) this.#stale(compartment, 'member-left')
+    if ([...before].some((device) => !this.isRecipient(device, id)))
+      this.#stale(compartment, 'member-left', entry.index)
     const joins = entry.kind === 'member.admitted' || entry.kind === 'compartment.member-added'
     if (joins && this.history === 'from-joining' && this.isIn(entry.subject as PersonId, id))
-      this.#stale(compartment, 'member-joined')
+      this.#stale(compartment, 'member-joined', entry.index)
   }
 
-  #stale(compartment: CompartmentState, because: CompartmentState['staleBecause']): void {
+  #stale(compartment: CompartmentState, because: CompartmentState['staleBecause'], index: number): void {
     if (!compartment.stale) compartment.staleBecause = because
     compartment.stale = true
+    this.#take(rightTo.sealWith(compartment.id), index)
   }
 
   #change(entry: ViewEntry): void {
+    switch (statementTypeOf(entry)) {
+      case 'member':
+        return this.#changeMembers(entry)
+      case 'certificate':
+        return this.#certify(entry)
+      case 'revocation':
+        return this.#revoke(statementOf(entry, 'revocation'), entry.index)
+      case 'epoch':
+        return this.#openEpoch(entry)
+      case undefined:
+    }
     switch (entry.kind) {
-      case 'operation.created': {
-        const { act } = this.#operationStatement(entry)
-        demand(act.act === 'create-operation', 'VIEW', 'An operation begins with its creation.')
-        this.history = act.history
-        this.allHolds = act.allHolds
-        for (const { organization } of act.coordinators) this.organizations.add(organization as OrganizationId)
-        return
-      }
-      case 'operation.rules-set': {
-        const { act } = this.#operationStatement(entry)
-        demand(act.act === 'set-operation', 'VIEW', 'Rules are set by a statement that says so.')
-        this.history = act.history
-        this.allHolds = act.allHolds
-        return
-      }
       case 'operation.advanced':
-        return this.#advance(entry.subject as State)
+        return this.#advance(entry.subject as State, entry.index)
       case 'operation.organization-admitted':
         this.organizations.add(entry.subject as OrganizationId)
         return
-      case 'operation.organization-removed': {
-        const { act } = this.#operationStatement(entry)
-        const names = act.act === 'remove' && 'organization' in act && act.organization === entry.subject
-        demand(names, 'VIEW', 'The statement removes another organization.')
-        this.organizations.delete(entry.subject as OrganizationId)
-        return
-      }
-      case 'member.admitted':
-        return this.#admit(entry)
-      case 'member.role-changed': {
-        const { act } = this.#operationStatement(entry)
-        demand(act.act === 'change-role' && act.person === entry.subject, 'VIEW', 'The statement changes another role.')
-        this.#set(entry, { role: act.role })
-        return
-      }
-      case 'member.removed': {
-        const { act } = this.#operationStatement(entry)
-        const names = act.act === 'remove' && ('person' in act ? act.person : undefined)
-        const whole =
-          act.act === 'remove' &&
-          'organization' in act &&
-          act.organization === this.members.get(entry.subject as PersonId)?.organization
-        demand(names === entry.subject || whole || this.partial, 'VIEW', 'The statement removes somebody else.')
-        return this.#remove(entry.subject as PersonId)
-      }
       case 'member.ended':
-        return this.#remove(entry.subject as PersonId)
+        return this.#remove(entry.subject as PersonId, entry.index)
       case 'member.slept':
+        this.#take(rightTo.beAwake(entry.subject), entry.index)
         return this.#set(entry, { asleep: true })
-      case 'member.woken': {
-        const { act } = this.#operationStatement(entry)
-        demand(act.act === 'wake' && act.person === entry.subject, 'VIEW', 'The statement wakes somebody else.')
-        return this.#set(entry, { asleep: false })
-      }
-      case 'device.certified': {
-        const certificate = this.#statement(entry, 'certificate')
-        demand(certificate.device === entry.subject, 'VIEW', 'The certificate is for another device.')
-        demand(!this.#revoked.has(certificate.device), 'VIEW', 'A device that was revoked does not come back.')
-        this.devices.set(certificate.device, certificate)
-        if (certificate.tier === 'service') this.services.add(certificate.person)
-        return
-      }
-      case 'device.revoked': {
-        const revocation = this.#statement(entry, 'revocation')
-        demand(revocation.device === entry.subject, 'VIEW', 'The revocation names another device.')
-        this.#revoked.add(entry.subject as DeviceId)
-        this.devices.delete(entry.subject as DeviceId)
-        return
-      }
       case 'device.expired':
-        this.devices.delete(entry.subject as DeviceId)
-        return
-      case 'compartment.created':
-      case 'compartment.member-added':
-      case 'compartment.member-removed':
-        return this.#changeCompartment(entry)
-      case 'epoch.opened':
-        return this.#openEpoch(entry)
+        return this.#endDevice(entry.subject as DeviceId, entry.index)
       case 'epoch.disputed':
         return this.#dispute(entry)
-      default:
-        return
     }
   }
 
-  #statement<T extends ReadStatement['type']>(entry: ViewEntry, type: T): StatementValues[T] {
-    const statement = entry.statement
-    demand(statement?.type === type, 'VIEW', `An entry of the kind ${entry.kind} needs its ${type} statement.`)
-    demand(
-      statement.value.hash === entry.digest,
-      'VIEW_DIGEST',
-      'The statement is not the one that the entry commits to.',
-    )
-    return statement.value as StatementValues[T]
+  #changeMembers(entry: ViewEntry): void {
+    const { act } = this.#chained(entry)
+    const subject = entry.subject as PersonId
+    switch (act.act) {
+      case 'create-operation':
+        if (entry.kind === 'member.admitted') return this.#admit(entry, act)
+        this.statesSigned = act.v === 2
+        for (const { organization } of act.coordinators) this.organizations.add(organization as OrganizationId)
+        return this.#setRules(act)
+      case 'set-operation':
+        return this.#setRules(act)
+      case 'advance':
+        this.statesSigned = true
+        return this.#advance(act.state, entry.index)
+      case 'admit':
+        return this.#admit(entry, act)
+      case 'change-role':
+        return this.#set(entry, { role: act.role })
+      case 'wake':
+        this.rights.give(rightTo.beAwake(subject), entry.index)
+        return this.#set(entry, { asleep: false })
+      case 'remove':
+        if (entry.kind === 'member.removed') return this.#remove(subject, entry.index)
+        this.organizations.delete(entry.subject as OrganizationId)
+        return
+      case 'create-compartment':
+      case 'add-to-compartment':
+      case 'remove-from-compartment':
+        return this.#changeCompartment(entry, act)
+    }
   }
 
-  /** A statement of the operation's chain; one statement may stand behind several entries in a row. */
-  #operationStatement(entry: ViewEntry): MemberStatement {
-    const statement = this.#statement(entry, 'member')
-    demand(statement.act.operation === this.operation, 'VIEW', 'This statement belongs to another operation.')
-    if (statement.hash === this.head && makesMany(statement)) return statement
-    const follows = statement.act.previous === (this.head ?? null)
-    demand(
-      follows || this.partial,
-      'MEMBERS_CHAIN',
-      'A member statement does not follow the one before it: an entry is missing.',
-    )
-    this.head = statement.hash
-    this.chain.add(statement.hash)
+  /** What a refused statement of a member does: it stands in its chain, and takes away. */
+  #takeOnly(entry: ViewEntry): void {
+    if (entry.statement?.type === 'epoch') {
+      this.#openEpoch(entry, { refused: true })
+      const compartment = this.compartments.get(entry.compartment as CompartmentId)
+      if (compartment) this.#stale(compartment, 'disputed', entry.index)
+      return
+    }
+    if (entry.statement?.type !== 'member') return
+    const { act } = this.#chained(entry)
+    if (act.act === 'remove' && entry.kind === 'member.removed') this.#remove(entry.subject as PersonId, entry.index)
+    if (act.act === 'remove-from-compartment') this.#changeCompartment(entry, act)
+  }
+
+  /** The statement behind an entry, put at the end of its chain; one may stand behind several entries in a row. */
+  #chained(entry: ViewEntry): MemberStatement {
+    const statement = statementOf(entry, 'member')
+    const chained = entry.kind.startsWith('compartment.')
+      ? (this.compartments.get(entry.compartment as CompartmentId) ??
+        this.#addCompartment(entry.compartment as CompartmentId))
+      : this
+    chained.head = statement.hash
+    if (!this.#refusing) chained.believed = statement.hash
+    chained.chain.add(statement.hash)
     return statement
   }
 
-  #admit(entry: ViewEntry): void {
-    const { act } = this.#operationStatement(entry)
+  #take(right: string, index: number): void {
+    this.rights.take(right, index, !this.#refusing)
+  }
+
+  #setRules({ history, allHolds }: { readonly history: HistoryRule; readonly allHolds: readonly string[] }): void {
+    this.history = history
+    this.allHolds = allHolds
+  }
+
+  #admit(entry: ViewEntry, act: Extract<MemberAct, { act: 'admit' | 'create-operation' }>): void {
     const person = entry.subject as PersonId
-    let admitted: { organization: string; role: Role } | undefined
-    if (act.act === 'admit' && act.person === person) admitted = act
-    if (act.act === 'create-operation') {
-      const named = act.coordinators.find((coordinator) => coordinator.person === person)
-      if (named) admitted = { organization: named.organization, role: 'coordinator' }
-    }
-    demand(admitted, 'VIEW', 'The statement admits somebody else.')
-    const { organization, role } = admitted
+    const named = act.act === 'admit' ? act : act.coordinators.find((coordinator) => coordinator.person === person)
+    this.rights.give(rightTo.belong(person), entry.index)
+    this.rights.give(rightTo.beAwake(person), entry.index)
     this.members.set(person, {
       person,
-      organization: organization as OrganizationId,
-      role,
+      organization: (named?.organization ?? '') as OrganizationId,
+      role: act.act === 'admit' ? act.role : 'coordinator',
       joinedIndex: entry.index,
       asleep: false,
     })
   }
 
-  #set(entry: ViewEntry, change: Partial<Member>): void {
-    const member = this.members.get(entry.subject as PersonId)
-    demand(member !== undefined, 'VIEW', 'The entry names somebody who is no member.')
-    this.members.set(member.person, { ...member, ...change })
+  #set({ subject }: ViewEntry, change: Partial<Member>): void {
+    const member = this.members.get(subject as PersonId)
+    if (member) this.members.set(member.person, { ...member, ...change })
   }
 
-  #remove(person: PersonId): void {
+  #remove(person: PersonId, index: number): void {
     this.members.delete(person)
+    this.#take(rightTo.belong(person), index)
     // Of somebody who is no member the log no longer hears which devices end: who comes back brings the live ones again.
-    for (const { device } of this.devicesOf(person)) this.devices.delete(device)
-    for (const compartment of this.compartments.values()) compartment.members.delete(person)
+    for (const { device } of this.devicesOf(person)) this.#endDevice(device, index)
+    for (const { id, members } of this.compartments.values()) {
+      if (members.delete(person)) this.#take(rightTo.beIn(id, person), index)
+    }
   }
 
-  #advance(to: State): void {
-    const leavesRehearsal = this.state === 'rehearsal'
+  /** A device counts while its person is a member: what comes for somebody who is none changes nothing. */
+  #certify(entry: ViewEntry): void {
+    const certificate = statementOf(entry, 'certificate')
+    const { device, person, tier, keys } = certificate
+    this.seals.set(device, keys.seal.pub)
+    if (tier === 'service') this.services.add(person)
+    if (!this.members.has(person)) return
+    this.devices.set(device, certificate)
+    this.rights.give(rightTo.count(device), entry.index)
+  }
+
+  #revoke(revocation: Revocation, index: number): void {
+    const known = this.revocations.get(revocation.device)
+    if (!known || revokedSince(revocation) < revokedSince(known)) this.revocations.set(revocation.device, revocation)
+    this.#endDevice(revocation.device, index)
+  }
+
+  #endDevice(device: DeviceId, index: number): void {
+    this.devices.delete(device)
+    this.#take(rightTo.count(device), index)
+  }
+
+  #advance(to: State, index: number): void {
+    const leavesRehearsal = this.state === 'rehearsal' && to !== 'rehearsal'
     this.state = to
     if (!leavesRehearsal) return
     for (const compartment of this.compartments.values()) {
-      if (compartment.epochs.length > 0) this.#stale(compartment, 'state-changed')
+      if (compartment.epochs.length > 0) this.#stale(compartment, 'state-changed', index)
     }
   }
 
@@ -405,6 +395,7 @@ export class OperationView {
       id,
       members: new Map(),
       head: undefined,
+      believed: undefined,
       chain: new Set(),
       epochs: [],
       stale: false,
@@ -415,44 +406,31 @@ export class OperationView {
     return compartment
   }
 
-  #changeCompartment(entry: ViewEntry): void {
-    const { act, hash } = this.#statement(entry, 'member')
-    const id = entry.compartment as CompartmentId
-    demand(
-      'compartment' in act && act.compartment === id && act.operation === this.operation,
-      'VIEW',
-      'This statement belongs elsewhere.',
-    )
-    const known = this.compartments.get(id)
-    demand(act.previous === (known?.head ?? null), 'MEMBERS_CHAIN', 'A statement of this compartment is missing.')
-    const compartment = known ?? this.#addCompartment(id)
-    compartment.head = hash
-    compartment.chain.add(hash)
+  #changeCompartment(entry: ViewEntry, act: Extract<MemberAct, { compartment: string }>): void {
+    const { members } = this.compartments.get(act.compartment as CompartmentId) as CompartmentState
+    const put = (person: string) => {
+      members.set(person as PersonId, entry.index)
+      this.rights.give(rightTo.beIn(act.compartment, person), entry.index)
+    }
     switch (act.act) {
       case 'create-compartment': {
-        const creator =
-          entry.statement?.type === 'member' ? this.devices.get(entry.statement.value.signer)?.person : undefined
-        if (creator) compartment.members.set(creator, entry.index)
-        for (const person of act.members) compartment.members.set(person as PersonId, entry.index)
-        return
+        // The device that made it may have ended since, and is then not shown to whoever reads it now.
+        const signer = statementOf(entry, 'member').signer
+        const creator = (entry.signer ?? this.devices.get(signer))?.person
+        if (creator) put(creator)
+        return act.members.forEach(put)
       }
       case 'add-to-compartment':
-        compartment.members.set(act.person as PersonId, entry.index)
-        return
+        return put(act.person)
       case 'remove-from-compartment':
-        compartment.members.delete(act.person as PersonId)
+        members.delete(act.person as PersonId)
+        this.#take(rightTo.beIn(act.compartment, act.person), entry.index)
     }
   }
 
-  #openEpoch(entry: ViewEntry): void {
-    const { payload, signer, hash } = this.#statement(entry, 'epoch')
-    const compartment = this.compartments.get(payload.compartment as CompartmentId)
-    demand(
-      compartment && payload.compartment === entry.compartment,
-      'VIEW',
-      'This epoch belongs to an unknown compartment.',
-    )
-    demand(payload.epoch === compartment.epochs.length + 1, 'VIEW', 'An epoch is missing: its number does not follow.')
+  #openEpoch(entry: ViewEntry, mark: { readonly refused?: true } = {}): void {
+    const { payload, signer, hash } = statementOf(entry, 'epoch')
+    const compartment = this.compartments.get(payload.compartment as CompartmentId) as CompartmentState
     compartment.epochs.push({
       number: payload.epoch,
       commitment: payload.commitment,
@@ -460,10 +438,12 @@ export class OperationView {
       openedIndex: entry.index,
       signer,
       digest: hash,
+      ...mark,
     })
     compartment.stale = false
     compartment.staleBecause = undefined
     compartment.disputedBy.clear()
+    this.rights.give(rightTo.sealWith(compartment.id), entry.index)
   }
 
   /** A recipient whose grant did not open; two of them make the epoch stale. */
@@ -471,6 +451,22 @@ export class OperationView {
     const compartment = this.compartments.get(entry.compartment as CompartmentId)
     if (!compartment || entry.device === undefined) return
     compartment.disputedBy.add(entry.device)
-    if (compartment.disputedBy.size >= 2) this.#stale(compartment, 'disputed')
+    if (compartment.disputedBy.size >= 2) this.#stale(compartment, 'disputed', entry.index)
   }
+}
+
+/** Whether an entry, whatever else is wrong with it, is the next of its chain. */
+function follows(view: OperationView, entry: ViewEntry): boolean {
+  try {
+    requireEntry(view, entry)
+    return true
+  } catch (error) {
+    if (error instanceof ProtocolError) return false
+    throw error
+  }
+}
+
+/** Whether an error says that something is missing before an entry: nothing after it can then be judged. */
+export function breaksOrder({ code }: ProtocolError): boolean {
+  return ['MEMBERS_HIDDEN', 'MEMBERS_CHAIN', 'EPOCH_HIDDEN', 'VIEW_ORDER'].includes(code)
 }

@@ -1,12 +1,12 @@
-import { serviceRoles } from '../access.ts'
-import { mayRevoke, verifyChain, type Certificate, type Pin, type VerifyKeys } from './certificate.ts'
+import { mayRevoke, verifyChain, type Certificate, type Pin, type Revocation, type VerifyKeys } from './certificate.ts'
 import { ProtocolError, demand } from './errors.ts'
 import type { CompartmentId, DeviceId } from './ids.ts'
 import { judgeMemberAct, judgePermission } from './judge.ts'
 import { verifyStatement } from './jws.ts'
 import type { MemberStatement } from './members.ts'
 import type { EpochStatement } from './epoch.ts'
-import type { Member, OperationView, ViewEntry } from './operation-view.ts'
+import type { Member, OperationView } from './operation-view.ts'
+import type { ViewEntry } from './view-entry.ts'
 
 /** What a client trusts when it believes an entry: its pin, and the certificates that it has verified up to it. */
 export interface Trust {
@@ -23,30 +23,48 @@ export interface Trust {
  * right, so that a server can neither add a reader nor speak for anybody. Call it before `view.apply(entry)`.
  */
 export async function verifyEntry(view: OperationView, entry: ViewEntry, trust: Trust): Promise<void> {
+  await authenticateEntry(view, entry, trust)
+  judgeEntry(view, entry, trust)
+}
+
+/** Whether who is named as its signer signed the statement behind an entry, and was somebody whose signature counts. */
+export async function authenticateEntry(view: OperationView, entry: ViewEntry, trust: Trust): Promise<void> {
   const statement = entry.statement
-  if (!statement) return
-  switch (statement.type) {
-    case 'certificate': {
-      const { tier, person } = statement.value
-      const role = view.member(person)?.role
-      const withinCeiling = tier !== 'service' || role === undefined || serviceRoles.includes(role)
-      demand(withinCeiling, 'UNENTITLED', 'A service account is officer at most.')
+  switch (statement?.type) {
+    case undefined:
+      return
+    case 'certificate':
       // The chain that came with it is the one that stood then.
       return verifyChain(statement.value, trust.pin, (device) => trust.issuers.get(device) ?? view.devices.get(device))
-    }
     case 'revocation': {
       const signer = requireCertificate(view, trust, statement.value.signer)
       await verifyStatement('cordon-revocation+jws', statement.value.jws, await trust.keys.of(signer))
-      const revoked = view.devices.get(statement.value.device)
-      if (revoked)
-        demand(mayRevoke(signer, revoked, trust.pin), 'REVOCATION', 'The signer of this revocation had no right to it.')
       return
     }
-    case 'member':
-      return verifyMember(view, entry, statement.value, trust)
-    case 'epoch':
-      return verifyEpoch(view, statement.value, trust)
+    case 'member': {
+      const { act, jws, signer, crt, hash } = statement.value
+      if (act.act !== 'create-operation' && view.chain.has(hash)) return
+      const certificate =
+        act.act === 'create-operation'
+          ? requireCertificate(view, trust, signer)
+          : requireSigner(view, trust, signer, crt).certificate
+      await verifyStatement('cordon-member+jws', jws, await trust.keys.of(certificate))
+      return
+    }
+    case 'epoch': {
+      const { jws, signer, crt } = statement.value
+      const { certificate } = requireSigner(view, trust, signer, crt)
+      await verifyStatement('cordon-epoch+jws', jws, await trust.keys.of(certificate))
+    }
   }
+}
+
+/** Whether who signed the statement behind an entry had the right to what it says, at this point of the log. */
+export function judgeEntry(view: OperationView, entry: ViewEntry, trust: Trust): void {
+  const statement = entry.statement
+  if (statement?.type === 'revocation') judgeRevocation(view, statement.value, trust)
+  if (statement?.type === 'member') judgeMember(view, entry, statement.value, trust)
+  if (statement?.type === 'epoch') judgeEpoch(view, statement.value, trust)
 }
 
 export function findCertificate(view: OperationView, trust: Trust, device: DeviceId): Certificate | undefined {
@@ -82,16 +100,17 @@ function requireSigner(
   return { certificate, member }
 }
 
-async function verifyMember(
-  view: OperationView,
-  entry: ViewEntry,
-  statement: MemberStatement,
-  trust: Trust,
-): Promise<void> {
+function judgeRevocation(view: OperationView, { signer, device }: Revocation, trust: Trust): void {
+  const revoked = view.devices.get(device)
+  if (!revoked) return
+  const entitled = mayRevoke(requireCertificate(view, trust, signer), revoked, trust.pin)
+  demand(entitled, 'REVOCATION', 'The signer of this revocation had no right to it.')
+}
+
+function judgeMember(view: OperationView, entry: ViewEntry, statement: MemberStatement, trust: Trust): void {
   const { act } = statement
   if (act.act === 'create-operation') {
     const signer = requireCertificate(view, trust, statement.signer)
-    await verifyStatement('cordon-member+jws', statement.jws, await trust.keys.of(signer))
     const entitled = signer.tier === 'administrator' || signer.device === trust.pin.root
     demand(entitled, 'SIGNER', 'Only an administrator creates an operation.')
     const names = act.coordinators.some(({ person }) => person === signer.person)
@@ -99,28 +118,25 @@ async function verifyMember(
     return
   }
   if (view.chain.has(statement.hash)) return
-  const { certificate, member } = requireSigner(view, trust, statement.signer, statement.crt)
-  await verifyStatement('cordon-member+jws', statement.jws, await trust.keys.of(certificate))
+  const { member } = requireSigner(view, trust, statement.signer, statement.crt)
   const refusal = member && judgeMemberAct(view, member, act)
   if (!refusal) return
   // What a partial view does not show cannot be judged in it, except what the signer's role says by itself.
   if (view.partial && refusal.code !== 'FORBIDDEN') return
-  throw new ProtocolError('UNENTITLED', `Entry ${String(entry.index)}: ${refusal.message}`)
+  // An act that does not follow the newest statement shows that one is missing.
+  const code = refusal.code === 'MEMBERS_MOVED' ? 'MEMBERS_CHAIN' : 'UNENTITLED'
+  throw new ProtocolError(code, `Entry ${String(entry.index)}: ${refusal.message}`)
 }
 
-async function verifyEpoch(view: OperationView, statement: EpochStatement, trust: Trust): Promise<void> {
+function judgeEpoch(view: OperationView, statement: EpochStatement, trust: Trust): void {
   const { payload } = statement
   const compartment = payload.compartment as CompartmentId
-  const { certificate, member } = requireSigner(view, trust, statement.signer, statement.crt)
-  await verifyStatement('cordon-epoch+jws', statement.jws, await trust.keys.of(certificate))
+  const { member } = requireSigner(view, trust, statement.signer, statement.crt)
   // Those who left are not shown in a partial view: whoever seals there compares the recipients when it seals.
   if (view.partial || !member) return
   const refusal = judgePermission(view, member, 'epoch.open')
-  demand(
-    !refusal && view.isIn(member.person, compartment),
-    'UNENTITLED',
-    'The signer of this epoch had no right to open it.',
-  )
+  const entitled = !refusal && view.isIn(member.person, compartment)
+  demand(entitled, 'UNENTITLED', 'The signer of this epoch had no right to open it.')
   const expected = view.recipients(compartment)
   demand(
     expected.length === payload.recipients.length && expected.every((device, i) => device === payload.recipients[i]),

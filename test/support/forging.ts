@@ -72,7 +72,12 @@ export async function showEntry(
   beside: Beside,
 ) {
   const whole = { digest: await digestOf(beside.statement), ...change }
-  altered.frame = (frame) => (kindOf(frame) === 'operation.updated' ? rewritten(frame, whole, beside) : frame)
+  let told = false
+  altered.frame = (frame) => {
+    if (told || kindOf(frame) !== 'operation.updated') return frame
+    told = true
+    return rewritten(frame, whole, beside)
+  }
   const before = session.position
   await coordinator.operations.update(operation, { name: 'Another name' })
   await session.reached(before + 1)
@@ -98,7 +103,12 @@ export async function showEpoch(
   const { payload } = await readEpochStatement(frame['statement'] as string)
   const statement = await forge(payload)
   const forged = rewritten(frame, { digest: await digestOf(statement) }, { statement })
-  altered.frame = (shown) => (kindOf(shown) === 'epoch.opened' ? forged : shown)
+  let told = false
+  altered.frame = (shown) => {
+    if (told || kindOf(shown) !== 'epoch.opened') return shown
+    told = true
+    return forged
+  }
   // It is shown with the next catch-up.
   altered.cut()
 }

@@ -1,0 +1,60 @@
+import type { CompartmentId, OperationView } from '../protocol/index.ts'
+
+/**
+ * The least that this device will ever believe again of an operation: what it has verified once. Plain JSON, for the store.
+ * A view that was read anew counts only where it is not below this.
+ */
+export interface Floor {
+  /** The newest statement of the operation's chain, and of each compartment's. */
+  readonly head?: string
+  readonly heads: Readonly<Record<string, string>>
+  /** By right, the index of the newest entry that took it (`rightTo`). */
+  readonly taken: Readonly<Record<string, number>>
+  /** By compartment, the highest number of a key. */
+  readonly epochs: Readonly<Record<string, number>>
+  /** Whether states count only where they are signed. */
+  readonly statesSigned: boolean
+}
+
+const nothing: Floor = { heads: {}, taken: {}, epochs: {}, statesSigned: false }
+
+/** The floor once this view was verified. */
+export function raise(floor: Floor = nothing, view: OperationView): Floor {
+  const taken: Record<string, number> = { ...floor.taken }
+  for (const [right, index] of view.rights.taken) taken[right] = Math.max(index, taken[right] ?? -1)
+  const heads: Record<string, string> = { ...floor.heads }
+  const epochs: Record<string, number> = { ...floor.epochs }
+  for (const { id, believed, epochs: opened } of view.compartments.values()) {
+    if (believed !== undefined) heads[id] = believed
+    const highest = opened.findLast(({ refused }) => !refused)?.number ?? 0
+    epochs[id] = Math.max(highest, epochs[id] ?? 0)
+  }
+  const head = view.believed ?? floor.head
+  return {
+    ...(head === undefined ? {} : { head }),
+    heads,
+    taken,
+    epochs,
+    statesSigned: floor.statesSigned || view.statesSigned,
+  }
+}
+
+/** What a view lacks that this device has verified before, in words; nothing where it reaches the floor. */
+export function missing(floor: Floor, view: OperationView): string[] {
+  const lacks: string[] = []
+  for (const [right, index] of Object.entries(floor.taken)) {
+    if (view.rights.forgets(right, index)) lacks.push(`entry ${String(index)}, which ended "${right}"`)
+  }
+  if (floor.head !== undefined && !view.partial && !view.chain.has(floor.head))
+    lacks.push('a member statement of the operation')
+  if (floor.statesSigned && !view.partial && !view.statesSigned) lacks.push('the signed state of the operation')
+  for (const [id, head] of Object.entries(floor.heads)) {
+    const compartment = view.compartments.get(id as CompartmentId)
+    if (compartment && !compartment.chain.has(head)) lacks.push(`a member statement of compartment ${id}`)
+  }
+  for (const [id, number] of Object.entries(floor.epochs)) {
+    const compartment = view.compartments.get(id as CompartmentId)
+    if (compartment && compartment.epochs.length < number) lacks.push(`key ${String(number)} of compartment ${id}`)
+  }
+  return lacks
+}

@@ -1,0 +1,221 @@
+import {
+  contentKeyId,
+  demand,
+  type CompartmentId,
+  type DeviceId,
+  type EntryFrame,
+  type Leaf,
+  type OperationView,
+  type PersonId,
+  type ProtocolError,
+} from '../protocol/index.ts'
+import { getsContent } from './account.ts'
+import { asProtocolError } from './believing.ts'
+import type { Footing } from './footing.ts'
+import type { LogReading } from './log-reading.ts'
+import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
+import type { SetAside } from './set-aside.ts'
+import type { Change } from './store.ts'
+
+/** What became of a message that the log shows. */
+export type Read =
+  | { leaf: Leaf; message: Message; hidden?: ProtocolError }
+  | { leaf: Leaf; sealed: SealedMessage; hidden?: ProtocolError }
+  | { leaf: Leaf; refused: ProtocolError }
+  | { leaf: Leaf }
+
+export interface OpeningDeps {
+  readonly footing: Footing
+  readonly aside: SetAside
+  readonly keep: 'all' | 'none'
+  /** Whether somebody of this device's own knows the message: it has the receipt, or waits for it. */
+  readonly knows: (message: string) => boolean
+  readonly onMessage: (message: Message) => void
+  /** What this device goes by, and what it reads beside. */
+  readonly views: () => readonly OperationView[]
+  /** What is to be written with the next place. */
+  readonly put: (change: Change) => void
+  /** An entry shows that something is missing before it. */
+  readonly onMissing: (error: ProtocolError, index: number) => void
+}
+
+/** Messages: checked where they stand in the log, opened as soon as their key is there, or set aside with the reason. */
+export class Opening {
+  readonly messages = new Map<string, Message>()
+  readonly #deps: OpeningDeps
+  readonly #handled = new Set<number>()
+  readonly #sealed = new Map<string, SealedMessage[]>()
+
+  constructor(deps: OpeningDeps) {
+    this.#deps = deps
+  }
+
+  /** Takes up what the store holds. */
+  async load(): Promise<void> {
+    const { store, prefix } = this.#deps.footing
+    for (const [, value] of await store.list(`${prefix}message/`)) {
+      const message = value as Message
+      this.messages.set(message.id, message)
+      this.#handled.add(message.index)
+    }
+    for (const [, value] of await store.list(`${prefix}sealed/`)) {
+      const sealed = value as SealedMessage
+      this.#handled.add(sealed.index)
+      await this.#await(sealed)
+    }
+  }
+
+  get #me(): PersonId {
+    return this.#deps.footing.self().account.person as PersonId
+  }
+
+  has(index: number): boolean {
+    return this.#handled.has(index)
+  }
+
+  /** A message that was refused may only have seemed wrong: it is looked at again. */
+  lookAgain(): void {
+    this.#handled.clear()
+    for (const { index } of this.messages.values()) this.#handled.add(index)
+    for (const { index } of [...this.#sealed.values()].flat()) this.#handled.add(index)
+  }
+
+  /** Checks a message where it stands in the log, and opens it where its key is there. */
+  async open(
+    { ledger, basis }: LogReading,
+    leaf: Leaf,
+    frame: EntryFrame,
+    hidden: ReadonlySet<DeviceId>,
+  ): Promise<Read> {
+    const { footing } = this.#deps
+    if (!getsContent(footing.self(), ledger.view)) return { leaf }
+    try {
+      if (ledger.view.partial && frame.chain) await ledger.learn(frame.chain)
+      const past = leaf.index <= basis
+      const { sealed, statement, hidden: withheld } = await checkMessage(ledger, leaf, frame, past)
+      demand(
+        !hidden.has(statement.signer),
+        'DEVICE_HIDDEN',
+        'The directory log does not have the device that sent this.',
+      )
+      const rest = withheld ? { leaf, hidden: withheld } : { leaf }
+      const { compartment, epoch } = statement.payload
+      const key = footing.keyring.find(compartment, epoch)
+      return key ? { ...rest, message: await openMessage(sealed, key.opening, this.#me) } : { ...rest, sealed }
+    } catch (error) {
+      return { leaf, refused: asProtocolError(error) }
+    }
+  }
+
+  /** Shows a message, keeps it for its key, or sets it aside. */
+  async settle(read: Read): Promise<void> {
+    const { footing, put, onMissing } = this.#deps
+    const { leaf } = read
+    this.#handled.add(leaf.index)
+    this.#requireKnown(leaf)
+    if ('hidden' in read && read.hidden) onMissing(read.hidden, leaf.index)
+    if ('refused' in read) {
+      const { code } = read.refused
+      if (code === 'MEMBERS_HIDDEN' || code === 'EPOCH_HIDDEN') onMissing(read.refused, leaf.index)
+      this.#setAside(leaf.index, leaf.subject, read.refused)
+    } else if ('sealed' in read) {
+      put({ name: this.#name('sealed', leaf.index), value: read.sealed })
+      const { payload } = await this.#await(read.sealed)
+      const { id: message, compartment, epoch } = payload
+      footing.events.emit('sealed', { message, index: leaf.index, compartment, epoch })
+      // The key may have come since it was looked for.
+      await this.#openWaiting(contentKeyId(compartment, epoch))
+    } else if ('message' in read) {
+      this.#show(read.message)
+    }
+    footing.events.emit('entry', leaf)
+  }
+
+  async #await(sealed: SealedMessage) {
+    const statement = await readOnce(sealed.statement)
+    const id = contentKeyId(statement.payload.compartment, statement.payload.epoch)
+    this.#sealed.set(id, [...(this.#sealed.get(id) ?? []), sealed])
+    return statement
+  }
+
+  #show(message: Message): void {
+    if (this.#deps.keep === 'all') {
+      this.messages.set(message.id, message)
+      this.#deps.put({ name: this.#name('message', message.index), value: message })
+    }
+    this.#deps.aside.drop(message.index)
+    this.#deps.onMessage(message)
+    this.#deps.footing.events.emit('message', message)
+  }
+
+  /** An entry of this very device that it did not make means that somebody else has its key, or that a receipt was held back. */
+  #requireKnown({ actor, subject, index }: Leaf): void {
+    if (!('device' in actor) || actor.device !== this.#deps.footing.self().device.id) return
+    if (this.#deps.knows(subject)) return
+    const detail = 'The log shows a message of this device that it has not sent.'
+    this.#deps.footing.alarm({ code: 'OWN_MESSAGE_UNKNOWN', index, message: subject, detail })
+  }
+
+  /** Takes grants for this device; messages that waited for their keys open. Complains about those that are bad. */
+  async accept(compartment: string, grants: readonly { epoch: number; grant: string }[]): Promise<void> {
+    const { keyring, connection, operation, self } = this.#deps.footing
+    const id = compartment as CompartmentId
+    for (const { epoch, grant } of grants) {
+      const state = this.#deps
+        .views()
+        .map((view) => view.epoch(id, epoch))
+        .find((known) => known !== undefined)
+      if (!state || state.refused || keyring.find(compartment, epoch)) continue
+      const change = await keyring.accept(self().device, id, state, grant)
+      if (change === false) {
+        this.#deps.footing.alarm({ code: 'GRANT_BAD', detail: `The grant for epoch ${String(epoch)} does not open.` })
+        connection.send({ type: 'grant-bad', operation, compartment, epoch })
+        continue
+      }
+      this.#deps.put(change)
+      await this.#openWaiting(contentKeyId(compartment, epoch))
+    }
+  }
+
+  async #openWaiting(keyId: string): Promise<void> {
+    const waiting = this.#sealed.get(keyId) ?? []
+    const [compartment = '', epoch = ''] = keyId.split('#')
+    const key = this.#deps.footing.keyring.find(compartment, Number(epoch))
+    if (!key) return
+    this.#sealed.delete(keyId)
+    for (const sealed of waiting) {
+      const { index } = sealed
+      try {
+        const message = await openMessage(sealed, key.opening, this.#me)
+        // Both at once: whoever writes in between would lose it.
+        this.#deps.put({ name: this.#name('sealed', index) })
+        this.#show(message)
+      } catch (error) {
+        const { payload } = await readOnce(sealed.statement)
+        this.#deps.put({ name: this.#name('sealed', index) })
+        this.#setAside(index, payload.id, asProtocolError(error))
+      }
+    }
+  }
+
+  /** Epochs whose key this device may have and does not hold. */
+  lacking(view: OperationView): { compartment: CompartmentId; epoch: number }[] {
+    const { keyring, self } = this.#deps.footing
+    return [...view.compartments.values()].flatMap(({ id, epochs }) => {
+      const joined = view.joinedCompartmentAt(this.#me, id)
+      if (joined === undefined || !view.isRecipient(self().device.id, id)) return []
+      return epochs
+        .filter(({ openedIndex, refused }) => !refused && (view.history === 'full' || openedIndex >= joined))
+        .filter(({ number }) => !keyring.find(id, number))
+        .map(({ number }) => ({ compartment: id, epoch: number }))
+    })
+  }
+
+  #setAside(index: number, message: string, { code: reason, message: detail }: ProtocolError): void {
+    this.#deps.aside.put({ code: 'MESSAGE_REFUSED', reason, index, message, detail })
+  }
+
+  #name(what: 'message' | 'sealed', index: number): string {
+    return `${this.#deps.footing.prefix}${what}/${String(index).padStart(12, '0')}`
+  }
+}

@@ -1,0 +1,52 @@
+import type { Alarm, Footing } from './footing.ts'
+import type { Change } from './store.ts'
+
+/** An entry or a message that this device does not believe or cannot open, and why. Plain JSON, for the store. */
+export interface Aside extends Alarm {
+  readonly code: 'ENTRY_REFUSED' | 'MESSAGE_REFUSED'
+  readonly index: number
+  /** Kind of the entry, where it is no message. */
+  readonly kind?: string
+}
+
+/** What was set aside, by the index of its entry: it is shown to whoever reads, for as long as it is in the log. */
+export class SetAside {
+  readonly #footing: Pick<Footing, 'store' | 'prefix' | 'alarm'>
+  readonly #write: (change: Change) => void
+  readonly #all = new Map<number, Aside>()
+
+  /** `write`: takes what is to be stored with the next place. */
+  constructor(footing: Pick<Footing, 'store' | 'prefix' | 'alarm'>, write: (change: Change) => void) {
+    this.#footing = footing
+    this.#write = write
+  }
+
+  async load(): Promise<void> {
+    for (const [, value] of await this.#footing.store.list(`${this.#footing.prefix}aside/`))
+      this.#all.set((value as Aside).index, value as Aside)
+  }
+
+  /** In the order of the log. */
+  list(): Aside[] {
+    return [...this.#all.values()].sort((a, b) => a.index - b.index)
+  }
+
+  /** Alarms, unless it was set aside for this reason before. */
+  put(aside: Aside): void {
+    const { index, code, reason } = aside
+    const known = this.#all.get(index)
+    if (known?.code === code && known.reason === reason) return
+    this.#all.set(index, aside)
+    this.#write({ name: this.#name(index), value: aside })
+    this.#footing.alarm(aside)
+  }
+
+  /** It is believed after all. */
+  drop(index: number): void {
+    if (this.#all.delete(index)) this.#write({ name: this.#name(index) })
+  }
+
+  #name(index: number): string {
+    return `${this.#footing.prefix}aside/${String(index).padStart(12, '0')}`
+  }
+}
