@@ -1,6 +1,7 @@
 import type { Role, State } from '../access.ts'
 import {
   newId,
+  memberActVersion,
   signMemberStatement,
   timestamp,
   type CompartmentId,
@@ -260,7 +261,8 @@ export class Operations {
       const act = make(view)
       const compartment = 'compartment' in act ? act.compartment : undefined
       const head = compartment === undefined ? view.head : view.compartments.get(compartment as CompartmentId)?.head
-      const whole = { v: 1, operation, previous: head ?? null, at: timestamp(platform.clock()), ...act } as MemberAct
+      const common = { v: memberActVersion(act.act), operation, previous: head ?? null }
+      const whole = { ...common, at: timestamp(platform.clock()), ...act } as MemberAct
       const statement = await signMemberStatement(self().device, certificateIn(self(), view), whole)
       try {
         await this.#reached(operation, await this.#request('POST', `/${operation}${path}`, { statement, ...beside }))

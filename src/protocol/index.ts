@@ -150,7 +150,14 @@ export {
   type Device,
   type DeviceSecrets,
 } from './keys.ts'
-export { Heads, MemberAct, readMemberStatement, signMemberStatement, type MemberStatement } from './members.ts'
+export {
+  Heads,
+  MemberAct,
+  memberActVersion,
+  readMemberStatement,
+  signMemberStatement,
+  type MemberStatement,
+} from './members.ts'
 export {
   Handling,
   MessagePayload,

@@ -27,9 +27,12 @@ const state = Type.Union([
   Type.Literal('closed'),
   Type.Literal('archived'),
 ])
-const common = { v: Type.Literal(1), operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
+const chained = { operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
+const common = { v: Type.Literal(1), ...chained }
+/** Since version 2 whoever comes into `all` by the act is there since its entry; before, since the admission. */
+const movesPeople = { v: Type.Union([Type.Literal(1), Type.Literal(2)]), ...chained }
 const rules = {
-  /** How far back a newcomer may read: everything, or what was opened after the admission. */
+  /** How far back a newcomer may read: everything, or what was opened since they came into the compartment. */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
   /** Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers: two roles, and service accounts by their ids. */
   allHolds: Type.Array(Type.Union([Type.Literal('partner'), Type.Literal('observer'), uuid]), {
@@ -50,10 +53,10 @@ const CreateOperation = Type.Object(
   },
   exactly,
 )
-const SetOperation = Type.Object({ ...common, ...act('set-operation'), ...rules }, exactly)
+const SetOperation = Type.Object({ ...movesPeople, ...act('set-operation'), ...rules }, exactly)
 const Advance = Type.Object({ ...common, ...act('advance'), state }, exactly)
 const Admit = Type.Object({ ...common, ...act('admit'), person: uuid, organization: uuid, role }, exactly)
-const ChangeRole = Type.Object({ ...common, ...act('change-role'), person: uuid, role }, exactly)
+const ChangeRole = Type.Object({ ...movesPeople, ...act('change-role'), person: uuid, role }, exactly)
 const Wake = Type.Object({ ...common, ...act('wake'), person: uuid }, exactly)
 const RemovePerson = Type.Object({ ...common, ...act('remove'), person: uuid }, exactly)
 const RemoveOrganization = Type.Object({ ...common, ...act('remove'), organization: uuid }, exactly)
@@ -92,6 +95,11 @@ export const MemberAct = Type.Union([
 export type MemberAct = Static<typeof MemberAct>
 
 const parseAct = shape('member statement', MemberAct)
+
+/** The version that a new statement of this act has; logs hold older ones, which keep what they meant. */
+export function memberActVersion(act: MemberAct['act']): 1 | 2 {
+  return act === 'set-operation' || act === 'change-role' ? 2 : 1
+}
 
 /** A member statement as it was read: its hash names it in chains and in the log. */
 export interface MemberStatement {

@@ -5,6 +5,7 @@ import type { CompartmentId, DeviceId, OperationId, OrganizationId, PersonId } f
 import type { Heads, MemberAct, MemberStatement } from './members.ts'
 import { requireEntry, statementOf } from './entry-rules.ts'
 import { Rights, rightTo } from './rights.ts'
+import { bringsNewcomers, noteSince } from './since.ts'
 import { statementTypeOf, type ViewEntry } from './view-entry.ts'
 
 /** A member of an operation as the statements say it. */
@@ -33,6 +34,8 @@ export interface CompartmentState {
   readonly id: CompartmentId
   /** Who is in it and since which index; for `all` this is computed from roles and stays empty. */
   readonly members: Map<PersonId, number>
+  /** Since which index each person who may hold its keys has been in it without a break; also of `all`. */
+  readonly since: Map<PersonId, number>
   head: string | undefined
   /** The newest of its statements that is believed. */
   believed: string | undefined
@@ -111,11 +114,12 @@ export class OperationView {
 
   /** From which index on the person belongs to the compartment without a break. */
   joinedCompartmentAt(person: PersonId, compartment: CompartmentId): number | undefined {
-    if (!this.isIn(person, compartment)) return undefined
-    const joined = this.members.get(person)?.joinedIndex ?? 0
-    return compartment === this.all
-      ? joined
-      : Math.max(joined, this.compartments.get(compartment)?.members.get(person) ?? 0)
+    return this.compartments.get(compartment)?.since.get(person)
+  }
+
+  /** Whether a person belongs to those of a compartment who may hold its keys while they are awake. */
+  reads(person: PersonId, compartment: CompartmentId): boolean {
+    return this.isIn(person, compartment) && this.members.get(person)?.role !== 'auditor'
   }
 
   compartmentsOf(person: PersonId): CompartmentId[] {
@@ -155,9 +159,8 @@ export class OperationView {
 
   #holds(certificate: Certificate, compartment: CompartmentId): boolean {
     const member = this.members.get(certificate.person)
-    if (!member || member.asleep || member.role === 'auditor') return false
-    if (certificate.organization !== member.organization) return false
-    return this.isIn(certificate.person, compartment)
+    if (!member || member.asleep || certificate.organization !== member.organization) return false
+    return this.reads(certificate.person, compartment)
   }
 
   /**
@@ -169,6 +172,7 @@ export class OperationView {
     const before = this.#affected(entry)
     this.#change(entry)
     this.position = entry.index
+    noteSince(this, entry)
     for (const [compartment, devices] of before) this.#markStale(entry, compartment, devices)
   }
 
@@ -183,6 +187,7 @@ export class OperationView {
     if (entry.kind === 'device.revoked') this.#endDevice(entry.subject as DeviceId, entry.index)
     if (authentic && follows(this, entry)) this.#takeOnly(entry)
     this.position = entry.index
+    noteSince(this, entry)
     for (const [compartment, devices] of before) this.#markStale(entry, compartment, devices)
     this.#refusing = false
   }
@@ -221,9 +226,7 @@ export class OperationView {
     if (!compartment || compartment.epochs.length === 0) return
     if ([...before].some((device) => !this.isRecipient(device, id)))
       this.#stale(compartment, 'member-left', entry.index)
-    const joins = entry.kind === 'member.admitted' || entry.kind === 'compartment.member-added'
-    if (joins && this.history === 'from-joining' && this.isIn(entry.subject as PersonId, id))
-      this.#stale(compartment, 'member-joined', entry.index)
+    if (bringsNewcomers(this, entry, compartment)) this.#stale(compartment, 'member-joined', entry.index)
   }
 
   #stale(compartment: CompartmentState, because: CompartmentState['staleBecause'], index: number): void {
@@ -394,6 +397,7 @@ export class OperationView {
     const compartment: CompartmentState = {
       id,
       members: new Map(),
+      since: new Map(),
       head: undefined,
       believed: undefined,
       chain: new Set(),

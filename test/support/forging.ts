@@ -12,6 +12,7 @@ import {
   serializeLeaf,
   signEnrolment,
   signEpochStatement,
+  memberActVersion,
   signMemberStatement,
   utf8,
   type Device,
@@ -130,7 +131,8 @@ export async function showAct(
 ) {
   const { operation, session } = scene
   const previous = session.view.head ?? null
-  const act = { v: 1, operation, previous, at: new Date().toISOString(), ...change } as MemberAct
+  const v = memberActVersion((change as MemberAct).act)
+  const act = { v, operation, previous, at: new Date().toISOString(), ...change } as MemberAct
   return showEntry(scene, { kind, subject }, { statement: await signMemberStatement(signer, crt, act) })
 }
 

@@ -84,7 +84,8 @@ export class WireOperation {
       compartment === undefined
         ? (view.head ?? null)
         : (view.compartments.get(compartment as CompartmentId)?.head ?? null)
-    return { v: 1, operation: this.id, previous, at: now(), ...act } as protocol.MemberAct
+    const v = protocol.memberActVersion((act as protocol.MemberAct).act)
+    return { v, operation: this.id, previous, at: now(), ...act } as protocol.MemberAct
   }
 
   /** A member statement on the newest head, signed by anybody. */
