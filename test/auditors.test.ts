@@ -215,7 +215,7 @@ t.test('words are whole words of values, of any script, within a time range or f
   const { auditor, ncp, coordinator } = byRole
   const from = '2026-01-01T00:00:00.000Z'
   const find = async (text: string, filters: Filters = { from }) =>
-    (await walk(auditor, operation.id, { kind: 'operation.updated', ...filters, text })).length
+    (await walk(auditor, operation.id, { kind: 'operation.updated', justification: 'a test', ...filters, text })).length
   const names = ['Straße 17/b, Container MSKU-1234567', 'проверка груза', '100% [x] "quoted"\\next', 'École İzmir']
   for (const name of names) went(await coordinator.call('PATCH', operation.path, { name }))
   t.equal(await find('STRASSE'), 0, 'ß is no ss')

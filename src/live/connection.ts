@@ -107,10 +107,13 @@ export class Connection {
     this.#subscriptions.set(operation, subscription)
     try {
       await this.#deps.operations.requireMember(this.actor, operation)
-      const details = { from: after + 1, channel: 'live' }
+      const follower = this.#deps.hub.follower(operation)
+      await follower.start()
+      // A place beyond the log is no place: what is acknowledged up to it would count as delivered before it was posted.
+      const details = { from: Math.min(after, follower.position) + 1, channel: 'live' }
       const note = { kind: 'feed.opened', subject: this.actor.person, permission: 'operation.read', details } as const
       const { index } = await this.#deps.logs.append(operation, noteAct, note, this.actor)
-      const follower = this.#deps.hub.follower(operation)
+      subscription.position = Math.min(after, index)
       await follower.reach(index)
       if (subscription.over || !(await follower.subscribe(subscription))) return
       await this.#caughtUp(subscription, follower.position, seen)

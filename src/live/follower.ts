@@ -3,7 +3,15 @@ import { readSnapshot, type Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
 import type { Consultation } from '../messages/index.ts'
-import { enterOperation, mayHold, seesContent, seesEntry, toViewEntry } from '../operations/index.ts'
+import {
+  enterOperation,
+  mayHold,
+  mayReadFrom,
+  seesContent,
+  seesEntry,
+  toViewEntry,
+  type GrantRow,
+} from '../operations/index.ts'
 import {
   OperationView,
   changesOperation,
@@ -190,16 +198,26 @@ export class Follower {
     const { actor, outbox } = subscription
     const withContent = seesContent(member) && isListed(actor.listed, 'message.read')
     if (entry.leaf.kind === 'history.granted' && withContent) {
-      const own = entry.grants.filter(({ device }) => device === actor.device)
+      const own = entry.grants.filter((grant) => grant.device === actor.device && this.#mayHave(grant))
       const [first] = own
-      if (first && this.#view.isRecipient(actor.device as DeviceId, first.compartment as CompartmentId)) {
+      if (first) {
         const grants = own.map(({ epoch, sealed }) => ({ epoch, grant: sealed }))
         outbox.send({ type: 'granted', operation: this.operation, compartment: first.compartment, grants })
       }
     }
     if (!seesEntry(this.#view, member, entry.leaf)) return
     if (entry.content && withContent) this.#deps.consultation.delivered(this.operation, actor, entry.leaf.index)
-    outbox.sendText(frameFor(entry, actor.device, withContent, isPartial(member)))
+    const grant = withContent ? entry.grants.find((given) => given.device === actor.device) : undefined
+    const sealed = grant && this.#mayHave(grant) ? grant.sealed : undefined
+    outbox.sendText(frameFor(entry, { withContent, partial: isPartial(member), grant: sealed }))
+  }
+
+  /** Whether a device may have a key that it was given, as things stand: who left and came back may not have all of them. */
+  #mayHave({ device, compartment, epoch }: GrantRow): boolean {
+    const opened = this.#view.epoch(compartment as CompartmentId, epoch)
+    return (
+      opened !== undefined && mayHold(this.#view, device as DeviceId, compartment as CompartmentId, opened.openedIndex)
+    )
   }
 
   /** Adds a reader: sends what it lacks, page by page, and from the head on every new entry. False if it may not read. */
@@ -262,16 +280,15 @@ export class Follower {
     }
   }
 
-  /** Whose devices may have keys since this entry: a newcomer's, those of somebody who slept, or a service account's that was listed. */
+  /** Whose devices may have keys since this entry: of a newcomer, of who slept, of whom a role or the rules brought in. */
   #newlyEntitled({ kind, subject, compartment }: Leaf): DeviceId[] {
     const devicesOf = (is: (certificate: Certificate) => boolean) =>
       [...this.#view.devices.values()].filter(is).map(({ device }) => device)
     if (kind === 'device.certified') return [subject as DeviceId]
-    if (kind === 'member.woken') return devicesOf(({ person }) => person === subject)
+    if (kind === 'member.woken' || kind === 'member.role-changed') return devicesOf(({ person }) => person === subject)
     if (kind === 'compartment.member-added' || kind === 'compartment.created')
       return devicesOf(({ person }) => this.#view.isIn(person, compartment as CompartmentId))
-    if (kind === 'operation.rules-set')
-      return devicesOf(({ tier, person }) => tier === 'service' && this.#view.isIn(person, this.#view.all))
+    if (kind === 'operation.rules-set') return devicesOf(({ person }) => this.#view.isIn(person, this.#view.all))
     return []
   }
 
@@ -316,9 +333,9 @@ export class Follower {
       const member = this.#view.member(person)
       if (catchingUp || !member || !isListed(actor.listed, 'message.read')) continue
       const visible = reads.filter(
-        ({ sender, compartment, person: reader }) =>
+        ({ sender, compartment, index, person: reader }) =>
           (sender === actor.organization || member.role === 'coordinator') &&
-          this.#view.isIn(person, compartment as CompartmentId) &&
+          mayReadFrom(this.#view, member, compartment as CompartmentId, index) &&
           this.#view.isIn(reader as PersonId, compartment as CompartmentId),
       )
       if (visible.length === 0) continue

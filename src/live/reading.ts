@@ -161,14 +161,17 @@ async function signersOf(
   return signers
 }
 
-/**
- * The frame of an entry for one reader: with its own device's grant where the entry opened an epoch, and with the signer's
- * certificates where its view is partial and may not show the signer.
- */
-export function frameFor(entry: ReadEntry, device: string, withContent: boolean, partial: boolean): string {
+interface For {
+  readonly withContent: boolean
+  readonly partial: boolean
+  /** Its own device's, where the entry opened an epoch that the reader may read. */
+  readonly grant: string | undefined
+}
+
+/** The frame of an entry for one reader; with the signer's certificates where its view is partial and may not show the signer. */
+export function frameFor(entry: ReadEntry, { withContent, partial, grant }: For): string {
   const whole = withContent ? entry.frame : entry.bare
   const text = partial && entry.signer ? `${whole.slice(0, -1)},"chain":${JSON.stringify(entry.signer)}}` : whole
-  if (entry.leaf.kind !== 'epoch.opened' || !withContent) return text
-  const grant = entry.grants.find((given) => given.device === device)
-  return grant ? `${text.slice(0, -1)},"grant":${JSON.stringify(grant.sealed)}}` : text
+  if (entry.leaf.kind !== 'epoch.opened' || grant === undefined) return text
+  return `${text.slice(0, -1)},"grant":${JSON.stringify(grant)}}`
 }

@@ -24,12 +24,14 @@ export const EntriesQuery = Type.Object(
     organization: Type.Optional(Uuid),
     device: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })),
     compartment: Type.Optional(Uuid),
-    message: Type.Optional(Type.String({ pattern: uuid, description: 'The message that the entry is about.' })),
+    message: Type.Optional(
+      Type.String({ pattern: uuid, description: 'The message that the entry is about: posting it, or fetching it.' }),
+    ),
     subject: Type.Optional(
       Type.String({
         maxLength: 512,
         pattern: '^[^\\u0000-\\u001f\\u007f]+$',
-        description: 'The id or code of whatever the entry is about.',
+        description: 'The id or code of whatever the entry is about. An id may be that of a person or a device.',
       }),
     ),
     from: Type.Optional(time('The first moment.')),
@@ -39,7 +41,11 @@ export const EntriesQuery = Type.Object(
       Type.String({ minLength: 1, maxLength: 200, description: 'Whole words, all of which the details must hold.' }),
     ),
     justification: Type.Optional(
-      Type.String({ minLength: 3, maxLength: 500, description: 'Needed to look at one other person or device.' }),
+      Type.String({
+        minLength: 3,
+        maxLength: 500,
+        description: 'Needed to look at one other person, device or thing with an id, and into the details of others.',
+      }),
     ),
     after: Type.Optional(
       Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: '`next` of the page before.' }),
@@ -78,6 +84,8 @@ export interface LogQuery {
   readonly device?: string
   readonly compartment?: string
   readonly subject?: string
+  /** Whether the subject was asked for as a message. */
+  readonly message?: boolean
   readonly from?: string
   readonly to?: string
   readonly words: readonly string[]
@@ -105,17 +113,24 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { after: _, justification: __, ...asked } = query
   return {
     ...rest,
-    ...(message === undefined ? {} : { subject: message }),
+    ...(message === undefined ? {} : { subject: message, message: true }),
     ...(justification === undefined ? {} : { justification }),
-    kinds: kindsAmong(kind, outcome),
+    kinds: kindsAmong(kind, outcome, message),
     words,
     limit,
     asked,
   }
 }
 
-function kindsAmong(kind: string | undefined, outcome: 'done' | 'refused' | undefined): readonly Kind[] | undefined {
-  if (kind === undefined && outcome === undefined) return undefined
+/** Kinds whose subject is a message. */
+const aboutMessage = /^message\.|^body\.fetched$/
+
+function kindsAmong(
+  kind: string | undefined,
+  outcome: 'done' | 'refused' | undefined,
+  message: string | undefined,
+): readonly Kind[] | undefined {
+  if (kind === undefined && outcome === undefined && message === undefined) return undefined
   const named = kind?.split(',').flatMap((word) => {
     const meant = kindsOf(word)
     if (meant.length === 0) throw fault('kind', `names ${word}, which does not exist`)
@@ -124,7 +139,9 @@ function kindsAmong(kind: string | undefined, outcome: 'done' | 'refused' | unde
   return kinds.filter(
     (one) =>
       (named === undefined || named.includes(one)) &&
-      (outcome === undefined || isRefusal(one) === (outcome === 'refused')),
+      (outcome === undefined || isRefusal(one) === (outcome === 'refused')) &&
+      // So that the id of a person, given as that of a message, finds nothing.
+      (message === undefined || aboutMessage.test(one)),
   )
 }
 

@@ -24,6 +24,7 @@ import {
   type MessageStatement,
   type MessageToPost,
   type OperationView,
+  type PersonId,
   type Receipt,
 } from '../protocol/index.ts'
 import { storeKeysAct } from './import-key.ts'
@@ -221,7 +222,7 @@ export class Messages {
       const view = await views.current(tx, operation)
       const readable = view.compartmentsOf(person).map((compartment) => ({
         compartment,
-        from: view.history === 'full' ? 0 : (view.joinedCompartmentAt(person, compartment) ?? 0),
+        from: view.history === 'full' ? 0 : (view.joinedCompartmentAt(person, compartment) ?? Number.MAX_SAFE_INTEGER),
       }))
       const threads = await store.threadsOf(tx, operation, readable, after ?? Number.MAX_SAFE_INTEGER, limit)
       const last = threads.at(-1)
@@ -237,8 +238,14 @@ export class Messages {
       if (membership.role !== 'coordinator' && header.organization_id !== membership.organization)
         throw new Problem('NOT_FOUND')
       const view = await this.#deps.views.current(tx, operation)
+      const compartment = header.compartment_id as CompartmentId
+      // Whoever came later under `from-joining` was never sent it, however far they say that they have everything.
+      const mayHave = (person: string) => {
+        const member = view.member(person as PersonId)
+        return member !== undefined && mayReadFrom(view, member, compartment, header.log_index)
+      }
       return (await store.receiptsOf(tx, operation, message, header.log_index))
-        .filter(({ person }) => view.isIn(person as never, header.compartment_id as CompartmentId))
+        .filter(({ person }) => mayHave(person))
         .map(({ deliveredAt, readAt, ...row }) => ({
           ...row,
           ...(deliveredAt === null ? {} : { deliveredAt: deliveredAt.toISOString() }),

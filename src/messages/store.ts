@@ -198,7 +198,15 @@ export async function readsAt(
   operation: string,
   indexes: readonly number[],
 ): Promise<
-  { message: string; person: string; organization: string; readAt: Date; sender: string; compartment: string }[]
+  {
+    message: string
+    index: number
+    person: string
+    organization: string
+    readAt: Date
+    sender: string
+    compartment: string
+  }[]
 > {
   if (indexes.length === 0) return []
   return tx
@@ -215,6 +223,7 @@ export async function readsAt(
       'message_read.at as readAt',
       'message.organization_id as sender',
       'message.compartment_id as compartment',
+      'message.log_index as index',
     ])
     .where('message_read.operation_id', '=', operation)
     .where(sql<boolean>`message_read.log_index = ANY(${[...indexes]}::bigint[])`)

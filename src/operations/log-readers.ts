@@ -38,7 +38,7 @@ export class LogReaders {
   async #enterDirectory(actor: Actor, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     const { db, logs } = this.#deps
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
-    requireJustification(actor, query)
+    requireJustification(actor, logs.directory, query)
     const details = { ...detailsOf(actor, query), ...justifiedBy(query.justification, audit) }
     const draft = { kind: 'log.queried', actor: asActor(actor), subject: logs.directory, details } as const
     const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]))
@@ -52,7 +52,7 @@ export class LogReaders {
   async #enterOperation(actor: Actor, operation: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     const { db, logs } = this.#deps
     await transaction(db, async (tx) => requireOwn(await authorize(tx, actor, operation, 'log.query'), query))
-    requireJustification(actor, query)
+    requireJustification(actor, operation, query)
     await logs.append(
       operation,
       queryAct,
@@ -109,10 +109,20 @@ function requireOwn(membership: Membership, { person, organization, words }: Log
     throw forbidden('Details are shown to auditors, and to you those of your own entries: name yourself as person.')
 }
 
-function requireJustification(actor: Actor, { person, device, justification }: LogQuery): void {
+/** Ids, of which those of people and devices are some: UUIDs and thumbprints. */
+const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^[A-Za-z0-9_-]{43}$/
+
+/** Whoever looks at one other person says why, by whichever filter they do, and so does whoever searches what others' details say. */
+function requireJustification(actor: Actor, log: string, query: LogQuery): void {
+  const { person, device, subject, message, words, justification } = query
+  if (justification !== undefined) return
+  const own: readonly (string | undefined)[] = [actor.person, actor.device, actor.session, log]
   const ofOthers =
-    (person !== undefined && person !== actor.person) || (device !== undefined && device !== actor.device)
-  if (ofOthers && justification === undefined) throw new Problem('JUSTIFICATION_REQUIRED')
+    (person !== undefined && person !== actor.person) ||
+    (device !== undefined && device !== actor.device) ||
+    (subject !== undefined && !message && idPattern.test(subject) && !own.includes(subject)) ||
+    (words.length > 0 && person !== actor.person)
+  if (ofOthers) throw new Problem('JUSTIFICATION_REQUIRED')
 }
 
 function detailsOf({ session }: Actor, { asked, after }: LogQuery): Details {

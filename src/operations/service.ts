@@ -390,7 +390,10 @@ export class Operations {
       const view = await this.#deps.views.current(tx, operation)
       const rows = await store.grantsFor(tx, operation, actor.device, compartment)
       return rows
-        .filter((row) => view.isRecipient(actor.device as DeviceId, row.compartment as CompartmentId))
+        .filter(({ compartment: id, epoch }) => {
+          const opened = view.epoch(id as CompartmentId, epoch)
+          return opened && mayHold(view, actor.device as DeviceId, id as CompartmentId, opened.openedIndex)
+        })
         .map(({ compartment: id, epoch, sealed }) => ({ compartment: id, epoch, grant: sealed }))
     })
   }

@@ -1,5 +1,6 @@
 """Who is in an operation (docs/protocol.md, sections 5 and 6): its log, folded and believed entry by entry."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from .certificates import Certificate, Trust
 from .refused import Refused, demand
 from .rules import ROLES_IN_ALL, Member, judge, require
-from .wire import Json, Statement, digest, fields, parse_time, read_statement
+from .wire import Json, Statement, decode, digest, fields, parse_time, read, read_statement
 
+UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ACTS = {
     "create-operation": "history allHolds coordinators",
     "set-operation": "history allHolds",
@@ -31,6 +33,9 @@ KIND_OF_ACT = {
     "compartment.member-added": {"add-to-compartment"},
     "compartment.member-removed": {"remove-from-compartment"},
 }
+# Since version 2 whoever comes into `all` by these is there since the entry; version 1 counted from the admission.
+MOVES_PEOPLE = {"set-operation", "change-role"}
+BRINGS_IN = {"member.admitted", "member.role-changed", "compartment.member-added", "operation.rules-set"}
 DISPUTES_THAT_STALE = 2
 # Of these every kind must be understood; others neither add nor remove anybody.
 DECISIVE = ("operation.", "member.", "device.", "compartment.", "epoch.", "message.")
@@ -47,6 +52,7 @@ class Epoch:
 @dataclass
 class Compartment:
     members: dict[str, int] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
     heads: list[str] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     stale: str | None = None
@@ -66,6 +72,7 @@ class View:
         self.organizations: set[str] = set()
         self.members: dict[str, Member] = {}
         self.devices: dict[str, Certificate] = {}
+        self.services: set[str] = set()
         self.revoked: set[str] = set()
         self.compartments: dict[str, Compartment] = {operation: Compartment()}
         self._holes: list[tuple[str, int, int]] = []
@@ -77,7 +84,8 @@ class View:
         if member is None:
             return False
         if compartment == self.operation:
-            return member.role in ROLES_IN_ALL | self.all_holds
+            by_role = member.role in ROLES_IN_ALL | self.all_holds
+            return by_role and (person not in self.services or person in self.all_holds)
         return person in self.compartment(compartment).members
 
     def compartment(self, compartment: str) -> Compartment:
@@ -91,11 +99,13 @@ class View:
 
     def _holds(self, device: Certificate, compartment: str) -> bool:
         member = self.members.get(device.person)
-        if member is None or member.asleep or member.role == "auditor" or device.organization != member.organization:
+        if member is None or member.asleep or device.organization != member.organization:
             return False
-        return self.is_in(member.person, compartment) and not (
-            device.tier == "service" and compartment == self.operation
-        )
+        return self._reads(member.person, compartment)
+
+    def _reads(self, person: str, compartment: str) -> bool:
+        """Whether a person may hold the keys of a compartment while awake."""
+        return self.is_in(person, compartment) and self.members[person].role != "auditor"
 
     def heads_of(self, compartment: str) -> Json:
         heads = self.compartment(compartment).heads
@@ -125,8 +135,39 @@ class View:
             handle(leaf, frame)
         self._count(leaf)
         self.position = leaf["index"]
+        counts_from_admission = self._counts_from_admission(frame)
+        moved = self._moved(leaf) if touches_devices else []
+        self._note_since(moved, leaf["index"], counts_from_admission)
+        newcomers = moved if leaf["kind"] in BRINGS_IN and not counts_from_admission else []
         for id, held in before.items():
-            self._mark_stale(leaf, id, held)
+            self._mark_stale(id, held, newcomers)
+
+    def _counts_from_admission(self, frame: Json) -> bool:
+        if "statement" not in frame:
+            return False
+        payload = read(decode(frame["statement"].split(".")[1]).decode("utf-8", "surrogatepass"))
+        return payload.get("act") in MOVES_PEOPLE and payload["v"] == 1
+
+    def _moved(self, leaf: Json) -> list[str]:
+        """Whom an entry that was applied can have brought into a compartment, or taken out of one."""
+        kind, subject = leaf["kind"], leaf["subject"]
+        if kind == "operation.rules-set":
+            return list(self.members)
+        if kind == "device.certified":
+            person = self.devices[subject].person
+            return [person] if person in self.services else []
+        if kind == "compartment.created":
+            return list(self.compartment(subject).members)
+        return [subject] if kind.startswith(("member.", "compartment.")) else []
+
+    def _note_since(self, moved: list[str], index: int, counts_from_admission: bool) -> None:
+        for id, compartment in self.compartments.items():
+            for person in moved:
+                if not self._reads(person, id):
+                    compartment.since.pop(person, None)
+                elif person not in compartment.since:
+                    admitted = max(self.members[person].joined, compartment.members.get(person, 0))
+                    compartment.since[person] = admitted if counts_from_admission else index
 
     def _count(self, leaf: Json) -> None:
         """Each entry of a compartment has the next number."""
@@ -145,10 +186,8 @@ class View:
         return [f"HOLE: an entry between {after} and {before} was withheld" for after, before in found]
 
     def _should_see(self, id: str, after: int) -> bool:
-        if not self.is_in(self.person, id):
-            return False
-        joined = max(self.members[self.person].joined, self.compartments[id].members.get(self.person, 0))
-        return self.history == "full" or after >= joined
+        since = self.compartments[id].since.get(self.person)
+        return since is not None and (self.history == "full" or after >= since)
 
     def _handlers(self) -> dict[str, Callable[[Json, Json], None]]:
         handlers = {kind: self._member_act for kind in KIND_OF_ACT}
@@ -164,14 +203,14 @@ class View:
             "epoch.disputed": self._dispute,
         }
 
-    def _mark_stale(self, leaf: Json, id: str, held: set[str]) -> None:
+    def _mark_stale(self, id: str, held: set[str], newcomers: list[str]) -> None:
         compartment = self.compartments[id]
         if not compartment.epochs or compartment.stale:
             return
-        joins = leaf["kind"] in ("member.admitted", "compartment.member-added") and self.history == "from-joining"
+        opened = compartment.epochs[-1].opened
         if held - set(self.recipients(id)):
             compartment.stale = "member-left"
-        elif joins and leaf["subject"] not in held and self.is_in(leaf["subject"], id):
+        elif self.history == "from-joining" and any(compartment.since.get(one, -1) > opened for one in newcomers):
             compartment.stale = "member-joined"
 
     def _advance(self, leaf: Json, _: Json) -> None:
@@ -187,6 +226,8 @@ class View:
         demand(certificate.device == leaf["subject"], "DIGEST", "an entry and its certificate name different devices")
         demand(certificate.device not in self.revoked, "REVOKED", "a device that was revoked does not come back")
         self.devices[certificate.device] = certificate
+        if certificate.tier == "service":
+            self.services.add(certificate.person)
 
     def _expire(self, leaf: Json, _: Json) -> None:
         self.devices.pop(leaf["subject"], None)
@@ -242,7 +283,7 @@ class View:
     # --- member statements ---
 
     def _member_act(self, leaf: Json, frame: Json) -> None:
-        statement = read_statement("cordon-member+jws", statement_of(leaf, frame), crt=True)
+        statement = read_statement("cordon-member+jws", statement_of(leaf, frame), crt=True, versions=(1, 2))
         act = read_act(statement.payload)
         demand(act["operation"] == self.operation, "DIGEST", "a member statement of another operation")
         demand(act["act"] in KIND_OF_ACT[leaf["kind"]], "DIGEST", "a statement that makes no such entry")
@@ -328,14 +369,13 @@ class View:
 
 def read_act(payload: Json) -> Json:
     kind = payload.get("act")
+    demand(payload["v"] == 1 or kind in MOVES_PEOPLE, "SHAPE", "a member statement of an unknown version")
     if kind == "remove":
         return fields(payload, f"v operation previous at act {'person' if 'person' in payload else 'organization'}")
     demand(kind in ACTS, "SHAPE", "a member statement of an unknown act")
     act = fields(payload, f"v operation previous at act {ACTS[str(kind)]}")
-    known = act.get("history", "full") in ("full", "from-joining") and set(act.get("allHolds", [])) <= {
-        "partner",
-        "observer",
-    }
+    holds = all(held in ("partner", "observer") or UUID.fullmatch(held) for held in act.get("allHolds", []))
+    known = act.get("history", "full") in ("full", "from-joining") and holds
     demand(known, "SHAPE", "a rule that nobody named")
     return act
 

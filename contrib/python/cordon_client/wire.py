@@ -143,11 +143,11 @@ def header_of(token: str, parts: int) -> Any:
         raise Refused("JSON", "a header is not UTF-8") from error
 
 
-def read_statement(typ: str, token: str, crt: bool) -> Statement:
+def read_statement(typ: str, token: str, crt: bool, versions: tuple[int, ...] = (1,)) -> Statement:
     header = fields(header_of(token, 3), "alg typ kid crt" if crt else "alg typ kid")
     demand(header["alg"] == "Ed25519" and header["typ"] == typ, "SHAPE", f"this is no {typ}")
     payload = read(decode(token.split(".")[1]).decode("utf-8", "surrogatepass"))
-    demand(isinstance(payload, dict) and payload.get("v") == 1, "SHAPE", f"a {typ} of an unknown version")
+    demand(isinstance(payload, dict) and payload.get("v") in versions, "SHAPE", f"a {typ} of an unknown version")
     return Statement(token, digest(token), header["kid"], header.get("crt"), payload)
 
 
