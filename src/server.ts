@@ -262,7 +262,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
       commit: options.commit,
       accountOf: ({ actor }) => actor?.person,
-      ready: () => answers(db),
+      ready: async () => (await answers(db)) && (logs.whyNothingContinues() ?? true),
       ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
       ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
     })

@@ -1,16 +1,21 @@
 import { execFile, spawnSync } from 'node:child_process'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { FileStore } from '../src/client/node/index.ts'
 import type { Cordon, OperationSession } from '../src/client/index.ts'
-import { openLogKey } from '../src/log/index.ts'
+import { hashLeaf, hasher } from '../src/log/hashing.ts'
+import { openLogKey, type LogKey } from '../src/log/index.ts'
+import { emptyEdge, grow, originOf, serializeLeaf, signCheckpoint, type Leaf } from '../src/protocol/index.ts'
 import { enrolWith, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
 import { logHost, startServer, temporaryDirectory } from './support/server.ts'
+import { readLog } from './support/rewriting.ts'
 import { policyOf, startWitness } from './support/witness.ts'
 
 const program = join(import.meta.dirname, '../contrib/verify-go')
@@ -128,5 +133,55 @@ t.test(
       { code: 1, stdout: /cosignatures of 1 witnesses, 2 are demanded/ },
       'a quorum that is not there',
     )
+    const cosigned = await verify('-receipt', receipt, ...asked, '-quorum', '2')
+    t.match(cosigned, { code: 0, stdout: /Witnesses: 2 of 2[^]*Witnesses: 2 of 2[^]*Receipt: entry/ })
+
+    // A service with the key of the log can sign any tree: of one whose times go back it is not believed.
+    const raw = await admin(server.database.superUrl, (client) => readLog(client, operation))
+    const leaves = raw.slice(0, 100).map(({ leaf }) => leaf)
+    for (const [place, seconds, code] of [
+      [50, 0, 0],
+      [50, 3600, 1],
+      [99, 27 * 365 * 24 * 3600, 1],
+    ] as const) {
+      const log = await served(t, key, operation, datedBack(leaves, place, seconds))
+      const { stdout, code: ended } = await run(binary, ['-log', log, '-keys', keys]).then(
+        (done) => ({ ...done, code: 0 }),
+        (error: unknown) => error as { code: number; stdout: string },
+      )
+      t.equal(ended, code, `${String(seconds)} s back`)
+      if (code === 1) t.match(stdout, `NOT verified: entry ${String(place)} is dated before the one that precedes it`)
+    }
   },
 )
+
+const datedBack = (leaves: readonly Leaf[], place: number, seconds: number) =>
+  leaves.map((leaf, n) =>
+    n === place ? { ...leaf, at: new Date(Date.parse(leaf.at) - seconds * 1000).toISOString() } : leaf,
+  )
+
+/** The address of a log of these entries, signed and served as by a service of this key: few enough for one tile. */
+async function served(owner: Test, key: LogKey, log: string, leaves: readonly Leaf[]): Promise<string> {
+  const texts = leaves.map(serializeLeaf)
+  const hashes = texts.map(hashLeaf)
+  const origin = originOf(logHost, log)
+  const { root } = grow(hasher, emptyEdge, hashes)
+  const checkpoint = await signCheckpoint({ origin, size: texts.length, root }, ...key.signers(origin))
+  const bundle = texts.flatMap((text) => {
+    const bytes = Buffer.from(text)
+    return [Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]
+  })
+  const width = String(texts.length)
+  const answers: Record<string, string | Buffer> = {
+    checkpoint,
+    [`tile/0/000.p/${width}`]: Buffer.concat(hashes),
+    [`tile/entries/000.p/${width}`]: Buffer.concat(bundle),
+  }
+  const server = createServer(({ url = '' }, reply) => {
+    const answer = answers[url.split(`/v1/logs/${log}/`)[1] ?? '']
+    reply.writeHead(answer === undefined ? 404 : 200).end(answer)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  owner.teardown(() => void server.close())
+  return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/v1/logs/${log}`
+}

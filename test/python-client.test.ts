@@ -240,6 +240,10 @@ t.test(
       t.equal(await refusedFor(unled), 'CERTIFICATE_CHAIN', 'a creator who does not lead to the root')
       const shapeless = (frame: Frame) => (isOpened(frame) ? { ...frame, leaf: 5 } : frame)
       t.equal(await refusedFor(shapeless), 'SHAPE', 'something that is no leaf')
+      for (const kind of ['message.posted', 'member.admitted']) {
+        const old = (frame: Frame) => (isOf(kind)(frame) ? withLeaf(frame, { at: '1999-01-01T00:00:00.000Z' }) : frame)
+        t.equal(await refusedFor(old), 'LEAF_TIME', `an entry ${kind} that is dated before another that precedes it`)
+      }
       const withheld = await refusedFor((frame) => (subjectOf(frame) === thailand.client.person ? undefined : frame))
       t.equal(withheld, 'EPOCH_HEADS', 'the admission and the removal of a member are withheld')
     })
@@ -281,6 +285,8 @@ t.test(
     })
   },
 )
+
+const isOf = (kind: string) => (frame: Frame) => frame.type === 'entry' && kindOf(frame) === kind
 
 const subjectOf = (frame: Frame) =>
   frame.type === 'entry' ? (JSON.parse(String(frame['leaf'])) as { subject: string }).subject : undefined

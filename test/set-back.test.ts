@@ -28,7 +28,7 @@ t.test('who saw more than the service still has is told, and by how many entries
   const later = await coordinator.follow(operation)
   await later.post(text('Not in the backup.'))
   await later.ready()
-  await second.logs.published(operation, later.position)
+  await second.logs.covering(operation, later.position)
   await coordinator.close()
   await second.close()
 

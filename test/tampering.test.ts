@@ -59,7 +59,7 @@ async function scene(owner: Parameters<typeof toyLog>[0], batches: number) {
     Promise.all(
       logs.map(async (log) => {
         const size = await transaction(server.db, (tx) => server.logs.size(tx, log))
-        return { log, note: (await server.logs.published(log, (size ?? 0) - 1)).note }
+        return { log, note: (await server.logs.covering(log, (size ?? 0) - 1)).note }
       }),
     )
   const db = openDatabase({ connectionString: toy.database.superUrl, onError: () => {} })

@@ -7,6 +7,7 @@ package main
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
+
+// timeForm is the one form of times, which compare as texts.
+const timeForm = "2006-01-02T15:04:05.000Z"
 
 const usage = `Usage: verify-go -log URL -keys FILE [-session FILE] [-receipt FILE] [-witness KEY]... [-quorum K]
 
@@ -90,7 +94,7 @@ func verify(log, keyFile, sessionFile, receiptFile string, witnesses []string, q
 	}
 	fmt.Printf("Entries: all %d are those of the checkpoint\n", tree.N)
 	if receiptFile != "" {
-		index, err := checkReceipt(receiptFile, verifier, tree, hashes)
+		index, err := checkReceipt(receiptFile, verifier, tree, hashes, witnesses, quorum)
 		if err != nil {
 			return fmt.Errorf("the receipt: %w", err)
 		}
@@ -101,7 +105,9 @@ func verify(log, keyFile, sessionFile, receiptFile string, witnesses []string, q
 }
 
 // checkEntries fetches every bundle and compares each entry in it with the hash that the tree has in its place.
+// Times never decrease in a log (docs/log.md).
 func checkEntries(server *server, tree tlog.Tree, hashes tlog.HashReader) error {
+	var last string
 	for first := int64(0); first < tree.N; first += bundleSize {
 		count := min(bundleSize, tree.N-first)
 		indexes := make([]int64, count)
@@ -124,6 +130,16 @@ func checkEntries(server *server, tree tlog.Tree, hashes tlog.HashReader) error 
 			if tlog.RecordHash(bundle[2:2+size]) != wanted[i] {
 				return fmt.Errorf("entry %d is not the one that the tree has", first+int64(i))
 			}
+			var leaf struct {
+				At string `json:"at"`
+			}
+			if err := json.Unmarshal(bundle[2:2+size], &leaf); err != nil || len(leaf.At) != len(timeForm) {
+				return fmt.Errorf("entry %d has no time", first+int64(i))
+			}
+			if leaf.At < last {
+				return fmt.Errorf("entry %d is dated before the one that precedes it", first+int64(i))
+			}
+			last = leaf.At
 			bundle = bundle[2+size:]
 		}
 		if len(bundle) != 0 {
@@ -134,7 +150,8 @@ func checkEntries(server *server, tree tlog.Tree, hashes tlog.HashReader) error 
 }
 
 // checkReceipt verifies a tlog-proof: its checkpoint, its entry under it, and that the log has grown from it.
-func checkReceipt(file string, verifier note.Verifier, tree tlog.Tree, hashes tlog.HashReader) (int64, error) {
+// Where a quorum is asked for, its own checkpoint must have it: so it proves as much to whoever cannot reach the log.
+func checkReceipt(file string, verifier note.Verifier, tree tlog.Tree, hashes tlog.HashReader, witnesses []string, quorum int) (int64, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
@@ -146,6 +163,11 @@ func checkReceipt(file string, verifier note.Verifier, tree tlog.Tree, hashes tl
 	older, err := openCheckpoint(receipt.checkpoint, verifier)
 	if err != nil {
 		return 0, err
+	}
+	if quorum > 0 {
+		if err := checkWitnesses(receipt.checkpoint, verifier, witnesses, quorum); err != nil {
+			return 0, err
+		}
 	}
 	if receipt.entry == nil {
 		return 0, errors.New("it does not bring its entry as extra data")

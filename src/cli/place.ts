@@ -12,7 +12,7 @@ import {
 import type { PersonId } from '../protocol/index.ts'
 import { choose, idOf, type Named } from './choice.ts'
 import { onStore, type Device, type DeviceOptions } from './device.ts'
-import { CommandFailure } from './failures.ts'
+import { CommandFailure, exitCodes } from './failures.ts'
 import { counted } from './wording.ts'
 
 export interface PlaceOptions extends DeviceOptions {
@@ -108,6 +108,20 @@ export async function leavePlace({ session }: Place): Promise<void> {
     // Whoever is next online gives them.
     if (!isProblem(error)) throw error
   }
+}
+
+/**
+ * The same for a command that shows what the log says: whatever this device was alarmed about is missing from what was shown, or wrong in
+ * it, so the command has failed although it showed the rest.
+ */
+export async function leaveReading(place: Place, { terminal }: Pick<Device, 'terminal'>): Promise<void> {
+  await leavePlace(place)
+  const { alarms } = place.session
+  if (alarms.length === 0) return
+  terminal.note(
+    `NOT everything could be believed: ${counted(alarms.length, 'alarm')}, above. What is shown leaves that out.`,
+  )
+  process.exitCode = exitCodes.failed
 }
 
 async function caughtUp({ client, terminal }: Device, session: OperationSession): Promise<void> {

@@ -36,7 +36,7 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
   const witnesses = options.witnessKeys === undefined ? [] : await readWitnessKeys(options.witnessKeys)
   const quorum = readQuorum(options.quorum, witnesses)
   let bar: Progress | undefined
-  const { size, cosigned, entries, statements, details, discrepancies } = await verifyEvidence(
+  const { size, cosigned, entries, statements, details, notes, discrepancies } = await verifyEvidence(
     evidence,
     { keys, root, witnesses, quorum },
     new VerifyKeys(),
@@ -48,7 +48,9 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
   bar?.stop()
   const verified = discrepancies.length === 0
   const { log, host, made } = evidence
-  terminal.result({ verified, sha256, log, host, size, cosigned, entries, statements, details, discrepancies }, () => [
+  const result = { verified, sha256, log, host, size, cosigned, entries, statements, details, notes, discrepancies }
+  terminal.result(result, () => [
+    ...notes.slice(0, mostShown).map(({ index, what }) => harmlessLine(`Note on entry ${String(index)}: ${what}.`)),
     ...discrepancies
       .slice(0, mostShown)
       .map(({ index, what }) => harmlessLine(index === undefined ? what : `entry ${String(index)}: ${what}`)),

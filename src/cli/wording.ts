@@ -91,6 +91,8 @@ function labelOf(field: Schema, name: string): string {
 export function markWords({ marks, exercise }: Message): string[] {
   const words = marks.map((mark) => {
     switch (mark.kind) {
+      case 'early':
+        return 'appended BEFORE it was sent, by what its sender says: a clock is wrong, or the service dates it back'
       case 'late':
         return 'appended more than an hour after it was sent'
       case 'extract-differs':

@@ -365,7 +365,8 @@ export class Cordon {
   /** A receipt of this device as others check it, offline and with other software. See `portableReceipt`. */
   portableReceipt(operation: string, message: string): Promise<string> {
     const { pins } = this.self.account
-    return portableReceipt({ store: this.#options.store, transport: this.transport, pins }, operation, message)
+    const { store, platform } = this.#options
+    return portableReceipt({ store, platform, pins, transport: this.transport }, operation, message)
   }
 
   /** Lends the session to another program. See `Transport.lend`. */

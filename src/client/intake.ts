@@ -4,6 +4,7 @@ import {
   changesOperation,
   demand,
   parseLeaf,
+  requireNoEarlier,
   type Certificate,
   type CompartmentId,
   type DeviceId,
@@ -33,6 +34,7 @@ interface Kept {
   readonly counted: readonly Counted[]
   readonly holes: boolean
   readonly seen?: Seen
+  readonly newest?: Pick<Leaf, 'index' | 'at'>
   /** The log is to be read again from its beginning. */
   readonly again?: true
 }
@@ -193,6 +195,7 @@ export class Intake {
       return
     }
     reading.position = kept.position
+    reading.newest = kept.newest
     reading.basis = kept.basis
     this.#current = reading
     this.#widened ||=
@@ -275,6 +278,10 @@ export class Intake {
         'LEAF',
         'This entry is of another log.',
       )
+      const reading = this.#reading
+      if (leaf.index <= (reading.newest?.index ?? -1)) return leaf
+      requireNoEarlier(reading.newest?.at, leaf)
+      reading.newest = { index: leaf.index, at: leaf.at }
       return leaf
     } catch (error) {
       this.#break(asProtocolError(error), frame.index)
@@ -448,13 +455,14 @@ export class Intake {
     this.#changes = []
     this.#raised = false
     const { prefix, store } = this.#footing
-    const { position, basis, toleratesHoles, ledger } = this.#current
+    const { position, basis, toleratesHoles, ledger, newest } = this.#current
     const kept: Kept = {
       position,
       basis: basis === Number.POSITIVE_INFINITY ? position : basis,
       counted: this.#current.counted(),
       holes: toleratesHoles,
       ...(this.seen ? { seen: this.seen } : {}),
+      ...(newest ? { newest } : {}),
       ...(this.#widened || this.#broken ? { again: true } : {}),
     }
     const place = [{ name: `${prefix}place`, value: kept }]

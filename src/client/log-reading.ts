@@ -18,6 +18,8 @@ export class LogReading {
   readonly ledger: Ledger
   /** Index of the newest entry that was processed. */
   position = -1
+  /** The newest entry that was shown, believed or not: none after it is dated before it. */
+  newest: Pick<Leaf, 'index' | 'at'> | undefined
   /** Up to this index everything was shown under the view that one has now. */
   basis = Number.POSITIVE_INFINITY
   /** Why nothing more of this passage is believed. */

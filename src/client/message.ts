@@ -8,6 +8,7 @@ import {
   fromBase64url,
   openBody,
   readMessageStatement,
+  strangeTime,
   utf8,
   type CompartmentId,
   type EntryFrame,
@@ -25,8 +26,8 @@ import type { Ledger } from './ledger.ts'
 /** What a reader should know of a message beside what it says. */
 export type Mark =
   | { readonly kind: 'extract-differs'; readonly at: readonly string[] }
-  /** Appended more than an hour after it says it was sent. */
-  | { readonly kind: 'late' }
+  /** Appended more than an hour after it says it was sent, or before it says so by more than clocks may differ. */
+  | { readonly kind: 'late' | 'early' }
   /** Written with a form, or a version of it, that this client does not know. */
   | { readonly kind: 'form-unknown' }
   | { readonly kind: 'fields-invalid' }
@@ -62,8 +63,6 @@ export interface SealedMessage {
   readonly extract?: string
   readonly sender: { readonly person: string; readonly organization: string; readonly device: string }
 }
-
-const hour = 3600_000
 
 export interface CheckedMessage {
   readonly sealed: SealedMessage
@@ -252,7 +251,8 @@ export async function openMessage(sealed: SealedMessage, key: CryptoKey, me: str
 function marksOf(sealed: SealedMessage, payload: MessageStatement['payload'], fields: unknown): Mark[] {
   const { form, sentAt, extract } = payload
   const marks: Mark[] = []
-  if (new Date(sealed.at).getTime() - new Date(sentAt).getTime() > hour) marks.push({ kind: 'late' })
+  const strange = strangeTime(sealed.at, sentAt)
+  if (strange) marks.push({ kind: strange })
   if (!findForm(form.id, form.version)) return [...marks, { kind: 'form-unknown' }]
   if (validateFields(form.id, form.version, fields).length > 0) return [...marks, { kind: 'fields-invalid' }]
   // Without an extract in the statement the operation has switched extraction off: there is nothing to compare.

@@ -9,25 +9,35 @@ import {
   type Receipt,
 } from '../protocol/index.ts'
 import { logKeysOf, type Pins } from './certificates.ts'
+import { sleep, type Platform } from './platform.ts'
 import { refuse } from './problem.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
 
+/** How long the witnesses of a service are waited for, who cosign within a second or two. */
+const patience = { times: 10, milliseconds: 500 }
+
 /**
- * The receipt of a message of this device under a published checkpoint, as one text that is checked offline and with other software: a
+ * The receipt of a message of this device under a published checkpoint, with the cosignatures of the service's witnesses where it has any, as one text that is checked offline and with other software: a
  * C2SP tlog-proof with the entry itself as extra data. It is verified here before it is given. NO_RECEIPT where this device has none,
  * RECEIPT_INVALID where the log does not hold what was promised.
  */
 export async function portableReceipt(
-  { store, transport, pins }: { store: ClientStore; transport: Transport; pins: Pins },
+  { store, transport, pins, platform }: { store: ClientStore; transport: Transport; pins: Pins; platform: Platform },
   operation: string,
   message: string,
 ): Promise<string> {
   const receipt = (await store.get(`operation/${operation}/receipt/${message}`)) as Receipt | undefined
   if (receipt === undefined)
     throw refuse('NO_RECEIPT', 'This device has no receipt of this message: only who posted it has one.', { message })
-  const text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
   try {
+    let text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
+    const path = `/v1/logs/${operation}/witnesses`
+    const { witnesses } = await transport.request<{ witnesses: unknown[] }>('GET', path)
+    for (let n = 0; n < patience.times && witnesses.length > 0 && !isCosigned(text); n++) {
+      await sleep(platform, patience.milliseconds)
+      text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
+    }
     const { index, proof, checkpoint } = parseTlogProof(text)
     const { size, root } = await openCheckpoint(checkpoint, ...(await logKeysOf(pins, operation)))
     const hash = await leafHash(receipt.leaf)
@@ -38,4 +48,15 @@ export async function portableReceipt(
     if (!(cause instanceof ProtocolError)) throw cause
     throw refuse('RECEIPT_INVALID', cause.message, { reason: cause.code, message }, cause)
   }
+}
+
+/** Whether the checkpoint of a receipt has more signatures than the two of its log. Whose they are, whoever checks it finds out. */
+export function isCosigned(tlogProof: string): boolean {
+  const { checkpoint } = parseTlogProof(tlogProof)
+  return (
+    checkpoint
+      .trimEnd()
+      .split('\n')
+      .filter((line) => line.startsWith('\u2014 ')).length > 2
+  )
 }

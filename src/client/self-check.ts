@@ -17,7 +17,7 @@ import { isProblem } from './problem.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
-import { readFinal, readPin } from './witnessing.ts'
+import { isOverdue, readFinal, readPin, readWitnessed, rememberFinal } from './witnessing.ts'
 
 export interface SelfCheck {
   /** The newest published checkpoint. */
@@ -41,7 +41,7 @@ const patience = { times: 10, milliseconds: 500 }
  * the receipt says (RFC 9162, 2.1.3 and 2.1.4).
  */
 export async function checkOwnPlace(
-  { transport, store, pins, platform }: { transport: Transport; store: ClientStore; pins: Pins; platform: Platform },
+  { transport, store, pins, platform }: Means,
   operation: string,
   progress: (done: number, of: number) => void = () => {},
 ): Promise<SelfCheck> {
@@ -51,14 +51,10 @@ export async function checkOwnPlace(
     ([name, value]) => [name.slice(`${prefix}receipt/`.length), value as Receipt] as const,
   )
   const promised = Math.max(-1, ...receipts.map(([, { index }]) => index))
-  let note = ''
-  for (let n = 0; n < patience.times && !(sizeOf(note) > promised); n++) {
-    if (n > 0) await sleep(platform, patience.milliseconds)
-    note = await transport.text(`/v1/logs/${operation}/checkpoint`)
-  }
+  const note = await publishedBeyond(promised, { transport, platform }, operation)
   const prove = async (path: string) =>
     (await transport.request<{ proof: string[] }>('GET', `/v1/logs/${operation}/${path}`)).proof
-  const place = (await store.get(`${prefix}place`)) as { seen?: Seen } | undefined
+  const place = (await store.get(`${prefix}place`)) as { seen?: Seen; position?: number } | undefined
   const seen = place?.seen
   const keys = await logKeysOf(pins, operation)
   let newest: Seen
@@ -86,11 +82,13 @@ export async function checkOwnPlace(
   else if (older && !(await grew(older, newer, prove)))
     discrepancies.push({ what: `the log is not the one of ${String(older.size)} entries that this device saw, grown` })
 
-  const pin = await readPin(store)
-  const final = pin && (await readFinal(transport, operation, pins, await parseWitnessPolicy(pin.policy)).catch(whyNot))
-  if (final instanceof Error) discrepancies.push({ what: `the pinned witnesses do not vouch for it: ${final.message}` })
-  else if (final && !(setBack || (await grew(...inOrder(final, newer), prove))))
+  const position = place?.position ?? -1
+  const witnessed = await checkWitnesses({ transport, store, pins, platform }, operation, { position, receipts })
+  discrepancies.push(...witnessed.faults.map((what) => ({ what })))
+  const { final } = witnessed
+  if (final && !(setBack || (await grew(...inOrder(final, newer), prove))))
     discrepancies.push({ what: `the witnesses cosigned another log of ${String(final.size)} entries` })
+  else if (final) await rememberFinal(store, prefix, final)
 
   let done = 0
   let held = 0
@@ -104,9 +102,98 @@ export async function checkOwnPlace(
     }
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
+  discrepancies.push(...datedBack(receipts.map(([, receipt]) => receipt)))
   discrepancies.sort((a, b) => (a.index ?? -1) - (b.index ?? -1))
-  const cosigned = final === undefined ? {} : { cosigned: final instanceof Error ? 0 : final.size }
+  const cosigned = witnessed.pinned ? { cosigned: final?.size ?? 0 } : {}
   return { ...shown, receipts: held, ...cosigned, discrepancies }
+}
+
+/** The newest published checkpoint, once it has more entries than this index, or after a while as it is. */
+async function publishedBeyond(
+  index: number,
+  { transport, platform }: Pick<Means, 'transport' | 'platform'>,
+  operation: string,
+): Promise<string> {
+  let note = ''
+  for (let n = 0; n < patience.times && !(sizeOf(note) > index); n++) {
+    if (n > 0) await sleep(platform, patience.milliseconds)
+    note = await transport.text(`/v1/logs/${operation}/checkpoint`)
+  }
+  return note
+}
+
+interface Means {
+  readonly transport: Transport
+  readonly store: ClientStore
+  readonly pins: Pins
+  readonly platform: Platform
+}
+
+interface Witnessed {
+  readonly pinned: boolean
+  readonly final?: Seen
+  readonly faults: readonly string[]
+}
+
+/** Whether the pinned witnesses vouch for what this device accepted: in time, and for no less than they did before. */
+async function checkWitnesses(
+  { transport, store, pins, platform }: Means,
+  operation: string,
+  has: { position: number; receipts: readonly (readonly [string, Receipt])[] },
+): Promise<Witnessed> {
+  const pin = await readPin(store)
+  if (!pin) return { pinned: false, faults: [] }
+  const policy = await parseWitnessPolicy(pin.policy)
+  const kept = await readWitnessed(store, `operation/${operation}/`)
+  // The last mark reaches as far as was accepted when the process that made it ended.
+  const accepted = kept.accepted.map((mark, n, all) =>
+    n === all.length - 1 ? { ...mark, upTo: Math.max(mark.upTo, has.position) } : mark,
+  )
+  for (let n = 0; ; n++) {
+    const final = await readFinal(transport, operation, pins, policy).catch(whyNot)
+    if (final instanceof Error)
+      return { pinned: true, faults: [`the pinned witnesses do not vouch for it: ${final.message}`] }
+    if (kept.final && final.size < kept.final.size) {
+      const before = `this device saw that the witnesses had cosigned ${String(kept.final.size)} entries`
+      return { pinned: true, final, faults: [`${before}, and the service shows ${String(final.size)} of them`] }
+    }
+    const now = platform.clock()
+    const { position, receipts } = has
+    const { size } = final
+    const since = now.getTime() - pin.lag * 60_000
+    const late =
+      isOverdue({ position, size, accepted }, pin.lag, now) ||
+      receipts.some(([, { index, leaf }]) => index >= size && Date.parse(timeOf(leaf)) < since)
+    if (!late) return { pinned: true, final, faults: [] }
+    // Witnesses answer within a second or two of what is new.
+    if (n === patience.times) {
+      const words = `what this device accepted more than ${String(pin.lag)} minutes ago has too few cosignatures`
+      return { pinned: true, final, faults: [`${words}: the witnesses are at ${String(size)} entries`] }
+    }
+    await sleep(platform, patience.milliseconds)
+  }
+}
+
+/** The time of a leaf; that of one that cannot be read is a finding elsewhere, and no time here. */
+function timeOf(text: string): string {
+  try {
+    return parseLeaf(text).at
+  } catch (error) {
+    if (error instanceof ProtocolError) return ''
+    throw error
+  }
+}
+
+/** Receipts whose entries are dated before an entry that precedes them. */
+function datedBack(receipts: readonly Receipt[]): { index: number; what: string }[] {
+  const faults: { index: number; what: string }[] = []
+  let last = ''
+  for (const { index, leaf } of receipts.toSorted((a, b) => a.index - b.index)) {
+    const at = timeOf(leaf)
+    if (at < last) faults.push({ index, what: 'it is dated before an entry that precedes it' })
+    else last = at
+  }
+  return faults
 }
 
 /** Whether a published checkpoint reaches what the live channel has signed already, as it does within a second. */

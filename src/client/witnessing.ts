@@ -53,6 +53,33 @@ interface Kept {
   readonly accepted: readonly Accepted[]
 }
 
+const keptName = (prefix: string) => `${prefix}witnessed`
+
+/** What a device keeps of its witnesses of one operation: the newest final checkpoint that it verified, and when it accepted what. */
+export async function readWitnessed(store: ClientStore, prefix: string): Promise<Kept> {
+  return ((await store.get(keptName(prefix))) as Kept | undefined) ?? { accepted: [] }
+}
+
+/** Keeps a final checkpoint that was verified beside a session, so that an older one is known for what it is. */
+export async function rememberFinal(store: ClientStore, prefix: string, final: Seen): Promise<void> {
+  const kept = await readWitnessed(store, prefix)
+  if ((kept.final?.size ?? 0) < final.size)
+    await store.write([{ name: keptName(prefix), value: { ...kept, final: { size: final.size, root: final.root } } }])
+}
+
+/** Whether something up to `position` was accepted more than the lag (in minutes) ago and is not in the final checkpoint. */
+export function isOverdue(
+  { position, size, accepted }: { position: number; size: number; accepted: readonly Accepted[] },
+  lag: number,
+  now: Date,
+): boolean {
+  if (position < size || position < 0) return false
+  const oldest = accepted.find(({ upTo }) => upTo >= size)
+  // Without a mark it was accepted before this device began to count.
+  if (!oldest || oldest.from > size) return true
+  return now.getTime() - oldest.at > lag * 60_000
+}
+
 /**
  * Holds a device to its pinned witnesses: what it accepted longer than the lag ago must be in a final checkpoint, and that must be
  * of the log that this device has seen. Otherwise nothing is sealed and nothing is ready. Without a pin it asks for nothing.
@@ -82,9 +109,9 @@ export class Witnessing {
   async load(): Promise<void> {
     const { store, prefix } = this.#footing
     await this.#takePin()
-    const kept = (await store.get(`${prefix}witnessed`)) as Kept | undefined
-    this.#final = kept?.final
-    this.#accepted = kept?.accepted.map((mark) => ({ ...mark })) ?? []
+    const kept = await readWitnessed(store, prefix)
+    this.#final = kept.final
+    this.#accepted = kept.accepted.map((mark) => ({ ...mark }))
     const last = this.#accepted.at(-1)
     // What was accepted just before the process ended.
     if (last) last.upTo = Math.max(last.upTo, this.#footing.position())
@@ -152,12 +179,8 @@ export class Witnessing {
   }
 
   #isOverdue({ lag }: WitnessPin): boolean {
-    if (this.#isCovered() || this.#footing.position() < 0) return false
-    const size = this.#final?.size ?? 0
-    const oldest = this.#accepted.find(({ upTo }) => upTo >= size)
-    // Without a mark it was accepted before this device began to count.
-    if (!oldest || oldest.from > size) return true
-    return this.#footing.platform.clock().getTime() - oldest.at > lag * 60_000
+    const accepted = { position: this.#footing.position(), size: this.#final?.size ?? 0, accepted: this.#accepted }
+    return isOverdue(accepted, lag, this.#footing.platform.clock())
   }
 
   #look(): Promise<void> {
@@ -201,7 +224,7 @@ export class Witnessing {
   async #keep(): Promise<void> {
     const { store, prefix } = this.#footing
     const value: Kept = { accepted: this.#accepted, ...(this.#final ? { final: this.#final } : {}) }
-    await store.write([{ name: `${prefix}witnessed`, value: structuredClone(value) }])
+    await store.write([{ name: keptName(prefix), value: structuredClone(value) }])
   }
 }
 

@@ -6,24 +6,25 @@ import type { HttpServer } from './server.ts'
 const PATIENCE = 2_000
 
 interface About {
-  readonly ready: () => Promise<boolean>
+  /** False where the database is away; a Problem where the service cannot serve for another reason. */
+  readonly ready: () => Promise<boolean | Problem>
   readonly version: string
   readonly commit?: string | undefined
 }
 
 /**
- * /livez says that the process answers; /readyz that it can serve, which without its database it cannot (503); /version which program this is.
+ * /livez says that the process answers; /readyz that it can serve (503 without its database, or where no log is continued); /version which program this is.
  * None says anything about load or addresses.
  */
 export function mountHealth(app: HttpServer, { ready, version, commit }: About): void {
-  const answer = (word: string) => ({ 200: Type.Object({ status: Type.Literal(word) }) })
-  let asking: Promise<boolean> | undefined
+  const says = (word: string) => ({ 200: Type.Object({ status: Type.Literal(word) }) })
+  let asking: Promise<boolean | Problem> | undefined
 
   app.get(
     '/livez',
     {
       config: { access: 'public', record: 'nothing: it shows nothing of anybody', uncounted: true },
-      schema: { summary: 'Whether the process answers', response: answer('alive') },
+      schema: { summary: 'Whether the process answers', response: says('alive') },
     },
     async () => ({ status: 'alive' as const }),
   )
@@ -31,13 +32,14 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
     '/readyz',
     {
       config: { access: 'public', record: 'nothing: it shows nothing of anybody', uncounted: true },
-      schema: { summary: 'Whether the service can serve', response: answer('ready') },
+      schema: { summary: 'Whether the service can serve', response: says('ready') },
     },
     async () => {
       // However many ask, one question is under way.
       asking ??= Promise.race([ready(), sleep(PATIENCE, false, { ref: false })]).finally(() => (asking = undefined))
-      if (await asking) return { status: 'ready' as const }
-      throw new Problem('DATABASE_UNAVAILABLE')
+      const answer = await asking
+      if (answer === true) return { status: 'ready' as const }
+      throw answer === false ? new Problem('DATABASE_UNAVAILABLE') : answer
     },
   )
   app.get(

@@ -55,7 +55,7 @@ export interface HttpDeps {
   /** Whose quota a request counts against besides that of its source, once `admit` has found out. */
   readonly accountOf: (request: FastifyRequest) => string | undefined
   /** Whether the database answers. */
-  readonly ready: () => Promise<boolean>
+  readonly ready: () => Promise<boolean | Problem>
 }
 
 /** Milliseconds that the event loop may lag on average before requests get 503. */

@@ -165,7 +165,7 @@ export class Certificates {
       return { places: [...indexes], leaves: new Map(entries.map(({ index, text }) => [index, text])) }
     })
     const last = Math.max(0, (seen ?? 0) - 1, ...places.map(([, index]) => index))
-    const { size, note } = await logs.published(directory, last)
+    const { size, note } = await logs.covering(directory, last)
     const proofs = await logs.inclusions(
       directory,
       places.map(([, index]) => index),

@@ -107,13 +107,15 @@ export class Connection {
     this.#subscriptions.set(operation, subscription)
     try {
       await this.#deps.operations.requireMember(this.actor, operation)
-      const follower = this.#deps.hub.follower(operation)
-      await follower.start()
+      const known = this.#deps.hub.follower(operation)
+      await known.start()
       // A place beyond the log is no place: what is acknowledged up to it would count as delivered before it was posted.
-      const details = { from: Math.min(after, follower.position) + 1, channel: 'live' }
+      const details = { from: Math.min(after, known.position) + 1, channel: 'live' }
       const note = { kind: 'feed.opened', subject: this.actor.person, permission: 'operation.read', details } as const
       const { index } = await this.#deps.logs.append(operation, noteAct, note, this.actor)
       subscription.position = Math.min(after, index)
+      // Asked for anew: one that nobody reads is let go of in the meantime.
+      const follower = this.#deps.hub.follower(operation)
       await follower.reach(index)
       if (subscription.over || !(await follower.subscribe(subscription))) return
       await this.#caughtUp(subscription, follower.position, seen)

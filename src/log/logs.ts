@@ -91,6 +91,8 @@ export interface Logs<S> {
    * Throws Problem LOG_KEY where the logs belong to another key or host.
    */
   start(): Promise<{ readOnly: readonly ReadOnlyLog[] }>
+  /** LOG_READ_ONLY where nobody can act: the directory log, or every log of an operation, is not continued. */
+  whyNothingContinues(): Problem | undefined
   /** Lets what is queued finish, publishes the last checkpoints, and ends. */
   close(): Promise<void>
 
@@ -128,10 +130,13 @@ export interface Logs<S> {
   receipt(log: string, index: number): Promise<Receipt>
   /** A tile or a bundle of entries, in bytes (C2SP tlog-tiles). Problem NOT_FOUND where the log does not reach it. */
   tile(log: string, tile: Tile): Promise<Buffer>
-  /** Proof of an entry under a published checkpoint (C2SP tlog-proof). Problem NOT_FOUND beyond the end of the log. */
+  /** Proof of an entry under the checkpoint that `covering` answers (C2SP tlog-proof). Problem NOT_FOUND beyond the end of the log. */
   proof(log: string, index: number): Promise<string>
-  /** A published checkpoint whose log holds this entry. Problem NOT_FOUND beyond the end of the log. */
-  published(log: string, index: number): Promise<{ size: number; note: string }>
+  /**
+   * A published checkpoint whose log holds this entry: the newest that witnesses made final, with their cosignatures, where that one does,
+   * else the newest. Problem NOT_FOUND beyond the end of the log.
+   */
+  covering(log: string, index: number): Promise<{ size: number; note: string }>
   /** Inclusion proofs of several entries in the tree of one size, base64url, in their order. */
   inclusions(log: string, indexes: readonly number[], size: number): Promise<string[][]>
   /** One page of a log's entries, newest first; what may be seen is decided in the transaction that reads it. See `queryLog`. */

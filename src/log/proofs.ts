@@ -93,9 +93,13 @@ export async function receiptOf(db: Database, checkpoints: Checkpoints, log: str
   return { leaf, index, proof, checkpoint: await checkpoints.signForReceipts({ log, ...head }) }
 }
 
-/** The proof of an entry under a published checkpoint, as a text that is checked offline. */
-export async function tlogProof(db: Database, checkpoints: Checkpoints, log: string, index: number): Promise<string> {
-  const { size, note } = await checkpoints.covering(log, index)
+/** The proof of an entry under a published checkpoint that holds it, as a text that is checked offline. */
+export async function tlogProof(
+  db: Database,
+  log: string,
+  index: number,
+  { size, note }: { readonly size: number; readonly note: string },
+): Promise<string> {
   const proof = await transaction(db, async (tx) => {
     await enterLog(tx, log)
     return proveInclusion(hasher, hashReader(tx, log), index, size)

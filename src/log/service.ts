@@ -60,6 +60,8 @@ class LogService<S> implements Logs<S> {
   readonly #appenderDeps: AppenderDeps<S>
   readonly #withinDeps: WithinDeps
   readonly #readOnly = new Map<string, ReadOnlyLog>()
+  /** Logs of operations that this server knows of. */
+  readonly #operations = new Set<string>()
   #directory: string | undefined
   #closed = false
 
@@ -108,6 +110,7 @@ class LogService<S> implements Logs<S> {
     const directory = logs.find((log) => log.operation_id === null)
     if (directory === undefined) throw new Error('the directory log was not made')
     this.#directory = directory.id
+    for (const { id, operation_id: operation } of logs) if (operation !== null) this.#operations.add(id)
     await this.#requireOwnKey(directory.id)
     await this.#compareWithPublished(new Map(logs.map((log) => [log.id, log.size])))
     await this.#enterWitnesses()
@@ -122,6 +125,13 @@ class LogService<S> implements Logs<S> {
       this.appendWithin(tx, [{ log: this.directory, drafts: () => startDrafts(tx, this.directory, starting) }]),
     )
     appended.afterCommit()
+  }
+
+  whyNothingContinues(): Problem | undefined {
+    const operations = [...this.#operations]
+    const stopped = operations.length > 0 && operations.every((log) => this.#readOnly.has(log))
+    const log = this.#readOnly.has(this.directory) ? this.directory : stopped ? operations[0] : undefined
+    return log === undefined ? undefined : this.#whyReadOnly(log)
   }
 
   async close(): Promise<void> {
@@ -180,11 +190,14 @@ class LogService<S> implements Logs<S> {
 
   tile: Logs<S>['tile'] = (log, tile) => readTile(this.#deps.db, log, tile)
 
-  proof: Logs<S>['proof'] = (log, index) => tlogProof(this.#deps.db, this.#checkpoints, log, index)
+  proof: Logs<S>['proof'] = async (log, index) => tlogProof(this.#deps.db, log, index, await this.covering(log, index))
 
   query: Logs<S>['query'] = (log, query, scopeIn) => queryLog(this.#deps.db, log, query, scopeIn)
 
-  published: Logs<S>['published'] = (log, index) => this.#checkpoints.covering(log, index)
+  covering: Logs<S>['covering'] = async (log, index) => {
+    const final = await this.findFinal(log)
+    return final !== undefined && final.size > index ? final : this.#checkpoints.covering(log, index)
+  }
 
   inclusions: Logs<S>['inclusions'] = (log, indexes, size) => inclusions(this.#deps.db, log, indexes, size)
 
@@ -226,6 +239,7 @@ class LogService<S> implements Logs<S> {
         throw new RangeError('nothing was appended')
       }
     }
+    if (log !== this.#directory) this.#operations.add(log)
     this.#roots.remember(log, size, root)
     this.#deps.publish(log, size)
     this.#checkpoints.grown(log)
@@ -272,10 +286,15 @@ class LogService<S> implements Logs<S> {
   }
 
   #requireWritable(log: string): void {
+    const problem = this.#whyReadOnly(log)
+    if (problem !== undefined) throw problem
+  }
+
+  #whyReadOnly(log: string): Problem | undefined {
     const lost = this.#readOnly.get(log)
-    if (lost === undefined) return
+    if (lost === undefined) return undefined
     const { published, size, missing } = lost
-    throw new Problem('LOG_READ_ONLY', {
+    return new Problem('LOG_READ_ONLY', {
       detail:
         missing > 0
           ? `log ${log} has ${size} entries where ${published} were published: ${missing} are missing`

@@ -1,5 +1,6 @@
 import type { Tx } from '../db/index.ts'
 import {
+  ProtocolError,
   base64url,
   changesOperation,
   emptyEdge,
@@ -8,6 +9,7 @@ import {
   openCheckpoint,
   openNote,
   parseLeaf,
+  requireNoEarlier,
   type Edge,
   type Growth,
   type Leaf,
@@ -155,8 +157,13 @@ export class LogVerification {
   }
 
   #compareOrder(leaf: Leaf, say: (what: string) => void): void {
-    if (leaf.at < this.#lastAt) say('it is dated before the entry that precedes it')
-    else this.#lastAt = leaf.at
+    try {
+      requireNoEarlier(this.#lastAt, leaf)
+      this.#lastAt = leaf.at
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      say('it is dated before the entry that precedes it')
+    }
     if (leaf.compartment !== undefined && leaf.seq !== undefined) {
       const next = (this.#seqs.get(leaf.compartment) ?? 0) + 1
       if (leaf.seq !== next) say(`its seq is ${leaf.seq} where ${next} comes next in its compartment`)

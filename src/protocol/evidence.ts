@@ -6,8 +6,10 @@ import { leafHash, parseLeaf, privateDigest, type Leaf } from './entry.ts'
 import type { DeviceId } from './ids.ts'
 import { verifyStatement, type StatementType } from './jws.ts'
 import { formatLogKeys, noteKeysOf, originOf, type LogKeys } from './log-keys.ts'
+import { readMessageStatement } from './message.ts'
 import { openCheckpoint, openNote, type NoteKey } from './note.ts'
 import { shape } from './shape.ts'
+import { requireNoEarlier, strangeTime } from './times.ts'
 import { verifyInclusion } from './tree.ts'
 
 const exactly = { additionalProperties: false }
@@ -71,6 +73,8 @@ export interface VerifiedEvidence {
   /** Entries whose statement, and whose details, came along and were verified. */
   readonly statements: number
   readonly details: number
+  /** What a reader should know although it is what the log holds. */
+  readonly notes: readonly { readonly index: number; readonly what: string }[]
   /** One sentence each, with the index of the entry that it is about. Empty: everything was checked and is right. */
   readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
 }
@@ -116,9 +120,11 @@ export async function verifyEvidence(
   const keys = await formatLogKeys(trust.keys, originOf(host, log))
   if (String(evidence.keys.log) !== String(keys))
     discrepancies.push({ what: 'the bundle names other keys of the log than were given' })
+  const notes: { index: number; what: string }[] = []
   let statements = 0
   let details = 0
   let last = -1
+  let lastAt: string | undefined
   for (const [i, entry] of evidence.entries.entries()) {
     let index: number | undefined
     try {
@@ -127,9 +133,12 @@ export async function verifyEvidence(
       demand(leaf.log === log, 'EVIDENCE', 'It is an entry of another log.')
       demand(leaf.index > last, 'EVIDENCE', 'The entries are not in the order of the log.')
       last = leaf.index
+      requireNoEarlier(lastAt, leaf)
+      lastAt = leaf.at
       if (root !== undefined) await checkProof(entry, leaf, size, root)
       if (await checkDetails(entry, leaf)) details++
       if (await checkStatement(entry, leaf, certificates, verifyKeys)) statements++
+      notes.push(...(await notesOn(entry, leaf)))
     } catch (error) {
       discrepancies.push(
         index === undefined ? { what: `entry ${i} of the file: ${reason(error)}` } : { index, what: reason(error) },
@@ -137,7 +146,7 @@ export async function verifyEvidence(
     }
     progress(i + 1)
   }
-  return { size, cosigned, entries: evidence.entries.length, statements, details, discrepancies }
+  return { size, cosigned, entries: evidence.entries.length, statements, details, notes, discrepancies }
 }
 
 async function cosignersOf(note: string, witnesses: readonly NoteKey[]): Promise<string[]> {
@@ -230,6 +239,20 @@ async function checkStatement(
   const { kid } = await verifyStatement(type, statement, await keys.of(signer))
   demand(kid === device, 'EVIDENCE', 'Its statement was signed by another device than entered it.')
   return true
+}
+
+/** What a reader of the entry should know although it is what the log holds. */
+async function notesOn({ statement }: Entry, { kind, at, index }: Leaf): Promise<{ index: number; what: string }[]> {
+  if (statement === undefined || !kind.startsWith('message.')) return []
+  const { sentAt } = (await readMessageStatement(statement)).payload
+  const strange = strangeTime(at, sentAt)
+  if (strange === undefined) return []
+  return [
+    {
+      index,
+      what: `it was entered at ${at}, ${strange === 'early' ? 'BEFORE' : 'more than an hour after'} its sender says that it was sent (${sentAt})`,
+    },
+  ]
 }
 
 function reason(error: unknown): string {

@@ -203,6 +203,7 @@ export { padmeLength } from './padme.ts'
 export { Rights, rightTo } from './rights.ts'
 export { shape } from './shape.ts'
 export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'
+export { requireNoEarlier, strangeTime } from './times.ts'
 export { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.ts'
 export {
   consistencyRanges,

@@ -89,7 +89,7 @@ export class EvidenceBundles {
     last: number,
   ): Promise<Evidence> {
     const { logs, db, clock, logHost, witnessKeys } = this.#deps
-    const { size, note } = await this.#checkpoint(log, last)
+    const { size, note } = await logs.covering(log, last)
     const proofs = await logs.inclusions(
       log,
       found.map(({ leaf }) => leaf.index),
@@ -118,13 +118,6 @@ export class EvidenceBundles {
         return { ...entry, proof: proofs[i] ?? [], ...(statement === undefined ? {} : { statement }) }
       }),
     }
-  }
-
-  /** One that witnesses made final, where it is new enough; else the newest that was published. */
-  async #checkpoint(log: string, last: number): Promise<{ size: number; note: string }> {
-    const { logs } = this.#deps
-    const final = await logs.findFinal(log)
-    return final !== undefined && final.size > last ? final : logs.published(log, last)
   }
 
   /** What the entries commit to, by digest, and the certificates of whoever caused them. */

@@ -66,6 +66,7 @@ class View:
     def __init__(self, operation: str, trust: Trust, person: str):
         self.operation, self.trust, self.person = operation, trust, person
         self.position = -1
+        self.at = ""
         self.state, self.history = "draft", "full"
         self.all_holds: set[str] = set()
         self.heads: list[str] = []
@@ -126,6 +127,7 @@ class View:
 
     def apply(self, leaf: Json, frame: Json) -> None:
         demand(leaf["index"] == frame["index"] > self.position, "ORDER", "entries come in the order of the log")
+        demand(leaf["at"] >= self.at, "LEAF_TIME", "an entry is dated before one that precedes it")
         touches_devices = leaf["kind"].startswith(("member.", "device.", "compartment.", "operation.rules-set"))
         before = {id: set(self.recipients(id)) for id in self.compartments} if touches_devices else {}
         handle = self._handlers().get(leaf["kind"])
@@ -134,7 +136,7 @@ class View:
         if handle is not None:
             handle(leaf, frame)
         self._count(leaf)
-        self.position = leaf["index"]
+        self.position, self.at = leaf["index"], leaf["at"]
         counts_from_admission = self._counts_from_admission(frame)
         moved = self._moved(leaf) if touches_devices else []
         self._note_since(moved, leaf["index"], counts_from_admission)

@@ -26,6 +26,7 @@ from .wire import (
 
 SMALLEST_PLAINTEXT = 1024
 LATE = timedelta(hours=1)
+CLOCKS_DIFFER = timedelta(minutes=5)
 _ROUTE = ["/origin", "/departure", "/transit", "/destination"]
 _GOODS = ["category", "hs", "quantity", "unit", "estimated", "weight"]
 # docs/forms/*.json: what each form puts in the clear.
@@ -150,8 +151,9 @@ def receive(view: View, threads: set[str], leaf: Json, frame: Json) -> Message:
     )
     threads.add(said["thread"])
     message = Message(said["id"], leaf["index"], leaf["at"], view.devices[statement.signer], said, None, None)
-    if parse_time(leaf["at"]) - parse_time(said["sentAt"]) > LATE:
-        message.marks.append("late")
+    after = parse_time(leaf["at"]) - parse_time(said["sentAt"])
+    if after > LATE or after < -CLOCKS_DIFFER:
+        message.marks.append("late" if after > LATE else "early")
     try:
         _check_body(message, frame)
     except Refused as error:

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { isProblem, type OperationSession } from '../../client/index.ts'
 import { sameFigures, type Figures } from '../../forms/index.ts'
 import { asMember, type Device } from '../device.ts'
-import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
+import { inOperation, leaveReading, openPlace, type PlaceOptions } from '../place.ts'
 import { table } from '../terminal.ts'
 import { codeName, counted, number } from '../wording.ts'
 
@@ -38,7 +38,6 @@ Examples:
         const { session, facts } = place
         const server = await serverFigures(device, session.operation, options.justification)
         const reader = await readersFigures(session, server)
-        await leavePlace(place)
         const whole = server?.edition === 'whole'
         const agree = whole ? sameFigures(reader, server) : null
         device.terminal.result({ operation: session.operation, reader, server: server ?? null, agree }, () => [
@@ -48,6 +47,7 @@ Examples:
           '',
           ...comparison(reader, server, agree),
         ])
+        await leaveReading(place, device)
       }),
     )
 }

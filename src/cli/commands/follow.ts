@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { asMember } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
-import { inOperation, leavePlace, openPlace, senderOf, type Names, type PlaceOptions } from '../place.ts'
+import { inOperation, leaveReading, openPlace, senderOf, type Names, type PlaceOptions } from '../place.ts'
 import { Interrupted, harmlessLine } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { markWords, timesIn } from '../wording.ts'
@@ -55,7 +55,7 @@ Example:
           await line
           if (!(error instanceof Interrupted)) throw error
         }
-        await leavePlace(place)
+        await leaveReading(place, device)
 
         async function newNames(before: Names): Promise<Names> {
           try {

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Message } from '../../client/index.ts'
 import { asMember, type Device } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { inOperation, leavePlace, openPlace, senderOf, type Names, type Place, type PlaceOptions } from '../place.ts'
+import { inOperation, leaveReading, openPlace, senderOf, type Names, type Place, type PlaceOptions } from '../place.ts'
 import { harmless, harmlessLine, table } from '../terminal.ts'
 import {
   changesTo,
@@ -42,7 +42,7 @@ export function addRead(program: Command): void {
         if (options.markAll === true) await markAll(device, place)
         else if (word === undefined) await listThreads(device, place, limit, options.unread === true)
         else await showThread(device, place, word)
-        await leavePlace(place)
+        await leaveReading(place, device)
       }),
     )
 }
@@ -60,7 +60,8 @@ async function listThreads(
   const time = timesIn(facts.timeZone)
   const unread = all.reduce((sum, thread) => sum + thread.unread, 0)
   const value = threads.map((thread) => summary(thread, names))
-  terminal.result({ operation: session.operation, unread, threads: value, of: fitting.length }, () => {
+  const { operation, alarms } = session
+  terminal.result({ operation, unread, threads: value, of: fitting.length, alarms }, () => {
     const head = `${facts.name} (${facts.reference}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
     const rows = threads.map((thread, n) => {
       const { subject, form, precedence, from, at, exercise } = value[n] as ReturnType<typeof summary>
@@ -120,7 +121,8 @@ async function showThread(device: Device, place: Place, word: string): Promise<v
     from: senderOf(names, message),
     changed: changes.get(message.id) ?? [],
   }))
-  device.terminal.result({ operation: session.operation, thread, messages: named }, () => [
+  const { operation, alarms } = session
+  device.terminal.result({ operation, thread, messages: named, alarms }, () => [
     ...(first ? [harmlessLine(subjectOf(first)), `Times in ${facts.timeZone}.`] : []),
     ...messages.flatMap((message) => [
       '',

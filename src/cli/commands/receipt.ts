@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { isCosigned } from '../../client/index.ts'
 import { asMember } from '../device.ts'
 import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
 import { findMessage } from '../threads.ts'
@@ -19,7 +20,8 @@ export function addReceipt(program: Command): void {
     .addHelpText(
       'after',
       `
-A C2SP tlog-proof: the entry, its proof, and a checkpoint signed with Ed25519 and ML-DSA-44. It shows that the message was accepted,
+A C2SP tlog-proof: the entry, its proof, and a checkpoint signed with Ed25519 and ML-DSA-44, with the cosignatures of the service's
+witnesses where it has any. It shows that the message was accepted,
 when, and by whom it was posted; nothing of what it says.
 
 Examples:
@@ -33,7 +35,9 @@ Examples:
         const { id, index } = findMessage(messages, word)
         const receipt = await device.client.portableReceipt(operation, id)
         if (options.out !== undefined) await writeFile(options.out, receipt, { flag: 'wx' })
-        device.terminal.result({ operation, message: id, index, receipt }, () =>
+        const cosigned = isCosigned(receipt)
+        if (!cosigned) device.terminal.note('No witness has cosigned it: it rests on the key of the service alone.')
+        device.terminal.result({ operation, message: id, index, cosigned, receipt }, () =>
           options.out === undefined
             ? [receipt.trimEnd()]
             : [`Written: the receipt of ${String(index)} to ${options.out}.`],
