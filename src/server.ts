@@ -67,6 +67,7 @@ import {
   Operations,
   Views,
   authorize,
+  membersAmong,
   mountOperations,
   operationSnapshots,
   operationsOf,
@@ -202,6 +203,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
         return address
       },
       operationsOf,
+      membersAmong,
       takeMembers,
       server: options.logHost,
       sleepAfterDays,

@@ -1,6 +1,6 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Appended, Part } from '../log/index.ts'
+import type { Appended } from '../log/index.ts'
 import {
   ProtocolError,
   clockDifference,
@@ -17,10 +17,11 @@ import {
 } from '../protocol/index.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import { requireRecent } from './factors/service.ts'
-import { endDevices, together, type Drafts } from './renewals/ending.ts'
+import { endDevices } from './renewals/ending.ts'
 import { administratorsBeside, haveAdministrator, vouchedSince } from './renewals/store.ts'
 import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
+import { tellLogs } from './telling.ts'
 
 /** Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who renews early. */
 export const longestValidity = 400 * 24 * 3600_000
@@ -242,8 +243,7 @@ export class Certificates {
     actor: Pick<Actor, 'person' | 'organization' | 'device'> & { readonly session?: string },
     reason: 'enrolment' | 'set-up' | 'renewal',
   ): Promise<Appended> {
-    const { logs, operationsOf } = this.#deps
-    const operations = await operationsOf(tx, [certificate.person])
+    const { logs } = this.#deps
     const draft = {
       kind: 'device.certified' as const,
       actor: asActor(actor),
@@ -252,7 +252,7 @@ export class Certificates {
       details: { session: actor.session, outcome: 'accepted', reason },
       statement: certificate.jws,
     }
-    const parts: Part[] = [logs.directory, ...operations].map((log) => ({ log, drafts: [draft] }))
+    const parts = await tellLogs(tx, this.#deps, [{ person: certificate.person, draft }])
     const appended = await logs.appendWithin(tx, parts)
     const [entered] = appended.entries.get(logs.directory) ?? []
     if (!entered) throw new Error('the directory has an entry of it')
@@ -284,7 +284,7 @@ export class Certificates {
    */
   async revokeWithin(tx: Tx, actor: Actor, revocation: Revocation): Promise<Appended | undefined> {
     if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
-    const { logs, operationsOf, clock } = this.#deps
+    const { logs, clock } = this.#deps
     const device = await store.findDevice(tx, revocation.device)
     const root = await store.findTrustRoot(tx)
     if (!device || device.id === root?.device_id) throw new Problem('NOT_FOUND')
@@ -307,7 +307,6 @@ export class Certificates {
     await requireSurvivors(tx, actor, device.id, falling)
     await store.setDeviceState(tx, revocation.device, 'revoked')
     const ended = await store.endSessions(tx, { person: device.person_id, device: revocation.device }, clock())
-    const operations = await operationsOf(tx, [device.person_id])
     const draft = {
       kind: 'device.revoked' as const,
       actor: asActor(actor),
@@ -316,9 +315,11 @@ export class Certificates {
       details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
       statement: revocation.jws,
     }
-    const parts: Drafts[] = operations.map((log) => ({ log, drafts: [draft] }))
-    parts.push({ log: logs.directory, drafts: [draft, ...endedDrafts(ended, 'device-revoked', actor, '')] })
-    const appended = await logs.appendWithin(tx, together(...parts, ...(await endDevices(tx, this.#deps, falling))))
+    const appended = await logs.appendWithin(tx, [
+      ...(await tellLogs(tx, this.#deps, [{ person: device.person_id, draft }])),
+      { log: logs.directory, drafts: endedDrafts(ended, 'device-revoked', actor, '') },
+      ...(await endDevices(tx, this.#deps, falling)),
+    ])
     await store.insertRevocation(tx, {
       hash: revocation.hash,
       device_id: revocation.device,

@@ -18,8 +18,10 @@ export interface IdentityDeps {
   readonly passphrases: Passphrases
   /** The address under which clients reach the service: issuer of tokens, target of proofs. */
   readonly publicUrl: string
-  /** The operations in which these people are members, so that their logs hear of a device that comes or goes. */
+  /** The operations in which these people are members: of somebody whose row is locked it misses none. */
   readonly operationsOf: (tx: Tx, persons: readonly string[]) => Promise<string[]>
+  /** Who of them is a member of an operation. Asked under the lock of its log it stays so. */
+  readonly membersAmong: (tx: Tx, operation: string, persons: readonly string[]) => Promise<ReadonlySet<string>>
   /** Takes these people out of an operation's rows, or lets them sleep there; answers who was a member (and awake). */
   readonly takeMembers: (
     tx: Tx,

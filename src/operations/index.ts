@@ -9,6 +9,7 @@ export {
   enterAsPerson,
   enterOperation,
   grantsGivenAt,
+  membersAmong,
   operationsOf,
   purposeOfOperation,
   takeMembers,

@@ -19,6 +19,15 @@ export async function operationsOf(tx: Tx, persons: readonly string[]): Promise<
   return rows.map(({ id }) => id)
 }
 
+/** Who of these people is a member of an operation, asleep or awake. */
+export async function membersAmong(tx: Tx, operation: string, persons: readonly string[]): Promise<Set<string>> {
+  await enterOperation(tx, operation)
+  const { rows } = await sql<{ person: string }>`
+    SELECT person_id AS person FROM member
+    WHERE operation_id = ${operation} AND person_id = ANY(${[...persons]}::uuid[])`.execute(tx)
+  return new Set(rows.map(({ person }) => person))
+}
+
 export async function insertOperation(tx: Tx, row: OperationRow): Promise<void> {
   await tx.insertInto('operation').values(row).execute()
 }

@@ -368,7 +368,7 @@ export class OperationView {
     const { device, person, tier, keys } = certificate
     this.seals.set(device, keys.seal.pub)
     if (tier === 'service') this.services.add(person)
-    if (!this.members.has(person)) return
+    if (!this.members.has(person) && !this.partial) return
     this.devices.set(device, certificate)
     this.rights.give(rightTo.count(device), entry.index)
   }

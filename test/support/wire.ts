@@ -31,7 +31,7 @@ export const codeOf = ({ status, body }: Answer): string =>
 
 export class WireActor {
   readonly name: string
-  readonly server: TestServer
+  server: TestServer
   person = freshId()
   organization = ''
   device!: protocol.Device

@@ -1,12 +1,13 @@
 import type { Permission } from '../../access.ts'
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import type { Appended, EntryDraft, Part } from '../../log/index.ts'
+import type { Appended, EntryDraft } from '../../log/index.ts'
 import { readRevocation } from '../../protocol/index.ts'
 import { checked, type Certificates } from '../certificates.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { endedDrafts } from '../sessions.ts'
 import { endSessions, findPeople, lockPerson, sessionsStanding, setDeviceState, revokeInvitations } from '../store.ts'
+import { tellLogs, type Told } from '../telling.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
 import * as store from './store.ts'
 
@@ -92,24 +93,27 @@ export class ServiceAccounts {
 
   /** Sessions, device, invitations and the account itself; `by` the server where its time was over. */
   async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Actor): Promise<Appended> {
-    const { logs, clock, publicUrl, operationsOf } = this.#deps
+    const { logs, clock, publicUrl } = this.#deps
     const actor = by ? asActor(by) : { server: publicUrl }
     const details = by ? { session: by.session, outcome: 'ended', reason } : { outcome: 'ended', reason }
     const device = await store.liveDeviceOf(tx, account)
-    const expired: EntryDraft[] =
-      device === undefined ? [] : [{ kind: 'device.expired', actor, subject: device, details }]
+    const told: Told[] =
+      device === undefined
+        ? []
+        : [{ person: account, draft: { kind: 'device.expired', actor, subject: device, details } }]
     if (device !== undefined) await setDeviceState(tx, device, 'expired')
     const sessions = await endSessions(tx, { person: account }, clock())
     const invitations = await revokeInvitations(tx, [account], clock())
-    const operations = device === undefined ? [] : await operationsOf(tx, [account])
-    const parts: Part[] = operations.map((log) => ({ log, drafts: expired }))
+    const ending: EntryDraft = { kind: 'service.ended', actor, subject: account, details }
     const drafts: EntryDraft[] = [
-      { kind: 'service.ended', actor, subject: account, details },
-      ...expired,
       ...endedDrafts(sessions, reason, by, publicUrl),
       ...invitations.map((id) => ({ kind: 'invitation.revoked' as const, actor, subject: id, details })),
     ]
-    const appended = await logs.appendWithin(tx, [...parts, { log: logs.directory, drafts }])
+    const appended = await logs.appendWithin(tx, [
+      { log: logs.directory, drafts: [ending] },
+      ...(await tellLogs(tx, this.#deps, told)),
+      { log: logs.directory, drafts },
+    ])
     await store.endServiceAccount(tx, account, appended.entries.get(logs.directory)?.[0]?.at ?? clock())
     return appended
   }
