@@ -8,7 +8,17 @@ import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
 import { startServer, type TestServer } from './support/server.ts'
 import { createOperation, went, type WireOperation } from './support/wire-operation.ts'
-import { enrolInvited, freshId, inDays, invite, newcomer, now, setUp, type Answer, type WireActor } from './support/wire.ts'
+import {
+  enrolInvited,
+  freshId,
+  inDays,
+  invite,
+  newcomer,
+  now,
+  setUp,
+  type Answer,
+  type WireActor,
+} from './support/wire.ts'
 
 const begins = ['certify', 'renew', 'admit', 'wake'] as const
 const ends = ['remove', 'revoke', 'expire'] as const
@@ -89,11 +99,18 @@ async function play(t: Test, scene: Scene, round: Round): Promise<void> {
   }
   await client.query('COMMIT')
   const codes = (await Promise.all(under)).map((answer) => (answer ? answer.status : 204))
-  t.ok(codes.every((status) => status < 500), `${said}: ${codes.join(' ')}`)
+  t.ok(
+    codes.every((status) => status < 500),
+    `${said}: ${codes.join(' ')}`,
+  )
   await compare(t, scene, said)
 
   // Whoever comes back brings the devices that are live, and no other.
-  const revoking = await rows(client, "SELECT id FROM device WHERE person_id = $1 AND state = 'certified'", officer.person)
+  const revoking = await rows(
+    client,
+    "SELECT id FROM device WHERE person_id = $1 AND state = 'certified'",
+    officer.person,
+  )
   const gone = revoking.at(-1)
   if (gone !== undefined) went(await revoke(administrator, gone))
   if (!(await operation.view()).member(ncp.person as never)) {
@@ -154,12 +171,20 @@ async function enrolled(
 
 function certificateOf(issuer: WireActor, { device, person, organization }: WireActor, until: string): Promise<string> {
   const issuedAt = new Date(Date.now() - 60_000).toISOString()
-  const who = { person, organization } as unknown as Pick<Parameters<typeof issueCertificate>[1], 'person' | 'organization'>
+  const who = { person, organization } as unknown as Pick<
+    Parameters<typeof issueCertificate>[1],
+    'person' | 'organization'
+  >
   return issueCertificate(issuer.device, { keys: device.keys, ...who, tier: 'person', issuedAt, expiresAt: until })
 }
 
 /** What is about to begin, prepared up to its one request, on the second server. */
-async function ready(scene: Scene, { begin }: Round, officer: WireActor, until: string): Promise<() => Promise<Answer>> {
+async function ready(
+  scene: Scene,
+  { begin }: Round,
+  officer: WireActor,
+  until: string,
+): Promise<() => Promise<Answer>> {
   const { ncp, operation, administrator } = scene
   switch (begin) {
     case 'certify': {
@@ -188,7 +213,11 @@ async function ready(scene: Scene, { begin }: Round, officer: WireActor, until: 
 }
 
 /** What is about to end it, on the first server. */
-async function ending(scene: Scene, { end, removal, begin }: Round, officer: WireActor): Promise<() => Promise<Answer | void>> {
+async function ending(
+  scene: Scene,
+  { end, removal, begin }: Round,
+  officer: WireActor,
+): Promise<() => Promise<Answer | void>> {
   const { servers, administrator, coordinator, operation } = scene
   switch (end) {
     case 'revoke':

@@ -96,6 +96,10 @@ export interface Act<S, I, L, R, A, P = Standing> {
 export interface Snapshots<S> {
   /** Brings a snapshot (none: from nothing) to what all entries up to and including `upTo` made it. Reads with this Tx. */
   advance(tx: Tx, log: string, snapshot: S | undefined, upTo: number): Promise<S>
+  /** Reads the statements that drafts bring, which acts of a log have read themselves. */
+  read(drafts: readonly EntryDraft[]): Promise<void>
+  /** Refuses what comes from another log and has no place here: acts of this log are judged by `decide`. */
+  judge(snapshot: S, entry: Committed): Problem | undefined
   /** Applies one entry of a kind for which `changesOperation` holds. May change the snapshot in place. */
   fold(snapshot: S, entry: Committed): S
 }

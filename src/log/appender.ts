@@ -2,10 +2,10 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { sql } from 'kysely'
 import { errorCode, isConnectionError, isRetryable, toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { equalBytes, type Receipt } from '../protocol/index.ts'
+import { ProtocolError, equalBytes, type Receipt } from '../protocol/index.ts'
 import { answerAll, decideGroup, type GroupDeps, type GroupResult, type Kept, type Waiting } from './group.ts'
 import type { LogLimits } from './logs.ts'
-import type { Batch } from './placing.ts'
+import { unfit, type Batch } from './placing.ts'
 import { leafHashes, lockLog } from './store.ts'
 
 export interface AppenderDeps<S> extends GroupDeps<S> {
@@ -180,6 +180,7 @@ function isOfTheDatabase(error: unknown): boolean {
 
 function explain<S>(waiting: Waiting<S>, error: unknown): unknown {
   if (error instanceof Problem) return error
+  if (error instanceof ProtocolError) return unfit(error)
   const meant = waiting.act.explain?.(error, waiting.input)
   if (meant !== undefined) return meant
   const code = errorCode(error)

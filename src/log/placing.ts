@@ -1,4 +1,12 @@
-import { changesOperation, countsInCompartment, grow, serializeLeaf, timestamp } from '../protocol/index.ts'
+import { Problem } from '../errors.ts'
+import {
+  type ProtocolError,
+  changesOperation,
+  countsInCompartment,
+  grow,
+  serializeLeaf,
+  timestamp,
+} from '../protocol/index.ts'
 import type { Edge, Growth, Leaf } from '../protocol/index.ts'
 import type { Committed, EntryDraft } from './act.ts'
 import { hashLeaf, hashPrivate, hasher } from './hashing.ts'
@@ -113,4 +121,9 @@ export class Placing {
     }
     return { before: this.#before, after, entries: this.#entries, hashes, privates: this.#privates, growth }
   }
+}
+
+/** An entry that the operation, folded from those before it, has no place for. */
+export function unfit({ code, message }: ProtocolError): Problem {
+  return new Problem('STATEMENT_INVALID', { reason: code, detail: message })
 }

@@ -58,7 +58,7 @@ class LogService<S> implements Logs<S> {
   readonly #roots = new Roots()
   readonly #appenders = new Map<string, Appender<S>>()
   readonly #appenderDeps: AppenderDeps<S>
-  readonly #withinDeps: WithinDeps
+  readonly #withinDeps: WithinDeps<S>
   readonly #readOnly = new Map<string, ReadOnlyLog>()
   /** Logs of operations that this server knows of. */
   readonly #operations = new Set<string>()
@@ -91,7 +91,15 @@ class LogService<S> implements Logs<S> {
       committed,
       onError,
     }
-    this.#withinDeps = { clock, random, committed, onError, requireWritable: (log) => this.#requireWritable(log) }
+    this.#withinDeps = {
+      snapshots: deps.snapshots,
+      kept: new Map(),
+      clock,
+      random,
+      committed,
+      onError,
+      requireWritable: (log) => this.#requireWritable(log),
+    }
   }
 
   get directory(): string {

@@ -1,11 +1,15 @@
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Receipt } from '../protocol/index.ts'
-import type { Appended, EntryDraft, Part } from './act.ts'
-import { Placing, type Batch, type Head } from './placing.ts'
+import { ProtocolError, changesOperation, type Receipt } from '../protocol/index.ts'
+import type { Appended, Committed, EntryDraft, Part, Snapshots } from './act.ts'
+import type { Kept } from './group.ts'
+import { Placing, unfit, type Batch, type Head } from './placing.ts'
 import { enterLog, insertLog, lockLog, writeEntries, writeHead } from './store.ts'
 
-export interface WithinDeps {
+export interface WithinDeps<S> {
+  readonly snapshots: Snapshots<S>
+  /** What earlier transactions left, by log: whoever appends takes it out, and puts it back once it is committed. */
+  readonly kept: Map<string, Kept<S>>
   readonly clock: () => Date
   readonly random: (length: number) => Uint8Array
   /** Problem LOG_READ_ONLY for a log that must not be continued. */
@@ -15,9 +19,21 @@ export interface WithinDeps {
   onError(what: string, error: unknown): void
 }
 
-/** Appends to several logs within a transaction of somebody else, who has locked its own rows before. */
-export async function appendWithin(
-  deps: WithinDeps,
+/** So many operations are kept between two transactions. */
+const mostKept = 200
+
+/** What was written to one log, and the operation as it is with it; none of the directory. */
+interface Written<S> {
+  readonly batch: Batch
+  readonly snapshot: S | undefined
+}
+
+/**
+ * Appends to several logs within a transaction of somebody else, who has locked its own rows before. What has no place in an operation as it is under
+ * the lock of its log is refused like every other act there, and the transaction with it.
+ */
+export async function appendWithin<S>(
+  deps: WithinDeps<S>,
   tx: Tx,
   directory: string,
   parts: readonly Part[],
@@ -32,14 +48,19 @@ export async function appendWithin(
     if (head === undefined) throw new Problem('NOT_FOUND')
     heads.push(head)
   }
-  const batches: Batch[] = []
-  for (const head of heads) batches.push(await write(deps, tx, head, byLog.get(head.log) ?? []))
-  return appended(deps, batches)
+  const written: Written<S>[] = []
+  for (const head of heads) {
+    const folds = head.log !== directory
+    written.push(
+      await write(deps, tx, head, byLog.get(head.log) ?? [], folds ? deps.kept.get(head.log) : undefined, folds),
+    )
+  }
+  return appended(deps, written)
 }
 
 /** Makes the log of an operation with its first entries. */
-export async function createLog(
-  deps: WithinDeps,
+export async function createLog<S>(
+  deps: WithinDeps<S>,
   tx: Tx,
   log: string,
   operation: string | null,
@@ -48,24 +69,65 @@ export async function createLog(
   const first = operation === null ? 'log.started' : 'operation.created'
   if (drafts[0]?.kind !== first) throw new Error(`the first entry of this log must be ${first}`)
   const head = await insertLog(tx, log, operation, deps.clock())
-  return appended(deps, [await write(deps, tx, head, [{ log, drafts }])])
+  return appended(deps, [await write(deps, tx, head, [{ log, drafts }], undefined, operation !== null)])
 }
 
-async function write(deps: WithinDeps, tx: Tx, head: Head, parts: readonly Part[]): Promise<Batch> {
+async function write<S>(
+  deps: WithinDeps<S>,
+  tx: Tx,
+  head: Head,
+  parts: readonly Part[],
+  kept: Kept<S> | undefined,
+  folds: boolean,
+): Promise<Written<S>> {
+  const { snapshots } = deps
   const placing = new Placing(head, deps.clock(), deps.random)
   await enterLog(tx, head.log)
+  let snapshot: S | undefined
   for (const { drafts } of parts) {
-    placing.place(typeof drafts === 'function' ? await drafts(placing.at, placing.nextIndex) : drafts)
+    const made = typeof drafts === 'function' ? await drafts(placing.at, placing.nextIndex) : drafts
+    const placed = placing.place(made)
+    const changing = folds ? placed.filter(({ kind }) => changesOperation(kind)) : []
+    if (changing.length === 0) continue
+    if (snapshot === undefined) {
+      // From here on it is changed: whoever comes meanwhile, or after a failure, makes one of their own.
+      deps.kept.delete(head.log)
+      await enterLog(tx, head.log)
+      const fresh = kept !== undefined && head.changedIndex <= kept.upTo
+      snapshot = fresh ? kept.snapshot : await snapshots.advance(tx, head.log, kept?.snapshot, head.changedIndex)
+    }
+    await snapshots.read(changing.map(({ draft }) => draft))
+    for (const entry of changing) {
+      const refused = entry.kind === 'operation.created' ? undefined : snapshots.judge(snapshot, entry)
+      if (refused) throw refused
+      snapshot = folded(snapshots, snapshot, entry)
+    }
   }
   const batch = placing.finish()
   // A function that made the drafts may have looked into another log.
   await enterLog(tx, head.log)
   await writeEntries(tx, batch)
   await writeHead(tx, batch)
-  return batch
+  return { batch, snapshot }
 }
 
-function appended(deps: WithinDeps, batches: readonly Batch[]): Appended {
+function folded<S>(snapshots: Snapshots<S>, snapshot: S, entry: Committed): S {
+  try {
+    return snapshots.fold(snapshot, entry)
+  } catch (error) {
+    if (error instanceof ProtocolError) throw unfit(error)
+    throw error
+  }
+}
+
+function keep<S>({ kept }: WithinDeps<S>, { batch: { after }, snapshot }: Written<S>): void {
+  if (snapshot === undefined) return
+  if (kept.size >= mostKept) kept.clear()
+  kept.set(after.log, { snapshot, upTo: after.edge.size - 1 })
+}
+
+function appended<S>(deps: WithinDeps<S>, written: readonly Written<S>[]): Appended {
+  const batches = written.map(({ batch }) => batch)
   const told = new Map<string, Promise<(index: number) => Receipt>>()
   const tell = (batch: Batch) => {
     const { log } = batch.before
@@ -76,6 +138,7 @@ function appended(deps: WithinDeps, batches: readonly Batch[]): Appended {
   return {
     entries: new Map(batches.map((batch) => [batch.before.log, batch.entries])),
     afterCommit: () => {
+      for (const one of written) keep(deps, one)
       for (const batch of batches) {
         tell(batch).catch((error: unknown) =>
           deps.onError(`log ${batch.before.log}: what was committed was not told`, error),

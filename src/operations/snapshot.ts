@@ -5,6 +5,7 @@ import type { Committed, Logs, Snapshots, StoredEntry } from '../log/index.ts'
 import {
   OperationView,
   ProtocolError,
+  judgeTold,
   parseLeaf,
   readViewStatement,
   statementTypeOf,
@@ -14,6 +15,7 @@ import {
   type ReadStatement,
   type ViewEntry,
 } from '../protocol/index.ts'
+import { toProblem } from './authorize.ts'
 import { statementsByHash } from './store.ts'
 
 /** The statements, certificates and revocations that entries commit to, by digest. */
@@ -71,6 +73,16 @@ export function operationSnapshots(
       const view = snapshot ?? new OperationView(log as OperationId)
       await applyEntries(tx, view, await logs().changesBetween(tx, log, view.position, upTo))
       return view
+    },
+    async read(drafts) {
+      for (const draft of drafts) {
+        if (draft.statement === undefined || read.has(draft)) continue
+        read.set(draft, await readViewStatement(draft, draft.statement))
+      }
+    },
+    judge(view, entry) {
+      const refusal = judgeTold(view, viewEntry(entry.leaf, read.get(entry.draft)))
+      return refusal && toProblem(refusal)
     },
     fold(view, entry) {
       try {

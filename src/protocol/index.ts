@@ -129,6 +129,7 @@ export {
   type ThreadId,
 } from './ids.ts'
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
+export { judgeTold } from './judge-told.ts'
 export { readImportKey, signImportKey } from './import-key.ts'
 export {
   certificateNamedBy,

@@ -1,0 +1,28 @@
+import { serviceRoles } from '../access.ts'
+import type { Refusal } from './judge.ts'
+import type { PersonId } from './ids.ts'
+import type { OperationView, ViewEntry } from './operation-view.ts'
+
+const absent: Refusal = { code: 'NOT_FOUND', message: 'Nobody of this operation is meant.' }
+
+/**
+ * Whether what an operation is told from outside, of devices and people by the directory or the service, has a place in it as it is now. It hears of
+ * its members alone, and of each only what was so: acts of members are judged by `judgeMemberAct`.
+ */
+export function judgeTold(view: OperationView, entry: ViewEntry): Refusal | undefined {
+  switch (entry.kind) {
+    case 'device.certified': {
+      const certificate = entry.statement?.type === 'certificate' ? entry.statement.value : undefined
+      const member = certificate && view.member(certificate.person)
+      if (!certificate || !member || member.organization !== certificate.organization) return absent
+      if (certificate.tier === 'service' && !serviceRoles.includes(member.role))
+        return { code: 'MEMBER_RULE', message: 'A service account is officer at most.' }
+      return undefined
+    }
+    case 'member.ended':
+    case 'member.slept':
+      return view.member(entry.subject as PersonId) ? undefined : absent
+    default:
+      return undefined
+  }
+}
