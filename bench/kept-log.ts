@@ -134,7 +134,7 @@ async function open(kept: Kept, directory: string, size: number, database: Embed
   })
   await logs.start()
   const views = new Views(() => logs)
-  const readers = new LogReaders({ db, logs, views })
+  const readers = new LogReaders({ db, logs, clock: () => new Date(), views })
   await transaction(db, (tx) => logs.size(tx, kept.operation))
   return {
     ...kept,

@@ -34,6 +34,7 @@ import {
   Refusals,
   SmtpChannel,
   VerifyKeyCache,
+  actInDirectory,
   actorOf,
   admit,
   asActor,
@@ -229,7 +230,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       ),
       root: async () => (await identity.directory.root()) ?? '',
     })
-    const logReaders = new LogReaders({ db, logs, views })
+    const logReaders = new LogReaders({ db, logs, clock, views })
     const hub = new Hub({
       db,
       logs,
@@ -279,7 +280,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     mountLogRoutes(app, {
       logs,
       requireLogReader: (request, log) => requireLogReader(db, logs, request, log),
-      enterExport: (request, log, entries) => enterExport(db, logs, request, log, entries),
+      enterExport: (request, log, entries) => enterExport({ db, logs, clock }, request, log, entries),
       enterQuery: (request, log, query) => logReaders.enter(actorOf(request), log, query),
     })
     mountLive(app, {
@@ -412,8 +413,7 @@ async function requireLogReader(
 
 /** Entries themselves are given to the auditors of a log alone, each time with an entry that says so. */
 async function enterExport(
-  db: Database,
-  logs: Logs<OperationView>,
+  { db, logs, clock }: { db: Database; logs: Logs<OperationView>; clock: () => Date },
   request: FastifyRequest,
   log: string,
   entries: { from: number; count: number },
@@ -421,9 +421,10 @@ async function enterExport(
   const actor = actorOf(request)
   if (log === logs.directory) {
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
-    const draft = { kind: 'export.made', actor: asActor(actor), subject: actor.person, details: { entries } } as const
-    const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log, drafts: [draft] }]))
-    return appended.afterCommit()
+    await actInDirectory({ db, logs, clock }, actor, [], ({ by, enter }) =>
+      enter({ kind: 'export.made', actor: asActor(by), subject: by.person, details: { entries } }),
+    )
+    return
   }
   // Before the log is asked for its lock, which nobody outside may feel.
   await transaction(db, (tx) => authorize(tx, actor, log, 'log.export'))

@@ -15,10 +15,11 @@ import {
   type DeviceId,
   type Revocation,
 } from '../protocol/index.ts'
+import { actInDirectory, type DirectoryAct } from './acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import { requireRecent } from './factors/service.ts'
 import { endDevices } from './renewals/ending.ts'
-import { administratorsBeside, haveAdministrator, vouchedSince } from './renewals/store.ts'
+import { administratorsBeside, haveAdministrator, lockVouching, vouchedSince } from './renewals/store.ts'
 import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
 import { tellLogs } from './telling.ts'
@@ -136,18 +137,19 @@ export class Certificates {
     const certificate = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
     if (certificate.issuer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
-    const appended = await transaction(this.#deps.db, async (tx) => {
-      await this.#lockAll(tx, [certificate.person, actor.person])
-      await this.#requireStanding(tx, actor)
+    const concerned = async (tx: Tx) => {
+      await lockVouching(tx, 'with others')
+      return [certificate.person]
+    }
+    await actInDirectory(this.#deps, actor, concerned, async ({ tx, by, now, told }) => {
       await this.#requireAwake(tx, certificate.person)
       const device = await this.#requireWaiting(tx, certificate)
-      if (device === 'certified already') return undefined
+      if (device === 'certified already') return
       await this.#requireRight(tx, certificate)
       await store.setDeviceState(tx, certificate.device, 'certified')
-      await store.markEnrolmentCertified(tx, certificate.device, this.#deps.clock())
-      return this.record(tx, certificate, actor, 'enrolment')
+      await store.markEnrolmentCertified(tx, certificate.device, now)
+      told(await this.record(tx, certificate, by, 'enrolment'))
     })
-    appended?.afterCommit()
     return { device: certificate.device }
   }
 
@@ -184,22 +186,10 @@ export class Certificates {
     }
   }
 
-  async #lockAll(tx: Tx, persons: readonly string[]): Promise<void> {
-    for (const person of [...new Set(persons)].sort()) {
-      if (!(await store.lockPerson(tx, person))) throw new Problem('NOT_FOUND')
-    }
-  }
-
   /** Nobody vouches for somebody who has left or sleeps. */
   async #requireAwake(tx: Tx, person: string): Promise<void> {
     const [row] = await store.findPeople(tx, [person])
     if (!row || row.ended_at || row.asleep_at) throw new Problem('NOT_FOUND')
-  }
-
-  async #requireStanding(tx: Tx, actor: Actor): Promise<void> {
-    const [standing] = await store.sessionsStanding(tx, [actor.session], this.#deps.clock())
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
-    if (standing.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
   }
 
   async #requireWaiting(tx: Tx, certificate: Certificate): Promise<'waiting' | 'certified already'> {
@@ -274,39 +264,40 @@ export class Certificates {
   /** Revokes a device: its sessions end, its person's operations hear of it, epochs it could read become stale. */
   async revoke(actor: Actor, jws: string): Promise<void> {
     const revocation = await checked('STATEMENT_INVALID', () => readRevocation(jws))
-    const appended = await transaction(this.#deps.db, (tx) => this.revokeWithin(tx, actor, revocation))
-    appended?.afterCommit()
+    const concerned = (tx: Tx) => this.concernedBy(tx, revocation)
+    await actInDirectory(this.#deps, actor, concerned, (act) => this.revokeWithin(act, revocation))
+  }
+
+  /** Whose rows a revocation locks. Nobody vouches or renews while devices end with the one that vouched for them: it would not be among them. */
+  async concernedBy(tx: Tx, { device: id, compromisedAt }: Revocation): Promise<string[]> {
+    if (compromisedAt !== undefined) await lockVouching(tx, 'alone')
+    const device = await store.findDevice(tx, id)
+    if (!device) throw new Problem('NOT_FOUND')
+    const others = compromisedAt === undefined ? [] : await vouchedSince(tx, id, new Date(compromisedAt))
+    return [device.person_id, ...others.map(({ person }) => person)]
   }
 
   /**
-   * The same within a transaction that does more; undefined where the device was revoked before, unless it turns out to have been compromised, or
-   * earlier than was known. What it vouched for since then ends with it.
+   * The same within an act that does more; nothing where the device was revoked before, unless it turns out to have been compromised, or
+   * earlier than was known. What it vouched for since then ends with it, and what that vouched for.
    */
-  async revokeWithin(tx: Tx, actor: Actor, revocation: Revocation): Promise<Appended | undefined> {
+  async revokeWithin({ tx, by: actor, now, append }: DirectoryAct, revocation: Revocation): Promise<void> {
     if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
-    const { logs, clock } = this.#deps
+    const { logs } = this.#deps
     const device = await store.findDevice(tx, revocation.device)
     const root = await store.findTrustRoot(tx)
     if (!device || device.id === root?.device_id) throw new Problem('NOT_FOUND')
     const since = this.#requireTimes(revocation, device.enrolled_at)
-    const others = since === undefined ? [] : await vouchedSince(tx, device.id, since)
-    await this.#lockAll(tx, [device.person_id, actor.person, ...others.map(({ person }) => person)])
-    await this.#requireStanding(tx, actor)
     const current = await store.findDevice(tx, revocation.device)
     const known = await store.compromisedSince(tx, revocation.device)
     const graver = since !== undefined && (known === undefined || since < known)
-    if (current?.state === 'revoked' && !graver) return undefined
+    if (current?.state === 'revoked' && !graver) return
     await this.#requireRightToRevoke(tx, actor, revocation)
-    if (device.person_id !== actor.person || since !== undefined) requireRecent(actor, clock())
-    // Its person is locked: it vouches for nobody else meanwhile.
+    if (device.person_id !== actor.person || since !== undefined) requireRecent(actor, now)
     const falling = since === undefined ? [] : await vouchedSince(tx, device.id, since)
-    await this.#lockAll(
-      tx,
-      falling.map(({ person }) => person),
-    )
     await requireSurvivors(tx, actor, device.id, falling)
     await store.setDeviceState(tx, revocation.device, 'revoked')
-    const ended = await store.endSessions(tx, { person: device.person_id, device: revocation.device }, clock())
+    const ended = await store.endSessions(tx, { person: device.person_id, device: revocation.device }, now)
     const draft = {
       kind: 'device.revoked' as const,
       actor: asActor(actor),
@@ -315,7 +306,7 @@ export class Certificates {
       details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
       statement: revocation.jws,
     }
-    const appended = await logs.appendWithin(tx, [
+    const appended = await append([
       ...(await tellLogs(tx, this.#deps, [{ person: device.person_id, draft }])),
       { log: logs.directory, drafts: endedDrafts(ended, 'device-revoked', actor, '') },
       ...(await endDevices(tx, this.#deps, falling)),
@@ -328,7 +319,6 @@ export class Certificates {
       compromised_at: since ?? null,
       directory_index: appended.entries.get(logs.directory)?.[0]?.index ?? -1,
     })
-    return appended
   }
 
   /** Said now, of a time in the life of the device; answers since when it was compromised, if that is said. */

@@ -11,6 +11,7 @@ import {
 } from '../protocol/index.ts'
 import type { Certificates } from './certificates.ts'
 import { chainAbove, checked } from './certificates.ts'
+import { actInDirectory } from './acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import type { Factors } from './factors/service.ts'
 import { duePart, renews } from './renewals/service.ts'
@@ -176,14 +177,12 @@ export class Directory {
         ],
       })
     }
-    const { db, logs, clock } = this.#deps
-    const appended = await transaction(db, async (tx) => {
-      await this.#requireStillAdministrator(tx, actor)
+    await actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
       const [known] = await store.findOrganizations(tx, [input.id])
       if (known) {
         const same = known.kind === input.kind && known.name === input.name && known.country === (input.country ?? null)
         if (!same) throw new Problem('ALREADY_EXISTS')
-        return undefined
+        return
       }
       await store.insertOrganization(tx, {
         id: input.id,
@@ -191,32 +190,13 @@ export class Directory {
         name: input.name,
         country: input.country ?? null,
         region: input.region ?? null,
-        registered_at: clock(),
+        registered_at: now,
         ended_at: null,
       })
       const { kind, name, country, region } = input
-      return logs.appendWithin(tx, [
-        {
-          log: logs.directory,
-          drafts: [
-            {
-              kind: 'organization.registered',
-              actor: asActor(actor),
-              subject: input.id,
-              details: { session: actor.session, kind, name, country, region },
-            },
-          ],
-        },
-      ])
+      const details = { session: by.session, kind, name, country, region }
+      await enter({ kind: 'organization.registered', actor: asActor(by), subject: input.id, details })
     })
-    appended?.afterCommit()
-  }
-
-  async #requireStillAdministrator(tx: Tx, actor: Actor): Promise<void> {
-    await store.sharePersons(tx, [actor.person])
-    const [standing] = await store.sessionsStanding(tx, [actor.session], this.#deps.clock())
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
-    if (standing.tier !== 'administrator') throw new Problem('ADMINISTRATOR_ONLY')
   }
 
   /** Administrators see all organizations; looking is itself an entry. */
@@ -247,15 +227,12 @@ export class Directory {
     justification: string | undefined,
     read: (tx: Tx) => Promise<T>,
   ): Promise<T> {
-    const { db, logs } = this.#deps
-    const { result, appended } = await transaction(db, async (tx) => {
+    return actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const result = await read(tx)
       const why = justifiedBy(justification, 'keeping the directory')
-      const draft = viewedDraft(actor, subject, { count: result.length, ...why })
-      return { result, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
+      await enter(viewedDraft(by, subject, { count: result.length, ...why }))
+      return result
     })
-    appended.afterCommit()
-    return result
   }
 
   async me(actor: Actor) {

@@ -11,6 +11,7 @@ import {
   type SignJwk,
 } from '../protocol/index.ts'
 import { checked } from './certificates.ts'
+import { actInDirectory } from './acting.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
 import { requireRecent, type Evidence, type Factors } from './factors/service.ts'
 import { requestOf, requireApproved } from './recoveries/service.ts'
@@ -61,8 +62,7 @@ export class Enrolments {
 
   /** Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's certificate. */
   async invite(actor: Actor, input: InvitationInput): Promise<void> {
-    const { db, clock, logs } = this.#deps
-    const now = clock()
+    const now = this.#deps.clock()
     const expiresAt = new Date(input.expiresAt)
     const recognition = parseSecret(input.recognition)
     if (!recognition || !(expiresAt > now) || expiresAt.getTime() - now.getTime() > longestInvitation) {
@@ -70,8 +70,7 @@ export class Enrolments {
         faults: [{ pointer: '/expiresAt', reason: 'An invitation lives for at most 30 days.' }],
       })
     }
-    const appended = await transaction(db, async (tx) => {
-      for (const person of [...new Set([input.person.id, actor.person])].sort()) await store.lockPerson(tx, person)
+    await actInDirectory(this.#deps, actor, [input.person.id], async ({ tx, by: actor, enter }) => {
       await this.#requireRightToInvite(tx, actor, input)
       await this.#requireOwnDevices(tx, actor, input)
       const invited = await this.#registerPerson(tx, actor, input, now)
@@ -105,14 +104,8 @@ export class Enrolments {
         ...(request === undefined ? {} : { recovery: request }),
         ...(service ? { service } : {}),
       }
-      return logs.appendWithin(tx, [
-        {
-          log: logs.directory,
-          drafts: [{ kind: 'person.invited', actor: asActor(actor), subject: input.person.id, details }],
-        },
-      ])
+      await enter({ kind: 'person.invited', actor: asActor(actor), subject: input.person.id, details })
     })
-    appended.afterCommit()
   }
 
   async #askForApproval(tx: Tx, input: InvitationInput, now: Date): Promise<string> {
@@ -198,22 +191,14 @@ export class Enrolments {
   }
 
   async revokeInvitation(actor: Actor, id: string): Promise<void> {
-    const { db, logs, clock } = this.#deps
-    const appended = await transaction(db, async (tx) => {
+    await actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
       const invitation = await store.lockInvitation(tx, id)
-      if (!invitation || invitation.inviter_person_id !== actor.person) throw new Problem('NOT_FOUND')
-      if (invitation.revoked_at) return undefined
-      await store.markInvitation(tx, id, { revoked_at: clock() })
-      return logs.appendWithin(tx, [
-        {
-          log: logs.directory,
-          drafts: [
-            { kind: 'invitation.revoked', actor: asActor(actor), subject: id, details: { session: actor.session } },
-          ],
-        },
-      ])
+      if (!invitation || invitation.inviter_person_id !== by.person) throw new Problem('NOT_FOUND')
+      if (invitation.revoked_at) return
+      await store.markInvitation(tx, id, { revoked_at: now })
+      const details = { session: by.session }
+      await enter({ kind: 'invitation.revoked', actor: asActor(by), subject: id, details })
     })
-    appended?.afterCommit()
   }
 
   /** A newcomer's device comes in with its invitation: single use; until it is certified it gets no key. */

@@ -16,6 +16,7 @@ import { ServiceAccounts } from './service-accounts/service-accounts.ts'
 import { Sessions } from './sessions.ts'
 
 export { Certificates, Directory, Enrolments, Sessions, chainOfDevice, chainsOf, withThoseAbove }
+export { actInDirectory, type DirectoryAct, type Upright } from './acting.ts'
 export { asActor, isAdministrator, isPlatformAuditor, type Actor, type IdentityDeps } from './deps.ts'
 export { viewOfOrganization, requireAdministrator, type OrganizationView } from './directory.ts'
 export { justifiedBy, viewedDraft, type Justified } from './viewing.ts'
@@ -45,8 +46,6 @@ export {
   newestCertificates,
   peopleOf,
   revocationsByHash,
-  sessionsStanding,
-  sharePersons,
 } from './store.ts'
 export { differences } from './verification/directory.ts'
 export { finding, identityOwners, type IdentityOwnersOptions } from './verification/owners.ts'

@@ -169,7 +169,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       const actor = actorOf(request)
       const { session } = request.params
       if (actor.tier === null && session !== actor.session) throw new Problem('DEVICE_NOT_CERTIFIED')
-      await sessions.end(actor.person, { session }, 'signed-out', actor)
+      await sessions.end(actor, { session })
       return reply.code(204).send(null)
     },
   )

@@ -2,11 +2,12 @@ import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Acting, Standing } from '../log/index.ts'
 import { DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
+import { actInDirectory, actorOf, lockActors, type DirectoryAct } from './acting.ts'
 import { patientSince } from './attempts.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
 import { claimOf, provesDevice } from './device-proof.ts'
 import type { Evidence, Factors, Proven } from './factors/service.ts'
-import { admitAddress, listedOf, requireAssertion } from './service-accounts/admission.ts'
+import { admitAddress, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 import { Turns } from './turns.ts'
 import { hashSecret, issueAccessToken, lifetimes, nextRefreshToken, verifyAccessToken, verifyProof } from './tokens.ts'
@@ -105,22 +106,17 @@ export class Sessions {
 
   /** Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at sign-in, and counted with it. */
   async stepUp(actor: Actor, evidence: Evidence): Promise<{ verifiedAt: string }> {
-    const { db, clock, logs, passphrases } = this.#deps
+    const { clock, passphrases } = this.#deps
     const now = clock()
     const attempt = { person: actor.person, door: actor.device }
     const proven = await passphrases.admit(() => this.#factors.prove(attempt, evidence, now))
     if (proven === undefined) throw new Problem('SIGN_IN_REFUSED')
-    const appended = await transaction(db, async (tx) => {
-      await store.lockPerson(tx, actor.person)
-      const [standing] = await store.sessionsStanding(tx, [actor.session], now)
-      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, enter }) => {
       await store.forgetAttempts(tx, attempt)
-      await store.markVerified(tx, actor.session, now)
+      await store.markVerified(tx, by.session, now)
       const details = { outcome: 'accepted', reason: proven }
-      const draft = { kind: 'session.stepped-up' as const, actor: asActor(actor), subject: actor.session, details }
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+      await enter({ kind: 'session.stepped-up', actor: asActor(by), subject: by.session, details })
     })
-    appended.afterCommit()
     return { verifiedAt: now.toISOString() }
   }
 
@@ -220,8 +216,7 @@ export class Sessions {
       return { acting: { session, person, organization, device } }
     })
     if (!outcome.acting) {
-      if (outcome.stolen && outcome.session)
-        await this.#endIfAny(outcome.stolen, { session: outcome.session }, 'refresh-token-reused')
+      if (outcome.stolen && outcome.session) await this.#endStolen(outcome.stolen, outcome.session)
       throw new Problem('UNAUTHENTICATED')
     }
     const accessToken = await issueAccessToken(tokenKey, publicUrl, outcome.acting, thumbprint, newId(now, random), now)
@@ -245,15 +240,14 @@ export class Sessions {
   }
 
   async #actorOf(session: string, thumbprint: string | undefined, address: string, now: Date): Promise<Actor> {
-    const standing = await transaction(this.#deps.db, async (tx) => {
+    return transaction(this.#deps.db, async (tx) => {
       const [found] = await store.sessionsStanding(tx, [session], now)
-      if (!found?.alive) throw new Problem('SESSION_ENDED')
-      if (thumbprint !== undefined && found.thumbprint !== thumbprint) throw new Problem('UNAUTHENTICATED')
+      const actor = actorOf(found)
+      if (actor instanceof Problem) throw actor
+      if (!found || (thumbprint !== undefined && found.thumbprint !== thumbprint)) throw new Problem('UNAUTHENTICATED')
       await admitAddress(tx, found, address, now)
-      return found
+      return actor
     })
-    const { person, organization, device, tier, deviceState, verifiedAt } = standing
-    return { session, person, organization, device, tier, deviceState, verifiedAt, listed: listedOf(standing) }
   }
 
   async #requireProof(request: ProofOf, token: string | undefined, now: Date): Promise<{ thumbprint: string }> {
@@ -313,59 +307,34 @@ export class Sessions {
     }))
   }
 
-  /** Ends sessions of a person; NOT_FOUND if there was none to end. */
-  async end(person: string, which: store.Sessions, reason: string, by?: Acting): Promise<void> {
-    const { db, logs, clock } = this.#deps
-    const appended = await transaction(db, async (tx) => {
-      const locked = await store.lockPerson(tx, person)
-      const ended = locked ? await store.endSessions(tx, { person, ...which }, clock()) : []
-      if (ended.length === 0) throw new Problem('NOT_FOUND')
-      return logs.appendWithin(tx, [
-        { log: logs.directory, drafts: endedDrafts(ended, reason, by, this.#deps.publicUrl) },
-      ])
-    })
-    appended.afterCommit()
+  /** Ends sessions of whoever asks; NOT_FOUND if there was none to end. */
+  async end(actor: Actor, which: store.Sessions): Promise<void> {
+    const ended = await actInDirectory(this.#deps, actor, [actor.person], (act) => endOwn(act, which, 'signed-out'))
+    if (ended === 0) throw new Problem('NOT_FOUND')
   }
 
   /** Ends all sessions of this person but the one that asks, if there are any. */
   async endOthers(actor: Actor): Promise<void> {
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
-    await this.#endIfAny(actor.person, { except: actor.session }, 'signed-out', actor)
+    await actInDirectory(this.#deps, actor, [actor.person], (act) => endOthers(act, 'signed-out'))
   }
 
-  async #endIfAny(...which: Parameters<Sessions['end']>): Promise<void> {
-    try {
-      await this.end(...which)
-    } catch (error) {
-      if (!(error instanceof Problem && error.code === 'NOT_FOUND')) throw error
-    }
+  /** Somebody else has a token of this session, or had. */
+  async #endStolen(person: string, session: string): Promise<void> {
+    const { db, logs, clock, publicUrl } = this.#deps
+    const appended = await transaction(db, async (tx) => {
+      await store.lockPerson(tx, person)
+      const ended = await store.endSessions(tx, { person, session }, clock())
+      if (ended.length === 0) return undefined
+      const drafts = endedDrafts(ended, 'refresh-token-reused', undefined, publicUrl)
+      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+    })
+    appended?.afterCommit()
   }
 
-  /** For acts on a log: who of these still stands, read after the locks are taken (see migrations/0003). */
-  async lockActors(
-    tx: Tx,
-    actors: readonly Acting[],
-    persons: readonly string[],
-  ): Promise<Map<string, Standing | Problem>> {
-    await store.sharePersons(tx, [...new Set([...actors.map(({ person }) => person), ...persons])])
-    const rows = await store.sessionsStanding(
-      tx,
-      [...new Set(actors.map(({ session }) => session))],
-      this.#deps.clock(),
-    )
-    const standing = new Map<string, Standing | Problem>()
-    for (const { session } of actors) standing.set(session, new Problem('SESSION_ENDED'))
-    for (const row of rows) {
-      if (!row.alive) continue
-      const { session, person, organization, device, tier } = row
-      standing.set(
-        session,
-        tier === null
-          ? new Problem('DEVICE_NOT_CERTIFIED')
-          : { session, person, organization, device, tier, listed: listedOf(row) },
-      )
-    }
-    return standing
+  /** For acts on a log: who of these still stands. */
+  lockActors(tx: Tx, actors: readonly Acting[], persons: readonly string[]): Promise<Map<string, Standing | Problem>> {
+    return lockActors(tx, actors, persons, this.#deps.clock())
   }
 
   /** Which of these sessions have ended: followers ask in the snapshot in which they read what they are about to send. */
@@ -382,6 +351,18 @@ export class Sessions {
       await this.#factors.forgetExpired(tx, now)
     })
   }
+}
+
+/** Ends sessions of whoever acts, whose row is locked; answers how many. */
+async function endOwn({ tx, by, now, enter }: DirectoryAct, which: store.Sessions, reason: string): Promise<number> {
+  const ended = await store.endSessions(tx, { person: by.person, ...which }, now)
+  if (ended.length > 0) await enter(...endedDrafts(ended, reason, by, ''))
+  return ended.length
+}
+
+/** All but the one that acts. */
+export function endOthers(act: DirectoryAct, reason: string): Promise<number> {
+  return endOwn(act, { except: act.by.session }, reason)
 }
 
 export function endedDrafts(sessions: readonly string[], reason: string, by: Acting | undefined, server: string) {

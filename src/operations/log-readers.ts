@@ -1,7 +1,7 @@
 import { may, seesKind } from '../access.ts'
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { asActor, isPlatformAuditor, justifiedBy, type Actor } from '../identity/index.ts'
+import { actInDirectory, asActor, isPlatformAuditor, justifiedBy, type Actor } from '../identity/index.ts'
 import type { Act, LogQuery, Logs, Scope } from '../log/index.ts'
 import { kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
 import { authorize, authorizeIn, type Membership } from './authorize.ts'
@@ -11,7 +11,8 @@ import { seesEntry } from './visibility.ts'
 
 interface LogReadersDeps {
   readonly db: Database
-  readonly logs: Pick<Logs<OperationView>, 'append' | 'appendWithin' | 'directory'>
+  readonly clock: () => Date
+  readonly logs: Logs<OperationView>
   readonly views: Views
 }
 
@@ -36,13 +37,13 @@ export class LogReaders {
   }
 
   async #enterDirectory(actor: Actor, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
-    const { db, logs } = this.#deps
+    const { logs } = this.#deps
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
     requireJustification(actor, logs.directory, query)
     const details = { ...detailsOf(actor, query), ...justifiedBy(query.justification, audit) }
-    const draft = { kind: 'log.queried', actor: asActor(actor), subject: logs.directory, details } as const
-    const appended = await transaction(db, (tx) => logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]))
-    appended.afterCommit()
+    await actInDirectory(this.#deps, actor, [], ({ by, enter }) =>
+      enter({ kind: 'log.queried', actor: asActor(by), subject: logs.directory, details }),
+    )
     return async (tx) => {
       await enterOperation(tx, logs.directory)
       return everything

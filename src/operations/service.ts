@@ -3,6 +3,7 @@ import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
   type VerifyKeyCache,
+  actInDirectory,
   asActor,
   checked,
   findOrganizations,
@@ -11,8 +12,6 @@ import {
   newestCertificates,
   peopleOf,
   requireAdministrator,
-  sessionsStanding,
-  sharePersons,
   viewOfOrganization,
   viewedDraft,
   type Actor,
@@ -93,12 +92,8 @@ export class Operations {
         detail: 'An operation names each coordinator once, and never the person who creates it.',
       })
     }
-    const { db, logs, clock } = this.#deps
-    const appended = await transaction(db, async (tx) => {
-      await sharePersons(tx, [...persons, actor.person])
-      const [standing] = await sessionsStanding(tx, [actor.session], clock())
-      if (!standing?.alive) throw new Problem('SESSION_ENDED')
-      if (standing.tier !== 'administrator') throw new Problem('ADMINISTRATOR_ONLY')
+    const { logs } = this.#deps
+    await actInDirectory(this.#deps, actor, persons, async ({ tx, by, now, told }) => {
       const own = (await newestCertificates(tx, [actor.device])).get(actor.device)
       if (own === undefined) throw new Problem('DEVICE_NOT_CERTIFIED')
       if ((await digestOf(own)) !== statement.crt) throw new Problem('CERTIFICATE_OUTDATED')
@@ -107,10 +102,10 @@ export class Operations {
       if (existing) {
         if ((await store.statementsByHash(tx, act.operation, [statement.hash])).size === 0)
           throw new Problem('ALREADY_EXISTS')
-        return undefined
+        return
       }
       const newcomers = await loadNewcomers(tx, persons)
-      const drafts = this.#creationDrafts(actor, statement, newcomers, input)
+      const drafts = this.#creationDrafts(by, statement, newcomers, input)
       const created = await logs.create(tx, act.operation, drafts)
       const entries = created.entries.get(act.operation) ?? []
       await store.insertOperation(tx, {
@@ -120,7 +115,7 @@ export class Operations {
         time_zone: input.timeZone,
         purpose: input.purpose ?? null,
         state: 'draft',
-        created_at: entries[0]?.at ?? clock(),
+        created_at: entries[0]?.at ?? now,
       })
       await store.insertStatement(tx, act.operation, statement.hash, statement.jws)
       const organizations = [...new Set(act.coordinators.map(({ organization }) => organization))]
@@ -141,9 +136,8 @@ export class Operations {
           joined_index: entry.index,
         })
       }
-      return created
+      told(created)
     })
-    appended?.afterCommit()
     return { operation: act.operation }
   }
 
@@ -351,19 +345,16 @@ export class Operations {
 
   /** People who could be admitted: of an invited organization, for coordinators; of its own, for an NCP. */
   async candidates(actor: Actor, operation: string, organization: string, justification?: string) {
-    const { db, logs } = this.#deps
-    const { people, appended } = await transaction(db, async (tx) => {
+    return actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const member = await authorize(tx, actor, operation, 'member.admit')
       const own = member.role !== 'coordinator'
       const invited = (await store.organizationsOf(tx, operation)).includes(organization)
       if (!invited || (own && organization !== member.organization)) throw new Problem('NOT_FOUND')
       const people = await peopleOf(tx, organization)
       const why = justifiedBy(justification, store.purposeOf(member.row))
-      const draft = viewedDraft(actor, organization, { operation, count: people.length, ...why })
-      return { people, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
+      await enter(viewedDraft(by, organization, { operation, count: people.length, ...why }))
+      return people
     })
-    appended.afterCommit()
-    return people
   }
 
   async compartments(actor: Actor, operation: string) {

@@ -1,5 +1,6 @@
-import { transaction, type Tx } from '../../db/index.ts'
+import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
+import { actInDirectory } from '../acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireOwn } from '../standing.ts'
 import { findPeople } from '../store.ts'
@@ -45,50 +46,42 @@ export class Duty {
    * administrator; NOT_FOUND for anybody else. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in that time.
    */
   async handOver(actor: Actor, person: string, input: HandOverInput): Promise<void> {
-    const { db, logs, clock } = this.#deps
-    const now = clock()
-    const appended = await transaction(db, async (tx) => {
-      const { organization_id: organization } = await requireOwn(tx, actor, person, now, input.deputy)
+    await actInDirectory(this.#deps, actor, [person, input.deputy], async (act) => {
+      const { tx, by, now, enter } = act
+      const { organization_id: organization } = await requireOwn(act, person)
       const wanted = periodOf(person, input, now)
       const all = await store.handOversOf(tx, organization)
       const before = all.find((one) => one.person === person)
-      if (before && isRepeated(before, wanted, input, now)) return undefined
+      if (before && isRepeated(before, wanted, input, now)) return
       await requireAble(tx, organization, wanted)
       const theirs = all.find((one) => one.person === wanted.deputy)
       if (theirs && overlap(theirs, wanted))
         throw new Problem('DUTY_RULE', { detail: 'This deputy is away in that time.' })
       await store.putHandOver(tx, wanted)
       const old = before && isOpen(before, now) ? termsOf(before) : null
-      const details = { session: actor.session, old, new: termsOf(wanted), reason: input.reason }
-      const drafts = [{ kind: 'duty.handed-over' as const, actor: asActor(actor), subject: person, details }]
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+      const details = { session: by.session, old, new: termsOf(wanted), reason: input.reason }
+      await enter({ kind: 'duty.handed-over', actor: asActor(by), subject: person, details })
     })
-    appended?.afterCommit()
   }
 
   /** The person is on duty again, or does not go away after all. */
   async takeBack(actor: Actor, person: string): Promise<void> {
-    const { db, logs, clock } = this.#deps
-    const now = clock()
-    const appended = await transaction(db, async (tx) => {
-      const { organization_id: organization } = await requireOwn(tx, actor, person, now)
+    await actInDirectory(this.#deps, actor, [person], async (act) => {
+      const { tx, by, now, enter } = act
+      const { organization_id: organization } = await requireOwn(act, person)
       const before = (await store.handOversOf(tx, organization)).find((one) => one.person === person)
-      if (!before || !isOpen(before, now)) return undefined
+      if (!before || !isOpen(before, now)) return
       await store.removeHandOver(tx, person)
-      const details = { session: actor.session, old: termsOf(before), new: null, reason: 'taken-back' }
-      const drafts = [{ kind: 'duty.taken-back' as const, actor: asActor(actor), subject: person, details }]
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+      const details = { session: by.session, old: termsOf(before), new: null, reason: 'taken-back' }
+      await enter({ kind: 'duty.taken-back', actor: asActor(by), subject: person, details })
     })
-    appended?.afterCommit()
   }
 
   /** Who is on duty now, and what is arranged, for administrators and the organization's contact points; looking is entered. */
   async show(actor: Actor, organization: string): Promise<DutyView> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
-    const { db, logs, clock } = this.#deps
-    const now = clock()
-    const { view, appended } = await transaction(db, async (tx) => {
+    return actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
       const found = await onDuty(tx, organization, now)
       const open = (await store.handOversOf(tx, organization)).filter((one) => isOpen(one, now))
       const people = await findPeople(
@@ -106,11 +99,9 @@ export class Duty {
         })),
       }
       const why = justifiedBy(undefined, 'keeping the directory')
-      const drafts = [viewedDraft(actor, organization, { count: found.length, ...why })]
-      return { view, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts }]) }
+      await enter(viewedDraft(by, organization, { count: found.length, ...why }))
+      return view
     })
-    appended.afterCommit()
-    return view
   }
 }
 

@@ -1,5 +1,6 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
+import { actInDirectory } from '../acting.ts'
 import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
 import { counted } from '../attempts.ts'
 import * as identityStore from '../store.ts'
@@ -185,11 +186,10 @@ export class Factors {
 
   /** A new secret for an authenticator app; it counts once a code of it has been given to `confirmTotp`. */
   async beginTotp(actor: Actor): Promise<{ secret: string; uri: string }> {
-    const { db, clock, factorKey } = this.#deps
-    this.#requireRecent(actor)
+    const { factorKey } = this.#deps
     const secret = newTotpSecret()
-    const label = await transaction(db, async (tx) => {
-      await this.#lock(tx, actor)
+    const label = await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now }) => {
+      requireRecent(by, now)
       const { credential, totp } = await store.factorsOf(tx, actor.person)
       if (!credential)
         throw new Problem('FACTOR_NEEDED', { detail: 'A code belongs beside a passphrase: set one first.' })
@@ -198,7 +198,7 @@ export class Factors {
       await store.putTotp(tx, {
         person_id: actor.person,
         sealed_secret: sealed,
-        set_at: clock(),
+        set_at: now,
         confirmed_at: null,
       })
       return (await identityStore.findPeople(tx, [actor.person]))[0]?.name ?? ''
@@ -294,28 +294,18 @@ export class Factors {
     requireRecent(actor, this.#deps.clock())
   }
 
-  async #lock(tx: Tx, actor: Actor): Promise<void> {
-    await identityStore.lockPerson(tx, actor.person)
-    const [standing] = await identityStore.sessionsStanding(tx, [actor.session], this.#deps.clock())
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
-  }
-
   async #change(
     actor: Actor,
     factor: 'passphrase' | 'totp' | 'recovery-codes' | 'passkey',
     reason: 'added' | 'changed' | 'removed',
     work: (tx: Tx, now: Date) => Promise<void>,
   ): Promise<void> {
-    const { db, logs, clock } = this.#deps
-    this.#requireRecent(actor)
-    const appended = await transaction(db, async (tx) => {
-      await this.#lock(tx, actor)
-      await work(tx, clock())
-      const details = { session: actor.session, factor, outcome: 'accepted', reason }
-      const draft = { kind: 'credential.set' as const, actor: asActor(actor), subject: actor.person, details }
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+    await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now, enter }) => {
+      requireRecent(by, now)
+      await work(tx, now)
+      const details = { session: by.session, factor, outcome: 'accepted', reason }
+      await enter({ kind: 'credential.set', actor: asActor(by), subject: by.person, details })
     })
-    appended.afterCommit()
   }
 }
 

@@ -1,10 +1,10 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import type { Random } from '../../protocol/index.ts'
+import { actInDirectory } from '../acting.ts'
 import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import type { FactorKey } from '../factors/factor-key.ts'
-import * as identityStore from '../store.ts'
 import { addressSealing, isAddress } from './addresses.ts'
 import * as store from './store.ts'
 
@@ -60,7 +60,7 @@ export class AddressBook {
 
   /** Has a code sent to an address, which counts once the code came back. NOTICES_OFF, NOTICE_CODE_LIMIT, STEP_UP_REQUIRED. */
   async ask(actor: Actor, address: string): Promise<void> {
-    const { db, clock, random, sends } = this.#deps
+    const { clock, random, sends } = this.#deps
     const { person } = actor
     requireRecent(actor, clock())
     if (!isAddress(address))
@@ -69,9 +69,8 @@ export class AddressBook {
       })
     if (!sends) throw new Problem('NOTICES_OFF')
     const recipient = this.#sealing.recognise(address)
-    await transaction(db, async (tx) => {
-      const now = clock()
-      await this.#lock(tx, actor)
+    await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now }) => {
+      requireRecent(by, now)
       const sent = await store.codesSince(tx, { person, recipient, since: new Date(now.getTime() - aDay) })
       if (sent.person >= mostCodes.person || sent.recipient >= mostCodes.recipient)
         throw new Problem('NOTICE_CODE_LIMIT')
@@ -83,36 +82,29 @@ export class AddressBook {
 
   /** The address counts from now on. NOTICE_CODE_WRONG. */
   async confirm(actor: Actor, code: string): Promise<void> {
-    const { db, clock, logs } = this.#deps
     const { person } = actor
-    const appended = await transaction(db, async (tx) => {
-      await this.#lock(tx, actor)
+    const confirmed = await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now, enter }) => {
       const row = await store.findAddress(tx, person)
-      if (!row?.sealed_candidate || !row.asked_at || !this.#holds(row.asked_at) || row.tries >= mostTries)
-        return undefined
+      if (!row?.sealed_candidate || !row.asked_at || !this.#holds(row.asked_at) || row.tries >= mostTries) return false
       const candidate = this.#sealing.openCandidate(person, row.sealed_candidate)
       if (candidate.code !== code) {
         await store.countTry(tx, person)
-        return undefined
+        return false
       }
-      await store.confirmAddress(tx, person, this.#sealing.seal(person, candidate.address), clock())
-      const draft = setDraft(actor, row.sealed_address ? 'changed' : 'added')
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+      await store.confirmAddress(tx, person, this.#sealing.seal(person, candidate.address), now)
+      await enter(setDraft(by, row.sealed_address ? 'changed' : 'added'))
+      return true
     })
-    if (!appended) throw new Problem('NOTICE_CODE_WRONG')
-    appended.afterCommit()
+    if (!confirmed) throw new Problem('NOTICE_CODE_WRONG')
   }
 
   /** Nothing is written there any more. NOT_FOUND, STEP_UP_REQUIRED. */
   async remove(actor: Actor): Promise<void> {
-    const { db, clock, logs } = this.#deps
-    requireRecent(actor, clock())
-    const appended = await transaction(db, async (tx) => {
-      await this.#lock(tx, actor)
-      if (!(await store.forgetAddresses(tx, [actor.person]))) throw new Problem('NOT_FOUND')
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [setDraft(actor, 'removed')] }])
+    await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now, enter }) => {
+      requireRecent(by, now)
+      if (!(await store.forgetAddresses(tx, [by.person]))) throw new Problem('NOT_FOUND')
+      await enter(setDraft(by, 'removed'))
     })
-    appended.afterCommit()
   }
 
   /** Where somebody is told; undefined where they have not said. */
@@ -130,12 +122,6 @@ export class AddressBook {
 
   #holds(askedAt: Date): boolean {
     return this.#deps.clock() < endOf(askedAt)
-  }
-
-  async #lock(tx: Tx, actor: Actor): Promise<void> {
-    await identityStore.lockPerson(tx, actor.person)
-    const [standing] = await identityStore.sessionsStanding(tx, [actor.session], this.#deps.clock())
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
   }
 }
 

@@ -1,11 +1,12 @@
-import { transaction, type Tx } from '../../db/index.ts'
+import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import type { Appended, EntryDraft, Part } from '../../log/index.ts'
 import { mayCertify, readCertificate } from '../../protocol/index.ts'
+import { actInDirectory, type DirectoryAct, type Upright } from '../acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
-import { requireOwn, requireStanding } from '../standing.ts'
+import { requireOwn } from '../standing.ts'
 import * as identityStore from '../store.ts'
 import { forgetAddresses } from '../notices/store.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
@@ -49,39 +50,34 @@ export class People {
 
   /** The account can sign in again; each operation takes it back by a statement of somebody who may admit. */
   async wake(actor: Actor, person: string, reason: string): Promise<void> {
-    const { db, logs } = this.#deps
-    requireRecent(actor, this.#deps.clock())
-    const appended = await transaction(db, async (tx) => {
-      const row = await this.#requireOwn(tx, actor, person)
+    await actInDirectory(this.#deps, actor, [person], async (act) => {
+      const { tx, by, now, enter } = act
+      requireRecent(by, now)
+      const row = await this.#requireOwn(act, person)
       if (row.ended_at) throw new Problem('NOT_FOUND')
-      if (row.asleep_at === null) return undefined
-      const details = { session: actor.session, reason }
-      const drafts = [{ kind: 'person.woken' as const, actor: asActor(actor), subject: person, details }]
-      const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts }])
+      if (row.asleep_at === null) return
+      const details = { session: by.session, reason }
+      const appended = await enter({ kind: 'person.woken', actor: asActor(by), subject: person, details })
       await store.changePeople(tx, [person], { asleep_at: null, woken_at: this.#entered(appended) })
-      return appended
     })
-    appended?.afterCommit()
   }
 
   /** The devices of somebody of one's own, to revoke those that are lost; looking is entered. */
   async devices(actor: Actor, person: string): Promise<{ device: string; state: string; enrolledAt: string }[]> {
-    const { db, logs } = this.#deps
-    const { devices, appended } = await transaction(db, async (tx) => {
-      const { organization_id: organization } = await this.#requireOwn(tx, actor, person)
-      const devices = await identityStore.devicesOf(tx, person)
+    const devices = await actInDirectory(this.#deps, actor, [person], async (act) => {
+      const { organization_id: organization } = await this.#requireOwn(act, person)
+      const devices = await identityStore.devicesOf(act.tx, person)
       const why = justifiedBy(undefined, 'keeping the directory')
-      const drafts = [viewedDraft(actor, organization, { count: devices.length, ...why })]
-      return { devices, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts }]) }
+      await act.enter(viewedDraft(act.by, organization, { count: devices.length, ...why }))
+      return devices
     })
-    appended.afterCommit()
     return devices.map(({ id, state, enrolled_at }) => ({ device: id, state, enrolledAt: enrolled_at.toISOString() }))
   }
 
   /** What would go with somebody of one's own, programs too; looking is entered. */
   atStake(actor: Actor, person: string): Promise<AtStake> {
-    return this.#look(actor, async (tx) => {
-      const { id, name, organization_id: organization } = await requireOwn(tx, actor, person, this.#deps.clock())
+    return this.#look(actor, [person], async (act) => {
+      const { id, name, organization_id: organization } = await requireOwn(act, person)
       return { organization, people: [{ person: id, name }] }
     })
   }
@@ -89,7 +85,7 @@ export class People {
   /** What would go with an organization. ADMINISTRATOR_ONLY. */
   atStakeIn(actor: Actor, organization: string): Promise<AtStake> {
     if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
-    return this.#look(actor, async (tx) => {
+    return this.#look(actor, [], async ({ tx }) => {
       const [known] = await identityStore.findOrganizations(tx, [organization])
       if (!known) throw new Problem('NOT_FOUND')
       const people = await identityStore.peopleOf(tx, organization)
@@ -99,63 +95,58 @@ export class People {
 
   async #look(
     actor: Actor,
-    whom: (tx: Tx) => Promise<Pick<AtStake, 'people'> & { organization: string }>,
+    concerned: readonly string[],
+    whom: (act: DirectoryAct) => Promise<Pick<AtStake, 'people'> & { organization: string }>,
   ): Promise<AtStake> {
-    const { db, logs, operationsOf } = this.#deps
-    const { stake, appended } = await transaction(db, async (tx) => {
-      const { organization, people } = await whom(tx)
+    return actInDirectory(this.#deps, actor, concerned, async (act) => {
+      const { tx, by, enter } = act
+      const { organization, people } = await whom(act)
       const ids = people.map(({ person }) => person)
       const devices = await store.countLiveDevices(tx, ids)
-      const operations = (await operationsOf(tx, ids)).length
+      const operations = (await this.#deps.operationsOf(tx, ids)).length
       const why = justifiedBy(undefined, 'keeping the directory')
-      const drafts = [viewedDraft(actor, organization, { count: people.length, ...why })]
-      const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts }])
-      return { stake: { people, devices, operations }, appended }
+      await enter(viewedDraft(by, organization, { count: people.length, ...why }))
+      return { people, devices, operations }
     })
-    appended.afterCommit()
-    return stake
   }
 
   /** An organization leaves and takes its people with it, out of every operation at once. ADMINISTRATOR_ONLY. */
   async endOrganization(actor: Actor, organization: string, reason: string): Promise<{ people: number }> {
-    const { db, clock } = this.#deps
     if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
-    requireRecent(actor, clock())
     if (organization === actor.organization)
       throw new Problem('FORBIDDEN', { detail: 'The organization that runs the service stays.' })
-    const { people, appended } = await transaction(db, async (tx) => {
-      const row = await store.lockOrganization(tx, organization)
-      if (!row) throw new Problem('NOT_FOUND')
-      if (row.ended_at) return { people: [], appended: undefined }
-      const people = (await store.lockPeopleOf(tx, organization)).map(({ id }) => id)
-      await requireStanding(tx, actor, this.#deps.clock())
-      const details = { session: actor.session, reason, ended: true, people: people.length }
-      const left: EntryDraft = { kind: 'organization.updated', actor: asActor(actor), subject: organization, details }
-      const appended = await this.#take(tx, actor, people, 'ended', reason, [left])
+    const concerned = async (tx: Tx) => {
+      if (!(await store.lockOrganization(tx, organization))) throw new Problem('NOT_FOUND')
+      return store.peopleStillIn(tx, organization)
+    }
+    return actInDirectory(this.#deps, actor, concerned, async ({ tx, by, now, told }) => {
+      requireRecent(by, now)
+      if ((await store.lockOrganization(tx, organization))?.ended_at) return { people: 0 }
+      const people = await store.peopleStillIn(tx, organization)
+      const details = { session: by.session, reason, ended: true, people: people.length }
+      const left: EntryDraft = { kind: 'organization.updated', actor: asActor(by), subject: organization, details }
+      const appended = await this.#take(tx, by, people, 'ended', reason, [left])
+      told(appended)
       await store.endOrganization(tx, organization, this.#entered(appended))
-      return { people, appended }
+      return { people: people.length }
     })
-    appended?.afterCommit()
-    return { people: people.length }
   }
 
   async #changeOne(actor: Actor, person: string, change: Change, reason: string): Promise<void> {
-    const { db } = this.#deps
-    requireRecent(actor, this.#deps.clock())
     if (person === actor.person) throw new Problem('FORBIDDEN', { detail: 'Nobody ends or suspends themselves.' })
-    const appended = await transaction(db, async (tx) => {
-      const row = await this.#requireOwn(tx, actor, person)
+    await actInDirectory(this.#deps, actor, [person], async (act) => {
+      requireRecent(act.by, act.now)
+      const row = await this.#requireOwn(act, person)
       // Said again after an answer that was lost.
-      if (row.ended_at || (change === 'slept' && row.asleep_at !== null)) return undefined
-      return this.#take(tx, actor, [person], change, reason)
+      if (row.ended_at || (change === 'slept' && row.asleep_at !== null)) return
+      act.told(await this.#take(act.tx, act.by, [person], change, reason))
     })
-    appended?.afterCommit()
   }
 
   /** Takes people out of their sessions and operations, whose logs hear of it from the service: their rows are locked by the caller. */
   async #take(
     tx: Tx,
-    by: Actor | undefined,
+    by: Upright | undefined,
     people: readonly string[],
     change: Change,
     reason: string,
@@ -208,14 +199,14 @@ export class People {
   }
 
   /** Somebody of one's own whom the actor may also vouch for, locked. */
-  async #requireOwn(tx: Tx, actor: Actor, person: string): Promise<identityStore.PersonRow> {
-    const row = await requireOwn(tx, actor, person, this.#deps.clock())
-    await this.#requireReach(tx, actor, person)
+  async #requireOwn(act: DirectoryAct, person: string): Promise<identityStore.PersonRow> {
+    const row = await requireOwn(act, person)
+    await this.#requireReach(act.tx, act.by, person)
     return row
   }
 
   /** Whoever may not vouch for somebody may not end them either; and a program is stopped, not retired. */
-  async #requireReach(tx: Tx, actor: Actor, person: string): Promise<void> {
+  async #requireReach(tx: Tx, actor: Upright, person: string): Promise<void> {
     const devices = (await identityStore.devicesOf(tx, person)).map(({ id }) => id)
     const certificates = await identityStore.newestCertificates(tx, [...devices, actor.device])
     const own = certificates.get(actor.device)

@@ -6,16 +6,16 @@ export async function lockOrganization(tx: Tx, id: string): Promise<Selectable<D
   return tx.selectFrom('organization').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
 }
 
-/** Locks all its people who are not ended, in the order of their ids. */
-export async function lockPeopleOf(tx: Tx, organization: string): Promise<Selectable<DB['person']>[]> {
-  return tx
+/** All its people who are not ended; while the organization is locked nobody comes in. */
+export async function peopleStillIn(tx: Tx, organization: string): Promise<string[]> {
+  const rows = await tx
     .selectFrom('person')
-    .selectAll()
+    .select('id')
     .where('organization_id', '=', organization)
     .where('ended_at', 'is', null)
     .orderBy('id')
-    .forUpdate()
     .execute()
+  return rows.map(({ id }) => id)
 }
 
 export async function endOrganization(tx: Tx, id: string, at: Date): Promise<void> {

@@ -1,6 +1,7 @@
-import { transaction, type Tx } from '../../db/index.ts'
+import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { digestOf } from '../../protocol/index.ts'
+import { actInDirectory } from '../acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import * as identityStore from '../store.ts'
@@ -46,21 +47,19 @@ export class Recoveries {
 
   /** What is asked, for whoever was told of it; looking is entered. */
   async show(actor: Actor, invitation: string) {
-    const { db, logs, clock } = this.#deps
-    const { asked, appended } = await transaction(db, async (tx) => {
-      const asked = await this.#requireAsked(tx, actor, invitation)
+    const asked = await actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
+      const asked = await this.#requireAsked(tx, by, invitation)
       const why = justifiedBy(undefined, 'approving a recovery')
-      const drafts = [viewedDraft(actor, asked.organization, { count: 1, ...why })]
-      return { asked, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts }]) }
+      await enter(viewedDraft(by, asked.organization, { count: 1, ...why }))
+      return asked
     })
-    appended.afterCommit()
     const { request, requestedAt, approved, tier } = asked
     return {
       invitation,
       request,
       requestedAt: requestedAt.toISOString(),
       approvableUntil: new Date(requestedAt.getTime() + lifetime).toISOString(),
-      state: approved ? 'approved' : this.#inTime(asked, clock()) ? 'open' : 'expired',
+      state: approved ? 'approved' : this.#inTime(asked, this.#deps.clock()) ? 'open' : 'expired',
       tier,
       person: { id: asked.person, name: asked.personName },
       organization: { id: asked.organization, name: asked.organizationName },
@@ -70,13 +69,8 @@ export class Recoveries {
 
   /** Approves the request with this hash. FORBIDDEN for who asked and for anybody of the organizations that are concerned; APPROVAL_MISSING too late. */
   async approve(actor: Actor, invitation: string, request: string): Promise<void> {
-    const { db, logs, clock } = this.#deps
-    const now = clock()
-    requireRecent(actor, now)
-    const appended = await transaction(db, async (tx) => {
-      await identityStore.sharePersons(tx, [actor.person])
-      const [standing] = await identityStore.sessionsStanding(tx, [actor.session], now)
-      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    await actInDirectory(this.#deps, actor, [], async ({ tx, by: actor, now, enter }) => {
+      requireRecent(actor, now)
       await identityStore.lockInvitation(tx, invitation)
       await store.lockRecovery(tx, invitation)
       const asked = await this.#requireAsked(tx, actor, invitation)
@@ -87,7 +81,7 @@ export class Recoveries {
       )
         throw new Problem('FORBIDDEN', { detail: 'Somebody of another organization approves this.' })
       if (asked.request !== request) throw new Problem('APPROVAL_MISSING', { detail: 'Something else was asked for.' })
-      if (asked.approved) return undefined
+      if (asked.approved) return
       if (!this.#inTime(asked, now)) throw new Problem('APPROVAL_MISSING', { detail: 'The request has expired.' })
       await store.approveRecovery(tx, invitation, actor.person, now)
       const details = {
@@ -97,16 +91,8 @@ export class Recoveries {
         outcome: 'accepted',
         reason: 'approved',
       }
-      const draft = {
-        kind: 'approval.given' as const,
-        actor: asActor(actor),
-        subject: invitation,
-        digest: request,
-        details,
-      }
-      return logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }])
+      await enter({ kind: 'approval.given', actor: asActor(actor), subject: invitation, digest: request, details })
     })
-    appended?.afterCommit()
   }
 
   #inTime({ requestedAt, open }: store.RecoveryAsked, now: Date): boolean {

@@ -2,16 +2,9 @@ import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { mayCertify, readCertificate, verifyChain, type Certificate, type DeviceId } from '../../protocol/index.ts'
 import { chainAbove, chainsOf, checked, longestValidity, requireTimely, type Certificates } from '../certificates.ts'
+import { actInDirectory } from '../acting.ts'
 import { isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
-import {
-  findDevice,
-  findPeople,
-  findTrustRoot,
-  lockPerson,
-  newestCertificates,
-  sessionsStanding,
-  setDeviceState,
-} from '../store.ts'
+import { findDevice, findPeople, findTrustRoot, lockPerson, newestCertificates, setDeviceState } from '../store.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
 import { endDevices } from './ending.ts'
 import * as store from './store.ts'
@@ -50,9 +43,8 @@ export class Renewals {
   /** What this NCP (of their organization) or administrator (of all) is asked to renew. Looking is itself an entry. */
   async due(actor: Actor, justification?: string): Promise<DueView[]> {
     if (!renews(actor)) throw new Problem('NOT_FOUND')
-    const { db, logs, clock } = this.#deps
-    const { due, appended } = await transaction(db, async (tx) => {
-      const part = duePart(actor, clock())
+    return actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
+      const part = duePart(by, now)
       const found = await store.dueCertificates(tx, part)
       const chains = await chainsOf(
         tx,
@@ -62,11 +54,9 @@ export class Renewals {
         found.map(async (one) => viewOf(one, chains.get((await readCertificate(one.certificate)).hash) ?? [])),
       )
       const why = justifiedBy(justification, 'renewing certificates')
-      const draft = viewedDraft(actor, part.organization ?? 'certificates', { count: due.length, ...why })
-      return { due, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
+      await enter(viewedDraft(by, part.organization ?? 'certificates', { count: due.length, ...why }))
+      return due
     })
-    appended.afterCommit()
-    return due
   }
 
   /**
@@ -75,20 +65,20 @@ export class Renewals {
    */
   async renew(actor: Actor, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
     const renewed = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
-    const appended = await transaction(this.#deps.db, async (tx) => {
-      await store.lockRenewals(tx)
-      for (const person of [...new Set([renewed.person, actor.person])].sort())
-        if (!(await lockPerson(tx, person))) throw new Problem('NOT_FOUND')
-      await this.#requireStanding(tx, actor)
-      await this.#requireReach(tx, actor, renewed)
+    if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+    const concerned = async (tx: Tx) => {
+      await store.lockVouching(tx, 'alone')
+      return [renewed.person]
+    }
+    await actInDirectory(this.#deps, actor, concerned, async ({ tx, by, told }) => {
+      await this.#requireReach(tx, by, renewed)
       const current = await this.#requireRenewable(tx, renewed)
-      if (current.jws === renewed.jws) return undefined
+      if (current.jws === renewed.jws) return
       this.#requireTimes(renewed, current)
       await this.#requireRight(tx, renewed)
       await setDeviceState(tx, renewed.device, 'certified')
-      return this.#certificates.record(tx, renewed, actor, 'renewal')
+      told(await this.#certificates.record(tx, renewed, by, 'renewal'))
     })
-    appended?.afterCommit()
     return { device: renewed.device, expiresAt: renewed.expiresAt }
   }
 
@@ -104,12 +94,6 @@ export class Renewals {
       })
       appended?.afterCommit()
     }
-  }
-
-  async #requireStanding(tx: Tx, actor: Actor): Promise<void> {
-    const [standing] = await sessionsStanding(tx, [actor.session], this.#deps.clock())
-    if (!standing?.alive) throw new Problem('SESSION_ENDED')
-    if (standing.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
   }
 
   /** Its own device's renewals, and an administrator the root's; outside their organization nobody exists for an NCP. */

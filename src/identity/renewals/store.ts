@@ -87,7 +87,14 @@ export async function haveAdministrator(tx: Tx, devices: readonly string[]): Pro
   return rows[0]?.some ?? false
 }
 
-/** One renewal at a time, on all servers: two that do not know of each other could close a circle. */
-export async function lockRenewals(tx: Tx): Promise<void> {
-  await sql`SELECT pg_advisory_xact_lock(hashtext('cordon renewals'))`.execute(tx)
+/**
+ * On all servers: a renewal goes alone, since two that do not know of each other could close a circle, and so does the end of all that a device vouched for.
+ * First certificates go with others like them. Taken before the rows of people.
+ */
+export async function lockVouching(tx: Tx, how: 'alone' | 'with others'): Promise<void> {
+  await (
+    how === 'alone'
+      ? sql`SELECT pg_advisory_xact_lock(hashtext('cordon renewals'))`
+      : sql`SELECT pg_advisory_xact_lock_shared(hashtext('cordon renewals'))`
+  ).execute(tx)
 }

@@ -4,9 +4,10 @@ import { Problem } from '../../errors.ts'
 import type { Appended, EntryDraft } from '../../log/index.ts'
 import { readRevocation } from '../../protocol/index.ts'
 import { checked, type Certificates } from '../certificates.ts'
+import { actInDirectory, type Upright } from '../acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { endedDrafts } from '../sessions.ts'
-import { endSessions, findPeople, lockPerson, sessionsStanding, setDeviceState, revokeInvitations } from '../store.ts'
+import { endSessions, findPeople, lockPerson, setDeviceState, revokeInvitations } from '../store.ts'
 import { tellLogs, type Told } from '../telling.ts'
 import { justifiedBy, viewedDraft } from '../viewing.ts'
 import * as store from './store.ts'
@@ -37,15 +38,13 @@ export class ServiceAccounts {
   async list(actor: Actor, organization?: string, justification?: string): Promise<ServiceAccountView[]> {
     const asked = organization ?? (isAdministrator(actor) ? undefined : actor.organization)
     if (!manages(actor, asked)) throw new Problem('NOT_FOUND')
-    const { db, logs, clock } = this.#deps
-    const { accounts, appended } = await transaction(db, async (tx) => {
+    const accounts = await actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const accounts = await store.listServiceAccounts(tx, asked)
       const why = justifiedBy(justification, 'keeping the service accounts')
-      const draft = viewedDraft(actor, asked ?? 'service-accounts', { count: accounts.length, ...why })
-      return { accounts, appended: await logs.appendWithin(tx, [{ log: logs.directory, drafts: [draft] }]) }
+      await enter(viewedDraft(by, asked ?? 'service-accounts', { count: accounts.length, ...why }))
+      return accounts
     })
-    appended.afterCommit()
-    return accounts.map((account) => viewOf(account, clock()))
+    return accounts.map((account) => viewOf(account, this.#deps.clock()))
   }
 
   /**
@@ -54,15 +53,16 @@ export class ServiceAccounts {
    */
   async stop(actor: Actor, account: string, jws: string | undefined): Promise<void> {
     const revocation = jws === undefined ? undefined : await checked('STATEMENT_INVALID', () => readRevocation(jws))
-    const { db, clock } = this.#deps
-    const appended = await transaction(db, async (tx) => {
-      for (const person of [...new Set([account, actor.person])].sort()) await lockPerson(tx, person)
-      const [standing] = await sessionsStanding(tx, [actor.session], clock())
-      if (!standing?.alive) throw new Problem('SESSION_ENDED')
+    const concerned = async (tx: Tx) => [
+      account,
+      ...(revocation === undefined ? [] : await this.#certificates.concernedBy(tx, revocation)),
+    ]
+    await actInDirectory(this.#deps, actor, concerned, async (act) => {
+      const { tx, by, told } = act
       const [person] = await findPeople(tx, [account])
       const known = await store.findServiceAccount(tx, account)
-      if (!person || !known || !manages(standing, person.organization_id)) throw new Problem('NOT_FOUND')
-      if (known.ended_at) return []
+      if (!person || !known || !manages(by, person.organization_id)) throw new Problem('NOT_FOUND')
+      if (known.ended_at) return
       const device = await store.liveDeviceOf(tx, account)
       if (revocation?.device !== device)
         throw new Problem('VALIDATION', {
@@ -70,11 +70,9 @@ export class ServiceAccounts {
             { in: 'body', pointer: '/revocation', reason: 'names the live device of the account, if it has one' },
           ],
         })
-      const revoked = revocation && (await this.#certificates.revokeWithin(tx, actor, revocation))
-      const ended = await this.#end(tx, account, 'stopped', actor)
-      return revoked ? [revoked, ended] : [ended]
+      if (revocation) await this.#certificates.revokeWithin(act, revocation)
+      told(await this.#end(tx, account, 'stopped', by))
     })
-    for (const part of appended) part.afterCommit()
   }
 
   /** Ends the accounts whose time is over; any number of servers may do it at once. */
@@ -92,7 +90,7 @@ export class ServiceAccounts {
   }
 
   /** Sessions, device, invitations and the account itself; `by` the server where its time was over. */
-  async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Actor): Promise<Appended> {
+  async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Upright): Promise<Appended> {
     const { logs, clock, publicUrl } = this.#deps
     const actor = by ? asActor(by) : { server: publicUrl }
     const details = by ? { session: by.session, outcome: 'ended', reason } : { outcome: 'ended', reason }
