@@ -29,22 +29,3 @@ function isBoundedString(schema: object): boolean {
   const withoutEscapes = pattern.replaceAll(/\\./g, 'x').replaceAll(/\[[^\]]*\]/g, 'x')
   return !/[*+]|\{\d+,\}/.test(withoutEscapes) && !/\|/.test(withoutEscapes.replaceAll(/\([^)]*\)/g, 'x'))
 }
-
-/** How deep lists and objects lie in each other in a JSON text, counted no further than `most`. Brackets inside strings are none. */
-export function isDeeperThan(most: number, json: string): boolean {
-  let depth = 0
-  let inString = false
-  for (let i = 0; i < json.length; i++) {
-    const char = json.charCodeAt(i)
-    if (inString) {
-      if (char === backslash) i++
-      else if (char === quote) inString = false
-    } else if (char === quote) inString = true
-    else if (char === openBracket || char === openBrace) {
-      if (++depth > most) return true
-    } else if (char === closeBracket || char === closeBrace) depth--
-  }
-  return false
-}
-
-const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d]

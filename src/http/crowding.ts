@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
-import { isDeeperThan } from './bounds.ts'
+import { excessIn } from '../protocol/index.ts'
 
 /** What the edge takes in at once, whoever sends it. */
 export interface Room {
@@ -12,8 +12,8 @@ export interface Room {
 
 export const usualRoom: Room = { requests: 2_000, connections: 22_000 }
 
-/** Lists and objects within each other in a body. */
-const deepest = 16
+/** Of a body: an epoch for 2,000 devices is made of 6,000 parts, and nothing of more. */
+const bounds = { deepest: 16, parts: 10_000 } as const
 
 /** Bounds what is open and under way at once. */
 export function boundCrowd(app: FastifyInstance, room: Room): void {
@@ -30,13 +30,16 @@ export function boundCrowd(app: FastifyInstance, room: Room): void {
   })
 }
 
-/** JSON alone, and none that lies deeper than anything this service is sent. */
+/** JSON alone, and none that lies deeper, or is made of more, than anything this service is sent: that is told before it is parsed. */
 export function parseShallowJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('text/plain')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (isDeeperThan(deepest, String(body)))
-      done(new Problem('MALFORMED_JSON', { detail: 'It lies too deep.', deepest }))
+    const excess = excessIn(String(body), bounds)
+    if (excess === 'depth')
+      done(new Problem('MALFORMED_JSON', { detail: 'It lies too deep.', deepest: bounds.deepest }))
+    else if (excess === 'parts')
+      done(new Problem('MALFORMED_JSON', { detail: 'It is made of too many parts.', parts: bounds.parts }))
     else void parse(request, String(body), done)
   })
 }

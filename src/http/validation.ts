@@ -13,13 +13,15 @@ export interface Fault {
 
 const MOST_FAULTS = 20
 
-function instance(lenient: boolean): Ajv2020 {
+/** Of what is made of more parts the first fault alone is named: looking for all would cost more the more there are. */
+const mostPartsToCorrect = 200
+
+function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean }): Ajv2020 {
   const ajv = new Ajv2020({
     coerceTypes: lenient,
     useDefaults: lenient,
     removeAdditional: false,
-    // Bodies are bounded by their size; the number of faults that are reported is bounded below.
-    allErrors: true,
+    allErrors,
     strict: true,
     strictTypes: false,
     strictRequired: false,
@@ -33,10 +35,13 @@ function instance(lenient: boolean): Ajv2020 {
  * query, path and headers, which are text, are coerced and given defaults.
  */
 export function validateStrictly(app: FastifyInstance): void {
-  const strict = instance(false)
-  const lenient = instance(true)
+  const brief = instance({ lenient: false, allErrors: false })
+  const thorough = instance({ lenient: false, allErrors: true })
+  const lenient = instance({ lenient: true, allErrors: true })
   const validator: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
-    compiledAtFirstUse(httpPart === 'body' ? strict : lenient, schema)
+    httpPart === 'body'
+      ? briefAtFirst(compiledAtFirstUse(brief, schema), compiledAtFirstUse(thorough, schema))
+      : compiledAtFirstUse(lenient, schema)
   app.setValidatorCompiler(validator)
   app.setSerializerCompiler(({ schema }) => {
     let serialize: ((answer: unknown) => string) | undefined
@@ -47,6 +52,25 @@ export function validateStrictly(app: FastifyInstance): void {
 interface Validate {
   (data: unknown): boolean
   errors?: ErrorObject[] | null
+}
+
+/** Stops at the first fault; whoever sent something short is told all of them. */
+function briefAtFirst(first: Validate, all: Validate): Validate {
+  const validate: Validate = (data) => {
+    const judge = first(data) || partsOf(data, mostPartsToCorrect) > mostPartsToCorrect ? first : all
+    if (judge === all) all(data)
+    validate.errors = judge.errors ?? null
+    return validate.errors === null
+  }
+  return validate
+}
+
+/** Of how many values something is made, counted no further than `most`. */
+function partsOf(value: unknown, most: number): number {
+  if (typeof value !== 'object' || value === null) return 1
+  let count = 1
+  for (const inner of Object.values(value)) if (count <= most) count += partsOf(inner, most - count)
+  return count
 }
 
 /** A service has hundreds of schemas, and whoever starts it does not wait for those that nobody asks for yet. */

@@ -374,7 +374,9 @@ export function endedDrafts(sessions: readonly string[], reason: string, by: Act
   }))
 }
 
+const parseKeys = shape('device keys', DeviceKeys)
+
 /** The public keys of a device as they are stored. */
 export function keysOf(row: { sign_key: string; seal_key: string }): DeviceKeys {
-  return shape('device keys', DeviceKeys)({ sign: JSON.parse(row.sign_key), seal: JSON.parse(row.seal_key) })
+  return parseKeys({ sign: JSON.parse(row.sign_key), seal: JSON.parse(row.seal_key) })
 }

@@ -9,6 +9,7 @@ import {
   asleep,
   ClientFrame,
   closeCodes,
+  excessIn,
   parseCheckpoint,
   readMessageStatement,
   shape,
@@ -32,6 +33,8 @@ export interface ConnectionDeps {
 
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>
 
+/** Of a frame: one that acknowledges 1,000 messages is made of as many parts. */
+const bounds = { deepest: 8, parts: 2_000 } as const
 const parseFrame = shape('frame', ClientFrame)
 /** Posts and grants of one connection that may wait for their commit at once; then its socket is not read. */
 const mostAtWork = 128
@@ -55,7 +58,8 @@ export class Connection {
   receive(data: string | undefined): void {
     let frame: ClientFrame
     try {
-      frame = parseFrame(JSON.parse(data ?? ''))
+      if (data === undefined || excessIn(data, bounds) !== undefined) throw new Error('more than any frame')
+      frame = parseFrame(JSON.parse(data))
     } catch {
       this.outbox.close(closeCodes.badFrame, 'not a frame')
       return

@@ -129,6 +129,7 @@ export {
   type ThreadId,
 } from './ids.ts'
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
+export { excessIn, type JsonBounds } from './bounded-json.ts'
 export { judgeTold } from './judge-told.ts'
 export { readImportKey, signImportKey } from './import-key.ts'
 export {

@@ -1,4 +1,5 @@
 import { CompactSign, compactVerify, type CryptoKey } from 'jose'
+import { excessIn } from './bounded-json.ts'
 import { base64url, fromBase64url, fromUtf8, utf8 } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 
@@ -22,6 +23,10 @@ export interface Signed<P> {
 }
 
 const alg = 'Ed25519'
+/** An epoch statement names 2,000 devices, a compartment as many people. */
+const bounds = { deepest: 8, parts: 2_500 } as const
+/** Characters; one that there is has below 300. */
+const mostHeader = 1_024
 const memberNames = new Set(['alg', 'typ', 'kid', 'crt'])
 
 /** Signs a compact JWS (RFC 7515) with Ed25519 (RFC 9864). `crt` names the signer's certificate by its SHA-256. */
@@ -44,6 +49,7 @@ export function readStatement<P>(typ: StatementType, jws: string): Signed<P> {
     'STATEMENT_FORM',
     'A statement is a compact JWS of three parts.',
   )
+  demand(head.length <= mostHeader, 'STATEMENT_FORM', 'The header of a statement is short.')
   const header = parseObject(head)
   for (const name of Object.keys(header)) {
     demand(memberNames.has(name), 'STATEMENT_FORM', `A statement's header has no place for "${name}".`)
@@ -78,6 +84,11 @@ export async function verifyStatement<P>(typ: StatementType, jws: string, key: C
 /** A JSON object from base64url; one spelling only, so that bytes and meaning cannot part. */
 function parseObject(part: string): Record<string, unknown> {
   const text = fromUtf8(fromBase64url(part))
+  demand(
+    excessIn(text, bounds) === undefined,
+    'STATEMENT_FORM',
+    'A statement is no deeper and longer than any that there is.',
+  )
   let value: unknown
   try {
     value = JSON.parse(text)

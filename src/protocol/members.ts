@@ -3,7 +3,7 @@ import { digestOf } from './encoding.ts'
 import { parseTimestamp, type DeviceId } from './ids.ts'
 import { readStatement, signStatement } from './jws.ts'
 import type { Device } from './keys.ts'
-import { shape } from './shape.ts'
+import { distinct, shape } from './shape.ts'
 
 const exactly = { additionalProperties: false }
 const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
@@ -35,10 +35,7 @@ const rules = {
   /** How far back a newcomer may read: everything, or what was opened since they came into the compartment. */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
   /** Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers: two roles, and service accounts by their ids. */
-  allHolds: Type.Array(Type.Union([Type.Literal('partner'), Type.Literal('observer'), uuid]), {
-    maxItems: 100,
-    uniqueItems: true,
-  }),
+  allHolds: distinct(Type.Union([Type.Literal('partner'), Type.Literal('observer'), uuid]), { maxItems: 100 }),
 }
 const act = <A extends string>(name: A) => ({ act: Type.Literal(name) })
 
@@ -65,7 +62,7 @@ const CreateCompartment = Type.Object(
     ...common,
     ...act('create-compartment'),
     compartment: uuid,
-    members: Type.Array(uuid, { maxItems: 2000, uniqueItems: true }),
+    members: distinct(uuid, { maxItems: 2000 }),
   },
   exactly,
 )

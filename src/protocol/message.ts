@@ -8,7 +8,7 @@ import { readStatement, signStatement } from './jws.ts'
 import type { Device } from './keys.ts'
 import { Heads } from './members.ts'
 import { padmeLength } from './padme.ts'
-import { shape } from './shape.ts'
+import { distinct, shape } from './shape.ts'
 
 const exactly = { additionalProperties: false }
 const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
@@ -66,7 +66,7 @@ export const MessagePayload = Type.Object(
     precedence: Precedence,
     handling: Handling,
     refersTo: Type.Optional(Type.Object({ message: uuid, as: RefersAs }, exactly)),
-    addressees: Type.Optional(Type.Array(uuid, { minItems: 1, maxItems: 200, uniqueItems: true })),
+    addressees: Type.Optional(distinct(uuid, { minItems: 1, maxItems: 200 })),
     replyBy: Type.Optional(time),
     sentAt: time,
     /** The newest checkpoint of this log that the sender has verified; `root` in base64url. */

@@ -1,16 +1,47 @@
 import { Compile, type Validator } from 'typebox/compile'
-import type { Static, TSchema } from 'typebox'
+import { Type, type Static, type TSchema } from 'typebox'
 import { ProtocolError } from './errors.ts'
 
 /** Turns unknown into a type: the named members, no others. */
 export function shape<S extends TSchema>(name: string, schema: S): (value: unknown) => Static<S> {
   // Compiled at first use: a command does not wait for shapes that it never meets.
-  let compiled: Validator | undefined
+  let compiled: { readonly validator: Validator; readonly longest: number } | undefined
   return (value) => {
-    const validator = (compiled ??= Compile(schema))
+    const { validator, longest } = (compiled ??= { validator: Compile(schema), longest: longestListOf(schema) })
+    // Nobody counts, compares or names the faults of a list that is longer than any may be.
+    if (hasLongerList(value, longest))
+      throw new ProtocolError('SHAPE', `This is no ${name}: a list in it is longer than ${String(longest)}.`)
     if (validator.Check(value)) return value as Static<S>
     const [first] = validator.Errors(value)
     const where = first?.instancePath ? ` at ${first.instancePath}` : ''
     throw new ProtocolError('SHAPE', `This is no ${name}${where}: ${first?.message ?? 'it has the wrong shape'}.`)
   }
+}
+
+/** The most items, or members of an object, that any part of a schema allows; endless where one of its lists has no bound. */
+function longestListOf(schema: unknown): number {
+  if (typeof schema !== 'object' || schema === null) return 0
+  const { type, maxItems, properties, ...others } = schema as Record<string, unknown>
+  const members = typeof properties === 'object' && properties !== null ? Object.values(properties) : []
+  const own = type === 'array' ? (typeof maxItems === 'number' ? maxItems : Infinity) : members.length
+  return Math.max(own, ...[...members, ...Object.values(others)].map(longestListOf))
+}
+
+function hasLongerList(value: unknown, longest: number): boolean {
+  if (typeof value !== 'object' || value === null || longest === Infinity) return false
+  const inner: unknown[] = Array.isArray(value) ? value : Object.values(value)
+  return inner.length > longest || inner.some((one) => hasLongerList(one, longest))
+}
+
+/** A list of texts none of which stands in it twice: told in time that grows with its length, also when there are faults to name. */
+export function distinct<S extends TSchema>(
+  items: S,
+  bounds: { readonly minItems?: number; readonly maxItems: number },
+) {
+  const list = Type.Array(items, { ...bounds })
+  return Type.Refine(
+    list,
+    (value) => new Set<unknown>(value).size === value.length,
+    () => 'must not hold the same twice',
+  )
 }
