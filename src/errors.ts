@@ -193,6 +193,11 @@ export const problems = {
     title: 'This needs a recent proof of who you are',
     advice: 'Give your passphrase (and code) or your passkey once more, then repeat the request.',
   },
+  FACTOR_NEWER: {
+    status: 403,
+    title: 'This session began before what you prove yourself by',
+    advice: 'Sign in with it, then repeat the request.',
+  },
   ACCOUNT_ASLEEP: {
     status: 403,
     title: 'This account sleeps',

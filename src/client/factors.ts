@@ -37,8 +37,8 @@ export async function askPasskey(transport: Transport, authenticator: Authentica
 }
 
 /**
- * By what the signed-in person proves who they are. Every change asks for a recent proof (STEP_UP_REQUIRED: see `stepUp`); afterwards the
- * other sessions go on until `Cordon.endOtherSessions` ends them.
+ * By what the signed-in person proves who they are. Every change asks for a recent proof (STEP_UP_REQUIRED: see `stepUp`). Changing passphrase or app ends
+ * the other sessions; after another change they go on until `Cordon.endOtherSessions` ends them.
  */
 export class Factors {
   readonly #transport: Transport
@@ -51,7 +51,7 @@ export class Factors {
     return this.#transport.request('GET', '/v1/factors')
   }
 
-  /** Proves again who this is, for ten minutes. SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED. */
+  /** Proves again who this is, for ten minutes. SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED, FACTOR_NEWER for what was added since this session began. */
   async stepUp(evidence: Evidence): Promise<void> {
     await this.#transport.request('POST', '/v1/step-ups', evidence, false)
   }

@@ -272,6 +272,9 @@ export interface SessionTable {
   expires_at: Date
   ended_at: Date | null
   verified_at: Date
+  proven_by: string | null
+  proven_passkey: string | null
+  known_since: Date
   address: Generated<string>
   agent: Generated<string>
 }

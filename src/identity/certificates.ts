@@ -293,7 +293,7 @@ export class Certificates {
     const graver = since !== undefined && (known === undefined || since < known)
     if (current?.state === 'revoked' && !graver) return
     await this.#requireRightToRevoke(tx, actor, revocation)
-    if (device.person_id !== actor.person || since !== undefined) requireRecent(actor, now)
+    if (device.person_id !== actor.person || since !== undefined) await requireRecent(tx, actor, now)
     const falling = since === undefined ? [] : await vouchedSince(tx, device.id, since)
     await requireSurvivors(tx, actor, device.id, falling)
     await store.setDeviceState(tx, revocation.device, 'revoked')

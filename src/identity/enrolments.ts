@@ -74,7 +74,7 @@ export class Enrolments {
       await this.#requireRightToInvite(tx, actor, input)
       await this.#requireOwnDevices(tx, actor, input)
       const invited = await this.#registerPerson(tx, actor, input, now)
-      if (invited === 'recovered') requireRecent(actor, now)
+      if (invited === 'recovered') await requireRecent(tx, actor, now)
       const service = await registerAccount(tx, input, invited !== 'new', now)
       if (await store.lockInvitation(tx, input.id)) throw new Problem('ALREADY_EXISTS')
       await store.insertInvitation(

@@ -6,7 +6,7 @@ import { actInDirectory, actorOf, lockActors, type DirectoryAct } from './acting
 import { patientSince } from './attempts.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
 import { claimOf, provesDevice } from './device-proof.ts'
-import type { Evidence, Factors, Proven } from './factors/service.ts'
+import type { Evidence, Factors, Proof } from './factors/service.ts'
 import { admitAddress, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 import { Turns } from './turns.ts'
@@ -101,7 +101,7 @@ export class Sessions {
     const { thumbprint } = await this.#requireProof(request, undefined, now)
     const { address } = request.source
     const { person, device } = await requireAssertion(this.#deps, { assertion, thumbprint, address }, now)
-    return this.#start(person, device, thumbprint, 'private_key_jwt', request.source)
+    return this.#start(person, device, thumbprint, { by: 'private_key_jwt' }, request.source)
   }
 
   /** Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at sign-in, and counted with it. */
@@ -113,8 +113,9 @@ export class Sessions {
     if (proven === undefined) throw new Problem('SIGN_IN_REFUSED')
     await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, enter }) => {
       await store.forgetAttempts(tx, attempt)
-      await store.markVerified(tx, by.session, now)
-      const details = { outcome: 'accepted', reason: proven }
+      await store.markVerified(tx, by.session, proven, now)
+      if ((await store.proofHolds(tx, by.session)) !== 'holds') throw new Problem('FACTOR_NEWER')
+      const details = { outcome: 'accepted', reason: proven.by }
       await enter({ kind: 'session.stepped-up', actor: asActor(by), subject: by.session, details })
     })
     return { verifiedAt: now.toISOString() }
@@ -124,12 +125,12 @@ export class Sessions {
     person: string,
     device: string,
     thumbprint: string,
-    proven: Proven | 'private_key_jwt',
+    proven: Proof | { readonly by: 'private_key_jwt' },
     source: store.Source,
   ): Promise<SignedIn> {
     const { db, clock, logs, random, tokenKey, publicUrl } = this.#deps
     const now = clock()
-    const byKey = proven === 'private_key_jwt'
+    const byKey = proven.by === 'private_key_jwt'
     const session = newId(now, random)
     const refreshToken = base64url(random(32))
     const { acting, appended } = await transaction(db, async (tx) => {
@@ -145,6 +146,8 @@ export class Sessions {
         ended_at: null,
         // Nobody was there to prove who they are: acts that ask for that are not a program's.
         verified_at: byKey ? new Date(0) : now,
+        ...store.proofColumns(proven),
+        known_since: now,
         ...source,
       })
       const standing = (await store.sessionsStanding(tx, [session], now))[0]
@@ -169,7 +172,7 @@ export class Sessions {
               kind: 'session.started',
               actor: asActor(acting),
               subject: session,
-              details: { outcome: 'accepted', reason: proven },
+              details: { outcome: 'accepted', reason: proven.by },
             },
           ],
         },

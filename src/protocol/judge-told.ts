@@ -1,7 +1,8 @@
 import { serviceRoles } from '../access.ts'
 import type { Refusal } from './judge.ts'
 import type { PersonId } from './ids.ts'
-import type { OperationView, ViewEntry } from './operation-view.ts'
+import type { OperationView } from './operation-view.ts'
+import type { ViewEntry } from './view-entry.ts'
 
 const absent: Refusal = { code: 'NOT_FOUND', message: 'Nobody of this operation is meant.' }
 

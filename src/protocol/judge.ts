@@ -134,13 +134,16 @@ function judgeAdmit(
   if (view.member(person)) return rule('This person is a member already.')
   if (!view.organizations.has(organization) && !view.partial)
     return rule('Invite the organization into the operation first.')
-  return needsSecondPerson(view, role)
+  return needsSecondPerson(view, signer, role)
 }
 
-/** Making a coordinator or an auditor takes two people once the operation has two coordinators. */
-function needsSecondPerson(view: OperationView, role: Role): Refusal | undefined {
+/**
+ * Making a coordinator or an auditor takes two people once the operation has two coordinators; and so it does, however many there are left, for whoever took
+ * one out: two cannot be reduced to one and replaced by a single person (decision 0050).
+ */
+function needsSecondPerson(view: OperationView, signer: Member, role: Role): Refusal | undefined {
   if (role !== 'coordinator' && role !== 'auditor') return undefined
-  if (coordinators(view) < 2) return undefined
+  if (coordinators(view) < 2 && !view.unseated.has(signer.person)) return undefined
   return {
     code: 'APPROVAL_NOT_AVAILABLE',
     message: `Making somebody ${role} takes two people of different organizations, and approvals are not available yet.`,
@@ -162,7 +165,7 @@ function judgeChangeRole(view: OperationView, signer: Member, person: PersonId, 
   }
   if (view.member(person)?.role === role) return rule('The member has this role already.')
   if (isLastCoordinator(view, person)) return rule('The last coordinator stays coordinator.')
-  return needsSecondPerson(view, role)
+  return needsSecondPerson(view, signer, role)
 }
 
 function judgeRemove(view: OperationView, signer: Member, person: PersonId): Refusal | undefined {

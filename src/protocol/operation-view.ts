@@ -86,6 +86,8 @@ export class OperationView {
   /** Hash of the newest statement of the operation's chain that is believed. */
   believed: string | undefined
   #refusing = false
+  /** Those who took a coordinator other than themselves out of that role. */
+  readonly unseated = new Set<PersonId>()
   /** A right holder sees only some of the statements; its view accepts holes in the operation's chain. */
   readonly partial: boolean
 
@@ -282,12 +284,16 @@ export class OperationView {
       case 'admit':
         return this.#admit(entry, act)
       case 'change-role':
+        if (act.role !== 'coordinator') this.#noteUnseated(entry)
         return this.#set(entry, { role: act.role })
       case 'wake':
         this.rights.give(rightTo.beAwake(subject), entry.index)
         return this.#set(entry, { asleep: false })
       case 'remove':
-        if (entry.kind === 'member.removed') return this.#remove(subject, entry.index)
+        if (entry.kind === 'member.removed') {
+          this.#noteUnseated(entry)
+          return this.#remove(subject, entry.index)
+        }
         this.organizations.delete(entry.subject as OrganizationId)
         return
       case 'create-compartment':
@@ -350,6 +356,12 @@ export class OperationView {
   #set({ subject }: ViewEntry, change: Partial<Member>): void {
     const member = this.members.get(subject as PersonId)
     if (member) this.members.set(member.person, { ...member, ...change })
+  }
+
+  #noteUnseated({ subject, statement }: ViewEntry): void {
+    const by = statement?.type === 'member' ? this.devices.get(statement.value.signer)?.person : undefined
+    if (by !== undefined && by !== subject && this.members.get(subject as PersonId)?.role === 'coordinator')
+      this.unseated.add(by)
   }
 
   #remove(person: PersonId, index: number): void {

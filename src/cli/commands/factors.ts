@@ -68,8 +68,8 @@ export function addFactors(program: Command): void {
   factors.addHelpText(
     'after',
     `
-A change asks for your passphrase or a passkey again when you proved longer than ten minutes ago who you are. Your other sessions go on:
-cordon sessions --end-others ends them. The new passphrase is asked for, or read from the file CORDON_NEW_PASSPHRASE_FILE names.
+A change asks for your passphrase or a passkey again when you proved longer than ten minutes ago who you are. Another passphrase or app
+ends your other sessions; after other changes cordon sessions --end-others does. The new passphrase is asked for, or read from the file CORDON_NEW_PASSPHRASE_FILE names.
 
 Examples:
   $ cordon factors
@@ -118,7 +118,7 @@ async function setPassphrase(device: Device, options: Options): Promise<void> {
   if (await store.isOwnPassphrase(passphrase))
     throw new CommandFailure('This is the passphrase of the store, which the service must never see: choose another.')
   await asProven(device, options, () => client.factors.setPassphrase(passphrase))
-  terminal.result({ factor: 'passphrase', changed: true }, () => ['The passphrase is changed.', othersGoOn])
+  terminal.result({ factor: 'passphrase', changed: true }, () => ['The passphrase is changed.', othersEnded])
 }
 
 async function removePassphrase(device: Device, options: Options): Promise<void> {
@@ -128,7 +128,7 @@ async function removePassphrase(device: Device, options: Options): Promise<void>
   terminal.result({ factor: 'passphrase', removed: true }, () => [
     'The passphrase is removed, with app and recovery codes. From now on: cordon sign-in --passkey',
     ...(passkeys.length > 1 ? [] : ['You have one passkey: add another one, so that you can lose it.']),
-    othersGoOn,
+    othersEnded,
   ])
 }
 
@@ -165,7 +165,7 @@ async function changeApp(device: Device, options: AppOptions): Promise<void> {
   const { remove, confirm } = options
   if (remove === true) {
     await asProven(device, options, () => client.factors.removeTotp())
-    return terminal.result({ factor: 'totp', removed: true }, () => ['The app is removed.', othersGoOn])
+    return terminal.result({ factor: 'totp', removed: true }, () => ['The app is removed.', othersEnded])
   }
   if (confirm === undefined) {
     const sheet = await asProven(device, options, () => client.factors.beginTotp())
@@ -182,10 +182,11 @@ async function changeApp(device: Device, options: AppOptions): Promise<void> {
   return terminal.result({ factor: 'totp', recoveryCodes: codes }, () => [
     'From now on signing in asks for a code of the app.',
     ...shown(codes),
-    othersGoOn,
+    othersEnded,
   ])
 }
 
+const othersEnded = 'Your other sessions are ended: sign in again on your other devices.'
 const othersGoOn = 'Your other sessions go on; cordon sessions --end-others ends them.'
 
 function shown(codes: readonly string[]): string[] {

@@ -83,13 +83,13 @@ export class Passkeys {
     }
   }
 
-  /** Whether this answers a challenge with one of the person's own passkeys. */
-  async verify(person: string, passkeys: readonly store.Passkey[], response: unknown): Promise<boolean> {
+  /** Which of the person's own passkeys this answers a challenge with; undefined where it is none. */
+  async verify(person: string, passkeys: readonly store.Passkey[], response: unknown): Promise<string | undefined> {
     const { db, clock, publicUrl, factorKey } = this.#deps
     const answer = response as AuthenticationResponseJSON
     const passkey = passkeys.find(({ id }) => id === answer.id)
     const handle = Buffer.from(factorKey.handle(person)).toString('base64url')
-    if (!passkey || answer.response.userHandle !== handle) return false
+    if (!passkey || answer.response.userHandle !== handle) return undefined
     try {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response: answer,
@@ -99,12 +99,13 @@ export class Passkeys {
         requireUserVerification: true,
         credential: { id: passkey.id, publicKey: new Uint8Array(passkey.public_key), counter: passkey.sign_count },
       })
-      if (!verified) return false
+      if (!verified) return undefined
       const { newCounter } = authenticationInfo
-      return await transaction(db, (tx) => store.notePasskeyUse(tx, passkey.id, newCounter, clock()))
+      const counts = await transaction(db, (tx) => store.notePasskeyUse(tx, passkey.id, newCounter, clock()))
+      return counts ? passkey.id : undefined
     } catch {
       // The library says by errors what does not fit; whoever asks is only told that it does not.
-      return false
+      return undefined
     }
   }
 

@@ -34,7 +34,7 @@ export function mountFactors(app: HttpServer, { factors, sessions }: Identity): 
   app.put(
     '/v1/factors/passphrase',
     {
-      config: { access: 'signed-in', record: ['credential.set'] },
+      config: { access: 'signed-in', record: ['credential.set', 'session.ended'] },
       schema: { summary: 'Set another passphrase', body: schemas.SetPassphrase, response: { 204: Type.Null() } },
     },
     async (request, reply) => {
@@ -46,7 +46,7 @@ export function mountFactors(app: HttpServer, { factors, sessions }: Identity): 
   app.delete(
     '/v1/factors/passphrase',
     {
-      config: { access: 'signed-in', record: ['credential.set'] },
+      config: { access: 'signed-in', record: ['credential.set', 'session.ended'] },
       schema: { summary: 'Sign in by passkey alone from now on', response: { 204: Type.Null() } },
     },
     async (request, reply) => {
@@ -67,7 +67,7 @@ export function mountFactors(app: HttpServer, { factors, sessions }: Identity): 
   app.put(
     '/v1/factors/totp',
     {
-      config: { access: 'signed-in', record: ['credential.set'] },
+      config: { access: 'signed-in', record: ['credential.set', 'session.ended'] },
       schema: {
         summary: 'Confirm the app with a code; answers recovery codes, once',
         body: schemas.ConfirmTotp,
@@ -80,7 +80,7 @@ export function mountFactors(app: HttpServer, { factors, sessions }: Identity): 
   app.delete(
     '/v1/factors/totp',
     {
-      config: { access: 'signed-in', record: ['credential.set'] },
+      config: { access: 'signed-in', record: ['credential.set', 'session.ended'] },
       schema: { summary: 'Remove the authenticator app and its recovery codes', response: { 204: Type.Null() } },
     },
     async (request, reply) => {

@@ -1,6 +1,7 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { actInDirectory } from '../acting.ts'
+import { endOthers } from '../sessions.ts'
 import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
 import { counted } from '../attempts.ts'
 import * as identityStore from '../store.ts'
@@ -22,7 +23,12 @@ export interface Evidence {
 }
 
 /** By what a person was known. */
-export type Proven = 'passphrase' | 'passphrase+totp' | 'passphrase+recovery-code' | 'passkey'
+export interface Proof extends identityStore.Proof {
+  readonly by: 'passphrase' | 'passphrase+totp' | 'passphrase+recovery-code' | 'passkey'
+}
+
+/** Other sessions end with these: whoever signed in by what is changed does not go on by it. */
+const endsOthers: ReadonlySet<string> = new Set(['passphrase', 'totp'])
 
 export interface FactorsView {
   passphrase: { setAt: string } | null
@@ -52,14 +58,15 @@ export class Factors {
    * By what this evidence proves the person: undefined where it does not, after the work of a passphrase. SECOND_FACTOR_REQUIRED where the
    * passphrase is right and a code is missing. A code, a step and a challenge are taken: they work once, on all servers.
    */
-  async prove(attempt: Attempt, evidence: Evidence, now: Date): Promise<Proven | undefined> {
+  async prove(attempt: Attempt, evidence: Evidence, now: Date): Promise<Proof | undefined> {
     const first = await this.#first(attempt, evidence, now)
-    if (first !== 'passphrase') return first
+    if (first?.by !== 'passphrase') return first
     const { person } = attempt
     const { totp } = await transaction(this.#deps.db, (tx) => store.factorsOf(tx, person))
     if (!totp?.confirmed_at) return first
     if (evidence.code === undefined) throw new Problem('SECOND_FACTOR_REQUIRED')
-    return this.#takeCode(person, totp.sealed_secret, evidence.code)
+    const by = await this.#takeCode(person, totp.sealed_secret, evidence.code)
+    return by && { by }
   }
 
   /**
@@ -71,21 +78,19 @@ export class Factors {
   }
 
   /** Each attempt is counted before it is checked: SIGN_IN_REFUSED once too many have failed at this door. */
-  async #first(
-    attempt: Attempt,
-    { passphrase, passkey }: Evidence,
-    now: Date,
-  ): Promise<'passphrase' | 'passkey' | undefined> {
+  async #first(attempt: Attempt, { passphrase, passkey }: Evidence, now: Date): Promise<Proof | undefined> {
     const { db, passphrases } = this.#deps
     const { person } = attempt
     const factors = () => counted(db, attempt, now, (tx) => store.factorsOf(tx, person))
-    if (passkey !== undefined)
-      return (await this.#passkeys.verify(person, (await factors()).passkeys, passkey)) ? 'passkey' : undefined
+    if (passkey !== undefined) {
+      const id = await this.#passkeys.verify(person, (await factors()).passkeys, passkey)
+      return id === undefined ? undefined : { by: 'passkey', passkey: id }
+    }
     const right = await passphrases.verify(async () => (await factors()).credential?.passphrase_hash, passphrase ?? '')
-    return right ? 'passphrase' : undefined
+    return right ? { by: 'passphrase' } : undefined
   }
 
-  async #takeCode(person: string, sealed: Uint8Array, code: string): Promise<Proven | undefined> {
+  async #takeCode(person: string, sealed: Uint8Array, code: string): Promise<Proof['by'] | undefined> {
     const { db, clock, factorKey } = this.#deps
     if (isTotpCode(code)) {
       const step = totpStep(factorKey.open(person, sealed), code, clock())
@@ -156,18 +161,18 @@ export class Factors {
   /** Sets another passphrase; PASSPHRASE_WEAK. Eight characters are enough beside a second factor. */
   async setPassphrase(actor: Actor, passphrase: string): Promise<void> {
     const { db, clock, passphrases } = this.#deps
-    this.#requireRecent(actor)
-    const { names, second } = await transaction(db, async (tx) => ({
-      names: await this.namesOf(tx, actor),
-      second: (await store.factorsOf(tx, actor.person)).totp?.confirmed_at instanceof Date,
-    }))
+    const { names, second } = await transaction(db, async (tx) => {
+      await requireRecent(tx, actor, clock())
+      const { totp } = await store.factorsOf(tx, actor.person)
+      return { names: await this.namesOf(tx, actor), second: totp?.confirmed_at instanceof Date }
+    })
     requireStrong(passphrase, names, second ? passphraseLength.besideSecondFactor : passphraseLength.alone)
     const hash = await passphrases.hash(passphrase)
     await this.#change(actor, 'passphrase', 'changed', async (tx, now) => {
       const short = lengthOf(passphrase) < passphraseLength.alone
       const { totp } = await store.factorsOf(tx, actor.person)
       if (short && !totp?.confirmed_at) throw new Problem('PASSPHRASE_WEAK', { reason: 'length' })
-      const row = { person_id: actor.person, passphrase_hash: hash, set_at: now ?? clock(), needs_second_factor: short }
+      const row = { person_id: actor.person, passphrase_hash: hash, set_at: now, needs_second_factor: short }
       await store.setCredential(tx, row)
     })
   }
@@ -189,7 +194,7 @@ export class Factors {
     const { factorKey } = this.#deps
     const secret = newTotpSecret()
     const label = await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now }) => {
-      requireRecent(by, now)
+      await requireRecent(tx, by, now)
       const { credential, totp } = await store.factorsOf(tx, actor.person)
       if (!credential)
         throw new Problem('FACTOR_NEEDED', { detail: 'A code belongs beside a passphrase: set one first.' })
@@ -210,7 +215,7 @@ export class Factors {
   async confirmTotp(actor: Actor, code: string): Promise<readonly string[]> {
     const { clock, factorKey } = this.#deps
     const codes = newRecoveryCodes()
-    await this.#change(actor, 'totp', 'added', async (tx, now) => {
+    await this.#change(actor, 'totp', 'added', async (tx, now, session) => {
       const { totp } = await store.factorsOf(tx, actor.person)
       if (!totp || totp.confirmed_at) throw new Problem('NOT_FOUND')
       const step = isTotpCode(code)
@@ -219,6 +224,7 @@ export class Factors {
       if (step === undefined) throw new Problem('CODE_WRONG')
       await store.takeStep(tx, actor.person, step)
       await store.confirmTotp(tx, actor.person, now)
+      await identityStore.markVerified(tx, session, { by: 'passphrase+totp' }, now)
       await this.#keepCodes(tx, actor, codes)
     })
     return codes
@@ -255,17 +261,18 @@ export class Factors {
   }
 
   async askToAddPasskey(actor: Actor) {
-    this.#requireRecent(actor)
-    const { name, known } = await transaction(this.#deps.db, async (tx) => ({
-      name: (await identityStore.findPeople(tx, [actor.person]))[0]?.name ?? '',
-      known: (await store.factorsOf(tx, actor.person)).passkeys.map(({ id }) => id),
-    }))
+    const { name, known } = await transaction(this.#deps.db, async (tx) => {
+      await requireRecent(tx, actor, this.#deps.clock())
+      const [person] = await identityStore.findPeople(tx, [actor.person])
+      const { passkeys } = await store.factorsOf(tx, actor.person)
+      return { name: person?.name ?? '', known: passkeys.map(({ id }) => id) }
+    })
     return this.#passkeys.askToAdd({ id: actor.person, name }, known)
   }
 
   /** Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID. */
   async addPasskey(actor: Actor, name: string, response: unknown): Promise<{ id: string }> {
-    this.#requireRecent(actor)
+    await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, this.#deps.clock()))
     const { id, publicKey, signCount } = await this.#passkeys.verifyNew(actor.person, response)
     await this.#change(actor, 'passkey', 'added', async (tx, now) => {
       const row = { id, person_id: actor.person, public_key: publicKey, sign_count: signCount, name }
@@ -290,19 +297,20 @@ export class Factors {
     return store.forgetChallenges(tx, now)
   }
 
-  #requireRecent(actor: Actor): void {
-    requireRecent(actor, this.#deps.clock())
-  }
-
   async #change(
     actor: Actor,
     factor: 'passphrase' | 'totp' | 'recovery-codes' | 'passkey',
     reason: 'added' | 'changed' | 'removed',
-    work: (tx: Tx, now: Date) => Promise<void>,
+    work: (tx: Tx, now: Date, session: string) => Promise<void>,
   ): Promise<void> {
-    await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now, enter }) => {
-      requireRecent(by, now)
-      await work(tx, now)
+    await actInDirectory(this.#deps, actor, [actor.person], async (act) => {
+      const { tx, by, now, enter } = act
+      await requireRecent(tx, by, now)
+      await work(tx, now, by.session)
+      if (endsOthers.has(factor)) {
+        await endOthers(act, 'credential-changed')
+        await identityStore.markKnown(tx, by.session, now)
+      }
       const details = { session: by.session, factor, outcome: 'accepted', reason }
       await enter({ kind: 'credential.set', actor: asActor(by), subject: by.person, details })
     })
@@ -314,8 +322,12 @@ function shortId(id: string): string {
   return hashSecret(id).toString('base64url')
 }
 
-/** STEP_UP_REQUIRED unless this session's person has proven lately who they are, on a certified device. */
-export function requireRecent(actor: Actor, now: Date): void {
+/**
+ * STEP_UP_REQUIRED unless this session's person has proven lately who they are, on a certified device, by what they signed in with or could have, and still can:
+ * neither a factor that somebody added since nor one that is gone.
+ */
+export async function requireRecent(tx: Tx, actor: Actor, now: Date): Promise<void> {
   if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
-  if (now.getTime() - actor.verifiedAt.getTime() > recent) throw new Problem('STEP_UP_REQUIRED')
+  const late = now.getTime() - actor.verifiedAt.getTime() > recent
+  if (late || (await identityStore.proofHolds(tx, actor.session)) !== 'holds') throw new Problem('STEP_UP_REQUIRED')
 }

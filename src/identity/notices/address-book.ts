@@ -62,7 +62,7 @@ export class AddressBook {
   async ask(actor: Actor, address: string): Promise<void> {
     const { clock, random, sends } = this.#deps
     const { person } = actor
-    requireRecent(actor, clock())
+    await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, clock()))
     if (!isAddress(address))
       throw new Problem('VALIDATION', {
         faults: [{ in: 'body', pointer: '/address', reason: 'is an address of at most 254 bytes, 64 before the @' }],
@@ -70,7 +70,7 @@ export class AddressBook {
     if (!sends) throw new Problem('NOTICES_OFF')
     const recipient = this.#sealing.recognise(address)
     await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now }) => {
-      requireRecent(by, now)
+      await requireRecent(tx, by, now)
       const sent = await store.codesSince(tx, { person, recipient, since: new Date(now.getTime() - aDay) })
       if (sent.person >= mostCodes.person || sent.recipient >= mostCodes.recipient)
         throw new Problem('NOTICE_CODE_LIMIT')
@@ -101,7 +101,7 @@ export class AddressBook {
   /** Nothing is written there any more. NOT_FOUND, STEP_UP_REQUIRED. */
   async remove(actor: Actor): Promise<void> {
     await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now, enter }) => {
-      requireRecent(by, now)
+      await requireRecent(tx, by, now)
       if (!(await store.forgetAddresses(tx, [by.person]))) throw new Problem('NOT_FOUND')
       await enter(setDraft(by, 'removed'))
     })

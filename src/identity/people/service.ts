@@ -52,7 +52,7 @@ export class People {
   async wake(actor: Actor, person: string, reason: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       const { tx, by, now, enter } = act
-      requireRecent(by, now)
+      await requireRecent(tx, by, now)
       const row = await this.#requireOwn(act, person)
       if (row.ended_at) throw new Problem('NOT_FOUND')
       if (row.asleep_at === null) return
@@ -120,7 +120,7 @@ export class People {
       return store.peopleStillIn(tx, organization)
     }
     return actInDirectory(this.#deps, actor, concerned, async ({ tx, by, now, told }) => {
-      requireRecent(by, now)
+      await requireRecent(tx, by, now)
       if ((await store.lockOrganization(tx, organization))?.ended_at) return { people: 0 }
       const people = await store.peopleStillIn(tx, organization)
       const details = { session: by.session, reason, ended: true, people: people.length }
@@ -135,7 +135,7 @@ export class People {
   async #changeOne(actor: Actor, person: string, change: Change, reason: string): Promise<void> {
     if (person === actor.person) throw new Problem('FORBIDDEN', { detail: 'Nobody ends or suspends themselves.' })
     await actInDirectory(this.#deps, actor, [person], async (act) => {
-      requireRecent(act.by, act.now)
+      await requireRecent(act.tx, act.by, act.now)
       const row = await this.#requireOwn(act, person)
       // Said again after an answer that was lost.
       if (row.ended_at || (change === 'slept' && row.asleep_at !== null)) return

@@ -70,7 +70,7 @@ export class Recoveries {
   /** Approves the request with this hash. FORBIDDEN for who asked and for anybody of the organizations that are concerned; APPROVAL_MISSING too late. */
   async approve(actor: Actor, invitation: string, request: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [], async ({ tx, by: actor, now, enter }) => {
-      requireRecent(actor, now)
+      await requireRecent(tx, actor, now)
       await identityStore.lockInvitation(tx, invitation)
       await store.lockRecovery(tx, invitation)
       const asked = await this.#requireAsked(tx, actor, invitation)

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Tx } from '../../db/index.ts'
 
 export interface DueCertificate {
@@ -13,8 +13,18 @@ export interface DueCertificate {
   readonly expired: boolean
 }
 
-/** Issued by a device that was compromised by then, as somebody stated since. */
-const doomed = sql`EXISTS (SELECT FROM revocation r WHERE r.device_id = c.issuer_device_id AND c.certified_at >= r.compromised_at)`
+/**
+ * Devices that end with some that were compromised, and since when: those that hold their newest certificate from one of them since that time, those that hold it
+ * from these, and so on through all generations.
+ */
+const fallen = (compromised: RawBuilder<unknown>) => sql`WITH RECURSIVE fallen(device_id, since, falls) AS (
+    ${compromised}
+    UNION
+    SELECT c.device_id, f.since, true FROM fallen f
+      JOIN certificate c ON c.issuer_device_id = f.device_id AND c.certified_at >= f.since
+    WHERE c.directory_index = (SELECT max(n.directory_index) FROM certificate n WHERE n.device_id = c.device_id))`
+const stated = sql`SELECT device_id, compromised_at, false FROM revocation WHERE compromised_at IS NOT NULL`
+const doomed = sql`EXISTS (SELECT FROM fallen WHERE fallen.device_id = d.id AND falls)`
 const newest = sql`JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.id ORDER BY directory_index DESC LIMIT 1) c ON true`
 
 /** Certificates in force that end before a time, and those that have ended, of people who are there and awake; of one organization or all. */
@@ -23,7 +33,7 @@ export async function dueCertificates(
   which: { readonly before: Date; readonly organization: string | undefined; readonly except: string },
 ): Promise<DueCertificate[]> {
   const { before, organization, except } = which
-  const { rows } = await sql<DueCertificate>`
+  const { rows } = await sql<DueCertificate>`${fallen(stated)}
     SELECT d.id AS device, p.id AS person, p.name, o.id AS organization, o.name AS "organizationName", c.tier,
       c.jws AS certificate, c.expires_at AS "expiresAt", d.state = 'expired' AS expired
     FROM device d JOIN person p ON p.id = d.person_id JOIN organization o ON o.id = p.organization_id
@@ -44,7 +54,7 @@ export interface EndingDevice {
 
 /** Live devices of people whose newest certificate has ended. Service accounts end with their accounts. */
 export async function endingDevices(tx: Tx, now: Date, device?: string): Promise<EndingDevice[]> {
-  const { rows } = await sql<EndingDevice>`
+  const { rows } = await sql<EndingDevice>`${fallen(stated)}
     SELECT d.id AS device, p.id AS person, CASE WHEN ${doomed} THEN 'issuer-compromised' ELSE 'expired' END AS reason
     FROM device d JOIN person p ON p.id = d.person_id ${newest}
     WHERE d.state = 'certified' AND p.ended_at IS NULL AND ((c.expires_at <= ${now} AND c.tier <> 'service') OR ${doomed})
@@ -53,20 +63,20 @@ export async function endingDevices(tx: Tx, now: Date, device?: string): Promise
   return rows
 }
 
-/** Live devices that a device vouched for from a time on, as the directory entered it. */
+/** Live devices that a device vouched for from a time on, as the directory entered it, and those that these vouched for since. */
 export async function vouchedSince(tx: Tx, issuer: string, since: Date): Promise<EndingDevice[]> {
-  const { rows } = await sql<EndingDevice>`
+  const { rows } = await sql<EndingDevice>`${fallen(sql`SELECT ${issuer}::text, ${since}::timestamptz, false`)}
     SELECT d.id AS device, p.id AS person, 'issuer-compromised' AS reason
-    FROM device d JOIN person p ON p.id = d.person_id ${newest}
-    WHERE d.state = 'certified' AND p.ended_at IS NULL AND c.issuer_device_id = ${issuer} AND c.certified_at >= ${since}
+    FROM device d JOIN person p ON p.id = d.person_id
+    WHERE d.state = 'certified' AND p.ended_at IS NULL AND d.id <> ${issuer} AND ${doomed}
     ORDER BY d.id`.execute(tx)
   return rows
 }
 
 /** Whether the newest certificate of a device was issued by one that was compromised by then. */
 export async function isDoomed(tx: Tx, device: string): Promise<boolean> {
-  const { rows } = await sql<{ doomed: boolean }>`
-    SELECT ${doomed} AS doomed FROM device d ${newest} WHERE d.id = ${device}`.execute(tx)
+  const { rows } = await sql<{ doomed: boolean }>`${fallen(stated)}
+    SELECT ${doomed} AS doomed FROM device d WHERE d.id = ${device}`.execute(tx)
   return rows[0]?.doomed ?? false
 }
 
