@@ -1,7 +1,7 @@
 import type { Role, State } from '../access.ts'
 import {
   newId,
-  memberActVersion,
+  memberVersion,
   signMemberStatement,
   timestamp,
   type CompartmentId,
@@ -109,7 +109,7 @@ export class Operations {
     const stated = purpose === undefined ? {} : { purpose }
     const create = async () => {
       const statement = await signMemberStatement(self().device, requireCertificate(self()).hash, {
-        v: 2,
+        v: memberVersion,
         operation,
         previous: null,
         at: timestamp(platform.clock()),
@@ -261,7 +261,7 @@ export class Operations {
       const act = make(view)
       const compartment = 'compartment' in act ? act.compartment : undefined
       const head = compartment === undefined ? view.head : view.compartments.get(compartment as CompartmentId)?.head
-      const common = { v: memberActVersion(act.act), operation, previous: head ?? null }
+      const common = { v: memberVersion, operation, previous: head ?? null }
       const whole = { ...common, at: timestamp(platform.clock()), ...act } as MemberAct
       const statement = await signMemberStatement(self().device, certificateIn(self(), view), whole)
       try {

@@ -12,7 +12,7 @@ import {
 import type { Act, Committed, DecideContext, EntryDraft, Standing } from '../log/index.ts'
 import {
   judgeMemberAct,
-  memberActVersion,
+  memberVersion,
   readCertificate,
   type Certificate,
   type CompartmentId,
@@ -171,9 +171,8 @@ export function memberAct(read: ReadStatements): Act<OperationView, MemberInput,
       const member = authorizeIn(view, actor, permission)
       if (loaded.stored.has(hash)) return repeated
       requireSigner(view, actor, statement)
-      const version = memberActVersion(act.act)
-      if (act.v !== version)
-        throw new Problem('STATEMENT_INVALID', { detail: `A new statement of ${act.act} has v ${String(version)}.` })
+      if (act.v !== memberVersion)
+        throw new Problem('STATEMENT_INVALID', { detail: `A new statement has v ${String(memberVersion)}.` })
       const refusal = judgeMemberAct(view, member, act)
       if (refusal) throw toProblem(refusal)
       const { entries, write } = enter(context, read)

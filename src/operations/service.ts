@@ -20,6 +20,7 @@ import type { EntryDraft, Logs } from '../log/index.ts'
 import {
   checkGrantHeader,
   digestOf,
+  memberVersion,
   readEpochStatement,
   readMemberStatement,
   verifyStatement,
@@ -81,7 +82,7 @@ export class Operations {
     requireTimeZone(input.timeZone)
     const statement = await this.#readMember(input.statement)
     const { act } = statement
-    if (act.act !== 'create-operation' || act.previous !== null || act.v !== 2) {
+    if (act.act !== 'create-operation' || act.previous !== null || act.v !== memberVersion) {
       const detail = 'An operation begins with create-operation of version 2, which follows nothing.'
       throw new Problem('STATEMENT_INVALID', { reason: 'ACT', detail })
     }

@@ -45,6 +45,7 @@ function makesMany(act: MemberAct): boolean {
 function requireMemberEntry(view: OperationView, entry: ViewEntry, statement: MemberStatement): void {
   const { act } = statement
   demand(act.operation === view.operation, 'VIEW', 'This statement belongs to another operation.')
+  demand(act.v >= view.version, 'MEMBERS_VERSION', 'This operation has no statements of so old a version.')
   demand(says(view, entry, act), 'VIEW', 'The statement says something else than the entry that it stands behind.')
   const changes = act.act === 'change-role' || act.act === 'wake'
   demand(!changes || view.member(entry.subject as PersonId), 'VIEW', 'The entry names somebody who is no member.')

@@ -155,7 +155,7 @@ export {
 export {
   Heads,
   MemberAct,
-  memberActVersion,
+  memberVersion,
   readMemberStatement,
   signMemberStatement,
   type MemberStatement,

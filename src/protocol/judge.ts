@@ -54,10 +54,15 @@ export function judgeMemberAct(view: OperationView, signer: Member, act: MemberA
     case 'admit':
       return (
         judgeAdmit(view, signer, act.person as PersonId, act.organization as OrganizationId, act.role) ??
+        needsSecondPerson(view, signer, act) ??
         behind(view, act)
       )
     case 'change-role':
-      return judgeChangeRole(view, signer, act.person as PersonId, act.role) ?? behind(view, act)
+      return (
+        judgeChangeRole(view, signer, act.person as PersonId, act.role) ??
+        needsSecondPerson(view, signer, act) ??
+        behind(view, act)
+      )
     case 'wake':
       return judgeReach(view, signer, 'member.admit', act.person as PersonId) ?? behind(view, act)
     case 'remove':
@@ -134,16 +139,21 @@ function judgeAdmit(
   if (view.member(person)) return rule('This person is a member already.')
   if (!view.organizations.has(organization) && !view.partial)
     return rule('Invite the organization into the operation first.')
-  return needsSecondPerson(view, signer, role)
+  return undefined
 }
 
 /**
  * Making a coordinator or an auditor takes two people once the operation has two coordinators; and so it does, however many there are left, for whoever took
  * one out: two cannot be reduced to one and replaced by a single person (decision 0050).
  */
-function needsSecondPerson(view: OperationView, signer: Member, role: Role): Refusal | undefined {
+function needsSecondPerson(
+  view: OperationView,
+  signer: Member,
+  { role, v }: Extract<MemberAct, { role: Role }>,
+): Refusal | undefined {
   if (role !== 'coordinator' && role !== 'auditor') return undefined
-  if (coordinators(view) < 2 && !view.unseated.has(signer.person)) return undefined
+  const unseated = v > 1 && view.unseated.has(signer.person)
+  if (coordinators(view) < 2 && !unseated) return undefined
   return {
     code: 'APPROVAL_NOT_AVAILABLE',
     message: `Making somebody ${role} takes two people of different organizations, and approvals are not available yet.`,
@@ -164,8 +174,7 @@ function judgeChangeRole(view: OperationView, signer: Member, person: PersonId, 
     return forbidden('member.change-role', `Your role does not make anybody ${role}.`)
   }
   if (view.member(person)?.role === role) return rule('The member has this role already.')
-  if (isLastCoordinator(view, person)) return rule('The last coordinator stays coordinator.')
-  return needsSecondPerson(view, signer, role)
+  return isLastCoordinator(view, person) ? rule('The last coordinator stays coordinator.') : undefined
 }
 
 function judgeRemove(view: OperationView, signer: Member, person: PersonId): Refusal | undefined {

@@ -27,10 +27,9 @@ const state = Type.Union([
   Type.Literal('closed'),
   Type.Literal('archived'),
 ])
-const chained = { operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
-const common = { v: Type.Literal(1), ...chained }
-/** Since version 2 whoever comes into `all` by the act is there since its entry; before, since the admission. */
-const movesPeople = { v: Type.Union([Type.Literal(1), Type.Literal(2)]), ...chained }
+/** 1 in logs that were begun before version 2 (`memberVersion`). */
+const version = Type.Union([Type.Literal(1), Type.Literal(2)])
+const common = { v: version, operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
 const rules = {
   /** How far back a newcomer may read: everything, or what was opened since they came into the compartment. */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
@@ -42,18 +41,16 @@ const act = <A extends string>(name: A) => ({ act: Type.Literal(name) })
 const CreateOperation = Type.Object(
   {
     ...common,
-    /** From version 2 on every state of the operation is a statement; in logs of version 1 the first states are not signed. */
-    v: Type.Union([Type.Literal(1), Type.Literal(2)]),
     ...act('create-operation'),
     ...rules,
     coordinators: Type.Array(Type.Object({ person: uuid, organization: uuid }, exactly), { minItems: 1, maxItems: 16 }),
   },
   exactly,
 )
-const SetOperation = Type.Object({ ...movesPeople, ...act('set-operation'), ...rules }, exactly)
+const SetOperation = Type.Object({ ...common, ...act('set-operation'), ...rules }, exactly)
 const Advance = Type.Object({ ...common, ...act('advance'), state }, exactly)
 const Admit = Type.Object({ ...common, ...act('admit'), person: uuid, organization: uuid, role }, exactly)
-const ChangeRole = Type.Object({ ...movesPeople, ...act('change-role'), person: uuid, role }, exactly)
+const ChangeRole = Type.Object({ ...common, ...act('change-role'), person: uuid, role }, exactly)
 const Wake = Type.Object({ ...common, ...act('wake'), person: uuid }, exactly)
 const RemovePerson = Type.Object({ ...common, ...act('remove'), person: uuid }, exactly)
 const RemoveOrganization = Type.Object({ ...common, ...act('remove'), organization: uuid }, exactly)
@@ -93,10 +90,12 @@ export type MemberAct = Static<typeof MemberAct>
 
 const parseAct = shape('member statement', MemberAct)
 
-/** The version that a new statement of this act has; logs hold older ones, which keep what they meant. */
-export function memberActVersion(act: MemberAct['act']): 1 | 2 {
-  return act === 'set-operation' || act === 'change-role' ? 2 : 1
-}
+/**
+ * The version of every new member statement. A statement of version 1 keeps what it meant, in operations that were created
+ * by one. Since version 2: the state of an operation is a statement; whom a change of role or rules brings into a compartment
+ * is there since that entry, and not since the admission; who took the role from another coordinator makes none alone.
+ */
+export const memberVersion = 2
 
 /** A member statement as it was read: its hash names it in chains and in the log. */
 export interface MemberStatement {

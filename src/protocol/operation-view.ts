@@ -61,6 +61,8 @@ export class OperationView {
   /** Index of the newest entry that was applied; -1 at the beginning. */
   position = -1
   state: State = 'draft'
+  /** Version of the statement that created the operation; statements of an earlier one are not believed in it. */
+  version: 1 | 2 = 1
   /** Whether a state counts only where a coordinator signed it: from the first that one did, or from the beginning. */
   statesSigned = false
   history: HistoryRule = 'full'
@@ -273,6 +275,7 @@ export class OperationView {
     switch (act.act) {
       case 'create-operation':
         if (entry.kind === 'member.admitted') return this.#admit(entry, act)
+        this.version = act.v
         this.statesSigned = act.v === 2
         for (const { organization } of act.coordinators) this.organizations.add(organization as OrganizationId)
         return this.#setRules(act)

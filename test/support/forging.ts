@@ -12,7 +12,7 @@ import {
   serializeLeaf,
   signEnrolment,
   signEpochStatement,
-  memberActVersion,
+  memberVersion,
   signMemberStatement,
   utf8,
   type Device,
@@ -131,7 +131,7 @@ export async function showAct(
 ) {
   const { operation, session } = scene
   const previous = session.view.head ?? null
-  const v = memberActVersion((change as MemberAct).act)
+  const v = memberVersion
   const act = { v, operation, previous, at: new Date().toISOString(), ...change } as MemberAct
   return showEntry(scene, { kind, subject }, { statement: await signMemberStatement(signer, crt, act) })
 }

@@ -61,7 +61,7 @@ async function createOperation(history: History, by: WireActor): Promise<void> {
   const operation = freshId()
   const { person, organization } = coordinator
   const statement = await by.signAct({
-    v: 1,
+    v: 2,
     operation,
     previous: null,
     at: now(),

@@ -184,7 +184,7 @@ export async function makeVectors(kept?: Kept): Promise<Vectors> {
   const session = await makeSession(device.officer)
 
   const created = await signMemberStatement(device.administrator, certificate.administrator.hash, {
-    v: 1,
+    v: 2,
     operation,
     previous: null,
     at: at(1),
@@ -194,7 +194,7 @@ export async function makeVectors(kept?: Kept): Promise<Vectors> {
     coordinators: [{ person: person.coordinator, organization: organization.secretariat }],
   })
   const admitted = await signMemberStatement(device.coordinator, certificate.coordinator.hash, {
-    v: 1,
+    v: 2,
     operation,
     previous: await digestOf(created),
     at: at(2),

@@ -84,7 +84,7 @@ export class WireOperation {
       compartment === undefined
         ? (view.head ?? null)
         : (view.compartments.get(compartment as CompartmentId)?.head ?? null)
-    const v = protocol.memberActVersion((act as protocol.MemberAct).act)
+    const v = protocol.memberVersion
     return { v, operation: this.id, previous, at: now(), ...act } as protocol.MemberAct
   }
 
@@ -263,7 +263,7 @@ export async function createOperation(
   const operation = freshId()
   const { person, organization } = coordinator
   const statement = await administrator.signAct({
-    v: 1,
+    v: 2,
     operation,
     previous: null,
     at: now(),

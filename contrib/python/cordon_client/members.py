@@ -371,7 +371,7 @@ class View:
 
 def read_act(payload: Json) -> Json:
     kind = payload.get("act")
-    demand(payload["v"] == 1 or kind in MOVES_PEOPLE, "SHAPE", "a member statement of an unknown version")
+    demand(payload["v"] in (1, 2), "SHAPE", "a member statement of an unknown version")
     if kind == "remove":
         return fields(payload, f"v operation previous at act {'person' if 'person' in payload else 'organization'}")
     demand(kind in ACTS, "SHAPE", "a member statement of an unknown act")
