@@ -46,40 +46,43 @@ async function again(actor: WireActor, server: TestServer): Promise<WireActor> {
 
 const totpOf = (secret: string) => new TOTP({ secret, algorithm: 'SHA1', digits: 6, period: 30 })
 
-t.test('INV-131: another passphrase, or an app, ends every other session and its socket, on every server', async (t) => {
-  const { second, administrator, kenya, operation } = await scene(t)
-  const changes: Record<string, (actor: WireActor) => Promise<unknown>> = {
-    'another passphrase': (actor) =>
-      actor.must('PUT', '/v1/factors/passphrase', { passphrase: 'eight calm otters under a bridge' }),
-    'an app': async (actor) => {
-      const { secret } = await actor.must('POST', '/v1/factors/totp', {})
-      return actor.must('PUT', '/v1/factors/totp', { code: totpOf(secret).generate() })
-    },
-    'an app, removed again': async (actor) => {
-      const { secret } = await actor.must('POST', '/v1/factors/totp', {})
-      await actor.must('PUT', '/v1/factors/totp', { code: totpOf(secret).generate() })
-      return actor.must('DELETE', '/v1/factors/totp')
-    },
-  }
-  for (const [what, change] of Object.entries(changes)) {
-    const actor = await newcomer(administrator, { name: what, organization: kenya, tier: 'ncp' })
-    went(await operation.admit(actor, 'ncp'))
-    went(await operation.openEpoch(actor))
-    const other = await again(actor, second)
-    const live = await other.live()
-    await live.follow(operation.id)
-    went(await operation.post(other, {}))
-    await change(actor)
-    t.equal((await live.closed).code, 4401, `${what}: its socket`)
-    t.equal(codeOf(await operation.post(other, {})), '401 SESSION_ENDED', `${what}: it posts nothing`)
-    const renewed = await other.call('POST', '/v1/tokens', { refreshToken: other.refreshToken }, { signedIn: false })
-    t.equal(codeOf(renewed), '401 SESSION_ENDED', `${what}: it is not renewed`)
-    t.equal(codeOf(await other.call('PUT', '/v1/factors/passphrase', { passphrase: 'x' })), '401 SESSION_ENDED')
-    t.equal((await actor.call('GET', '/v1/me')).status, 200, `${what}: who changed it goes on`)
-    const { sessions } = await actor.must('GET', '/v1/sessions')
-    t.equal(sessions.length, 1)
-  }
-})
+t.test(
+  'INV-131: another passphrase, or an app, ends every other session and its socket, on every server',
+  async (t) => {
+    const { second, administrator, kenya, operation } = await scene(t)
+    const changes: Record<string, (actor: WireActor) => Promise<unknown>> = {
+      'another passphrase': (actor) =>
+        actor.must('PUT', '/v1/factors/passphrase', { passphrase: 'eight calm otters under a bridge' }),
+      'an app': async (actor) => {
+        const { secret } = await actor.must('POST', '/v1/factors/totp', {})
+        return actor.must('PUT', '/v1/factors/totp', { code: totpOf(secret).generate() })
+      },
+      'an app, removed again': async (actor) => {
+        const { secret } = await actor.must('POST', '/v1/factors/totp', {})
+        await actor.must('PUT', '/v1/factors/totp', { code: totpOf(secret).generate() })
+        return actor.must('DELETE', '/v1/factors/totp')
+      },
+    }
+    for (const [what, change] of Object.entries(changes)) {
+      const actor = await newcomer(administrator, { name: what, organization: kenya, tier: 'ncp' })
+      went(await operation.admit(actor, 'ncp'))
+      went(await operation.openEpoch(actor))
+      const other = await again(actor, second)
+      const live = await other.live()
+      await live.follow(operation.id)
+      went(await operation.post(other, {}))
+      await change(actor)
+      t.equal((await live.closed).code, 4401, `${what}: its socket`)
+      t.equal(codeOf(await operation.post(other, {})), '401 SESSION_ENDED', `${what}: it posts nothing`)
+      const renewed = await other.call('POST', '/v1/tokens', { refreshToken: other.refreshToken }, { signedIn: false })
+      t.equal(codeOf(renewed), '401 SESSION_ENDED', `${what}: it is not renewed`)
+      t.equal(codeOf(await other.call('PUT', '/v1/factors/passphrase', { passphrase: 'x' })), '401 SESSION_ENDED')
+      t.equal((await actor.call('GET', '/v1/me')).status, 200, `${what}: who changed it goes on`)
+      const { sessions } = await actor.must('GET', '/v1/sessions')
+      t.equal(sessions.length, 1)
+    }
+  },
+)
 
 t.test('INV-132: what is sensitive takes no proof by what is newer than the session, or gone', async (t) => {
   const server = await startServer(t)

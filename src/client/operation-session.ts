@@ -19,7 +19,7 @@ import { backOff, randomBelow, type Platform } from './platform.ts'
 import { Posting, type Draft, type Posted } from './posting.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
-import { verifyCheckpoint } from './receipt.ts'
+import { verifyCheckpoint, type Seen } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
 import type { Aside } from './set-aside.ts'
 import type { ClientStore } from './store.ts'
@@ -104,7 +104,7 @@ export class OperationSession {
     this.#granting = new Granting(this.#footing)
     this.#seenChecks = new SeenChecks(
       this.#footing,
-      (seen) => (this.#intake.seen = seen),
+      (seen, than) => this.#adopt(seen, than),
       () => this.#over(),
     )
     this.#acknowledging = new Acknowledging(this.#footing, () => this.#status === 'live')
@@ -311,6 +311,16 @@ export class OperationSession {
     }
   }
 
+  /**
+   * A newer checkpoint that was verified as grown from `than`. It is not taken while a subscription is being answered, whose proof begins at
+   * the checkpoint that was sent with it, nor where another one came meanwhile: one line of checkpoints, each grown from the one before.
+   */
+  #adopt(seen: Seen, than: Seen): boolean {
+    if (this.#status !== 'live' || this.#intake.seen !== than) return false
+    this.#intake.seen = seen
+    return true
+  }
+
   async #entries(frames: readonly EntryFrame[]): Promise<void> {
     const before = this.#intake.position
     await this.#intake.take(frames)
@@ -366,7 +376,8 @@ export class OperationSession {
       this.#break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
     await this.#witnessing.accepted()
-    if (this.#over()) return
+    // The socket that it came over may be gone by now: then the next subscription catches up.
+    if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
     this.#pauses = 0
     this.#acknowledging.now()

@@ -14,14 +14,17 @@ const patience = 5
  */
 export class SeenChecks {
   readonly #footing: Footing
-  readonly #adopt: (seen: Seen) => void
+  readonly #adopt: (seen: Seen, than: Seen) => boolean
   readonly #over: () => boolean
   readonly #waiting = new Map<string, { seen: Seen; message: string; index: number; tries: number }>()
   readonly #checked = new Set<string>()
   #running: Promise<number> | undefined
 
-  /** `over`: whether this device has been shut out, so that what it asks is refused for that reason and no other. */
-  constructor(footing: Footing, adopt: (seen: Seen) => void, over: () => boolean) {
+  /**
+   * `adopt`: takes a checkpoint as the newest that was seen, grown from the one named; false where that is not to be now. `over`: whether this
+   * device has been shut out, so that what it asks is refused for that reason and no other.
+   */
+  constructor(footing: Footing, adopt: (seen: Seen, than: Seen) => boolean, over: () => boolean) {
     this.#footing = footing
     this.#over = over
     this.#adopt = adopt
@@ -48,6 +51,7 @@ export class SeenChecks {
       const { seen, message, index } = waiting
       const right = await this.#holds(seen)
       if (this.#over()) return 0
+      if (right === 'later') continue
       // A checkpoint is published up to a second after it was signed for whoever subscribed.
       if (right === undefined && ++waiting.tries < patience) continue
       this.#waiting.delete(key)
@@ -59,11 +63,13 @@ export class SeenChecks {
     return this.#waiting.size
   }
 
-  /** Undefined where this device cannot tell yet. */
-  async #holds(seen: Seen): Promise<boolean | undefined> {
-    let own = this.#footing.seen()
-    if (own && seen.size > own.size) own = await this.#catchUp(own)
-    if (!own || seen.size > own.size) return undefined
+  /** Undefined where this device cannot tell yet; 'later' where it is catching up just now. */
+  async #holds(seen: Seen): Promise<boolean | 'later' | undefined> {
+    const known = this.#footing.seen()
+    if (!known) return undefined
+    const own = seen.size > known.size ? await this.#catchUp(known) : known
+    if (!own) return 'later'
+    if (seen.size > own.size) return undefined
     if (seen.size === own.size) return seen.root === own.root
     const proof = await this.#consistency(seen.size, own.size)
     if (!proof) return false
@@ -81,15 +87,14 @@ export class SeenChecks {
     }
   }
 
-  async #catchUp(own: Seen): Promise<Seen> {
+  async #catchUp(own: Seen): Promise<Seen | undefined> {
     const { operation, transport, self } = this.#footing
     const note = await transport.text(`/v1/logs/${operation}/checkpoint`)
     const size = Number(note.split('\n')[1])
     if (!(size > own.size)) return own
     const proof = await this.#consistency(own.size, size)
     const newer = await verifyCheckpoint(note, await logKeysOf(self().account.pins, operation), own, proof)
-    this.#adopt(newer)
-    return newer
+    return this.#adopt(newer, own) ? newer : undefined
   }
 
   async #consistency(from: number, to: number): Promise<string[] | undefined> {
