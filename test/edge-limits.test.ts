@@ -174,7 +174,7 @@ t.test('/version says which program this is', async (t) => {
   t.same((await (await edge(t, { commit })).inject('/version')).json(), { version: '1.2.3', commit })
 })
 
-// Bites: `crowdedBy` in src/live/routes.ts; `demandRoom` in Connection.
+// Bites: `hasRoomFor` in src/live/routes.ts; `demandRoom` in Connection.
 t.test('a person has so many live connections, and one quota for requests and frames', async (t) => {
   const server = await startServer(t, { quotas: { 'account-writing': 60 } })
   const { administrator } = await setUp(server)

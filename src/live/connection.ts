@@ -17,6 +17,7 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import type { Hub } from './hub.ts'
+import { messageIn } from './named.ts'
 import type { Outbox } from './outbox.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -47,6 +48,10 @@ export class Connection {
   readonly #pause: (paused: boolean) => void
   readonly #subscriptions = new Map<string, Subscription>()
   #atWork = 0
+  /** Numbers of the newest ping, and of the newest one since which something was heard. */
+  #asked = 0
+  #heard = 0
+  #taken = 0
 
   constructor(deps: ConnectionDeps, actor: Actor, outbox: Outbox, pause: (paused: boolean) => void) {
     this.#deps = deps
@@ -56,12 +61,17 @@ export class Connection {
   }
 
   receive(data: string | undefined): void {
+    this.heard()
+    let value: unknown
     let frame: ClientFrame
     try {
       if (data === undefined || excessIn(data, bounds) !== undefined) throw new Error('more than any frame')
-      frame = parseFrame(JSON.parse(data))
+      value = JSON.parse(data)
+      frame = parseFrame(value)
     } catch {
-      this.outbox.close(closeCodes.badFrame, 'not a frame')
+      const id = messageIn(value)
+      if (id === undefined) this.outbox.close(closeCodes.badFrame, 'not a frame')
+      else this.#refuse({ type: 'post' }, new Problem('VALIDATION', { detail: 'This is no post frame.' }), id)
       return
     }
     this.#atWork++
@@ -71,6 +81,32 @@ export class Connection {
       .finally(() => {
         if (this.#atWork-- === mostAtWork) this.#pause(false)
       })
+  }
+
+  /** Asks whether somebody is there still. */
+  ping(number: number): void {
+    // Of pings before the first one nothing was to be heard.
+    if (this.#asked === 0) this.#heard = number - 1
+    this.#asked = number
+    this.#taken = this.outbox.taken
+    this.outbox.ping()
+  }
+
+  heard(): void {
+    this.#heard = this.#asked
+  }
+
+  /** Whether nothing was heard since that ping. A reader that is behind hears it late, and one whose socket is not read is not heard. */
+  isSilentSince(number: number): boolean {
+    const reads = this.outbox.backed && this.outbox.taken > this.#taken
+    return this.#heard < number && this.#asked >= number && !reads && this.#atWork < mostAtWork
+  }
+
+  /** Lets go of a client that is not there any more; one that does not read what it is sent is told. */
+  letGo(): void {
+    if (this.outbox.closed) return
+    if (this.outbox.backed) this.outbox.close(closeCodes.tooSlow, 'too slow')
+    else this.outbox.cut()
   }
 
   async #handle(frame: ClientFrame): Promise<void> {
@@ -172,11 +208,9 @@ export class Connection {
 
   async #post(frame: Frame<'post'>): Promise<void> {
     const { statement, body, extract, salt } = frame
-    let id: string | undefined
     let operation: string | undefined
     try {
       const { payload } = await readMessageStatement(statement)
-      id = payload.id
       operation = payload.operation
       this.#deps.demandRoom(this.actor.person)
       const input = {
@@ -188,7 +222,7 @@ export class Connection {
       const accepted = await this.#deps.messages.post(this.actor, payload.operation, input, 'live')
       this.outbox.send({ type: 'accepted', id: accepted.id, receipt: accepted.receipt })
     } catch (error) {
-      this.#refuse({ ...frame, operation }, error, id)
+      this.#refuse({ ...frame, operation }, error, messageIn(frame))
     }
   }
 

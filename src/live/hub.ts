@@ -17,6 +17,10 @@ export interface HubDeps extends FollowerDeps {
 const mostForOne = 10
 /** A lost hint costs at most this much latency, never an entry. */
 const pollEvery = 1_000
+/** Milliseconds between two pings; who answers none of two in a row is gone. */
+const pingEvery = 20_000
+/** Milliseconds in which those of a person who has as many sockets as one may must answer before one more is refused. */
+const answerWithin = 3_000
 
 /** All live connections of this server and the followers that feed them. */
 export class Hub {
@@ -24,6 +28,11 @@ export class Hub {
   readonly #followers = new Map<string, Follower>()
   readonly #connections = new Set<Connection>()
   readonly #poll: NodeJS.Timeout
+  readonly #pinging: NodeJS.Timeout
+  readonly #probes = new Map<string, Promise<void>>()
+  #pings = 0
+  #lastBeat = 0
+  #beforeLast = 0
   #checking = false
   #closing = false
 
@@ -31,17 +40,57 @@ export class Hub {
     this.#deps = deps
     this.#poll = setInterval(() => this.#lookEverywhere(), pollEvery)
     this.#poll.unref()
+    this.#pinging = setInterval(() => this.#beat(), pingEvery)
+    this.#pinging.unref()
   }
 
   get full(): boolean {
     return this.#closing || this.#connections.size >= this.#deps.mostConnections
   }
 
-  /** Whether this person has as many sockets as one may; that of the same session is replaced, and does not count. */
-  crowdedBy({ person, session }: Actor): boolean {
-    let count = 0
-    for (const { actor } of this.#connections) if (actor.person === person && actor.session !== session) count++
-    return count >= mostForOne
+  /**
+   * Whether this person may open one more socket. Where there are as many as one may have, those of clients that vanished without a word are
+   * found out first and let go of. That of the same session is replaced, and does not count.
+   */
+  async hasRoomFor({ person, session }: Actor): Promise<boolean> {
+    const others = () =>
+      [...this.#connections].filter(
+        ({ actor, outbox }) => actor.person === person && actor.session !== session && !outbox.closed,
+      )
+    if (others().length < mostForOne) return true
+    let probe = this.#probes.get(person)
+    if (!probe) {
+      probe = this.#probe(others()).finally(() => this.#probes.delete(person))
+      this.#probes.set(person, probe)
+    }
+    await probe
+    return others().length < mostForOne
+  }
+
+  async #probe(connections: readonly Connection[]): Promise<void> {
+    const number = this.#ping(connections)
+    await new Promise((resolve) => setTimeout(resolve, answerWithin))
+    await this.#letGoOfSilent(connections, number)
+  }
+
+  #ping(connections: Iterable<Connection>): number {
+    const number = ++this.#pings
+    for (const connection of connections) connection.ping(number)
+    return number
+  }
+
+  /** Every so often: lets go of who has answered neither of the last two pings, and sends the next. */
+  #beat(): void {
+    const silentSince = this.#beforeLast
+    this.#beforeLast = this.#lastBeat
+    if (silentSince > 0) void this.#letGoOfSilent([...this.#connections], silentSince)
+    this.#lastBeat = this.#ping(this.#connections)
+  }
+
+  /** A moment later: what came while this process stood still is read before anybody is judged. */
+  async #letGoOfSilent(connections: readonly Connection[], number: number): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    for (const connection of connections) if (connection.isSilentSince(number)) connection.letGo()
   }
 
   get connections(): number {
@@ -119,6 +168,7 @@ export class Hub {
 
   async close(): Promise<void> {
     clearInterval(this.#poll)
+    clearInterval(this.#pinging)
     this.#closing = true
     for (const connection of this.#connections) connection.goAway()
     const deadline = 40

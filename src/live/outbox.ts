@@ -3,18 +3,23 @@ import { closeCodes, type ServerFrame } from '../protocol/index.ts'
 
 /** The part of a `ws` socket that is written to. */
 export interface Wire {
-  readonly bufferedAmount: number
   readonly readyState: number
   send(text: string, done: (error?: Error) => void): void
+  ping(): void
   close(code: number, reason: string): void
   terminate(): void
 }
 
 const open = 1
-/** Bytes that may wait for a reader before it is cut off. */
+/** Characters that may wait for a reader before it is cut off. */
 const mostWaiting = 16 * 1024 * 1024
-/** Bytes above which a catch-up waits before it sends more. */
+/** Characters above which a catch-up waits before it sends more. */
 const comfortable = 1024 * 1024
+/** Characters that are handed to the socket at once. The rest waits here, where it can be thrown away: a close does not queue behind it. */
+const window = 256 * 1024
+/** Milliseconds in which a reader answers the close before its socket is destroyed; one that does not read may begin to again. */
+const lingers = { usual: 5_000, tooSlow: 60_000 } as const
+export const longestLinger = lingers.tooSlow
 
 /** Frames on their way to one reader: written together once per turn, bounded, in order. */
 export class Outbox {
@@ -22,7 +27,10 @@ export class Outbox {
   readonly #raw: Socket | undefined
   readonly #waiting: string[] = []
   readonly #drained: (() => void)[] = []
-  #bytes = 0
+  #waitingSize = 0
+  /** Handed to the socket, and not yet taken by the operating system. */
+  #handed = 0
+  #taken = 0
   #scheduled = false
   #closed = false
 
@@ -35,9 +43,23 @@ export class Outbox {
     return this.#closed || this.#wire.readyState !== open
   }
 
+  get #size(): number {
+    return this.#waitingSize + this.#handed
+  }
+
   /** Half of what may wait does: whoever can wait with more should. */
   get crowded(): boolean {
-    return this.#bytes + this.#wire.bufferedAmount > mostWaiting / 2
+    return this.#size > mostWaiting / 2
+  }
+
+  /** Whether more waits than the socket takes: the reader does not keep up. */
+  get backed(): boolean {
+    return this.#waiting.length > 0 && this.#handed > 0
+  }
+
+  /** Characters that the reader's side has room for had: it grows while a reader that is behind reads. */
+  get taken(): number {
+    return this.#taken
   }
 
   send(frame: ServerFrame): void {
@@ -48,28 +70,42 @@ export class Outbox {
   sendText(text: string): void {
     if (this.closed) return
     this.#waiting.push(text)
-    this.#bytes += text.length
-    if (this.#bytes + this.#wire.bufferedAmount > mostWaiting) {
-      this.close(closeCodes.tooSlow, 'too slow')
-      return
-    }
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(() => this.#flush())
+    this.#waitingSize += text.length
+    if (this.#size > mostWaiting) this.close(closeCodes.tooSlow, 'too slow')
+    else this.#flushSoon()
   }
 
-  #flush(): void {
-    this.#scheduled = false
-    if (this.closed) return this.#release()
+  ping(): void {
+    if (!this.closed) this.#wire.ping()
+  }
+
+  #flushSoon(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      if (this.closed) this.#release()
+      else this.#flush(window)
+    })
+  }
+
+  #flush(most: number): void {
+    let next = 0
     this.#raw?.cork()
-    for (const text of this.#waiting.splice(0)) {
-      this.#wire.send(text, (error) => {
-        this.#bytes -= text.length
-        if (error) this.#release()
-        else if (this.#bytes < comfortable) this.#release()
-      })
-    }
+    for (; next < this.#waiting.length && this.#handed < most; next++) this.#handOver(this.#waiting[next] ?? '')
     this.#raw?.uncork()
+    this.#waiting.splice(0, next)
+  }
+
+  #handOver(text: string): void {
+    this.#waitingSize -= text.length
+    this.#handed += text.length
+    this.#wire.send(text, (error) => {
+      this.#handed -= text.length
+      if (!error) this.#taken += text.length
+      if (error || this.#size < comfortable) this.#release()
+      if (this.#waiting.length > 0 && this.#handed < window) this.#flushSoon()
+    })
   }
 
   #release(): void {
@@ -78,24 +114,37 @@ export class Outbox {
 
   /** Resolves once the reader has taken enough of what it was sent; at once where nothing waits. */
   async comfortable(): Promise<void> {
-    while (!this.closed && this.#bytes + this.#wire.bufferedAmount > comfortable) {
+    while (!this.closed && this.#size > comfortable) {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
   }
 
+  /** Says why, and ends. What waits for a reader that is too slow is thrown away; others get what they were sent before. */
   close(code: number, reason: string): void {
     if (this.#closed) return
-    this.#flush()
+    const tooSlow = code === closeCodes.tooSlow
+    if (!tooSlow && this.#wire.readyState === open) this.#flush(Number.POSITIVE_INFINITY)
     this.#closed = true
-    this.#release()
+    this.#forget()
     this.#wire.close(code, reason)
-    // A reader that does not even answer the close is let go of.
-    setTimeout(() => this.#wire.terminate(), 5_000).unref()
+    setTimeout(() => this.#wire.terminate(), tooSlow ? lingers.tooSlow : lingers.usual).unref()
+  }
+
+  /** Ends without a word: nobody is there to hear it. */
+  cut(): void {
+    this.gone()
+    this.#wire.terminate()
   }
 
   /** The socket is gone: whoever waits for it goes on, and finds it closed. */
   gone(): void {
     this.#closed = true
+    this.#forget()
+  }
+
+  #forget(): void {
+    this.#waiting.length = 0
+    this.#waitingSize = 0
     this.#release()
   }
 }

@@ -5,7 +5,7 @@ import type { HttpServer } from '../http/index.ts'
 import { actorOf, type Sessions } from '../identity/index.ts'
 import { limits, subProtocol, ticketProtocolPrefix } from '../protocol/index.ts'
 import { Connection, type ConnectionDeps } from './connection.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, longestLinger } from './outbox.ts'
 
 export interface LiveRouteDeps extends ConnectionDeps {
   readonly sessions: Sessions
@@ -19,6 +19,8 @@ export async function registerLive(app: HttpServer): Promise<void> {
     options: {
       maxPayload: limits.frame,
       perMessageDeflate: false,
+      // Of ws, and missing in its types.
+      ...{ closeTimeout: longestLinger },
       handleProtocols: (protocols: Set<string>) => (protocols.has(subProtocol) ? subProtocol : false),
     },
     // Connections are told that the server goes away by the hub, before this.
@@ -44,7 +46,8 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
           throw new Problem('UNAUTHENTICATED')
         if (deps.hub.full) throw new Problem('OVERLOADED')
         const actor = await deps.sessions.redeemTicket(ticket.slice(ticketProtocolPrefix.length), origin, request.ip)
-        if (deps.hub.crowdedBy(actor)) throw new Problem('TOO_MANY_REQUESTS', { detail: 'too many live connections' })
+        if (!(await deps.hub.hasRoomFor(actor)))
+          throw new Problem('TOO_MANY_REQUESTS', { detail: 'too many live connections' })
         request.actor = actor
       },
     },
@@ -58,6 +61,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       socket.on('message', (data: Buffer, isBinary: boolean) =>
         connection.receive(isBinary ? undefined : data.toString('utf8')),
       )
+      socket.on('pong', () => connection.heard())
       socket.on('close', () => deps.hub.remove(connection))
       // A broken frame: `ws` closes the socket with the code that RFC 6455 names; there is nothing else to do.
       socket.on('error', () => deps.hub.remove(connection))
