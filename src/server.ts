@@ -259,6 +259,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       trustedProxies: options.trustedProxies,
       logLevel: options.logLevel,
       requestId: () => newId(clock(), random),
+      clock,
       admit: (request, access) => admit(identity, request, access),
       toProblem: toDatabaseProblem,
       rates,

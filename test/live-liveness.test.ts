@@ -164,7 +164,8 @@ t.test('INV-152: after a moment in which the service stood still nobody is let g
 /** Two ends of a socket, and an outbox at one of them, as the channel has them. */
 async function pair(owner: { teardown(clean: () => void): void }) {
   const http = createServer()
-  const sockets = new WebSocketServer({ server: http, perMessageDeflate: false, ...{ closeTimeout: longestLinger } })
+  const options = { server: http, perMessageDeflate: false, closeTimeout: longestLinger }
+  const sockets = new WebSocketServer(options)
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
   const connected = once(sockets, 'connection') as Promise<[Client, { socket: Socket }]>

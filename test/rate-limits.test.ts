@@ -164,6 +164,8 @@ t.test('INV-85: the SDK waits as long as it is told, and goes on by itself', asy
   const waits: number[] = []
   const platform = webPlatform(() => server.clock.now(), {
     after: (milliseconds, run) => {
+      // How long an answer may take: it comes.
+      if ([30_000, 60_000].includes(milliseconds)) return () => {}
       waits.push(milliseconds)
       server.clock.advance(milliseconds)
       setImmediate(run)

@@ -22,8 +22,11 @@ export interface ConnectionDeps {
   readonly transport: Transport
 }
 
+/** Milliseconds after which a socket that does not open is given up, as one whose handshake something on the way swallowed. */
+const openWithin = 10_000
 const pingEvery = 20_000
-const silentFor = 50_000
+/** Milliseconds in which something must come after a ping. */
+const answerWithin = 10_000
 /** RFC 6455: an application closes with 1000 or a code of its own. */
 const normal = 1000
 
@@ -38,7 +41,8 @@ export class LiveConnection {
   #connecting = false
   #attempt = 0
   #cancelRetry: (() => void) | undefined
-  #cancelPing: (() => void) | undefined
+  /** Of what is waited for just now: that the socket opens, the next ping, its answer. */
+  #cancelTimer: (() => void) | undefined
   #heardAt = 0
 
   constructor(deps: ConnectionDeps) {
@@ -112,10 +116,19 @@ export class LiveConnection {
   #connectSoon(milliseconds: number): void {
     this.#wanted = true
     if (this.#socket || this.#connecting || this.#cancelRetry) return
-    if (milliseconds === 0) return void this.#connect()
+    if (milliseconds === 0) return this.#begin()
     this.#cancelRetry = this.#deps.platform.after(milliseconds, () => {
       this.#cancelRetry = undefined
-      void this.#connect()
+      this.#begin()
+    })
+  }
+
+  /** Whatever fails in it is tried again. */
+  #begin(): void {
+    this.#connect().catch(() => {
+      this.#connecting = false
+      this.#drop()
+      this.#retry()
     })
   }
 
@@ -143,10 +156,10 @@ export class LiveConnection {
   #listen(socket: Socket): void {
     this.#socket = socket
     const mine = () => this.#socket === socket
+    this.#timer(openWithin, () => this.#again())
     socket.addEventListener('open', () => {
       if (!mine()) return
       this.#open = true
-      this.#heardAt = this.#deps.platform.clock().getTime()
       this.#pingLater()
       for (const subscriber of this.#subscribers.values()) subscriber.connected()
     })
@@ -164,11 +177,10 @@ export class LiveConnection {
     try {
       frame = JSON.parse(String(data)) as ServerFrame
     } catch {
-      this.#drop()
-      this.#retry()
+      this.#again()
       return
     }
-    this.#heardAt = this.#deps.platform.clock().getTime()
+    this.#heardAt = this.#deps.platform.elapsed()
     switch (frame.type) {
       case 'accepted':
       case 'refused': {
@@ -187,18 +199,28 @@ export class LiveConnection {
     }
   }
 
+  #timer(milliseconds: number, run: () => void): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = this.#deps.platform.after(milliseconds, run)
+  }
+
+  /** Asks every so often whether the service is there, and gives the socket up where nothing comes in time. */
   #pingLater(): void {
-    this.#cancelPing?.()
-    this.#cancelPing = this.#deps.platform.after(pingEvery, () => {
-      if (!this.#open) return
-      if (this.#deps.platform.clock().getTime() - this.#heardAt > silentFor) {
-        this.#drop()
-        this.#retry()
-        return
-      }
+    const { platform } = this.#deps
+    this.#timer(pingEvery, () => {
+      const askedAt = platform.elapsed()
       this.send({ type: 'ping' })
-      this.#pingLater()
+      this.#timer(answerWithin, () => {
+        if (this.#heardAt < askedAt) this.#again()
+        else this.#pingLater()
+      })
     })
+  }
+
+  /** Gives this socket up, and opens another. */
+  #again(): void {
+    this.#drop()
+    this.#retry()
   }
 
   #closed(code: number, reason: string): void {
@@ -214,7 +236,7 @@ export class LiveConnection {
     const socket = this.#socket
     this.#socket = undefined
     this.#open = false
-    this.#cancelPing?.()
+    this.#cancelTimer?.()
     if (!socket) return
     if (socket.readyState < 2) socket.close(normal)
     const posts = [...this.#posts.values()]

@@ -72,6 +72,8 @@ export interface Session {
  */
 export class Cordon {
   readonly #options: CordonOptions
+  /** With the time of the service, once one is known: by it everything is dated that this device signs. */
+  #platform: Platform
   #self: Self | undefined
   #transport: Transport | undefined
   #connection: LiveConnection | undefined
@@ -85,16 +87,19 @@ export class Cordon {
 
   constructor(options: CordonOptions) {
     this.#options = { ...options, store: new GuardedStore(options.store) }
+    this.#platform = options.platform
   }
 
   /** Takes up what the store holds: the device, and its session if it has one. False in an empty store. */
   async load(): Promise<boolean> {
-    const { store, platform } = this.#options
+    const { store } = this.#options
     const self = await loadSelf(store)
     if (!self) return false
     this.#self = self
-    const transport = new Transport(self.account.server, platform, store)
+    const transport = new Transport(self.account.server, this.#options.platform, store)
     await transport.resume()
+    const platform = { ...this.#options.platform, clock: () => transport.now() }
+    this.#platform = platform
     const connection = new LiveConnection({ platform, transport })
     this.#transport = transport
     this.#connection = connection
@@ -200,27 +205,27 @@ export class Cordon {
   async signIn(
     by: Evidence | { readonly authenticator: Authenticator },
   ): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
-    const { store, platform } = this.#options
+    const { store } = this.#options
     const { account, device } = this.self
     const transport = this.transport
     if ('passphrase' in by && by.passphrase !== undefined) await requireOtherPassphrase(store, by.passphrase)
     await this.#requirePinned()
     const evidence = 'authenticator' in by ? await askPasskey(transport, by.authenticator) : by
     return this.#signIn(async (thumbprint) => ({
-      proof: await signSignIn(device, account.person, thumbprint, timestamp(platform.clock())),
+      proof: await signSignIn(device, account.person, thumbprint, timestamp(transport.now())),
       ...evidence,
     }))
   }
 
   /** The same for a service account, with the key that its store holds; nobody has to be there. NOT_A_SERVICE; ADDRESS_REFUSED of the service. */
   async signInService(): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
-    const { store, platform } = this.#options
+    const { store } = this.#options
     const { person: account, server } = this.self.account
     const key = (await store.get(signInKeyName)) as SignInKey | undefined
     if (!key) throw refuse('NOT_A_SERVICE', 'This store holds the device of a person.')
     await this.#requirePinned()
     return this.#signIn(
-      (thumbprint) => signInWithKey(key, { account, server, thumbprint }, platform.clock(), platform.random),
+      (thumbprint) => signInWithKey(key, { account, server, thumbprint }, this.transport.now(), this.#platform.random),
       '/v1/service-sessions',
     )
   }
@@ -243,7 +248,7 @@ export class Cordon {
   /** Certifies newcomers from now on every so many milliseconds, until `close` or `signOut`. */
   keepCertifying(every = 30_000): void {
     this.#cancelCertifying?.()
-    this.#cancelCertifying = this.#options.platform.after(every, () => {
+    this.#cancelCertifying = this.#platform.after(every, () => {
       // A service that cannot be reached now is asked again next time.
       this.directory.certifyWaiting().catch(() => {})
       this.keepCertifying(every)
@@ -335,7 +340,7 @@ export class Cordon {
   async importRows(input: Omit<ImportRows, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
     const { operation, ...rest } = input
     const deps = {
-      platform: this.#options.platform,
+      platform: this.#platform,
       transport: this.transport,
       transparency: this.#require(this.#transparency),
       self: () => this.self,
@@ -357,9 +362,9 @@ export class Cordon {
 
   /** Checks what a member can check of an operation's log. See `checkOwnPlace`. */
   checkOwnPlace(operation: string, progress?: (done: number, of: number) => void): Promise<SelfCheck> {
-    const { store, platform } = this.#options
+    const { store } = this.#options
     const { pins } = this.self.account
-    return checkOwnPlace({ store, platform, pins, transport: this.transport }, operation, progress)
+    return checkOwnPlace({ store, platform: this.#platform, pins, transport: this.transport }, operation, progress)
   }
 
   /** A receipt of this device as others check it, offline and with other software. See `portableReceipt`. */

@@ -71,13 +71,13 @@ export interface RootSecrets {
 export async function initialize({ store, platform }: Joining, input: Initialize): Promise<RootSecrets> {
   await requireEmpty(store)
   await requireOtherPassphrase(store, input.passphrase)
-  const { clock, random } = platform
+  const { random } = platform
   const transport = new Transport(input.server, platform, store)
   const facts = await transport.open<ServerFacts>('GET', '/v1/server')
   const [root, successor, own] = await Promise.all([1, 2, 3].map(() => generateDeviceSecrets()))
   if (!root || !successor || !own) throw new Error('three devices were made')
   const [rootDevice, device] = await Promise.all([openDevice(root), openDevice(own)])
-  const at = clock()
+  const at = transport.now()
   const organization = newId<OrganizationId>(at, random)
   const person = newId<PersonId>(at, random)
   const certified = { person, organization, tier: 'administrator' as const, ...certificateTimes(at) }

@@ -13,6 +13,8 @@ export interface Socket {
 /** Everything ambient: nothing in the SDK reads a clock, makes a random byte or opens a connection in another way. */
 export interface Platform {
   readonly clock: () => Date
+  /** Milliseconds of a clock that nobody sets: how long something takes is told by it alone. */
+  readonly elapsed: () => number
   readonly random: Random
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>
   readonly WebSocket: new (url: string, protocols: string[]) => Socket
@@ -24,6 +26,7 @@ export interface Platform {
 export function webPlatform(clock: () => Date, changes: Partial<Platform> = {}): Platform {
   return {
     clock,
+    elapsed: () => performance.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     fetch: (url, init) => fetch(url, init),
     WebSocket,

@@ -1,8 +1,10 @@
 /** What the SDK itself refuses; the service's own codes come with their advice. */
 const own = {
-  NETWORK: 'Check the connection and the address of the service; what was not receipted is sent again.',
+  NETWORK: 'Check the connection and the address of the service, then try again.',
   ANSWER_INVALID: 'The service answered with something that is not Cordon: check its address, then tell its operator.',
-  TIMED_OUT: 'Try again; what was not receipted is kept and sent again.',
+  TIMED_OUT: 'Try again; a message that was to be sent is kept, and sent by itself.',
+  CLOCK_WRONG: 'Set the clock of this device, then try again. If it is right, tell the operator of the service.',
+  NOT_PENDING: 'See what waits to be sent: cordon pending.',
   NOT_ENROLLED: 'Enrol this device with an invitation first.',
   ALREADY_ENROLLED: 'This store holds a device already: use an empty store for another one.',
   NOT_SIGNED_IN: 'Sign in first.',

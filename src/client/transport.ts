@@ -1,7 +1,9 @@
 import type { JWK } from 'jose'
+import { base64url } from '../protocol/index.ts'
 import { ClientProblem, fromProblemJson, isProblem, refuse } from './problem.ts'
 import { backOff, sleep, type Platform } from './platform.ts'
 import { makeSessionKey, openSessionKey, proveRequest, type SessionKey, type StoredSessionKey } from './session-key.ts'
+import { ServiceTime } from './service-time.ts'
 import type { ClientStore } from './store.ts'
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -22,21 +24,32 @@ export interface LentSession {
   readonly key: JWK
 }
 
-interface StoredSession extends Tokens {
-  readonly session: string
-  readonly key: StoredSessionKey
+interface Exchange {
+  /** Of an exchange of the refresh token that was begun and not answered: repeated by the same name, it gets the same answer. */
+  readonly attempt?: string
 }
 
-interface Open extends Tokens {
+interface StoredSession extends Tokens, Exchange {
+  readonly session: string
+  readonly key: StoredSessionKey
+  /** See `ServiceTime.ahead`. */
+  readonly ahead?: number
+}
+
+interface Open extends Tokens, Exchange {
   readonly session: string
   readonly key: SessionKey
   readonly stored: StoredSessionKey
 }
 
 const attempts = 5
-/** Milliseconds that one request may wait altogether because the service is busy or a quota is used up: two windows of it. */
+/** Milliseconds that one request may take altogether: where a quota is used up, two windows of it. */
 const longestWait = 150_000
-const timeout = 60_000
+/** Milliseconds until an answer begins, less than a proof lives; and until all of it is there. */
+const answerWithin = 30_000
+const wholeWithin = 60_000
+/** Milliseconds after which a proof may have been too old when the service came to look at it. */
+const slow = 10_000
 const name = 'session'
 
 /**
@@ -47,6 +60,7 @@ export class Transport {
   readonly server: string
   readonly #platform: Platform
   readonly #store: ClientStore
+  readonly #time: ServiceTime
   #open: Open | undefined
   #refreshing: Promise<Open> | undefined
 
@@ -54,6 +68,22 @@ export class Transport {
     this.server = server.replace(/\/+$/, '')
     this.#platform = platform
     this.#store = store
+    this.#time = new ServiceTime(platform)
+  }
+
+  /** The time of the service, as far as it is followed. See `ServiceTime`. */
+  now(): Date {
+    return this.#time.now()
+  }
+
+  /** The time of this device. */
+  deviceTime(): Date {
+    return this.#platform.clock()
+  }
+
+  /** Where the clock of this device is off by so many milliseconds or more: in words, such as "70 seconds behind". */
+  clockOff(milliseconds: number): string | undefined {
+    return Math.abs(this.#time.ahead) >= milliseconds ? this.#time.words() : undefined
   }
 
   /** Takes up the session that the store holds, if there is one. */
@@ -61,6 +91,7 @@ export class Transport {
     const stored = (await this.#store.get(name)) as StoredSession | undefined
     if (!stored) return false
     this.#open = { ...stored, key: await openSessionKey(stored.key), stored: stored.key }
+    this.#time.resume(stored.ahead)
     return true
   }
 
@@ -78,7 +109,7 @@ export class Transport {
     path = '/v1/sessions',
   ): Promise<T> {
     const { key, stored } = await makeSessionKey(!this.#store.holdsKeys)
-    const send = async () => this.#send('POST', path, await prove(key.thumbprint), { key })
+    const send = () => this.#send('POST', path, () => prove(key.thumbprint), { key })
     const answer = valueOf<T>(await this.#repeated(send, false), `POST ${path}`)
     await this.#keep({ ...this.#tokens(answer), session: answer.session, key, stored })
     return answer
@@ -103,7 +134,10 @@ export class Transport {
 
   /** A request that needs no session. */
   open<T>(method: Method, path: string, body?: object, repeat = method === 'GET'): Promise<T> {
-    return this.#repeated(async () => valueOf<T>(await this.#send(method, path, body, {}), `${method} ${path}`), repeat)
+    return this.#repeated(
+      async () => valueOf<T>(await this.#send(method, path, () => body, {}), `${method} ${path}`),
+      repeat,
+    )
   }
 
   /**
@@ -134,26 +168,25 @@ export class Transport {
     return this.#repeated(async () => {
       const open = await this.#current()
       try {
-        return await this.#send(method, path, body, { key: open.key, token: open.accessToken })
+        return await this.#send(method, path, () => body, { key: open.key, token: open.accessToken })
       } catch (error) {
         // A token can end between here and there; a second refusal is meant.
         if (!isProblem(error, 'UNAUTHENTICATED')) throw error
         const renewed = await this.refresh(open)
-        return this.#send(method, path, body, { key: renewed.key, token: renewed.accessToken })
+        return this.#send(method, path, () => body, { key: renewed.key, token: renewed.accessToken })
       }
     }, repeat)
   }
 
   async #repeated<T>(send: () => Promise<T>, repeat: boolean): Promise<T> {
-    let waited = 0
+    const begun = this.#platform.elapsed()
     for (let attempt = 0; ; attempt++) {
       try {
         return await send()
       } catch (error) {
         if (!mayRepeat(error, attempt, repeat)) throw error
         const pause = (error.retryAfter ?? 0) * 1000 + backOff(this.#platform, attempt, 200, 5_000)
-        if (waited + pause > longestWait) throw error
-        waited += pause
+        if (this.#platform.elapsed() - begun + pause > longestWait) throw error
         await sleep(this.#platform, pause)
       }
     }
@@ -176,10 +209,14 @@ export class Transport {
   async #exchange(): Promise<Open> {
     const open = this.#open
     if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
-    const body = { refreshToken: open.refreshToken }
-    const text = await this.#repeated(() => this.#send('POST', '/v1/tokens', body, { key: open.key }), true)
+    const attempt = open.attempt ?? base64url(this.#platform.random(16))
+    // Kept before it is sent: whoever never gets the answer asks for the same one again, also in the next process.
+    if (open.attempt === undefined) await this.#keep({ ...open, attempt })
+    const body = { refreshToken: open.refreshToken, attempt }
+    const text = await this.#repeated(() => this.#send('POST', '/v1/tokens', () => body, { key: open.key }), true)
     const answer = valueOf<{ accessToken: string; refreshToken: string; expiresIn: number }>(text, 'POST /v1/tokens')
-    return this.#keep({ ...open, ...this.#tokens(answer) })
+    const { session, key, stored } = open
+    return this.#keep({ session, key, stored, ...this.#tokens(answer) })
   }
 
   #tokens(answer: { accessToken: string; refreshToken: string; expiresIn: number }): Tokens {
@@ -188,45 +225,87 @@ export class Transport {
   }
 
   async #keep(open: Open): Promise<Open> {
-    const { session, accessToken, refreshToken, expiresAt, stored } = open
-    await this.#store.write([{ name, value: { session, accessToken, refreshToken, expiresAt, key: stored } }])
+    const { session, accessToken, refreshToken, expiresAt, stored, attempt } = open
+    const beside = { ...(attempt === undefined ? {} : { attempt }), ahead: this.#time.ahead }
+    await this.#store.write([
+      { name, value: { session, accessToken, refreshToken, expiresAt, key: stored, ...beside } },
+    ])
     this.#open = open
     return open
   }
 
+  /**
+   * Sends with a fresh proof. One that the service refused because it came late, or was dated by a clock that is off, is made once more: the
+   * answer said what time it is, and nothing was done of what was refused so.
+   */
   async #send(
     method: Method,
     path: string,
-    body: object | undefined,
+    make: () => object | undefined | Promise<object | undefined>,
     proof: { key?: SessionKey; token?: string },
   ): Promise<string> {
-    const url = this.server + path
-    const headers: Record<string, string> = { accept: 'application/json' }
-    if (body !== undefined) headers['content-type'] = 'application/json'
-    if (proof.key) {
-      const bare = url.split('?', 1)[0] ?? url
-      const { token } = proof
-      const request = { method, url: bare, ...(token === undefined ? {} : { token }) }
-      headers['dpop'] = await proveRequest(proof.key, request, this.#platform.clock(), this.#platform.random)
-      if (token !== undefined) headers['authorization'] = `DPoP ${token}`
+    for (let attempt = 0; ; attempt++) {
+      const begun = this.#platform.elapsed()
+      const { status, text, date, retryAfter } = await this.#exchangeBytes(
+        this.server + path,
+        await this.#requestOf(method, path, await make(), proof),
+      )
+      const took = this.#platform.elapsed() - begun
+      const corrected = this.#time.learn(date, took)
+      if (status >= 200 && status < 300) return text
+      const problem = this.#problemOf(text, status, retryAfter)
+      const unproven = proof.key !== undefined && problem.code === 'UNAUTHENTICATED'
+      if (unproven && attempt === 0 && this.#time.isFollowed && (corrected || took > slow)) continue
+      throw (unproven ? this.#time.refusal() : undefined) ?? problem
     }
-    const init: RequestInit = { method, headers, redirect: 'error', signal: AbortSignal.timeout(timeout) }
-    if (body !== undefined) init.body = JSON.stringify(body)
-    const { status, text, retryAfter } = await this.#exchangeBytes(url, init)
-    if (status >= 200 && status < 300) return text
-    throw fromProblemJson(parse(text), status, retryAfter)
   }
 
-  async #exchangeBytes(
-    url: string,
-    init: RequestInit,
-  ): Promise<{ status: number; text: string; retryAfter: number | undefined }> {
-    try {
-      const response = await this.#platform.fetch(url, init)
-      return { status: response.status, text: await response.text(), retryAfter: retryAfterOf(response.headers) }
-    } catch (cause) {
-      throw refuse('NETWORK', `The service at ${this.server} cannot be reached.`, undefined, cause)
+  async #requestOf(
+    method: Method,
+    path: string,
+    body: object | undefined,
+    { key, token }: { key?: SessionKey; token?: string },
+  ): Promise<RequestInit> {
+    const headers: Record<string, string> = { accept: 'application/json' }
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    if (key) {
+      const url = this.server + (path.split('?', 1)[0] ?? path)
+      const request = { method, url, ...(token === undefined ? {} : { token }) }
+      headers['dpop'] = await proveRequest(key, request, this.now(), this.#platform.random)
+      if (token !== undefined) headers['authorization'] = `DPoP ${token}`
     }
+    return { method, headers, redirect: 'error', ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+  }
+
+  /** Whatever stands before a service that is away answers for it, in words of its own. */
+  #problemOf(text: string, status: number, retryAfter: number | undefined): ClientProblem {
+    const problem = fromProblemJson(parse(text), status, retryAfter)
+    if (problem.code !== 'ANSWER_INVALID' || status < 502 || status > 504) return problem
+    return refuse('NETWORK', `The service at ${this.server} is away: what stands before it answered ${String(status)}.`)
+  }
+
+  async #exchangeBytes(url: string, init: RequestInit) {
+    const { platform, giveUp, signal } = this.#deadline()
+    let cancel = giveUp(answerWithin)
+    try {
+      const response = await platform.fetch(url, { ...init, signal })
+      cancel()
+      cancel = giveUp(wholeWithin)
+      const { status, headers } = response
+      return { status, text: await response.text(), date: headers.get('date'), retryAfter: retryAfterOf(headers) }
+    } catch (cause) {
+      const why = signal.aborted ? 'does not answer' : 'cannot be reached'
+      throw refuse('NETWORK', `The service at ${this.server} ${why}.`, undefined, cause)
+    } finally {
+      cancel()
+    }
+  }
+
+  #deadline() {
+    const platform = this.#platform
+    const controller = new AbortController()
+    const giveUp = (milliseconds: number) => platform.after(milliseconds, () => controller.abort())
+    return { platform, giveUp, signal: controller.signal }
   }
 }
 

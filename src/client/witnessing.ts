@@ -121,12 +121,11 @@ export class Witnessing {
   /** Notes that entries up to the present position were accepted now; `newest` is the last that was shown. */
   async accepted(newest?: { index: number; leaf: string }): Promise<void> {
     if (!this.#pin) return
-    const { platform } = this.#footing
     const position = this.#footing.position()
     const last = this.#accepted.at(-1)
     const from = (last?.upTo ?? this.#base) + 1
     if (position < from) return
-    const now = platform.clock().getTime()
+    const now = this.#now()
     const shown = newest && { newest: { index: newest.index, leaf: newest.leaf } }
     if (last && now - last.at < markEvery) Object.assign(last, { upTo: position, ...shown })
     else {
@@ -180,7 +179,12 @@ export class Witnessing {
 
   #isOverdue({ lag }: WitnessPin): boolean {
     const accepted = { position: this.#footing.position(), size: this.#final?.size ?? 0, accepted: this.#accepted }
-    return isOverdue(accepted, lag, this.#footing.platform.clock())
+    return isOverdue(accepted, lag, new Date(this.#now()))
+  }
+
+  /** The service, which the witnesses are to hold to its word, has no say in it. */
+  #now(): number {
+    return this.#footing.transport.deviceTime().getTime()
   }
 
   #look(): Promise<void> {

@@ -284,6 +284,8 @@ export interface RefreshTokenTable {
   session_id: string
   issued_at: Date
   rotated_at: Date | null
+  /** Hash of the client's name for the exchange. */
+  attempt: Generated<Uint8Array | null>
 }
 
 export interface LiveTicketTable {

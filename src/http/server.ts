@@ -50,6 +50,8 @@ export interface HttpDeps {
   readonly accesses?: readonly string[]
   readonly toProblem: ToProblem
   readonly rates: RateLimits
+  /** The time that answers say (Date, RFC 9110, 6.6.1): that by which what clients sign is judged. */
+  readonly clock: () => Date
   /** What is open and under way at once; `usualRoom` unless given. */
   readonly room?: Room
   /** Whose quota a request counts against besides that of its source, once `admit` has found out. */
@@ -105,6 +107,7 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   limitSources(plain, deps.rates)
   app.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id)
+    void reply.header('date', deps.clock().toUTCString())
     if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store')
   })
 

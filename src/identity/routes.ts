@@ -129,7 +129,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       config: { access: 'public', door: 'token', record: ['session.ended'] },
       schema: { summary: 'Exchange a refresh token', body: schemas.Refresh, response: { 200: schemas.Tokens } },
     },
-    async (request) => sessions.refresh(proofOf(request), request.body.refreshToken),
+    async (request) => sessions.refresh(proofOf(request), request.body.refreshToken, request.body.attempt),
   )
 
   app.get(

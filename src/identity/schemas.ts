@@ -65,7 +65,19 @@ export const Enrolled = Type.Object({
 export const SignIn = Type.Object({ proof: Jws, ...evidence }, exactly)
 const tokens = { accessToken: Type.String(), refreshToken: Type.String(), expiresIn: Type.Integer() }
 export const SignedIn = Type.Object({ session: Uuid, person: Uuid, organization: Uuid, ...tokens })
-export const Refresh = Type.Object({ refreshToken: Digest }, exactly)
+export const Refresh = Type.Object(
+  {
+    refreshToken: Digest,
+    attempt: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_-]{22}$',
+        description:
+          '128 random bits in base64url, the same for each repetition of one exchange: then it gets the same answer, however late, until the next token is exchanged.',
+      }),
+    ),
+  },
+  exactly,
+)
 export const Tokens = Type.Object(tokens)
 
 /** What an invitation says of a service account. */

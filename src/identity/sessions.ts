@@ -10,7 +10,15 @@ import type { Evidence, Factors, Proof } from './factors/service.ts'
 import { admitAddress, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 import { Turns } from './turns.ts'
-import { hashSecret, issueAccessToken, lifetimes, nextRefreshToken, verifyAccessToken, verifyProof } from './tokens.ts'
+import {
+  hashSecret,
+  issueAccessToken,
+  lifetimes,
+  nextRefreshToken,
+  sameSecret,
+  verifyAccessToken,
+  verifyProof,
+} from './tokens.ts'
 
 const clockDifference = 5 * 60_000
 
@@ -191,12 +199,16 @@ export class Sessions {
     }
   }
 
-  /** Exchanges a refresh token for the next one; reuse after the moment allowed for a lost answer ends the session. */
-  async refresh(request: ProofOf, refreshToken: string): Promise<Tokens> {
+  /**
+   * Exchanges a refresh token for the next one. A repetition gets the same answer: within a moment, and, where it is the same attempt of its
+   * client, until the next token is exchanged itself; any other reuse ends the session.
+   */
+  async refresh(request: ProofOf, refreshToken: string, named?: string): Promise<Tokens> {
     const { db, clock, tokenKey, publicUrl, random } = this.#deps
     const now = clock()
     const { thumbprint } = await this.#requireProof(request, undefined, now)
     const next = nextRefreshToken(tokenKey, refreshToken)
+    const attempt = named === undefined ? undefined : hashSecret(named)
     const outcome = await transaction(db, async (tx) => {
       const token = await store.lockRefreshToken(tx, hashSecret(refreshToken))
       if (!token || token.thumbprint !== thumbprint) return { stolen: token?.person, session: token?.session_id }
@@ -204,10 +216,11 @@ export class Sessions {
       if (!standing?.alive) throw new Problem('SESSION_ENDED')
       await admitAddress(tx, standing, request.source.address, now)
       if (token.rotated_at) {
-        const repeated = now.getTime() - token.rotated_at.getTime() <= lifetimes.refreshRepeat * 1000
-        if (!repeated) return { stolen: token.person, session: token.session_id }
+        const soon = now.getTime() - token.rotated_at.getTime() <= lifetimes.refreshRepeat * 1000
+        if (!soon && !(await isSameAttempt(tx, token.attempt, attempt, next)))
+          return { stolen: token.person, session: token.session_id }
       } else {
-        await store.markRotated(tx, token.hash, token.session_id, now, request.source)
+        await store.markRotated(tx, { hash: token.hash, session: token.session_id, attempt }, now, request.source)
         await store.insertRefreshToken(tx, {
           hash: hashSecret(next),
           session_id: token.session_id,
@@ -366,6 +379,21 @@ async function endOwn({ tx, by, now, enter }: DirectoryAct, which: store.Session
 /** All but the one that acts. */
 export function endOthers(act: DirectoryAct, reason: string): Promise<number> {
   return endOwn(act, { except: act.by.session }, reason)
+}
+
+/**
+ * Whether a token that was exchanged is only asked for again by whoever exchanged it and never got the answer: a service may stand still for long.
+ * Who names the attempt knows what the client made up for it, and nobody has used the answer yet.
+ */
+async function isSameAttempt(
+  tx: Tx,
+  known: Uint8Array | null,
+  attempt: Uint8Array | undefined,
+  next: string,
+): Promise<boolean> {
+  if (known === null || attempt === undefined || !sameSecret(known, attempt)) return false
+  const following = await store.lockRefreshToken(tx, hashSecret(next))
+  return following?.rotated_at === null
 }
 
 export function endedDrafts(sessions: readonly string[], reason: string, by: Acting | undefined, server: string) {

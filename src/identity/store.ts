@@ -426,8 +426,14 @@ export async function lockRefreshToken(
     .executeTakeFirst()
 }
 
-export async function markRotated(tx: Tx, hash: Uint8Array, session: string, at: Date, source: Source): Promise<void> {
-  await tx.updateTable('refresh_token').set({ rotated_at: at }).where('hash', '=', hash).execute()
+export async function markRotated(
+  tx: Tx,
+  token: { readonly hash: Uint8Array; readonly session: string; readonly attempt: Uint8Array | undefined },
+  at: Date,
+  source: Source,
+): Promise<void> {
+  const { hash, session, attempt = null } = token
+  await tx.updateTable('refresh_token').set({ rotated_at: at, attempt }).where('hash', '=', hash).execute()
   await tx
     .updateTable('session')
     .set({ refreshed_at: at, ...source })

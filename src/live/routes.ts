@@ -13,16 +13,17 @@ export interface LiveRouteDeps extends ConnectionDeps {
   readonly allowedOrigins: readonly string[]
 }
 
+const socketOptions = {
+  maxPayload: limits.frame,
+  perMessageDeflate: false,
+  closeTimeout: longestLinger,
+  handleProtocols: (protocols: Set<string>) => (protocols.has(subProtocol) ? subProtocol : (false as const)),
+}
+
 /** Registers the WebSocket plug-in; before any route. */
 export async function registerLive(app: HttpServer): Promise<void> {
   await (app as unknown as FastifyInstance).register(websocket, {
-    options: {
-      maxPayload: limits.frame,
-      perMessageDeflate: false,
-      // Of ws, and missing in its types.
-      ...{ closeTimeout: longestLinger },
-      handleProtocols: (protocols: Set<string>) => (protocols.has(subProtocol) ? subProtocol : false),
-    },
+    options: socketOptions,
     // Connections are told that the server goes away by the hub, before this.
     preClose: (done) => done(),
   })

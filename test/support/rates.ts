@@ -7,6 +7,7 @@ const minute = 60_000
 export const alone = () => ({
   rates: new RateLimits({ store: { add: async () => [] }, clock: () => new Date(), onError: () => {} }),
   accountOf: () => undefined,
+  clock: () => new Date(),
 })
 
 /** A window of a minute that ends meanwhile would make the quotas whole again: the next one begins now, where that is soon. */
