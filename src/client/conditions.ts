@@ -1,4 +1,4 @@
-import type { Platform } from './platform.ts'
+import { longestTimer, type Platform } from './platform.ts'
 
 /** Those who wait for something to be true: asked again whenever it may have become so. */
 export class Conditions {
@@ -27,8 +27,7 @@ export class Conditions {
         if (condition()) finish(true)
         else if (over) finish(false)
       }
-      // Timers take at most 31 bits.
-      const cancel = this.#platform.after(Math.min(milliseconds, 2 ** 31 - 1), () => finish(false))
+      const cancel = this.#platform.after(Math.min(milliseconds, longestTimer), () => finish(false))
       this.#checks.add(check)
     })
   }

@@ -41,6 +41,18 @@ export interface SessionEvents {
   ended: { readonly reason: string }
 }
 
+/** What a session is made of. */
+export interface SessionDeps {
+  readonly operation: string
+  readonly platform: Platform
+  readonly store: ClientStore
+  readonly transport: Transport
+  readonly connection: LiveConnection
+  readonly transparency: Transparency
+  readonly self: () => Self
+  readonly keep: 'all' | 'none'
+}
+
 /** What the parts of a session stand on. */
 export interface Footing {
   readonly operation: string
@@ -63,6 +75,8 @@ export interface Footing {
   ready(milliseconds?: number): Promise<void>
   /** Resolves when the condition holds after some frame, or after the time with false. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean>
+  /** Whether this device follows the operation no more because it was closed here. */
+  isClosed(): boolean
   /** Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where one is out. */
   requireSound(): void
   /** Reads the log again from its beginning: the service goes by something that it has not shown this device. */

@@ -52,6 +52,13 @@ export class Granting {
     return this.give(await this.#wanted())
   }
 
+  /** The keys that were given to this device. */
+  async fetchOwn(): Promise<readonly { compartment: string; epoch: number; grant: string }[]> {
+    const { transport, operation } = this.#footing
+    type Answer = { grants: { compartment: string; epoch: number; grant: string }[] }
+    return (await transport.request<Answer>('GET', `/v1/operations/${operation}/grants`)).grants
+  }
+
   async #wanted(): Promise<readonly GrantRequest[]> {
     if (!this.#mayGive()) return []
     const path = `/v1/operations/${this.#footing.operation}/grant-requests`

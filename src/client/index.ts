@@ -36,7 +36,15 @@ export type {
 } from './import/index.ts'
 export { type ImportOutcome, type ImportRows } from './import/runner.ts'
 export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
-export { keptMessages, keptOperations, pendingMessages, sealedMessages } from './kept.ts'
+export {
+  dropMessage,
+  keptMessages,
+  keptOperations,
+  listPending,
+  pendingMessages,
+  sealedMessages,
+  type PendingMessage,
+} from './kept.ts'
 export type { Mark, Message } from './message.ts'
 export type { OperationFacts } from './facts.ts'
 export { OperationSession } from './operation-session.ts'
@@ -48,7 +56,8 @@ export {
   type OperationListed,
 } from './operations.ts'
 export { webPlatform, type Platform, type Socket } from './platform.ts'
-export { type Draft, type Posted } from './posting.ts'
+export type { Draft } from './draft.ts'
+export { type Posted } from './posting.ts'
 export { Notices, type NoticeAddress } from './notices.ts'
 export { ClientProblem, isProblem, type OwnCode } from './problem.ts'
 export { verifyReceipt } from './receipt.ts'

@@ -1,5 +1,18 @@
 import type { Message } from './message.ts'
+import { dropPending, type Pending } from './posting.ts'
 import type { ClientStore } from './store.ts'
+
+/** A message of this device that has no receipt yet. */
+export interface PendingMessage {
+  readonly message: string
+  readonly form: string
+  readonly subject?: string
+  readonly fields: Readonly<Record<string, unknown>>
+  /** When it was written, where that is known. */
+  readonly at?: string
+  /** Whether it was signed, and so may have reached the service. */
+  readonly signed: boolean
+}
 
 /** Operations of which a store holds something. */
 export async function keptOperations(store: ClientStore): Promise<string[]> {
@@ -17,6 +30,21 @@ export async function keptMessages(store: ClientStore, operation: string): Promi
 export async function pendingMessages(store: ClientStore, operation: string): Promise<string[]> {
   const prefix = `operation/${operation}/pending/`
   return (await store.list(prefix)).map(([name]) => name.slice(prefix.length))
+}
+
+/** The same, with what they say. */
+export async function listPending(store: ClientStore, operation: string): Promise<PendingMessage[]> {
+  const pending = (await store.list(`operation/${operation}/pending/`)).map(([, value]) => value as Pending)
+  return pending.map(({ id, draft, at, frame }) => {
+    const { form, subject, fields } = draft
+    const beside = { ...(subject === undefined ? {} : { subject }), ...(at === undefined ? {} : { at }) }
+    return { message: id, form, fields, ...beside, signed: frame !== undefined }
+  })
+}
+
+/** Gives up a message that has no receipt yet, while nobody follows its operation. NOT_PENDING where there is none. */
+export function dropMessage(store: ClientStore, operation: string, message: string): Promise<void> {
+  return dropPending(store, `operation/${operation}/`, message)
 }
 
 /** How many messages of an operation wait for the key of their epoch. */

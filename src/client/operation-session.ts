@@ -6,43 +6,28 @@ import { mayUse, type Self } from './account.ts'
 import { Acknowledging } from './acknowledging.ts'
 import { asProtocolError } from './believing.ts'
 import { Conditions } from './conditions.ts'
-import type { LiveConnection } from './connection.ts'
 import { Events } from './events.ts'
 import { figuresOf } from './figures.ts'
 import type { OperationFacts } from './facts.ts'
-import type { Alarm, Footing, SessionEvents } from './footing.ts'
+import type { Alarm, Footing, SessionDeps, SessionEvents } from './footing.ts'
 import { Granting } from './granting.ts'
 import { Intake, type Broken } from './intake.ts'
 import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
-import { backOff, randomBelow, type Platform } from './platform.ts'
-import { Posting, type Draft, type Posted } from './posting.ts'
+import { backOff } from './platform.ts'
+import type { Draft } from './draft.ts'
+import { Posting, type Posted } from './posting.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
 import type { Aside } from './set-aside.ts'
-import type { ClientStore } from './store.ts'
-import type { Transparency } from './transparency.ts'
-import type { Transport } from './transport.ts'
 import { Witnessing } from './witnessing.ts'
-
-export interface SessionDeps {
-  readonly operation: string
-  readonly platform: Platform
-  readonly store: ClientStore
-  readonly transport: Transport
-  readonly connection: LiveConnection
-  readonly transparency: Transparency
-  readonly self: () => Self
-  readonly keep: 'all' | 'none'
-}
 
 type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
 
 const batch = 64
-const checkSeenEvery = 60_000
 
 /**
  * One operation, followed live. Every entry is verified before it is believed; messages are opened as they come; what is
@@ -72,7 +57,6 @@ export class OperationSession {
   #pauses = 0
   /** How often one subscribed: an earlier try that is still under way gives up. */
   #subscribing = 0
-  #cancelSeen: (() => void) | undefined
 
   constructor(deps: SessionDeps) {
     this.#deps = deps
@@ -95,7 +79,8 @@ export class OperationSession {
       seen: () => this.#intake.seen,
       position: () => this.#intake.position,
       ready: (milliseconds) => this.ready(milliseconds),
-      until: (condition, milliseconds) => this.#until(condition, milliseconds),
+      until: (condition, milliseconds) => this.#conditions.until(condition, milliseconds),
+      isClosed: () => this.#status === 'closed',
       requireSound: () => this.#requireSound(),
       readAgain: () => this.readAgain(),
       alarm: (alarm) => this.#alarm(alarm),
@@ -389,7 +374,7 @@ export class OperationSession {
 
   /** What is due whenever this device is up to date: keys for itself and for others, and what it still has to send. */
   async #afterCatchUp(): Promise<void> {
-    this.#checkSeenLater()
+    this.#seenChecks.checkLater()
     this.#witnessing.lookLater()
     try {
       await this.#witnessing.refresh()
@@ -406,10 +391,8 @@ export class OperationSession {
 
   async #fetchGrants(): Promise<void> {
     if (this.#intake.opening.lacking(this.view).length === 0) return
-    type Answer = { grants: { compartment: string; epoch: number; grant: string }[] }
-    const path = `/v1/operations/${this.operation}/grants`
-    const { grants } = await this.#deps.transport.request<Answer>('GET', path)
-    for (const { compartment, ...grant } of grants) await this.#intake.opening.accept(compartment, [grant])
+    for (const { compartment, ...grant } of await this.#granting.fetchOwn())
+      await this.#intake.opening.accept(compartment, [grant])
     await this.#intake.flush()
     this.#wake()
   }
@@ -428,10 +411,6 @@ export class OperationSession {
     this.#conditions.check(this.#over())
   }
 
-  #until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    return this.#conditions.until(condition, milliseconds)
-  }
-
   /**
    * Resolves when this device has caught up. OPERATION_ENDED, CLOSED, or the refusal that ended the connection; MEMBERS_HIDDEN
    * and LOG_ALTERED where the log is not believed, WITNESSES_MISSING where the pinned witnesses do not vouch for it; TIMED_OUT after the time (60,000 ms if not given).
@@ -439,7 +418,7 @@ export class OperationSession {
   async ready(milliseconds = 60_000): Promise<void> {
     const settled = () =>
       this.#status === 'live' || this.#over() || this.#failure !== undefined || this.#intake.broken !== undefined
-    await this.#until(settled, milliseconds)
+    await this.#conditions.until(settled, milliseconds)
     if (this.#failure) throw this.#failure
     this.#requireFollowing()
     if (this.#status !== 'live') throw refuse('TIMED_OUT', 'This device could not catch up with the operation in time.')
@@ -461,7 +440,10 @@ export class OperationSession {
 
   /** Resolves once this entry was processed here; false where that takes longer. */
   reached(index: number, milliseconds = 20_000): Promise<boolean> {
-    return this.#until(() => this.#intake.position >= index || this.#intake.broken !== undefined, milliseconds)
+    return this.#conditions.until(
+      () => this.#intake.position >= index || this.#intake.broken !== undefined,
+      milliseconds,
+    )
   }
 
   // ---- messages
@@ -469,6 +451,11 @@ export class OperationSession {
   /** Posts a message; resolves when its receipt was verified and stored. See `Posting.post`. */
   post(draft: Draft, wait?: number): Promise<Posted> {
     return this.#posting.post(draft, wait)
+  }
+
+  /** Gives up a message that has no receipt yet. See `Posting.drop`. */
+  drop(message: string): Promise<void> {
+    return this.#posting.drop(message)
   }
 
   /** Answers a message in its thread and compartment. */
@@ -516,31 +503,14 @@ export class OperationSession {
   }
 
   /** Checks what senders say they have seen of the log, as far as that is not done; it happens by itself every minute. */
-  async checkSeen(): Promise<void> {
-    for (let left = this.#seenChecks.waiting; left > 0;) {
-      const rest = await this.#seenChecks.check()
-      if (rest >= left) return
-      left = rest
-    }
-  }
-
-  #checkSeenLater(): void {
-    this.#cancelSeen?.()
-    const { platform } = this.#deps
-    this.#cancelSeen = platform.after(checkSeenEvery / 2 + randomBelow(platform, checkSeenEvery), () => {
-      if (this.#status === 'live' && this.#seenChecks.waiting > 0)
-        this.#seenChecks.check().catch((error: unknown) => {
-          // Whoever cannot be asked is asked again; anything else is worth a word.
-          if (!isProblem(error)) this.#alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message })
-        })
-      if (!this.#over()) this.#checkSeenLater()
-    })
+  checkSeen(): Promise<void> {
+    return this.#seenChecks.checkAll()
   }
 
   #stopTimers(): void {
     this.#witnessing.stop()
     this.#acknowledging.stop()
-    this.#cancelSeen?.()
+    this.#seenChecks.stop()
   }
 
   /** Ends following. What is pending stays in the store and is sent when the operation is followed again. */

@@ -38,6 +38,9 @@ export function webPlatform(clock: () => Date, changes: Partial<Platform> = {}):
   }
 }
 
+/** Timers take at most 31 bits. */
+export const longestTimer = 2 ** 31 - 1
+
 /** Waits. Tests that own the clock give an `after` of their own. */
 export function sleep(platform: Platform, milliseconds: number): Promise<void> {
   return new Promise((resolve) => void platform.after(milliseconds, resolve))

@@ -1,58 +1,29 @@
-import {
-  encodeExtract,
-  extractOf,
-  findForm,
-  newestForm,
-  validateFields,
-  validateSubject,
-  type Fault,
-  type FormId,
-} from '../forms/index.ts'
+import { encodeExtract, extractOf } from '../forms/index.ts'
 import {
   base64url,
   describeBody,
   digestOfExtract,
+  limits,
   newId,
   sealBody,
   signMessageStatement,
   timestamp,
   type CompartmentId,
-  type Handling,
   type MessageId,
   type MessagePayload,
   type MessageToPost,
-  type Precedence,
   type Receipt,
-  type RefersAs,
 } from '../protocol/index.ts'
 import { certificateIn } from './account.ts'
+import { requireSize, requireStatable, requireValid, versionOf, type Draft, type KeptDraft } from './draft.ts'
 import { Epochs } from './epochs.ts'
 import type { Footing } from './footing.ts'
-import { backOff, sleep } from './platform.ts'
+import { backOff, longestTimer, sleep } from './platform.ts'
 import { ClientProblem, isProblem, refuse } from './problem.ts'
 import { verifyReceipt } from './receipt.ts'
+import type { ClientStore } from './store.ts'
 
-/** What somebody wants to post. Whatever is not given has the usual value. */
-export interface Draft {
-  /** The compartment `all` if not given. */
-  readonly compartment?: string
-  /** A new thread if not given; a message that refers to another is in that one's thread. */
-  readonly thread?: string
-  readonly form: string
-  readonly version?: number
-  readonly fields: Readonly<Record<string, unknown>>
-  readonly subject?: string
-  readonly precedence?: Precedence
-  /** TLP:AMBER if not given. */
-  readonly handling?: Handling
-  /** Ids of organizations. */
-  readonly addressees?: readonly string[]
-  readonly replyBy?: Date
-  readonly refersTo?: { readonly message: string; readonly as: RefersAs }
-  /** A UUID made before, so that a repetition is known as one. */
-  readonly id?: string
-}
-
+/** What a message that has its place in the log has to show for it. */
 export interface Posted {
   readonly message: string
   readonly thread: string
@@ -62,24 +33,35 @@ export interface Posted {
   readonly receipt: Receipt
 }
 
-interface Pending {
+/** A message that this device is to send, and that has no receipt yet. */
+export interface Pending {
   readonly id: string
   readonly thread: string
-  readonly draft: Omit<Draft, 'replyBy' | 'id'> & { readonly replyBy?: string }
+  readonly draft: KeptDraft
+  /** When it was written; unknown in stores of before. */
+  readonly at?: string
   /** As it goes out, always the same until it is surely refused. */
   readonly frame?: MessageToPost
 }
 
 const attempts = 10
+/** Tries in quick succession; later ones are further apart. */
+const quickAttempts = 20
 /** Milliseconds after which an answer counts as lost. */
 const answerWithin = 20_000
 /** Definite refusals after which the same message is sealed again under what has become current. */
 const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND', 'CERTIFICATE_OUTDATED']
-const unknownOutcome = (error: unknown): error is ClientProblem =>
-  error instanceof ClientProblem && (error.code === 'NETWORK' || error.status === 503 || error.status === 429)
+/** What says nothing of what became of a message, or may be otherwise in a moment: it is sent again. */
+const isPassing = (error: unknown): error is ClientProblem =>
+  error instanceof ClientProblem &&
+  error.code !== 'LOG_READ_ONLY' &&
+  (['NETWORK', 'TIMED_OUT'].includes(error.code) || error.status === 503 || error.status === 429)
 
-/** Whether the service itself refused, for good: what only could not be sent or proven stays pending. */
-const isDefinite = (error: unknown) => error instanceof ClientProblem && error.status > 0 && error.status !== 401
+/** Whether the service itself refused, for good: what only could not be sent or proven, or what the service failed at, stays pending. */
+const isDefinite = (error: unknown) =>
+  error instanceof ClientProblem && error.status >= 400 && error.status < 500 && error.status !== 401
+
+const pendingName = (prefix: string, id: string) => `${prefix}pending/${id}`
 
 /** Seals, signs and sends, and believes only a receipt. What has none is kept and sent again. */
 export class Posting {
@@ -89,7 +71,10 @@ export class Posting {
   readonly #receipted = new Set<string>()
   /** Signed, and neither receipted nor refused yet: also what an earlier process left. */
   readonly #kept = new Set<string>()
-  #resent = false
+  /** Of which somebody was told that they are kept and will be sent. */
+  readonly #promised = new Set<string>()
+  /** Given up by whoever wrote them. */
+  readonly #dropped = new Set<string>()
 
   constructor(footing: Footing) {
     this.#footing = footing
@@ -99,7 +84,8 @@ export class Posting {
   async load(): Promise<void> {
     const { store, prefix } = this.#footing
     for (const [name] of await store.list(`${prefix}receipt/`)) this.#receipted.add(name.slice(prefix.length + 8))
-    for (const [name] of await store.list(`${prefix}pending/`)) this.#kept.add(name.slice(prefix.length + 8))
+    for (const what of ['pending/', 'dropped/'])
+      for (const [name] of await store.list(prefix + what)) this.#kept.add(name.slice(prefix.length + 8))
   }
 
   /** Whether this device knows of a message of its own: it holds the receipt, or sent it and has none yet. */
@@ -110,75 +96,103 @@ export class Posting {
   /**
    * Posts a message and resolves once its receipt is verified and stored. FIELDS_INVALID before anything is sealed;
    * MEMBERS_HIDDEN, LOG_ALTERED where nothing may be sealed; the service's codes where it refuses; TIMED_OUT where there was
-   * no answer within `wait` milliseconds (120,000): then the message stays pending and is sent again.
+   * no answer within `wait` milliseconds (120,000): then the message stays pending and is sent as soon as it can be, and events tell of it.
    */
   async post(draft: Draft, wait = 120_000): Promise<Posted> {
     const { platform } = this.#footing
     const version = draft.version ?? versionOf(draft.form)
     requireValid({ ...draft, version })
+    requireStatable(draft)
     const id = draft.id ?? newId<MessageId>(platform.clock(), platform.random)
     const { replyBy, id: _id, ...rest } = draft
+    const running = this.#pending.get(id)
     const pending: Pending = {
       id,
       thread: draft.thread ?? newId(platform.clock(), platform.random),
       draft: { ...rest, version, ...(replyBy === undefined ? {} : { replyBy: timestamp(replyBy) }) },
+      at: timestamp(platform.clock()),
     }
-    const running = this.#pending.get(id)
-    return running ?? this.#begin(pending, wait)
+    return this.#within(running ?? this.#begin(pending), pending, wait)
   }
 
-  /** Sends again what an earlier process left pending; tells by events what became of it. */
+  /** Sends what an earlier process left pending, or this one could not send; tells by events what became of it. */
   async resend(): Promise<void> {
-    if (this.#resent) return
-    this.#resent = true
-    const { store, prefix, events } = this.#footing
+    const { store, prefix } = this.#footing
     for (const [, value] of await store.list(`${prefix}pending/`)) {
       const pending = value as Pending
       if (this.#pending.has(pending.id)) continue
-      this.#begin(pending, Number.MAX_SAFE_INTEGER).then(
-        ({ message, index }) => events.emit('posted', { message, index }),
-        (error: unknown) => {
-          if (error instanceof ClientProblem) events.emit('refused', { message: pending.id, problem: error })
-        },
-      )
+      this.#promised.add(pending.id)
+      this.#tell(this.#begin(pending), pending.id)
     }
   }
 
-  #begin(pending: Pending, wait: number): Promise<Posted> {
-    const until = this.#footing.platform.clock().getTime() + wait
-    const posted = this.#deliver(pending, until).finally(() => this.#pending.delete(pending.id))
+  /** Gives up a message that is pending; whether it has reached the service nobody knows then. NOT_PENDING where there is none. */
+  async drop(id: string): Promise<void> {
+    await dropPending(this.#footing.store, this.#footing.prefix, id)
+    this.#dropped.add(id)
+  }
+
+  #begin(pending: Pending): Promise<Posted> {
+    const posted = this.#deliver(pending).finally(() => this.#pending.delete(pending.id))
     this.#pending.set(pending.id, posted)
     return posted
   }
 
-  async #deliver(first: Pending, until: number): Promise<Posted> {
-    const { platform, store, prefix } = this.#footing
+  /** Waits so long; what comes later is told by events. */
+  #within(delivery: Promise<Posted>, pending: Pending, wait: number): Promise<Posted> {
+    const { id } = pending
+    return new Promise((resolve, reject) => {
+      let isLate = false
+      const cancel = this.#footing.platform.after(Math.min(wait, longestTimer), () => {
+        isLate = true
+        this.#promised.add(id)
+        this.#tell(delivery, id)
+        const late = refuse('TIMED_OUT', 'The message has no receipt yet.', { message: id })
+        this.#keepOnce(pending).then(() => reject(late), reject)
+      })
+      const settled = () => {
+        cancel()
+        return !isLate
+      }
+      delivery.then(
+        (posted) => settled() && resolve(posted),
+        (error: unknown) => settled() && reject(error as Error),
+      )
+    })
+  }
+
+  #tell(delivery: Promise<Posted>, id: string): void {
+    const { events } = this.#footing
+    delivery.then(
+      ({ message, index }) => events.emit('posted', { message, index }),
+      (error: unknown) => {
+        const problem = isProblem(error) ? error : refuse('STORE_FAILED', 'The message could not be sent.', {}, error)
+        // Sent when this operation is followed again.
+        if (problem.code !== 'CLOSED') events.emit('refused', { message: id, problem })
+      },
+    )
+  }
+
+  /** Until there is a receipt, or a refusal that is meant: nothing else ends it but that nobody follows any more. */
+  async #deliver(first: Pending): Promise<Posted> {
+    const { platform } = this.#footing
     let pending = first
     let refusals = 0
     for (let attempt = 0; ; attempt++) {
-      const left = until - platform.clock().getTime()
-      if (left <= 0) throw refuse('TIMED_OUT', 'The message has no receipt yet.', { message: pending.id })
+      this.#requireWanted(first.id)
       const position = this.#footing.position()
       try {
-        if (!pending.frame) {
-          await this.#footing.ready(left)
-          pending = { ...pending, frame: await this.#seal(pending) }
-          this.#kept.add(pending.id)
-          await store.write([{ name: `${prefix}pending/${pending.id}`, value: pending }])
-        }
-        const receipt = await this.#send(pending.id, pending.frame as MessageToPost, Math.min(left, answerWithin))
+        pending = await this.#sealed(pending)
+        const receipt = await this.#send(pending.id, pending.frame as MessageToPost)
         return await this.#receipt(pending, receipt)
       } catch (error) {
-        if (unknownOutcome(error)) {
-          await sleep(platform, Math.min(left, backOff(platform, attempt, 100, 5_000)))
+        if (isPassing(error)) {
+          await this.#keepOnce(pending)
+          await sleep(platform, backOff(platform, attempt, 100, attempt < quickAttempts ? 5_000 : 30_000))
           continue
         }
-        const again = this.#isPassing(error, pending) && refusals++ < attempts
-        if (!again) {
-          if (isDefinite(error)) {
-            this.#kept.delete(pending.id)
-            await store.write([{ name: `${prefix}pending/${pending.id}` }])
-          }
+        if (!this.#isOutdated(error, pending) || refusals++ >= attempts) {
+          if (isDefinite(error) || !(pending.frame || this.#promised.has(pending.id))) await this.#forget(pending.id)
           throw error
         }
         const { frame: _, ...unsealed } = pending
@@ -188,16 +202,51 @@ export class Posting {
     }
   }
 
-  #isPassing(error: unknown, { frame }: Pending): boolean {
+  #requireWanted(id: string): void {
+    if (this.#footing.isClosed()) throw refuse('CLOSED', 'This operation was closed here.', { message: id })
+    if (this.#dropped.has(id)) throw refuse('NOT_PENDING', 'This message was given up.', { message: id })
+  }
+
+  /** Sealed and signed, and kept so before it is sent. What cannot be sealed yet is kept as it was written. */
+  async #sealed(pending: Pending): Promise<Pending> {
+    if (pending.frame) return pending
+    if (!this.#footing.connection.open) await this.#keepOnce(pending)
+    await this.#footing.ready()
+    const sealed = { ...pending, frame: await this.#seal(pending) }
+    this.#requireWanted(pending.id)
+    await this.#keep(sealed)
+    return sealed
+  }
+
+  /** As it was written, where nothing of it is kept yet. */
+  async #keepOnce(pending: Pending): Promise<void> {
+    if (!this.#kept.has(pending.id) && !this.#receipted.has(pending.id)) await this.#keep(pending)
+  }
+
+  async #keep(pending: Pending): Promise<void> {
+    const { store, prefix } = this.#footing
+    this.#requireWanted(pending.id)
+    this.#kept.add(pending.id)
+    await store.write([{ name: pendingName(prefix, pending.id), value: pending }])
+  }
+
+  async #forget(id: string): Promise<void> {
+    if (!this.#kept.delete(id)) return
+    const { store, prefix } = this.#footing
+    await store.write([{ name: pendingName(prefix, id) }])
+  }
+
+  /** Whether the same message, sealed under what has become current, may be taken. */
+  #isOutdated(error: unknown, { frame }: Pending): boolean {
     if (isProblem(error, ...sealAgain)) return true
     // The operation moved into or out of rehearsal between the sealing and the answer.
     const exercise = this.#footing.ledger().view.state === 'rehearsal'
     return isProblem(error, 'OPERATION_STATE') && frame !== undefined && isExercise(frame) !== exercise
   }
 
-  async #send(id: string, frame: MessageToPost, milliseconds: number): Promise<Receipt> {
+  async #send(id: string, frame: MessageToPost): Promise<Receipt> {
     const { connection, transport, operation } = this.#footing
-    if (connection.open) return (await connection.post(id, { type: 'post', ...frame }, milliseconds)).receipt
+    if (connection.open) return (await connection.post(id, { type: 'post', ...frame }, answerWithin)).receipt
     const path = `/v1/operations/${operation}/messages`
     return (await transport.request<{ receipt: Receipt }>('POST', path, frame, false)).receipt
   }
@@ -214,7 +263,7 @@ export class Posting {
     const { view } = this.#footing.ledger()
     const self = this.#footing.self()
     const { form, fields, subject, refersTo, addressees, replyBy } = draft
-    const version = draft.version ?? versionOf(form)
+    const { version } = draft
     const members = view.heads(compartment)
     const exercise = view.state === 'rehearsal'
     const content = { form, fields, ...(subject === undefined ? {} : { subject }), attachments: [] }
@@ -244,6 +293,7 @@ export class Posting {
       ...(exercise ? { exercise: true as const } : {}),
     }
     const statement = await signMessageStatement(self.device, certificateIn(self, view), payload)
+    requireSize(statement, body, limits)
     return { statement, body, ...(extract === undefined ? {} : { extract, salt }) }
   }
 
@@ -261,7 +311,7 @@ export class Posting {
     }
     this.#receipted.add(id)
     this.#kept.delete(id)
-    await store.write([{ name: `${prefix}receipt/${id}`, value: receipt }, { name: `${prefix}pending/${id}` }])
+    await store.write([{ name: `${prefix}receipt/${id}`, value: receipt }, { name: pendingName(prefix, id) }])
     return { message: id, thread, index: receipt.index, at, receipt }
   }
 }
@@ -270,26 +320,9 @@ function isExercise({ statement }: MessageToPost): boolean {
   return /"exercise":true/.test(atob((statement.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')))
 }
 
-function versionOf(form: string): number {
-  try {
-    return newestForm(form as FormId).version
-  } catch {
-    throw refuse('FIELDS_INVALID', `There is no form ${JSON.stringify(form.slice(0, 64))}.`, {
-      faults: [{ pointer: '', reason: 'no-such-form', advice: 'Use one of the forms that exist.' }],
-    })
-  }
-}
-
-/** FIELDS_INVALID with all faults of fields and subject, each with place, reason and advice. */
-export function requireValid(draft: { form: string; version: number; fields: unknown; subject?: string }): void {
-  const { form, version, fields, subject } = draft
-  const faults: Fault[] = [...validateFields(form, version, fields)]
-  if (findForm(form, version)) {
-    for (const fault of validateSubject(form, version, subject)) faults.push({ ...fault, pointer: '/subject' })
-  }
-  if (faults.length === 0) return
-  const [first] = faults
-  throw refuse('FIELDS_INVALID', `The message does not fit its form: ${first?.pointer ?? ''} ${first?.advice ?? ''}`, {
-    faults,
-  })
+/** Takes a message out of those that are to be sent. That it was there is kept: it may turn up in the log all the same. */
+export async function dropPending(store: ClientStore, prefix: string, id: string): Promise<void> {
+  const name = pendingName(prefix, id)
+  if ((await store.get(name)) === undefined) throw refuse('NOT_PENDING', 'No message of this id waits to be sent.')
+  await store.write([{ name }, { name: `${prefix}dropped/${id}`, value: true }])
 }

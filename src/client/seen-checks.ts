@@ -1,11 +1,13 @@
 import { ProtocolError, fromBase64url, verifyConsistency } from '../protocol/index.ts'
 import type { Footing } from './footing.ts'
 import type { Message } from './message.ts'
+import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
 
 const mostAtOnce = 32
+const every = 60_000
 const patience = 5
 
 /**
@@ -19,6 +21,7 @@ export class SeenChecks {
   readonly #waiting = new Map<string, { seen: Seen; message: string; index: number; tries: number }>()
   readonly #checked = new Set<string>()
   #running: Promise<number> | undefined
+  #cancel: (() => void) | undefined
 
   /**
    * `adopt`: takes a checkpoint as the newest that was seen, grown from the one named; false where that is not to be now. `over`: whether this
@@ -35,8 +38,29 @@ export class SeenChecks {
     if (!this.#checked.has(key)) this.#waiting.set(key, { seen, message: id, index, tries: 0 })
   }
 
-  get waiting(): number {
-    return this.#waiting.size
+  /** Checks all that wait, as far as that can be now. */
+  async checkAll(): Promise<void> {
+    for (let left = this.#waiting.size; left > 0;) {
+      const rest = await this.check()
+      if (rest >= left) return
+      left = rest
+    }
+  }
+
+  /** Checks some every minute or so, from now on and until it is stopped. */
+  checkLater(): void {
+    this.stop()
+    const { platform, connection } = this.#footing
+    this.#cancel = platform.after(every / 2 + randomBelow(platform, every), () => {
+      // A service that cannot be reached now is asked the next time.
+      if (connection.open && this.#waiting.size > 0) this.check().catch(() => {})
+      if (!this.#over()) this.checkLater()
+    })
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
   }
 
   /** Checks up to 32 of those that wait; answers how many still do. Raises the alarm SEEN_REFUSED for each that is wrong. */

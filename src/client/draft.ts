@@ -1,0 +1,127 @@
+import { Type } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import {
+  findForm,
+  newestForm,
+  validateFields,
+  validateSubject,
+  type Fault,
+  type FaultReason,
+  type FormId,
+} from '../forms/index.ts'
+import { MessagePayload, timestamp, type Handling, type Precedence, type RefersAs } from '../protocol/index.ts'
+import { refuse } from './problem.ts'
+
+/** What somebody wants to post. Whatever is not given has the usual value. */
+export interface Draft {
+  /** The compartment `all` if not given. */
+  readonly compartment?: string
+  /** A new thread if not given; a message that refers to another is in that one's thread. */
+  readonly thread?: string
+  readonly form: string
+  readonly version?: number
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly subject?: string
+  readonly precedence?: Precedence
+  /** TLP:AMBER if not given. */
+  readonly handling?: Handling
+  /** Ids of organizations. */
+  readonly addressees?: readonly string[]
+  readonly replyBy?: Date
+  readonly refersTo?: { readonly message: string; readonly as: RefersAs }
+  /** A UUID made before, so that a repetition is known as one. */
+  readonly id?: string
+}
+
+/** A draft as it is kept until it has a receipt. */
+export type KeptDraft = Omit<Draft, 'replyBy' | 'id' | 'version'> & {
+  readonly version: number
+  readonly replyBy?: string
+}
+
+export function versionOf(form: string): number {
+  try {
+    return newestForm(form as FormId).version
+  } catch {
+    throw refuse('FIELDS_INVALID', `There is no form ${JSON.stringify(form.slice(0, 64))}.`, {
+      faults: [{ pointer: '', reason: 'no-such-form', advice: 'Use one of the forms that exist.' }],
+    })
+  }
+}
+
+/** FIELDS_INVALID with all faults of fields and subject, each with place, reason and advice. */
+export function requireValid(draft: { form: string; version: number; fields: unknown; subject?: string }): void {
+  const { form, version, fields, subject } = draft
+  const faults: Fault[] = [...validateFields(form, version, fields)]
+  if (findForm(form, version)) {
+    for (const fault of validateSubject(form, version, subject)) faults.push({ ...fault, pointer: '/subject' })
+  }
+  refuseFor(faults)
+}
+
+const { id, compartment, thread, precedence, handling, refersTo, addressees } = MessagePayload.properties
+const Beside = Type.Partial(
+  Type.Object({ id, compartment, thread, precedence, handling, refersTo, addressees }, { additionalProperties: false }),
+)
+let compiled: Validator | undefined
+
+const uuid = 'Give an id as the service writes it: a UUID in small letters.'
+const advices: Readonly<Record<string, string>> = {
+  id: uuid,
+  compartment: uuid,
+  thread: uuid,
+  precedence: 'Choose routine, priority or urgent.',
+  handling: 'Choose RED, AMBER+STRICT, AMBER, GREEN or CLEAR.',
+  refersTo: 'Name the message by its id, and what this one is to it.',
+  addressees: 'Name 1 to 200 organizations, each once and by its id; leave it out where it is for all.',
+}
+
+/**
+ * FIELDS_INVALID where what stands beside the fields is nothing that a statement could say: the schema of the statement is the rule, so that what is
+ * sealed is never refused for its shape.
+ */
+export function requireStatable(draft: Draft): void {
+  const { form: _, version: __, fields: ___, subject: ____, replyBy, ...beside } = draft
+  compiled ??= Compile(Beside)
+  const faults: Fault[] = []
+  if (!compiled.Check(beside))
+    for (const { instancePath, keyword, params } of compiled.Errors(beside)) {
+      const [, member = Object.values(params)[0]?.toString() ?? ''] = instancePath.split('/')
+      const advice = advices[member] ?? 'There is nothing of this name beside the fields: leave it out.'
+      faults.push({ pointer: instancePath === '' ? '' : instancePath, reason: reasons[keyword] ?? 'malformed', advice })
+    }
+  if (replyBy !== undefined && !isStatableTime(replyBy))
+    faults.push({ pointer: '/replyBy', reason: 'not-a-date', advice: 'Give a time that exists, up to the year 9999.' })
+  refuseFor(faults)
+}
+
+const reasons: Readonly<Record<string, FaultReason>> = {
+  minItems: 'too-few',
+  maxItems: 'too-many',
+  uniqueItems: 'repeated',
+  anyOf: 'not-in-list',
+  const: 'not-in-list',
+  additionalProperties: 'unknown-field',
+  required: 'missing',
+  type: 'wrong-type',
+}
+
+function isStatableTime(at: Date): boolean {
+  return !Number.isNaN(at.getTime()) && timestamp(at).length === 24
+}
+
+function refuseFor(faults: readonly Fault[]): void {
+  const [first] = faults
+  if (!first) return
+  throw refuse('FIELDS_INVALID', `The message does not fit its form: ${first.pointer} ${first.advice}`, { faults })
+}
+
+/** FIELDS_INVALID where what was made of a draft is larger than may be sent. */
+export function requireSize(statement: string, body: string, limits: { statement: number; body: number }): void {
+  const faults: Fault[] = []
+  if (body.length > limits.body)
+    faults.push({ pointer: '/fields', reason: 'too-long', advice: 'Say it in several messages.' })
+  if (statement.length > limits.statement)
+    faults.push({ pointer: '', reason: 'too-long', advice: 'Address it to fewer organizations.' })
+  refuseFor(faults)
+}
