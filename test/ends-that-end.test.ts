@@ -3,7 +3,7 @@
 // two coordinators are not replaced by one person.
 import { TOTP } from 'otpauth'
 import t from 'tap'
-import { signRevocation, type DeviceId } from '../src/protocol/index.ts'
+import { signRevocation } from '../src/protocol/index.ts'
 import { administratorOf, newClient, partyOf, passphrase as sdkPassphrase } from './support/actors.ts'
 import { SoftwareAuthenticator } from './support/authenticator.ts'
 import { startServer, type TestServer } from './support/server.ts'
@@ -151,7 +151,7 @@ t.test('INV-133: a compromise reaches whom the device vouched for since, and who
     const { certificate } = doomed
     t.equal(codeOf(await administrator.call('POST', '/v1/renewals', { certificate })), '403 DEVICE_MISMATCH')
   }
-  const second = await signRevocation(administrator.device, third.device.id as DeviceId, now())
+  const second = await signRevocation(administrator.device, third.device.id, now())
   went(await administrator.call('POST', '/v1/revocations', { revocation: second }))
 })
 

@@ -2,16 +2,17 @@ import type { Permission } from '../access.ts'
 import type { Figures } from '../forms/index.ts'
 import type { CompartmentId, EntryFrame, OperationView, ReaderReceipt, ServerFrame } from '../protocol/index.ts'
 import { ProtocolError } from '../protocol/index.ts'
-import { mayUse, type Self } from './account.ts'
+import { mayUse } from './account.ts'
 import { Acknowledging } from './acknowledging.ts'
 import { asProtocolError } from './believing.ts'
 import { Conditions } from './conditions.ts'
 import { Events } from './events.ts'
+import { FrameQueue } from './frame-queue.ts'
 import { figuresOf } from './figures.ts'
 import type { OperationFacts } from './facts.ts'
 import type { Alarm, Footing, SessionDeps, SessionEvents } from './footing.ts'
 import { Granting } from './granting.ts'
-import { Intake, type Broken } from './intake.ts'
+import { Intake } from './intake.ts'
 import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
 import { backOff } from './platform.ts'
@@ -26,8 +27,6 @@ import { Witnessing } from './witnessing.ts'
 
 type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
-
-const batch = 64
 
 /**
  * One operation, followed live. Every entry is verified before it is believed; messages are opened as they come; what is
@@ -50,8 +49,7 @@ export class OperationSession {
   #endedBy: string | undefined
   #failure: ClientProblem | undefined
   #facts: OperationFacts | undefined
-  #queue: ServerFrame[] = []
-  #draining: Promise<void> | undefined
+  readonly #frames: FrameQueue
   #resubscribing = false
   /** How often in a row what came could not be taken in. */
   #pauses = 0
@@ -85,6 +83,14 @@ export class OperationSession {
       readAgain: () => this.readAgain(),
       alarm: (alarm) => this.#alarm(alarm),
     }
+    this.#frames = new FrameQueue({
+      entries: (frames) => this.#entries(frames),
+      other: (frame) => this.#other(frame),
+      turned: () => this.#wake(),
+      senseless: (reason, detail) =>
+        this.#alarm({ code: 'FRAME_REFUSED', reason, detail: `A frame of the service makes no sense: ${detail}` }),
+      failed: (error) => this.#pause(error),
+    })
     this.#posting = new Posting(this.#footing)
     this.#granting = new Granting(this.#footing)
     this.#seenChecks = new SeenChecks(
@@ -94,7 +100,7 @@ export class OperationSession {
     )
     this.#acknowledging = new Acknowledging(this.#footing, () => this.#status === 'live')
     this.#witnessing = new Witnessing(this.#footing, (detail) =>
-      this.#break({ code: 'LOG_ALTERED', reason: 'WITNESSES', index: this.#intake.position, detail }),
+      this.#intake.break({ code: 'LOG_ALTERED', reason: 'WITNESSES', index: this.#intake.position, detail }),
     )
     this.#intake = new Intake(this.#footing, {
       keep,
@@ -188,11 +194,6 @@ export class OperationSession {
     this.events.emit('alarm', alarm)
   }
 
-  /** Nothing more is believed until the log was read again from its beginning. */
-  #break(broken: Broken): void {
-    this.#intake.break(broken)
-  }
-
   // ---- following
 
   #subscribeSoon(): void {
@@ -203,7 +204,7 @@ export class OperationSession {
     const turn = ++this.#subscribing
     // What the old subscription brought is finished first, so that the position to go on from is true; what comes of it after that is not taken.
     this.#resubscribing = true
-    await this.#draining
+    await this.#frames.settled()
     if (this.#over()) return
     this.#failure = undefined
     try {
@@ -216,7 +217,7 @@ export class OperationSession {
     const after = await this.#intake.begin()
     // Another socket came meanwhile, and is subscribed on by a later call.
     if (turn !== this.#subscribing || this.#over()) return
-    this.#queue = []
+    this.#frames.clear()
     this.#resubscribing = false
     if (this.#intake.partial && this.#facts) this.#assume(this.#facts)
     this.#status = 'catching-up'
@@ -243,27 +244,7 @@ export class OperationSession {
       else if (frame.type === 'ended') this.#end(frame.reason)
       return
     }
-    this.#queue.push(frame)
-    this.#draining ??= this.#drain()
-  }
-
-  async #drain(): Promise<void> {
-    // A turn later, so that what is set from this call is there before it can be cleared.
-    await Promise.resolve()
-    try {
-      while (this.#queue.length > 0) {
-        const entries: EntryFrame[] = []
-        while (entries.length < batch && this.#queue[0]?.type === 'entry')
-          entries.push(this.#queue.shift() as EntryFrame)
-        if (entries.length > 0) await this.#entries(entries)
-        else await this.#otherOrRefuse(this.#queue.shift() as ServerFrame)
-        this.#wake()
-      }
-    } catch (error) {
-      this.#pause(error)
-    } finally {
-      this.#draining = undefined
-    }
+    this.#frames.push(frame)
   }
 
   /** What was promised stays true; what cannot be kept is not gone on with, and asked for again a little later. */
@@ -273,7 +254,7 @@ export class OperationSession {
     this.#failure = isProblem(error)
       ? error
       : refuse('UNEXPECTED', 'What came could not be taken in.', undefined, error)
-    this.#queue = []
+    this.#frames.clear()
     this.#status = 'offline'
     this.#resubscribing = true
     this.events.emit('disconnected', { final: this.#failure })
@@ -283,17 +264,6 @@ export class OperationSession {
       if (this.#over() || !this.#resubscribing) return
       connection.send({ type: 'unsubscribe', operation: this.operation })
     })
-  }
-
-  /** A frame that makes no sense is worth an alarm, and nothing else. */
-  async #otherOrRefuse(frame: ServerFrame): Promise<void> {
-    try {
-      await this.#other(frame)
-    } catch (error) {
-      if (isProblem(error)) throw error
-      const { code: reason, message } = asProtocolError(error)
-      this.#alarm({ code: 'FRAME_REFUSED', reason, detail: `A frame of the service makes no sense: ${message}` })
-    }
   }
 
   /**
@@ -319,7 +289,7 @@ export class OperationSession {
   readAgain(): void {
     this.#intake.widen()
     if (this.#status !== 'live' && this.#status !== 'catching-up') return
-    this.#queue = []
+    this.#frames.clear()
     this.#status = 'catching-up'
     this.#resubscribing = true
     this.#deps.connection.send({ type: 'unsubscribe', operation: this.operation })
@@ -343,7 +313,7 @@ export class OperationSession {
         if (frame.reason !== 'unsubscribed') this.#end(frame.reason)
         return
       default:
-        return
+        throw new ProtocolError('FRAME', `There is no frame ${JSON.stringify(frame.type)} of an operation.`)
     }
   }
 
@@ -358,7 +328,7 @@ export class OperationSession {
       await this.#intake.caughtUp(index, seen)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
+      this.#intake.break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
     await this.#witnessing.accepted()
     // The socket that it came over may be gone by now: then the next subscription catches up.
@@ -520,8 +490,8 @@ export class OperationSession {
     const ended = this.#status === 'ended'
     this.#status = 'closed'
     this.#stopTimers()
-    this.#queue = []
-    await this.#draining
+    this.#frames.clear()
+    await this.#frames.settled()
     await this.#intake.flush()
     if (!ended) this.#deps.connection.detach(this.operation)
     this.#wake()

@@ -1,7 +1,7 @@
 import { nextStates, serviceRoles, type State } from '../access.ts'
 import { standsAfter, type Certificate } from './certificate.ts'
 import { ProtocolError, demand } from './errors.ts'
-import type { CompartmentId, DeviceId, PersonId } from './ids.ts'
+import type { CompartmentId, PersonId } from './ids.ts'
 import { requireSealKey } from './keys.ts'
 import type { MemberAct, MemberStatement } from './members.ts'
 import type { OperationView } from './operation-view.ts'

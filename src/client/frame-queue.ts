@@ -1,0 +1,74 @@
+import type { EntryFrame, ServerFrame } from '../protocol/index.ts'
+import { asProtocolError } from './believing.ts'
+import { isProblem } from './problem.ts'
+
+const batch = 64
+
+export interface FrameQueueDeps {
+  readonly entries: (frames: readonly EntryFrame[]) => Promise<void>
+  readonly other: (frame: ServerFrame) => Promise<void>
+  /** After each turn. */
+  readonly turned: () => void
+  /** A frame makes no sense: it is worth a word, and nothing else. */
+  readonly senseless: (reason: string, detail: string) => void
+  /** What came could not be taken in. */
+  readonly failed: (error: unknown) => void
+}
+
+/** Frames of one operation in the order in which they came, taken in one after the other, entries many at once. */
+export class FrameQueue {
+  readonly #deps: FrameQueueDeps
+  #waiting: ServerFrame[] = []
+  #draining: Promise<void> | undefined
+
+  constructor(deps: FrameQueueDeps) {
+    this.#deps = deps
+  }
+
+  push(frame: ServerFrame): void {
+    this.#waiting.push(frame)
+    this.#draining ??= this.#drain()
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#waiting = []
+  }
+
+  /** Resolves once what was being taken in is done. */
+  async settled(): Promise<void> {
+    await this.#draining
+  }
+
+  async #drain(): Promise<void> {
+    // A turn later, so that what is set from this call is there before it can be cleared.
+    await Promise.resolve()
+    try {
+      while (this.#waiting.length > 0) {
+        const entries: EntryFrame[] = []
+        while (entries.length < batch && isEntry(this.#waiting[0])) entries.push(this.#waiting.shift() as EntryFrame)
+        if (entries.length > 0) await this.#deps.entries(entries)
+        else await this.#other(this.#waiting.shift() as ServerFrame)
+        this.#deps.turned()
+      }
+    } catch (error) {
+      this.#deps.failed(error)
+    } finally {
+      this.#draining = undefined
+    }
+  }
+
+  async #other(frame: ServerFrame): Promise<void> {
+    try {
+      await this.#deps.other(frame)
+    } catch (error) {
+      if (isProblem(error)) throw error
+      const { code, message } = asProtocolError(error)
+      this.#deps.senseless(code, message)
+    }
+  }
+}
+
+function isEntry(frame: ServerFrame | undefined): frame is EntryFrame {
+  return frame?.type === 'entry' && typeof frame.leaf === 'string' && typeof frame.index === 'number'
+}
