@@ -118,11 +118,9 @@ export class Epochs {
       const position = this.#footing.position()
       try {
         const path = `/v1/operations/${this.#footing.operation}/epochs`
-        const { index } = await this.#footing.transport.request<{ index?: number }>(
-          'POST',
-          path,
-          await this.#make(compartment),
-        )
+        const made = await this.#make(compartment)
+        await this.#footing.kept()
+        const { index } = await this.#footing.transport.request<{ index?: number }>('POST', path, made)
         await this.#footing.until(() => this.#footing.position() >= (index ?? position + 1), 20_000)
         return
       } catch (error) {

@@ -79,6 +79,8 @@ export interface Footing {
   isClosed(): boolean
   /** Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where one is out. */
   requireSound(): void
+  /** Resolves once everything that this device has verified is written: before anything is sent on the strength of it. */
+  kept(): Promise<void>
   /** Reads the log again from its beginning: the service goes by something that it has not shown this device. */
   readAgain(): void
   /** Takes what a receipt of the own device needs to know. */

@@ -115,6 +115,7 @@ export async function checkMessage(
   )
   requirePlace(leaf, statement, certificate.person)
   if (member) requireRight(ledger, statement, member)
+  requireExercise(ledger, statement)
   const hidden = hiddenFrom(ledger, statement)
   requireEpoch(ledger, statement, hidden)
   await verifySignature(statement, await verifyKeys.of(certificate))
@@ -176,6 +177,17 @@ function requireRight({ view }: Ledger, { payload }: MessageStatement, member: M
     entitled && view.isIn(member.person, compartment as CompartmentId),
     'UNENTITLED',
     'The sender had no right to post this message.',
+  )
+}
+
+/** Whether something is an exercise is said by the state of the operation, which a coordinator signed, and by nobody else. */
+function requireExercise({ view }: Ledger, { payload: { exercise } }: MessageStatement): void {
+  if (view.partial) return
+  const says = (exercise === true) === (view.state === 'rehearsal')
+  demand(
+    says,
+    'EXERCISE',
+    'The message says of itself that it is an exercise, or that it is none, and the operation is not.',
   )
 }
 

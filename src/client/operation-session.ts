@@ -81,6 +81,7 @@ export class OperationSession {
       isClosed: () => this.#status === 'closed',
       requireSound: () => this.#requireSound(),
       readAgain: () => this.readAgain(),
+      kept: () => this.kept(),
       alarm: (alarm) => this.#alarm(alarm),
     }
     this.#frames = new FrameQueue({
@@ -99,7 +100,8 @@ export class OperationSession {
       () => this.#over(),
     )
     this.#acknowledging = new Acknowledging(this.#footing, () => this.#status === 'live')
-    this.#witnessing = new Witnessing(this.#footing, (detail) =>
+    const watched = { ...this.#footing, log: operation, pins: () => self().account.pins }
+    this.#witnessing = new Witnessing(watched, (detail) =>
       this.#intake.break({ code: 'LOG_ALTERED', reason: 'WITNESSES', index: this.#intake.position, detail }),
     )
     this.#intake = new Intake(this.#footing, {
@@ -283,6 +285,11 @@ export class OperationSession {
     if (this.#intake.widened) return this.readAgain()
     if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledging.soon()
     if (frames.some(({ leaf }) => leaf.includes('"history.granted"'))) this.#granting.heard()
+  }
+
+  /** Resolves once everything that this device has verified of the operation is written to its store. */
+  kept(): Promise<void> {
+    return this.#intake.flush()
   }
 
   /** Reads the log again from its beginning: what the service goes by is something else than it has shown this device. */

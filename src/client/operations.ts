@@ -264,6 +264,7 @@ export class Operations {
       const common = { v: memberVersion, operation, previous: head ?? null }
       const whole = { ...common, at: timestamp(platform.clock()), ...act } as MemberAct
       const statement = await signMemberStatement(self().device, certificateIn(self(), view), whole)
+      await session.kept()
       try {
         await this.#reached(operation, await this.#request('POST', `/${operation}${path}`, { statement, ...beside }))
         return

@@ -225,6 +225,7 @@ export class Posting {
 
   async #keep(pending: Pending): Promise<void> {
     const { store, prefix } = this.#footing
+    await this.#footing.kept()
     this.#requireWanted(pending.id)
     this.#kept.add(pending.id)
     await store.write([{ name: pendingName(prefix, pending.id), value: pending }])

@@ -1,6 +1,7 @@
 import {
   ProtocolError,
   demand,
+  digestOf,
   fromBase64url,
   leafHash,
   parseLeaf,
@@ -13,8 +14,9 @@ import { logKeysOf, type Pins } from './certificates.ts'
 import { backOff, sleep, type Platform } from './platform.ts'
 import { ClientProblem, refuse } from './problem.ts'
 import { verifyCheckpoint, type Seen } from './receipt.ts'
-import type { ClientStore } from './store.ts'
+import type { Change, ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
+import { Witnessing, type WatchedLog } from './witnessing.ts'
 
 interface Proofs {
   readonly checkpoint: string
@@ -25,6 +27,7 @@ interface Proofs {
 const atOnce = 500
 const seenName = 'directory/seen'
 const provenName = (hash: string) => `directory/proven/${hash}`
+const sealName = (device: string) => `directory/seal/${device}`
 
 /**
  * Key transparency: a device counts only once the directory log, whose checkpoints this device follows, is proven to hold its
@@ -36,7 +39,12 @@ export class Transparency {
   readonly #store: ClientStore
   readonly #pins: () => Pins
   readonly #proven = new Set<string>()
+  /** SHA-256 of the sealing key of each device, as it was proven first. */
+  readonly #seals = new Map<DeviceId, string>()
   #asking: Promise<unknown> = Promise.resolve()
+  #seen: Seen | undefined
+  #watching: Promise<Witnessing> | undefined
+  #forked: string | undefined
 
   constructor(deps: {
     readonly platform: Platform
@@ -50,22 +58,75 @@ export class Transparency {
     this.#pins = deps.pins
   }
 
-  /** DEVICE_HIDDEN, with the devices, unless the directory log holds all these certificates. */
+  /**
+   * DEVICE_HIDDEN, with the devices, unless the directory log holds all these certificates. Where witnesses are pinned, that log is
+   * theirs too: DIRECTORY_ALTERED where they cosigned another one, WITNESSES_MISSING where they have not cosigned it in time.
+   */
   async require(certificates: readonly Certificate[]): Promise<void> {
     const devices = await this.unproven(certificates)
-    if (devices.length === 0) return
+    if (devices.length === 0) return this.#requireWitnessed()
     const detail = `The directory log does not hold the certificates of ${devices.length === 1 ? 'a device' : `${String(devices.length)} devices`} that this would be sealed for.`
     throw refuse('DEVICE_HIDDEN', detail, { devices })
   }
 
-  /** The devices of those of these certificates that the directory log does not hold. What was proven once stays so. */
+  /**
+   * The devices of those of these certificates that the directory log does not hold, or that had another sealing key when they
+   * were proven first: a device keeps one for ever, in every operation and wherever something is sealed. What was proven once stays so.
+   */
   async unproven(certificates: readonly Certificate[]): Promise<DeviceId[]> {
     const missing = await this.#unknown(certificates)
-    if (missing.length === 0) return []
+    if (missing.length === 0) return this.#changed(certificates)
     // One after the other: each answer must have grown from the checkpoint before it.
     const asked = this.#asking.then(() => this.#ask(missing))
     this.#asking = asked.catch(() => {})
-    return asked
+    return [...(await asked), ...(await this.#changed(certificates))]
+  }
+
+  async #requireWitnessed(): Promise<void> {
+    const watch = await this.#watch()
+    await watch.refresh()
+    if (this.#forked !== undefined) throw refuse('DIRECTORY_ALTERED', this.#forked, { reason: 'WITNESSES' })
+    watch.require()
+  }
+
+  #watch(): Promise<Witnessing> {
+    this.#watching ??= this.#startWatching()
+    return this.#watching
+  }
+
+  async #startWatching(): Promise<Witnessing> {
+    this.#seen ??= (await this.#store.get(seenName)) as Seen | undefined
+    const watched: WatchedLog = {
+      log: await this.#directory(),
+      prefix: 'directory/',
+      platform: this.#platform,
+      store: this.#store,
+      transport: this.#transport,
+      pins: this.#pins,
+      position: () => (this.#seen?.size ?? 0) - 1,
+      seen: () => this.#seen,
+    }
+    const watch = new Witnessing(watched, () => {
+      this.#forked = 'The witnesses cosigned another directory log than the one that this device was shown.'
+    })
+    await watch.load()
+    return watch
+  }
+
+  /** The id of the directory log, which its keys name. */
+  async #directory(): Promise<string> {
+    const [line = ''] = this.#pins().logKeys
+    return (await parseNoteKey(line)).name.split('/').at(-1) ?? ''
+  }
+
+  async #changed(certificates: readonly Certificate[]): Promise<DeviceId[]> {
+    const changed: DeviceId[] = []
+    for (const { device, keys, hash } of certificates) {
+      const kept = this.#seals.get(device) ?? ((await this.#store.get(sealName(device))) as string | undefined)
+      if (kept !== undefined) this.#seals.set(device, kept)
+      if (kept !== undefined && kept !== (await digestOf(keys.seal.pub)) && this.#proven.has(hash)) changed.push(device)
+    }
+    return changed
   }
 
   /** The same; a service that cannot be reached is asked until it can, or nobody waits for the answer any more. */
@@ -92,6 +153,17 @@ export class Transparency {
     return unknown
   }
 
+  async #newSeals(certificates: readonly Certificate[]): Promise<Change[]> {
+    const changes: Change[] = []
+    for (const { device, keys } of certificates) {
+      if (this.#seals.has(device) || (await this.#store.get(sealName(device))) !== undefined) continue
+      const seal = await digestOf(keys.seal.pub)
+      this.#seals.set(device, seal)
+      changes.push({ name: sealName(device), value: seal })
+    }
+    return changes
+  }
+
   async #ask(certificates: readonly Certificate[]): Promise<DeviceId[]> {
     const wanted = new Map((await this.#unknown(certificates)).map((certificate) => [certificate.hash, certificate]))
     const hashes = [...wanted.keys()]
@@ -105,8 +177,7 @@ export class Transparency {
     const body = { certificates: hashes, ...(older === undefined ? {} : { seen: older.size }) }
     const answer = await this.#transport.request<Proofs>('POST', '/v1/certificates/proofs', body)
     try {
-      const [line = ''] = this.#pins().logKeys
-      const directory = (await parseNoteKey(line)).name.split('/').at(-1) ?? ''
+      const directory = await this.#directory()
       const keys = await logKeysOf(this.#pins(), directory)
       const seen = await verifyCheckpoint(answer.checkpoint, keys, older, answer.consistency)
       for (const { certificate: hash, leaf: text, proof } of answer.proofs) {
@@ -124,7 +195,10 @@ export class Transparency {
       await this.#store.write([
         { name: seenName, value: seen },
         ...proven.map((hash) => ({ name: provenName(hash), value: true })),
+        ...(await this.#newSeals(proven.flatMap((hash) => wanted.get(hash) ?? []))),
       ])
+      this.#seen = seen
+      await (await this.#watch()).accepted()
     } catch (cause) {
       if (!(cause instanceof ProtocolError)) throw cause
       throw refuse('DIRECTORY_ALTERED', cause.message, { reason: cause.code }, cause)

@@ -10,7 +10,7 @@ import {
   type WitnessPolicy,
 } from '../protocol/index.ts'
 import { logKeysOf, type Pins } from './certificates.ts'
-import type { Footing } from './footing.ts'
+import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
 import type { Seen } from './receipt.ts'
 import type { ClientStore } from './store.ts'
@@ -80,12 +80,27 @@ export function isOverdue(
   return now.getTime() - oldest.at > lag * 60_000
 }
 
+/** A log that this device follows and whose witnesses it may have pinned: of an operation, or the directory. */
+export interface WatchedLog {
+  readonly log: string
+  /** Names in the store begin with this. */
+  readonly prefix: string
+  readonly platform: Platform
+  readonly store: ClientStore
+  readonly transport: Transport
+  readonly pins: () => Pins
+  /** Index of the newest entry that was accepted; -1 before the first. */
+  readonly position: () => number
+  /** The newest checkpoint that was verified. */
+  readonly seen: () => Seen | undefined
+}
+
 /**
  * Holds a device to its pinned witnesses: what it accepted longer than the lag ago must be in a final checkpoint, and that must be
  * of the log that this device has seen. Otherwise nothing is sealed and nothing is ready. Without a pin it asks for nothing.
  */
 export class Witnessing {
-  readonly #footing: Footing
+  readonly #watched: WatchedLog
   readonly #onFork: (detail: string) => void
   #pin: WitnessPin | undefined
   #final: Seen | undefined
@@ -96,8 +111,8 @@ export class Witnessing {
   #cancel: (() => void) | undefined
 
   /** `onFork`: the witnesses cosigned another log than this device was shown. */
-  constructor(footing: Footing, onFork: (detail: string) => void) {
-    this.#footing = footing
+  constructor(watched: WatchedLog, onFork: (detail: string) => void) {
+    this.#watched = watched
     this.#onFork = onFork
   }
 
@@ -107,21 +122,21 @@ export class Witnessing {
   }
 
   async load(): Promise<void> {
-    const { store, prefix } = this.#footing
+    const { store, prefix } = this.#watched
     await this.#takePin()
     const kept = await readWitnessed(store, prefix)
     this.#final = kept.final
     this.#accepted = kept.accepted.map((mark) => ({ ...mark }))
     const last = this.#accepted.at(-1)
     // What was accepted just before the process ended.
-    if (last) last.upTo = Math.max(last.upTo, this.#footing.position())
-    this.#base = this.#footing.position()
+    if (last) last.upTo = Math.max(last.upTo, this.#watched.position())
+    this.#base = this.#watched.position()
   }
 
   /** Notes that entries up to the present position were accepted now; `newest` is the last that was shown. */
   async accepted(newest?: { index: number; leaf: string }): Promise<void> {
     if (!this.#pin) return
-    const position = this.#footing.position()
+    const position = this.#watched.position()
     const last = this.#accepted.at(-1)
     const from = (last?.upTo ?? this.#base) + 1
     if (position < from) return
@@ -139,7 +154,7 @@ export class Witnessing {
     const pin = this.#pin
     if (!pin || !this.#isOverdue(pin)) return
     const size = this.#final?.size ?? 0
-    const extra = { final: size, position: this.#footing.position(), lag: pin.lag }
+    const extra = { final: size, position: this.#watched.position(), lag: pin.lag }
     throw refuse('WITNESSES_MISSING', `${this.#reason} Cosigned are ${String(size)} entries.`, extra)
   }
 
@@ -154,7 +169,7 @@ export class Witnessing {
     this.#cancel?.()
     const pin = this.#pin
     if (!pin) return
-    this.#cancel = this.#footing.platform.after(Math.max(1_000, (pin.lag * 60_000) / 4), () => {
+    this.#cancel = this.#watched.platform.after(Math.max(1_000, (pin.lag * 60_000) / 4), () => {
       // A service that cannot be reached now is asked again; until then nothing is overdue that was not.
       if (!this.#isCovered()) this.#look().catch(() => {})
       this.lookLater()
@@ -167,24 +182,24 @@ export class Witnessing {
   }
 
   async #takePin(): Promise<void> {
-    const pin = await readPin(this.#footing.store)
-    if (pin && !this.#pin) this.#base = this.#footing.position()
+    const pin = await readPin(this.#watched.store)
+    if (pin && !this.#pin) this.#base = this.#watched.position()
     if (pin?.policy !== this.#pin?.policy) this.#final = undefined
     this.#pin = pin
   }
 
   #isCovered(): boolean {
-    return this.#footing.position() < (this.#final?.size ?? 0)
+    return this.#watched.position() < (this.#final?.size ?? 0)
   }
 
   #isOverdue({ lag }: WitnessPin): boolean {
-    const accepted = { position: this.#footing.position(), size: this.#final?.size ?? 0, accepted: this.#accepted }
+    const accepted = { position: this.#watched.position(), size: this.#final?.size ?? 0, accepted: this.#accepted }
     return isOverdue(accepted, lag, new Date(this.#now()))
   }
 
   /** The service, which the witnesses are to hold to its word, has no say in it. */
   #now(): number {
-    return this.#footing.transport.deviceTime().getTime()
+    return this.#watched.transport.deviceTime().getTime()
   }
 
   #look(): Promise<void> {
@@ -193,11 +208,11 @@ export class Witnessing {
   }
 
   async #lookOnce(): Promise<void> {
-    const { operation, transport, self } = this.#footing
+    const { log, transport, pins } = this.#watched
     const pin = this.#pin
     if (!pin) return
     try {
-      const final = await readFinal(transport, operation, self().account.pins, await parseWitnessPolicy(pin.policy))
+      const final = await readFinal(transport, log, pins(), await parseWitnessPolicy(pin.policy))
       if (final.size < (this.#final?.size ?? 0)) return
       if (!(await this.#isOurs(final))) {
         this.#onFork('The witnesses cosigned another log than the one that this device was shown.')
@@ -215,18 +230,18 @@ export class Witnessing {
 
   /** Whether a final checkpoint is of the log that this device has seen, and holds what was shown here last. */
   async #isOurs(final: Seen): Promise<boolean> {
-    const { operation, transport } = this.#footing
-    const seen = this.#footing.seen()
-    if (seen && !(await isSameLog(transport, operation, seen, final))) return false
+    const { log, transport } = this.#watched
+    const seen = this.#watched.seen()
+    if (seen && !(await isSameLog(transport, log, seen, final))) return false
     // An entry that was shown to this device alone has the place of another one in the log that everybody else has.
     const covered = this.#accepted.filter(({ newest }) => newest !== undefined && newest.index < final.size)
     for (const { newest } of covered.slice(-mostProven))
-      if (newest && !(await holdsEntry(transport, operation, final, newest))) return false
+      if (newest && !(await holdsEntry(transport, log, final, newest))) return false
     return true
   }
 
   async #keep(): Promise<void> {
-    const { store, prefix } = this.#footing
+    const { store, prefix } = this.#watched
     const value: Kept = { accepted: this.#accepted, ...(this.#final ? { final: this.#final } : {}) }
     await store.write([{ name: keptName(prefix), value: structuredClone(value) }])
   }

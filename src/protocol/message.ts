@@ -1,6 +1,7 @@
 import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
 import { Type, type Static } from 'typebox'
 import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
+import { excessIn } from './bounded-json.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { contentKeyId, type EpochKey } from './epoch.ts'
 import { parseTimestamp, type DeviceId } from './ids.ts'
@@ -208,7 +209,22 @@ export async function openBody(body: string, key: EpochKey | CryptoKey): Promise
   } catch (cause) {
     throw new ProtocolError('BODY_OPEN', 'This body cannot be opened with the key of its epoch.', { cause })
   }
-  return parseContent(JSON.parse(fromUtf8(plaintext)))
+  return readContent(fromUtf8(plaintext))
+}
+
+/** Only its readers see what is inside a body: each reads it as carefully as the service reads a statement. */
+const contentBounds = { deepest: 16, parts: 20_000 } as const
+
+function readContent(text: string): BodyContent {
+  const fits = excessIn(text, contentBounds) === undefined
+  demand(fits, 'BODY_CONTENT', 'What is inside this body is nested deeper, or has more parts, than any form.')
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new ProtocolError('BODY_CONTENT', 'What is inside this body is no JSON.', { cause })
+  }
+  return parseContent(value)
 }
 
 const parseContent = (value: unknown): BodyContent => {
