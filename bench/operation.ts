@@ -32,7 +32,7 @@ export async function makeOperation(
     reference: 'BENCH',
     timeZone: 'UTC',
     statement: await administrator.memberStatement({
-      v: 1,
+      v: 2,
       operation,
       previous: null,
       at,
@@ -46,7 +46,7 @@ export async function makeOperation(
   for (const member of members.slice(1)) {
     await coordinator.call('POST', `/v1/operations/${operation}/organizations`, { organization: member.organization })
     const act = { act: 'admit', person: member.person, organization: member.organization, role: 'ncp' } as const
-    const statement = await coordinator.memberStatement({ v: 1, operation, previous: await head(), at, ...act })
+    const statement = await coordinator.memberStatement({ v: 2, operation, previous: await head(), at, ...act })
     await coordinator.call('POST', `/v1/operations/${operation}/members`, { statement })
   }
   let auditor: LightClient | undefined
@@ -56,11 +56,14 @@ export async function makeOperation(
     auditor = await administrator.bring(organization, 'ncp')
     await coordinator.call('POST', `/v1/operations/${operation}/organizations`, { organization })
     const act = { act: 'admit', person: auditor.person, organization, role: 'auditor' } as const
-    const statement = await coordinator.memberStatement({ v: 1, operation, previous: await head(), at, ...act })
+    const statement = await coordinator.memberStatement({ v: 2, operation, previous: await head(), at, ...act })
     await coordinator.call('POST', `/v1/operations/${operation}/members`, { statement })
   }
-  for (const to of ['rehearsal', 'active'])
-    await coordinator.call('POST', `/v1/operations/${operation}/advance`, { to })
+  for (const state of ['rehearsal', 'active'] as const) {
+    const act = { act: 'advance', state } as const
+    const statement = await coordinator.memberStatement({ v: 2, operation, previous: await head(), at, ...act })
+    await coordinator.call('POST', `/v1/operations/${operation}/advance`, { statement })
+  }
   const newest = await head()
   const key = await coordinator.openEpoch(operation, newest, members)
   return { operation, head: newest, key, members, ...(auditor === undefined ? {} : { auditor }) }

@@ -98,7 +98,7 @@ t.test('INV-115: a device that is closed at any moment goes on with the members 
     await client.load()
     const session = await client.follow(operation)
     await session.ready()
-    await coordinator.operations.changeRole(operation, kenya.person, round % 2 === 0 ? 'coordinator' : 'ncp')
+    await coordinator.operations.changeRole(operation, kenya.person, round % 2 === 0 ? 'officer' : 'ncp')
     await sleep(round * 6)
     await client.close()
     values = own.kept.at(-1) ?? values

@@ -89,13 +89,13 @@ const doors: readonly [name: string, who: WireActor | undefined, what: string, a
     'what a role may not',
     officer,
     `FORBIDDEN POST /v1/operations/:operation/advance ${operation.id} operation.advance`,
-    http(officer, 'POST', `${path}/advance`, { to: 'reporting' }),
+    () => operation.advance('reporting', officer),
   ],
   [
     'what a state does not allow',
     coordinator,
     `OPERATION_STATE POST /v1/operations/:operation/advance ${operation.id}`,
-    http(coordinator, 'POST', `${path}/advance`, { to: 'closed' }),
+    () => operation.advance('closed', coordinator),
   ],
   ['the organizations', ncp, 'ADMINISTRATOR_ONLY GET /v1/organizations', http(ncp, 'GET', '/v1/organizations')],
   [

@@ -85,13 +85,11 @@ export function judgeMemberAct(view: OperationView, signer: Member, act: MemberA
   }
 }
 
-/** The next state, or the one that it has where nobody signed that yet. Sealing takes two people. */
+/** The next state, or the one that it has, which is so confirmed. Sealing takes two people. */
 function judgeAdvance(view: OperationView, to: State): Refusal | undefined {
-  if (view.partial || (to === view.state && !view.statesSigned)) return undefined
-  if (!nextStates(view.state).includes(to)) {
-    const message = `An operation that is ${view.state} does not become ${to}.`
-    return { code: 'OPERATION_STATE', permission: 'operation.advance', message }
-  }
+  if (view.partial || to === view.state) return undefined
+  if (!nextStates(view.state).includes(to))
+    return { code: 'OPERATION_STATE', message: `An operation that is ${view.state} does not become ${to}.` }
   if (to !== 'archived') return undefined
   const message = 'Sealing an operation takes two people, and approvals are not available yet.'
   return { code: 'APPROVAL_NOT_AVAILABLE', message }

@@ -273,7 +273,10 @@ export function allActs(history: History): readonly (readonly [string, number, A
     [
       'advance',
       1,
-      (by) => history.http('advance', by, ['POST', `${path}/advance`, { to: history.pick(['closed', 'active']) }]),
+      async (by) => {
+        const statement = await operation.sign(by, { act: 'advance', state: history.pick(['closed', 'rehearsal']) })
+        await history.http('advance', by, ['POST', `${path}/advance`, { statement }])
+      },
     ],
     ['epoch', 1, (by) => history.openEpoch(by, history.pick(compartments))],
     [

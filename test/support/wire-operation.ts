@@ -117,8 +117,8 @@ export class WireOperation {
     return by.call('POST', `${this.path}/rules`, { statement: await this.sign(by, { act: 'set-operation', ...rules }) })
   }
 
-  advance(to: State, by = this.coordinator): Promise<Answer> {
-    return by.call('POST', `${this.path}/advance`, { to })
+  async advance(to: State, by = this.coordinator): Promise<Answer> {
+    return by.call('POST', `${this.path}/advance`, { statement: await this.sign(by, { act: 'advance', state: to }) })
   }
 
   async createCompartment(by: WireActor, members: readonly string[], id = freshId()): Promise<Answer & { id: string }> {

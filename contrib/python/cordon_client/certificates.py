@@ -1,15 +1,33 @@
 """Certificates up to the pinned root, and in the directory log (docs/protocol.md, sections 2 and 8)."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from . import log
 from .refused import Refused, demand
 from .session import Session
-from .wire import Json, Statement, encode, fields, parse_time, read_statement, thumbprint
+from .wire import Json, Statement, decode, encode, fields, parse_time, read_statement, thumbprint
 
 LONGEST_CHAIN = 16
 PROOFS_AT_ONCE = 500
+# By how much the clock of who signs and that of the service may differ.
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+# ML-KEM-768: 768 coefficients of 12 bits and a seed, then the X25519 key.
+MODULUS, KEM_COEFFICIENTS, KEM_BYTES = 3329, 1152, 1184
+# u-coordinates of the points of small order on Curve25519 (RFC 7748, section 6.1).
+SMALL_ORDER = {
+    bytes.fromhex(point)
+    for point in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +39,7 @@ class Certificate:
     person: str
     organization: str
     tier: str
+    issued_at: datetime
 
     @property
     def hash(self) -> str:
@@ -39,8 +58,19 @@ def read_certificate(jws: str) -> Certificate:
     demand(sign["kty"] == "OKP" and sign["crv"] == "Ed25519", "SHAPE", "a device signs with Ed25519")
     demand(seal["kty"] == "AKP" and seal["alg"] == "HPKE-10", "SHAPE", "a device is sealed to by HPKE-10")
     demand(parse_time(said["issuedAt"]) < parse_time(said["expiresAt"]), "SHAPE", "a certificate ends after it begins")
-    who = said["person"], said["organization"], said["tier"]
+    who = said["person"], said["organization"], said["tier"], parse_time(said["issuedAt"])
     return Certificate(statement, thumbprint(sign), sign, seal, *who)
+
+
+def is_usable(seal: Json) -> bool:
+    """Whether something can be sealed to a key: the modulus check of FIPS 203, section 7.2, and no X25519 point of small order."""
+    key = decode(seal["pub"])
+    kem, point = key[:KEM_COEFFICIENTS], bytearray(key[KEM_BYTES:])
+    for a, b, c in zip(kem[0::3], kem[1::3], kem[2::3], strict=True):
+        if a | (b & 0x0F) << 8 >= MODULUS or b >> 4 | c << 4 >= MODULUS:
+            return False
+    point[31] &= 0x7F
+    return bytes(point) not in SMALL_ORDER
 
 
 class Trust:
@@ -83,7 +113,7 @@ class Trust:
         if same and issuer.tier == subject.tier:
             return True
         if issuer.tier == "administrator":
-            return subject.tier in ("ncp", "administrator", "auditor")
+            return subject.tier in ("ncp", "service", "administrator", "auditor")
         within = issuer.organization == subject.organization
         return issuer.tier == "ncp" and within and subject.tier not in ("administrator", "auditor")
 

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from .certificates import Certificate, Trust
+from .certificates import CLOCK_DIFFERENCE, Certificate, Trust, is_usable
 from .refused import Refused, demand
-from .rules import ROLES_IN_ALL, Member, judge, require
+from .rules import ROLES_IN_ALL, ROLES_OF_SERVICES, STATES, Member, judge, next_states, require
 from .wire import Json, Statement, decode, digest, fields, parse_time, read, read_statement
 
 UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ACTS = {
     "create-operation": "history allHolds coordinators",
     "set-operation": "history allHolds",
+    "advance": "state",
     "admit": "person organization role",
     "change-role": "person role",
     "wake": "person",
@@ -24,6 +26,7 @@ ACTS = {
 KIND_OF_ACT = {
     "operation.created": {"create-operation"},
     "operation.rules-set": {"set-operation"},
+    "operation.advanced": {"advance"},
     "operation.organization-removed": {"remove"},
     "member.admitted": {"admit", "create-operation"},
     "member.role-changed": {"change-role"},
@@ -68,13 +71,19 @@ class View:
         self.position = -1
         self.at = ""
         self.state, self.history = "draft", "full"
+        # The version of the statement that created the operation; whether a state counts only where a coordinator signed it.
+        self.version, self.states_signed = 1, False
         self.all_holds: set[str] = set()
         self.heads: list[str] = []
         self.organizations: set[str] = set()
         self.members: dict[str, Member] = {}
         self.devices: dict[str, Certificate] = {}
         self.services: set[str] = set()
-        self.revoked: set[str] = set()
+        # Since when each revoked device is not believed; the sealing key that each device ever had.
+        self.revoked: dict[str, datetime] = {}
+        self.seals: dict[str, Json] = {}
+        # Those who took the role from another coordinator.
+        self.unseated: set[str] = set()
         self.compartments: dict[str, Compartment] = {operation: Compartment()}
         self._holes: list[tuple[str, int, int]] = []
 
@@ -156,8 +165,8 @@ class View:
         if kind == "operation.rules-set":
             return list(self.members)
         if kind == "device.certified":
-            person = self.devices[subject].person
-            return [person] if person in self.services else []
+            known = self.devices.get(subject)
+            return [known.person] if known is not None and known.person in self.services else []
         if kind == "compartment.created":
             return list(self.compartment(subject).members)
         return [subject] if kind.startswith(("member.", "compartment.")) else []
@@ -194,9 +203,9 @@ class View:
     def _handlers(self) -> dict[str, Callable[[Json, Json], None]]:
         handlers = {kind: self._member_act for kind in KIND_OF_ACT}
         return handlers | {
-            "operation.advanced": self._advance,
             "operation.organization-admitted": lambda leaf, _: self.organizations.add(leaf["subject"]),
-            "member.slept": lambda leaf, _: self._change(leaf["subject"], asleep=True),
+            "operation.advanced": self._advance,
+            "member.slept": lambda leaf, _: self._sleep(leaf["subject"]),
             "member.ended": lambda leaf, _: self._remove(leaf["subject"]),
             "device.certified": self._certify,
             "device.revoked": self._revoke,
@@ -215,21 +224,39 @@ class View:
         elif self.history == "from-joining" and any(compartment.since.get(one, -1) > opened for one in newcomers):
             compartment.stale = "member-joined"
 
-    def _advance(self, leaf: Json, _: Json) -> None:
-        if self.state == "rehearsal":
+    def _advance(self, leaf: Json, frame: Json) -> None:
+        if "digest" in leaf:
+            return self._member_act(leaf, frame)
+        demand(not self.states_signed, "STATE_UNSIGNED", "a state that no coordinator signed")
+        demand(leaf["subject"] in next_states(self.state), "OPERATION_STATE", "a state that does not follow")
+        self._move_to(leaf["subject"])
+
+    def _move_to(self, state: str) -> None:
+        if self.state == "rehearsal" and state != "rehearsal":
             for compartment in self.compartments.values():
                 if compartment.epochs:
                     compartment.stale = compartment.stale or "state-changed"
-        self.state = leaf["subject"]
+        self.state = state
 
     def _certify(self, leaf: Json, frame: Json) -> None:
         jws = statement_of(leaf, frame)
         certificate = self.trust.believe(jws, frame.get("chain", []))
         demand(certificate.device == leaf["subject"], "DIGEST", "an entry and its certificate name different devices")
-        demand(certificate.device not in self.revoked, "REVOKED", "a device that was revoked does not come back")
-        self.devices[certificate.device] = certificate
+        demand(certificate.device not in self.revoked, "DEVICE_REVOKED", "a device that was revoked does not come back")
+        kept = self.seals.setdefault(certificate.device, certificate.seal)
+        demand(kept == certificate.seal, "SEAL_CHANGED", "a device keeps its sealing key for ever")
+        demand(is_usable(certificate.seal), "KEY", "a device to which nothing can be sealed")
+        since = self.revoked.get(certificate.issuer)
+        stands = since is None or certificate.issued_at <= since + 2 * CLOCK_DIFFERENCE
+        demand(stands, "CERTIFICATE_CHAIN", "a certificate by a device that had been revoked")
+        member = self.members.get(certificate.person)
         if certificate.tier == "service":
+            within = member is None or member.role in ROLES_OF_SERVICES
+            demand(within, "UNENTITLED", "a service account is officer at most")
             self.services.add(certificate.person)
+        # What comes for somebody who is no member changes nothing.
+        if member is not None:
+            self.devices[certificate.device] = certificate
 
     def _expire(self, leaf: Json, _: Json) -> None:
         self.devices.pop(leaf["subject"], None)
@@ -245,7 +272,9 @@ class View:
         if signer is None:
             raise Refused("SIGNER", "revoked by a device that nobody knows")
         revocation.verify(signer.sign)
-        self.revoked.add(leaf["subject"])
+        at = parse_time(revocation.payload["at"])
+        since = parse_time(revocation.payload.get("compromisedAt", revocation.payload["at"]))
+        self.revoked[leaf["subject"]] = min(at, since, self.revoked.get(leaf["subject"], since))
         revoked = self.devices.pop(leaf["subject"], None)
         if revoked is not None:
             own = signer.person == revoked.person
@@ -288,12 +317,18 @@ class View:
         statement = read_statement("cordon-member+jws", statement_of(leaf, frame), crt=True, versions=(1, 2))
         act = read_act(statement.payload)
         demand(act["operation"] == self.operation, "DIGEST", "a member statement of another operation")
+        demand(act["v"] >= self.version, "MEMBERS_VERSION", "a member statement of an older version than its operation")
         demand(act["act"] in KIND_OF_ACT[leaf["kind"]], "DIGEST", "a statement that makes no such entry")
         chain = self.heads if "compartment" not in act else self._chain_of(act, leaf)
         makes_many = act["act"] == "create-operation" or (act["act"] == "remove" and "organization" in act)
         if not (makes_many and statement.hash in chain[-1:]):
+            demand(statement.hash not in chain, "MEMBERS_REPEATED", "a member statement stands behind two acts")
+            if act["act"] == "create-operation":
+                begins = not chain and act["previous"] is None and leaf["index"] == 0
+                demand(begins, "MEMBERS_BEGIN", "an operation begins once, with its creation")
             follows = act["previous"] == (chain[-1] if chain else None)
-            demand(follows, "MEMBERS_CHAIN", "a member statement was withheld")
+            begun = act["previous"] is not None or act["act"] in ("create-operation", "create-compartment")
+            demand(follows and begun, "MEMBERS_CHAIN", "a member statement was withheld")
             if act["act"] == "create-operation":
                 self._judge_creation(statement, act, frame)
             else:
@@ -328,9 +363,17 @@ class View:
                     raise Refused("DIGEST", "somebody was admitted whom the creation does not name")
                 self.members[subject] = Member(subject, named["organization"], "coordinator", index)
                 return
+            if kind == "create-operation":
+                self.version, self.states_signed = act["v"], act["v"] == 2
             self.history, self.all_holds = act["history"], set(act["allHolds"])
             self.organizations |= {named["organization"] for named in act.get("coordinators", [])}
             return
+        if kind == "advance":
+            demand(subject == act["state"], "DIGEST", "an entry and its statement name different states")
+            self.states_signed = True
+            return self._move_to(act["state"])
+        if leaf["kind"] == "member.removed" or (kind == "change-role" and act["role"] != "coordinator"):
+            self._note_unseated(subject, statement)
         if "organization" in act and kind == "remove":
             if leaf["kind"] == "operation.organization-removed":
                 demand(subject == act["organization"], "DIGEST", "a removal of another organization")
@@ -357,6 +400,15 @@ class View:
         else:
             self.compartments[act["compartment"]].members.pop(subject, None)
 
+    def _note_unseated(self, subject: str, statement: Statement) -> None:
+        by, gone = self.devices.get(statement.signer), self.members.get(subject)
+        if by is not None and by.person != subject and gone is not None and gone.role == "coordinator":
+            self.unseated.add(by.person)
+
+    def _sleep(self, person: str) -> None:
+        if person in self.members:
+            self._change(person, asleep=True)
+
     def _change(self, person: str, **change: Any) -> None:
         if person not in self.members:
             raise Refused("DIGEST", "an entry about somebody who is no member")
@@ -377,7 +429,7 @@ def read_act(payload: Json) -> Json:
     demand(kind in ACTS, "SHAPE", "a member statement of an unknown act")
     act = fields(payload, f"v operation previous at act {ACTS[str(kind)]}")
     holds = all(held in ("partner", "observer") or UUID.fullmatch(held) for held in act.get("allHolds", []))
-    known = act.get("history", "full") in ("full", "from-joining") and holds
+    known = act.get("history", "full") in ("full", "from-joining") and act.get("state", "draft") in STATES and holds
     demand(known, "SHAPE", "a rule that nobody named")
     return act
 

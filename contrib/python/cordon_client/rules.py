@@ -15,6 +15,7 @@ _OPEN, _RUNNING = "draft rehearsal active reporting", "rehearsal active reportin
 # The roles that may, and the states of the operation in which they may.
 MAY: dict[str, tuple[str, str]] = {
     "operation.update": ("coordinator", _OPEN),
+    "operation.advance": ("coordinator", f"{_OPEN} closed"),
     "organization.remove": ("coordinator", f"{_OPEN} closed"),
     "member.admit": ("coordinator ncp", _OPEN),
     "member.change-role": ("coordinator ncp", _OPEN),
@@ -30,11 +31,14 @@ MAY: dict[str, tuple[str, str]] = {
     "warning.answer": (_CASEWORKERS, _RUNNING),
     "seizure.report": ("coordinator ncp officer", _RUNNING),
 }
+STATES = ["draft", "rehearsal", "active", "reporting", "closed", "archived"]
+ROLES_OF_SERVICES = {"officer", "right-holder", "observer"}
 ROLES = {"coordinator", "analyst", "ncp", "officer", "partner", "right-holder", "observer", "auditor"}
 ROLES_OF_NCP = {"ncp", "officer"}
 ROLES_IN_ALL = {"coordinator", "analyst", "ncp", "officer"}
 PERMISSION_OF_ACT = {
     "set-operation": "operation.update",
+    "advance": "operation.advance",
     "admit": "member.admit",
     "change-role": "member.change-role",
     "wake": "member.admit",
@@ -68,6 +72,8 @@ def judge(view: "View", signer: Member, act: Json) -> None:
     if whole:
         others = (member for member in view.members.values() if member.organization != act["organization"])
         fits = act["organization"] in view.organizations and _coordinators(others) > 0
+    elif kind == "advance":
+        fits = act["state"] == view.state or (act["state"] in next_states(view.state) and act["state"] != "archived")
     elif kind == "admit":
         fits = _may_admit(view, signer, act)
     elif kind in ("change-role", "wake", "remove"):
@@ -81,16 +87,24 @@ def judge(view: "View", signer: Member, act: Json) -> None:
     demand(fits, "UNENTITLED", f"{signer.role} {signer.person} may not do this: {kind}")
 
 
-def _reaches(signer: Member, organization: str, role: str) -> bool:
+def next_states(state: str) -> list[str]:
+    """Forward, one after the other; a rehearsal may go back to the draft."""
+    forward = STATES[STATES.index(state) + 1 :][:1]
+    return [*forward, "draft"] if state == "rehearsal" else forward
+
+
+def _reaches(signer: Member, organization: str, role: str, service: bool = False) -> bool:
     if signer.role == "coordinator":
-        return role in ROLES
-    return organization == signer.organization and role in ROLES_OF_NCP
+        return role in (ROLES_OF_SERVICES if service else ROLES)
+    return organization == signer.organization and role in ({"officer"} if service else ROLES_OF_NCP)
 
 
 def _may_admit(view: "View", signer: Member, act: Json) -> bool:
     new = act["person"] != signer.person and act["person"] not in view.members
     invited = act["organization"] in view.organizations
-    return new and invited and _reaches(signer, act["organization"], act["role"]) and _one_is_enough(view, act["role"])
+    service = act["person"] in view.services
+    reached = _reaches(signer, act["organization"], act["role"], service)
+    return new and invited and reached and _one_is_enough(view, signer, act)
 
 
 def _may_change(view: "View", signer: Member, act: Json) -> bool:
@@ -105,7 +119,8 @@ def _may_change(view: "View", signer: Member, act: Json) -> bool:
     if act["act"] == "remove":
         return True
     another = target.person != signer.person and act["role"] != target.role
-    return another and _reaches(signer, target.organization, act["role"]) and _one_is_enough(view, act["role"])
+    reached = _reaches(signer, target.organization, act["role"], target.person in view.services)
+    return another and reached and _one_is_enough(view, signer, act)
 
 
 def _may_move(view: "View", signer: Member, act: Json) -> bool:
@@ -125,6 +140,9 @@ def _coordinators(members: Iterable[Member]) -> int:
     return sum(member.role == "coordinator" for member in members)
 
 
-def _one_is_enough(view: "View", role: str) -> bool:
-    """Making a coordinator or an auditor takes two people once there are two coordinators."""
-    return role not in ("coordinator", "auditor") or _coordinators(view.members.values()) < 2
+def _one_is_enough(view: "View", signer: Member, act: Json) -> bool:
+    """Making a coordinator or an auditor takes two people once there are two coordinators, and for who took the role from one."""
+    if act["role"] not in ("coordinator", "auditor"):
+        return True
+    unseated = act["v"] > 1 and signer.person in view.unseated
+    return _coordinators(view.members.values()) < 2 and not unseated

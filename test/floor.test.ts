@@ -1,0 +1,182 @@
+// What this holds: what a device has verified once it never believes less of, whatever a service shows it afterwards, whatever its store
+// fails to write, and however often it ends. What makes it fail: `missing` in Intake.#adopt answering nothing; `Intake.#write` forgetting
+// the changes of a write that failed; the place of a log written without what it belongs to.
+import t from 'tap'
+import { Cordon, webPlatform } from '../src/client/index.ts'
+import type { PersonId } from '../src/protocol/index.ts'
+import { enrolWith, opened, operationOn, partyOf, systemClock, takeIn } from './support/actors.ts'
+import { alarmOf, alteredOperations, code, text } from './support/altered-operation.ts'
+import { kindOf, type Frame } from './support/altered.ts'
+import { FlakyStore } from './support/flaky-store.ts'
+import { checkLog } from './support/check-log.ts'
+import { startServer } from './support/server.ts'
+
+const newOperation = alteredOperations(t)
+
+interface Tap {
+  teardown(clean: () => Promise<unknown>): void
+}
+type Scene = Awaited<ReturnType<typeof newOperation>>
+
+/** Kenya has seen Thailand removed; from now on the service hides that from whoever reads the log again. */
+async function removed() {
+  const scene = await newOperation()
+  const { coordinator, kenya, thailand, operation, altered } = scene
+  const session = await kenya.follow(operation)
+  await session.post(text('Before.'))
+  await coordinator.operations.remove(operation, thailand.person)
+  await session.reached((await coordinator.follow(operation)).position)
+  t.notOk(session.view.member(thailand.person as PersonId))
+  const hides = (frame: Frame) => kindOf(frame) === 'member.removed'
+  altered.frame = (frame) => (hides(frame) ? undefined : frame)
+  return { ...scene, session, hides }
+}
+
+/** An entry about Kenya that nobody signed, in the place of one that says that the operation has another name. */
+async function claim({ altered, coordinator, operation, kenya }: Scene, hides: (frame: Frame) => boolean, kind: string) {
+  altered.frame = (frame) => {
+    if (hides(frame)) return undefined
+    if (kindOf(frame) !== 'operation.updated') return frame
+    const { private: _, digest: _digest, ...leaf } = JSON.parse(frame['leaf'] as string) as Record<string, unknown>
+    const counted = kind.startsWith('compartment.') ? { compartment: operation, seq: 99 } : {}
+    const { v, log, index, at, actor } = leaf
+    return { ...frame, leaf: JSON.stringify({ v, log, index, at, kind, actor, ...counted, subject: kenya.person }) }
+  }
+  await coordinator.operations.update(operation, { name: `Another name because of ${kind}` })
+}
+
+t.test('INV-116: an entry about oneself that nobody signed makes nothing forgotten', async (t) => {
+  for (const kind of ['member.role-changed', 'member.woken', 'compartment.member-added', 'compartment.created']) {
+    const scene = await removed()
+    const { session, kenya, coordinator, thailand, operation, hides, altered } = scene
+    await claim(scene, hides, kind)
+    await (await coordinator.follow(operation)).post(text('The next entry.'))
+    // Whether it is set aside or makes the device ask for the whole log again: what it knows of the removal stays.
+    t.ok(session.alarms[0] ?? (await session.events.once('alarm')), `${kind} is noticed`)
+    t.notOk(session.view.member(thailand.person as PersonId), 'who was removed stays removed')
+    altered.requests.length = 0
+    await code(session.post(text('For whom?'), 3_000))
+    for (const { body } of altered.requests.filter(({ path }) => path.endsWith('/epochs'))) {
+      const { grants } = body as { grants: { device: string }[] }
+      t.notOk(grants.some(({ device }) => device === thailand.device), 'nothing is sealed for who was removed')
+    }
+    await kenya.operations.leave(operation)
+  }
+})
+
+t.test('INV-116: a log that is shown again without what was seen in it is not taken', async (t) => {
+  // What the service itself ended stands in no chain of statements: nothing but this device's memory misses it.
+  const scene = await newOperation()
+  const { coordinator, kenya, thailand, operation, altered } = scene
+  const session = await kenya.follow(operation)
+  const organization = thailand.organization
+  const sleeper = await enrolWith(t, thailand, { name: 'Somchai', organization, tier: 'person' })
+  await thailand.operations.admit(operation, { person: sleeper.person, organization, role: 'officer' })
+  await session.post(text('Before.'))
+  await thailand.directory.suspend(sleeper.person, 'On leave')
+  await session.reached((await coordinator.follow(operation)).position)
+  await session.ready()
+  const asleep = () => session.view.member(sleeper.person as PersonId)?.asleep
+  t.equal(asleep(), true)
+  altered.frame = (frame) => (kindOf(frame) === 'member.slept' ? undefined : frame)
+  session.readAgain()
+  const alarm = await alarmOf(kenya, operation, 'LOG_ALTERED')
+  t.equal(alarm.reason, 'FLOOR')
+  t.match(alarm.detail, /entry \d+, which ended "awake/, 'the alarm names what is missing')
+  t.equal(asleep(), true, 'and what is known stays known')
+  t.equal(await code(session.post(text('For whom?'))), 'LOG_ALTERED')
+
+  t.comment('a process that starts anew remembers it too')
+  altered.frame = (frame) => frame
+  altered.cut()
+  await session.events.once('caught-up')
+  const posted = await session.post(text('The whole log again.'))
+  t.ok(await opened(coordinator, operation, posted.message), 'a service that shows everything again is gone on with')
+})
+
+t.test('INV-116: a real change of one’s own role does not let a service forget a revoked device or a stale key', async (t) => {
+  const scene = await newOperation()
+  const { coordinator, kenya, thailand, operation, altered } = scene
+  const session = await kenya.follow(operation)
+  const organization = thailand.organization
+  const officer = await enrolWith(t, thailand, { name: 'Malee', organization, tier: 'person' })
+  await thailand.operations.admit(operation, { person: officer.person, organization, role: 'officer' })
+  await session.post(text('Before.'))
+  await thailand.directory.revokeDevice(officer.device)
+  await session.reached((await coordinator.follow(operation)).position)
+  altered.frame = (frame) => (kindOf(frame) === 'device.revoked' ? undefined : frame)
+  await coordinator.operations.changeRole(operation, kenya.person, 'officer')
+  const alarm = await alarmOf(kenya, operation, 'LOG_ALTERED')
+  t.equal(alarm.reason, 'FLOOR')
+  t.match(alarm.detail, /device|epoch/)
+  t.equal(await code(session.post(text('For whom?'))), 'LOG_ALTERED')
+  altered.frame = (frame) => frame
+})
+
+/** What a member's device holds that has not followed its operation yet. */
+async function deviceThatReadNothing(t: Tap) {
+  const server = await startServer(t)
+  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const before = new FlakyStore()
+  const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE', store: before })
+  await takeIn(coordinator, operation, kenya, 'ncp')
+  await kenya.client.close()
+  return { server, operation, sending: await coordinator.follow(operation), before }
+}
+
+t.test('INV-117: whatever write fails, no message of a batch is missing afterwards', async (t) => {
+  const { server, operation, sending, before } = await deviceThatReadNothing(t)
+  const ids: string[] = []
+  for (let n = 0; n < 6; n++) ids.push((await sending.post(text(`Message ${String(n)}`))).message)
+  for (let failing = 1; failing <= 12; failing++) {
+    const store = await before.copy()
+    const client = new Cordon({ store, platform: webPlatform(systemClock) })
+    await client.load()
+    const from = store.writes
+    store.fails = (write) => write === from + failing
+    const session = await client.follow(operation)
+    for (let tries = 0; tries < 20 && ids.some((id) => !session.message(id)); tries++)
+      await session.ready(5_000).catch(() => new Promise((resolve) => setTimeout(resolve, 100)))
+    const { message } = await sending.post(text(`After ${String(failing)}`))
+    ids.push(message)
+    await opened(client, operation, message)
+    store.fails = () => false
+    await client.close()
+    const again = new Cordon({ store: await store.copy(), platform: webPlatform(systemClock) })
+    await again.load()
+    const kept = await again.follow(operation)
+    await kept.ready()
+    t.same(ids.filter((id) => !kept.message(id)), [], `write ${String(failing)} failed`)
+    t.same(kept.alarms, [])
+    await again.close()
+  }
+  await checkLog(server)
+})
+
+t.test('INV-117: a process that ends after any write goes on with everything', async (t) => {
+  const { operation, sending, before } = await deviceThatReadNothing(t)
+  const ids: string[] = []
+  for (let n = 0; n < 4; n++) ids.push((await sending.post(text(`Message ${String(n)}`))).message)
+  let writes = Number.POSITIVE_INFINITY
+  for (let last = 1; last <= writes; last++) {
+    const store = await before.copy()
+    const client = new Cordon({ store, platform: webPlatform(systemClock) })
+    await client.load()
+    const from = store.writes
+    // From here on nothing reaches the disk any more: as if the process had ended.
+    store.fails = (write) => write > from + last
+    const session = await client.follow(operation)
+    await session.ready(2_000).catch(() => {})
+    writes = Math.min(writes, store.writes - from)
+    store.fails = () => false
+    const left = await store.copy()
+    await client.close()
+    const again = new Cordon({ store: left, platform: webPlatform(systemClock) })
+    await again.load()
+    const kept = await again.follow(operation)
+    await kept.ready()
+    t.same(ids.filter((id) => !kept.message(id)), [], `ended after write ${String(last)}`)
+    t.same(kept.alarms, [])
+    await again.close()
+  }
+})
