@@ -49,7 +49,7 @@ export async function openKeptLog(directory: string, size: number, note: (line: 
   }
   let database = await startEmbedded({ directory: join(directory, 'postgres'), log: note, settings })
   try {
-    await migrate(database.ownerUrl)
+    await migrate(database.superUrl)
     const kept = existsSync(facts)
       ? (JSON.parse(readFileSync(facts, 'utf8')) as Kept)
       : await found(directory, database)

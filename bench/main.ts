@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const database = await startEmbedded({ directory: join(directory, 'postgres'), log: note })
   const command = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
   try {
-    await migrate(database.ownerUrl)
+    await migrate(database.superUrl)
     note('raw limits of the database')
     const inserts = await insertLimits(database.superUrl)
     const server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {

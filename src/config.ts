@@ -68,7 +68,8 @@ export const settings = [
     name: 'DATABASE_OWNER_URL',
     shape: 'postgres:// URL',
     otherwise: 'none: `cordon migrate` refuses',
-    meaning: 'The same database as the role cordon_owner. Used by `cordon migrate` only; the service does not need it.',
+    meaning:
+      'The same database as a superuser, or as a role that may become cordon_owner and cordon_keeper. Used by `cordon migrate` only; the service does not need it.',
     fromFile: true,
   },
   {
@@ -424,18 +425,22 @@ ${rows.join('\n')}
 
 ## A database of your own
 
-The service needs Postgres 16 or later with \`fsync\`, \`full_page_writes\` and \`synchronous_commit\` on, and refuses to start otherwise. Two roles
-connect, and you give them their passwords: \`cordon_owner\` owns the tables and migrates, \`cordon_app\` serves and can neither
-change the schema nor the log. As a superuser, once:
+The service needs Postgres 16 or later with \`fsync\`, \`full_page_writes\` and \`synchronous_commit\` on, and refuses to start otherwise.
+\`cordon_app\` serves and can neither change the schema nor the log. \`cordon_owner\` owns the tables whose rows change. \`cordon_keeper\` owns those whose
+rows never do (logs, statements, sealed bodies), with what guards them: nobody connects as it, and neither of the two can become it. As a superuser, once:
 
 \`\`\`sql
-CREATE ROLE cordon_owner LOGIN CREATEROLE PASSWORD '…';
+CREATE ROLE cordon_owner NOLOGIN CREATEROLE;
 CREATE ROLE cordon_app LOGIN PASSWORD '…';
+CREATE ROLE cordon_keeper NOLOGIN;
 CREATE DATABASE cordon OWNER cordon_owner ENCODING 'UTF8' TEMPLATE template0;
 \`\`\`
 
-Then \`DATABASE_OWNER_URL=postgres://cordon_owner:…@host/cordon cordon migrate\`, and start the service with
-\`DATABASE_URL=postgres://cordon_app:…@host/cordon\`. The first migration makes the roles that do not connect (\`cordon_auditor\`, \`cordon_eraser\`,
+Then, as the superuser, \`DATABASE_OWNER_URL=postgres://postgres:…@host/cordon cordon migrate\`, and start the service with
+\`DATABASE_URL=postgres://cordon_app:…@host/cordon\`. \`cordon migrate\` hands over to \`cordon_keeper\` what it keeps, in a database of an earlier version too, and
+leaves every row as it is. Later migrations run so again: as a superuser, or as a role that is a member of \`cordon_owner\` and
+\`cordon_keeper\`, to which you grant that for as long as it takes. As \`cordon_owner\` alone a database is migrated that has no keeper yet; then \`cordon_owner\` can change the
+logs, which \`cordon verify\` finds, and \`cordon migrate\` and the service say so. The first migration makes the roles that do not connect (\`cordon_auditor\`, \`cordon_eraser\`,
 \`cordon_figures\`); where \`cordon_owner\` must not have CREATEROLE, make them beforehand (\`CREATE ROLE … NOLOGIN\`) together with
 \`GRANT cordon_figures TO cordon_app WITH INHERIT FALSE, SET TRUE\`. A password in a URL is percent-encoded.
 `

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigurationFault, readConfig, type Config } from './config.ts'
-import { migrate, openDatabase, startEmbedded } from './db/index.ts'
+import { isKept, migrate, openDatabase, startEmbedded } from './db/index.ts'
 import { TlsFault, readTls } from './http/index.ts'
 import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
 import { ProtocolError, parseWitnessPolicy, type LogKeys, type WitnessPolicy } from './protocol/index.ts'
@@ -30,6 +30,9 @@ function checkedOut(): string | undefined {
   return /^[0-9a-f]{40}$/.test(commit) ? commit : undefined
 }
 
+export const notKept =
+  'Whoever connects as cordon_owner can change the logs, though not unseen: docs/configuration.md, "A database of your own", says how they are given to a role that nobody connects as.'
+
 /**
  * Starts the service: the embedded Postgres unless DATABASE_URL names one, its migrations, the server, and listens. Throws
  * ConfigurationFault, a Problem of the database or the log, or the error of a port that cannot be had.
@@ -43,7 +46,7 @@ export async function start(config: Config = readConfig(), say: (line: string) =
       ? await startEmbedded({ directory: join(config.dataDirectory, 'postgres'), log: say })
       : undefined
   try {
-    if (embedded) await migrate(embedded.ownerUrl)
+    if (embedded) await migrate(embedded.superUrl)
     const { witnesses: _, ...settings } = config
     const server = await createServer({
       ...settings,
@@ -57,6 +60,7 @@ export async function start(config: Config = readConfig(), say: (line: string) =
     })
     try {
       const address = await server.listen({ host: config.host, port: config.port })
+      if (config.databaseUrl !== undefined && !(await keptAt(config.databaseUrl))) say(notKept)
       for (const { log, missing } of server.readOnly) {
         const why =
           missing > 0 ? `${missing} entries that were published are missing` : 'what was published has another content'
@@ -119,6 +123,15 @@ export async function verify({ databaseUrl, keys, logHost, held, root, ...option
   try {
     const source = { db, keys, originHost: logHost, ...(held === undefined ? {} : { held }) }
     return await verifyLogs(source, verificationOwners(root === undefined ? {} : { root }), options)
+  } finally {
+    await db.close()
+  }
+}
+
+async function keptAt(databaseUrl: string): Promise<boolean> {
+  const db = openDatabase({ connectionString: databaseUrl, connections: 1, onError: () => {} })
+  try {
+    return await isKept(db.kysely)
   } finally {
     await db.close()
   }

@@ -90,6 +90,8 @@ t.test('each role may do in each table what the table of rights says, and is ref
           if (code === '42501') refused++
           else faults.push(`${name}: ${what} gave ${code}`)
         }
+        // A view cannot be truncated by anybody.
+        const isView = name.startsWith('audit_')
         const sentences = {
           S: `SELECT count(*) FROM ${name} WHERE ${columns[0] ?? ''} IS NULL`,
           I: `INSERT INTO ${name} DEFAULT VALUES`,
@@ -101,7 +103,7 @@ t.test('each role may do in each table what the table of rights says, and is ref
           const allowed = rights.whole.has(letter)
           if ((await holds(privilege)) !== allowed)
             faults.push(`${name}: ${privilege} is ${allowed ? 'not ' : ''}granted`)
-          if (allowed) continue
+          if (allowed || (isView && letter === 'T')) continue
           const some = letter === 'S' ? rights.columns.s : letter === 'U' ? rights.columns.u : []
           if (some.length === 0) await must(privilege, sentences[letter as keyof typeof sentences])
           for (const column of some.length === 0 ? [] : columns) {

@@ -11,6 +11,7 @@ import {
   createNotifier,
   isConnectionError,
   listen,
+  isKept,
   migrate,
   notifiedLogs,
   openDatabase,
@@ -97,15 +98,69 @@ t.test('an empty database is migrated once, by two who start at the same time', 
   await requireServable(db)
 })
 
-t.test('every table belongs to cordon_owner, also when a superuser migrates', async (t) => {
-  const { superUrl } = await emptyDatabase(t)
-  await migrate(superUrl)
-  await admin(superUrl, async (client) => {
-    const { rows } = await client.query(
-      `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND relowner <> 'cordon_owner'::regrole`,
+/** Owners of what is in a database: of tables whose rows stay, of the others, of functions that guard, and of the database. */
+const ownersIn = (url: string) =>
+  admin(url, async (client) => {
+    const { rows } = await client.query<{ what: string; owners: string[] }>(
+      `SELECT CASE WHEN relkind = 'v' OR oid IN (SELECT tgrelid FROM pg_trigger WHERE tgfoid = 'refuse_change'::regproc)
+          THEN 'kept' ELSE 'others' END AS what, array_agg(DISTINCT relowner::regrole::text) AS owners
+       FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') GROUP BY 1
+       UNION ALL SELECT 'guards', array_agg(DISTINCT proowner::regrole::text) FROM pg_proc
+         WHERE proname ~ '^(refuse_|all_)|^current_log$' AND pronamespace = 'public'::regnamespace
+       UNION ALL SELECT 'database', array_agg(datdba::regrole::text) FROM pg_database WHERE datname = current_database()
+       UNION ALL SELECT 'schema', array_agg(nspowner::regrole::text) FROM pg_namespace WHERE nspname = 'public'`,
     )
-    t.same(rows, [])
+    return Object.fromEntries(rows.map(({ what, owners }) => [what, owners]))
   })
+const keptAsItShould = {
+  kept: ['cordon_keeper'],
+  guards: ['cordon_keeper'],
+  others: ['cordon_owner'],
+  database: ['cordon_keeper'],
+  schema: ['pg_database_owner'],
+}
+
+t.test(
+  'INV-175: what stays belongs to cordon_keeper once a superuser migrates, the rest to cordon_owner',
+  async (t) => {
+    const { superUrl, ownerUrl, url } = await emptyDatabase(t)
+    t.equal((await migrate(ownerUrl)).kept, false, 'whoever owns it cannot hand it over')
+    t.same((await ownersIn(superUrl))['kept'], ['cordon_owner'])
+    t.equal(await isKept(open(t, url).kysely), false)
+    // As where cordon_owner made the role itself.
+    await admin(superUrl, (client) => client.query('GRANT cordon_keeper TO cordon_owner WITH ADMIN TRUE'))
+    t.same(await migrate(superUrl), { applied: [], kept: true }, 'an old database is kept by its next migration')
+    t.same(await ownersIn(superUrl), keptAsItShould)
+    t.equal(await isKept(open(t, url).kysely), true)
+    await requireServable(open(t, url))
+    t.same(await migrate(ownerUrl), { applied: [], kept: true })
+  },
+)
+
+t.test('INV-175: a migration of what is kept takes whoever may become its keeper, and is kept again', async (t) => {
+  const { superUrl, ownerUrl } = await testDatabase(t)
+  await admin(superUrl, async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT relname AS name FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace`,
+    )
+    for (const { name } of rows) await client.query(`DROP VIEW ${name}`)
+    await client.query(`DELETE FROM schema_migration WHERE name >= '0027'`)
+  })
+  await t.rejects(migrate(ownerUrl), { code: 'DATABASE_ROLE', detail: /cordon_keeper/ })
+  const { applied, kept } = await migrate(superUrl)
+  t.match(applied, ['0027_auditor_views.sql'])
+  t.equal(kept, true)
+  t.same(await ownersIn(superUrl), keptAsItShould)
+  // Not a superuser, and may become both: the database is its keeper's already.
+  await admin(superUrl, async (client) => {
+    await client.query(`CREATE ROLE migrating LOGIN PASSWORD 'migrating' IN ROLE cordon_owner, cordon_keeper`)
+    await client.query(`ALTER TABLE log_entry OWNER TO cordon_owner`)
+  })
+  const asMigrating = new URL(ownerUrl)
+  asMigrating.username = 'migrating'
+  asMigrating.password = 'migrating'
+  t.same(await migrate(asMigrating.href), { applied: [], kept: true })
+  t.same(await ownersIn(superUrl), keptAsItShould)
 })
 
 t.test('a database that is newer than the program is refused', async (t) => {
@@ -310,7 +365,7 @@ t.test('a directory whose path is too long for a socket is served on the loopbac
   const server = await startEmbedded({ directory, log: () => {} })
   t.match(server.appUrl, /@127\.0\.0\.1:\d+\/cordon$/)
   try {
-    await migrate(server.ownerUrl)
+    await migrate(server.superUrl)
     const db = openDatabase({ connectionString: server.appUrl, onError: () => {} })
     await requireServable(db)
     await db.close()

@@ -175,14 +175,14 @@ t.test('each role of the database is refused what it must not run', async (t) =>
   await admin(superUrl, async (client) => {
     await client.query('SET ROLE cordon_auditor')
     await denied(client, 'auditor', [
-      ...['body', 'extract', 'epoch_grant', 'credential', 'refresh_token', 'invitation_key', 'session'].map(
+      ...['body', 'extract', 'epoch_grant', 'log_private', 'message', 'credential', 'invitation_key', 'session'].map(
         (table) => `SELECT 1 FROM ${table}`,
       ),
       'INSERT INTO message VALUES (NULL)',
       'UPDATE member SET role = role',
       'DELETE FROM log_private',
     ])
-    t.ok((await rowsIn(client, 'message')) > 0, 'statements are there for an auditor')
+    t.ok((await rowsIn(client, 'audit_message_statement')) > 0, 'statements are there for an auditor')
     await client.query('RESET ROLE; SET ROLE cordon_eraser')
     await denied(
       client,

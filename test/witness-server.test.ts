@@ -350,7 +350,8 @@ t.test(
         await client.query('RESET ROLE')
       }
       await client.query('SET ROLE cordon_auditor')
-      t.ok(((await client.query('SELECT 1 FROM log_cosignature')).rowCount ?? 0) > 0)
+      t.ok(((await client.query('SELECT 1 FROM audit_cosignature')).rowCount ?? 0) > 0)
+      await t.rejects(client.query('SELECT 1 FROM log_cosignature'), { code: '42501' })
       await t.rejects(client.query(`UPDATE log_cosignature SET lines = ''`), { code: '42501' })
     })
   },

@@ -106,15 +106,15 @@ async function run(account: Account, program: string, args: readonly string[]): 
 }
 
 /**
- * Makes the two roles that connect and the database, as far as they are missing. cordon_owner may create roles because the
- * first migration makes those that do not connect.
+ * Makes the two roles that connect, the one that keeps what is never changed, and the database, as far as they are missing. cordon_owner
+ * may create roles because the first migration makes the others that do not connect; cordon_keeper is not made by it, or it could become it.
  */
 export async function prepareRoles(superUrl: string, passwords: { owner: string; app: string }): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl })
   await client.connect()
   try {
     const { rows } = await client.query<{ name: string }>(
-      `SELECT rolname AS name FROM pg_roles WHERE rolname IN ('cordon_owner', 'cordon_app')
+      `SELECT rolname AS name FROM pg_roles WHERE rolname IN ('cordon_owner', 'cordon_app', 'cordon_keeper')
        UNION ALL SELECT 'database' FROM pg_database WHERE datname = 'cordon'`,
     )
     const present = new Set(rows.map((row) => row.name))
@@ -125,6 +125,7 @@ export async function prepareRoles(superUrl: string, passwords: { owner: string;
     if (!present.has('cordon_app')) {
       await client.query(`CREATE ROLE cordon_app LOGIN NOCREATEROLE ${limits} PASSWORD '${passwords.app}'`)
     }
+    if (!present.has('cordon_keeper')) await client.query(`CREATE ROLE cordon_keeper NOLOGIN NOCREATEROLE ${limits}`)
     if (!present.has('database')) await client.query('CREATE DATABASE cordon OWNER cordon_owner')
   } finally {
     await client.end()

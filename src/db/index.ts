@@ -11,7 +11,15 @@ export {
 export { answers, checkDurability, requireServable } from './durability.ts'
 export { findEmbedded, startEmbedded, type Embedded, type EmbeddedOptions } from './embedded.ts'
 export { errorCode, isConnectionError, isRetryable, toDatabaseProblem, violatedConstraint } from './failures.ts'
+export { isKept } from './keeping.ts'
 export { createNotifier, listen, notifiedLogs, type Listener, type Notifier } from './listen.ts'
 export { createRateStore, type RateCount, type RateStore } from './rate-limits.ts'
-export { migrate, migrationDirectory, refuseNewer, schemaVersion, type SchemaVersion } from './migrate.ts'
+export {
+  migrate,
+  migrationDirectory,
+  refuseNewer,
+  schemaVersion,
+  type Migrated,
+  type SchemaVersion,
+} from './migrate.ts'
 export type { DB } from './tables.ts'

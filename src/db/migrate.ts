@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { sql, type Kysely } from 'kysely'
 import { Migrator, type Migration } from 'kysely/migration'
 import { Problem } from '../errors.ts'
+import { isKept, keep, mayKeep, release } from './keeping.ts'
 import { describeConnection, openDatabase, type Database } from './database.ts'
 import { errorCode, toDatabaseProblem } from './failures.ts'
 import type { DB } from './tables.ts'
@@ -46,13 +47,23 @@ export async function schemaVersion(db: Database): Promise<SchemaVersion> {
   return { applied: applied.at(-1), known: known.at(-1) ?? '', state, unknown }
 }
 
+export interface Migrated {
+  readonly applied: string[]
+  /** Whether what is never changed belongs to a role that cordon_owner and cordon_app cannot become. See `keep`. */
+  readonly kept: boolean
+}
+
+/** Any number, the same for all who migrate. */
+const turn = 7_262_833
+
 /**
- * Brings a database to the newest schema: plain SQL files in the order of their names, forward only, all that are missing
- * in one transaction under Kysely's advisory lock, so that two who migrate at once do it once. Connects as the
- * table owner (cordon_owner, or a role that may become it). Problem DATABASE_NEWER if the database knows
- * migrations that this program does not.
+ * Brings a database to the newest schema: plain SQL files in the order of their names, forward only, all that are missing in one
+ * transaction, one after the other where two migrate at once. Connects as cordon_owner or a role that may become it; a
+ * superuser, or who may become cordon_keeper too, then hands over to cordon_keeper what is never changed. Problem DATABASE_NEWER if
+ * the database knows migrations that this program does not, DATABASE_ROLE where cordon_keeper has it
+ * already, and the role may not become it.
  */
-export async function migrate(ownerUrl: string): Promise<{ applied: string[] }> {
+export async function migrate(ownerUrl: string): Promise<Migrated> {
   const url = new URL(ownerUrl)
   const db = openDatabase({
     connectionString: ownerUrl,
@@ -62,8 +73,11 @@ export async function migrate(ownerUrl: string): Promise<{ applied: string[] }> 
     onError: () => {},
   })
   try {
+    await sql`SELECT pg_advisory_lock(${turn})`.execute(db.kysely)
     const version = await schemaVersion(db)
     refuseNewer(version, ownerUrl)
+    const keeps = await mayKeep(db.kysely)
+    if (version.state === 'older') await (keeps ? release(db.kysely) : refuseKept(db.kysely))
     const owner = decodeURIComponent(url.username)
     if (owner !== 'cordon_owner') await becomeOwner(db, owner)
     const migrator = new Migrator({
@@ -73,13 +87,25 @@ export async function migrate(ownerUrl: string): Promise<{ applied: string[] }> 
       migrationLockTableName: 'schema_migration_lock',
     })
     const { error, results } = await migrator.migrateToLatest()
+    if (owner !== 'cordon_owner') await sql`RESET ROLE`.execute(db.kysely)
+    // A database that stayed empty stays as its superuser made it.
+    if (keeps && (error === undefined || version.state !== 'empty')) await keep(db.kysely)
     if (error !== undefined) throw toDatabaseProblem(error)
-    return { applied: (results ?? []).filter((r) => r.status === 'Success').map((r) => r.migrationName) }
+    const applied = (results ?? []).filter((r) => r.status === 'Success').map((r) => r.migrationName)
+    return { applied, kept: await isKept(db.kysely) }
   } catch (error) {
     throw toDatabaseProblem(error)
   } finally {
     await db.close()
   }
+}
+
+/** A right that is given or taken by somebody who does not own the table is a warning to Postgres, and no error. */
+async function refuseKept(db: Kysely<DB>): Promise<void> {
+  if (!(await isKept(db))) return
+  const detail =
+    'what is never changed belongs to cordon_keeper; let DATABASE_OWNER_URL name a superuser, or a role that may become cordon_owner and cordon_keeper'
+  throw new Problem('DATABASE_ROLE', { detail })
 }
 
 /** Refuses a database that a later version has migrated. */

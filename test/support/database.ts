@@ -76,9 +76,10 @@ export async function copyOfDatabase(owner: Owner, original: TestDatabase): Prom
 export async function emptyDatabase(owner: Owner): Promise<TestDatabase> {
   const made = await testDatabase(owner)
   await admin(made.superUrl, async (client) => {
-    await client.query('DROP OWNED BY cordon_owner CASCADE')
+    // DROP OWNED would take rights from the roles in every database.
+    await client.query('DROP SCHEMA public CASCADE')
+    await client.query('CREATE SCHEMA public AUTHORIZATION pg_database_owner')
     await client.query(`ALTER DATABASE ${made.name} OWNER TO cordon_owner`)
-    await client.query('GRANT ALL ON SCHEMA public TO pg_database_owner')
   })
   return made
 }
@@ -122,10 +123,10 @@ export function withDatabase(url: string, name: string): string {
 }
 
 async function clone(client: pg.Client, name: string, template = 'cordon'): Promise<void> {
-  await client.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER cordon_owner`)
+  await client.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER cordon_keeper`)
   // The rights on a database are not cloned with it.
   await client.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`)
-  await client.query(`GRANT CONNECT ON DATABASE ${name} TO cordon_app, cordon_auditor, cordon_eraser`)
+  await client.query(`GRANT CONNECT ON DATABASE ${name} TO cordon_owner, cordon_app, cordon_auditor, cordon_eraser`)
 }
 
 async function startShared(): Promise<Embedded> {
@@ -169,7 +170,7 @@ async function requireTemplate(base: string): Promise<string> {
   const partial = await mkdtemp(join(base, `${process.pid}-`))
   const server = await startEmbedded({ directory: partial, log: quiet, settings })
   try {
-    await migrate(server.ownerUrl)
+    await migrate(server.superUrl)
   } finally {
     await server.stop()
   }
@@ -186,6 +187,7 @@ async function fingerprint(): Promise<string> {
   const launcher = join(import.meta.dirname, '../../src/db')
   const files = [
     join(launcher, 'cluster.ts'),
+    join(launcher, 'keeping.ts'),
     join(launcher, 'migrate.ts'),
     join(import.meta.dirname, '../../package-lock.json'),
     ...(await readdir(migrationDirectory)).sort().map((name) => join(migrationDirectory, name)),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { readConfig } from '../../config.ts'
 import { migrate } from '../../db/index.ts'
+import { notKept } from '../../main.ts'
 import { CommandFailure } from '../failures.ts'
 import { openTerminal } from '../terminal.ts'
 
@@ -17,12 +18,13 @@ export function addMigrate(program: Command): void {
       const { databaseOwnerUrl } = readConfig()
       if (databaseOwnerUrl === undefined) {
         throw new CommandFailure(
-          'Set DATABASE_OWNER_URL (or DATABASE_OWNER_URL_FILE) to the database as its owner, cordon_owner.',
+          'Set DATABASE_OWNER_URL (or DATABASE_OWNER_URL_FILE) to the database as a superuser, or as a role that may become cordon_owner and cordon_keeper.',
         )
       }
-      const { applied } = await migrate(databaseOwnerUrl)
-      openTerminal({ json: options.json ?? false }).result({ applied }, () =>
-        applied.length === 0 ? ['The database has the newest schema already.'] : [`Applied: ${applied.join(', ')}`],
-      )
+      const { applied, kept } = await migrate(databaseOwnerUrl)
+      openTerminal({ json: options.json ?? false }).result({ applied, kept }, () => [
+        applied.length === 0 ? 'The database has the newest schema already.' : `Applied: ${applied.join(', ')}`,
+        ...(kept ? [] : [notKept]),
+      ])
     })
 }

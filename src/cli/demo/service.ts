@@ -31,7 +31,7 @@ export async function startDemoService(note: (line: string) => void): Promise<De
   }
   let server: ChildProcess | undefined
   try {
-    await migrate(database.ownerUrl)
+    await migrate(database.superUrl)
     server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
       env: {
         PATH: process.env['PATH'],
