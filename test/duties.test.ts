@@ -540,7 +540,7 @@ t.test('INV-62: entries carry what the duty of their kind asks for', async (t) =
         approvers: [],
       },
     },
-    'session.started': { details: { outcome: 'accepted', reason: /^(passphrase|private_key_jwt)$/ } },
+    'session.started': { details: { outcome: 'accepted', reason: /^(passphrase(\+recovery-code)?|private_key_jwt)$/ } },
     'session.ended': { details: { outcome: 'ended', reason: String } },
     'session.stepped-up': { details: { outcome: 'accepted', reason: 'passphrase' } },
     'credential.set': {
