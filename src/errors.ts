@@ -306,6 +306,11 @@ export const problems = {
     title: 'Duty cannot be handed over so',
     advice: 'Name another contact point of the same organization who is awake and not away at that time.',
   },
+  TOO_MANY: {
+    status: 409,
+    title: 'There are as many of these as there may be',
+    advice: 'End or remove one that is not needed; the limit is named in the problem.',
+  },
   ALREADY_EXISTS: {
     status: 409,
     title: 'This id is taken',
@@ -379,6 +384,12 @@ export const problems = {
     status: 409,
     title: 'Another epoch was opened first',
     advice: 'Read the current epoch and use it, or open the one after it.',
+  },
+  EPOCH_FRESH: {
+    status: 409,
+    title: 'The key of this compartment need not be renewed',
+    advice:
+      'Use the current epoch; the next one is opened once somebody has left or two people say that it does not open.',
   },
   EPOCH_UNKNOWN: {
     status: 409,

@@ -22,6 +22,7 @@ import {
   closesWhole,
   describeError,
   followTls,
+  quotaFor,
   readTls,
   usualRoom,
   type HttpServer,
@@ -51,7 +52,7 @@ import {
   type NoticeChannel,
   type SmtpSettings,
 } from './identity/index.ts'
-import { Hub, mountLive, registerLive } from './live/index.ts'
+import { Hub, frameDuties, mountLive, registerLive } from './live/index.ts'
 import {
   createLogs,
   hasLogs,
@@ -79,6 +80,7 @@ import {
 import {
   formatNoteKey,
   formatSetUp,
+  isUuid,
   newId,
   type OperationView,
   type Random,
@@ -291,7 +293,10 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       operations,
       consultation,
       sessions: identity.sessions,
-      demandRoom: (person) => rates.demand('account-writing', person),
+      demandRoom: (person, frame) => {
+        if (frame === 'subscribe') rates.demand('account-following', person)
+        rates.demand(frame === 'acknowledge' ? 'account-reading' : quotaFor(frameDuties[frame]), person)
+      },
       onError,
       get allowedOrigins() {
         return [address, ...options.allowedOrigins]
@@ -393,7 +398,8 @@ function noteRefusals(app: HttpServer, refusals: Refusals): void {
     refusals.note(
       error,
       { actor: request.actor, address: request.ip },
-      { where: `${request.method} ${request.routeOptions.url ?? ''}`, operation: operation ?? id },
+      // What somebody wrote in the place of an id is nothing that a log keeps.
+      { where: `${request.method} ${request.routeOptions.url ?? ''}`, operation: [operation, id].find(isUuid) },
     )
   })
 }

@@ -159,7 +159,10 @@ const probes: Readonly<Record<string, Probe>> = {
     if (added.status >= 400) return http(added)
     return [...http(added), ...http(await scene.operation.removeFrom(scene.shared, person, actor))]
   },
-  'epoch.open': async ({ operation, shared }, actor) => http(await operation.openEpoch(actor, shared)),
+  'epoch.open': async ({ operation, shared, ncpOfThailand }, actor) => {
+    if ((await operation.view()).state !== 'closed') await operation.outdate(shared, ncpOfThailand)
+    return http(await operation.openEpoch(actor, shared))
+  },
   'grant.give': (scene, actor, live) => {
     const may = cellOf(scene.roleOf(actor), 'grant.give') === 'own'
     return give(scene, actor, live, scene.shared, scene.byRole.coordinator, may ? 500 : 5_000)

@@ -127,6 +127,7 @@ t.test('B5: what is meant for one reader is sent to that reader alone', async (t
     await live.follow(operation.id)
     lives.set(role, live)
   }
+  await operation.outdate(shared, ncpOfThailand)
   went(await operation.openEpoch(byRole.coordinator, shared))
   const asked = went(await operation.post(byRole.ncp, { compartment: shared }))
   const analyst = lives.get('analyst') as LiveWire

@@ -119,6 +119,18 @@ t.test('INV-84: while the store fails, each server counts by itself: neither shu
   t.equal(told.at(-1)?.[0]?.requests, 10, 'and is told when the store is back')
 })
 
+t.test('INV-84: no network, and no block of them, takes the room in which others are counted', async (t) => {
+  const { rates } = counting({ quotas: { source: 5, 'account-writing': 5 } })
+  const six = (n: number, m: number) => `2001:db8:${n.toString(16)}:${m.toString(16)}::/64`
+  for (let i = 0; i < 50_000; i++) rates.take('source', six(Math.floor(i / 1_000), i % 1_000))
+  for (let i = 0; i < 50_000; i++) rates.take('source', `198.51.${Math.floor(i / 250) % 200}.${i % 250}`)
+  const one = rates.take('source', '192.0.2.1')
+  t.match(one, { refused: false, remaining: 4 }, 'who comes from elsewhere has a quota of its own')
+  t.ok(rates.take('source', six(7, 999)).refused, 'the crowd has one together')
+  t.ok(rates.take('source', six(60_000, 1)).refused, 'and its block')
+  t.match(rates.take('account-writing', 'somebody'), { refused: false, remaining: 4 }, 'accounts are counted apart')
+})
+
 t.test('INV-84: what is remembered is bounded: a flood of addresses is counted together', async (t) => {
   const { rates } = counting({ quotas: { source: 5 } })
   for (let i = 0; i < 50_000; i++) rates.take('source', `net ${i}`)
@@ -152,7 +164,8 @@ t.test('INV-74: answers say what is left, and 429 when to come again', async (t)
   const answers = []
   for (let i = 0; i < 4; i++) answers.push(codeOf(await administrator.call('GET', '/v1/me')))
   t.equal(answers.at(-1), '429 TOO_MANY_REQUESTS', 'the account has a quota for reading')
-  t.equal((await administrator.call('POST', '/v1/live-tickets', {})).status, 201, 'and another one for the rest')
+  const partner = { id: administrator.person, kind: 'partner', name: 'Partner' }
+  t.equal((await administrator.call('POST', '/v1/organizations', partner)).status, 201, 'and another one for the rest')
   const stranger = await new WireActor(server, 'Stranger').prepare()
   t.equal(codeOf(await stranger.call('GET', '/v1/me')), '401 UNAUTHENTICATED')
   for (let i = 0; i < 5; i++) t.equal((await ask(`${server.url}/livez`, {})).headers.get('ratelimit'), null)

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { refuseNone, sourceOf, type Left, type RateLimits } from './rate-limits.ts'
+import { quotaFor, refuseNone, sourceOf, type Left, type RateLimits } from './rate-limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,7 +24,7 @@ export function limitSources(app: FastifyInstance, rates: RateLimits): void {
   })
 }
 
-/** Counts the requests of those who are known, by what they do; mounted after the guard, which finds out who asks. */
+/** Counts the requests of those who are known, by what they write; mounted after the guard, which finds out who asks. */
 export function limitAccounts(
   app: FastifyInstance,
   rates: RateLimits,
@@ -33,8 +33,8 @@ export function limitAccounts(
   app.addHook('onRequest', async (request, reply) => {
     const account = accountOf(request)
     if (account === undefined) return
-    const reading = request.method === 'GET' || request.method === 'HEAD'
-    answer(reply, [rates.take(reading ? 'account-reading' : 'account-writing', account)])
+    const { record } = request.routeOptions.config
+    if (record !== undefined) answer(reply, [rates.take(quotaFor(record), account)])
   })
 }
 

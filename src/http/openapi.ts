@@ -53,7 +53,14 @@ export async function describeRoutes(
 }
 
 export function mountOpenApi(app: FastifyInstance): void {
-  app.get('/openapi.json', { config: { access: 'public', record: nothing }, schema: { hide: true } }, async () =>
-    app.swagger(),
+  // Some hundred routes take tens of milliseconds to describe: once.
+  let described: Buffer | undefined
+  app.get(
+    '/openapi.json',
+    { config: { access: 'public', record: nothing }, schema: { hide: true } },
+    async (_request, reply) => {
+      described ??= Buffer.from(JSON.stringify(app.swagger()))
+      return reply.type('application/json; charset=utf-8').send(described)
+    },
   )
 }

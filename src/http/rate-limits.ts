@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto'
 import { Problem } from '../errors.ts'
+import type { Duty } from './duty.ts'
 
-/** Requests that each may make in a minute: of an account by what they do, of a source together and at each door where nobody is known yet. */
+/** Requests and frames that each may make in a minute: of an account by what they write, through whichever door; of a source together and at each door where nobody is known yet. */
 export const quotas = {
-  /** An import posts some hundred messages a second. */
-  'account-writing': 12_000,
+  /** Messages. An import posts some hundred a second. */
+  'account-posting': 12_000,
+  /** Whatever else makes an entry of its own, looking included. */
+  'account-writing': 3_000,
+  /** Beginning to follow an operation, which enters that in its log: a person with many devices and operations does it once each when the service starts again. */
+  'account-following': 600,
+  /** What makes no entry, or is entered together with what others do. */
   'account-reading': 12_000,
   /** A whole team can sit behind one address. */
   source: 60_000,
@@ -22,8 +28,10 @@ export type Quotas = Readonly<Record<Policy, number>>
 const window = 60
 const flushEvery = 100
 const pauseAfterFailure = 5_000
-/** Different keys that are remembered; whoever comes later is counted together. */
+/** Different sources that are remembered, and as many accounts; whoever comes later is counted together. */
 const most = 50_000
+/** Of them at each door: from one network, and from one block of networks. Further ones of it are counted together, so that none takes the room of all others. */
+const mostTogether = { network: 64, block: 1_024 } as const
 
 export interface RateLimitsDeps {
   readonly store: {
@@ -63,7 +71,9 @@ interface Counter {
 export class RateLimits {
   readonly #deps: RateLimitsDeps
   readonly #quotas: Quotas
-  readonly #counters = new Map<string, Counter>()
+  readonly #counters = { source: new Map<string, Counter>(), account: new Map<string, Counter>() }
+  /** Of this window, how many sources of a network or a block are counted singly. */
+  readonly #crowds = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #telling: Promise<void> | undefined
   #quietUntil = 0
@@ -99,18 +109,36 @@ export class RateLimits {
   }
 
   #counter(policy: Policy, who: string, endsAt: number): Counter {
-    const name = `${policy} ${who} ${endsAt}`
-    const known = this.#counters.get(name)
+    const counters = policy.startsWith('source') ? this.#counters.source : this.#counters.account
+    const find = (name: string) => counters.get(`${policy} ${name} ${endsAt}`)
+    const known = find(who)
     if (known) return known
-    if (this.#counters.size >= most && who !== others) return this.#counter(policy, others, endsAt)
-    const key = createHash('sha256').update(`${policy} ${who}`).digest()
+    const crowd = this.#crowdOf(policy, who)
+    const counted = crowd ?? (counters.size >= most ? others : who)
+    const found = find(counted)
+    if (found) return found
+    const key = createHash('sha256').update(`${policy} ${counted}`).digest()
     const counter = { key, endsAt: new Date(endsAt), requests: 0, untold: 0 }
-    this.#counters.set(name, counter)
+    counters.set(`${policy} ${counted} ${endsAt}`, counter)
     return counter
   }
 
+  /** The network or block with whose others a source is counted, where too many of it are counted singly; otherwise this is one of them. */
+  #crowdOf(policy: Policy, who: string): string | undefined {
+    if (!policy.startsWith('source')) return undefined
+    const [network, block] = networksOf(who)
+    if (network === undefined || block === undefined) return undefined
+    const names = { network: `${policy} ${network}`, block: `${policy} ${block}` }
+    if ((this.#crowds.get(names.network) ?? 0) >= mostTogether.network) return network
+    if ((this.#crowds.get(names.block) ?? 0) >= mostTogether.block) return block
+    for (const name of Object.values(names)) this.#crowds.set(name, (this.#crowds.get(name) ?? 0) + 1)
+    return undefined
+  }
+
   #forget(now: number): void {
-    for (const [name, { endsAt }] of this.#counters) if (endsAt.getTime() <= now) this.#counters.delete(name)
+    this.#crowds.clear()
+    for (const counters of Object.values(this.#counters))
+      for (const [name, { endsAt }] of counters) if (endsAt.getTime() <= now) counters.delete(name)
   }
 
   /** Tells the store what was counted since, and takes over what others told. One telling is under way at a time. */
@@ -121,7 +149,8 @@ export class RateLimits {
   async #tell(): Promise<void> {
     const { store, clock, onError } = this.#deps
     if (clock().getTime() < this.#quietUntil) return
-    const untold = [...this.#counters.values()].filter((counter) => counter.untold > 0)
+    const counters = [...this.#counters.source.values(), ...this.#counters.account.values()]
+    const untold = counters.filter((counter) => counter.untold > 0)
     if (untold.length === 0) return
     const counts = untold.map(({ key, endsAt, untold: requests }) => ({ key, endsAt, requests }))
     try {
@@ -160,4 +189,18 @@ export function sourceOf(address: string): string {
   const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after]
   const short = groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, ''))
   return `${short.join(':')}::/64`
+}
+
+/** The network and the block of networks of a source, as `sourceOf` writes it: /24 and /16 of IPv4, /48 and /32 of IPv6; none of what is no address. */
+function networksOf(source: string): readonly [network?: string, block?: string] {
+  const four = /^(\d+)\.(\d+)\.(\d+)\.\d+$/.exec(source)
+  if (four) return [`${four[1]}.${four[2]}.${four[3]}.0/24`, `${four[1]}.${four[2]}.0.0/16`]
+  const six = /^([0-9a-f]+):([0-9a-f]+):([0-9a-f]+):[0-9a-f]+::\/64$/.exec(source)
+  return six ? [`${six[1]}:${six[2]}:${six[3]}::/48`, `${six[1]}:${six[2]}::/32`] : []
+}
+
+/** Against which of an account's quotas counts what makes these entries. */
+export function quotaFor(duty: Duty): Extract<Policy, `account-${string}`> {
+  if (typeof duty === 'string') return 'account-reading'
+  return duty.some((kind) => kind.startsWith('message.')) ? 'account-posting' : 'account-writing'
 }

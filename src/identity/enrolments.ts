@@ -23,6 +23,10 @@ import { parseSecret, sameSecret } from './tokens.ts'
 
 /** Where attempts at enrolling are counted, apart from those at signing in on a device. */
 const door = 'enrolments'
+/** Of one person: certified or waiting, and open invitations to one. */
+const mostDevices = 20
+/** Of one inviter, unused, unrevoked and in time. */
+const mostOpen = 1_000
 const longestInvitation = 30 * 24 * 3600_000
 
 export interface InvitationInput {
@@ -74,6 +78,7 @@ export class Enrolments {
       await this.#requireRightToInvite(tx, actor, input)
       await this.#requireOwnDevices(tx, actor, input)
       const invited = await this.#registerPerson(tx, actor, input, now)
+      await requireRoomFor(tx, actor, input.person.id, now)
       if (invited === 'recovered') await requireRecent(tx, actor, now)
       const service = await registerAccount(tx, input, invited !== 'new', now)
       if (await store.lockInvitation(tx, input.id)) throw new Problem('ALREADY_EXISTS')
@@ -333,6 +338,15 @@ export class Enrolments {
       organization: { id: organization, name: organizationName },
     }))
   }
+}
+
+/** Further devices that a person has or is invited to, and invitations that somebody has made and nobody used, are bounded. */
+async function requireRoomFor(tx: Tx, inviter: Actor, person: string, now: Date): Promise<void> {
+  const { devices, invitations, open } = await store.countBefore(tx, { person, inviter: inviter.person }, now)
+  if (devices + invitations >= mostDevices)
+    throw new Problem('TOO_MANY', { most: mostDevices, detail: 'A person has no more devices and invitations to one.' })
+  if (open >= mostOpen)
+    throw new Problem('TOO_MANY', { most: mostOpen, detail: 'Nobody has more invitations that wait to be used.' })
 }
 
 const otherCredential = (tier: string) =>

@@ -264,6 +264,20 @@ export async function revokeInvitations(tx: Tx, people: readonly string[], at: D
   return rows.map(({ id }) => id).sort()
 }
 
+/** How many devices a person has, certified or waiting, how many open invitations to one, and how many open ones this inviter made. */
+export async function countBefore(
+  tx: Tx,
+  { person, inviter }: { readonly person: string; readonly inviter: string },
+  now: Date,
+): Promise<{ devices: number; invitations: number; open: number }> {
+  const open = sql`used_at IS NULL AND revoked_at IS NULL AND expires_at > ${now}`
+  const { rows } = await sql<{ devices: number; invitations: number; open: number }>`
+    SELECT (SELECT count(*)::int FROM device WHERE person_id = ${person} AND state IN ('certified', 'waiting')) AS devices,
+      (SELECT count(*)::int FROM invitation WHERE person_id = ${person} AND ${open}) AS invitations,
+      (SELECT count(*)::int FROM invitation WHERE inviter_person_id = ${inviter} AND ${open}) AS open`.execute(tx)
+  return rows[0] ?? { devices: 0, invitations: 0, open: 0 }
+}
+
 export async function insertEnrolment(tx: Tx, row: Insertable<DB['enrolment']>): Promise<void> {
   await tx.insertInto('enrolment').values(row).execute()
 }

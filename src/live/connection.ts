@@ -29,7 +29,7 @@ export interface ConnectionDeps {
   readonly consultation: Consultation
   readonly onError: (what: string, error: unknown) => void
   /** Counts what a person writes against the quota that holds for requests too; throws TOO_MANY_REQUESTS. */
-  readonly demandRoom: (person: string) => void
+  readonly demandRoom: (person: string, frame: ClientFrame['type']) => void
 }
 
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>
@@ -110,6 +110,8 @@ export class Connection {
   }
 
   async #handle(frame: ClientFrame): Promise<void> {
+    // Nothing of it is read or asked of the database: a client comes again once its device is certified.
+    if (this.actor.tier === null && frame.type !== 'ping') throw new Problem('DEVICE_NOT_CERTIFIED')
     switch (frame.type) {
       case 'ping':
         return this.outbox.send({ type: 'pong' })
@@ -122,17 +124,18 @@ export class Connection {
       case 'acknowledge':
         return this.#acknowledge(frame)
       case 'grant':
-        this.#deps.demandRoom(this.actor.person)
+        this.#deps.demandRoom(this.actor.person, frame.type)
         await this.#deps.operations.giveGrants(this.actor, frame.operation, frame.compartment, frame.grants)
         return
       case 'grant-bad':
-        this.#deps.demandRoom(this.actor.person)
+        this.#deps.demandRoom(this.actor.person, frame.type)
         await this.#deps.operations.dispute(this.actor, frame.operation, frame.compartment, frame.epoch)
         return
     }
   }
 
   async #subscribe({ operation, after, seen }: Frame<'subscribe'>): Promise<void> {
+    this.#deps.demandRoom(this.actor.person, 'subscribe')
     this.#drop(operation)
     const subscription: Subscription = {
       operation,
@@ -212,7 +215,7 @@ export class Connection {
     try {
       const { payload } = await readMessageStatement(statement)
       operation = payload.operation
-      this.#deps.demandRoom(this.actor.person)
+      this.#deps.demandRoom(this.actor.person, frame.type)
       const input = {
         statement,
         body,
@@ -229,6 +232,7 @@ export class Connection {
   async #acknowledge(frame: Frame<'acknowledge'>): Promise<void> {
     const subscription = this.#subscriptions.get(frame.operation)
     if (!subscription || subscription.over) throw new Problem('NOT_FOUND')
+    this.#deps.demandRoom(this.actor.person, frame.type)
     const { person, organization, device } = this.actor
     const reader = { person, organization, device }
     if ('upTo' in frame)

@@ -147,6 +147,9 @@ export function certifiedDrafts(
   })
 }
 
+/** Beside that of all. Each entry about a member is looked at in every one of them, by the service and by every client. */
+const mostCompartments = 200
+
 /** Every act by member statement: judged by the same rule book that clients apply, then entered with its statement. */
 export function memberAct(read: ReadStatements): Act<OperationView, MemberInput, MemberLoaded, Write, Placed> {
   return {
@@ -175,6 +178,8 @@ export function memberAct(read: ReadStatements): Act<OperationView, MemberInput,
         throw new Problem('STATEMENT_INVALID', { detail: `A new statement has v ${String(memberVersion)}.` })
       const refusal = judgeMemberAct(view, member, act)
       if (refusal) throw toProblem(refusal)
+      if (act.act === 'create-compartment' && view.compartments.size > mostCompartments)
+        throw new Problem('TOO_MANY', { most: mostCompartments, detail: 'An operation has no more compartments.' })
       const { entries, write } = enter(context, read)
       return { entries, rows: [storing(operation, statement, write)], answer: placed }
     },

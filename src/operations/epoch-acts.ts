@@ -2,9 +2,10 @@ import { may } from '../access.ts'
 import { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 import { asActor, findOrganizations } from '../identity/index.ts'
-import type { Act, EntryDraft } from '../log/index.ts'
+import type { Act, EntryDraft, Logs } from '../log/index.ts'
 import {
   contentKeyId,
+  mayOpenNext,
   type CompartmentId,
   type DeviceId,
   type EpochStatement,
@@ -68,6 +69,7 @@ export function openEpochAct(read: ReadStatements): Act<OperationView, EpochInpu
       requireSigner(view, actor, statement)
       const current = view.currentEpoch(compartment)?.number ?? 0
       if (payload.epoch !== current + 1) throw new Problem('EPOCH_NUMBER', { current })
+      if (!mayOpenNext(view, compartment)) throw new Problem('EPOCH_FRESH', { compartment, epoch: current })
       const heads = view.heads(compartment)
       if (heads.operation !== payload.members.operation || heads.compartment !== payload.members.compartment) {
         throw new Problem('MEMBERS_MOVED', { members: heads })
@@ -124,25 +126,81 @@ function requireGrants(recipients: readonly string[], grants: EpochInput['grants
   if (!exact) throw new Problem('EPOCH_GRANTS')
 }
 
+/** So often one device gives another the key of one epoch: again where a grant did not open, never without end. */
+const mostGrantsByOne = 3
+
 interface Disclosing {
   readonly purpose: string
+  /** What the devices have already, and how often each gave it to them; `decide` notes what it accepts. */
+  readonly given: { readonly sealed: Set<string>; readonly times: Map<string, number> }
   /** By organization; null where it is of no country. */
   readonly countries: ReadonlyMap<string, string | null>
 }
 
-async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly GrantsInput[]): Promise<Disclosing> {
+type Entries = Pick<Logs<unknown>, 'entriesAt'>
+
+async function loadGiven(
+  tx: Tx,
+  logs: Entries,
+  { operation }: OperationView,
+  inputs: readonly GrantsInput[],
+): Promise<Disclosing['given']> {
+  const grants = inputs.flatMap((input) => input.grants)
+  const [devices, epochs] = [grants.map(({ device }) => device), grants.map(({ epoch }) => epoch)]
+  const rows = await store.grantsOf(tx, operation, [...new Set(devices)], [...new Set(epochs)])
+  const entries = await logs.entriesAt(tx, operation, [...new Set(rows.map(({ index }) => index))])
+  const givers = new Map(entries.map(({ index, device }) => [index, device ?? '']))
+  const times = new Map<string, number>()
+  for (const row of rows) {
+    const name = nameOf(givers.get(row.index) ?? '', row)
+    times.set(name, (times.get(name) ?? 0) + 1)
+  }
+  return { sealed: new Set(rows.map(({ sealed }) => sealed)), times }
+}
+
+const nameOf = (giver: string, given: { compartment: string; device: string; epoch: number }) =>
+  [giver, given.compartment, given.device, given.epoch].join(' ')
+
+/** Those of the grants that are new: neither stored before, nor given by this device as often as it may. */
+function newOnes({ compartment, grants }: GrantsInput, giver: string, { sealed, times }: Disclosing['given']) {
+  const each = new Set(grants.map(({ device, epoch }) => `${device}#${String(epoch)}`))
+  if (each.size !== grants.length) throw new Problem('EPOCH_GRANTS', { detail: 'A device is given an epoch once.' })
+  const given = (grant: GrantsInput['grants'][number]) => times.get(nameOf(giver, { compartment, ...grant })) ?? 0
+  return grants.filter((grant) => !sealed.has(grant.grant) && given(grant) < mostGrantsByOne)
+}
+
+function note(
+  { compartment }: GrantsInput,
+  giver: string,
+  fresh: GrantsInput['grants'],
+  given: Disclosing['given'],
+): void {
+  for (const grant of fresh) {
+    const name = nameOf(giver, { compartment, ...grant })
+    given.sealed.add(grant.grant)
+    given.times.set(name, (given.times.get(name) ?? 0) + 1)
+  }
+}
+
+async function loadDisclosing(
+  tx: Tx,
+  logs: Entries,
+  view: OperationView,
+  inputs: readonly GrantsInput[],
+): Promise<Disclosing> {
   const organizations = inputs.flatMap((input) =>
     input.grants.flatMap(({ device }) => view.devices.get(device as DeviceId)?.organization ?? []),
   )
   const rows = await findOrganizations(tx, [...new Set<string>(organizations)])
   return {
     purpose: await store.purposeOfOperation(tx, view.operation),
+    given: await loadGiven(tx, logs, view, inputs),
     countries: new Map(rows.map(({ id, country }) => [id, country])),
   }
 }
 
 /** To whom the keys go, each device once. */
-function recipientsOf(view: OperationView, { countries }: Disclosing, { grants }: GrantsInput) {
+function recipientsOf(view: OperationView, { countries }: Disclosing, grants: GrantsInput['grants']) {
   return [...new Set(grants.map(({ device }) => device))].map((device) => {
     const certificate = view.devices.get(device as DeviceId)
     const organization = certificate?.organization ?? ''
@@ -154,9 +212,9 @@ function recipientsOf(view: OperationView, { countries }: Disclosing, { grants }
  * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self` to devices of the
  * same person only.
  */
-export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, Placed> = {
+export const giveGrantsAct = (logs: Entries): Act<OperationView, GrantsInput, Disclosing, Write, Placed> => ({
   name: 'give grants',
-  load: (tx, view, inputs) => loadDisclosing(tx, view, inputs),
+  load: (tx, view, inputs) => loadDisclosing(tx, logs, view, inputs),
   decide({ snapshot: view, loaded, input, actor }) {
     const member = authorizeIn(view, actor, 'grant.give')
     const compartment = requireIn(view, member, input.compartment)
@@ -169,6 +227,9 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, P
         throw new Problem('GRANT_REFUSED', { device, epoch })
       }
     }
+    const fresh = newOnes(input, actor.device, loaded.given)
+    if (fresh.length === 0) return repeated
+    note(input, actor.device, fresh, loaded.given)
     return {
       entries: [
         {
@@ -178,11 +239,11 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, P
           subject: compartment,
           details: {
             session: actor.session,
-            recipients: recipientsOf(view, loaded, input),
+            recipients: recipientsOf(view, loaded, fresh),
             // Nobody else is asked: the rule of history is what the operation's members were admitted under.
             legalBasis: { purpose: loaded.purpose, history: view.history },
             approvers: [],
-            grants: input.grants.map(({ device, epoch }) => ({
+            grants: fresh.map(({ device, epoch }) => ({
               device,
               epoch,
               sha256: input.digests[`${device}#${String(epoch)}`],
@@ -196,14 +257,14 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, P
             tx,
             input.operation,
             entries[0]?.index ?? -1,
-            input.grants.map(({ device, epoch, grant }) => ({ compartment, epoch, device, sealed: grant })),
+            fresh.map(({ device, epoch, grant }) => ({ compartment, epoch, device, sealed: grant })),
           ),
       ],
       answer: placed,
     }
   },
   write: writeAll,
-}
+})
 
 /** Whether a device may hold the key of an epoch that was opened at this index. */
 export function mayHold(
@@ -228,9 +289,10 @@ export const disputeAct: Act<OperationView, DisputeInput, null, Write, Placed> =
     const current = view.currentEpoch(compartment)
     const known = view.epoch(compartment, input.epoch)
     if (!known || !view.isRecipient(actor.device as DeviceId, compartment)) throw new Problem('NOT_FOUND')
-    const disputed =
-      current?.number === input.epoch && view.compartments.get(compartment)?.disputedBy.has(actor.device as DeviceId)
-    if (disputed === true || current?.number !== input.epoch) return repeated
+    // One person cannot make an epoch stale by two devices of theirs, and whoever opened it has its key.
+    const complaining = [...(view.compartments.get(compartment)?.disputedBy ?? []), known.signer]
+    const disputed = complaining.some((device) => view.devices.get(device)?.person === member.person)
+    if (disputed || current?.number !== input.epoch) return repeated
     return {
       entries: [
         {

@@ -69,11 +69,13 @@ export class Operations {
   readonly #deps: OperationsDeps
   readonly #memberAct: ReturnType<typeof memberAct>
   readonly #openEpochAct: ReturnType<typeof openEpochAct>
+  readonly #giveGrantsAct: ReturnType<typeof giveGrantsAct>
 
   constructor(deps: OperationsDeps) {
     this.#deps = deps
     this.#memberAct = memberAct(deps.read)
     this.#openEpochAct = openEpochAct(deps.read)
+    this.#giveGrantsAct = giveGrantsAct(deps.logs)
   }
 
   /** An administrator creates an operation and names its first coordinators, never itself. */
@@ -248,7 +250,7 @@ export class Operations {
       }
     })
     const input = { operation, compartment, grants, digests: digests satisfies GrantDigests }
-    return this.#deps.logs.append(operation, giveGrantsAct, input, actor)
+    return this.#deps.logs.append(operation, this.#giveGrantsAct, input, actor)
   }
 
   async dispute(actor: Actor, operation: string, compartment: string, epoch: number): Promise<Placed> {

@@ -278,6 +278,22 @@ export async function grantedEpochs(
     .execute()
 }
 
+/** Grants of these epochs that these devices have, with the entries that gave them. */
+export async function grantsOf(
+  tx: Tx,
+  operation: string,
+  devices: readonly string[],
+  epochs: readonly number[],
+): Promise<(GrantRow & { index: number })[]> {
+  return tx
+    .selectFrom('epoch_grant')
+    .select(['given_index as index', 'compartment_id as compartment', 'epoch', 'device_id as device', 'sealed'])
+    .where('operation_id', '=', operation)
+    .where(sql<boolean>`device_id = ANY(${[...devices]}::text[])`)
+    .where(sql<boolean>`epoch = ANY(${[...epochs]}::int[])`)
+    .execute()
+}
+
 /** Member and epoch statements of an operation by their hash. */
 export async function statementsByHash(
   tx: Tx,

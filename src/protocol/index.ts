@@ -130,6 +130,7 @@ export {
 } from './ids.ts'
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
 export { excessIn, type JsonBounds } from './bounded-json.ts'
+export { mayOpenNext } from './judge-epoch.ts'
 export { judgeTold } from './judge-told.ts'
 export { readImportKey, signImportKey } from './import-key.ts'
 export {

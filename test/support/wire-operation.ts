@@ -175,6 +175,13 @@ export class WireOperation {
     return protocol.sealGrant({ device, seal }, compartment, epoch, key)
   }
 
+  /** Somebody comes into a compartment and leaves it: its key has to be renewed. */
+  async outdate(compartment: string, { person }: WireActor, by = this.coordinator): Promise<void> {
+    if (await this.isStale(compartment)) return
+    went(await this.addTo(compartment, person, by))
+    went(await this.removeFrom(compartment, person, by))
+  }
+
   async openEpoch(by: WireActor, compartment = this.id): Promise<Answer> {
     const { statement, grants, key, number } = await this.epoch(by, compartment)
     const answer = await by.call('POST', `${this.path}/epochs`, { statement, grants })
