@@ -25,6 +25,7 @@ import {
   quotaFor,
   readTls,
   usualRoom,
+  type Access,
   type HttpServer,
   type Quotas,
   type TlsFiles,
@@ -36,8 +37,6 @@ import {
   SmtpChannel,
   VerifyKeyCache,
   actInDirectory,
-  actorOf,
-  admit,
   asActor,
   createIdentity,
   hasFactors,
@@ -48,6 +47,9 @@ import {
   openFactorKey,
   mountServiceAccounts,
   openTokenKey,
+  type Accesses,
+  type Actor,
+  type Certified,
   type Identity,
   type NoticeChannel,
   type SmtpSettings,
@@ -71,6 +73,7 @@ import {
   authorize,
   membersAmong,
   mountOperations,
+  operationAccesses,
   operationSnapshots,
   operationsOf,
   operationsOwners,
@@ -262,7 +265,6 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       logLevel: options.logLevel,
       requestId: () => newId(clock(), random),
       clock,
-      admit: (request, access) => admit(identity, request, access),
       toProblem: toDatabaseProblem,
       rates,
       room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
@@ -277,14 +279,16 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     await registerLive(app)
     mountIdentity(app, identity, { version: options.version, logHost: options.logHost })
     mountServiceAccounts(app, identity)
-    mountOperations(app, operations)
-    mountMessages(app, messages)
-    mountReports(app, reports, evidence)
+    const may = operationAccesses(db, identity.access, operations)
+    const reader = logReader(db, logs, identity.access)
+    mountOperations(app, operations, identity.access, may)
+    mountMessages(app, messages, may)
+    mountReports(app, { reports, evidence }, may, reader)
     mountLogRoutes(app, {
       logs,
-      requireLogReader: (request, log) => requireLogReader(db, logs, request, log),
-      enterExport: (request, log, entries) => enterExport({ db, logs, clock }, request, log, entries),
-      enterQuery: (request, log, query) => logReaders.enter(actorOf(request), log, query),
+      reader,
+      enterExport: (actor, log, entries) => enterExport({ db, logs, clock }, actor, log, entries),
+      enterQuery: (actor, log, query) => logReaders.enter(actor, log, query),
     })
     mountLive(app, {
       hub,
@@ -405,27 +409,30 @@ function noteRefusals(app: HttpServer, refusals: Refusals): void {
 }
 
 /** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
-async function requireLogReader(
+function logReader(
   db: Database,
   logs: Pick<Logs<unknown>, 'directory' | 'sees'>,
-  request: FastifyRequest,
-  log: string,
-): Promise<void> {
-  if (log === logs.directory) return
-  await transaction(db, async (tx) => {
-    await authorize(tx, actorOf(request), log, 'log.verify')
-    if (!(await logs.sees(tx, log))) throw new Problem('NOT_FOUND')
+  accesses: Accesses,
+): Access<Certified> {
+  return accesses.certified('log-reader', async (actor, { params }) => {
+    const { id, log = id } = params as { id?: unknown; log?: unknown }
+    if (!isUuid(log)) return undefined
+    if (log === logs.directory) return actor
+    await transaction(db, async (tx) => {
+      await authorize(tx, actor, log, 'log.verify')
+      if (!(await logs.sees(tx, log))) throw new Problem('NOT_FOUND')
+    })
+    return actor
   })
 }
 
 /** Entries themselves are given to the auditors of a log alone, each time with an entry that says so. */
 async function enterExport(
   { db, logs, clock }: { db: Database; logs: Logs<OperationView>; clock: () => Date },
-  request: FastifyRequest,
+  actor: Actor,
   log: string,
   entries: { from: number; count: number },
 ): Promise<void> {
-  const actor = actorOf(request)
   if (log === logs.directory) {
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
     await actInDirectory({ db, logs, clock }, actor, [], ({ by, enter }) =>

@@ -4,13 +4,13 @@ import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { Type, type TSchema } from 'typebox'
-import { RouteFault, buildHttp, unboundedIn, type HttpDeps } from '../src/http/index.ts'
+import { everybody, RouteFault, buildHttp, unboundedIn, type HttpDeps } from '../src/http/index.ts'
 import { ClientFrame, Receipt } from '../src/protocol/index.ts'
 import { alone, startAMinute } from './support/rates.ts'
 import { startServer } from './support/server.ts'
 import { WireActor, codeOf, setUp } from './support/wire.ts'
 
-const open = { access: 'public', record: 'nothing: it shows nothing of anybody' } as const
+const open = { access: everybody, record: 'nothing: it shows nothing of anybody' } as const
 
 async function edge(owner: Pick<typeof t, 'teardown'>, deps: Partial<HttpDeps> = {}) {
   const app = await buildHttp({
@@ -19,7 +19,6 @@ async function edge(owner: Pick<typeof t, 'teardown'>, deps: Partial<HttpDeps> =
     trustedProxies: [],
     logLevel: 'silent',
     requestId: () => 'request',
-    admit: async () => {},
     toProblem: (error) => error,
     ready: async () => true,
     ...alone(),

@@ -5,12 +5,22 @@ import { Writable } from 'node:stream'
 import t from 'tap'
 import { Type } from 'typebox'
 import { Problem } from '../src/errors.ts'
-import { buildHttp, closesWhole, RouteFault, type Access, type HttpDeps } from '../src/http/index.ts'
+import { buildHttp, closesWhole, everybody, makeAccess, RouteFault, type HttpDeps } from '../src/http/index.ts'
 import { alone } from './support/rates.ts'
 
 type Test = typeof t
 
 const record = 'nothing: it shows nothing of anybody' as const
+
+/** Whoever says anything of themselves. */
+const known = makeAccess(
+  'message.read',
+  async ({ headers: { authorization } }) => {
+    if (authorization === undefined) throw new Problem('UNAUTHENTICATED')
+    return authorization
+  },
+  async (who) => who,
+)
 
 interface Edge {
   deps?: Partial<HttpDeps>
@@ -31,9 +41,6 @@ async function edge(t: Pick<Test, 'teardown'>, { deps = {} }: Edge = {}) {
       },
     }),
     requestId: () => `request-${++number}`,
-    admit: async (request) => {
-      if (request.headers.authorization === undefined) throw new Problem('UNAUTHENTICATED')
-    },
     toProblem: (error) => error,
     ...alone(),
     ready: async () => true,
@@ -56,24 +63,24 @@ async function edgeWithRoutes(t: Pick<Test, 'teardown'>, options: Edge = {}) {
   const made = await edge(t, options)
   made.app.post(
     '/v1/notes',
-    { config: { access: 'public', record }, schema: { body: Note } },
+    { config: { access: everybody, record }, schema: { body: Note } },
     async (request) => request.body,
   )
   made.app.get(
     '/v1/notes/:id',
     {
-      config: { access: 'message.read', record },
+      config: { access: known, record },
       schema: { querystring: Type.Object({ limit: Type.Integer({ default: 5 }) }) },
     },
     async (request) => ({ limit: request.query.limit }),
   )
-  made.app.get('/v1/broken', { config: { access: 'public', record } }, async () => {
+  made.app.get('/v1/broken', { config: { access: everybody, record } }, async () => {
     throw new Error('the secret plan')
   })
   made.app.get(
     '/v1/typed',
     {
-      config: { access: 'public', record },
+      config: { access: everybody, record },
       schema: { response: { 200: Type.Object({ seen: Type.String() }) } },
     },
     async () => ({ seen: 'yes', passphrase: 'never' }) as { seen: string },
@@ -87,19 +94,13 @@ t.test(
     const { app } = await edge(t)
     const body = async () => ({})
     t.throws(() => app.get('/v1/open', body), RouteFault)
-    t.throws(() => app.get('/v1/typo', { config: { access: 'mesage.read' as Access, record } }, body), /mesage\.read/)
-    t.throws(
-      () => app.get('/v1/odd', { config: { access: ['message.read'] as unknown as Access, record } }, body),
-      RouteFault,
-    )
-    t.throws(() => app.get('/v1/proto', { config: { access: 'constructor' as Access, record } }, body), RouteFault)
-    t.throws(() => app.get('/v1/unrecorded', { config: { access: 'message.read' } }, body), /declares no record/)
+    t.throws(() => app.get('/v1/typo', { config: { access: 'mesage.read' as never, record } }, body), /mesage\.read/)
+    t.throws(() => app.get('/v1/odd', { config: { access: ['message.read'] as never, record } }, body), RouteFault)
+    t.throws(() => app.get('/v1/proto', { config: { access: { ...known } as never, record } }, body), RouteFault)
+    t.throws(() => app.get('/v1/unrecorded', { config: { access: known } }, body), /declares no record/)
     for (const odd of [[], ['message.psted'], 'nothing', 'nothing: because', 'message.posted', {}])
-      t.throws(
-        () => app.get('/v1/misrecorded', { config: { access: 'message.read', record: odd as never } }, body),
-        RouteFault,
-      )
-    app.get('/v1/fine', { config: { access: 'message.read', record } }, body)
+      t.throws(() => app.get('/v1/misrecorded', { config: { access: known, record: odd as never } }, body), RouteFault)
+    app.get('/v1/fine', { config: { access: known, record } }, body)
     await app.ready()
   },
 )
@@ -115,7 +116,11 @@ t.test('a body schema that would take unknown fields does not boot, at whatever 
   for (const [index, schema] of bodies.entries()) {
     t.throws(
       () =>
-        app.post(`/v1/b${index}`, { config: { access: 'public', record }, schema: { body: schema } }, async () => ({})),
+        app.post(
+          `/v1/b${index}`,
+          { config: { access: everybody, record }, schema: { body: schema } },
+          async () => ({}),
+        ),
       /unknown fields/,
     )
   }
@@ -194,7 +199,7 @@ t.test('what is not JSON, of another type or too large is refused by name (D2, D
 t.test('an unknown address, method or path that cannot be read is a problem like any other', async (t) => {
   const { app } = await edgeWithRoutes(t)
   const refused = new Problem('NOT_FOUND', { detail: 'no such operation', operation: 1 })
-  app.get('/v1/hidden', { config: { access: 'public', record } }, async () => {
+  app.get('/v1/hidden', { config: { access: everybody, record } }, async () => {
     throw refused
   })
   const unknown = await app.inject({ url: '/v1/nothing' })
@@ -253,7 +258,7 @@ t.test(
   'INV-11: nor does it at its most talkative, for whatever goes wrong with a request that carries secrets',
   async (t) => {
     const { app, log } = await edgeWithRoutes(t, { deps: { logLevel: 'trace' } })
-    app.get('/v1/leaks', { config: { access: 'public', record } }, async (request) => {
+    app.get('/v1/leaks', { config: { access: everybody, record } }, async (request) => {
       request.log.debug({ headers: request.headers, req: request, raw: { headers: request.raw.headers } }, 'careless')
       request.log.error({ err: Object.assign(new Error('x'), { headers: request.headers, request }) }, 'careless too')
       const { authorization, 'sec-websocket-protocol': ticket } = request.headers

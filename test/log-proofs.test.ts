@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Problem } from '../src/errors.ts'
-import { buildHttp } from '../src/http/index.ts'
+import { buildHttp, makeAccess } from '../src/http/index.ts'
 import { mountLogRoutes } from '../src/log/index.ts'
 import {
   fromBase64url,
@@ -26,20 +26,23 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
     trustedProxies: [],
     logLevel: 'silent',
     requestId: freshId,
-    admit: (request, access) => {
-      t.equal(access, 'log-reader')
-      return request.headers.authorization === undefined
-        ? Promise.reject(new Problem('UNAUTHENTICATED'))
-        : Promise.resolve()
-    },
     toProblem: (error) => error,
     ready: () => Promise.resolve(true),
   })
   t.teardown(() => app.close())
   mountLogRoutes(app, {
     logs: server.logs,
-    requireLogReader: (request) =>
-      request.headers.authorization === 'member' ? Promise.resolve() : Promise.reject(new Problem('NOT_FOUND')),
+    reader: makeAccess(
+      'log-reader',
+      async ({ headers: { authorization } }) => {
+        if (authorization === undefined) throw new Problem('UNAUTHENTICATED')
+        return authorization
+      },
+      async (who) => {
+        if (who !== 'member') throw new Problem('NOT_FOUND')
+        return who
+      },
+    ),
     enterExport: () => Promise.reject(new Problem('NOT_FOUND')),
     enterQuery: () => Promise.reject(new Problem('NOT_FOUND')),
   })

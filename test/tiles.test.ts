@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { transaction } from '../src/db/index.ts'
 import { Problem } from '../src/errors.ts'
-import { buildHttp, type HttpServer } from '../src/http/index.ts'
+import { buildHttp, makeAccess, type HttpServer } from '../src/http/index.ts'
 import { mountLogRoutes } from '../src/log/index.ts'
 import {
   formatTilePath,
@@ -103,17 +103,21 @@ async function serving(server: ToyServer): Promise<HttpServer> {
     trustedProxies: [],
     logLevel: 'silent',
     requestId: freshId,
-    admit: () => Promise.resolve(),
     toProblem: (error) => error,
     ready: () => Promise.resolve(true),
   })
   mountLogRoutes(app, {
     logs: server.logs,
-    requireLogReader: (request) =>
-      request.headers.authorization === 'nobody' ? Promise.reject(new Problem('NOT_FOUND')) : Promise.resolve(),
+    reader: makeAccess(
+      'log-reader',
+      async ({ headers: { authorization } }) => authorization ?? '',
+      async (who) => {
+        if (who === 'nobody') throw new Problem('NOT_FOUND')
+        return who
+      },
+    ),
     enterQuery: () => Promise.reject(new Problem('NOT_FOUND')),
-    enterExport: (request) =>
-      request.headers.authorization === 'auditor' ? Promise.resolve() : Promise.reject(new Problem('NOT_FOUND')),
+    enterExport: (who) => (who === 'auditor' ? Promise.resolve() : Promise.reject(new Problem('NOT_FOUND'))),
   })
   return app
 }

@@ -1,16 +1,13 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
-import type { Permission } from '../access.ts'
 import { Problem } from '../errors.ts'
+import { isAccess, type Access } from './access.ts'
 import { unboundedIn } from './bounds.ts'
 import { isDuty, type Duty } from './duty.ts'
-
-/** Who may call a route: a permission inside an operation, or one of the words for what lies outside. */
-export type Access = Permission | 'public' | 'signed-in' | 'enrolling' | 'administrator' | 'log-reader'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Declared by every route; without it the server does not boot. */
-    access?: Access
+    access?: Access<unknown>
     /** What it writes into which log's entries (log.md, "Kinds"); without it the server does not boot. */
     record?: Duty
   }
@@ -23,15 +20,10 @@ declare module 'fastify' {
 export interface Declared {
   readonly method: string
   readonly url: string
-  readonly access: Access
+  /** How pages name it. */
+  readonly access: string
   readonly record: Duty
 }
-
-/**
- * Checks the caller before the body is read: throws UNAUTHENTICATED, SESSION_ENDED or FORBIDDEN, or leaves what it found on the request.
- * What depends on an operation is decided in the service, inside its transaction.
- */
-export type Admit = (request: FastifyRequest, access: Exclude<Access, 'public'>) => Promise<void>
 
 /** A route that must not be served as it is. Thrown at boot, it names method, address and what is missing. */
 export class RouteFault extends Error {
@@ -43,17 +35,16 @@ export class RouteFault extends Error {
 
 /**
  * Refuses routes without a declared access or record, with one that does not exist (a typing error would otherwise guard nothing), and
- * those whose bodies would swallow unknown fields. Then asks `admit` at each request.
+ * those whose bodies would swallow unknown fields. Then recognises whoever asks, at each request, before anything of a body is read.
  */
-export function guardRoutes(app: FastifyInstance, valid: ReadonlySet<string>, admit: Admit): void {
+export function guardRoutes(app: FastifyInstance): void {
   const declared: Declared[] = []
   app.decorate('declared', declared)
   app.addHook('onRoute', (route) => {
     const access: unknown = route.config?.access
     if (access === undefined) throw new RouteFault(route, 'declares no access')
-    if (typeof access !== 'string' || !valid.has(access)) {
+    if (!isAccess(access))
       throw new RouteFault(route, `declares the access ${JSON.stringify(access)}, which does not exist`)
-    }
     const record: unknown = route.config?.record
     if (record === undefined) throw new RouteFault(route, 'declares no record')
     if (!isDuty(record))
@@ -66,17 +57,25 @@ export function guardRoutes(app: FastifyInstance, valid: ReadonlySet<string>, ad
       if (unbounded !== undefined)
         throw new RouteFault(route, `takes in its ${part} something without a bound at ${unbounded || 'its top'}`)
     }
-    for (const method of [route.method].flat())
-      declared.push({ method, url: route.url, access: access as Access, record })
+    for (const method of [route.method].flat()) declared.push({ method, url: route.url, access: access.name, record })
   })
   app.addHook('onRequest', async (request) => {
-    if (request.is404) return
-    const access = request.routeOptions.config.access
-    if (access === 'public') return
-    // Cannot happen while the hook above stands; were it removed, nothing would be served.
-    if (access === undefined) throw new Problem('NOT_FOUND')
-    await admit(request, access)
+    if (!request.is404) await accessOfRoute(request).recognise(request)
   })
+}
+
+/** Asks what whoever was recognised may do here; mounted after their quotas, which hold for those too who may not. */
+export function entitleRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request) => {
+    if (!request.is404) await accessOfRoute(request).entitle(request)
+  })
+}
+
+function accessOfRoute(request: FastifyRequest): Access<unknown> {
+  const { access } = request.routeOptions.config
+  // Cannot happen while the hook on routes stands; were it removed, nothing would be served.
+  if (access === undefined) throw new Problem('NOT_FOUND')
+  return access
 }
 
 /** The pointer of the first object schema that does not say `additionalProperties: false`. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from 'typebox'
 import { Problem } from '../errors.ts'
+import { everybody } from './access.ts'
 import type { HttpServer } from './server.ts'
 
 const PATIENCE = 2_000
@@ -23,7 +24,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
   app.get(
     '/livez',
     {
-      config: { access: 'public', record: 'nothing: it shows nothing of anybody', uncounted: true },
+      config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
       schema: { summary: 'Whether the process answers', response: says('alive') },
     },
     async () => ({ status: 'alive' as const }),
@@ -31,7 +32,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
   app.get(
     '/readyz',
     {
-      config: { access: 'public', record: 'nothing: it shows nothing of anybody', uncounted: true },
+      config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
       schema: { summary: 'Whether the service can serve', response: says('ready') },
     },
     async () => {
@@ -45,7 +46,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
   app.get(
     '/version',
     {
-      config: { access: 'public', record: 'nothing: it shows nothing of anybody', uncounted: true },
+      config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
       schema: {
         summary: 'Which version this is, and which commit where it is known',
         response: { 200: Type.Object({ version: Type.String(), commit: Type.Union([Type.String(), Type.Null()]) }) },

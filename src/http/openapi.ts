@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { everybody } from './access.ts'
 import { ProblemSchema } from './validation.ts'
 
 const nothing = 'nothing: it shows nothing of anybody'
@@ -35,7 +36,7 @@ export async function describeRoutes(
   app.addHook('onRoute', (route) => {
     if (route.schema === undefined || route.schema.hide === true) return
     const response = (route.schema.response ?? {}) as Record<string, unknown>
-    const open = route.config?.access === 'public' || route.config?.access === 'enrolling'
+    const open = route.config?.access === everybody
     route.schema = {
       ...route.schema,
       ...(open ? {} : { security: [{ dpop: [] }] }),
@@ -45,7 +46,7 @@ export async function describeRoutes(
   // Readable pages; mounted before the guard, hence declared public here for all that the package brings.
   await app.register(async (pages) => {
     pages.addHook('onRoute', (route) => {
-      route.config = { ...route.config, access: 'public', record: nothing }
+      route.config = { ...route.config, access: everybody, record: nothing }
       route.schema = { ...route.schema, hide: true }
     })
     await pages.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { validatorUrl: null } })
@@ -57,7 +58,7 @@ export function mountOpenApi(app: FastifyInstance): void {
   let described: Buffer | undefined
   app.get(
     '/openapi.json',
-    { config: { access: 'public', record: nothing }, schema: { hide: true } },
+    { config: { access: everybody, record: nothing }, schema: { hide: true } },
     async (_request, reply) => {
       described ??= Buffer.from(JSON.stringify(app.swagger()))
       return reply.type('application/json; charset=utf-8').send(described)

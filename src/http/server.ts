@@ -11,11 +11,10 @@ import Fastify, {
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import type { Writable } from 'node:stream'
-import { permissions } from '../access.ts'
 import { Problem } from '../errors.ts'
 import { boundCrowd, parseShallowJson, usualRoom, type Room } from './crowding.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
-import { guardRoutes, type Admit } from './guard.ts'
+import { entitleRequests, guardRoutes } from './guard.ts'
 import { mountHealth } from './health.ts'
 import { limitAccounts, limitSources } from './limiting.ts'
 import { logAnswers, loggerOptions } from './logging.ts'
@@ -45,16 +44,13 @@ export interface HttpDeps {
   readonly logTo?: Writable
   /** A fresh id for each request, for the log and the answer's request-id header. */
   readonly requestId: () => string
-  readonly admit: Admit
-  /** Accesses that routes may declare; all that exist unless given. */
-  readonly accesses?: readonly string[]
   readonly toProblem: ToProblem
   readonly rates: RateLimits
   /** The time that answers say (Date, RFC 9110, 6.6.1): that by which what clients sign is judged. */
   readonly clock: () => Date
   /** What is open and under way at once; `usualRoom` unless given. */
   readonly room?: Room
-  /** Whose quota a request counts against besides that of its source, once `admit` has found out. */
+  /** Whose quota a request counts against besides that of its source, once its access has recognised them. */
   readonly accountOf: (request: FastifyRequest) => string | undefined
   /** Whether the database answers. */
   readonly ready: () => Promise<boolean | Problem>
@@ -62,15 +58,6 @@ export interface HttpDeps {
 
 /** Milliseconds that the event loop may lag on average before requests get 503. */
 const mostLag = 5_000
-
-export const everyAccess: readonly string[] = [
-  ...permissions,
-  'public',
-  'signed-in',
-  'enrolling',
-  'administrator',
-  'log-reader',
-]
 
 // A message with its statement, body and extract; routes that take more say so themselves.
 const BODY_LIMIT = 512 * 1024
@@ -127,8 +114,9 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     },
   })
   await describeRoutes(plain, deps)
-  guardRoutes(plain, new Set(deps.accesses ?? everyAccess), deps.admit)
+  guardRoutes(plain)
   limitAccounts(plain, deps.rates, deps.accountOf)
+  entitleRequests(plain)
   mountHealth(app, deps)
   mountOpenApi(plain)
   return app

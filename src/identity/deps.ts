@@ -47,7 +47,7 @@ export interface Actor extends Acting {
 }
 
 /** Whether this actor acts for the platform: a certified device of the tier administrator. */
-export function isAdministrator(actor: Actor): boolean {
+export function isAdministrator<A extends Actor>(actor: A): actor is A & { readonly tier: 'administrator' } {
   return actor.tier === 'administrator'
 }
 

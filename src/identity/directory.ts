@@ -11,6 +11,7 @@ import {
 } from '../protocol/index.ts'
 import type { Certificates } from './certificates.ts'
 import { chainAbove, checked } from './certificates.ts'
+import type { Administrator } from './access.ts'
 import { actInDirectory } from './acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
 import type { Factors } from './factors/service.ts'
@@ -168,8 +169,7 @@ export class Directory {
     for (const part of appended) part.afterCommit()
   }
 
-  async registerOrganization(actor: Actor, input: OrganizationInput): Promise<void> {
-    requireAdministrator(actor)
+  async registerOrganization(actor: Administrator, input: OrganizationInput): Promise<void> {
     if (input.kind === 'administration' && input.country === undefined) {
       throw new Problem('VALIDATION', {
         faults: [
@@ -200,8 +200,7 @@ export class Directory {
   }
 
   /** Administrators see all organizations; looking is itself an entry. */
-  async organizations(actor: Actor, justification?: string): Promise<OrganizationView[]> {
-    requireAdministrator(actor)
+  async organizations(actor: Administrator, justification?: string): Promise<OrganizationView[]> {
     return this.#viewed(actor, 'organizations', justification, async (tx) =>
       (await store.allOrganizations(tx)).map(viewOfOrganization),
     )
@@ -279,10 +278,6 @@ export class Directory {
 export function viewOfOrganization(row: Awaited<ReturnType<typeof store.allOrganizations>>[number]): OrganizationView {
   const { id: organization, kind, name, country, region, ended_at } = row
   return { organization, kind, name, country, region, ended: ended_at !== null }
-}
-
-export function requireAdministrator(actor: Actor): void {
-  if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
 }
 
 async function requireSetUpSecret(tx: Tx, secret: string): Promise<void> {

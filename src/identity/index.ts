@@ -1,3 +1,4 @@
+import { accessesOf, type Accesses } from './access.ts'
 import { Certificates, chainOfDevice, chainsOf, withThoseAbove } from './certificates.ts'
 import type { IdentityDeps } from './deps.ts'
 import { Directory } from './directory.ts'
@@ -18,14 +19,15 @@ import { Sessions } from './sessions.ts'
 export { Certificates, Directory, Enrolments, Sessions, chainOfDevice, chainsOf, withThoseAbove }
 export { actInDirectory, type DirectoryAct, type Upright } from './acting.ts'
 export { asActor, isAdministrator, isPlatformAuditor, type Actor, type IdentityDeps } from './deps.ts'
-export { viewOfOrganization, requireAdministrator, type OrganizationView } from './directory.ts'
+export { viewOfOrganization, type OrganizationView } from './directory.ts'
 export { justifiedBy, viewedDraft, type Justified } from './viewing.ts'
 export { VerifyKeyCache } from './device-keys.ts'
 export { checked } from './certificates.ts'
 export { Argon2Process } from './argon2-process.ts'
 export { Passphrases } from './passphrase.ts'
 export { Refusals, isRefusal, type Refused } from './refusals.ts'
-export { actorOf, admit, mountIdentity, pathOf } from './routes.ts'
+export { pathOf, type Accesses, type Administrator, type Certified } from './access.ts'
+export { mountIdentity } from './routes.ts'
 export { openFactorKey } from './factors/factor-key.ts'
 export { hasFactors } from './factors/store.ts'
 export { requireRecent, type Evidence } from './factors/service.ts'
@@ -53,6 +55,8 @@ export { finding, identityOwners, type IdentityOwnersOptions } from './verificat
 /** Organizations, people, devices and sessions of one service. */
 export interface Identity {
   readonly logs: IdentityDeps['logs']
+  /** Who may call what. */
+  readonly access: Accesses
   readonly sessions: Sessions
   readonly enrolments: Enrolments
   readonly certificates: Certificates
@@ -81,9 +85,11 @@ export function createIdentity(deps: CreateDeps): Identity {
   const people = new People(deps)
   const idleness = new Idleness({ ...deps, people })
   const addresses = new AddressBook({ ...deps, sends: deps.channel !== undefined })
+  const sessions = new Sessions(deps, factors)
   return {
     logs: deps.logs,
-    sessions: new Sessions(deps, factors),
+    access: accessesOf(sessions),
+    sessions,
     enrolments: new Enrolments(deps, factors),
     certificates,
     directory: new Directory(deps, certificates, factors),

@@ -1,8 +1,7 @@
 import { Type } from 'typebox'
-import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
-import type { HttpServer } from '../http/index.ts'
-import type { Actor } from './deps.ts'
+import { everybody, type HttpServer } from '../http/index.ts'
+import { header, proofOf } from './access.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPasskeyPage } from './passkey-page/routes.ts'
@@ -13,48 +12,8 @@ import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
 import * as schemas from './schemas.ts'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who asks; set by `admit` before any handler of a route that is not public. */
-    actor?: Actor
-  }
-}
-
-/** Who asks, on routes that are not public. */
-export function actorOf(request: FastifyRequest): Actor {
-  if (!request.actor) throw new Problem('UNAUTHENTICATED')
-  return request.actor
-}
-
-/** The address of a request without its query, as proofs name it. */
-export function pathOf(request: FastifyRequest): string {
-  return request.url.split('?', 1)[0] ?? ''
-}
-
-function header(request: FastifyRequest, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
-  const value = request.headers[name]
-  return typeof value === 'string' ? value : undefined
-}
-
-export const proofOf = (request: FastifyRequest) => ({
-  method: request.method,
-  path: pathOf(request),
-  proof: header(request, 'dpop'),
-  source: { address: request.ip, agent: request.headers['user-agent']?.slice(0, 200) ?? '' },
-})
-
-/** Recognises the caller of every route that is not public. */
-export async function admit(identity: Identity, request: FastifyRequest, access: string): Promise<void> {
-  request.actor = await identity.sessions.recognise({
-    ...proofOf(request),
-    authorization: header(request, 'authorization'),
-  })
-  if (access === 'signed-in' || access === 'enrolling') return
-  if (request.actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
-}
-
 export function mountIdentity(app: HttpServer, identity: Identity, about: { version: string; logHost: string }): void {
-  const { sessions, enrolments, certificates, directory } = identity
+  const { sessions, enrolments, certificates, directory, access } = identity
   mountFactors(app, identity)
   mountPasskeyPage(app)
   mountPeople(app, identity)
@@ -66,7 +25,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/server',
     {
-      config: { access: 'public', record: 'nothing: it shows nothing of anybody' },
+      config: { access: everybody, record: 'nothing: it shows nothing of anybody' },
       schema: { summary: 'What this service is and whom it trusts', response: { 200: schemas.Server } },
     },
     async () => ({
@@ -81,7 +40,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/setup',
     {
       config: {
-        access: 'public',
+        access: everybody,
         door: 'setup',
         record: ['organization.registered', 'person.registered', 'credential.set', 'device.certified'],
       },
@@ -100,7 +59,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/enrolments',
     {
-      config: { access: 'public', door: 'enrolment', record: ['device.enrolled', 'credential.set'] },
+      config: { access: everybody, door: 'enrolment', record: ['device.enrolled', 'credential.set'] },
       schema: {
         summary: 'Enrol a device with an invitation',
         body: schemas.Enrol,
@@ -115,7 +74,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/sessions',
     {
-      config: { access: 'public', door: 'sign-in', record: ['session.started'] },
+      config: { access: everybody, door: 'sign-in', record: ['session.started'] },
       schema: { summary: 'Sign in on an enrolled device', body: schemas.SignIn, response: { 201: schemas.SignedIn } },
     },
     async (request, reply) => {
@@ -126,7 +85,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/tokens',
     {
-      config: { access: 'public', door: 'token', record: ['session.ended'] },
+      config: { access: everybody, door: 'token', record: ['session.ended'] },
       schema: { summary: 'Exchange a refresh token', body: schemas.Refresh, response: { 200: schemas.Tokens } },
     },
     async (request) => sessions.refresh(proofOf(request), request.body.refreshToken, request.body.attempt),
@@ -135,22 +94,22 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/sessions',
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'One’s own live sessions', response: { 200: schemas.SessionList } },
     },
     async (request) => ({
-      sessions: await sessions.list(actorOf(request)),
+      sessions: await sessions.list(access.signedIn.of(request)),
     }),
   )
 
   app.delete(
     '/v1/sessions',
     {
-      config: { access: 'signed-in', record: ['session.ended'] },
+      config: { access: access.signedIn, record: ['session.ended'] },
       schema: { summary: 'End all other sessions of one’s own', response: { 204: Type.Null() } },
     },
     async (request, reply) => {
-      await sessions.endOthers(actorOf(request))
+      await sessions.endOthers(access.signedIn.of(request))
       return reply.code(204).send(null)
     },
   )
@@ -158,7 +117,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.delete(
     '/v1/sessions/:session',
     {
-      config: { access: 'signed-in', record: ['session.ended'] },
+      config: { access: access.signedIn, record: ['session.ended'] },
       schema: {
         summary: 'Sign out, or end another session of one’s own',
         params: Type.Object({ session: schemas.Uuid }),
@@ -166,7 +125,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      const actor = actorOf(request)
+      const actor = access.signedIn.of(request)
       const { session } = request.params
       if (actor.tier === null && session !== actor.session) throw new Problem('DEVICE_NOT_CERTIFIED')
       await sessions.end(actor, { session })
@@ -177,7 +136,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/live-tickets',
     {
-      config: { access: 'signed-in', record: 'nothing: it prepares what is entered when it is used' },
+      config: { access: access.signedIn, record: 'nothing: it prepares what is entered when it is used' },
       schema: {
         summary: 'A ticket for one WebSocket, for 30 seconds',
         body: schemas.Nothing,
@@ -185,34 +144,34 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      return reply.code(201).send(await sessions.issueTicket(actorOf(request), header(request, 'origin')))
+      return reply.code(201).send(await sessions.issueTicket(access.signedIn.of(request), header(request, 'origin')))
     },
   )
 
   app.get(
     '/v1/me',
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'Who one is, and the certificate of this device', response: { 200: schemas.Me } },
     },
-    async (request) => directory.me(actorOf(request)),
+    async (request) => directory.me(access.signedIn.of(request)),
   )
 
   app.get(
     '/v1/devices',
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'One’s own devices', response: { 200: schemas.Devices } },
     },
     async (request) => ({
-      devices: await directory.devices(actorOf(request)),
+      devices: await directory.devices(access.signedIn.of(request)),
     }),
   )
 
   app.post(
     '/v1/invitations',
     {
-      config: { access: 'signed-in', record: ['person.invited'] },
+      config: { access: access.signedIn, record: ['person.invited'] },
       schema: {
         summary: 'Invite a person, or a further device of one’s own',
         body: schemas.Invite,
@@ -220,7 +179,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      await enrolments.invite(actorOf(request), request.body)
+      await enrolments.invite(access.signedIn.of(request), request.body)
       return reply.code(201).send({})
     },
   )
@@ -228,18 +187,18 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/invitations',
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'The invitations one has made', response: { 200: schemas.Invitations } },
     },
     async (request) => ({
-      invitations: await enrolments.invitations(actorOf(request)),
+      invitations: await enrolments.invitations(access.signedIn.of(request)),
     }),
   )
 
   app.delete(
     '/v1/invitations/:invitation',
     {
-      config: { access: 'signed-in', record: ['invitation.revoked'] },
+      config: { access: access.signedIn, record: ['invitation.revoked'] },
       schema: {
         summary: 'Revoke an invitation',
         params: Type.Object({ invitation: schemas.Uuid }),
@@ -247,7 +206,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      await enrolments.revokeInvitation(actorOf(request), request.params.invitation)
+      await enrolments.revokeInvitation(access.signedIn.of(request), request.params.invitation)
       return reply.code(204).send(null)
     },
   )
@@ -255,32 +214,32 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/enrolments',
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: {
         summary: 'Devices that wait for a certificate from this one',
         response: { 200: schemas.WaitingEnrolments },
       },
     },
     async (request) => ({
-      enrolments: await enrolments.waiting(actorOf(request)),
+      enrolments: await enrolments.waiting(access.signedIn.of(request)),
     }),
   )
 
   app.post(
     '/v1/certificates',
     {
-      config: { access: 'signed-in', record: ['device.certified'] },
+      config: { access: access.signedIn, record: ['device.certified'] },
       schema: { summary: 'Certify a device', body: schemas.Certify, response: { 201: schemas.Certified } },
     },
     async (request, reply) => {
-      return reply.code(201).send(await certificates.certify(actorOf(request), request.body.certificate))
+      return reply.code(201).send(await certificates.certify(access.signedIn.of(request), request.body.certificate))
     },
   )
 
   app.post(
     '/v1/certificates/proofs',
     {
-      config: { access: 'signed-in', record: 'nothing: it proves what the asker holds already' },
+      config: { access: access.signedIn, record: 'nothing: it proves what the asker holds already' },
       schema: {
         summary: 'Proofs that the directory log holds certificates',
         body: schemas.CertificatesAsked,
@@ -288,7 +247,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request) => {
-      if (actorOf(request).tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+      if (access.signedIn.of(request).tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
       return certificates.proofs(request.body.certificates, request.body.seen)
     },
   )
@@ -296,7 +255,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/revocations',
     {
-      config: { access: 'signed-in', record: ['device.revoked', 'session.ended', 'device.expired'] },
+      config: { access: access.signedIn, record: ['device.revoked', 'session.ended', 'device.expired'] },
       schema: {
         summary: 'Revoke a device, and where it was compromised what it vouched for since',
         body: schemas.Revoke,
@@ -304,7 +263,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      await certificates.revoke(actorOf(request), request.body.revocation)
+      await certificates.revoke(access.signedIn.of(request), request.body.revocation)
       return reply.code(204).send(null)
     },
   )
@@ -312,7 +271,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/organizations',
     {
-      config: { access: 'administrator', record: ['organization.registered'] },
+      config: { access: access.administrator, record: ['organization.registered'] },
       schema: {
         summary: 'Register an organization',
         body: schemas.RegisterOrganization,
@@ -320,7 +279,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request, reply) => {
-      await directory.registerOrganization(actorOf(request), request.body)
+      await directory.registerOrganization(access.administrator.of(request), request.body)
       return reply.code(201).send({})
     },
   )
@@ -328,7 +287,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/organizations',
     {
-      config: { access: 'administrator', record: ['directory.viewed'] },
+      config: { access: access.administrator, record: ['directory.viewed'] },
       schema: {
         summary: 'All organizations',
         querystring: schemas.Justified,
@@ -336,14 +295,14 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request) => ({
-      organizations: await directory.organizations(actorOf(request), request.query.justification),
+      organizations: await directory.organizations(access.administrator.of(request), request.query.justification),
     }),
   )
 
   app.get(
     '/v1/organizations/:organization/people',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary: 'People of an organization, for administrators and its NCPs',
         params: Type.Object({ organization: schemas.Uuid }),
@@ -352,7 +311,11 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
     },
     async (request) => ({
-      people: await directory.people(actorOf(request), request.params.organization, request.query.justification),
+      people: await directory.people(
+        access.signedIn.of(request),
+        request.params.organization,
+        request.query.justification,
+      ),
     }),
   )
 }

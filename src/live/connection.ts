@@ -1,10 +1,11 @@
 import { randomInt } from 'node:crypto'
+import type { Permission } from '../access.ts'
 import { Problem, toProblemJson } from '../errors.ts'
 import { toDatabaseProblem } from '../db/index.ts'
 import type { Actor } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
 import { noteAct, type Consultation, type Messages } from '../messages/index.ts'
-import type { Operations } from '../operations/index.ts'
+import type { Entitled, Operations } from '../operations/index.ts'
 import {
   asleep,
   ClientFrame,
@@ -125,13 +126,27 @@ export class Connection {
         return this.#acknowledge(frame)
       case 'grant':
         this.#deps.demandRoom(this.actor.person, frame.type)
-        await this.#deps.operations.giveGrants(this.actor, frame.operation, frame.compartment, frame.grants)
+        await this.#deps.operations.giveGrants(
+          await this.#entitled(frame.operation, 'grant.give'),
+          frame.compartment,
+          frame.grants,
+        )
         return
       case 'grant-bad':
         this.#deps.demandRoom(this.actor.person, frame.type)
-        await this.#deps.operations.dispute(this.actor, frame.operation, frame.compartment, frame.epoch)
+        await this.#deps.operations.dispute(
+          await this.#entitled(frame.operation, 'message.read'),
+          frame.compartment,
+          frame.epoch,
+        )
         return
     }
+  }
+
+  #entitled(operation: string, permission: Permission): Promise<Entitled> {
+    const { tier, ...actor } = this.actor
+    if (tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
+    return this.#deps.operations.entitle({ ...actor, tier }, operation, permission)
   }
 
   async #subscribe({ operation, after, seen }: Frame<'subscribe'>): Promise<void> {

@@ -1,8 +1,8 @@
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
-import type { HttpServer } from '../http/index.ts'
-import { actorOf, type Sessions } from '../identity/index.ts'
+import { everybody, type HttpServer } from '../http/index.ts'
+import type { Sessions } from '../identity/index.ts'
 import { limits, subProtocol, ticketProtocolPrefix } from '../protocol/index.ts'
 import { Connection, type ConnectionDeps } from './connection.ts'
 import { Outbox, longestLinger } from './outbox.ts'
@@ -35,7 +35,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
     '/v1/live',
     {
       websocket: true,
-      config: { access: 'public', record: 'nothing: it opens a channel whose frames are entered one by one' },
+      config: { access: everybody, record: 'nothing: it opens a channel whose frames are entered one by one' },
       schema: { summary: 'The live channel (WebSocket)' },
       preValidation: async (request) => {
         const { origin } = request.headers
@@ -53,8 +53,10 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       },
     },
     (socket, request) => {
+      const { actor } = request
+      if (!actor) throw new Problem('UNAUTHENTICATED')
       const outbox = new Outbox(socket, request.raw.socket)
-      const connection = new Connection(deps, actorOf(request), outbox, (paused) => {
+      const connection = new Connection(deps, actor, outbox, (paused) => {
         if (paused) socket.pause()
         else socket.resume()
       })

@@ -4,29 +4,30 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
-import type { HttpServer } from '../http/index.ts'
+import type { Access, HttpServer } from '../http/index.ts'
 import { ProtocolError, parseTilePath, tileWidth, type Tile } from '../protocol/index.ts'
 import { EntriesPage, EntriesQuery, readQuery, uuid, type LogQuery } from './filters.ts'
 import type { Logs } from './logs.ts'
 import type { Scope } from './queries.ts'
 
-export interface LogRouteDeps {
+/** `A`: who reads, as the rungs above know them. */
+export interface LogRouteDeps<A> {
   readonly logs: Pick<
     Logs<unknown>,
     'checkpoint' | 'finalCheckpoint' | 'witnesses' | 'inclusion' | 'consistency' | 'proof' | 'query' | 'tile'
   >
-  /** Throws Problem NOT_FOUND unless the caller may read this log: a member with `log.verify`, or for the directory who may. */
-  requireLogReader(request: FastifyRequest, log: string): Promise<void>
+  /** Those who may read the log that the address names as `:id`: members with `log.verify`, or for the directory who may. */
+  readonly reader: Access<A>
   /**
    * Enters that these entries are given out, in the log they are of. Problem NOT_FOUND or FORBIDDEN unless the caller is an auditor
    * of the log.
    */
-  enterExport(request: FastifyRequest, log: string, entries: { from: number; count: number }): Promise<void>
+  enterExport(who: A, log: string, entries: { from: number; count: number }): Promise<void>
   /**
    * Enters that the caller queries this log, once it may, and answers how the transaction that reads finds out what is shown.
    * Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
    */
-  enterQuery(request: FastifyRequest, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
+  enterQuery(who: A, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
 }
 
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
@@ -70,11 +71,11 @@ const Witnesses = Type.Object(
 )
 
 /** Checkpoints and proofs under /v1/logs/<id>, for members of the operation. */
-export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
+export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void {
   app.get(
     '/v1/logs/:id/checkpoint',
     {
-      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
         summary: 'The newest published checkpoint, a signed note (C2SP tlog-checkpoint)',
         tags: ['log'],
@@ -82,7 +83,6 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       },
     },
     async (request, reply) => {
-      await deps.requireLogReader(request, request.params.id)
       const note = await deps.logs.checkpoint(request.params.id)
       // A note is bytes that were signed: one type, and nobody keeps an old one for the newest.
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(note)
@@ -92,7 +92,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/final-checkpoint',
     {
-      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
         summary:
           'The newest checkpoint with a quorum of witnesses, a signed note with their cosignatures (C2SP tlog-cosignature)',
@@ -101,7 +101,6 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       },
     },
     async (request, reply) => {
-      await deps.requireLogReader(request, request.params.id)
       const note = await deps.logs.finalCheckpoint(request.params.id)
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(note)
     },
@@ -110,7 +109,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/witnesses',
     {
-      config: { access: 'log-reader', record: 'nothing: it shows nothing of anybody' },
+      config: { access: deps.reader, record: 'nothing: it shows nothing of anybody' },
       schema: {
         summary: 'Who cosigns this log, and how far each of them is',
         tags: ['log'],
@@ -119,7 +118,6 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       },
     },
     async (request) => {
-      await deps.requireLogReader(request, request.params.id)
       return deps.logs.witnesses(request.params.id)
     },
   )
@@ -127,7 +125,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/inclusion',
     {
-      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
         summary:
           'Proof that an entry is in the tree of a size (RFC 9162, 2.1.3), hashes in base64url from the leaf upwards',
@@ -141,7 +139,6 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       },
     },
     async (request) => {
-      await deps.requireLogReader(request, request.params.id)
       const { index, size } = request.query
       return { proof: await deps.logs.inclusion(request.params.id, index, size) }
     },
@@ -150,7 +147,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/consistency',
     {
-      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
         summary: 'Proof that the tree of size `from` is the beginning of the one of size `to` (RFC 9162, 2.1.4)',
         tags: ['log'],
@@ -163,7 +160,6 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       },
     },
     async (request) => {
-      await deps.requireLogReader(request, request.params.id)
       const { from, to } = request.query
       return { proof: await deps.logs.consistency(request.params.id, from, to) }
     },
@@ -172,7 +168,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/proof/:index',
     {
-      config: { access: 'log-reader', record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
         summary: 'Proof of an entry under a published checkpoint, to be checked offline (C2SP tlog-proof)',
         tags: ['log'],
@@ -187,7 +183,6 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
     },
     async (request, reply) => {
       const { id, index } = request.params
-      await deps.requireLogReader(request, id)
       const proof = await deps.logs.proof(id, Number(index))
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(proof)
     },
@@ -196,7 +191,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/tile/*',
     {
-      config: { access: 'log-reader', record: ['export.made'] },
+      config: { access: deps.reader, record: ['export.made'] },
       schema: {
         summary:
           'Hash tiles (tile/0/x001/234.p/56) for members, entry bundles (tile/entries/…) for auditors (C2SP tlog-tiles)',
@@ -212,9 +207,8 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
       const tile = requireTile(path)
       if (tile.level === 'entries') {
         const { index, width } = tile
-        await deps.enterExport(request, id, { from: index * tileWidth, count: width })
+        await deps.enterExport(deps.reader.of(request), id, { from: index * tileWidth, count: width })
       } else {
-        await deps.requireLogReader(request, id)
       }
       return sendTile(request, reply, await deps.logs.tile(id, tile))
     },
@@ -223,7 +217,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
   app.get(
     '/v1/logs/:id/entries',
     {
-      config: { access: 'log-reader', record: ['log.queried'] },
+      config: { access: deps.reader, record: ['log.queried'] },
       schema: {
         summary: 'Entries by what they say, newest first; each page is itself entered as log.queried before it is read',
         tags: ['log'],
@@ -235,7 +229,7 @@ export function mountLogRoutes(app: HttpServer, deps: LogRouteDeps): void {
     async (request) => {
       const { id } = request.params
       const query = readQuery(request.query)
-      const scopeIn = await deps.enterQuery(request, id, query)
+      const scopeIn = await deps.enterQuery(deps.reader.of(request), id, query)
       return deps.logs.query(id, query, scopeIn)
     },
   )

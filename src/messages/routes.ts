@@ -1,14 +1,15 @@
 import type { HttpServer } from '../http/index.ts'
-import { actorOf } from '../identity/index.ts'
+import type { OperationAccesses } from '../operations/index.ts'
 import { MessageToPost } from '../protocol/index.ts'
 import * as schemas from './schemas.ts'
 import type { Messages } from './service.ts'
 
-export function mountMessages(app: HttpServer, messages: Messages): void {
+export function mountMessages(app: HttpServer, messages: Messages, may: OperationAccesses): void {
+  const posting = may.memberTo('message.post')
   app.post(
     '/v1/operations/:operation/messages',
     {
-      config: { access: 'message.post', record: ['message.posted', 'message.corrected', 'message.withdrawn'] },
+      config: { access: posting, record: ['message.posted', 'message.corrected', 'message.withdrawn'] },
       schema: {
         summary: 'Post a message',
         params: schemas.InOperation,
@@ -17,13 +18,13 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
       },
     },
     async (request, reply) =>
-      reply.code(201).send(await messages.post(actorOf(request), request.params.operation, request.body, 'http')),
+      reply.code(201).send(await messages.post(posting.of(request), request.params.operation, request.body, 'http')),
   )
 
   app.get(
     '/v1/operations/:operation/messages/:message',
     {
-      config: { access: 'message.read', record: ['body.fetched'] },
+      config: { access: may.to('message.read'), record: ['body.fetched'] },
       schema: {
         summary: 'Fetch a message',
         params: schemas.InMessage,
@@ -33,14 +34,14 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
     },
     async (request) => {
       const { operation, message } = request.params
-      return messages.fetch(actorOf(request), operation, message, request.query.justification)
+      return messages.fetch(may.to('message.read').of(request).actor, operation, message, request.query.justification)
     },
   )
 
   app.get(
     '/v1/operations/:operation/messages/:message/receipts',
     {
-      config: { access: 'message.read', record: 'nothing: it shows a sender who has their message' },
+      config: { access: may.to('message.read'), record: 'nothing: it shows a sender who has their message' },
       schema: {
         summary: 'Who has a message, for its sender and for coordinators',
         params: schemas.InMessage,
@@ -48,14 +49,18 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
       },
     },
     async (request) => ({
-      receipts: await messages.receipts(actorOf(request), request.params.operation, request.params.message),
+      receipts: await messages.receipts(
+        may.to('message.read').of(request).actor,
+        request.params.operation,
+        request.params.message,
+      ),
     }),
   )
 
   app.get(
     '/v1/operations/:operation/threads',
     {
-      config: { access: 'message.read', record: ['feed.opened'] },
+      config: { access: may.to('message.read'), record: ['feed.opened'] },
       schema: {
         summary: 'Threads, newest first',
         params: schemas.InOperation,
@@ -64,13 +69,18 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
       },
     },
     async (request) =>
-      messages.threads(actorOf(request), request.params.operation, request.query.after, request.query.limit),
+      messages.threads(
+        may.to('message.read').of(request).actor,
+        request.params.operation,
+        request.query.after,
+        request.query.limit,
+      ),
   )
 
   app.post(
     '/v1/operations/:operation/imports/known',
     {
-      config: { access: 'records.import', record: 'nothing: it tells which of the asker’s own ids exist' },
+      config: { access: may.to('records.import'), record: 'nothing: it tells which of the asker’s own ids exist' },
       schema: {
         summary: 'Which ids of one’s own imports exist',
         params: schemas.InOperation,
@@ -79,14 +89,18 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
       },
     },
     async (request) => ({
-      known: await messages.knownIds(actorOf(request), request.params.operation, request.body.ids),
+      known: await messages.knownIds(
+        may.to('records.import').of(request).actor,
+        request.params.operation,
+        request.body.ids,
+      ),
     }),
   )
 
   app.post(
     '/v1/operations/:operation/imports',
     {
-      config: { access: 'records.import', record: ['records.imported'] },
+      config: { access: may.to('records.import'), record: ['records.imported'] },
       schema: {
         summary: 'Record that an import ended',
         params: schemas.InOperation,
@@ -94,26 +108,27 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
         response: { 200: schemas.Placed },
       },
     },
-    async (request) => messages.recordImport(actorOf(request), request.params.operation, request.body),
+    async (request) =>
+      messages.recordImport(may.to('records.import').of(request).actor, request.params.operation, request.body),
   )
 
   app.get(
     '/v1/operations/:operation/import-key',
     {
-      config: { access: 'records.import', record: 'nothing: it shows keys that are sealed to the asker' },
+      config: { access: may.to('records.import'), record: 'nothing: it shows keys that are sealed to the asker' },
       schema: {
         summary: 'The import key of one’s organization, for this device',
         params: schemas.InOperation,
         response: { 200: schemas.ImportKeys },
       },
     },
-    async (request) => messages.importKeys(actorOf(request), request.params.operation),
+    async (request) => messages.importKeys(may.to('records.import').of(request).actor, request.params.operation),
   )
 
   app.put(
     '/v1/operations/:operation/import-key',
     {
-      config: { access: 'records.import', record: ['records.key-stored'] },
+      config: { access: may.to('records.import'), record: ['records.key-stored'] },
       schema: {
         summary: 'Store the import key for devices of one’s organization',
         params: schemas.InOperation,
@@ -122,7 +137,7 @@ export function mountMessages(app: HttpServer, messages: Messages): void {
       },
     },
     async (request) => {
-      await messages.storeImportKeys(actorOf(request), request.params.operation, request.body)
+      await messages.storeImportKeys(may.to('records.import').of(request).actor, request.params.operation, request.body)
       return {}
     },
   )

@@ -1,3 +1,4 @@
+export { operationAccesses, type Entitled, type OperationAccesses } from './access.ts'
 export { authorize, authorizeIn, toProblem, type Membership } from './authorize.ts'
 export { requireSigner, writeAll, type Write } from './acts.ts'
 export { mayHold } from './epoch-acts.ts'

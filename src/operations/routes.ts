@@ -1,30 +1,37 @@
 import type { TSchema } from 'typebox'
 import type { Permission } from '../access.ts'
 import type { Duty, HttpServer } from '../http/index.ts'
-import { actorOf } from '../identity/index.ts'
+import type { Accesses } from '../identity/index.ts'
+import type { OperationAccesses } from './access.ts'
 import * as schemas from './schemas.ts'
 import type { Operations } from './service.ts'
 
 const answer = (schema: TSchema) => ({ 200: schema })
 
-export function mountOperations(app: HttpServer, operations: Operations): void {
+export function mountOperations(
+  app: HttpServer,
+  operations: Operations,
+  access: Accesses,
+  may: OperationAccesses,
+): void {
   app.post(
     '/v1/operations',
     {
-      config: { access: 'administrator', record: ['operation.created', 'member.admitted', 'device.certified'] },
+      config: { access: access.administrator, record: ['operation.created', 'member.admitted', 'device.certified'] },
       schema: { summary: 'Create an operation', body: schemas.Create, response: { 201: schemas.Created } },
     },
-    async (request, reply) => reply.code(201).send(await operations.create(actorOf(request), request.body)),
+    async (request, reply) =>
+      reply.code(201).send(await operations.create(access.administrator.of(request), request.body)),
   )
 
   app.get(
     '/v1/operations',
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'One’s own operations', response: answer(schemas.Operations) },
     },
     async (request) => ({
-      operations: await operations.list(actorOf(request)),
+      operations: await operations.list(access.signedIn.of(request)),
     }),
   )
 
@@ -32,7 +39,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
     '/v1/operations/:operation',
     {
       config: {
-        access: 'operation.read',
+        access: may.to('operation.read'),
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
@@ -41,13 +48,13 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
         response: answer(schemas.Operation),
       },
     },
-    async (request) => operations.show(actorOf(request), request.params.operation),
+    async (request) => operations.show(may.to('operation.read').of(request).actor, request.params.operation),
   )
 
   app.patch(
     '/v1/operations/:operation',
     {
-      config: { access: 'operation.update', record: ['operation.updated'] },
+      config: { access: may.to('operation.update'), record: ['operation.updated'] },
       schema: {
         summary: 'Change name, time zone or purpose',
         params: schemas.InOperation,
@@ -55,13 +62,13 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
         response: answer(schemas.Placed),
       },
     },
-    async (request) => operations.update(actorOf(request), request.params.operation, request.body),
+    async (request) => operations.update(may.to('operation.update').of(request), request.body),
   )
 
   app.post(
     '/v1/operations/:operation/advance',
     {
-      config: { access: 'operation.advance', record: ['operation.advanced'] },
+      config: { access: may.to('operation.advance'), record: ['operation.advanced'] },
       schema: {
         summary: 'Move to the next state',
         params: schemas.InOperation,
@@ -70,13 +77,16 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) =>
-      operations.actOnMembers(actorOf(request), request.params.operation, 'operation.advance', request.body),
+      operations.actOnMembers(may.to('operation.advance').of(request), 'operation.advance', request.body),
   )
 
   app.get(
     '/v1/operations/:operation/organizations',
     {
-      config: { access: 'member.list', record: 'nothing: it shows members who and what their operation consists of' },
+      config: {
+        access: may.to('member.list'),
+        record: 'nothing: it shows members who and what their operation consists of',
+      },
       schema: {
         summary: 'Organizations of the operation',
         params: schemas.InOperation,
@@ -84,14 +94,14 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) => ({
-      organizations: await operations.organizations(actorOf(request), request.params.operation),
+      organizations: await operations.organizations(may.to('member.list').of(request).actor, request.params.operation),
     }),
   )
 
   app.post(
     '/v1/operations/:operation/organizations',
     {
-      config: { access: 'organization.admit', record: ['operation.organization-admitted'] },
+      config: { access: may.to('organization.admit'), record: ['operation.organization-admitted'] },
       schema: {
         summary: 'Invite an organization',
         params: schemas.InOperation,
@@ -99,13 +109,13 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
         response: answer(schemas.Placed),
       },
     },
-    async (request) => operations.admitOrganization(actorOf(request), request.params.operation, request.body),
+    async (request) => operations.admitOrganization(may.to('organization.admit').of(request), request.body),
   )
 
   app.get(
     '/v1/operations/:operation/candidates',
     {
-      config: { access: 'member.admit', record: ['directory.viewed'] },
+      config: { access: may.to('member.admit'), record: ['directory.viewed'] },
       schema: {
         summary: 'People who could be admitted',
         params: schemas.InOperation,
@@ -115,7 +125,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
     },
     async (request) => ({
       people: await operations.candidates(
-        actorOf(request),
+        may.to('member.admit').of(request).actor,
         request.params.operation,
         request.query.organization,
         request.query.justification,
@@ -126,7 +136,10 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
   app.get(
     '/v1/operations/:operation/members',
     {
-      config: { access: 'member.list', record: 'nothing: it shows members who and what their operation consists of' },
+      config: {
+        access: may.to('member.list'),
+        record: 'nothing: it shows members who and what their operation consists of',
+      },
       schema: {
         summary: 'Members, as far as one sees them',
         params: schemas.InOperation,
@@ -134,7 +147,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) => ({
-      members: await operations.members(actorOf(request), request.params.operation),
+      members: await operations.members(may.to('member.list').of(request).actor, request.params.operation),
     }),
   )
 
@@ -142,7 +155,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
     '/v1/operations/:operation/compartments',
     {
       config: {
-        access: 'compartment.list',
+        access: may.to('compartment.list'),
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
@@ -152,14 +165,17 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) => ({
-      compartments: await operations.compartments(actorOf(request), request.params.operation),
+      compartments: await operations.compartments(
+        may.to('compartment.list').of(request).actor,
+        request.params.operation,
+      ),
     }),
   )
 
   app.post(
     '/v1/operations/:operation/compartments',
     {
-      config: { access: 'compartment.create', record: ['compartment.created'] },
+      config: { access: may.to('compartment.create'), record: ['compartment.created'] },
       schema: {
         summary: 'Create a compartment',
         params: schemas.InOperation,
@@ -168,7 +184,7 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) =>
-      operations.actOnMembers(actorOf(request), request.params.operation, 'compartment.create', request.body),
+      operations.actOnMembers(may.to('compartment.create').of(request), 'compartment.create', request.body),
   )
 
   const memberActs: readonly [string, Permission, Duty, string, typeof schemas.InOperation][] = [
@@ -233,17 +249,17 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
     app.post(
       url,
       {
-        config: { access: permission, record },
+        config: { access: may.to(permission), record },
         schema: { summary, params, body: schemas.Statement, response: answer(schemas.Placed) },
       },
-      async (request) => operations.actOnMembers(actorOf(request), request.params.operation, permission, request.body),
+      async (request) => operations.actOnMembers(may.to('compartment.create').of(request), permission, request.body),
     )
   }
 
   app.post(
     '/v1/operations/:operation/epochs',
     {
-      config: { access: 'epoch.open', record: ['epoch.opened'] },
+      config: { access: may.to('epoch.open'), record: ['epoch.opened'] },
       bodyLimit: schemas.openEpochBytes,
       schema: {
         summary: 'Open the next epoch of a compartment',
@@ -253,13 +269,13 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) =>
-      operations.openEpoch(actorOf(request), request.params.operation, request.body.statement, request.body.grants),
+      operations.openEpoch(may.to('epoch.open').of(request), request.body.statement, request.body.grants),
   )
 
   app.get(
     '/v1/operations/:operation/grants',
     {
-      config: { access: 'message.read', record: 'nothing: it shows keys that are sealed to the asker' },
+      config: { access: may.to('message.read'), record: 'nothing: it shows keys that are sealed to the asker' },
       schema: {
         summary: 'The grants for this device',
         params: schemas.InOperation,
@@ -268,14 +284,18 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) => ({
-      grants: await operations.grants(actorOf(request), request.params.operation, request.query.compartment),
+      grants: await operations.grants(
+        may.to('message.read').of(request).actor,
+        request.params.operation,
+        request.query.compartment,
+      ),
     }),
   )
 
   app.post(
     '/v1/operations/:operation/grants',
     {
-      config: { access: 'grant.give', record: ['history.granted'] },
+      config: { access: may.to('grant.give'), record: ['history.granted'] },
       schema: {
         summary: 'Grant past epochs to devices',
         params: schemas.InOperation,
@@ -284,13 +304,16 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) =>
-      operations.giveGrants(actorOf(request), request.params.operation, request.body.compartment, request.body.grants),
+      operations.giveGrants(may.to('grant.give').of(request), request.body.compartment, request.body.grants),
   )
 
   app.get(
     '/v1/operations/:operation/grant-requests',
     {
-      config: { access: 'grant.give', record: 'nothing: it shows members who and what their operation consists of' },
+      config: {
+        access: may.to('grant.give'),
+        record: 'nothing: it shows members who and what their operation consists of',
+      },
       schema: {
         summary: 'Devices that lack keys one could give',
         params: schemas.InOperation,
@@ -298,14 +321,14 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) => ({
-      requests: await operations.grantRequests(actorOf(request), request.params.operation),
+      requests: await operations.grantRequests(may.to('grant.give').of(request).actor, request.params.operation),
     }),
   )
 
   app.post(
     '/v1/operations/:operation/disputes',
     {
-      config: { access: 'message.read', record: ['epoch.disputed'] },
+      config: { access: may.to('message.read'), record: ['epoch.disputed'] },
       schema: {
         summary: 'Say that a grant does not open',
         params: schemas.InOperation,
@@ -314,6 +337,6 @@ export function mountOperations(app: HttpServer, operations: Operations): void {
       },
     },
     async (request) =>
-      operations.dispute(actorOf(request), request.params.operation, request.body.compartment, request.body.epoch),
+      operations.dispute(may.to('message.read').of(request), request.body.compartment, request.body.epoch),
   )
 }

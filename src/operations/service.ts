@@ -11,10 +11,11 @@ import {
   justifiedBy,
   newestCertificates,
   peopleOf,
-  requireAdministrator,
   viewOfOrganization,
   viewedDraft,
   type Actor,
+  type Administrator,
+  type Certified,
 } from '../identity/index.ts'
 import type { EntryDraft, Logs } from '../log/index.ts'
 import {
@@ -40,6 +41,7 @@ import {
   type Placed,
   type UpdateInput,
 } from './acts.ts'
+import type { Entitled } from './access.ts'
 import { authorize } from './authorize.ts'
 import { disputeAct, giveGrantsAct, mayHold, openEpochAct, type GrantDigests } from './epoch-acts.ts'
 import type { ReadStatements } from './snapshot.ts'
@@ -79,8 +81,7 @@ export class Operations {
   }
 
   /** An administrator creates an operation and names its first coordinators, never itself. */
-  async create(actor: Actor, input: CreateInput): Promise<{ operation: string }> {
-    requireAdministrator(actor)
+  async create(actor: Administrator, input: CreateInput): Promise<{ operation: string }> {
     requireTimeZone(input.timeZone)
     const statement = await this.#readMember(input.statement)
     const { act } = statement
@@ -180,12 +181,10 @@ export class Operations {
 
   /** Any act by member statement; `permission` is what its route declares. */
   async actOnMembers(
-    actor: Actor,
-    operation: string,
+    { actor, membership: { operation } }: Entitled,
     permission: Permission,
     { statement: jws, name, reason }: { statement: string; name?: string; reason?: string },
   ): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission))
     const statement = await this.#readMember(jws)
     const input = {
       operation,
@@ -198,27 +197,25 @@ export class Operations {
   }
 
   async admitOrganization(
-    actor: Actor,
-    operation: string,
+    { actor, membership: { operation } }: Entitled,
     admitted: { organization: string; reason?: string },
   ): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'organization.admit'))
     return this.#deps.logs.append(operation, admitOrganizationAct, { operation, ...admitted }, actor)
   }
 
-  async update(actor: Actor, operation: string, change: Omit<UpdateInput, 'operation'>): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.update'))
+  async update(
+    { actor, membership: { operation } }: Entitled,
+    change: Omit<UpdateInput, 'operation'>,
+  ): Promise<Placed> {
     if (change.timeZone !== undefined) requireTimeZone(change.timeZone)
     return this.#deps.logs.append(operation, updateAct, { operation, ...change }, actor)
   }
 
   async openEpoch(
-    actor: Actor,
-    operation: string,
+    { actor, membership: { operation } }: Entitled,
     jws: string,
     grants: readonly { device: string; grant: string }[],
   ): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'epoch.open'))
     const statement = await checked('STATEMENT_INVALID', async () => {
       const read = await readEpochStatement(jws)
       await verifyStatement('cordon-epoch+jws', jws, await this.#deps.keys.of(read.signer))
@@ -236,12 +233,10 @@ export class Operations {
   }
 
   async giveGrants(
-    actor: Actor,
-    operation: string,
+    { actor, membership: { operation } }: Entitled,
     compartment: string,
     grants: readonly { device: string; epoch: number; grant: string }[],
   ): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'grant.give'))
     const digests: Record<string, string> = {}
     await checked('STATEMENT_INVALID', async () => {
       for (const { device, epoch, grant } of grants) {
@@ -253,9 +248,13 @@ export class Operations {
     return this.#deps.logs.append(operation, this.#giveGrantsAct, input, actor)
   }
 
-  async dispute(actor: Actor, operation: string, compartment: string, epoch: number): Promise<Placed> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'message.read'))
+  async dispute({ actor, membership: { operation } }: Entitled, compartment: string, epoch: number): Promise<Placed> {
     return this.#deps.logs.append(operation, disputeAct, { operation, compartment, epoch }, actor)
+  }
+
+  /** That somebody may do this here, for acts that come over the live channel; routes say it by their access. */
+  async entitle(actor: Certified, operation: string, permission: Permission): Promise<Entitled> {
+    return { actor, membership: await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission)) }
   }
 
   /** NOT_FOUND unless the person is a member: asked before an act reaches the log, so that no outsider feels its lock. */

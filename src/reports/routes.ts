@@ -1,15 +1,21 @@
-import type { HttpServer } from '../http/index.ts'
-import { actorOf } from '../identity/index.ts'
+import type { Access, HttpServer } from '../http/index.ts'
+import type { Certified } from '../identity/index.ts'
 import { readQuery } from '../log/index.ts'
+import type { OperationAccesses } from '../operations/index.ts'
 import type { EvidenceBundles } from './evidence.ts'
 import * as schemas from './schemas.ts'
 import type { Reports } from './service.ts'
 
-export function mountReports(app: HttpServer, reports: Reports, evidence: EvidenceBundles): void {
+export function mountReports(
+  app: HttpServer,
+  { reports, evidence }: { readonly reports: Reports; readonly evidence: EvidenceBundles },
+  may: OperationAccesses,
+  reader: Access<Certified>,
+): void {
   app.get(
     '/v1/operations/:operation/figures',
     {
-      config: { access: 'report.view', record: ['report.viewed'] },
+      config: { access: may.to('report.view'), record: ['report.viewed'] },
       schema: {
         summary: 'Seizures and quantities, from extracts',
         params: schemas.InOperation,
@@ -18,7 +24,11 @@ export function mountReports(app: HttpServer, reports: Reports, evidence: Eviden
       },
     },
     async (request) => {
-      const figures = await reports.figures(actorOf(request), request.params.operation, request.query.justification)
+      const figures = await reports.figures(
+        may.to('report.view').of(request).actor,
+        request.params.operation,
+        request.query.justification,
+      )
       return { ...figures, quantities: [...figures.quantities], totals: [...figures.totals] }
     },
   )
@@ -26,7 +36,7 @@ export function mountReports(app: HttpServer, reports: Reports, evidence: Eviden
   app.post(
     '/v1/logs/:log/evidence',
     {
-      config: { access: 'log-reader', record: ['export.made'] },
+      config: { access: reader, record: ['export.made'] },
       schema: {
         summary: 'A bundle of evidence: entries with all that proves them, to be checked without the service',
         params: schemas.OfLog,
@@ -36,7 +46,7 @@ export function mountReports(app: HttpServer, reports: Reports, evidence: Eviden
     async (request, reply) => {
       const { query, ...rest } = request.body
       const input = { ...rest, query: readQuery({ ...query, limit: 1 }) }
-      const bundle = await evidence.make(actorOf(request), request.params.log, input)
+      const bundle = await evidence.make(reader.of(request), request.params.log, input)
       return reply.type('application/json; charset=utf-8').header('cache-control', 'no-store').send(bundle)
     },
   )

@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { actorOf } from '../routes.ts'
 import { Reason, Time, Uuid } from '../schemas.ts'
 
 const OnePerson = Type.Object({ person: Uuid })
@@ -29,24 +28,24 @@ const DutyOf = Type.Object({
 })
 const done = { 204: Type.Null() }
 
-export function mountDuty(app: HttpServer, { duty }: Identity): void {
+export function mountDuty(app: HttpServer, { duty, access }: Identity): void {
   app.get(
     '/v1/organizations/:organization/duty',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary: 'Which contact points are on duty, and who stands in for whom, for administrators and their own NCPs',
         params: Type.Object({ organization: Uuid }),
         response: { 200: DutyOf },
       },
     },
-    async (request) => duty.show(actorOf(request), request.params.organization),
+    async (request) => duty.show(access.signedIn.of(request), request.params.organization),
   )
 
   app.put(
     '/v1/people/:person/deputy',
     {
-      config: { access: 'signed-in', record: ['duty.handed-over'] },
+      config: { access: access.signedIn, record: ['duty.handed-over'] },
       schema: {
         summary: 'A deputy stands in for a contact point, from now or then, for a time or until it is taken back',
         params: OnePerson,
@@ -55,7 +54,7 @@ export function mountDuty(app: HttpServer, { duty }: Identity): void {
       },
     },
     async (request, reply) => {
-      await duty.handOver(actorOf(request), request.params.person, request.body)
+      await duty.handOver(access.signedIn.of(request), request.params.person, request.body)
       return reply.code(204).send(null)
     },
   )
@@ -63,11 +62,11 @@ export function mountDuty(app: HttpServer, { duty }: Identity): void {
   app.delete(
     '/v1/people/:person/deputy',
     {
-      config: { access: 'signed-in', record: ['duty.taken-back'] },
+      config: { access: access.signedIn, record: ['duty.taken-back'] },
       schema: { summary: 'The contact point is on duty again', params: OnePerson, response: done },
     },
     async (request, reply) => {
-      await duty.takeBack(actorOf(request), request.params.person)
+      await duty.takeBack(access.signedIn.of(request), request.params.person)
       return reply.code(204).send(null)
     },
   )

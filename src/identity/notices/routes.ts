@@ -1,25 +1,24 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { actorOf } from '../routes.ts'
 import * as schemas from './schemas.ts'
 
 const path = '/v1/notices/address'
 
-export function mountNotices(app: HttpServer, { addresses, outbox }: Identity): void {
+export function mountNotices(app: HttpServer, { addresses, outbox, access }: Identity): void {
   app.get(
     path,
     {
-      config: { access: 'signed-in', record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: { summary: 'Where one is told that something waits', response: { 200: schemas.Address } },
     },
-    async (request) => addresses.show(actorOf(request)),
+    async (request) => addresses.show(access.signedIn.of(request)),
   )
 
   app.put(
     path,
     {
-      config: { access: 'signed-in', record: 'nothing: it prepares what is entered when it is used' },
+      config: { access: access.signedIn, record: 'nothing: it prepares what is entered when it is used' },
       schema: {
         summary: 'Send a code to an e-mail address, to be told there once it came back',
         body: schemas.SetAddress,
@@ -27,7 +26,7 @@ export function mountNotices(app: HttpServer, { addresses, outbox }: Identity): 
       },
     },
     async (request, reply) => {
-      await addresses.ask(actorOf(request), request.body.address)
+      await addresses.ask(access.signedIn.of(request), request.body.address)
       outbox.hurry()
       return reply.code(202).send(null)
     },
@@ -36,11 +35,11 @@ export function mountNotices(app: HttpServer, { addresses, outbox }: Identity): 
   app.post(
     `${path}/confirmation`,
     {
-      config: { access: 'signed-in', record: ['notice.address-set'] },
+      config: { access: access.signedIn, record: ['notice.address-set'] },
       schema: { summary: 'Confirm the address', body: schemas.ConfirmAddress, response: { 204: Type.Null() } },
     },
     async (request, reply) => {
-      await addresses.confirm(actorOf(request), request.body.code)
+      await addresses.confirm(access.signedIn.of(request), request.body.code)
       return reply.code(204).send(null)
     },
   )
@@ -48,11 +47,11 @@ export function mountNotices(app: HttpServer, { addresses, outbox }: Identity): 
   app.delete(
     path,
     {
-      config: { access: 'signed-in', record: ['notice.address-set'] },
+      config: { access: access.signedIn, record: ['notice.address-set'] },
       schema: { summary: 'Be told nowhere', response: { 204: Type.Null() } },
     },
     async (request, reply) => {
-      await addresses.remove(actorOf(request))
+      await addresses.remove(access.signedIn.of(request))
       return reply.code(204).send(null)
     },
   )

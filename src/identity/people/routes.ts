@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { actorOf } from '../routes.ts'
 import { Digest, Reason, Uuid } from '../schemas.ts'
 
 const exactly = { additionalProperties: false }
@@ -18,41 +17,44 @@ const AtStake = Type.Object({
 const OneOrganization = Type.Object({ organization: Uuid })
 const done = { 204: Type.Null() }
 
-export function mountPeople(app: HttpServer, { people }: Identity): void {
+export function mountPeople(app: HttpServer, { people, access }: Identity): void {
   app.get(
     '/v1/people/:person/devices',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary: 'The devices of a person, for administrators and the NCPs of their organization',
         params: OnePerson,
         response: { 200: PersonDevices },
       },
     },
-    async (request) => ({ devices: await people.devices(actorOf(request), request.params.person) }),
+    async (request) => ({ devices: await people.devices(access.signedIn.of(request), request.params.person) }),
   )
 
   app.get(
     '/v1/people/:person/retirement',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary: 'What would go with a person who left, for administrators and the NCPs of their organization',
         params: OnePerson,
         response: { 200: AtStake },
       },
     },
-    async (request) => people.atStake(actorOf(request), request.params.person),
+    async (request) => people.atStake(access.signedIn.of(request), request.params.person),
   )
 
   app.post(
     '/v1/people/:person/retirement',
     {
-      config: { access: 'signed-in', record: ['person.ended', 'session.ended', 'member.ended', 'invitation.revoked'] },
+      config: {
+        access: access.signedIn,
+        record: ['person.ended', 'session.ended', 'member.ended', 'invitation.revoked'],
+      },
       schema: { summary: 'A person leaves for good', params: OnePerson, body: Because, response: done },
     },
     async (request, reply) => {
-      await people.retire(actorOf(request), request.params.person, request.body.reason)
+      await people.retire(access.signedIn.of(request), request.params.person, request.body.reason)
       return reply.code(204).send(null)
     },
   )
@@ -60,11 +62,11 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
   app.put(
     '/v1/people/:person/suspension',
     {
-      config: { access: 'signed-in', record: ['person.slept', 'session.ended', 'member.slept'] },
+      config: { access: access.signedIn, record: ['person.slept', 'session.ended', 'member.slept'] },
       schema: { summary: 'A person acts nowhere until woken', params: OnePerson, body: Because, response: done },
     },
     async (request, reply) => {
-      await people.suspend(actorOf(request), request.params.person, request.body.reason)
+      await people.suspend(access.signedIn.of(request), request.params.person, request.body.reason)
       return reply.code(204).send(null)
     },
   )
@@ -72,7 +74,7 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
   app.post(
     '/v1/people/:person/waking',
     {
-      config: { access: 'signed-in', record: ['person.woken'] },
+      config: { access: access.signedIn, record: ['person.woken'] },
       schema: {
         summary: 'A suspended or sleeping person can sign in again',
         params: OnePerson,
@@ -81,7 +83,7 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
       },
     },
     async (request, reply) => {
-      await people.wake(actorOf(request), request.params.person, request.body.reason)
+      await people.wake(access.signedIn.of(request), request.params.person, request.body.reason)
       return reply.code(204).send(null)
     },
   )
@@ -89,21 +91,21 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
   app.get(
     '/v1/organizations/:organization/departure',
     {
-      config: { access: 'administrator', record: ['directory.viewed'] },
+      config: { access: access.administrator, record: ['directory.viewed'] },
       schema: {
         summary: 'What would go with an organization that left',
         params: OneOrganization,
         response: { 200: AtStake },
       },
     },
-    async (request) => people.atStakeIn(actorOf(request), request.params.organization),
+    async (request) => people.atStakeIn(access.administrator.of(request), request.params.organization),
   )
 
   app.post(
     '/v1/organizations/:organization/departure',
     {
       config: {
-        access: 'administrator',
+        access: access.administrator,
         record: ['organization.updated', 'person.ended', 'session.ended', 'member.ended', 'invitation.revoked'],
       },
       schema: {
@@ -113,6 +115,7 @@ export function mountPeople(app: HttpServer, { people }: Identity): void {
         response: { 200: Type.Object({ people: Type.Integer() }) },
       },
     },
-    async (request) => people.endOrganization(actorOf(request), request.params.organization, request.body.reason),
+    async (request) =>
+      people.endOrganization(access.administrator.of(request), request.params.organization, request.body.reason),
   )
 }

@@ -2,6 +2,7 @@ import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import type { Appended, EntryDraft, Part } from '../../log/index.ts'
 import { mayCertify, readCertificate } from '../../protocol/index.ts'
+import type { Administrator } from '../access.ts'
 import { actInDirectory, type DirectoryAct, type Upright } from '../acting.ts'
 import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
@@ -82,9 +83,8 @@ export class People {
     })
   }
 
-  /** What would go with an organization. ADMINISTRATOR_ONLY. */
-  atStakeIn(actor: Actor, organization: string): Promise<AtStake> {
-    if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
+  /** What would go with an organization. */
+  atStakeIn(actor: Administrator, organization: string): Promise<AtStake> {
     return this.#look(actor, [], async ({ tx }) => {
       const [known] = await identityStore.findOrganizations(tx, [organization])
       if (!known) throw new Problem('NOT_FOUND')
@@ -110,9 +110,8 @@ export class People {
     })
   }
 
-  /** An organization leaves and takes its people with it, out of every operation at once. ADMINISTRATOR_ONLY. */
-  async endOrganization(actor: Actor, organization: string, reason: string): Promise<{ people: number }> {
-    if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
+  /** An organization leaves and takes its people with it, out of every operation at once. */
+  async endOrganization(actor: Administrator, organization: string, reason: string): Promise<{ people: number }> {
     if (organization === actor.organization)
       throw new Problem('FORBIDDEN', { detail: 'The organization that runs the service stays.' })
     const concerned = async (tx: Tx) => {

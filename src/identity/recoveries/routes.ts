@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { actorOf } from '../routes.ts'
 import { Digest, Uuid } from '../schemas.ts'
 
 const Named = Type.Object({ id: Uuid, name: Type.String() })
@@ -19,24 +18,24 @@ const Recovery = Type.Object({
 })
 const Approve = Type.Object({ request: Digest }, { additionalProperties: false })
 
-export function mountRecoveries(app: HttpServer, { recoveries }: Identity): void {
+export function mountRecoveries(app: HttpServer, { recoveries, access }: Identity): void {
   app.get(
     '/v1/recoveries/:invitation',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary: 'What somebody asks to be approved: that a person who lost every device comes back',
         params: OneRecovery,
         response: { 200: Recovery },
       },
     },
-    async (request) => recoveries.show(actorOf(request), request.params.invitation),
+    async (request) => recoveries.show(access.signedIn.of(request), request.params.invitation),
   )
 
   app.put(
     '/v1/recoveries/:invitation/approval',
     {
-      config: { access: 'signed-in', record: ['approval.given'] },
+      config: { access: access.signedIn, record: ['approval.given'] },
       schema: {
         summary: 'Approve it, as a second person of another organization',
         params: OneRecovery,
@@ -45,7 +44,7 @@ export function mountRecoveries(app: HttpServer, { recoveries }: Identity): void
       },
     },
     async (request, reply) => {
-      await recoveries.approve(actorOf(request), request.params.invitation, request.body.request)
+      await recoveries.approve(access.signedIn.of(request), request.params.invitation, request.body.request)
       return reply.code(204).send(null)
     },
   )

@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { actorOf } from '../routes.ts'
 import { Certify, Digest, Justified, Uuid } from '../schemas.ts'
 
 const Named = Type.Object({ id: Uuid, name: Type.String() })
@@ -21,11 +20,11 @@ const Due = Type.Object({
 })
 const Renewed = Type.Object({ device: Digest, expiresAt: Type.String() })
 
-export function mountRenewals(app: HttpServer, { renewals }: Identity): void {
+export function mountRenewals(app: HttpServer, { renewals, access }: Identity): void {
   app.get(
     '/v1/renewals',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary:
           'Certificates of your organization’s people that end within 60 days or have ended; of all, for administrators',
@@ -33,19 +32,20 @@ export function mountRenewals(app: HttpServer, { renewals }: Identity): void {
         response: { 200: Due },
       },
     },
-    async (request) => ({ due: await renewals.due(actorOf(request), request.query.justification) }),
+    async (request) => ({ due: await renewals.due(access.signedIn.of(request), request.query.justification) }),
   )
 
   app.post(
     '/v1/renewals',
     {
-      config: { access: 'signed-in', record: ['device.certified'] },
+      config: { access: access.signedIn, record: ['device.certified'] },
       schema: {
         summary: 'Renew the certificate of a device, with the same keys for the same person',
         body: Certify,
         response: { 201: Renewed },
       },
     },
-    async (request, reply) => reply.code(201).send(await renewals.renew(actorOf(request), request.body.certificate)),
+    async (request, reply) =>
+      reply.code(201).send(await renewals.renew(access.signedIn.of(request), request.body.certificate)),
   )
 }

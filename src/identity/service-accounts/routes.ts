@@ -1,15 +1,15 @@
 import { Type } from 'typebox'
-import type { HttpServer } from '../../http/index.ts'
+import { everybody, type HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { actorOf, proofOf } from '../routes.ts'
+import { proofOf } from '../access.ts'
 import { Nothing, Uuid } from '../schemas.ts'
 import * as schemas from './schemas.ts'
 
-export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccounts }: Identity): void {
+export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccounts, access }: Identity): void {
   app.post(
     '/v1/service-sessions',
     {
-      config: { access: 'public', door: 'sign-in', record: ['session.started'] },
+      config: { access: everybody, door: 'sign-in', record: ['session.started'] },
       schema: {
         summary: 'Sign in as a service account, with private_key_jwt',
         body: schemas.ServiceSignIn,
@@ -24,7 +24,7 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
   app.get(
     '/v1/service-accounts',
     {
-      config: { access: 'signed-in', record: ['directory.viewed'] },
+      config: { access: access.signedIn, record: ['directory.viewed'] },
       schema: {
         summary: 'Service accounts: those of an organization for its NCPs, all for administrators',
         querystring: schemas.Asked,
@@ -33,7 +33,7 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
     },
     async (request) => {
       const { organization, justification } = request.query
-      return { serviceAccounts: await serviceAccounts.list(actorOf(request), organization, justification) }
+      return { serviceAccounts: await serviceAccounts.list(access.signedIn.of(request), organization, justification) }
     },
   )
 
@@ -41,7 +41,7 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
     '/v1/service-accounts/:account/stop',
     {
       config: {
-        access: 'signed-in',
+        access: access.signedIn,
         record: ['service.ended', 'device.revoked', 'session.ended', 'invitation.revoked'],
       },
       schema: {
@@ -52,7 +52,7 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
       },
     },
     async (request) => {
-      await serviceAccounts.stop(actorOf(request), request.params.account, request.body.revocation)
+      await serviceAccounts.stop(access.signedIn.of(request), request.params.account, request.body.revocation)
       return {}
     },
   )

@@ -1,0 +1,76 @@
+import type { FastifyRequest } from 'fastify'
+import { Problem } from '../errors.ts'
+import { makeAccess, type Access } from '../http/index.ts'
+import { isAdministrator, type Actor } from './deps.ts'
+import type { ProofOf, Sessions } from './sessions.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; set once somebody is recognised. */
+    actor?: Actor
+  }
+}
+
+/** Somebody on a certified device. */
+export interface Certified extends Actor {
+  readonly tier: string
+}
+
+/** Somebody who acts for the platform. */
+export interface Administrator extends Certified {
+  readonly tier: 'administrator'
+}
+
+/** Who may call the routes that lie outside operations. */
+export interface Accesses {
+  /** A session that stands, also of a device that waits for its certificate. */
+  readonly signedIn: Access<Actor>
+  readonly administrator: Access<Administrator>
+  /** For what is decided above: `entitle` says what whoever asks may do, of those who are certified. */
+  certified<A>(name: string, entitle: (actor: Certified, request: FastifyRequest) => Promise<A | undefined>): Access<A>
+}
+
+export function accessesOf(sessions: Sessions): Accesses {
+  const recognise = async (request: FastifyRequest): Promise<Actor> =>
+    (request.actor = await sessions.recognise({ ...proofOf(request), authorization: header(request, 'authorization') }))
+  const recogniseCertified = async (request: FastifyRequest): Promise<Certified> => {
+    const actor = await recognise(request)
+    if (!isCertified(actor)) throw new Problem('DEVICE_NOT_CERTIFIED')
+    return actor
+  }
+  return {
+    signedIn: makeAccess('signed-in', recognise, (actor) => Promise.resolve(actor)),
+    administrator: makeAccess('administrator', recogniseCertified, (actor) =>
+      Promise.resolve(requireAdministrator(actor)),
+    ),
+    certified: (name, entitle) => makeAccess(name, recogniseCertified, entitle),
+  }
+}
+
+function isCertified(actor: Actor): actor is Certified {
+  return actor.tier !== null
+}
+
+function requireAdministrator(actor: Certified): Administrator {
+  if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
+  return actor
+}
+
+/** The address of a request without its query, as proofs name it. */
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? ''
+}
+
+export function header(request: FastifyRequest, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
+  const value = request.headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+export function proofOf(request: FastifyRequest): ProofOf {
+  return {
+    method: request.method,
+    path: pathOf(request),
+    proof: header(request, 'dpop'),
+    source: { address: request.ip, agent: request.headers['user-agent']?.slice(0, 200) ?? '' },
+  }
+}

@@ -1,0 +1,56 @@
+import type { FastifyRequest } from 'fastify'
+import type { Permission } from '../access.ts'
+import { transaction, type Database } from '../db/index.ts'
+import type { Access } from '../http/index.ts'
+import type { Accesses, Certified } from '../identity/index.ts'
+import { isUuid } from '../protocol/index.ts'
+import { authorize, type Membership } from './authorize.ts'
+import type { Operations } from './service.ts'
+
+/** Somebody who may do something in an operation, as its rows said when the request came. What acts in its log asks once more under the lock. */
+export interface Entitled {
+  readonly actor: Certified
+  readonly membership: Membership
+}
+
+/** Who may call the routes of an operation, which their addresses name as `:operation`. */
+export interface OperationAccesses {
+  /** Members with this permission. */
+  to(permission: Permission): Access<Entitled>
+  /** Members, of whom the service asks for the permission later: what was stored before gets its first answer whatever they may do now. */
+  memberTo(permission: Permission): Access<Certified>
+}
+
+export function operationAccesses(
+  db: Database,
+  accesses: Accesses,
+  operations: Pick<Operations, 'requireMember'>,
+): OperationAccesses {
+  const made = new Map<Permission, Access<Entitled>>()
+  const to = (permission: Permission): Access<Entitled> =>
+    accesses.certified(permission, async (actor, request) => {
+      const operation = operationOf(request)
+      if (operation === undefined) return undefined
+      return { actor, membership: await transaction(db, (tx) => authorize(tx, actor, operation, permission)) }
+    })
+  return {
+    to(permission) {
+      const access = made.get(permission) ?? to(permission)
+      made.set(permission, access)
+      return access
+    },
+    memberTo: (permission) =>
+      accesses.certified(permission, async (actor, request) => {
+        const operation = operationOf(request)
+        if (operation === undefined) return undefined
+        await operations.requireMember(actor, operation)
+        return actor
+      }),
+  }
+}
+
+/** What has not the form of an id is refused by the schema of the route. */
+function operationOf({ params }: FastifyRequest): string | undefined {
+  const { operation } = params as { operation?: unknown }
+  return isUuid(operation) ? operation : undefined
+}
