@@ -1,3 +1,4 @@
+import { readFileSync, readdirSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -147,3 +148,18 @@ const house = new Map<string, string>([
   ['cli/main.ts', ''],
   ['main.ts', `import { readConfig } from './config.ts'`],
 ])
+
+t.test('INV-136: whom a handler gets is whom the access of its own route let in', async (t) => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('routes.ts'))
+  let handlers = 0
+  for (const file of files) {
+    const [, ...routes] = readFileSync(`src/${file}`, 'utf8').split(/\n *app\.(?:get|post|put|patch|delete)\(/)
+    for (const route of routes) {
+      const declared = /access: ([\w.]+(?:\([^)]*\))?)/.exec(route)?.[1] ?? ''
+      const asked = [...route.matchAll(/([\w.]+(?:\([^()]*\))?)\.of\(request\)/g)].map(([, access]) => access)
+      handlers += asked.length
+      for (const access of asked) t.equal(access, declared, `${file}: ${route.trim().split('\n', 1)[0] ?? ''}`)
+    }
+  }
+  t.ok(handlers > 60, `${String(handlers)} handlers`)
+})

@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 
+/** A request as whoever decides about it sees it. */
+export type Asked = FastifyRequest
+
 /**
  * Who may call a route. Declared by the route, executed at each request before anything of its body is read, and the only source of whom its handler
  * gets: `of` answers it for requests that this very access let in, and for no other.

@@ -1,15 +1,7 @@
-import type { FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
-import { makeAccess, type Access } from '../http/index.ts'
+import { makeAccess, type Access, type Asked } from '../http/index.ts'
 import { isAdministrator, type Actor } from './deps.ts'
 import type { ProofOf, Sessions } from './sessions.ts'
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who asks; set once somebody is recognised. */
-    actor?: Actor
-  }
-}
 
 /** Somebody on a certified device. */
 export interface Certified extends Actor {
@@ -27,13 +19,13 @@ export interface Accesses {
   readonly signedIn: Access<Actor>
   readonly administrator: Access<Administrator>
   /** For what is decided above: `entitle` says what whoever asks may do, of those who are certified. */
-  certified<A>(name: string, entitle: (actor: Certified, request: FastifyRequest) => Promise<A | undefined>): Access<A>
+  certified<A>(name: string, entitle: (actor: Certified, request: Asked) => Promise<A | undefined>): Access<A>
 }
 
 export function accessesOf(sessions: Sessions): Accesses {
-  const recognise = async (request: FastifyRequest): Promise<Actor> =>
+  const recognise = async (request: Asked): Promise<Actor> =>
     (request.actor = await sessions.recognise({ ...proofOf(request), authorization: header(request, 'authorization') }))
-  const recogniseCertified = async (request: FastifyRequest): Promise<Certified> => {
+  const recogniseCertified = async (request: Asked): Promise<Certified> => {
     const actor = await recognise(request)
     if (!isCertified(actor)) throw new Problem('DEVICE_NOT_CERTIFIED')
     return actor
@@ -57,16 +49,16 @@ function requireAdministrator(actor: Certified): Administrator {
 }
 
 /** The address of a request without its query, as proofs name it. */
-export function pathOf(request: FastifyRequest): string {
+export function pathOf(request: Asked): string {
   return request.url.split('?', 1)[0] ?? ''
 }
 
-export function header(request: FastifyRequest, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
+export function header(request: Asked, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
   const value = request.headers[name]
   return typeof value === 'string' ? value : undefined
 }
 
-export function proofOf(request: FastifyRequest): ProofOf {
+export function proofOf(request: Asked): ProofOf {
   return {
     method: request.method,
     path: pathOf(request),

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { Problem } from '../errors.ts'
 import { everybody, type HttpServer } from '../http/index.ts'
 import { header, proofOf } from './access.ts'
+import type { Actor } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPasskeyPage } from './passkey-page/routes.ts'
@@ -11,6 +12,13 @@ import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
 import * as schemas from './schemas.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; set once somebody is recognised. */
+    actor?: Actor
+  }
+}
 
 export function mountIdentity(app: HttpServer, identity: Identity, about: { version: string; logHost: string }): void {
   const { sessions, enrolments, certificates, directory, access } = identity

@@ -7,6 +7,7 @@ import { patientSince } from './attempts.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
 import { claimOf, provesDevice } from './device-proof.ts'
 import type { Evidence, Factors, Proof } from './factors/service.ts'
+import { markVerified, proofColumns, proofHolds } from './factors/store.ts'
 import { admitAddress, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 import { Turns } from './turns.ts'
@@ -121,8 +122,8 @@ export class Sessions {
     if (proven === undefined) throw new Problem('SIGN_IN_REFUSED')
     await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, enter }) => {
       await store.forgetAttempts(tx, attempt)
-      await store.markVerified(tx, by.session, proven, now)
-      if ((await store.proofHolds(tx, by.session)) !== 'holds') throw new Problem('FACTOR_NEWER')
+      await markVerified(tx, by.session, proven, now)
+      if ((await proofHolds(tx, by.session)) !== 'holds') throw new Problem('FACTOR_NEWER')
       const details = { outcome: 'accepted', reason: proven.by }
       await enter({ kind: 'session.stepped-up', actor: asActor(by), subject: by.session, details })
     })
@@ -154,7 +155,7 @@ export class Sessions {
         ended_at: null,
         // Nobody was there to prove who they are: acts that ask for that are not a program's.
         verified_at: byKey ? new Date(0) : now,
-        ...store.proofColumns(proven),
+        ...proofColumns(proven),
         known_since: now,
         ...source,
       })

@@ -1,7 +1,6 @@
-import type { FastifyRequest } from 'fastify'
 import type { Permission } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
-import type { Access } from '../http/index.ts'
+import type { Access, Asked } from '../http/index.ts'
 import type { Accesses, Certified } from '../identity/index.ts'
 import { isUuid } from '../protocol/index.ts'
 import { authorize, type Membership } from './authorize.ts'
@@ -50,7 +49,7 @@ export function operationAccesses(
 }
 
 /** What has not the form of an id is refused by the schema of the route. */
-function operationOf({ params }: FastifyRequest): string | undefined {
+function operationOf({ params }: Asked): string | undefined {
   const { operation } = params as { operation?: unknown }
   return isUuid(operation) ? operation : undefined
 }

@@ -252,7 +252,7 @@ export function mountOperations(
         config: { access: may.to(permission), record },
         schema: { summary, params, body: schemas.Statement, response: answer(schemas.Placed) },
       },
-      async (request) => operations.actOnMembers(may.to('compartment.create').of(request), permission, request.body),
+      async (request) => operations.actOnMembers(may.to(permission).of(request), permission, request.body),
     )
   }
 

@@ -23,7 +23,7 @@ export interface Evidence {
 }
 
 /** By what a person was known. */
-export interface Proof extends identityStore.Proof {
+export interface Proof extends store.Proof {
   readonly by: 'passphrase' | 'passphrase+totp' | 'passphrase+recovery-code' | 'passkey'
 }
 
@@ -224,7 +224,7 @@ export class Factors {
       if (step === undefined) throw new Problem('CODE_WRONG')
       await store.takeStep(tx, actor.person, step)
       await store.confirmTotp(tx, actor.person, now)
-      await identityStore.markVerified(tx, session, { by: 'passphrase+totp' }, now)
+      await store.markVerified(tx, session, { by: 'passphrase+totp' }, now)
       await this.#keepCodes(tx, actor, codes)
     })
     return codes
@@ -309,7 +309,7 @@ export class Factors {
       await work(tx, now, by.session)
       if (endsOthers.has(factor)) {
         await endOthers(act, 'credential-changed')
-        await identityStore.markKnown(tx, by.session, now)
+        await store.markKnown(tx, by.session, now)
       }
       const details = { session: by.session, factor, outcome: 'accepted', reason }
       await enter({ kind: 'credential.set', actor: asActor(by), subject: by.person, details })
@@ -329,5 +329,5 @@ function shortId(id: string): string {
 export async function requireRecent(tx: Tx, actor: Actor, now: Date): Promise<void> {
   if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
   const late = now.getTime() - actor.verifiedAt.getTime() > recent
-  if (late || (await identityStore.proofHolds(tx, actor.session)) !== 'holds') throw new Problem('STEP_UP_REQUIRED')
+  if (late || (await store.proofHolds(tx, actor.session)) !== 'holds') throw new Problem('STEP_UP_REQUIRED')
 }

@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from 'kysely'
+import { sql, type Insertable, type Selectable } from 'kysely'
 import type { DB, Tx } from '../../db/index.ts'
 
 export type Credential = Selectable<DB['credential']>
@@ -151,4 +151,45 @@ export async function hasFactors(tx: Tx): Promise<boolean> {
   const totp = await tx.selectFrom('totp').select('person_id').limit(1).executeTakeFirst()
   const passkey = await tx.selectFrom('passkey').select('person_id').limit(1).executeTakeFirst()
   return (totp ?? passkey) !== undefined
+}
+
+/** By what a person was known: `passkey` is the credential's id, where it was one. */
+export interface Proof {
+  readonly by: string
+  readonly passkey?: string
+}
+
+export const proofColumns = ({ by, passkey }: Proof) => ({ proven_by: by, proven_passkey: passkey ?? null })
+
+export async function markVerified(tx: Tx, session: string, proof: Proof, at: Date): Promise<void> {
+  await tx
+    .updateTable('session')
+    .set({ verified_at: at, ...proofColumns(proof) })
+    .where('id', '=', session)
+    .execute()
+}
+
+/** From now on the session knows the factors as they are: it changed them itself, and all others ended. */
+export async function markKnown(tx: Tx, session: string, at: Date): Promise<void> {
+  await tx.updateTable('session').set({ known_since: at }).where('id', '=', session).execute()
+}
+
+/**
+ * Whether that by which a session's person was last known existed when the session began to know them, and still exists: the passkey itself, or the passphrase
+ * with the code of an app where there is one.
+ */
+export async function proofHolds(tx: Tx, session: string): Promise<'holds' | 'newer' | 'gone'> {
+  const { rows } = await sql<{ since: Date; exists: boolean; newest: Date | null }>`
+    SELECT s.known_since AS since, greatest(k.added_at, c.set_at, t.confirmed_at) AS newest,
+      CASE WHEN s.proven_passkey IS NOT NULL THEN k.id IS NOT NULL
+        ELSE coalesce(s.proven_by LIKE 'passphrase%' AND c.person_id IS NOT NULL
+          AND (t.confirmed_at IS NULL OR s.proven_by <> 'passphrase'), false) END AS exists
+    FROM session s
+      LEFT JOIN passkey k ON k.id = s.proven_passkey AND k.person_id = s.person_id
+      LEFT JOIN credential c ON c.person_id = s.person_id AND s.proven_passkey IS NULL
+      LEFT JOIN totp t ON t.person_id = s.person_id AND t.confirmed_at IS NOT NULL AND s.proven_passkey IS NULL
+    WHERE s.id = ${session}`.execute(tx)
+  const [row] = rows
+  if (row?.exists !== true) return 'gone'
+  return row.newest !== null && row.newest > row.since ? 'newer' : 'holds'
 }
