@@ -60,9 +60,9 @@ export function requireValid(draft: { form: string; version: number; fields: unk
 }
 
 const { id, compartment, thread, precedence, handling, refersTo, addressees } = MessagePayload.properties
-const Beside = Type.Partial(
-  Type.Object({ id, compartment, thread, precedence, handling, refersTo, addressees }, { additionalProperties: false }),
-)
+const Beside = Type.Partial(Type.Object({ id, compartment, thread, precedence, handling, refersTo, addressees }), {
+  additionalProperties: false,
+})
 let compiled: Validator | undefined
 
 const uuid = 'Give an id as the service writes it: a UUID in small letters.'
