@@ -16,6 +16,7 @@ import { FileStore } from '../client/node/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { inBrowser } from './passkey/browser.ts'
 import { Interrupted, openTerminal, type Terminal } from './terminal.ts'
+import { Patience } from './waiting.ts'
 
 export interface DeviceOptions {
   readonly json?: boolean
@@ -34,6 +35,8 @@ export interface Device {
   readonly client: Cordon
   readonly store: FileStore
   readonly terminal: Terminal
+  /** Says that one still waits for the service. */
+  readonly patience: Patience
   /** Rejects with Interrupted once somebody presses Ctrl-C; what is awaited beside it then ends. */
   readonly interrupted: Promise<never>
 }
@@ -51,7 +54,8 @@ export function onStore(command: Command): Command {
 export async function onDevice(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
   const terminal = openTerminal({ json: options.json ?? false })
   const store = await openStore(terminal, options)
-  const client = new Cordon({ store, platform: webPlatform(() => new Date()) })
+  const patience = new Patience(terminal)
+  const client = new Cordon({ store, platform: webPlatform(() => new Date(), { fetch: patience.fetch }) })
   const interrupted = new Promise<never>((_, reject) => {
     const stop = () => {
       // What is said next begins a line of its own, below a bar or a prompt.
@@ -65,9 +69,11 @@ export async function onDevice(options: Running, work: (device: Device) => Promi
   interrupted.catch(() => {})
   try {
     await client.load()
-    const working = work({ client, store, terminal, interrupted })
+    const working = work({ client, store, terminal, patience, interrupted })
     await (options.endsItself === true ? working : Promise.race([working, interrupted]))
   } finally {
+    patience.stop()
+    tellClock(client, terminal)
     await tellPending(store, terminal)
     await client.close()
     await store.close()
@@ -104,12 +110,17 @@ export function tellCertified(outcomes: readonly CertifyOutcome[], terminal: Ter
   return certified
 }
 
+function tellClock({ clockOff }: Cordon, terminal: Terminal): void {
+  if (clockOff !== undefined)
+    terminal.note(`The clock of this device is ${clockOff} that of the service, whose time is used: set it.`)
+}
+
 async function tellPending(store: FileStore, terminal: Terminal): Promise<void> {
   let pending = 0
   for (const operation of await keptOperations(store)) pending += (await pendingMessages(store, operation)).length
   if (pending > 0)
     terminal.note(
-      `${pending === 1 ? 'One message has' : `${String(pending)} messages have`} no receipt yet: kept in the store, and sent by the next command on the operation.`,
+      `${pending === 1 ? 'One message has' : `${String(pending)} messages have`} no receipt yet: kept in the store, and sent by the next command on the operation. See them: cordon pending`,
     )
 }
 

@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<Add>>> = {
   notices: async () => (await import('./commands/notices.ts')).addNotices,
   operation: async () => (await import('./commands/operation.ts')).addOperation,
   post: async () => (await import('./commands/post.ts')).addPost,
+  pending: async () => (await import('./commands/pending.ts')).addPending,
   read: async () => (await import('./commands/read.ts')).addRead,
   search: async () => (await import('./commands/search.ts')).addSearch,
   follow: async () => (await import('./commands/follow.ts')).addFollow,

@@ -24,6 +24,13 @@ export interface Place {
   readonly session: OperationSession
   readonly facts: OperationFacts
   readonly names: Names
+  /** What an earlier command left unsent: whether that is settled, and what is to be said of it. */
+  readonly unsent: Unsent
+}
+
+interface Unsent {
+  readonly settled: Promise<void>
+  tell(): void
 }
 
 /** Names of organizations and people by id, also of those who have left, as far as this device ever saw them. */
@@ -38,7 +45,8 @@ export interface Remembered {
   readonly names: Names
 }
 
-const sendWithin = 15_000
+/** Milliseconds that a command waits at its end for what an earlier one left unsent. */
+const sendWithin = 3_000
 const keysWithin = 2_000
 const keysEvery = 100
 
@@ -77,13 +85,12 @@ export async function openPlace(device: Device, word: string | undefined): Promi
     if (!told.has(line)) terminal.note(line)
     told.add(line)
   })
-  const settled = tellSent(session, device, new Set(unsent))
+  const sending = tellSent(session, device, new Set(unsent))
   await caughtUp(device, session)
-  await settled
   const waiting = await sealedAfterAMoment(store, operation)
   if (waiting > 0)
     terminal.note(`${counted(waiting, 'message')} cannot be opened yet: the key comes once another member is online.`)
-  return { session, facts: session.facts, names: await learnNames(device, session) }
+  return { session, facts: session.facts, names: await learnNames(device, session), unsent: sending }
 }
 
 /** How many messages stay sealed; keys that somebody who is online gives this moment are waited for. */
@@ -101,7 +108,9 @@ export function alarmLine({ code, detail, index }: Alarm): string {
 }
 
 /** Ends following, after whoever waits for keys of the past has them. */
-export async function leavePlace({ session }: Place): Promise<void> {
+export async function leavePlace({ session, unsent }: Pick<Place, 'session' | 'unsent'>): Promise<void> {
+  await Promise.race([unsent.settled, sleep(sendWithin)])
+  unsent.tell()
   try {
     await session.giveGrants()
   } catch (error) {
@@ -142,28 +151,26 @@ async function caughtUp({ client, terminal }: Device, session: OperationSession)
   }
 }
 
-/** Resolves once nothing is unsent any more, or after a time: the rest stays in the store. */
-function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<string>): Promise<void> {
-  if (unsent.size === 0) return Promise.resolve()
-  return new Promise((resolve) => {
-    let sent = 0
-    const finish = () => {
-      clearTimeout(timer)
-      if (sent > 0) terminal.note(`Sent now: ${counted(sent, 'message')} that an earlier command had to leave.`)
-      resolve()
-    }
-    const timer = setTimeout(finish, sendWithin)
-    session.events.on('posted', ({ message }) => {
-      if (!unsent.delete(message)) return
-      sent++
-      if (unsent.size === 0) finish()
-    })
-    session.events.on('refused', ({ message, problem }) => {
-      if (!unsent.delete(message)) return
+/** Follows what becomes of messages that an earlier command left: no command does anything later because of them. */
+function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<string>): Unsent {
+  let sent = 0
+  const { promise: settled, resolve } = Promise.withResolvers<void>()
+  const isLast = (message: string) => {
+    const known = unsent.delete(message)
+    if (unsent.size === 0) resolve()
+    return known
+  }
+  if (unsent.size === 0) resolve()
+  session.events.on('posted', ({ message }) => void (isLast(message) && sent++))
+  session.events.on('refused', ({ message, problem }) => {
+    if (isLast(message))
       terminal.note(`Not sent: a message that an earlier command had to leave. ${problem.detail} ${problem.advice}`)
-      if (unsent.size === 0) finish()
-    })
   })
+  const tell = () => {
+    if (sent > 0) terminal.note(`Sent now: ${counted(sent, 'message')} that an earlier command had to leave.`)
+    sent = 0
+  }
+  return { settled, tell }
 }
 
 async function learnNames({ client, store }: Device, { operation, facts }: OperationSession): Promise<Names> {

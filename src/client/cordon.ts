@@ -157,6 +157,11 @@ export class Cordon {
     return this.#transport?.signedIn ?? false
   }
 
+  /** By how much the clock of this device is off, where it is by 5 seconds or more: in words such as "70 seconds behind". */
+  get clockOff(): string | undefined {
+    return this.#transport?.clockOff(5_000)
+  }
+
   /** HTTP to the service as the signed-in person, for what has no method here. */
   get transport(): Transport {
     return this.#require(this.#transport)

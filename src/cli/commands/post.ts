@@ -83,7 +83,7 @@ Examples:
         const place = await openPlace(device, options.operation)
         const draft = await draftOf(device, place, form, fields, options)
         await confirmRed(device, draft, place, options)
-        const posted = await place.session.post(draft)
+        const posted = await device.patience.for(place.session.post(draft))
         await leavePlace(place)
         const { message, thread, index, at } = posted
         device.terminal.result({ operation: place.session.operation, message, thread, index, at }, () => [

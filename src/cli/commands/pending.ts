@@ -1,0 +1,69 @@
+import type { Command } from 'commander'
+import { dropMessage, keptOperations, listPending, type PendingMessage } from '../../client/index.ts'
+import { choose } from '../choice.ts'
+import { onDevice, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { remembered } from '../place.ts'
+import { table } from '../terminal.ts'
+import { timesIn } from '../wording.ts'
+
+interface Options extends DeviceOptions {
+  readonly drop?: string
+}
+
+interface Listed extends PendingMessage {
+  readonly operation: string
+  readonly reference: string
+  readonly timeZone: string
+}
+
+export function addPending(program: Command): void {
+  onStore(program.command('pending').description('Messages of this device that have no receipt yet; asks no service'))
+    .option('--drop <id>', 'give one of them up')
+    .addHelpText(
+      'after',
+      `
+They are sent by the next command on their operation. One that was signed may have reached the service: where it has, dropping it takes nothing back.
+
+Examples:
+  $ cordon pending
+  $ cordon pending --drop 019a…`,
+    )
+    .action((options: Options) =>
+      onDevice(options, (device) => (options.drop === undefined ? list(device) : drop(device, options.drop))),
+    )
+}
+
+async function pendingOf({ store }: Device): Promise<Listed[]> {
+  const all: Listed[] = []
+  for (const operation of await keptOperations(store)) {
+    const { reference = operation, timeZone = 'UTC' } = (await remembered({ store }, operation))?.facts ?? {}
+    for (const one of await listPending(store, operation)) all.push({ ...one, operation, reference, timeZone })
+  }
+  return all
+}
+
+async function list(device: Device): Promise<void> {
+  const pending = await pendingOf(device)
+  device.terminal.result({ pending: pending.map(({ timeZone: _, ...one }) => one) }, () => {
+    if (pending.length === 0) return ['Nothing waits to be sent.']
+    const rows = pending.map(({ message, reference, form, subject, fields, at, signed, timeZone }) => [
+      message,
+      reference,
+      form,
+      (subject ?? (typeof fields['text'] === 'string' ? fields['text'] : '')).slice(0, 40),
+      at === undefined ? '' : timesIn(timeZone)(at),
+      signed ? 'may have arrived' : 'not sent',
+    ])
+    return table(['id', 'operation', 'form', 'subject', 'written', ''], rows)
+  })
+}
+
+async function drop(device: Device, word: string): Promise<void> {
+  const pending = await pendingOf(device)
+  const named = pending.map((one) => ({ ...one, id: one.message, name: one.message }))
+  const { id, operation, signed } = choose('pending message', word, named)
+  await dropMessage(device.store, operation, id)
+  device.terminal.result({ dropped: id, signed }, () => [
+    signed ? `Dropped: ${id}. It may have reached the service all the same.` : `Dropped: ${id}. It was never sent.`,
+  ])
+}
