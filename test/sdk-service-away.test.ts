@@ -18,7 +18,7 @@ import {
 } from '../src/client/index.ts'
 import { ServiceTime } from '../src/client/service-time.ts'
 import { clockDifference } from '../src/protocol/index.ts'
-import { enrolWith, opened, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { enrolWith, opened, operationOn, passphrase } from './support/actors.ts'
 import { code, text } from './support/altered-operation.ts'
 import { startServer } from './support/server.ts'
 import { WireActor, ask, codeOf } from './support/wire.ts'
@@ -126,7 +126,7 @@ async function member(): Promise<{ client: Cordon; network: Network; session: Op
 /** The same device in another process. */
 async function restarted({ client, network, store }: Awaited<ReturnType<typeof member>>): Promise<Cordon> {
   await client.close()
-  const again = new Cordon({ store, platform: webPlatform(server.clock.now, network.platform) })
+  const again = new Cordon({ store, platform: webPlatform(() => server.clock.now(), network.platform) })
   t.teardown(() => again.close())
   await again.load()
   return again
@@ -402,7 +402,7 @@ t.test('INV-157: what an earlier version left, and is refused for its shape, is 
   await network.goAway()
   t.equal(await code(session.post(text('Left behind.'), 50)), 'TIMED_OUT')
   await client.close()
-  const [[name = '', value] = []] = await store.list(`operation/${operation}/pending/`)
+  const [[name, value] = ['', {}]] = await store.list(`operation/${operation}/pending/`)
   const left = value as { draft: object }
   // As a version without the check left it.
   await store.write([{ name, value: { ...left, draft: { ...left.draft, addressees: [] } } }])

@@ -44,7 +44,7 @@ async function pendingOf({ store }: Device): Promise<Listed[]> {
 
 async function list(device: Device): Promise<void> {
   const pending = await pendingOf(device)
-  device.terminal.result({ pending: pending.map(({ timeZone: _, ...one }) => one) }, () => {
+  device.terminal.result({ pending }, () => {
     if (pending.length === 0) return ['Nothing waits to be sent.']
     const rows = pending.map(({ message, reference, form, subject, fields, at, signed, timeZone }) => [
       message,
