@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Account } from '../src/client/account.ts'
 import { operationOn } from './support/actors.ts'
-import { Desk, ended, joinWithDesk, temporary } from './support/command.ts'
+import { ended, joinWithDesk, temporary, type Desk } from './support/command.ts'
 import { startServer } from './support/server.ts'
 
 const directory = temporary(t)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Cordon, MemoryStore, webPlatform, type OperationSession } from '../../src/client/index.ts'
+import { Cordon, MemoryStore, webPlatform, type OperationSession, type Platform } from '../../src/client/index.ts'
 import { formatInvitation, parseInvitation } from '../../src/protocol/index.ts'
 import { openLogKey, type Report } from '../../src/log/index.ts'
 import { verify } from '../../src/main.ts'
@@ -49,11 +49,12 @@ async function enrolOn(
   name: string,
   organization: string,
   received: number[],
+  changes: Partial<Platform>,
 ): Promise<Cordon> {
   const { text } = await inviter.directory.invite({ person: { name }, organization, tier: 'ncp' })
   const client = new Cordon({
     store: new MemoryStore(),
-    platform: webPlatform(systemClock, { WebSocket: recording(received) }),
+    platform: webPlatform(systemClock, { WebSocket: recording(received), ...changes }),
     keep: 'none',
   })
   owner.teardown(() => client.close())
@@ -63,12 +64,18 @@ async function enrolOn(
   return client
 }
 
-/** An active operation with so many members who post, each of an administration of its own, spread over the servers. */
-export async function crowd(owner: Owner, servers: readonly ServerProcess[], size: number): Promise<Crowd> {
+/** An active operation with so many members who post, each of an administration of its own, spread over the servers. `changes`: of their platforms. */
+export async function crowd(
+  owner: Owner,
+  servers: readonly ServerProcess[],
+  size: number,
+  changes: Partial<Platform> = {},
+): Promise<Crowd> {
   // Each start of a service without a root makes a new set-up string: the newest holds.
   const first = servers.at(-1)
   if (!first) throw new Error('a crowd needs a server')
-  const administrator = new Cordon({ store: new MemoryStore(), platform: webPlatform(systemClock), keep: 'none' })
+  const platform = webPlatform(systemClock, changes)
+  const administrator = new Cordon({ store: new MemoryStore(), platform, keep: 'none' })
   owner.teardown(() => administrator.close())
   await administrator.initialize({
     server: first.url,
@@ -79,7 +86,7 @@ export async function crowd(owner: Owner, servers: readonly ServerProcess[], siz
   })
   await administrator.signIn({ passphrase })
   const unit = await administrator.directory.registerOrganization({ kind: 'rilo', name: 'Coordination unit' })
-  const coordinator = await enrolOn(owner, administrator, first, 'Coordinator', unit, [])
+  const coordinator = await enrolOn(owner, administrator, first, 'Coordinator', unit, [], changes)
   const operation = await administrator.operations.create({
     name: 'Operation Crowd',
     reference: 'CROWD',
@@ -97,7 +104,7 @@ export async function crowd(owner: Owner, servers: readonly ServerProcess[], siz
       country: 'XX',
     })
     const received: number[] = []
-    const client = await enrolOn(owner, administrator, server, `Officer ${String(i)}`, organization, received)
+    const client = await enrolOn(owner, administrator, server, `Officer ${String(i)}`, organization, received, changes)
     await coordinator.operations.admitOrganization(operation, organization)
     await coordinator.operations.admit(operation, { person: client.person, organization, role: 'ncp' })
     const poster: Poster = { client, organization, session: await client.follow(operation), received, opened: [] }

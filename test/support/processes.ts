@@ -21,6 +21,8 @@ export interface ServerProcess {
   setUpString: string | null
   /** Of the process that runs now. */
   readonly pid: number
+  /** Lets it stand still for so long, as a machine that swaps or a hypervisor that moves it. */
+  stall(milliseconds: number): Promise<void>
   /** Ends it at once and starts it again; resolves when it listens. */
   killAndRestart(): Promise<void>
 }
@@ -76,6 +78,14 @@ export async function serverProcess(
     setUpString: await start(),
     get pid() {
       return child.pid ?? 0
+    },
+    async stall(milliseconds) {
+      child.kill('SIGSTOP')
+      try {
+        await new Promise((resolve) => setTimeout(resolve, milliseconds))
+      } finally {
+        child.kill('SIGCONT')
+      }
     },
     async killAndRestart() {
       await end('SIGKILL')
