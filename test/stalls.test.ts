@@ -106,7 +106,7 @@ async function standingStill(t: Test, n: number): Promise<void> {
       const query = 'SELECT id, log_index::int FROM message WHERE operation_id = $1 ORDER BY log_index'
       return (await client.query<{ id: string; log_index: number }>(query, [operation])).rows
     })
-  for (let i = 0; i < 600 && (await stored()).length < said.length; i++) await sleep(2_000)
+  for (let i = 0; i < 200 && (await stored()).length < said.length; i++) await sleep(2_000)
   const rows = await stored()
   const what = `service ${String(n)}, ${String(stalls)} stalls, ${String(said.length)} messages, ${String(refreshes)} refreshes`
   t.same(rows.map(({ id }) => id).sort(), [...said].sort(), `${what}: each message is there, once`)
