@@ -83,7 +83,16 @@ t.test('INV-159: a command says that it still waits for a service that does not 
   )
   child.kill('SIGINT')
   t.equal((await done).code, 130)
+  await new Promise((resolve) => silent.close(resolve))
+  const away = await desk.run(['post', 'Written while it was away.', '--json'])
+  t.equal(away.code, 1)
+  t.match(away.json, { error: { message: /not sent yet: it is kept in the store/, reason: 'NETWORK' } })
+  t.match(await desk.run(['post', 'x', '--to', 'Atlantis']), { code: 1, stderr: /no organization "Atlantis"/ })
+  const red = await desk.run(['post', 'For some.', '--tlp', 'RED', '--yes'])
+  t.notMatch(red.stderr, /kept in the store/, 'what would have to be asked for is not kept')
+  t.equal((await desk.must<{ pending: unknown[] }>('pending'))['pending'].length, 1)
   await change((store) => store.write([{ name: 'account', value: account }]))
+  t.match((await desk.run(['read'])).stderr, /Sent now: 1 message/, 'and sent once the service is back')
 })
 
 t.test('INV-154: a command on a machine whose clock is off works, and says so', async (t) => {

@@ -33,7 +33,11 @@ class FakeSocket implements Socket {
   }
 
   frame(frame: object): void {
-    this.#listeners.get('message')?.({ data: JSON.stringify(frame) } as never)
+    this.text(JSON.stringify(frame))
+  }
+
+  text(data: unknown): void {
+    this.#listeners.get('message')?.({ data } as never)
   }
 
   end(code: number): void {
@@ -218,6 +222,32 @@ t.test(
     t.same(unhandled, [])
   },
 )
+
+// Bites: `frameIn` and `statusIn`: a listener that throws ends a process.
+t.test('INV-160: what is no frame, or half of one, costs a socket at most', async (t) => {
+  for (const data of ['null', '[]', '"x"', '7', '', '{', '{"type":5}', new ArrayBuffer(3), undefined]) {
+    const it = await opened()
+    t.doesNotThrow(() => it.sockets[0]?.text(data), String(data))
+    await it.next()
+    t.pass('and another one is opened')
+  }
+  const it = await opened()
+  const frame = { type: 'post', statement: 'x', body: 'y' } as const
+  for (const half of [
+    {},
+    { problem: null },
+    { problem: 'x' },
+    { problem: { status: 'x' } },
+    { problem: { code: 7 } },
+  ]) {
+    const outcome = it.connection.post('message', frame, 20_000).catch((error: unknown) => error)
+    t.doesNotThrow(() => it.sockets[0]?.frame({ type: 'refused', id: 'message', ...half }))
+    t.ok(isProblem(await outcome, 'ANSWER_INVALID'), JSON.stringify(half))
+  }
+  for (const half of [{ type: 'entry' }, { type: 'accepted' }, { type: 'unheard-of' }, { type: 'refused', id: 7 }])
+    t.doesNotThrow(() => it.sockets[0]?.frame(half))
+  t.equal(it.connection.open, true)
+})
 
 t.test('a session that has ended is not asked for again, and is when somebody has signed in', async (t) => {
   const it = harness()

@@ -78,6 +78,11 @@ async function standingStill(t: Test, n: number): Promise<void> {
   const changes: Partial<Platform> = {
     clock,
     elapsed: () => performance.now() * faster,
+    // What gives up by a timer of its own does so as much sooner.
+    fetch: (url, init) => {
+      const own = init.signal ? [init.signal] : []
+      return fetch(url, { ...init, signal: AbortSignal.any([...own, AbortSignal.timeout(60_000 / timers)]) })
+    },
     after: (milliseconds, run) => {
       const timer = setTimeout(run, milliseconds / timers)
       return () => clearTimeout(timer)
@@ -120,7 +125,7 @@ async function standingStill(t: Test, n: number): Promise<void> {
     await t.resolves(poster.session.ready(), `${what}: it goes on`)
     await t.resolves(poster.session.checkSeen())
     t.same(poster.session.alarms, [], `${what}: no alarm of what others had seen`)
-    t.same([...new Set(poster.opened)].length, said.length, `${what}: everybody opened everything`)
+    t.equal(new Set(poster.opened).size, said.length, `${what}: everybody opened everything`)
     await t.resolves(poster.client.me(), `${what}: the session lives`)
   }
   t.same(leading.alarms, [])

@@ -83,12 +83,16 @@ export async function onDevice(options: Running, work: (device: Device) => Promi
 /** The same for a signed-in person; certifies first who waits for this device. */
 export function asMember(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
   return onDevice(options, async (device) => {
-    const { client, terminal } = device
-    // Only the service knows whether somebody has certified this device meanwhile.
-    if (!client.self.certificate) await client.me()
-    if (client.self.certificate) await certifyWaiting(client, terminal)
+    await beMember(device)
     await work(device)
   })
+}
+
+/** Certifies who waits for this device. */
+export async function beMember({ client, terminal }: Device): Promise<void> {
+  // Only the service knows whether somebody has certified this device meanwhile.
+  if (!client.self.certificate) await client.me()
+  if (client.self.certificate) await certifyWaiting(client, terminal)
 }
 
 /** Certifies newcomers that wait for this device, and says whom; answers their ids. */

@@ -173,13 +173,8 @@ export class LiveConnection {
   }
 
   #receive(data: unknown): void {
-    let frame: ServerFrame
-    try {
-      frame = JSON.parse(String(data)) as ServerFrame
-    } catch {
-      this.#again()
-      return
-    }
+    const frame = frameIn(data)
+    if (!frame) return this.#again()
     this.#heardAt = this.#deps.platform.elapsed()
     switch (frame.type) {
       case 'accepted':
@@ -187,7 +182,7 @@ export class LiveConnection {
         const post = this.#posts.get(frame.id ?? '')
         this.#posts.delete(frame.id ?? '')
         if (frame.type === 'accepted') post?.resolve(frame)
-        else post?.reject(fromProblemJson(frame.problem, frame.problem.status))
+        else post?.reject(fromProblemJson(frame.problem, statusIn(frame.problem)))
         return
       }
       case 'pong':
@@ -254,4 +249,19 @@ export class LiveConnection {
     this.#wanted = false
     for (const subscriber of this.#subscribers.values()) subscriber.disconnected(problem)
   }
+}
+
+/** What came, where it is a frame at all; what is in it is judged by whom it is for. */
+function frameIn(data: unknown): ServerFrame | undefined {
+  try {
+    const frame = JSON.parse(String(data)) as ServerFrame | null
+    return typeof frame?.type === 'string' ? frame : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function statusIn(problem: unknown): number {
+  const { status } = (problem ?? {}) as { status?: unknown }
+  return typeof status === 'number' ? status : 0
 }

@@ -157,6 +157,11 @@ export class Cordon {
     return this.#transport?.signedIn ?? false
   }
 
+  /** What this client runs on, with the time of the service where one is known. */
+  get platform(): Platform {
+    return this.#platform
+  }
+
   /** By how much the clock of this device is off, where it is by 5 seconds or more: in words such as "70 seconds behind". */
   get clockOff(): string | undefined {
     return this.#transport?.clockOff(5_000)

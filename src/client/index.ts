@@ -38,6 +38,7 @@ export { type ImportOutcome, type ImportRows } from './import/runner.ts'
 export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
 export {
   dropMessage,
+  keepMessage,
   keptMessages,
   keptOperations,
   listPending,

@@ -1,5 +1,7 @@
 import type { Message } from './message.ts'
-import { dropPending, type Pending } from './posting.ts'
+import type { Draft } from './draft.ts'
+import type { Platform } from './platform.ts'
+import { dropPending, keepPending, type Pending } from './posting.ts'
 import type { ClientStore } from './store.ts'
 
 /** A message of this device that has no receipt yet. */
@@ -40,6 +42,16 @@ export async function listPending(store: ClientStore, operation: string): Promis
     const beside = { ...(subject === undefined ? {} : { subject }), ...(at === undefined ? {} : { at }) }
     return { message: id, form, fields, ...beside, signed: frame !== undefined }
   })
+}
+
+/** Keeps a message that cannot be sent now, while nobody follows its operation: it is sent when somebody does. FIELDS_INVALID. Answers its id. */
+export function keepMessage(
+  store: ClientStore,
+  operation: string,
+  draft: Draft,
+  { platform }: { readonly platform: Pick<Platform, 'clock' | 'random'> },
+): Promise<string> {
+  return keepPending(store, `operation/${operation}/`, draft, platform)
 }
 
 /** Gives up a message that has no receipt yet, while nobody follows its operation. NOT_PENDING where there is none. */

@@ -18,7 +18,7 @@ import { certificateIn } from './account.ts'
 import { requireSize, requireStatable, requireValid, versionOf, type Draft, type KeptDraft } from './draft.ts'
 import { Epochs } from './epochs.ts'
 import type { Footing } from './footing.ts'
-import { backOff, longestTimer, sleep } from './platform.ts'
+import { backOff, longestTimer, sleep, type Platform } from './platform.ts'
 import { ClientProblem, isProblem, refuse } from './problem.ts'
 import { verifyReceipt } from './receipt.ts'
 import type { ClientStore } from './store.ts'
@@ -99,20 +99,8 @@ export class Posting {
    * no answer within `wait` milliseconds (120,000): then the message stays pending and is sent as soon as it can be, and events tell of it.
    */
   async post(draft: Draft, wait = 120_000): Promise<Posted> {
-    const { platform } = this.#footing
-    const version = draft.version ?? versionOf(draft.form)
-    requireValid({ ...draft, version })
-    requireStatable(draft)
-    const id = draft.id ?? newId<MessageId>(platform.clock(), platform.random)
-    const { replyBy, id: _id, ...rest } = draft
-    const running = this.#pending.get(id)
-    const pending: Pending = {
-      id,
-      thread: draft.thread ?? newId(platform.clock(), platform.random),
-      draft: { ...rest, version, ...(replyBy === undefined ? {} : { replyBy: timestamp(replyBy) }) },
-      at: timestamp(platform.clock()),
-    }
-    return this.#within(running ?? this.#begin(pending), pending, wait)
+    const pending = pendingOf(draft, this.#footing.platform)
+    return this.#within(this.#pending.get(pending.id) ?? this.#begin(pending), pending, wait)
   }
 
   /** Sends what an earlier process left pending, or this one could not send; tells by events what became of it. */
@@ -319,6 +307,32 @@ export class Posting {
 
 function isExercise({ statement }: MessageToPost): boolean {
   return /"exercise":true/.test(atob((statement.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')))
+}
+
+/** A draft as it is kept until it has a receipt. FIELDS_INVALID where it is none that could be sent. */
+function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'random'>): Pending {
+  const version = draft.version ?? versionOf(draft.form)
+  requireValid({ ...draft, version })
+  requireStatable(draft)
+  const { replyBy, id: given, ...rest } = draft
+  return {
+    id: given ?? newId<MessageId>(clock(), random),
+    thread: draft.thread ?? newId(clock(), random),
+    draft: { ...rest, version, ...(replyBy === undefined ? {} : { replyBy: timestamp(replyBy) }) },
+    at: timestamp(clock()),
+  }
+}
+
+/** Keeps a message for whoever next follows the operation; answers its id. FIELDS_INVALID. */
+export async function keepPending(
+  store: ClientStore,
+  prefix: string,
+  draft: Draft,
+  platform: Pick<Platform, 'clock' | 'random'>,
+): Promise<string> {
+  const pending = pendingOf(draft, platform)
+  await store.write([{ name: pendingName(prefix, pending.id), value: pending }])
+  return pending.id
 }
 
 /** Takes a message out of those that are to be sent. That it was there is kept: it may turn up in the log all the same. */

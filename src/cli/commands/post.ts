@@ -3,8 +3,9 @@ import { text as readAll } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
 import type { Draft, Message } from '../../client/index.ts'
 import { forms, relations, type Relation } from '../../forms/index.ts'
-import { asMember, type Device } from '../device.ts'
+import { beMember, onDevice, type Device } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { orKeep, type Away } from '../later.ts'
 import { inOperation, leavePlace, openPlace, organizationIn, type Place, type PlaceOptions } from '../place.ts'
 import { findMessage } from '../threads.ts'
 import { timesIn } from '../wording.ts'
@@ -78,19 +79,44 @@ Examples:
         )
       if (replyBy !== undefined && Number.isNaN(Date.parse(replyBy)))
         throw new CommandFailure('--reply-by is a time such as 2026-11-24T12:00:00Z.', exitCodes.usage)
-      return asMember(options, async (device) => {
+      return onDevice(options, async (device) => {
         const fields = await fieldsOf(device, form, text, options)
-        const place = await openPlace(device, options.operation)
-        const draft = await draftOf(device, place, form, fields, options)
-        await confirmRed(device, draft, place, options)
-        const posted = await device.patience.for(place.session.post(draft))
-        await leavePlace(place)
-        const { message, thread, index, at } = posted
-        device.terminal.result({ operation: place.session.operation, message, thread, index, at }, () => [
-          `Sent as ${String(index)} of ${place.facts.reference}, ${timesIn(place.facts.timeZone)(at)}; its receipt holds.`,
-        ])
+        const send = () => sendNow(device, form, fields, options)
+        await orKeep(device, options.operation, send, (away) => draftAway(away, form, fields, options))
       })
     })
+}
+
+async function sendNow(
+  device: Device,
+  form: string,
+  fields: Readonly<Record<string, unknown>>,
+  options: Options,
+): Promise<void> {
+  await beMember(device)
+  const place = await openPlace(device, options.operation)
+  const { compartment } = options
+  const inside =
+    compartment === undefined ? undefined : await findCompartment(device, place.session.operation, compartment)
+  const draft = draftOf({ ...place, messages: place.session.messages }, form, fields, options, inside?.id)
+  await confirmRed(device, draft, place, options)
+  const posted = await device.patience.for(place.session.post(draft))
+  await leavePlace(place)
+  const { message, thread, index, at } = posted
+  device.terminal.result({ operation: place.session.operation, message, thread, index, at }, () => [
+    `Sent as ${String(index)} of ${place.facts.reference}, ${timesIn(place.facts.timeZone)(at)}; its receipt holds.`,
+  ])
+}
+
+/** What only the service knows, who is in a compartment and reads a TLP:RED message, is asked of the service. */
+function draftAway(
+  away: Away,
+  form: string,
+  fields: Readonly<Record<string, unknown>>,
+  options: Options,
+): Draft | undefined {
+  if (options.compartment !== undefined || options.tlp === 'RED') return undefined
+  return draftOf(away, form, fields, options)
 }
 
 async function fieldsOf(
@@ -117,17 +143,15 @@ async function fieldsOf(
   return { text: (await readAll(process.stdin)).trimEnd() }
 }
 
-async function draftOf(
-  device: Device,
-  place: Place,
+function draftOf(
+  place: Pick<Place, 'names'> & { readonly messages: readonly Message[] },
   form: string,
   fields: Readonly<Record<string, unknown>>,
   options: Options,
-): Promise<Draft> {
-  const { session } = place
-  const { subject, to, precedence, tlp, replyTo, replyBy, compartment } = options
-  const target = replyTo === undefined ? undefined : findMessage(session.messages, replyTo)
-  const inside = compartment === undefined ? undefined : await findCompartment(device, session.operation, compartment)
+  compartment?: string,
+): Draft {
+  const { subject, to, precedence, tlp, replyTo, replyBy } = options
+  const target = replyTo === undefined ? undefined : findMessage(place.messages, replyTo)
   return {
     form,
     fields,
@@ -136,7 +160,7 @@ async function draftOf(
     ...(to === undefined ? {} : { addressees: to.map((word) => organizationIn(place, word).id) }),
     ...(tlp === undefined ? {} : { handling: { tlp } }),
     ...(replyBy === undefined ? {} : { replyBy: new Date(replyBy) }),
-    ...(inside === undefined ? {} : { compartment: inside.id }),
+    ...(compartment === undefined ? {} : { compartment }),
     ...(target === undefined ? {} : answering(target, form, options.as)),
   }
 }
