@@ -141,13 +141,19 @@ class Session:
         self._take(self._send("POST", "/v1/sessions", {"proof": proof, "passphrase": passphrase}))
 
     def refresh(self) -> None:
-        token = self.state.data.get("session", {}).get("refreshToken")
+        session = self.state.data.get("session", {})
+        token = session.get("refreshToken")
         demand(token, "UNAUTHENTICATED", "sign in first")
-        self._take(self._send("POST", "/v1/tokens", {"refreshToken": token}))
+        # One name for each repetition, also by the next process: an answer that was lost is given again.
+        if "attempt" not in session:
+            session["attempt"] = secrets.token_urlsafe(16)
+            self.state.save()
+        self._take(self._send("POST", "/v1/tokens", {"refreshToken": token, "attempt": session["attempt"]}))
 
     def _take(self, tokens: Json) -> None:
         self._access, self._until = tokens["accessToken"], time.monotonic() + tokens["expiresIn"] - 30
         self.state.data["session"]["refreshToken"] = tokens["refreshToken"]
+        self.state.data["session"].pop("attempt", None)
         self.state.save()
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
