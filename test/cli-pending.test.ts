@@ -1,4 +1,5 @@
-// What this holds: what has no receipt is listed, dropped or sent, and holds no command up; a command says what it waits for, and that a clock is off.
+// What this holds: what has no receipt is listed, dropped or sent, and holds no command up; a
+// command says what it waits for, and that a clock is off.
 // What makes it fail: a wait for what is never answered, silence.
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
@@ -22,7 +23,10 @@ async function change(work: (store: Awaited<ReturnType<Desk['open']>>['store']) 
   await close()
 }
 
-/** As a command leaves messages that ended while the service was away; the last as one of an earlier version. */
+/**
+ * As a command leaves messages that ended while the service was away; the last as one of an earlier
+ * version.
+ */
 async function leaveBehind(): Promise<void> {
   const draft = { form: 'text', version: 1, fields: { text: 'Left behind.' } }
   const beside = [{}, { subject: 'Not to be sent' }, { addressees: [] }]

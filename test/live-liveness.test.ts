@@ -1,7 +1,7 @@
-// What this holds: the service tells every client what became of its message, lets go of clients that are not there any more, and tells one that
-// does not read why it is cut off.
-// What makes it fail: a refusal without the id that the statement has, sockets that nobody asks whether they are there, a close that waits behind
-// data that nobody reads.
+// What this holds: the service tells every client what became of its message, lets go of clients
+// that are not there any more, and tells one that does not read why it is cut off.
+// What makes it fail: a refusal without the id that the statement has, sockets that nobody asks
+// whether they are there, a close that waits behind data that nobody reads.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -80,7 +80,10 @@ t.test('INV-151: every refusal of a post over the socket names its message', asy
   live.close()
 })
 
-/** A client that opens the channel and is never heard of again: it answers no ping, and no FIN comes of it. */
+/**
+ * A client that opens the channel and is never heard of again: it answers no ping, and no FIN comes
+ * of it.
+ */
 async function vanished(actor: WireActor): Promise<Socket> {
   const { ticket } = await actor.must('POST', '/v1/live-tickets', {})
   const { hostname, port } = new URL(server.url)
@@ -145,7 +148,8 @@ t.test('INV-152: a socket that answers two pings in a row with nothing is let go
   live.close()
 })
 
-// Bites: that the pings of a process that stood still are judged before what came meanwhile is read.
+// Bites: that the pings of a process that stood still are judged before what came meanwhile is
+// read.
 t.test('INV-152: after a moment in which the service stood still nobody is let go of who had answered', async (t) => {
   const live = await coordinator.live()
   beats[0]?.()

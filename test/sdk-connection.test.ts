@@ -1,5 +1,7 @@
-// What this holds: a client’s connection opens, is given up and opens again by a clock that nobody sets, whatever the network swallows.
-// What makes it fail: a wait without an end, the time of day where elapsed time is meant, a failure that nobody takes.
+// What this holds: a client’s connection opens, is given up and opens again by a clock that nobody
+// sets, whatever the network swallows.
+// What makes it fail: a wait without an end, the time of day where elapsed time is meant, a failure
+// that nobody takes.
 import t from 'tap'
 import { LiveConnection, type Subscriber } from '../src/client/connection.ts'
 import { isProblem, refuse } from '../src/client/problem.ts'

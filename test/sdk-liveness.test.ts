@@ -1,6 +1,8 @@
-// What this holds: a client goes on whatever the service, the network or a clock does for a while, and never takes that for an attack.
-// What makes it fail: that a proof is checked against another checkpoint than it was asked for, elapsed time by a clock that can be set,
-// a wait without an end, a refusal that nobody can tell whose it is.
+// What this holds: a client goes on whatever the service, the network or a clock does for a while,
+// and never takes that for an attack.
+// What makes it fail: that a proof is checked against another checkpoint than it was asked for,
+// elapsed time by a clock that can be set, a wait without an end, a refusal that nobody can tell
+// whose it is.
 import t from 'tap'
 import type { Cordon } from '../src/client/index.ts'
 import { opened } from './support/actors.ts'
@@ -17,7 +19,10 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   throw new Error(`it never came to this: ${what}`)
 }
 
-/** Keeps the next answer to a subscription back, until it is let go: it then comes before the next frame. */
+/**
+ * Keeps the next answer to a subscription back, until it is let go: it then comes before the next
+ * frame.
+ */
 function holdCaughtUp(altered: Altered, operation: string) {
   let held: Frame | undefined
   let holding = true
@@ -33,7 +38,10 @@ function holdCaughtUp(altered: Altered, operation: string) {
   return { isHeld: () => held !== undefined, letGo: () => void (holding = false) }
 }
 
-/** A message of somebody who has seen more of the log than Kenya, whose view of it is then to be checked. */
+/**
+ * A message of somebody who has seen more of the log than Kenya, whose view of it is then to be
+ * checked.
+ */
 async function postFromAhead(sender: Cordon, kenya: Cordon, operation: string): Promise<void> {
   await sender.operations.leave(operation)
   const ahead = await sender.follow(operation)

@@ -1,6 +1,7 @@
-// What this holds: a service that is away, slow or stands still, and a clock that is off, cost a client time and nothing else.
-// What makes it fail: a message that is promised to be sent and is not kept, a token that counts as stolen because its answer was lost, a proof dated
-// by the device’s clock, a wait without an end.
+// What this holds: a service that is away, slow or stands still, and a clock that is off, cost a
+// client time and nothing else.
+// What makes it fail: a message that is promised to be sent and is not kept, a token that counts as
+// stolen because its answer was lost, a proof dated by the device’s clock, a wait without an end.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import fc from 'fast-check'
@@ -415,7 +416,8 @@ t.test('INV-157: what an earlier version left, and is refused for its shape, is 
   t.same(following.alarms, [])
 })
 
-// Bites: `#keepOnce`, and that a delivery goes on after whoever asked for it was told that it takes long.
+// Bites: `#keepOnce`, and that a delivery goes on after whoever asked for it was told that it takes
+// long.
 t.test('INV-158: what is written while the service is away is sent once when it is back', async (t) => {
   const { session, network, store } = await member()
   await network.goAway()

@@ -1,8 +1,11 @@
-// What this holds: a service that stands still and goes on costs its clients time and nothing else: no alarm, no message, no session.
-// What makes it fail: a proof that is checked against another checkpoint than it was made for, a refresh token that counts as stolen because its
-// answer was lost, a proof that grew old on the way, a message that is given up, a promise that nobody takes.
+// What this holds: a service that stands still and goes on costs its clients time and nothing else:
+// no alarm, no message, no session.
+// What makes it fail: a proof that is checked against another checkpoint than it was made for, a
+// refresh token that counts as stolen because its answer was lost, a proof that grew old on the
+// way, a message that is given up, a promise that nobody takes.
 //
-// All clocks here run twenty times as fast, the service's as well, and so do the timers of the clients: a stall of 90 seconds takes 4.5.
+// All clocks here run twenty times as fast, the service's as well, and so do the timers of the
+// clients: a stall of 90 seconds takes 4.5.
 import t, { type Test } from 'tap'
 import { isProblem, type Platform } from '../src/client/index.ts'
 import { newId } from '../src/protocol/index.ts'
@@ -15,7 +18,10 @@ const faster = 20
 const services = howMany(1, 4)
 const stalls = howMany(20, 250)
 const posters = howMany(3, 5)
-/** Milliseconds, by the clocks here: the shortest and the longest; in npm test every seventh alone is as long as that. */
+/**
+ * Milliseconds, by the clocks here: the shortest and the longest; in npm test every seventh alone
+ * is as long as that.
+ */
 const [shortest, short, longest] = [1_000, 25_000, 90_000]
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds / faster))

@@ -10,7 +10,10 @@ export interface Away extends Remembered {
   readonly messages: readonly Message[]
 }
 
-/** The operation that is meant, of those in which a command of this device ever was; undefined where there is none, or a word is missing. */
+/**
+ * The operation that is meant, of those in which a command of this device ever was; undefined where
+ * there is none, or a word is missing.
+ */
 async function awayFrom({ store }: Device, word: string | undefined): Promise<Away | undefined> {
   const known: (Remembered & { operation: string })[] = []
   for (const operation of await keptOperations(store)) {
@@ -23,8 +26,8 @@ async function awayFrom({ store }: Device, word: string | undefined): Promise<Aw
 }
 
 /**
- * Does what asks the service; where it cannot be reached, keeps the message for the next command and says that it was not sent. What cannot be
- * made of what this device knows is not kept.
+ * Does what asks the service; where it cannot be reached, keeps the message for the next command
+ * and says that it was not sent. What cannot be made of what this device knows is not kept.
  */
 export async function orKeep(
   device: Device,

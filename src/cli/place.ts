@@ -151,7 +151,10 @@ async function caughtUp({ client, terminal }: Device, session: OperationSession)
   }
 }
 
-/** Follows what becomes of messages that an earlier command left: no command does anything later because of them. */
+/**
+ * Follows what becomes of messages that an earlier command left: no command does anything later
+ * because of them.
+ */
 function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<string>): Unsent {
   let sent = 0
   const { promise: settled, resolve } = Promise.withResolvers<void>()

@@ -22,7 +22,10 @@ export interface ConnectionDeps {
   readonly transport: Transport
 }
 
-/** Milliseconds after which a socket that does not open is given up, as one whose handshake something on the way swallowed. */
+/**
+ * Milliseconds after which a socket that does not open is given up, as one whose handshake
+ * something on the way swallowed.
+ */
 const openWithin = 10_000
 const pingEvery = 20_000
 /** Milliseconds in which something must come after a ping. */
@@ -199,7 +202,10 @@ export class LiveConnection {
     this.#cancelTimer = this.#deps.platform.after(milliseconds, run)
   }
 
-  /** Asks every so often whether the service is there, and gives the socket up where nothing comes in time. */
+  /**
+   * Asks every so often whether the service is there, and gives the socket up where nothing comes
+   * in time.
+   */
   #pingLater(): void {
     const { platform } = this.#deps
     this.#timer(pingEvery, () => {

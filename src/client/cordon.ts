@@ -72,7 +72,10 @@ export interface Session {
  */
 export class Cordon {
   readonly #options: CordonOptions
-  /** With the time of the service, once one is known: by it everything is dated that this device signs. */
+  /**
+   * With the time of the service, once one is known: by it everything is dated that this device
+   * signs.
+   */
   #platform: Platform
   #self: Self | undefined
   #transport: Transport | undefined
@@ -162,7 +165,10 @@ export class Cordon {
     return this.#platform
   }
 
-  /** By how much the clock of this device is off, where it is by 5 seconds or more: in words such as "70 seconds behind". */
+  /**
+   * By how much the clock of this device is off, where it is by 5 seconds or more: in words such as
+   * "70 seconds behind".
+   */
   get clockOff(): string | undefined {
     return this.#transport?.clockOff(5_000)
   }

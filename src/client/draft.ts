@@ -77,8 +77,8 @@ const advices: Readonly<Record<string, string>> = {
 }
 
 /**
- * FIELDS_INVALID where what stands beside the fields is nothing that a statement could say: the schema of the statement is the rule, so that what is
- * sealed is never refused for its shape.
+ * FIELDS_INVALID where what stands beside the fields is nothing that a statement could say: the
+ * schema of the statement is the rule, so that what is sealed is never refused for its shape.
  */
 export function requireStatable(draft: Draft): void {
   const { form: _, version: __, fields: ___, subject: ____, replyBy, ...beside } = draft

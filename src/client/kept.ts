@@ -44,7 +44,10 @@ export async function listPending(store: ClientStore, operation: string): Promis
   })
 }
 
-/** Keeps a message that cannot be sent now, while nobody follows its operation: it is sent when somebody does. FIELDS_INVALID. Answers its id. */
+/**
+ * Keeps a message that cannot be sent now, while nobody follows its operation: it is sent when
+ * somebody does. FIELDS_INVALID. Answers its id.
+ */
 export function keepMessage(
   store: ClientStore,
   operation: string,
@@ -54,7 +57,10 @@ export function keepMessage(
   return keepPending(store, `operation/${operation}/`, draft, platform)
 }
 
-/** Gives up a message that has no receipt yet, while nobody follows its operation. NOT_PENDING where there is none. */
+/**
+ * Gives up a message that has no receipt yet, while nobody follows its operation. NOT_PENDING where
+ * there is none.
+ */
 export function dropMessage(store: ClientStore, operation: string, message: string): Promise<void> {
   return dropPending(store, `operation/${operation}/`, message)
 }

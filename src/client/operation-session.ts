@@ -269,8 +269,9 @@ export class OperationSession {
   }
 
   /**
-   * A newer checkpoint that was verified as grown from `than`. It is not taken while a subscription is being answered, whose proof begins at
-   * the checkpoint that was sent with it, nor where another one came meanwhile: one line of checkpoints, each grown from the one before.
+   * A newer checkpoint that was verified as grown from `than`. It is not taken while a subscription
+   * is being answered, whose proof begins at the checkpoint that was sent with it, nor where
+   * another one came meanwhile: one line of checkpoints, each grown from the one before.
    */
   #adopt(seen: Seen, than: Seen): boolean {
     if (this.#status !== 'live' || this.#intake.seen !== than) return false

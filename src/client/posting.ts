@@ -51,13 +51,18 @@ const quickAttempts = 20
 const answerWithin = 20_000
 /** Definite refusals after which the same message is sealed again under what has become current. */
 const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND', 'CERTIFICATE_OUTDATED']
-/** What says nothing of what became of a message, or may be otherwise in a moment: it is sent again. */
+/**
+ * What says nothing of what became of a message, or may be otherwise in a moment: it is sent again.
+ */
 const isPassing = (error: unknown): error is ClientProblem =>
   error instanceof ClientProblem &&
   error.code !== 'LOG_READ_ONLY' &&
   (['NETWORK', 'TIMED_OUT'].includes(error.code) || error.status === 503 || error.status === 429)
 
-/** Whether the service itself refused, for good: what only could not be sent or proven, or what the service failed at, stays pending. */
+/**
+ * Whether the service itself refused, for good: what only could not be sent or proven, or what the
+ * service failed at, stays pending.
+ */
 const isDefinite = (error: unknown) =>
   error instanceof ClientProblem && error.status >= 400 && error.status < 500 && error.status !== 401
 
@@ -94,16 +99,21 @@ export class Posting {
   }
 
   /**
-   * Posts a message and resolves once its receipt is verified and stored. FIELDS_INVALID before anything is sealed;
-   * MEMBERS_HIDDEN, LOG_ALTERED where nothing may be sealed; the service's codes where it refuses; TIMED_OUT where there was
-   * no answer within `wait` milliseconds (120,000): then the message stays pending and is sent as soon as it can be, and events tell of it.
+   * Posts a message and resolves once its receipt is verified and stored. FIELDS_INVALID before
+   * anything is sealed; MEMBERS_HIDDEN, LOG_ALTERED where nothing may be sealed; the service's
+   * codes where it refuses; TIMED_OUT where there was no answer within `wait` milliseconds
+   * (120,000): then the message stays pending and is sent as soon as it can be, and events tell of
+   * it.
    */
   async post(draft: Draft, wait = 120_000): Promise<Posted> {
     const pending = pendingOf(draft, this.#footing.platform)
     return this.#within(this.#pending.get(pending.id) ?? this.#begin(pending), pending, wait)
   }
 
-  /** Sends what an earlier process left pending, or this one could not send; tells by events what became of it. */
+  /**
+   * Sends what an earlier process left pending, or this one could not send; tells by events what
+   * became of it.
+   */
   async resend(): Promise<void> {
     const { store, prefix } = this.#footing
     for (const [, value] of await store.list(`${prefix}pending/`)) {
@@ -114,7 +124,10 @@ export class Posting {
     }
   }
 
-  /** Gives up a message that is pending; whether it has reached the service nobody knows then. NOT_PENDING where there is none. */
+  /**
+   * Gives up a message that is pending; whether it has reached the service nobody knows then.
+   * NOT_PENDING where there is none.
+   */
   async drop(id: string): Promise<void> {
     await dropPending(this.#footing.store, this.#footing.prefix, id)
     this.#dropped.add(id)
@@ -161,7 +174,10 @@ export class Posting {
     )
   }
 
-  /** Until there is a receipt, or a refusal that is meant: nothing else ends it but that nobody follows any more. */
+  /**
+   * Until there is a receipt, or a refusal that is meant: nothing else ends it but that nobody
+   * follows any more.
+   */
   async #deliver(first: Pending): Promise<Posted> {
     const { platform } = this.#footing
     let pending = first
@@ -195,7 +211,10 @@ export class Posting {
     if (this.#dropped.has(id)) throw refuse('NOT_PENDING', 'This message was given up.', { message: id })
   }
 
-  /** Sealed and signed, and kept so before it is sent. What cannot be sealed yet is kept as it was written. */
+  /**
+   * Sealed and signed, and kept so before it is sent. What cannot be sealed yet is kept as it was
+   * written.
+   */
   async #sealed(pending: Pending): Promise<Pending> {
     if (pending.frame) return pending
     if (!this.#footing.connection.open) await this.#keepOnce(pending)
@@ -309,7 +328,9 @@ function isExercise({ statement }: MessageToPost): boolean {
   return /"exercise":true/.test(atob((statement.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')))
 }
 
-/** A draft as it is kept until it has a receipt. FIELDS_INVALID where it is none that could be sent. */
+/**
+ * A draft as it is kept until it has a receipt. FIELDS_INVALID where it is none that could be sent.
+ */
 function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'random'>): Pending {
   const version = draft.version ?? versionOf(draft.form)
   requireValid({ ...draft, version })
@@ -335,7 +356,10 @@ export async function keepPending(
   return pending.id
 }
 
-/** Takes a message out of those that are to be sent. That it was there is kept: it may turn up in the log all the same. */
+/**
+ * Takes a message out of those that are to be sent. That it was there is kept: it may turn up in
+ * the log all the same.
+ */
 export async function dropPending(store: ClientStore, prefix: string, id: string): Promise<void> {
   const name = pendingName(prefix, id)
   if ((await store.get(name)) === undefined) throw refuse('NOT_PENDING', 'No message of this id waits to be sent.')

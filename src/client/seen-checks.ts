@@ -24,8 +24,9 @@ export class SeenChecks {
   #cancel: (() => void) | undefined
 
   /**
-   * `adopt`: takes a checkpoint as the newest that was seen, grown from the one named; false where that is not to be now. `over`: whether this
-   * device has been shut out, so that what it asks is refused for that reason and no other.
+   * `adopt`: takes a checkpoint as the newest that was seen, grown from the one named; false where
+   * that is not to be now. `over`: whether this device has been shut out, so that what it asks is
+   * refused for that reason and no other.
    */
   constructor(footing: Footing, adopt: (seen: Seen, than: Seen) => boolean, over: () => boolean) {
     this.#footing = footing

@@ -6,8 +6,9 @@ import { refuse, type ClientProblem } from './problem.ts'
 const resolution = 1_000
 
 /**
- * The time of the service, as its answers say it (Date, RFC 9110, 6.6.1): what this device signs and proves is dated by it, so that a clock that
- * is off keeps nobody out. It is followed as far as clocks may differ anyway: a service that lies about the time moves no date of this device further
+ * The time of the service, as its answers say it (Date, RFC 9110, 6.6.1): what this device signs
+ * and proves is dated by it, so that a clock that is off keeps nobody out. It is followed as far as
+ * clocks may differ anyway: a service that lies about the time moves no date of this device further
  * than the device's own clock could be wrong without anybody's noticing.
  */
 export class ServiceTime {
@@ -37,7 +38,10 @@ export class ServiceTime {
     return Math.abs(this.#ahead) <= clockDifference
   }
 
-  /** Learns from an answer that took so many milliseconds; true where the time is another one than was thought. */
+  /**
+   * Learns from an answer that took so many milliseconds; true where the time is another one than
+   * was thought.
+   */
   learn(date: string | null, took: number): boolean {
     const said = Date.parse(date ?? '')
     if (Number.isNaN(said)) return false

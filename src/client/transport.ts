@@ -25,7 +25,10 @@ export interface LentSession {
 }
 
 interface Exchange {
-  /** Of an exchange of the refresh token that was begun and not answered: repeated by the same name, it gets the same answer. */
+  /**
+   * Of an exchange of the refresh token that was begun and not answered: repeated by the same name,
+   * it gets the same answer.
+   */
   readonly attempt?: string
 }
 
@@ -43,7 +46,9 @@ interface Open extends Tokens, Exchange {
 }
 
 const attempts = 5
-/** Milliseconds that one request may take altogether: where a quota is used up, two windows of it. */
+/**
+ * Milliseconds that one request may take altogether: where a quota is used up, two windows of it.
+ */
 const longestWait = 150_000
 /** Milliseconds until an answer begins, less than a proof lives; and until all of it is there. */
 const answerWithin = 30_000
@@ -81,7 +86,10 @@ export class Transport {
     return this.#platform.clock()
   }
 
-  /** Where the clock of this device is off by so many milliseconds or more: in words, such as "70 seconds behind". */
+  /**
+   * Where the clock of this device is off by so many milliseconds or more: in words, such as "70
+   * seconds behind".
+   */
   clockOff(milliseconds: number): string | undefined {
     return Math.abs(this.#time.ahead) >= milliseconds ? this.#time.words() : undefined
   }
@@ -210,7 +218,8 @@ export class Transport {
     const open = this.#open
     if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
     const attempt = open.attempt ?? base64url(this.#platform.random(16))
-    // Kept before it is sent: whoever never gets the answer asks for the same one again, also in the next process.
+    // Kept before it is sent: whoever never gets the answer asks for the same one again, also in
+    // the next process.
     if (open.attempt === undefined) await this.#keep({ ...open, attempt })
     const body = { refreshToken: open.refreshToken, attempt }
     const text = await this.#repeated(() => this.#send('POST', '/v1/tokens', () => body, { key: open.key }), true)
@@ -235,8 +244,9 @@ export class Transport {
   }
 
   /**
-   * Sends with a fresh proof. One that the service refused because it came late, or was dated by a clock that is off, is made once more: the
-   * answer said what time it is, and nothing was done of what was refused so.
+   * Sends with a fresh proof. One that the service refused because it came late, or was dated by a
+   * clock that is off, is made once more: the answer said what time it is, and nothing was done of
+   * what was refused so.
    */
   async #send(
     method: Method,

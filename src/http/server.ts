@@ -46,7 +46,9 @@ export interface HttpDeps {
   readonly requestId: () => string
   readonly toProblem: ToProblem
   readonly rates: RateLimits
-  /** The time that answers say (Date, RFC 9110, 6.6.1): that by which what clients sign is judged. */
+  /**
+   * The time that answers say (Date, RFC 9110, 6.6.1): that by which what clients sign is judged.
+   */
   readonly clock: () => Date
   /** What is open and under way at once; `usualRoom` unless given. */
   readonly room?: Room

@@ -201,8 +201,9 @@ export class Sessions {
   }
 
   /**
-   * Exchanges a refresh token for the next one. A repetition gets the same answer: within a moment, and, where it is the same attempt of its
-   * client, until the next token is exchanged itself; any other reuse ends the session.
+   * Exchanges a refresh token for the next one. A repetition gets the same answer: within a moment,
+   * and, where it is the same attempt of its client, until the next token is exchanged itself; any
+   * other reuse ends the session.
    */
   async refresh(request: ProofOf, refreshToken: string, named?: string): Promise<Tokens> {
     const { db, clock, tokenKey, publicUrl, random } = this.#deps
@@ -383,8 +384,9 @@ export function endOthers(act: DirectoryAct, reason: string): Promise<number> {
 }
 
 /**
- * Whether a token that was exchanged is only asked for again by whoever exchanged it and never got the answer: a service may stand still for long.
- * Who names the attempt knows what the client made up for it, and nobody has used the answer yet.
+ * Whether a token that was exchanged is only asked for again by whoever exchanged it and never got
+ * the answer: a service may stand still for long. Who names the attempt knows what the client made
+ * up for it, and nobody has used the answer yet.
  */
 async function isSameAttempt(
   tx: Tx,

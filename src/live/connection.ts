@@ -97,13 +97,18 @@ export class Connection {
     this.#heard = this.#asked
   }
 
-  /** Whether nothing was heard since that ping. A reader that is behind hears it late, and one whose socket is not read is not heard. */
+  /**
+   * Whether nothing was heard since that ping. A reader that is behind hears it late, and one whose
+   * socket is not read is not heard.
+   */
   isSilentSince(number: number): boolean {
     const reads = this.outbox.backed && this.outbox.taken > this.#taken
     return this.#heard < number && this.#asked >= number && !reads && this.#atWork < mostAtWork
   }
 
-  /** Lets go of a client that is not there any more; one that does not read what it is sent is told. */
+  /**
+   * Lets go of a client that is not there any more; one that does not read what it is sent is told.
+   */
   letGo(): void {
     if (this.outbox.closed) return
     if (this.outbox.backed) this.outbox.close(closeCodes.tooSlow, 'too slow')

@@ -19,7 +19,10 @@ const mostForOne = 10
 const pollEvery = 1_000
 /** Milliseconds between two pings; who answers none of two in a row is gone. */
 const pingEvery = 20_000
-/** Milliseconds in which those of a person who has as many sockets as one may must answer before one more is refused. */
+/**
+ * Milliseconds in which those of a person who has as many sockets as one may must answer before one
+ * more is refused.
+ */
 const answerWithin = 3_000
 
 /** All live connections of this server and the followers that feed them. */
@@ -49,8 +52,9 @@ export class Hub {
   }
 
   /**
-   * Whether this person may open one more socket. Where there are as many as one may have, those of clients that vanished without a word are
-   * found out first and let go of. That of the same session is replaced, and does not count.
+   * Whether this person may open one more socket. Where there are as many as one may have, those of
+   * clients that vanished without a word are found out first and let go of. That of the same
+   * session is replaced, and does not count.
    */
   async hasRoomFor({ person, session }: Actor): Promise<boolean> {
     const others = () =>
@@ -79,7 +83,9 @@ export class Hub {
     return number
   }
 
-  /** Every so often: lets go of who has answered neither of the last two pings, and sends the next. */
+  /**
+   * Every so often: lets go of who has answered neither of the last two pings, and sends the next.
+   */
   #beat(): void {
     const silentSince = this.#beforeLast
     this.#beforeLast = this.#lastBeat

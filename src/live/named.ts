@@ -1,6 +1,7 @@
 /**
- * The id of the message that a frame is to post, as its statement has it, whatever else is wrong with either: so that every refusal says of
- * which message it is. Undefined where the frame posts nothing, or holds no id that could be read.
+ * The id of the message that a frame is to post, as its statement has it, whatever else is wrong
+ * with either: so that every refusal says of which message it is. Undefined where the frame posts
+ * nothing, or holds no id that could be read.
  */
 export function messageIn(frame: unknown): string | undefined {
   const { type, statement } = (frame ?? {}) as { type?: unknown; statement?: unknown }

@@ -15,9 +15,15 @@ const open = 1
 const mostWaiting = 16 * 1024 * 1024
 /** Characters above which a catch-up waits before it sends more. */
 const comfortable = 1024 * 1024
-/** Characters that are handed to the socket at once. The rest waits here, where it can be thrown away: a close does not queue behind it. */
+/**
+ * Characters that are handed to the socket at once. The rest waits here, where it can be thrown
+ * away: a close does not queue behind it.
+ */
 const window = 256 * 1024
-/** Milliseconds in which a reader answers the close before its socket is destroyed; one that does not read may begin to again. */
+/**
+ * Milliseconds in which a reader answers the close before its socket is destroyed; one that does
+ * not read may begin to again.
+ */
 const lingers = { usual: 5_000, tooSlow: 60_000 } as const
 export const longestLinger = lingers.tooSlow
 
@@ -57,7 +63,10 @@ export class Outbox {
     return this.#waiting.length > 0 && this.#handed > 0
   }
 
-  /** Characters that the reader's side has room for had: it grows while a reader that is behind reads. */
+  /**
+   * Characters that the reader's side has room for had: it grows while a reader that is behind
+   * reads.
+   */
   get taken(): number {
     return this.#taken
   }
@@ -119,7 +128,10 @@ export class Outbox {
     }
   }
 
-  /** Says why, and ends. What waits for a reader that is too slow is thrown away; others get what they were sent before. */
+  /**
+   * Says why, and ends. What waits for a reader that is too slow is thrown away; others get what
+   * they were sent before.
+   */
   close(code: number, reason: string): void {
     if (this.#closed) return
     const tooSlow = code === closeCodes.tooSlow

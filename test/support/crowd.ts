@@ -64,7 +64,10 @@ async function enrolOn(
   return client
 }
 
-/** An active operation with so many members who post, each of an administration of its own, spread over the servers. `changes`: of their platforms. */
+/**
+ * An active operation with so many members who post, each of an administration of its own, spread
+ * over the servers. `changes`: of their platforms.
+ */
 export async function crowd(
   owner: Owner,
   servers: readonly ServerProcess[],

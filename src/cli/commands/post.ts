@@ -108,7 +108,10 @@ async function sendNow(
   ])
 }
 
-/** What only the service knows, who is in a compartment and reads a TLP:RED message, is asked of the service. */
+/**
+ * What only the service knows, who is in a compartment and reads a TLP:RED message, is asked of the
+ * service.
+ */
 function draftAway(
   away: Away,
   form: string,
