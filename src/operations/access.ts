@@ -1,4 +1,4 @@
-import type { Permission } from '../access.ts'
+import { isPermission, type Permission } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
 import type { Access, Asked } from '../http/index.ts'
 import type { Accesses, Certified } from '../identity/index.ts'
@@ -27,7 +27,7 @@ export function operationAccesses(
 ): OperationAccesses {
   const made = new Map<Permission, Access<Entitled>>()
   const to = (permission: Permission): Access<Entitled> =>
-    accesses.certified(permission, async (actor, request) => {
+    accesses.certified(named(permission), async (actor, request) => {
       const operation = operationOf(request)
       if (operation === undefined) return undefined
       return { actor, membership: await transaction(db, (tx) => authorize(tx, actor, operation, permission)) }
@@ -39,13 +39,19 @@ export function operationAccesses(
       return access
     },
     memberTo: (permission) =>
-      accesses.certified(permission, async (actor, request) => {
+      accesses.certified(named(permission), async (actor, request) => {
         const operation = operationOf(request)
         if (operation === undefined) return undefined
         await operations.requireMember(actor, operation)
         return actor
       }),
   }
+}
+
+/** A misspelt permission must keep the service from starting, not a request from being answered. */
+function named(permission: Permission): Permission {
+  if (!isPermission(permission)) throw new RangeError(`no such permission: ${String(permission)}`)
+  return permission
 }
 
 /** What has not the form of an id is refused by the schema of the route. */
