@@ -2,7 +2,7 @@
 // bound each, told by what it writes; and what somebody wrote in the place of an id stands in no log. What makes it fail: a quota by door, a key that needs no reason
 // to be replaced, a row for each repetition.
 import t from 'tap'
-import { digestOf, sealGrant, type DeviceId } from '../src/protocol/index.ts'
+import { digestOf, sealGrant } from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'
 import { startAMinute } from './support/rates.ts'
 import { everyRole } from './support/roles.ts'
@@ -76,7 +76,7 @@ t.test('INV-137: a grant is stored once, however often it is given, and one devi
   const key = operation.keys.get(`${shared}#1`)
   const seal = view.devices.get(ncp.device.id)?.keys.seal
   if (!key || !seal) throw new Error('the first epoch of the compartment')
-  const fresh = () => sealGrant({ device: ncp.device.id as DeviceId, seal }, shared, 1, key)
+  const fresh = () => sealGrant({ device: ncp.device.id, seal }, shared, 1, key)
   const give = (by: WireActor, ...grants: string[]) =>
     by.call('POST', `${operation.path}/grants`, {
       compartment: shared,

@@ -196,8 +196,6 @@ export class OperationSession {
     this.events.emit('alarm', alarm)
   }
 
-  // ---- following
-
   #subscribeSoon(): void {
     this.#subscribe().catch((error: unknown) => this.#pause(error))
   }
@@ -383,8 +381,6 @@ export class OperationSession {
     this.#wake()
   }
 
-  // ---- waiting
-
   #wake(): void {
     this.#conditions.check(this.#over())
   }
@@ -423,8 +419,6 @@ export class OperationSession {
       milliseconds,
     )
   }
-
-  // ---- messages
 
   /** Posts a message; resolves when its receipt was verified and stored. See `Posting.post`. */
   post(draft: Draft, wait?: number): Promise<Posted> {
@@ -469,8 +463,7 @@ export class OperationSession {
 
   /** The figures as this reader computes them from the messages that it opened. */
   figures(): Figures {
-    const valid = this.messages.filter(({ marks }) => !marks.some(({ kind }) => kind === 'fields-invalid'))
-    return figuresOf(valid)
+    return figuresOf(this.messages.filter(({ marks }) => !marks.some(({ kind }) => kind === 'fields-invalid')))
   }
 
   /** Gives keys of the past to whom they are due; it happens by itself while one follows. Answers how many it gave. */
