@@ -7,6 +7,7 @@ import {
   mayCertify,
   mayRevoke,
   readCertificate,
+  requireSealKey,
   readRevocation,
   verifyChain,
   verifyStatement,
@@ -134,7 +135,11 @@ export class Certificates {
 
   /** Accepts a certificate that this actor's device issued for a device that waits for it. */
   async certify(actor: Actor, jws: string): Promise<{ device: DeviceId }> {
-    const certificate = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
+    const certificate = await checked('CERTIFICATE_INVALID', async () => {
+      const read = await readCertificate(jws)
+      requireSealKey(read.keys.seal)
+      return read
+    })
     if (certificate.issuer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     const concerned = async (tx: Tx) => {

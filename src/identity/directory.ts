@@ -5,6 +5,7 @@ import {
   base64url,
   readCertificate,
   readEnrolment,
+  requireSealKey,
   verifyChain,
   verifyRootStatement,
   type DeviceId,
@@ -291,6 +292,7 @@ async function readSetUp(input: SetUpInput) {
   const root = await readCertificate(input.rootCertificate)
   const administrator = await readCertificate(input.certificate)
   const enrolment = await readEnrolment(input.enrolment)
+  for (const { seal } of [root.keys, administrator.keys]) requireSealKey(seal)
   const pin = { root: root.device }
   const { successor } = await verifyRootStatement(input.rootStatement, pin)
   const find = (device: DeviceId) => (device === root.device ? root : undefined)

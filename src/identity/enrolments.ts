@@ -5,6 +5,7 @@ import {
   mayCertify,
   readCertificate,
   readEnrolment,
+  requireSealKey,
   readSealed,
   recognitionOf,
   type EnrolmentPayload,
@@ -215,7 +216,11 @@ export class Enrolments {
     if (!secret) throw new Problem('INVITATION_INVALID')
     const recognition = parseSecret(await recognitionOf(secret))
     const peek = await transaction(db, (tx) => this.#requireInvitation(tx, input.invitation, recognition, now))
-    const enrolment = await checked('ENROLMENT_INVALID', () => readEnrolment(input.statement))
+    const enrolment = await checked('ENROLMENT_INVALID', async () => {
+      const read = await readEnrolment(input.statement)
+      requireSealKey(read.seal)
+      return read
+    })
     requireIntended(enrolment, peek)
     const digest = await digestOf(input.statement)
     const recovered = await transaction(db, (tx) => requireApproved(tx, peek.id, now))

@@ -201,7 +201,10 @@ export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromise
  * within `clockDifference` of its own clock, and lets no certificate stand that came in after the device was compromised:
  * what it let in was therefore issued less than twice that after. Everybody asks this one function.
  */
-export function standsAfter(revocation: Revocation, certificate: Pick<Certificate, 'issuedAt'>): boolean {
+export function standsAfter(
+  revocation: Pick<Revocation, 'at' | 'compromisedAt'>,
+  certificate: Pick<Certificate, 'issuedAt'>,
+): boolean {
   const latest = new Date(revokedSince(revocation)).getTime() + 2 * clockDifference
   return new Date(certificate.issuedAt).getTime() <= latest
 }

@@ -4,7 +4,7 @@ import { ProtocolError, demand } from './errors.ts'
 import { Tier } from './certificate.ts'
 import type { DeviceId, InvitationId, OrganizationId, PersonId, Random } from './ids.ts'
 import { readStatement, signStatement, verifyStatement } from './jws.ts'
-import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, type Device } from './keys.ts'
+import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, requireSealKey, type Device } from './keys.ts'
 import { shape } from './shape.ts'
 
 const exactly = { additionalProperties: false }
@@ -195,6 +195,7 @@ export async function checkEnrolment(
     'Whoever enrolled did not hold the invitation.',
   )
   const enrolment = await readEnrolment(statement)
+  requireSealKey(enrolment.seal)
   for (const name of ['invitation', 'person', 'organization', 'tier'] as const) {
     demand(enrolment[name] === intended[name], 'ENROLMENT', `The enrolment names another ${name} than the invitation.`)
   }
