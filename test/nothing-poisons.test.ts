@@ -181,6 +181,20 @@ t.test('INV-118: a coordinator removes whoever came in by a certificate that nob
   t.ok(await opened(coordinator, operation, posted.message))
 })
 
+t.test('INV-118: half of a surrogate pair is taken in no name, at no door', async (t) => {
+  const { administrator, coordinator, operation, kenya, server } = await newOperation()
+  const half = 'Half of \ud83d a pair'
+  const doors: readonly (() => Promise<unknown>)[] = [
+    () => coordinator.operations.update(operation, { name: half }),
+    () => coordinator.operations.createCompartment(operation, { name: half, members: [] }),
+    () => administrator.directory.registerOrganization({ kind: 'partner', name: half }),
+    () => kenya.directory.invite({ person: { name: half }, organization: kenya.organization, tier: 'person' }),
+  ]
+  for (const door of doors) t.equal(await codeOf(door()), 'MALFORMED_JSON')
+  await coordinator.operations.update(operation, { name: 'A whole \u{1f40d}' })
+  await checkLog(server)
+})
+
 t.test('INV-118: a right holder reads on after the device that made its compartment has ended', async (t) => {
   const server = await startServer(t)
   const { administrator, coordinator, operation } = await operationOn(t, server)
@@ -201,7 +215,9 @@ t.test('INV-118: a right holder reads on after the device that made its compartm
   t.ok(session.view.isIn(person as PersonId, compartment as CompartmentId), 'whoever made the compartment is in it')
   const { message } = await (await second.follow(operation)).post({ ...text('From the second device.'), compartment })
   t.ok(await opened(firm.client, operation, message))
-  const answer = await session.post({ ...text('Read.'), compartment })
+  const asked = session.message(message)
+  if (!asked) throw new Error('the message was opened')
+  const answer = await session.reply(asked, text('Read.'))
   t.ok(await opened(second, operation, answer.message))
   t.same(session.alarms, [])
   await checkLog(server)

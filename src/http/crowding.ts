@@ -40,6 +40,19 @@ export function parseShallowJson(app: FastifyInstance): void {
       done(new Problem('MALFORMED_JSON', { detail: 'It lies too deep.', deepest: bounds.deepest }))
     else if (excess === 'parts')
       done(new Problem('MALFORMED_JSON', { detail: 'It is made of too many parts.', parts: bounds.parts }))
-    else void parse(request, String(body), done)
+    else
+      void parse(request, String(body), (error, value) => {
+        const fault = error ?? (isWellFormed(value) ? null : new Problem('MALFORMED_JSON', { detail: halfOfAPair }))
+        done(fault, value)
+      })
   })
+}
+
+const halfOfAPair = 'A text holds half of a surrogate pair, which is no character and cannot be stored.'
+
+/** Whether every text in a value, also the names of its members, is made of characters (Unicode, D92): no other is stored as it was signed. */
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([name, inner]) => name.isWellFormed() && isWellFormed(inner))
 }
