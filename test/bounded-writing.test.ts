@@ -8,7 +8,7 @@ import { startAMinute } from './support/rates.ts'
 import { everyRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
 import { went, type WireOperation } from './support/wire-operation.ts'
-import { ask, codeOf, invite, newcomer, setUp, type WireActor } from './support/wire.ts'
+import { ask, codeOf, freshId, invite, newcomer, now, setUp, type WireActor } from './support/wire.ts'
 
 const scene = await everyRole(t, { server: { quotas: { 'account-following': 12 } } })
 const { server, operation, byRole, shared, organizations, ncpOfThailand } = scene
@@ -109,7 +109,11 @@ t.test('INV-137: compartments of an operation, devices of a person and open invi
   const { coordinator, ncp } = byRole
   const codes = new Set<string>()
   for (let some = 0; some < 11; some++) {
-    const made = Array.from({ length: 20 }, () => operation.createCompartment(coordinator, []))
+    const made = Array.from({ length: 20 }, async () => {
+      const act = { v: 1, operation: operation.id, previous: null, at: now(), act: 'create-compartment' } as const
+      const statement = await coordinator.signAct({ ...act, compartment: freshId(), members: [] })
+      return coordinator.call('POST', `${operation.path}/compartments`, { statement, name: 'One of many' })
+    })
     for (const answer of await Promise.all(made)) codes.add(codeOf(answer))
   }
   t.same([...codes].toSorted(), ['200', '409 TOO_MANY'])
