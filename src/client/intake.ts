@@ -428,6 +428,16 @@ export class Intake {
     return hiddenSenders({ ...this.#footing, ledger: () => ledger }, this.partial, this.#options.over, group)
   }
 
+  /**
+   * A newer checkpoint, grown from `than`: not while a subscription is answered, whose proof begins
+   * at the checkpoint that was sent with it, nor where another one came meanwhile.
+   */
+  adopt(seen: Seen, than: Seen): boolean {
+    if (!this.#live || this.seen !== than) return false
+    this.seen = seen
+    return true
+  }
+
   /** Everything up to this index has been served: what is missing by now was withheld. */
   async caughtUp(index: number, seen: Seen): Promise<void> {
     this.seen = seen

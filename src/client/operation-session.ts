@@ -20,7 +20,7 @@ import type { Draft } from './draft.ts'
 import { Posting, type Posted } from './posting.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
-import { verifyCheckpoint, type Seen } from './receipt.ts'
+import { verifyCheckpoint } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
 import type { Aside } from './set-aside.ts'
 import { Witnessing } from './witnessing.ts'
@@ -96,7 +96,7 @@ export class OperationSession {
     this.#granting = new Granting(this.#footing)
     this.#seenChecks = new SeenChecks(
       this.#footing,
-      (seen, than) => this.#adopt(seen, than),
+      (seen, than) => this.#intake.adopt(seen, than),
       () => this.#over(),
     )
     this.#acknowledging = new Acknowledging(this.#footing, () => this.#status === 'live')
@@ -264,17 +264,6 @@ export class OperationSession {
       if (this.#over() || !this.#resubscribing) return
       connection.send({ type: 'unsubscribe', operation: this.operation })
     })
-  }
-
-  /**
-   * A newer checkpoint that was verified as grown from `than`. It is not taken while a subscription
-   * is being answered, whose proof begins at the checkpoint that was sent with it, nor where
-   * another one came meanwhile: one line of checkpoints, each grown from the one before.
-   */
-  #adopt(seen: Seen, than: Seen): boolean {
-    if (this.#status !== 'live' || this.#intake.seen !== than) return false
-    this.#intake.seen = seen
-    return true
   }
 
   async #entries(frames: readonly EntryFrame[]): Promise<void> {

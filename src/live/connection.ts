@@ -215,8 +215,8 @@ export class Connection {
     })
   }
 
+  /** Answers always: who asks waits for it before it subscribes again. */
   #unsubscribe(operation: string): void {
-    if (!this.#subscriptions.has(operation)) return
     this.#drop(operation)
     this.outbox.send({ type: 'ended', operation, reason: 'unsubscribed' })
   }
