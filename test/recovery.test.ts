@@ -5,7 +5,9 @@ import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
 import { enrolWith, newClient, operationOn, opened, partyOf, passphrase, takeIn, type Scene } from './support/actors.ts'
 import { entriesSince, sizes } from './support/entries.ts'
-import { startServer } from './support/server.ts'
+import { verifyAll } from './support/check-log.ts'
+import { admin } from './support/database.ts'
+import { startServer, type TestServer } from './support/server.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
 const code = (promise: Promise<unknown>) =>
@@ -34,6 +36,17 @@ async function scene(owner: Parameters<typeof operationOn>[0]) {
   const again = (inviter: Cordon, person: string, tier: 'ncp' | 'person') =>
     inviter.directory.invite({ person: { id: person, name: 'Amina' }, organization, tier })
   return { ...it, kenya, thailand, officer, platform, again }
+}
+
+/** The verifier finds what this does to the rows of requests; then they are put back. */
+async function foundIn(server: TestServer, sentence: string): Promise<void> {
+  await admin(server.database.superUrl, async (client) => {
+    await client.query('CREATE TABLE kept AS SELECT * FROM recovery')
+    const { rowCount } = await client.query(sentence)
+    const { discrepancies } = await verifyAll(server)
+    t.ok(rowCount && discrepancies.some(({ what }) => what.startsWith('recovery ')), sentence, { discrepancies })
+    await client.query('DELETE FROM recovery; INSERT INTO recovery SELECT * FROM kept; DROP TABLE kept')
+  })
 }
 
 t.test('INV-95: a lost last device: revoked, approved by a second person, and everything begins anew', async (t) => {
@@ -65,6 +78,15 @@ t.test('INV-95: a lost last device: revoked, approved by a second person, and ev
   await thailand.client.directory.approveRecovery(asked)
   await thailand.client.directory.approveRecovery(asked)
   t.equal(await enrol(), 'accepted')
+  for (const change of [
+    `approver_person_id = '${administrator.person}'`,
+    `approver_person_id = NULL, approved_at = NULL`,
+    `approved_at = approved_at + interval '1 hour'`,
+    `requested_at = requested_at + interval '1 hour'`,
+    `request = reverse(request)`,
+  ])
+    await foundIn(server, `UPDATE recovery SET ${change}`)
+  await foundIn(server, 'DELETE FROM recovery')
   t.equal(await enrol(), 'ALREADY_ENROLLED')
   await ncp.directory.certifyWaiting()
   t.equal(await code(device.signIn({ passphrase })), 'SIGN_IN_REFUSED', 'the old passphrase is forgotten')

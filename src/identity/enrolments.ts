@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
@@ -106,6 +107,8 @@ export class Enrolments {
         tier: input.tier,
         organization: input.organization,
         furtherDevice: invited === 'again',
+        expiresAt: expiresAt.toISOString(),
+        recognition: createHash('sha256').update(recognition).digest('base64url'),
         ...(invited === 'new' ? { name: input.person.name } : {}),
         ...(request === undefined ? {} : { recovery: request }),
         ...(service ? { service } : {}),

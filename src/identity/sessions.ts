@@ -144,6 +144,7 @@ export class Sessions {
     const refreshToken = base64url(random(32))
     const { acting, appended } = await transaction(db, async (tx) => {
       await store.sharePersons(tx, [person])
+      const expiresAt = new Date(now.getTime() + lifetimes.session * 1000)
       await store.insertSession(tx, {
         id: session,
         person_id: person,
@@ -151,7 +152,7 @@ export class Sessions {
         key_thumbprint: thumbprint,
         started_at: now,
         refreshed_at: now,
-        expires_at: new Date(now.getTime() + lifetimes.session * 1000),
+        expires_at: expiresAt,
         ended_at: null,
         // Nobody was there to prove who they are: acts that ask for that are not a program's.
         verified_at: byKey ? new Date(0) : now,
@@ -181,7 +182,12 @@ export class Sessions {
               kind: 'session.started',
               actor: asActor(acting),
               subject: session,
-              details: { outcome: 'accepted', reason: proven.by },
+              details: {
+                outcome: 'accepted',
+                reason: proven.by,
+                key: thumbprint,
+                expiresAt: expiresAt.toISOString(),
+              },
             },
           ],
         },

@@ -53,6 +53,7 @@ export const storeKeysAct: Act<OperationView, KeysInput, Holders, Stored, null> 
       session: actor.session,
       channel: 'http',
       recipients,
+      sealedBy: actor.device,
       ...(input.replace ? { replaced: true } : {}),
     }
     return {

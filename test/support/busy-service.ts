@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import * as protocol from '../../src/protocol/index.ts'
 import { startServer, type TestServer, type TestServerOptions } from './server.ts'
 import { createOperation, went, type WireOperation } from './wire-operation.ts'
-import { enrolInvited, freshId, invite, newcomer, now, setUp, type WireActor } from './wire.ts'
+import { enrolInvited, freshId, invite, newcomer, now, random, setUp, type WireActor } from './wire.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void
@@ -109,6 +109,11 @@ export async function busyService(owner: Owner, options: TestServerOptions = {})
   went(await operation.openEpoch(coordinator))
   went(await ncpOfKenya.call('GET', `${operation.path}/messages/${warning.id}`))
   went(await ncpOfKenya.call('GET', `${operation.path}/figures`))
+
+  const seal = await protocol.importSealPublicKey(ncpOfKenya.device.keys.seal.pub)
+  const sealed = await protocol.sealTo('cordon-import+jwe', { kid: ncpOfKenya.device.id }, seal, random(32))
+  const keys = [{ device: ncpOfKenya.device.id, sealed }]
+  went(await ncpOfKenya.call('PUT', `${operation.path}/import-key`, { keys }))
 
   const watching = await coordinator.live()
   await watching.follow(operation.id)

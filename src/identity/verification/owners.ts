@@ -2,12 +2,19 @@ import type { Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import type { DeviceId, Leaf } from '../../protocol/index.ts'
 import { DirectoryFold, noRoot } from './directory.ts'
 import { DutyFold } from './duty.ts'
+import { FactorFold } from './factors.ts'
+import { InvitationFold } from './invitations.ts'
 import { PeopleFold } from './people.ts'
+import { SessionFold } from './sessions.ts'
 import { ServiceAccountFold } from './service-accounts.ts'
 import { SleepFold } from './sleep.ts'
 import {
   certificatesByIndex,
   deputyRows,
+  factorRows,
+  hasSetUpSecret,
+  invitationRows,
+  recoveryRows,
   devicesWithEnrolments,
   revocationsByIndex,
   serviceAccountRows,
@@ -36,7 +43,8 @@ export async function finding(what: string, check: () => Findings | Promise<Find
 const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
 
 /**
- * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned sleep and deputies, against the directory log: each has its entry, says what the entry commits
+ * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned sleep, deputies, sessions,
+ * invitations and factors, against the directory log: each has its entry, says what the entry commits
  * to, and leads to the root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
@@ -93,6 +101,7 @@ export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
           for (const id of missing) faults.push(`device ${id}: it has entries and no row`)
           const roots = await trustRoots(tx)
           if (roots.length === 0 && fold.devices().size > 0) faults.push('the root is missing')
+          if (roots.length > 0 && (await hasSetUpSecret(tx))) faults.push('it could be set up a second time')
           for (const root of roots) faults.push(...(await finding('the root', () => fold.root(root))))
           return faults
         },
@@ -183,5 +192,64 @@ export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
       }
     },
   }
-  return [certificate, revocation, device, serviceAccount, people, sleep, duty]
+  const session: Owner = {
+    name: 'session',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const sessions = new SessionFold(tx)
+      return {
+        ...nothing,
+        after: (leaf, details) => sessions.follow(leaf, details),
+        finish: () => sessions.finish(),
+      }
+    },
+  }
+  const invitation: Owner = {
+    name: 'invitation',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const fold = new InvitationFold()
+      return {
+        ...nothing,
+        after(leaf, details) {
+          fold.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          const [invitations, recoveries] = [new Set<string>(), new Set<string>()]
+          for await (const row of invitationRows(tx)) {
+            invitations.add(row.id)
+            faults.push(...fold.invitation(row).map((what) => `invitation ${row.id}: ${what}`))
+          }
+          for await (const row of recoveryRows(tx)) {
+            recoveries.add(row.id)
+            faults.push(...fold.recovery(row).map((what) => `recovery ${row.id}: ${what}`))
+          }
+          return [...faults, ...fold.missing(invitations, recoveries)]
+        },
+      }
+    },
+  }
+  const factor: Owner = {
+    name: 'factor',
+    open(tx, log) {
+      if (log.operation !== null) return nothing
+      const factors = new FactorFold()
+      return {
+        ...nothing,
+        after(leaf, details) {
+          factors.follow(leaf, details)
+          return []
+        },
+        async finish() {
+          const faults: string[] = []
+          for await (const row of factorRows(tx))
+            faults.push(...factors.person(row).map((what) => `person ${row.id}: ${what}`))
+          return [...faults, ...factors.missing()]
+        },
+      }
+    },
+  }
+  return [certificate, revocation, device, serviceAccount, people, sleep, duty, session, invitation, factor]
 }

@@ -89,6 +89,49 @@ export interface RawDeputy {
   readonly until_at: string | null
 }
 
+export interface RawSession {
+  readonly id: string
+  readonly person_id: string
+  readonly device_id: string
+  readonly key_thumbprint: string
+  readonly expires_at: string
+  readonly ended_at: string | null
+  readonly verified_at: string
+  readonly proven_by: string | null
+  readonly known_since: string
+}
+
+export interface RawInvitation {
+  readonly id: string
+  readonly person_id: string
+  readonly organization_id: string
+  readonly tier: string
+  /** SHA-256 of it, base64url. */
+  readonly recognition: string
+  readonly inviter_person_id: string
+  readonly inviter_device_id: string
+  readonly expires_at: string
+  readonly used_at: string | null
+  readonly revoked_at: string | null
+}
+
+export interface RawRecovery {
+  /** Of the invitation. */
+  readonly id: string
+  readonly request: string
+  readonly requested_at: string
+  readonly approver_person_id: string | null
+  readonly approved_at: string | null
+}
+
+/** Of a person. */
+export interface RawFactors {
+  readonly id: string
+  readonly passphrase_at: string | null
+  readonly totp_at: string | null
+  readonly passkeys: number
+}
+
 const exactTime = (column: string) =>
   sql<string>`to_char(${sql.ref(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
@@ -176,4 +219,56 @@ export async function trustRoots(tx: Tx): Promise<RawTrustRoot[]> {
     tx,
   )
   return rows
+}
+
+export async function sessionRow(tx: Tx, id: string): Promise<RawSession | undefined> {
+  const { rows } = await sql<RawSession>`
+    SELECT id, person_id, device_id, key_thumbprint, ${exactTime('expires_at')} AS expires_at, ${exactTime('ended_at')} AS ended_at,
+      ${exactTime('verified_at')} AS verified_at, proven_by, ${exactTime('known_since')} AS known_since
+    FROM session WHERE id = ${id}`.execute(tx)
+  return rows[0]
+}
+
+export async function countSessions(tx: Tx): Promise<{ sessions: number; ended: number }> {
+  const { rows } = await sql<{ sessions: number; ended: number }>`
+    SELECT count(*)::int AS sessions, count(ended_at)::int AS ended FROM session`.execute(tx)
+  return rows[0] ?? { sessions: 0, ended: 0 }
+}
+
+export function invitationRows(tx: Tx): AsyncIterable<RawInvitation> {
+  return inOrder(
+    tx,
+    sql<RawInvitation>`
+      SELECT id, person_id, organization_id, tier, rtrim(translate(encode(sha256(recognition), 'base64'), '+/', '-_'), '=') AS recognition,
+        inviter_person_id, inviter_device_id, ${exactTime('expires_at')} AS expires_at, ${exactTime('used_at')} AS used_at,
+        ${exactTime('revoked_at')} AS revoked_at
+      FROM invitation ORDER BY id`,
+  )
+}
+
+export function recoveryRows(tx: Tx): AsyncIterable<RawRecovery> {
+  return inOrder(
+    tx,
+    sql<RawRecovery>`
+      SELECT invitation_id AS id, request, ${exactTime('requested_at')} AS requested_at, approver_person_id,
+        ${exactTime('approved_at')} AS approved_at
+      FROM recovery ORDER BY invitation_id`,
+  )
+}
+
+/** By what people sign in: those who have anything. An app counts once it was confirmed. */
+export function factorRows(tx: Tx): AsyncIterable<RawFactors> {
+  return inOrder(
+    tx,
+    sql<RawFactors>`
+      SELECT p.id, ${exactTime('c.set_at')} AS passphrase_at, ${exactTime('t.confirmed_at')} AS totp_at,
+        (SELECT count(*)::int FROM passkey k WHERE k.person_id = p.id) AS passkeys
+      FROM person p LEFT JOIN credential c ON c.person_id = p.id LEFT JOIN totp t ON t.person_id = p.id
+      ORDER BY p.id`,
+  )
+}
+
+export async function hasSetUpSecret(tx: Tx): Promise<boolean> {
+  const { rows } = await sql`SELECT FROM set_up_secret`.execute(tx)
+  return rows.length > 0
 }

@@ -15,6 +15,7 @@ import {
 } from '../../protocol/index.ts'
 import { judgePost } from '../post.ts'
 import { findMessages } from '../store.ts'
+import { consultedOwners } from './consulted.ts'
 import { countContents, messagesByIndex, type RawMessage } from './store.ts'
 
 const kinds: readonly string[] = ['message.posted', 'message.corrected', 'message.withdrawn']
@@ -41,7 +42,7 @@ export function messagesOwners(views: VerifiedViews): Owner[] {
       }
     },
   }
-  return [message]
+  return [message, ...consultedOwners()]
 }
 
 class MessageVerification {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from '../../db/index.ts'
+import { inOrder, type Tx } from '../../db/index.ts'
 import type { MessageRow } from '../store.ts'
 
 export type RawMessage = MessageRow & {
@@ -72,4 +72,84 @@ export async function countContents(
       (SELECT count(*) FROM extract WHERE operation_id = ${operation})::int AS extracts,
       (SELECT count(*) FROM thread WHERE operation_id = ${operation})::int AS threads`.execute(tx)
   return rows[0] ?? { bodies: 0, extracts: 0, threads: 0 }
+}
+
+const exactTime = (column: string) =>
+  sql<string>`to_char(${sql.ref(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
+export interface RawDelivery {
+  readonly at: string
+  readonly organization: string
+  /** Of the person, as the directory has it. */
+  readonly home: string | null
+}
+
+/** What is stored of these acknowledgements, by `<person> <up to>`. */
+export async function deliveriesOf(
+  tx: Tx,
+  operation: string,
+  acknowledged: readonly { readonly person: string; readonly upTo: number }[],
+): Promise<Map<string, RawDelivery>> {
+  if (acknowledged.length === 0) return new Map()
+  const { rows } = await sql<RawDelivery & { person: string; up_to: number }>`
+    SELECT d.person_id AS person, d.up_to, ${exactTime('d.at')} AS at, d.organization_id AS organization, p.organization_id AS home
+    FROM unnest(${acknowledged.map(({ person }) => person)}::uuid[], ${acknowledged.map(({ upTo }) => upTo)}::bigint[])
+      AS wanted (person_id, up_to)
+    JOIN delivery d ON d.operation_id = ${operation} AND d.person_id = wanted.person_id AND d.up_to = wanted.up_to
+    LEFT JOIN person p ON p.id = d.person_id`.execute(tx)
+  return new Map(rows.map(({ person, up_to: upTo, ...row }) => [`${person} ${String(upTo)}`, row]))
+}
+
+export async function countDeliveries(tx: Tx, operation: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    SELECT count(*)::int AS n FROM delivery WHERE operation_id = ${operation}`.execute(tx)
+  return rows[0]?.n ?? 0
+}
+
+export interface RawRead {
+  readonly message_id: string
+  readonly person_id: string
+  readonly organization_id: string
+  readonly log_index: number
+  readonly at: string
+  readonly home: string
+}
+
+export function readsByIndex(tx: Tx, operation: string): AsyncIterable<RawRead> {
+  return inOrder(
+    tx,
+    sql<RawRead>`
+      SELECT r.message_id, r.person_id, r.organization_id, r.log_index, ${exactTime('r.at')} AS at, p.organization_id AS home
+      FROM message_read r LEFT JOIN person p ON p.id = r.person_id
+      WHERE r.operation_id = ${operation} ORDER BY r.log_index, r.message_id, r.person_id`,
+  )
+}
+
+/** Those of these messages of which it is not stored that the person has read them, at this index or before. */
+export async function missingReads(
+  tx: Tx,
+  operation: string,
+  { person, messages, index }: { person: string; messages: readonly string[]; index: number },
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    SELECT wanted.id FROM unnest(${[...messages]}::uuid[]) AS wanted (id)
+    WHERE NOT EXISTS (SELECT FROM message_read r WHERE r.operation_id = ${operation} AND r.message_id = wanted.id
+      AND r.person_id = ${person} AND r.log_index <= ${index})`.execute(tx)
+  return rows.map(({ id }) => id)
+}
+
+export interface RawImportKey {
+  readonly organization: string
+  readonly device: string
+  /** base64url, as entries have it. */
+  readonly sha256: string
+  readonly sealedBy: string | null
+}
+
+export async function importKeyRows(tx: Tx, operation: string): Promise<RawImportKey[]> {
+  const { rows } = await sql<RawImportKey>`
+    SELECT organization_id AS organization, device_id AS device, sealed_by AS "sealedBy",
+      rtrim(translate(encode(sha256(convert_to(sealed, 'UTF8')), 'base64'), '+/', '-_'), '=') AS sha256
+    FROM import_key WHERE operation_id = ${operation}`.execute(tx)
+  return rows
 }

@@ -1,0 +1,62 @@
+import type { Details, Findings } from '../../log/index.ts'
+import type { Leaf } from '../../protocol/index.ts'
+import { exactly } from './directory.ts'
+import type { RawFactors } from './store.ts'
+
+interface Factors {
+  /** Times of the entries that set them last. */
+  passphrase: string | undefined
+  totp: string | undefined
+  passkeys: number
+}
+
+const none = (): Factors => ({ passphrase: undefined, totp: undefined, passkeys: 0 })
+
+/** By how many factors the directory says that each person signs in: none can be added or come back unseen. Their secrets stand in no entry. */
+export class FactorFold {
+  readonly #people = new Map<string, Factors>()
+
+  follow({ kind, subject, actor, at }: Leaf, details: Details): void {
+    // Who comes back after the loss of every device begins again.
+    if (kind === 'device.enrolled' && details?.['reason'] === 'recovered' && 'person' in actor)
+      this.#people.set(actor.person, none())
+    if (kind !== 'credential.set') return
+    const factors = this.#people.get(subject) ?? none()
+    this.#people.set(subject, factors)
+    const removed = details?.['reason'] === 'removed'
+    const set = removed ? undefined : exactly(at)
+    switch (details?.['factor']) {
+      case 'passphrase':
+        factors.passphrase = set
+        // The codes of the passphrase go with it.
+        if (removed) factors.totp = undefined
+        return
+      case 'totp':
+        factors.totp = set
+        return
+      case 'passkey':
+        factors.passkeys += removed ? -1 : 1
+    }
+  }
+
+  person(row: RawFactors): Findings {
+    const { passphrase, totp, passkeys } = this.#people.get(row.id) ?? none()
+    this.#people.delete(row.id)
+    const faults: string[] = []
+    // A row is written a moment before its entry.
+    if ((row.passphrase_at !== null) !== (passphrase !== undefined) || (row.passphrase_at ?? '') > (passphrase ?? ''))
+      faults.push('their passphrase is not one that was entered')
+    if ((row.totp_at !== null) !== (totp !== undefined) || (row.totp_at ?? '') > (totp ?? ''))
+      faults.push('their authenticator app is not one that was entered')
+    if (row.passkeys !== passkeys)
+      faults.push(`they have ${String(row.passkeys)} passkeys where ${String(passkeys)} were entered`)
+    return faults
+  }
+
+  /** Those who have entries and no factor. */
+  missing(): string[] {
+    return [...this.#people]
+      .filter(([, { passphrase, totp, passkeys }]) => passphrase !== undefined || totp !== undefined || passkeys > 0)
+      .map(([id]) => `person ${id}: a factor that was entered is missing`)
+  }
+}

@@ -1,0 +1,135 @@
+import type { Tx } from '../../db/index.ts'
+import { differences } from '../../identity/index.ts'
+import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
+import type { Leaf } from '../../protocol/index.ts'
+import { countDeliveries, deliveriesOf, importKeyRows, missingReads, readsByIndex, type RawRead } from './store.ts'
+
+const nothing = (): OwnerView => ({
+  expects: () => 'none',
+  rows: (async function* (): AsyncGenerator<OwnedRow> {})(),
+})
+
+const exactly = (at: string) => at.replace(/Z$/, '000Z')
+const listIn = <T>(details: Details, name: string) => (Array.isArray(details?.[name]) ? details[name] : []) as T[]
+
+interface Acknowledged {
+  readonly person: string
+  readonly upTo: number
+}
+interface Reader {
+  readonly person: string
+  readonly messages: readonly string[]
+}
+
+/** Who has and who has read what: each row has the entry that says so, at its time, and each entry its rows. */
+export function consultedOwners(): Owner[] {
+  return [
+    {
+      name: 'delivery',
+      open: (tx, { operation }) => (operation === null ? nothing() : { ...nothing(), ...deliveries(tx, operation) }),
+    },
+    {
+      name: 'reading',
+      open: (tx, { operation }) => (operation === null ? nothing() : readings(tx, operation)),
+    },
+    {
+      name: 'import key',
+      open: (tx, { operation }) => (operation === null ? nothing() : { ...nothing(), ...importKeys(tx, operation) }),
+    },
+  ]
+}
+
+/**
+ * A row is made by the first entry that says how far somebody has everything; a later one that says the same makes none. So each must
+ * have been found once beside an entry of its own time, and none may be left over.
+ */
+function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
+  let made = 0
+  let at = ''
+  const seen = new Set<string>()
+  return {
+    async after(leaf, details) {
+      if (leaf.kind !== 'messages.delivered') return []
+      if (leaf.at !== at) seen.clear()
+      at = leaf.at
+      const faults: string[] = []
+      const acknowledged = listIn<Acknowledged>(details, 'acknowledged')
+      const rows = await deliveriesOf(tx, operation, acknowledged)
+      for (const { person, upTo } of acknowledged) {
+        const key = `${person} ${String(upTo)}`
+        const row = rows.get(key)
+        if (row === undefined) faults.push(`the delivery to ${person} up to ${String(upTo)} is missing`)
+        else if (row.organization !== row.home) faults.push(`the delivery to ${person} names another organization`)
+        else if (row.at === exactly(leaf.at) && !seen.has(key)) made++
+        else if (row.at > exactly(leaf.at)) faults.push(`the delivery to ${person} is dated after its entry`)
+        seen.add(key)
+      }
+      return faults
+    },
+    async finish() {
+      const stored = await countDeliveries(tx, operation)
+      return stored === made ? [] : [`it has ${String(stored)} deliveries where its entries made ${String(made)}`]
+    },
+  }
+}
+
+function readings(tx: Tx, operation: string): OwnerView {
+  const check = (row: RawRead, leaf: Leaf, details: Details): Findings => {
+    const said = listIn<Reader>(details, 'readers').some(
+      ({ person, messages }) => person === row.person_id && messages.includes(row.message_id),
+    )
+    const faults = differences(row, { organization_id: row.home, at: exactly(leaf.at) })
+    if (!said) faults.push('its entry says nothing of it')
+    return faults.map((what) => `its reading: ${what}`)
+  }
+  return {
+    expects: ({ kind }) => (kind === 'messages.read' ? 'any' : 'none'),
+    rows: (async function* () {
+      for await (const row of readsByIndex(tx, operation))
+        yield { index: row.log_index, check: (leaf: Leaf, details: Details) => check(row, leaf, details) }
+    })(),
+    async after(leaf, details) {
+      if (leaf.kind !== 'messages.read') return []
+      const faults: string[] = []
+      for (const { person, messages } of listIn<Reader>(details, 'readers'))
+        for (const message of await missingReads(tx, operation, { person, messages, index: leaf.index }))
+          faults.push(`that ${person} read ${message} is missing`)
+      return faults
+    },
+  }
+}
+
+interface Stored {
+  readonly sha256: unknown
+  readonly by: string
+  /** Keys of before 2026-11-21 were not signed, and entries of before 2026-11-30 do not say whether theirs was. */
+  readonly signed: boolean
+}
+
+/** What each organization's import key is sealed to, as the entries made it. */
+function importKeys(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
+  const holders = new Map<string, Map<string, Stored>>()
+  return {
+    after({ kind, subject, actor }, details) {
+      if (kind !== 'records.key-stored' || !('device' in actor)) return []
+      const before = details?.['replaced'] === true ? undefined : holders.get(subject)
+      const after = new Map(before)
+      for (const { device, sha256 } of listIn<{ device: string; sha256: unknown }>(details, 'recipients'))
+        if (!after.has(device)) after.set(device, { sha256, by: actor.device, signed: 'sealedBy' in (details ?? {}) })
+      holders.set(subject, after)
+      return []
+    },
+    async finish() {
+      const faults: string[] = []
+      for (const { organization, device, sha256, sealedBy } of await importKeyRows(tx, operation)) {
+        const stored = holders.get(organization)?.get(device)
+        holders.get(organization)?.delete(device)
+        const same = stored?.sha256 === sha256 && (sealedBy === stored.by || (sealedBy === null && !stored.signed))
+        if (!same) faults.push(`the import key of ${organization} for ${device} is not one that was entered`)
+      }
+      for (const [organization, missing] of holders)
+        for (const device of missing.keys()) faults.push(`the import key of ${organization} for ${device} is missing`)
+      return faults
+    },
+  }
+}
