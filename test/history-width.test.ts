@@ -89,7 +89,7 @@ class PaperView {
   openEpoch(compartment = this.all): number {
     const number = (this.view.currentEpoch(compartment)?.number ?? 0) + 1
     const hash = `epoch ${String(++this.#made)}`
-    const payload = { compartment, epoch: number, commitment: '', recipients: [] }
+    const payload = { operation: this.view.operation, compartment, epoch: number, commitment: '', recipients: [] }
     const statement = { type: 'epoch', value: { payload, signer: '', hash } } as unknown as ReadStatement
     return this.#apply({ index: 0, kind: 'epoch.opened', subject: '', compartment, digest: hash, statement })
   }

@@ -117,12 +117,16 @@ t.test('INV-170: a message that was entered before it was sent, or long after, i
   ] as const)
     t.equal(strangeTime(at, earlier(at, before)), mark, `sent ${String(before)} ms before`)
   const { wire, actor } = await byHand(kenya.client)
-  went(await wire.openEpoch(actor))
+  const { id: compartment } = went(await wire.createCompartment(actor, [coordinator.person]))
+  went(await wire.openEpoch(actor, compartment))
   for (const [by, kind] of [
     [-11 * minutes, 'early'],
     [90 * minutes, 'late'],
   ] as const) {
-    const { id, status } = await wire.post(actor, { payload: { sentAt: earlier(new Date().toISOString(), by) } })
+    const { id, status } = await wire.post(actor, {
+      compartment,
+      payload: { sentAt: earlier(new Date().toISOString(), by) },
+    })
     t.equal(status, 201)
     for (let n = 0; n < 100 && !leading.message(id); n++) await pause(20)
     t.same(leading.message(id)?.marks, [{ kind }])
