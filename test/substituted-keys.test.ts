@@ -180,7 +180,7 @@ const forgeries: readonly Forgery[] = [
     alter: async (at) =>
       showDevice(at, at.forged, await certificateOf(at.administrator.self.device, at.forged.keys, at.thailand)),
     calls: sealing,
-    code: 'DEVICE_HIDDEN',
+    code: 'accepted',
   },
   {
     forged: 'the same, with the proof of another device’s entry',

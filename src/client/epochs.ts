@@ -45,6 +45,18 @@ export class Epochs {
    * nobody else does within a minute; KEY_MISSING where nobody grants it; EPOCH_RECIPIENTS where the service wants others.
    */
   async require(compartment: CompartmentId): Promise<UsableEpoch> {
+    try {
+      return await this.#require(compartment)
+    } catch (error) {
+      // A device that the directory does not have is in no honest log either: read again, it may be gone.
+      if (!isProblem(error, 'DEVICE_HIDDEN')) throw error
+      this.#footing.readAgain()
+      await this.#footing.ready()
+      return this.#require(compartment)
+    }
+  }
+
+  async #require(compartment: CompartmentId): Promise<UsableEpoch> {
     const person = this.#footing.self().account.person as PersonId
     if (!this.#footing.ledger().view.isIn(person, compartment))
       throw refuse('NOT_IN_COMPARTMENT', 'You do not belong to this compartment, or it does not exist.')

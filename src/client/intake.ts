@@ -443,6 +443,11 @@ export class Intake {
     this.seen = seen
     if (!(await this.#adopt(index))) return this.flush(true)
     const reading = this.#current
+    if (reading.position >= seen.size) {
+      const detail = 'This device was shown entries that are beyond the end of the log.'
+      this.break({ code: 'LOG_ALTERED', reason: 'BEYOND_END', index: reading.position, detail })
+      return this.flush(true)
+    }
     if (reading.basis === Number.POSITIVE_INFINITY) reading.basis = index
     reading.position = Math.max(reading.position, index)
     this.#live = true

@@ -53,6 +53,8 @@ export class OperationSession {
   #resubscribing = false
   /** How often in a row what came could not be taken in. */
   #pauses = 0
+  /** How often in a row the whole log was not believed. */
+  #mendings = 0
   /** How often one subscribed: an earlier try that is still under way gives up. */
   #subscribing = 0
 
@@ -325,6 +327,7 @@ export class OperationSession {
       if (!(error instanceof ProtocolError)) throw error
       this.#intake.break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
+    this.#mendLater()
     await this.#witnessing.accepted()
     // The socket that it came over may be gone by now: then the next subscription catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
@@ -335,6 +338,18 @@ export class OperationSession {
     this.#afterCatchUp().catch((error: unknown) =>
       this.#alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message }),
     )
+  }
+
+  /** A log that is not believed is asked for again from its beginning, less and less often: it may have been only the way. */
+  #mendLater(): void {
+    const { platform } = this.#deps
+    if (!this.#intake.broken) {
+      this.#mendings = 0
+      return
+    }
+    platform.after(backOff(platform, this.#mendings++, 60_000, 600_000), () => {
+      if (this.#intake.broken && this.#status === 'live') this.readAgain()
+    })
   }
 
   /** What is due whenever this device is up to date: keys for itself and for others, and what it still has to send. */

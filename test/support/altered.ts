@@ -42,6 +42,11 @@ export class Altered {
     this.requests.length = 0
   }
 
+  /** Pushes something to the client that the service never sent. */
+  inject(data: string): void {
+    for (const socket of this.#sockets) socket.inject(data)
+  }
+
   /** Cuts every live connection without a word. */
   cut(): void {
     for (const socket of this.#sockets) socket.cut()
@@ -74,6 +79,7 @@ class AlteredSocket implements Socket {
   readonly #inner: WebSocket
   readonly #altered: Altered
   readonly #closed = new Set<(event: { code: number; reason: string }) => void>()
+  readonly #listening = new Set<(event: { data: string }) => void>()
   #cut = false
 
   constructor(url: string, protocols: string[], altered: Altered) {
@@ -83,6 +89,10 @@ class AlteredSocket implements Socket {
 
   get readyState(): number {
     return this.#cut ? 3 : this.#inner.readyState
+  }
+
+  inject(data: string): void {
+    if (this.readyState === 1) for (const listener of this.#listening) listener({ data })
   }
 
   send(text: string): void {
@@ -112,6 +122,7 @@ class AlteredSocket implements Socket {
       this.#inner.addEventListener(type, listener as () => void)
       return
     }
+    this.#listening.add(listener as (event: { data: string }) => void)
     this.#inner.addEventListener('message', ({ data }: MessageEvent) => {
       if (this.#cut) return
       const altered = this.#altered.frame(JSON.parse(String(data)) as Frame)
