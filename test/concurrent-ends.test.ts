@@ -3,7 +3,10 @@
 // operations of a person that are read before the lock of their log, and a view that keeps devices of who is no member.
 import t, { type Test } from 'tap'
 import type pg from 'pg'
-import { issueCertificate, signRevocation, type DeviceId, type Tier } from '../src/protocol/index.ts'
+import { openDatabase, transaction } from '../src/db/index.ts'
+import { Problem } from '../src/errors.ts'
+import type { EntryDraft } from '../src/log/index.ts'
+import { digestOf, issueCertificate, signRevocation, type DeviceId, type Tier } from '../src/protocol/index.ts'
 import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
 import { startServer, type TestServer } from './support/server.ts'
@@ -79,6 +82,44 @@ t.test(
     })
   },
 )
+
+t.test('INV-130: what the directory tells an operation is judged and folded there like every act', async (t) => {
+  const server = await startServer(t)
+  const { administrator } = await setUp(server)
+  const unit = freshId()
+  await administrator.must('POST', '/v1/organizations', { id: unit, kind: 'rilo', name: 'Unit' })
+  const coordinator = await newcomer(administrator, { name: 'Coordinator', organization: unit, tier: 'ncp' })
+  const further = await newcomer(coordinator, {
+    name: 'Coordinator',
+    organization: unit,
+    tier: 'ncp',
+    person: coordinator.person,
+  })
+  const stranger = await newcomer(administrator, { name: 'Stranger', organization: unit, tier: 'ncp' })
+  const operation = await createOperation(t, administrator, coordinator)
+  went(await revoke(administrator, further.device.id))
+  const db = openDatabase({ connectionString: server.database.url, onError: () => {} })
+  t.teardown(() => db.close())
+  const before = (await operation.view()).position
+  const tell = async (draft: EntryDraft) =>
+    transaction(db, (tx) => server.logs.appendWithin(tx, [{ log: operation.id, drafts: [draft] }])).then(
+      () => 'told',
+      (error: unknown) => (error instanceof Problem ? error.code : String(error)),
+    )
+  const certified = async ({ device, certificate }: WireActor): Promise<EntryDraft> => ({
+    kind: 'device.certified',
+    actor: { server: 'cordon.test' },
+    subject: device.id,
+    digest: await digestOf(certificate),
+    statement: certificate,
+  })
+  t.equal(await tell(await certified(stranger)), 'NOT_FOUND', 'a device of nobody here')
+  t.equal(await tell(await certified(further)), 'STATEMENT_INVALID', 'a device that was revoked')
+  t.equal(await tell({ ...(await certified(coordinator)), subject: further.device.id }), 'STATEMENT_INVALID')
+  for (const kind of ['member.ended', 'member.slept'] as const)
+    t.equal(await tell({ kind, actor: { server: 'cordon.test' }, subject: stranger.person }), 'NOT_FOUND', kind)
+  t.equal((await operation.view()).position, before, 'nothing of it was entered')
+})
 
 async function play(t: Test, scene: Scene, round: Round): Promise<void> {
   const { servers, client, administrator, coordinator, ncp, operation } = scene
