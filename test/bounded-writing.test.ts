@@ -110,7 +110,7 @@ t.test('INV-137: compartments of an operation, devices of a person and open invi
   const codes = new Set<string>()
   for (let some = 0; some < 11; some++) {
     const made = Array.from({ length: 20 }, async () => {
-      const act = { v: 1, operation: operation.id, previous: null, at: now(), act: 'create-compartment' } as const
+      const act = { v: 2, operation: operation.id, previous: null, at: now(), act: 'create-compartment' } as const
       const statement = await coordinator.signAct({ ...act, compartment: freshId(), members: [] })
       return coordinator.call('POST', `${operation.path}/compartments`, { statement, name: 'One of many' })
     })
