@@ -46,7 +46,7 @@ export async function orKeep(
     throw new CommandFailure(
       `${error.detail} The message was not sent yet: it is kept in the store, and sent by the next command on ${away.facts.reference}.`,
       exitCodes.failed,
-      { reason: error.code, message },
+      { reason: error.code, pending: message },
     )
   }
 }
