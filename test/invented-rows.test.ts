@@ -92,6 +92,8 @@ const attacks: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'invented for a program': `INSERT INTO credential (person_id, passphrase_hash, set_at) SELECT id, 'x', now() FROM person WHERE id NOT IN (SELECT person_id FROM credential)`,
     'set later than entered': `UPDATE credential SET set_at = set_at ${later} WHERE person_id = ${quoted(kenya)}`,
     'taken away': `DELETE FROM credential WHERE person_id = ${quoted(kenya)}`,
+    'put in its place': `UPDATE credential SET passphrase_hash = reverse(passphrase_hash) WHERE person_id = ${quoted(kenya)}`,
+    'made to hold alone': `UPDATE credential SET needs_second_factor = NOT needs_second_factor WHERE person_id = ${quoted(kenya)}`,
   },
   totp: {
     invented: `INSERT INTO totp (person_id, sealed_secret, set_at, confirmed_at) VALUES (${quoted(kenya)}, 'x', now(), now())`,

@@ -130,7 +130,7 @@ export class Directory {
           enrolled_at: now,
         })
       }
-      await this.#factors.setFirst(tx, input.person.id, hash, now)
+      const passphrase = await this.#factors.setFirst(tx, input.person.id, hash, now)
       const actor = { person: input.person.id, organization: input.organization.id, device: enrolment.device }
       const first = await logs.appendWithin(tx, [
         {
@@ -152,7 +152,7 @@ export class Directory {
               kind: 'credential.set',
               actor,
               subject: input.person.id,
-              details: { factor: 'passphrase', outcome: 'accepted', reason: 'set-up' },
+              details: { ...passphrase, outcome: 'accepted', reason: 'set-up' },
             },
           ],
         },

@@ -305,10 +305,7 @@ export class Enrolments {
     const hash = await this.#proveOrBegin(invitation, evidence, { now, begins })
     if (hash === undefined) return undefined
     return {
-      keep: async (tx) => {
-        await this.#factors.setFirst(tx, person, hash, now)
-        return { factor: 'passphrase' }
-      },
+      keep: (tx) => this.#factors.setFirst(tx, person, hash, now),
     }
   }
 

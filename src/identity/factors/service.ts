@@ -120,10 +120,11 @@ export class Factors {
     return this.#deps.passphrases.hash(passphrase)
   }
 
-  async setFirst(tx: Tx, person: string, hash: string, now: Date): Promise<void> {
+  async setFirst(tx: Tx, person: string, hash: string, now: Date): Promise<{ factor: 'passphrase'; held: string }> {
     // Two devices may enrol at once: the first sets it, and the other one's person has to know it.
     if (!(await store.insertCredential(tx, { person_id: person, passphrase_hash: hash, set_at: now })))
       throw new Problem('SIGN_IN_REFUSED')
+    return { factor: 'passphrase', held: await store.factorsHeld(tx, person) }
   }
 
   /** What a passphrase of this person must not be. */
@@ -311,7 +312,8 @@ export class Factors {
         await endOthers(act, 'credential-changed')
         await store.markKnown(tx, by.session, now)
       }
-      const details = { session: by.session, factor, outcome: 'accepted', reason }
+      const held = await store.factorsHeld(tx, by.person)
+      const details = { session: by.session, factor, outcome: 'accepted', reason, held }
       await enter({ kind: 'credential.set', actor: asActor(by), subject: by.person, details })
     })
   }

@@ -1,4 +1,4 @@
-import { sql, type Insertable, type Selectable } from 'kysely'
+import { sql, type Insertable, type RawBuilder, type Selectable } from 'kysely'
 import type { DB, Tx } from '../../db/index.ts'
 
 export type Credential = Selectable<DB['credential']>
@@ -29,6 +29,22 @@ export async function factorsOf(tx: Tx, person: string): Promise<PersonFactors> 
       .execute(),
     recoveryCodes: Number(count),
   }
+}
+
+/**
+ * SHA-256, base64url, of all that a person's factors are checked against; recovery codes, which go as they are used, are not in it. Entries name it,
+ * so that none can be put in the place of another.
+ */
+export const heldBy = (person: RawBuilder<unknown>) => sql<string>`(
+  SELECT rtrim(translate(encode(sha256(convert_to(
+    coalesce((SELECT passphrase_hash || ' ' || needs_second_factor FROM credential WHERE person_id = ${person}), '') || E'\\n' ||
+    coalesce((SELECT encode(sealed_secret, 'hex') FROM totp WHERE person_id = ${person} AND confirmed_at IS NOT NULL), '') || E'\\n' ||
+    coalesce((SELECT string_agg(id || ' ' || encode(public_key, 'hex'), E'\\n' ORDER BY id COLLATE "C") FROM passkey WHERE person_id = ${person}), ''),
+  'UTF8')), 'base64'), '+/', '-_'), '='))`
+
+export async function factorsHeld(tx: Tx, person: string): Promise<string> {
+  const { rows } = await sql<{ held: string }>`SELECT ${heldBy(sql`${person}::uuid`)} AS held`.execute(tx)
+  return rows[0]?.held ?? ''
 }
 
 export async function setCredential(tx: Tx, row: Insertable<DB['credential']>): Promise<void> {

@@ -8,11 +8,13 @@ interface Factors {
   passphrase: string | undefined
   totp: string | undefined
   passkeys: number
+  /** `heldBy` as the newest entry has it; entries of before 2026-11-30 do not say it. */
+  held: unknown
 }
 
-const none = (): Factors => ({ passphrase: undefined, totp: undefined, passkeys: 0 })
+const none = (): Factors => ({ passphrase: undefined, totp: undefined, passkeys: 0, held: undefined })
 
-/** By how many factors the directory says that each person signs in: none can be added or come back unseen. Their secrets stand in no entry. */
+/** By how many factors the directory says that each person signs in: none can be added, exchanged or come back unseen. */
 export class FactorFold {
   readonly #people = new Map<string, Factors>()
 
@@ -23,6 +25,7 @@ export class FactorFold {
     if (kind !== 'credential.set') return
     const factors = this.#people.get(subject) ?? none()
     this.#people.set(subject, factors)
+    factors.held = details?.['held']
     const removed = details?.['reason'] === 'removed'
     const set = removed ? undefined : exactly(at)
     switch (details?.['factor']) {
@@ -40,7 +43,7 @@ export class FactorFold {
   }
 
   person(row: RawFactors): Findings {
-    const { passphrase, totp, passkeys } = this.#people.get(row.id) ?? none()
+    const { passphrase, totp, passkeys, held } = this.#people.get(row.id) ?? none()
     this.#people.delete(row.id)
     const faults: string[] = []
     // A row is written a moment before its entry.
@@ -48,6 +51,8 @@ export class FactorFold {
       faults.push('their passphrase is not one that was entered')
     if ((row.totp_at !== null) !== (totp !== undefined) || (row.totp_at ?? '') > (totp ?? ''))
       faults.push('their authenticator app is not one that was entered')
+    if (held !== undefined && row.held !== held)
+      faults.push('a factor of theirs is checked against something else than was entered')
     if (row.passkeys !== passkeys)
       faults.push(`they have ${String(row.passkeys)} passkeys where ${String(passkeys)} were entered`)
     return faults

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { inOrder, type Tx } from '../../db/index.ts'
+import { heldBy } from '../factors/store.ts'
 
 /** Rows as the verifier reads them: times as exact text, so that no digit that a type would round away is missed. */
 export interface RawCertificate {
@@ -130,6 +131,7 @@ export interface RawFactors {
   readonly passphrase_at: string | null
   readonly totp_at: string | null
   readonly passkeys: number
+  readonly held: string
 }
 
 const exactTime = (column: string) =>
@@ -262,7 +264,7 @@ export function factorRows(tx: Tx): AsyncIterable<RawFactors> {
     tx,
     sql<RawFactors>`
       SELECT p.id, ${exactTime('c.set_at')} AS passphrase_at, ${exactTime('t.confirmed_at')} AS totp_at,
-        (SELECT count(*)::int FROM passkey k WHERE k.person_id = p.id) AS passkeys
+        (SELECT count(*)::int FROM passkey k WHERE k.person_id = p.id) AS passkeys, ${heldBy(sql`p.id`)} AS held
       FROM person p LEFT JOIN credential c ON c.person_id = p.id LEFT JOIN totp t ON t.person_id = p.id
       ORDER BY p.id`,
   )

@@ -1,5 +1,5 @@
 import type { Tx } from '../../db/index.ts'
-import { differences } from '../../identity/index.ts'
+import { differences, findPeople } from '../../identity/index.ts'
 import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
 import { countDeliveries, deliveriesOf, importKeyRows, missingReads, readsByIndex, type RawRead } from './store.ts'
@@ -19,6 +19,16 @@ interface Acknowledged {
 interface Reader {
   readonly person: string
   readonly messages: readonly string[]
+}
+
+/** The organization of a person, as the directory has it; nobody changes theirs. */
+function homes(tx: Tx): (person: string) => Promise<string> {
+  const known = new Map<string, string>()
+  return async (person) => {
+    const home = known.get(person) ?? (await findPeople(tx, [person]))[0]?.organization_id ?? ''
+    known.set(person, home)
+    return home
+  }
 }
 
 /** Who has and who has read what: each row has the entry that says so, at its time, and each entry its rows. */
@@ -44,6 +54,7 @@ export function consultedOwners(): Owner[] {
  * have been found once beside an entry of its own time, and none may be left over.
  */
 function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
+  const homeOf = homes(tx)
   let made = 0
   let at = ''
   const seen = new Set<string>()
@@ -59,7 +70,8 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
         const key = `${person} ${String(upTo)}`
         const row = rows.get(key)
         if (row === undefined) faults.push(`the delivery to ${person} up to ${String(upTo)} is missing`)
-        else if (row.organization !== row.home) faults.push(`the delivery to ${person} names another organization`)
+        else if (row.organization !== (await homeOf(person)))
+          faults.push(`the delivery to ${person} names another organization`)
         else if (row.at === exactly(leaf.at) && !seen.has(key)) made++
         else if (row.at > exactly(leaf.at)) faults.push(`the delivery to ${person} is dated after its entry`)
         seen.add(key)
@@ -74,11 +86,12 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
 }
 
 function readings(tx: Tx, operation: string): OwnerView {
-  const check = (row: RawRead, leaf: Leaf, details: Details): Findings => {
+  const homeOf = homes(tx)
+  const check = async (row: RawRead, leaf: Leaf, details: Details): Promise<Findings> => {
     const said = listIn<Reader>(details, 'readers').some(
       ({ person, messages }) => person === row.person_id && messages.includes(row.message_id),
     )
-    const faults = differences(row, { organization_id: row.home, at: exactly(leaf.at) })
+    const faults = differences(row, { organization_id: await homeOf(row.person_id), at: exactly(leaf.at) })
     if (!said) faults.push('its entry says nothing of it')
     return faults.map((what) => `its reading: ${what}`)
   }

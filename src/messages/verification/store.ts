@@ -80,8 +80,6 @@ const exactTime = (column: string) =>
 export interface RawDelivery {
   readonly at: string
   readonly organization: string
-  /** Of the person, as the directory has it. */
-  readonly home: string | null
 }
 
 /** What is stored of these acknowledgements, by `<person> <up to>`. */
@@ -92,11 +90,12 @@ export async function deliveriesOf(
 ): Promise<Map<string, RawDelivery>> {
   if (acknowledged.length === 0) return new Map()
   const { rows } = await sql<RawDelivery & { person: string; up_to: number }>`
-    SELECT d.person_id AS person, d.up_to, ${exactTime('d.at')} AS at, d.organization_id AS organization, p.organization_id AS home
+    SELECT d.person_id AS person, d.up_to, ${exactTime('d.at')} AS at, d.organization_id AS organization
     FROM unnest(${acknowledged.map(({ person }) => person)}::uuid[], ${acknowledged.map(({ upTo }) => upTo)}::bigint[])
       AS wanted (person_id, up_to)
-    JOIN delivery d ON d.operation_id = ${operation} AND d.person_id = wanted.person_id AND d.up_to = wanted.up_to
-    LEFT JOIN person p ON p.id = d.person_id`.execute(tx)
+    JOIN delivery d ON d.operation_id = ${operation} AND d.person_id = wanted.person_id AND d.up_to = wanted.up_to`.execute(
+    tx,
+  )
   return new Map(rows.map(({ person, up_to: upTo, ...row }) => [`${person} ${String(upTo)}`, row]))
 }
 
@@ -112,15 +111,14 @@ export interface RawRead {
   readonly organization_id: string
   readonly log_index: number
   readonly at: string
-  readonly home: string
 }
 
 export function readsByIndex(tx: Tx, operation: string): AsyncIterable<RawRead> {
   return inOrder(
     tx,
     sql<RawRead>`
-      SELECT r.message_id, r.person_id, r.organization_id, r.log_index, ${exactTime('r.at')} AS at, p.organization_id AS home
-      FROM message_read r LEFT JOIN person p ON p.id = r.person_id
+      SELECT r.message_id, r.person_id, r.organization_id, r.log_index, ${exactTime('r.at')} AS at
+      FROM message_read r
       WHERE r.operation_id = ${operation} ORDER BY r.log_index, r.message_id, r.person_id`,
   )
 }
