@@ -273,6 +273,7 @@ t.test('INV-165: who left and came back gets no key again that it was once given
   const grant = await operation.seal(await operation.view(), late.device.id, operation.id, 1, key)
   const given = { compartment: operation.id, grants: [{ device: late.device.id, epoch: 1, grant }] }
   went(await coordinator.call('POST', `${operation.path}/grants`, given))
+  went(await operation.remove(ncp.person))
   went(await operation.openEpoch(coordinator))
   went(await operation.remove(late.person))
   went(await operation.setRules({ history: 'from-joining', allHolds: [] }))
