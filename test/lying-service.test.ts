@@ -149,7 +149,7 @@ t.test(
         else victim.altered.cut()
         const mended = await victim.follow()
         await within(30_000, () => said(mended), goesOn(mended, leading))
-        const allowed = new Set<string>([...leading.view.devices.keys()])
+        const allowed = new Set<string>(leading.view.devices.keys())
         for (const device of victim.sealedFor()) t.ok(allowed.has(device), 'sealed for a device of a member alone')
         t.notOk(mended.view.devices.has(forged.id), 'the forged device is nobody’s')
         if (before) t.same(missing(before, mended.view), [], 'the floor did not fall')

@@ -51,10 +51,8 @@ export class OperationSession {
   #facts: OperationFacts | undefined
   readonly #frames: FrameQueue
   #resubscribing = false
-  /** How often in a row what came could not be taken in. */
+  /** How often in a row what came could not be taken in or believed. */
   #pauses = 0
-  /** How often in a row the whole log was not believed. */
-  #mendings = 0
   /** How often one subscribed: an earlier try that is still under way gives up. */
   #subscribing = 0
 
@@ -332,7 +330,7 @@ export class OperationSession {
     // The socket that it came over may be gone by now: then the next subscription catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
-    this.#pauses = 0
+    if (!this.#intake.broken) this.#pauses = 0
     this.#acknowledging.now()
     this.events.emit('caught-up', { index })
     this.#afterCatchUp().catch((error: unknown) =>
@@ -343,11 +341,8 @@ export class OperationSession {
   /** A log that is not believed is asked for again from its beginning, less and less often: it may have been only the way. */
   #mendLater(): void {
     const { platform } = this.#deps
-    if (!this.#intake.broken) {
-      this.#mendings = 0
-      return
-    }
-    platform.after(backOff(platform, this.#mendings++, 60_000, 600_000), () => {
+    if (!this.#intake.broken) return
+    platform.after(backOff(platform, this.#pauses++, 60_000, 600_000), () => {
       if (this.#intake.broken && this.#status === 'live') this.readAgain()
     })
   }
