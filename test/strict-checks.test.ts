@@ -280,8 +280,17 @@ t.test('INV-173: a command that shows what the log says fails where it could not
     between.reset()
     t.equal(done.code, 1, code)
     t.match(done.stderr, new RegExp(`ALARM ${code} at entry \\d+`))
-    t.match(done.stderr, /NOT everything could be believed: 1 alarm/)
+    t.match(done.stderr, /NOT everything could be believed: [12] things?, above/)
   }
+})
+
+t.test('INV-173: what was set aside is shown as long as it is in the log, and makes each reading fail', async (t) => {
+  const again = await desk.run(['read'])
+  t.equal(again.code, 1)
+  t.match(again.stderr, /SET ASIDE before, MESSAGE_REFUSED at entry \d+: /)
+  const { code, json } = await desk.run(['read', '--json'])
+  t.equal(code, 1)
+  t.match(json['aside'], [{ code: 'MESSAGE_REFUSED', index: Number, detail: String }])
 })
 
 // Bites: `whyNothingContinues`.

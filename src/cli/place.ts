@@ -13,6 +13,7 @@ import type { PersonId } from '../protocol/index.ts'
 import { choose, idOf, type Named } from './choice.ts'
 import { onStore, type Device, type DeviceOptions } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
+import { harmlessLine } from './terminal.ts'
 import { counted } from './wording.ts'
 
 export interface PlaceOptions extends DeviceOptions {
@@ -49,6 +50,9 @@ export interface Remembered {
 const sendWithin = 3_000
 const keysWithin = 2_000
 const keysEvery = 100
+
+/** So many things that were set aside are shown by each command. */
+const mostAside = 10
 
 export function inOperation(command: Command): Command {
   return onStore(
@@ -125,11 +129,18 @@ export async function leavePlace({ session, unsent }: Pick<Place, 'session' | 'u
  */
 export async function leaveReading(place: Place, { terminal }: Pick<Device, 'terminal'>): Promise<void> {
   await leavePlace(place)
-  const { alarms } = place.session
-  if (alarms.length === 0) return
-  terminal.note(
-    `NOT everything could be believed: ${counted(alarms.length, 'alarm')}, above. What is shown leaves that out.`,
-  )
+  const { alarms, aside } = place.session
+  const told = new Set(alarms.map(({ index }) => index))
+  const before = aside.filter(({ index }) => !told.has(index))
+  if (alarms.length === 0 && before.length === 0) return
+  for (const { code, index, detail } of before.slice(-mostAside))
+    terminal.note(harmlessLine(`SET ASIDE before, ${code} at entry ${String(index)}: ${detail}`))
+  if (before.length > mostAside)
+    terminal.note(
+      `… and ${counted(before.length - mostAside, 'entry', 'entries')} more; cordon read --json lists them.`,
+    )
+  const things = counted(alarms.length + before.length, 'thing')
+  terminal.note(`NOT everything could be believed: ${things}, above. What is shown leaves that out.`)
   process.exitCode = exitCodes.failed
 }
 

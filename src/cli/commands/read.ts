@@ -60,8 +60,8 @@ async function listThreads(
   const time = timesIn(facts.timeZone)
   const unread = all.reduce((sum, thread) => sum + thread.unread, 0)
   const value = threads.map((thread) => summary(thread, names))
-  const { operation, alarms } = session
-  terminal.result({ operation, unread, threads: value, of: fitting.length, alarms }, () => {
+  const { operation, alarms, aside } = session
+  terminal.result({ operation, unread, threads: value, of: fitting.length, alarms, aside }, () => {
     const head = `${facts.name} (${facts.reference}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
     const rows = threads.map((thread, n) => {
       const { subject, form, precedence, from, at, exercise } = value[n] as ReturnType<typeof summary>
@@ -121,8 +121,8 @@ async function showThread(device: Device, place: Place, word: string): Promise<v
     from: senderOf(names, message),
     changed: changes.get(message.id) ?? [],
   }))
-  const { operation, alarms } = session
-  device.terminal.result({ operation, thread, messages: named, alarms }, () => [
+  const { operation, alarms, aside } = session
+  device.terminal.result({ operation, thread, messages: named, alarms, aside }, () => [
     ...(first ? [harmlessLine(subjectOf(first)), `Times in ${facts.timeZone}.`] : []),
     ...messages.flatMap((message) => [
       '',
