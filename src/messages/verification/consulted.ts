@@ -88,9 +88,9 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
 function readings(tx: Tx, operation: string): OwnerView {
   const homeOf = homes(tx)
   const check = async (row: RawRead, leaf: Leaf, details: Details): Promise<Findings> => {
-    const said = listIn<Reader>(details, 'readers').some(
-      ({ person, messages }) => person === row.person_id && messages.includes(row.message_id),
-    )
+    // Entries of what was delivered name readers too, and no messages.
+    const readers = leaf.kind === 'messages.read' ? listIn<Reader>(details, 'readers') : []
+    const said = readers.some(({ person, messages }) => person === row.person_id && messages.includes(row.message_id))
     const faults = differences(row, { organization_id: await homeOf(row.person_id), at: exactly(leaf.at) })
     if (!said) faults.push('its entry says nothing of it')
     return faults.map((what) => `its reading: ${what}`)
