@@ -65,7 +65,6 @@ export class SessionFold {
   async #end(session: string): Promise<Findings> {
     this.#ended++
     const row = await sessionRow(this.#tx, session)
-    this.#awaited.delete(session)
     if (row === undefined) return ['the row of its session is missing']
     return row.ended_at === null ? ['its session goes on as if it had not ended'] : []
   }
