@@ -1,7 +1,7 @@
 import type { Tx } from '../../db/index.ts'
 import { differences, findPeople } from '../../identity/index.ts'
 import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
-import type { Leaf } from '../../protocol/index.ts'
+import { isUuid, type Leaf } from '../../protocol/index.ts'
 import { countDeliveries, deliveriesOf, importKeyRows, missingReads, readsByIndex, type RawRead } from './store.ts'
 
 const nothing = (): OwnerView => ({
@@ -11,6 +11,8 @@ const nothing = (): OwnerView => ({
 
 const exactly = (at: string) => at.replace(/Z$/, '000Z')
 const listIn = <T>(details: Details, name: string) => (Array.isArray(details?.[name]) ? details[name] : []) as T[]
+/** What details name is only compared where it has the form of a name: the verifier reads what anybody may have written. */
+const namedIn = (list: unknown) => (Array.isArray(list) ? list.filter(isUuid) : [])
 
 interface Acknowledged {
   readonly person: string
@@ -64,7 +66,9 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
       if (leaf.at !== at) seen.clear()
       at = leaf.at
       const faults: string[] = []
-      const acknowledged = listIn<Acknowledged>(details, 'acknowledged')
+      const acknowledged = listIn<Acknowledged>(details, 'acknowledged').filter(
+        ({ person, upTo }) => isUuid(person) && Number.isSafeInteger(upTo),
+      )
       const rows = await deliveriesOf(tx, operation, acknowledged)
       for (const { person, upTo } of acknowledged) {
         const key = `${person} ${String(upTo)}`
@@ -90,7 +94,9 @@ function readings(tx: Tx, operation: string): OwnerView {
   const check = async (row: RawRead, leaf: Leaf, details: Details): Promise<Findings> => {
     // Entries of what was delivered name readers too, and no messages.
     const readers = leaf.kind === 'messages.read' ? listIn<Reader>(details, 'readers') : []
-    const said = readers.some(({ person, messages }) => person === row.person_id && messages.includes(row.message_id))
+    const said = readers.some(
+      ({ person, messages }) => person === row.person_id && namedIn(messages).includes(row.message_id),
+    )
     const faults = differences(row, { organization_id: await homeOf(row.person_id), at: exactly(leaf.at) })
     if (!said) faults.push('its entry says nothing of it')
     return faults.map((what) => `its reading: ${what}`)
@@ -104,9 +110,12 @@ function readings(tx: Tx, operation: string): OwnerView {
     async after(leaf, details) {
       if (leaf.kind !== 'messages.read') return []
       const faults: string[] = []
-      for (const { person, messages } of listIn<Reader>(details, 'readers'))
-        for (const message of await missingReads(tx, operation, { person, messages, index: leaf.index }))
+      for (const { person, messages } of listIn<Reader>(details, 'readers')) {
+        if (!isUuid(person)) continue
+        const read = { person, messages: namedIn(messages), index: leaf.index }
+        for (const message of await missingReads(tx, operation, read))
           faults.push(`that ${person} read ${message} is missing`)
+      }
       return faults
     },
   }
