@@ -371,7 +371,10 @@ async function viewEntry({ leaf, statement }: Shown): Promise<ViewEntry> {
 
 const codeOf = (error: unknown) => {
   if (error instanceof ProtocolError) return error.code
-  if (error instanceof Problem) return String(error.extra?.['reason'] ?? error.code)
+  if (error instanceof Problem) {
+    const reason = error.extra?.['reason']
+    return typeof reason === 'string' ? reason : error.code
+  }
   throw error
 }
 

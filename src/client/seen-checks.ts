@@ -1,4 +1,5 @@
 import { ProtocolError, fromBase64url, verifyConsistency } from '../protocol/index.ts'
+import { asProtocolError } from './believing.ts'
 import type { Footing } from './footing.ts'
 import type { Message } from './message.ts'
 import { randomBelow } from './platform.ts'
@@ -54,9 +55,16 @@ export class SeenChecks {
     const { platform, connection } = this.#footing
     this.#cancel = platform.after(every / 2 + randomBelow(platform, every), () => {
       // A service that cannot be reached now is asked the next time.
-      if (connection.open && this.#waiting.size > 0) this.check().catch(() => {})
+      if (connection.open && this.#waiting.size > 0) this.check().catch((error: unknown) => this.#failed(error))
       if (!this.#over()) this.checkLater()
     })
+  }
+
+  /** A checkpoint that the log has not grown to is evidence of another log; that somebody cannot be reached is none. */
+  #failed(error: unknown): void {
+    if (isProblem(error)) return
+    const { code: reason, message: detail } = asProtocolError(error)
+    this.#footing.alarm({ code: 'LOG_ALTERED', reason, detail })
   }
 
   stop(): void {
