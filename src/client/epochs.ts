@@ -137,13 +137,21 @@ export class Epochs {
         return
       } catch (error) {
         if (
-          !isProblem(error, 'EPOCH_NUMBER', 'EPOCH_RECIPIENTS', 'MEMBERS_MOVED', 'EPOCH_GRANTS', 'CERTIFICATE_OUTDATED')
+          !isProblem(
+            error,
+            'EPOCH_NUMBER',
+            'EPOCH_FRESH',
+            'EPOCH_RECIPIENTS',
+            'MEMBERS_MOVED',
+            'EPOCH_GRANTS',
+            'CERTIFICATE_OUTDATED',
+          )
         )
           throw error
         refused = error
         const moved = await this.#footing.until(() => this.#footing.position() > position, 1_500)
         // This device stands at the end of what it was shown, and the service goes by something else.
-        if (!moved && isProblem(error, 'EPOCH_NUMBER', 'MEMBERS_MOVED') && !again) {
+        if (!moved && isProblem(error, 'EPOCH_NUMBER', 'EPOCH_FRESH', 'MEMBERS_MOVED') && !again) {
           again = true
           this.#footing.readAgain()
         }

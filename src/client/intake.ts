@@ -86,6 +86,8 @@ export class Intake {
   /** Why the log has to be read again; `broken` is why nothing may be sealed until then. */
   #widened = false
   #broken: Broken | undefined
+  /** What this subscription goes on after: no checkpoint that answers it ends before. */
+  #after = -1
   #rebuilds = 0
   #live = false
   #changes: Change[] = []
@@ -211,7 +213,8 @@ export class Intake {
     // A partial view is never told who went while it was away.
     if (this.#broken || this.#widened || this.partial) await this.#readAnew()
     else if (reading.basis === Number.POSITIVE_INFINITY && reading.position >= 0) reading.basis = reading.position
-    return this.#reading.position
+    this.#after = this.#reading.position
+    return this.#after
   }
 
   async #readAnew(): Promise<void> {
@@ -273,11 +276,8 @@ export class Intake {
   #parse(frame: EntryFrame): Leaf | undefined {
     try {
       const leaf = parseLeaf(frame.leaf)
-      demand(
-        leaf.index === frame.index && leaf.log === this.#footing.operation,
-        'LEAF',
-        'This entry is of another log.',
-      )
+      const meant = leaf.index === frame.index && leaf.log === this.#footing.operation
+      demand(meant, 'LEAF', 'This entry is of another log.')
       const reading = this.#reading
       if (leaf.index <= (reading.newest?.index ?? -1)) return leaf
       requireNoEarlier(reading.newest?.at, leaf)
@@ -326,8 +326,7 @@ export class Intake {
     const { refused, own } = await this.#reading.take(leaf, brought)
     const kept: KeptEntry = { leaf: text, ...brought, ...(refused ? { refused } : {}) }
     const change = { name: this.#name(leaf.index), value: kept }
-    if (this.#anew) this.#anew.entries.push(change)
-    else this.#changes.push(change)
+    ;(this.#anew?.entries ?? this.#changes).push(change)
     this.#raised = true
     if (refused)
       this.aside.put({
@@ -395,9 +394,8 @@ export class Intake {
 
   #judge(reading: LogReading, hole: Parameters<LogReading['explains']>[0]): void {
     if (reading.explains(hole)) return
-    const { after, before } = hole
-    const detail = `Between ${String(after)} and ${String(before)} an entry of a compartment was withheld.`
-    this.#footing.alarm({ code: 'ENTRY_WITHHELD', index: before, detail })
+    const detail = `Between ${String(hole.after)} and ${String(hole.before)} an entry of a compartment was withheld.`
+    this.#footing.alarm({ code: 'ENTRY_WITHHELD', index: hole.before, detail })
   }
 
   async #read(group: readonly [Leaf, EntryFrame][]): Promise<void> {
@@ -443,7 +441,7 @@ export class Intake {
     this.seen = seen
     if (!(await this.#adopt(index))) return this.flush(true)
     const reading = this.#current
-    if (reading.position >= seen.size) {
+    if (this.#after >= seen.size) {
       const detail = 'This device was shown entries that are beyond the end of the log.'
       this.break({ code: 'LOG_ALTERED', reason: 'BEYOND_END', index: reading.position, detail })
       return this.flush(true)
