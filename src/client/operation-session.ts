@@ -15,7 +15,7 @@ import { Granting } from './granting.ts'
 import { Intake } from './intake.ts'
 import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
-import { backOff } from './platform.ts'
+import { Later } from './later.ts'
 import type { Draft } from './draft.ts'
 import { Posting, type Posted } from './posting.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
@@ -51,8 +51,7 @@ export class OperationSession {
   #facts: OperationFacts | undefined
   readonly #frames: FrameQueue
   #resubscribing = false
-  /** How often in a row what came could not be taken in or believed. */
-  #pauses = 0
+  readonly #later: Later
   /** How often one subscribed: an earlier try that is still under way gives up. */
   #subscribing = 0
 
@@ -62,6 +61,7 @@ export class OperationSession {
     const { operation, platform, store, transport, connection, transparency, self, keep } = deps
     const prefix = `operation/${operation}/`
     this.#conditions = new Conditions(platform)
+    this.#later = new Later(platform)
     this.#footing = {
       operation,
       prefix,
@@ -250,7 +250,7 @@ export class OperationSession {
   /** What was promised stays true; what cannot be kept is not gone on with, and asked for again a little later. */
   #pause(error: unknown): void {
     if (this.#over()) return
-    const { platform, connection } = this.#deps
+    const { connection } = this.#deps
     this.#failure = isProblem(error)
       ? error
       : refuse('UNEXPECTED', 'What came could not be taken in.', undefined, error)
@@ -260,7 +260,7 @@ export class OperationSession {
     this.events.emit('disconnected', { final: this.#failure })
     this.#wake()
     // Where the socket has gone by then, its successor subscribes.
-    platform.after(backOff(platform, this.#pauses++, 500, 30_000), () => {
+    this.#later.run(500, 30_000, () => {
       if (this.#over() || !this.#resubscribing) return
       connection.send({ type: 'unsubscribe', operation: this.operation })
     })
@@ -330,7 +330,7 @@ export class OperationSession {
     // The socket that it came over may be gone by now: then the next subscription catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
-    if (!this.#intake.broken) this.#pauses = 0
+    if (!this.#intake.broken) this.#later.reset()
     this.#acknowledging.now()
     this.events.emit('caught-up', { index })
     this.#afterCatchUp().catch((error: unknown) =>
@@ -340,9 +340,8 @@ export class OperationSession {
 
   /** A log that is not believed is asked for again from its beginning, less and less often: it may have been only the way. */
   #mendLater(): void {
-    const { platform } = this.#deps
     if (!this.#intake.broken) return
-    platform.after(backOff(platform, this.#pauses++, 60_000, 600_000), () => {
+    this.#later.run(60_000, 600_000, () => {
       if (this.#intake.broken && this.#status === 'live') this.readAgain()
     })
   }
@@ -481,6 +480,7 @@ export class OperationSession {
     this.#witnessing.stop()
     this.#acknowledging.stop()
     this.#seenChecks.stop()
+    this.#later.stop()
   }
 
   /** Ends following. What is pending stays in the store and is sent when the operation is followed again. */
