@@ -1,7 +1,7 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Acting, Standing } from '../log/index.ts'
-import { DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
+import { clockDifference, DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
 import { actInDirectory, actorOf, lockActors, type DirectoryAct } from './acting.ts'
 import { patientSince } from './attempts.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
@@ -20,8 +20,6 @@ import {
   verifyAccessToken,
   verifyProof,
 } from './tokens.ts'
-
-const clockDifference = 5 * 60_000
 
 export interface Tokens {
   readonly accessToken: string

@@ -232,7 +232,7 @@ export {
   type Range,
   type Run,
 } from './tree.ts'
-export { authenticateEntry, findCertificate, judgeEntry, verifyEntry, type Trust } from './verify-entry.ts'
+export { authenticateEntry, judgeEntry, verifyEntry, type Trust } from './verify-entry.ts'
 export { readViewStatement, statementTypeOf, type ReadStatement, type ViewEntry } from './view-entry.ts'
 export {
   fewestKeys,

@@ -67,7 +67,7 @@ export function judgeEntry(view: OperationView, entry: ViewEntry, trust: Trust):
   if (statement?.type === 'epoch') judgeEpoch(view, statement.value, trust)
 }
 
-export function findCertificate(view: OperationView, trust: Trust, device: DeviceId): Certificate | undefined {
+function findCertificate(view: OperationView, trust: Trust, device: DeviceId): Certificate | undefined {
   return view.devices.get(device) ?? trust.issuers.get(device)
 }
 
