@@ -137,6 +137,30 @@ async function deviceThatReadNothing(t: Tap) {
   return { server, operation, sending: await coordinator.follow(operation), before }
 }
 
+t.test('INV-118: an entry of the future that takes the place of another is got over without help', async (t) => {
+  const { coordinator, kenya, operation, altered } = await newOperation()
+  const session = await kenya.follow(operation)
+  await session.ready()
+  const index = session.position + 1
+  const { device, account } = kenya.self
+  const actor = { person: account.person, organization: account.organization, device: device.id }
+  const at = new Date(Date.now() + 3600_000).toISOString()
+  const leaf = { v: 1, log: operation, index, at, kind: 'member.role-changed', actor, subject: kenya.person }
+  altered.inject(JSON.stringify({ type: 'entry', operation, index, leaf: JSON.stringify(leaf) }))
+  await seen(() => session.aside.length === 1)
+  t.match(session.aside[0], { code: 'ENTRY_REFUSED', index }, 'it is set aside')
+  const leading = await coordinator.follow(operation)
+  const posted = [await leading.post(text('In its place.')), await leading.post(text('Before its date.'))]
+  await seen(() => posted.every(({ message }) => session.message(message) !== undefined))
+  t.match(
+    session.alarms.map(({ reason }) => reason),
+    ['VIEW', 'LEAF_TIME'],
+    'the device said why',
+  )
+  t.same(session.aside, [], 'what the log does not hold is not said to be in it')
+  t.ok(await session.post(text('Going on.')), 'it posts')
+})
+
 t.test('INV-117: whatever write fails, no message of a batch is missing afterwards', async (t) => {
   const { server, operation, sending, before } = await deviceThatReadNothing(t)
   const ids: string[] = []

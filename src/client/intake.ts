@@ -18,7 +18,7 @@ import { asProtocolError } from './believing.ts'
 import { missing, raise, type Floor } from './floor.ts'
 import type { Footing } from './footing.ts'
 import type { Ledger, Refused } from './ledger.ts'
-import { LogReading } from './log-reading.ts'
+import { LogReading, type Broken } from './log-reading.ts'
 import type { Message } from './message.ts'
 import { Opening, type Read } from './opening.ts'
 import type { Seen } from './receipt.ts'
@@ -47,14 +47,6 @@ interface KeptEntry {
   readonly refused?: Refused
 }
 
-/** Why nothing more is believed until the log was read again from its beginning. */
-export interface Broken {
-  readonly code: 'MEMBERS_HIDDEN' | 'LOG_ALTERED'
-  readonly reason: string
-  readonly index: number
-  readonly detail: string
-}
-
 export interface IntakeOptions {
   readonly keep: 'all' | 'none'
   readonly partial: boolean
@@ -63,6 +55,17 @@ export interface IntakeOptions {
   /** Whether somebody of this device's own knows the message: it has the receipt, or waits for it. */
   readonly knows: (message: string) => boolean
   readonly onMessage: (message: Message) => void
+  /** The log is not believed any more, and has to be read again. */
+  readonly onBroken: () => void
+}
+
+/** The log read again: what is to be kept of it, and shown, once it is whole. */
+interface Anew {
+  readonly reading: LogReading
+  readonly entries: Change[]
+  readonly held: Read[]
+  /** Indexes of what is not believed in it. */
+  readonly aside: Set<number>
 }
 
 const mostRebuilds = 3
@@ -81,7 +84,7 @@ export class Intake {
   /** What this device goes by. */
   #current: LogReading
   /** The log read again, until it is whole. */
-  #anew: { readonly reading: LogReading; readonly entries: Change[]; readonly held: Read[] } | undefined
+  #anew: Anew | undefined
   #floor: Floor | undefined
   /** Why the log has to be read again; `broken` is why nothing may be sealed until then. */
   #widened = false
@@ -158,9 +161,11 @@ export class Intake {
 
   /** Nothing more is believed until the log was read again from its beginning. */
   break(broken: Broken): void {
+    const first = this.broken === undefined
     if (this.#anew) this.#anew.reading.broken ??= broken
     else this.#broken ??= broken
     this.#footing.alarm(broken)
+    if (first) this.#options.onBroken()
   }
 
   /** Whether this member is shown only a part of the members: a right holder. */
@@ -222,7 +227,7 @@ export class Intake {
     const old = await store.list(`${prefix}entry/`)
     if (!this.partial && this.#rebuilds++ === mostRebuilds)
       this.#footing.alarm({ code: 'LOG_ALTERED', detail: 'The log never becomes whole.' })
-    this.#anew = { reading: this.#newReading(), entries: old.map(([name]) => ({ name })), held: [] }
+    this.#anew = { reading: this.#newReading(), entries: old.map(([name]) => ({ name })), held: [], aside: new Set() }
     this.opening.lookAgain()
   }
 
@@ -230,7 +235,7 @@ export class Intake {
   async #adopt(index: number): Promise<boolean> {
     const anew = this.#anew
     if (!anew) return true
-    const { reading, entries, held } = anew
+    const { reading, entries, held, aside } = anew
     const lacks = reading.broken
       ? []
       : missing(this.#floor ?? raise(undefined, reading.ledger.view), reading.ledger.view)
@@ -250,6 +255,7 @@ export class Intake {
     this.#broken = undefined
     this.#changes.push(...entries)
     this.#raised = true
+    this.aside.keepOnly(aside)
     for (const one of held) await this.opening.settle(one)
     return true
   }
@@ -258,8 +264,9 @@ export class Intake {
   async take(frames: readonly EntryFrame[]): Promise<void> {
     let group: [Leaf, EntryFrame][] = []
     for (const frame of frames) {
+      if (this.broken || this.widened) break
       const leaf = this.#parse(frame)
-      if (!leaf || this.broken || this.widened) break
+      if (!leaf) break
       if (leaf.index <= (group.at(-1)?.[0].index ?? this.#reading.position)) continue
       if (leaf.kind.startsWith('message.')) {
         group.push([leaf, frame])
@@ -291,7 +298,7 @@ export class Intake {
 
   async #enter(leaf: Leaf, frame: EntryFrame): Promise<void> {
     const reading = this.#reading
-    const widens = !this.#anew && this.#widens(leaf)
+    const widens = !this.#anew && this.#current.widens(leaf)
     let newDevice: Certificate | undefined
     if (changesOperation(leaf.kind)) {
       try {
@@ -328,6 +335,7 @@ export class Intake {
     const change = { name: this.#name(leaf.index), value: kept }
     ;(this.#anew?.entries ?? this.#changes).push(change)
     this.#raised = true
+    if (refused) this.#anew?.aside.add(leaf.index)
     if (refused)
       this.aside.put({
         code: 'ENTRY_REFUSED',
@@ -345,30 +353,6 @@ export class Intake {
     this.#widened = true
     // Also whoever ends before the log was read again reads it again.
     this.#raised = true
-  }
-
-  /** Entries that make earlier ones visible, which were not shown. */
-  #widens(leaf: Leaf): boolean {
-    const { basis, toleratesHoles, ledger } = this.#current
-    if (leaf.index <= basis) return false
-    const { view } = ledger
-    const mine = leaf.subject === this.#me
-    switch (leaf.kind) {
-      case 'compartment.member-added':
-        return mine || view.partial
-      case 'compartment.created':
-        return view.partial
-      case 'member.role-changed':
-        return mine
-      case 'operation.rules-set': {
-        const role = view.member(this.#me)?.role
-        return role === 'partner' || role === 'observer' || view.services.has(this.#me)
-      }
-      case 'operation.advanced':
-        return toleratesHoles
-      default:
-        return false
-    }
   }
 
   #expectDevice(leaf: Leaf, certificate: Certificate): void {
@@ -409,13 +393,14 @@ export class Intake {
       this.#pass(leaf)
       const one = opened.get(leaf.index)
       // What is read anew may yet turn out to lack something: its messages are shown once it counts.
-      if (one && this.#anew) this.#hold(this.#anew.held, one)
+      if (one && this.#anew) this.#hold(this.#anew, one)
       else if (one) await this.opening.settle(one)
     }
   }
 
-  #hold(held: Read[], read: Read): void {
+  #hold({ held, aside }: Anew, read: Read): void {
     held.push(read)
+    if ('refused' in read) aside.add(read.leaf.index)
     const fault = 'hidden' in read ? read.hidden : 'refused' in read ? read.refused : undefined
     if (fault && breaksOrder(fault)) this.#break(fault, read.leaf.index)
   }

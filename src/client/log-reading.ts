@@ -1,5 +1,4 @@
 import type { Certificate, CompartmentId, DeviceId, Leaf, PersonId } from '../protocol/index.ts'
-import type { Broken } from './intake.ts'
 import { Ledger, type Brought, type Refused } from './ledger.ts'
 import { OwnDevices } from './own-devices.ts'
 import { Sequences, type Counted, type Hole } from './sequences.ts'
@@ -11,6 +10,14 @@ export interface Reader {
   /** This very device and its sealing key: a certificate of it for another key is not believed. */
   readonly device: { readonly id: DeviceId; readonly seal: string }
   readonly partial: boolean
+}
+
+/** Why nothing more is believed until the log was read again from its beginning. */
+export interface Broken {
+  readonly code: 'MEMBERS_HIDDEN' | 'LOG_ALTERED'
+  readonly reason: string
+  readonly index: number
+  readonly detail: string
 }
 
 /** One passage through a log from its beginning: what it has shown so far, and how far it has come. */
@@ -73,6 +80,29 @@ export class LogReading {
     const holes = this.#holes
     this.#holes = []
     return holes
+  }
+
+  /** Whether an entry makes earlier ones visible, which were not shown. */
+  widens(leaf: Leaf): boolean {
+    if (leaf.index <= this.basis) return false
+    const { view } = this.ledger
+    const mine = leaf.subject === this.#person
+    switch (leaf.kind) {
+      case 'compartment.member-added':
+        return mine || view.partial
+      case 'compartment.created':
+        return view.partial
+      case 'member.role-changed':
+        return mine
+      case 'operation.rules-set': {
+        const role = view.member(this.#person)?.role
+        return role === 'partner' || role === 'observer' || view.services.has(this.#person)
+      }
+      case 'operation.advanced':
+        return this.toleratesHoles
+      default:
+        return false
+    }
   }
 
   /** Whether a hole is one that the rules explain: what came before one was in, or while messages are not shown. */

@@ -110,6 +110,7 @@ export class OperationSession {
       over: () => this.#over(),
       knows: (message) => this.#posting.knows(message),
       onMessage: (message) => this.#seenChecks.take(message),
+      onBroken: () => this.#mendLater(),
     })
   }
 
@@ -325,7 +326,6 @@ export class OperationSession {
       if (!(error instanceof ProtocolError)) throw error
       this.#intake.break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
-    this.#mendLater()
     await this.#witnessing.accepted()
     // The socket that it came over may be gone by now: then the next subscription catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
@@ -340,9 +340,8 @@ export class OperationSession {
 
   /** A log that is not believed is asked for again from its beginning, less and less often: it may have been only the way. */
   #mendLater(): void {
-    if (!this.#intake.broken) return
-    this.#later.run(60_000, 600_000, () => {
-      if (this.#intake.broken && this.#status === 'live') this.readAgain()
+    this.#later.run(2_000, 600_000, () => {
+      if (this.#intake.broken && !this.#resubscribing) this.readAgain()
     })
   }
 

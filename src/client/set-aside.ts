@@ -46,6 +46,11 @@ export class SetAside {
     if (this.#all.delete(index)) this.#write({ name: this.#name(index) })
   }
 
+  /** The log was read again from its beginning, and shows nothing else that is not believed. */
+  keepOnly(indexes: ReadonlySet<number>): void {
+    for (const index of this.#all.keys()) if (!indexes.has(index)) this.drop(index)
+  }
+
   #name(index: number): string {
     return `${this.#footing.prefix}aside/${String(index).padStart(12, '0')}`
   }
