@@ -221,7 +221,7 @@ t.test(
       const byOutsider = await signMemberStatement(outside.device, outside.certificate?.hash ?? '', act)
       t.equal(await instead(byOutsider), 'SIGNER', 'by somebody who is no member')
       t.equal(await instead(await byCoordinator({ previous: own })), 'MEMBERS_CHAIN', 'after one that nobody has seen')
-      t.equal(await instead(await byCoordinator({ person: thailand.client.person })), 'DIGEST', 'about somebody else')
+      t.equal(await instead(await byCoordinator({ person: thailand.client.person })), 'VIEW', 'about somebody else')
       const isOpened = (frame: Frame) => kindOf(frame) === 'epoch.opened'
       let epoch: Frame | undefined
       await refusedFor((frame) => ((epoch ??= isOpened(frame) ? frame : undefined), frame))

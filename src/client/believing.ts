@@ -1,4 +1,6 @@
 import { ProtocolError } from '../protocol/index.ts'
+import type { Footing } from './footing.ts'
+import { isProblem } from './problem.ts'
 
 /**
  * What went wrong where something that the service sent was read: whatever it was, it is a reason not to believe that one
@@ -8,4 +10,14 @@ export function asProtocolError(error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error
   const why = error instanceof Error ? error.message : String(error)
   return new ProtocolError('UNREADABLE', `This cannot be read: ${why}`, { cause: error })
+}
+
+/**
+ * Goes on with work that nobody waits for. What the service refuses now is tried again at its next occasion; whatever else goes wrong
+ * is an alarm.
+ */
+export function inBackground(work: Promise<unknown>, footing: Pick<Footing, 'alarm'>): void {
+  work.catch((error: unknown) => {
+    if (!isProblem(error)) footing.alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message })
+  })
 }

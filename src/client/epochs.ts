@@ -12,6 +12,7 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import { certificateIn, mayUse } from './account.ts'
+import { inBackground } from './believing.ts'
 import type { Footing } from './footing.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
@@ -209,7 +210,7 @@ export class Epochs {
       )
       if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
       // Whoever posts opens it then, or another client does: nothing is lost where this one cannot.
-      this.open(compartment).catch(() => {})
+      inBackground(this.open(compartment), this.#footing)
     })
   }
 }

@@ -10,6 +10,7 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import { mayUse } from './account.ts'
+import { inBackground } from './believing.ts'
 import type { Footing } from './footing.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
@@ -43,7 +44,10 @@ export class Granting {
     platform.after(1 + randomBelow(platform, longestDelay), () => {
       const rest = this.#heard === heard ? Promise.resolve(requests) : this.#wanted()
       // Requests that could not be answered are asked for again with the next catch-up.
-      rest.then((wanted) => this.give(wanted)).catch(() => {})
+      inBackground(
+        rest.then((wanted) => this.give(wanted)),
+        this.#footing,
+      )
     })
   }
 

@@ -4,7 +4,7 @@ import type { CompartmentId, EntryFrame, OperationView, ReaderReceipt, ServerFra
 import { ProtocolError } from '../protocol/index.ts'
 import { mayUse } from './account.ts'
 import { Acknowledging } from './acknowledging.ts'
-import { asProtocolError } from './believing.ts'
+import { inBackground } from './believing.ts'
 import { Conditions } from './conditions.ts'
 import { Events } from './events.ts'
 import { FrameQueue } from './frame-queue.ts'
@@ -333,9 +333,7 @@ export class OperationSession {
     if (!this.#intake.broken) this.#later.reset()
     this.#acknowledging.now()
     this.events.emit('caught-up', { index })
-    this.#afterCatchUp().catch((error: unknown) =>
-      this.#alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message }),
-    )
+    inBackground(this.#afterCatchUp(), this.#footing)
   }
 
   /** A log that is not believed is asked for again from its beginning, less and less often: it may have been only the way. */
@@ -349,17 +347,12 @@ export class OperationSession {
   async #afterCatchUp(): Promise<void> {
     this.#seenChecks.checkLater()
     this.#witnessing.lookLater()
-    try {
-      await this.#witnessing.refresh()
-      this.#requireSound()
-      await this.#fetchGrants()
-      await this.#posting.resend()
-      for (const { id, stale } of this.view.compartments.values()) if (stale) this.#posting.epochs.renewForOthers(id)
-      await this.#granting.giveWaiting()
-    } catch (error) {
-      // All of it is tried again after the next catch-up.
-      if (!isProblem(error)) throw error
-    }
+    await this.#witnessing.refresh()
+    this.#requireSound()
+    await this.#fetchGrants()
+    await this.#posting.resend()
+    for (const { id, stale } of this.view.compartments.values()) if (stale) this.#posting.epochs.renewForOthers(id)
+    await this.#granting.giveWaiting()
   }
 
   async #fetchGrants(): Promise<void> {

@@ -9,6 +9,7 @@ import {
   verifyInclusion,
   type WitnessPolicy,
 } from '../protocol/index.ts'
+import { asProtocolError } from './believing.ts'
 import { logKeysOf, type Pins } from './certificates.ts'
 import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
@@ -170,8 +171,11 @@ export class Witnessing {
     const pin = this.#pin
     if (!pin) return
     this.#cancel = this.#watched.platform.after(Math.max(1_000, (pin.lag * 60_000) / 4), () => {
-      // A service that cannot be reached now is asked again; until then nothing is overdue that was not.
-      if (!this.#isCovered()) this.#look().catch(() => {})
+      // Asked again the next time; until then nothing is overdue that was not.
+      if (!this.#isCovered())
+        this.#look().catch((error: unknown) => {
+          this.#reason = asProtocolError(error).message
+        })
       this.lookLater()
     })
   }

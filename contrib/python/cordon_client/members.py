@@ -135,7 +135,7 @@ class View:
     # --- entries ---
 
     def apply(self, leaf: Json, frame: Json) -> None:
-        demand(leaf["index"] == frame["index"] > self.position, "ORDER", "entries come in the order of the log")
+        demand(leaf["index"] == frame["index"] > self.position, "VIEW_ORDER", "entries come in the order of the log")
         demand(leaf["at"] >= self.at, "LEAF_TIME", "an entry is dated before one that precedes it")
         touches_devices = leaf["kind"].startswith(("member.", "device.", "compartment.", "operation.rules-set"))
         before = {id: set(self.recipients(id)) for id in self.compartments} if touches_devices else {}
@@ -241,7 +241,7 @@ class View:
     def _certify(self, leaf: Json, frame: Json) -> None:
         jws = statement_of(leaf, frame)
         certificate = self.trust.believe(jws, frame.get("chain", []))
-        demand(certificate.device == leaf["subject"], "DIGEST", "an entry and its certificate name different devices")
+        demand(certificate.device == leaf["subject"], "VIEW", "an entry and its certificate name different devices")
         demand(certificate.device not in self.revoked, "DEVICE_REVOKED", "a device that was revoked does not come back")
         kept = self.seals.setdefault(certificate.device, certificate.seal)
         demand(kept == certificate.seal, "SEAL_CHANGED", "a device keeps its sealing key for ever")
@@ -264,7 +264,7 @@ class View:
     def _revoke(self, leaf: Json, frame: Json) -> None:
         revocation = read_statement("cordon-revocation+jws", statement_of(leaf, frame), crt=False)
         fields(revocation.payload, "v device at", "compromisedAt")
-        demand(revocation.payload["device"] == leaf["subject"], "DIGEST", "a revocation of another device")
+        demand(revocation.payload["device"] == leaf["subject"], "VIEW", "a revocation of another device")
         chain = frame.get("chain", [])
         if chain:
             self.trust.believe(chain[0], chain[1:])
@@ -280,21 +280,21 @@ class View:
             own = signer.person == revoked.person
             of_organization = signer.tier == "ncp" and signer.organization == revoked.organization
             above = signer.tier == "administrator" or signer.device == self.trust.root
-            demand(own or of_organization or above, "UNENTITLED", "revoked by somebody who may not")
+            demand(own or of_organization or above, "REVOCATION", "revoked by somebody who may not")
 
     def _open_epoch(self, leaf: Json, frame: Json) -> None:
         statement = read_statement("cordon-epoch+jws", statement_of(leaf, frame), crt=True)
         said = fields(statement.payload, "v operation compartment epoch commitment recipients members reason openedAt")
         id = said["compartment"]
         demand(
-            said["operation"] == self.operation and leaf["compartment"] == id, "DIGEST", "an epoch of something else"
+            said["operation"] == self.operation and leaf["compartment"] == id, "VIEW", "an epoch of something else"
         )
-        demand(leaf["subject"] == f"{id}#{said['epoch']}", "DIGEST", "an entry and its epoch have different numbers")
+        demand(leaf["subject"] == f"{id}#{said['epoch']}", "VIEW", "an entry and its epoch have different numbers")
         compartment = self.compartment(id)
         signer = self.signer(statement)
         require(signer, "epoch.open", self.state)
         demand(self.is_in(signer.person, id), "UNENTITLED", "an epoch by somebody outside its compartment")
-        demand(said["epoch"] == len(compartment.epochs) + 1, "EPOCH_NUMBER", "an epoch is missing")
+        demand(said["epoch"] == len(compartment.epochs) + 1, "EPOCH_HIDDEN", "an epoch is missing")
         demand(
             said["recipients"] == self.recipients(id),
             "EPOCH_RECIPIENTS",
@@ -316,9 +316,9 @@ class View:
     def _member_act(self, leaf: Json, frame: Json) -> None:
         statement = read_statement("cordon-member+jws", statement_of(leaf, frame), crt=True, versions=(1, 2))
         act = read_act(statement.payload)
-        demand(act["operation"] == self.operation, "DIGEST", "a member statement of another operation")
+        demand(act["operation"] == self.operation, "VIEW", "a member statement of another operation")
         demand(act["v"] >= self.version, "MEMBERS_VERSION", "a member statement of an older version than its operation")
-        demand(act["act"] in KIND_OF_ACT[leaf["kind"]], "DIGEST", "a statement that makes no such entry")
+        demand(act["act"] in KIND_OF_ACT[leaf["kind"]], "VIEW", "a statement that makes no such entry")
         chain = self.heads if "compartment" not in act else self._chain_of(act, leaf)
         makes_many = act["act"] == "create-operation" or (act["act"] == "remove" and "organization" in act)
         if not (makes_many and statement.hash in chain[-1:]):
@@ -337,7 +337,7 @@ class View:
         self._carry_out(act, leaf, statement)
 
     def _chain_of(self, act: Json, leaf: Json) -> list[str]:
-        demand(leaf.get("compartment") == act["compartment"], "DIGEST", "a statement of another compartment")
+        demand(leaf.get("compartment") == act["compartment"], "VIEW", "a statement of another compartment")
         if act["act"] == "create-compartment":
             demand(act["compartment"] not in self.compartments, "UNENTITLED", "this compartment exists already")
             self.compartments[act["compartment"]] = Compartment()
@@ -360,7 +360,7 @@ class View:
             if leaf["kind"] == "member.admitted":
                 named = next((c for c in act["coordinators"] if c["person"] == subject), None)
                 if named is None:
-                    raise Refused("DIGEST", "somebody was admitted whom the creation does not name")
+                    raise Refused("VIEW", "somebody was admitted whom the creation does not name")
                 self.members[subject] = Member(subject, named["organization"], "coordinator", index)
                 return
             if kind == "create-operation":
@@ -369,21 +369,21 @@ class View:
             self.organizations |= {named["organization"] for named in act.get("coordinators", [])}
             return
         if kind == "advance":
-            demand(subject == act["state"], "DIGEST", "an entry and its statement name different states")
+            demand(subject == act["state"], "VIEW", "an entry and its statement name different states")
             self.states_signed = True
             return self._move_to(act["state"])
         if leaf["kind"] == "member.removed" or (kind == "change-role" and act["role"] != "coordinator"):
             self._note_unseated(subject, statement)
         if "organization" in act and kind == "remove":
             if leaf["kind"] == "operation.organization-removed":
-                demand(subject == act["organization"], "DIGEST", "a removal of another organization")
+                demand(subject == act["organization"], "VIEW", "a removal of another organization")
                 self.organizations.discard(subject)
                 return
             known = self.members.get(subject)
-            demand(known and known.organization == act["organization"], "DIGEST", "a removal of somebody else")
+            demand(known and known.organization == act["organization"], "VIEW", "a removal of somebody else")
             return self._remove(subject)
         named = act["compartment"] if kind == "create-compartment" else act["person"]
-        demand(subject == named, "DIGEST", "an entry and its statement name different subjects")
+        demand(subject == named, "VIEW", "an entry and its statement name different subjects")
         if kind == "admit":
             self.members[subject] = Member(subject, act["organization"], act["role"], index)
         elif kind == "change-role":
@@ -411,7 +411,7 @@ class View:
 
     def _change(self, person: str, **change: Any) -> None:
         if person not in self.members:
-            raise Refused("DIGEST", "an entry about somebody who is no member")
+            raise Refused("VIEW", "an entry about somebody who is no member")
         self.members[person] = replace(self.members[person], **change)
 
     def _remove(self, person: str) -> None:
@@ -437,5 +437,5 @@ def read_act(payload: Json) -> Json:
 def statement_of(leaf: Json, frame: Json) -> str:
     jws = frame.get("statement")
     if not isinstance(jws, str) or digest(jws) != leaf.get("digest"):
-        raise Refused("DIGEST", "an entry commits to another statement")
+        raise Refused("VIEW_DIGEST", "an entry commits to another statement")
     return jws
