@@ -30,6 +30,7 @@ import {
   type Device,
   type EpochKey,
   type MemberAct,
+  type Plain,
   type MessageToPost,
   type OrganizationId,
   type PersonId,
@@ -193,8 +194,8 @@ export class LightClient {
     const checked = await checkEnrolment(keys.certify, request, enrolment)
     const certificate = await issueCertificate(this.device, {
       keys: { sign: checked.sign, seal: checked.seal },
-      person: enrolment.person as PersonId,
-      organization: organization as OrganizationId,
+      person: enrolment.person,
+      organization: organization,
       tier,
       issuedAt: now(),
       expiresAt: inDays(365),
@@ -205,7 +206,7 @@ export class LightClient {
     return client
   }
 
-  memberStatement(act: MemberAct): Promise<string> {
+  memberStatement(act: Plain<MemberAct>): Promise<string> {
     return signMemberStatement(this.device, this.crt, act)
   }
 

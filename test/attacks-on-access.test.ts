@@ -391,8 +391,8 @@ t.test('A15, A17: nobody rises above their role, or adds whom they may not', asy
   )
   const selfMade = await protocol.issueCertificate(invited.actor.device, {
     keys: invited.actor.device.keys,
-    person: invited.actor.person as protocol.PersonId,
-    organization: organizations.kenya as protocol.OrganizationId,
+    person: invited.actor.person,
+    organization: organizations.kenya,
     tier: 'ncp',
     issuedAt: now(),
     expiresAt: inDays(1),

@@ -2,15 +2,7 @@
 // What makes it fail: leaving out the check before sealing, before granting, or before showing (src/client/transparency.ts).
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
-import {
-  base64url,
-  generateDeviceSecrets,
-  issueCertificate,
-  openDevice,
-  type DeviceId,
-  type OrganizationId,
-  type PersonId,
-} from '../src/protocol/index.ts'
+import { base64url, generateDeviceSecrets, issueCertificate, openDevice, type DeviceId } from '../src/protocol/index.ts'
 import { Altered, type Answer } from './support/altered.ts'
 import { operationOn, opened, partyOf, takeIn } from './support/actors.ts'
 import { until } from './support/command.ts'
@@ -171,8 +163,8 @@ t.test(
     const { person, organization } = kenya
     const jws = await issueCertificate(kenya.self.device, {
       keys: rogue.keys,
-      person: person as PersonId,
-      organization: organization as OrganizationId,
+      person: person,
+      organization: organization,
       tier: 'ncp',
       issuedAt: new Date().toISOString(),
       expiresAt: new Date(Date.now() + 86_400_000).toISOString(),

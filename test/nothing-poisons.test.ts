@@ -25,7 +25,7 @@ import {
   type CompartmentId,
   type Device,
   type MemberAct,
-  type OrganizationId,
+  type Plain,
   type PersonId,
 } from '../src/protocol/index.ts'
 import { opened, operationOn, partyOf, passphrase, systemClock, takeIn } from './support/actors.ts'
@@ -164,8 +164,8 @@ t.test('INV-118: a coordinator removes whoever came in by a certificate that nob
   const issuedAt = new Date(Date.now() + 11 * 60_000).toISOString()
   const certificate = await issueCertificate(thailand.self.device, {
     keys: forged.keys,
-    person: thailand.person as PersonId,
-    organization: thailand.organization as OrganizationId,
+    person: thailand.person,
+    organization: thailand.organization,
     tier: 'ncp',
     issuedAt,
     expiresAt: new Date(Date.now() + 86_400_000).toISOString(),
@@ -247,7 +247,7 @@ t.test('INV-119: an operation begins once, wherever and by whomever a second cre
     const { altered, administrator, coordinator, kenya, thailand, operation } = await newOperation()
     const session = await kenya.follow(operation)
     await session.ready()
-    const act: MemberAct = {
+    const act: Plain<MemberAct> = {
       v: 2,
       operation,
       previous: previous === 'null' ? null : (session.view.head ?? null),

@@ -123,8 +123,8 @@ t.test('INV-98: what is signed says now, and a compromise lies in the life of th
     const { organization } = at
     const certificate = await issueCertificate(kenya.self.device, {
       keys,
-      person: newcomer.person as never,
-      organization: organization as never,
+      person: newcomer.person,
+      organization: organization,
       tier: 'person',
       ...times,
     })

@@ -32,8 +32,6 @@ import {
   type Leaf,
   type MemberAct,
   type OperationId,
-  type OrganizationId,
-  type PersonId,
   type Tier,
   type Trust,
   type ViewEntry,
@@ -67,8 +65,8 @@ async function certified(
   const [person, organization, tier] = whose
   const certificate = await issueCertificate(issuer, {
     keys: change.keys ?? device.keys,
-    person: person as PersonId,
-    organization: organization as OrganizationId,
+    person: person,
+    organization: organization,
     tier,
     issuedAt: change.at ?? at(0),
     expiresAt: new Date(Date.UTC(2030, 0)).toISOString(),

@@ -7,7 +7,6 @@ import {
   sealGrant,
   type CompartmentId,
   type PersonId,
-  type OrganizationId,
 } from '../src/protocol/index.ts'
 import { Altered, kindOf, withLeaf, type Frame } from './support/altered.ts'
 import { administratorOf, newClient, opened, partyOf, passphrase } from './support/actors.ts'
@@ -104,8 +103,8 @@ t.test('a device that no root vouches for is not believed', async (t) => {
   const forged = await openDevice(await generateDeviceSecrets())
   const certificate = await issueCertificate(forged, {
     keys: forged.keys,
-    person: thailand.person as PersonId,
-    organization: thailand.organization as OrganizationId,
+    person: thailand.person,
+    organization: thailand.organization,
     tier: 'ncp',
     issuedAt: new Date(0).toISOString(),
     expiresAt: new Date(4e12).toISOString(),

@@ -1,4 +1,11 @@
-import { closeCodes, subProtocol, ticketProtocolPrefix, type ClientFrame, type ServerFrame } from '../protocol/index.ts'
+import {
+  closeCodes,
+  subProtocol,
+  ticketProtocolPrefix,
+  type ClientFrame,
+  type Plain,
+  type ServerFrame,
+} from '../protocol/index.ts'
 import { backOff, type Platform, type Socket } from './platform.ts'
 import { fromProblemJson, isProblem, refuse, type ClientProblem } from './problem.ts'
 import type { Transport } from './transport.ts'
@@ -75,7 +82,7 @@ export class LiveConnection {
   }
 
   /** Sends a frame; false where there is no open socket. */
-  send(frame: ClientFrame): boolean {
+  send(frame: Plain<ClientFrame>): boolean {
     if (!this.#open || !this.#socket) return false
     this.#socket.send(JSON.stringify(frame))
     return true
@@ -87,7 +94,7 @@ export class LiveConnection {
    */
   post(
     id: string,
-    frame: Extract<ClientFrame, { type: 'post' }>,
+    frame: Plain<Extract<ClientFrame, { type: 'post' }>>,
     milliseconds: number,
   ): Promise<Extract<ServerFrame, { type: 'accepted' }>> {
     return new Promise((resolve, reject) => {

@@ -355,8 +355,8 @@ export class Directory {
     const ends = [times.expiresAt, intended.expiresAt, intended.person === own.person ? own.expiresAt : undefined]
     return issueCertificate(device, {
       keys: { sign, seal },
-      person: intended.person as PersonId,
-      organization: intended.organization as OrganizationId,
+      person: intended.person,
+      organization: intended.organization,
       tier: intended.tier,
       issuedAt: times.issuedAt,
       expiresAt: ends.filter((end) => end !== undefined).toSorted()[0] ?? times.expiresAt,

@@ -134,7 +134,7 @@ export class Ledger {
   #requireChained({ statement }: ViewEntry): void {
     if (statement?.type !== 'member' || statement.value.act.act === 'create-operation') return
     const { act, hash } = statement.value
-    const chained = 'compartment' in act ? this.view.compartments.get(act.compartment as CompartmentId) : this.view
+    const chained = 'compartment' in act ? this.view.compartments.get(act.compartment) : this.view
     if (chained?.chain.has(hash) !== true) throw hidden('in the place of another entry')
   }
 
@@ -149,7 +149,7 @@ export class Ledger {
     const { act, hash } = statement.value
     const { view } = this
     if ('compartment' in act) {
-      const head = view.compartments.get(act.compartment as CompartmentId)?.head ?? null
+      const head = view.compartments.get(act.compartment)?.head ?? null
       if (act.previous !== head) throw hidden('of a compartment')
     } else if (act.act === 'create-operation') {
       // Of an operation that has begun it shows nothing that was withheld, and is not believed.

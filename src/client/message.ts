@@ -10,7 +10,6 @@ import {
   readMessageStatement,
   strangeTime,
   utf8,
-  type CompartmentId,
   type EntryFrame,
   type Handling,
   type Leaf,
@@ -174,7 +173,7 @@ function requireRight({ view }: Ledger, { payload }: MessageStatement, member: M
     return verdict.role !== 'no' && (verdict.state || view.partial)
   })
   demand(
-    entitled && view.isIn(member.person, compartment as CompartmentId),
+    entitled && view.isIn(member.person, compartment),
     'UNENTITLED',
     'The sender had no right to post this message.',
   )
@@ -197,8 +196,8 @@ function requireEpoch(
   { payload: { compartment, epoch } }: MessageStatement,
   hidden: ProtocolError | undefined,
 ): void {
-  const state = view.compartments.get(compartment as CompartmentId)
-  const current = view.currentEpoch(compartment as CompartmentId)
+  const state = view.compartments.get(compartment)
+  const current = view.currentEpoch(compartment)
   // A key that this device never saw opened: what was hidden is worth more words than the message.
   if (epoch > (current?.number ?? 0))
     throw hidden ?? new ProtocolError('EPOCH_HIDDEN', 'The opening of a key was withheld from this device.')

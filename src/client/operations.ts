@@ -10,6 +10,7 @@ import {
   type OperationId,
   type OperationView,
   type PersonId,
+  type Plain,
 } from '../protocol/index.ts'
 import { certificateIn, requireCertificate, type Self } from './account.ts'
 import type { LiveConnection } from './connection.ts'
@@ -79,7 +80,7 @@ export interface OperationsDeps {
 
 type Unsigned = MemberAct extends infer A
   ? A extends MemberAct
-    ? Omit<A, 'v' | 'operation' | 'previous' | 'at'>
+    ? Plain<Omit<A, 'v' | 'operation' | 'previous' | 'at'>>
     : never
   : never
 

@@ -11,6 +11,7 @@ import {
   type CompartmentId,
   type MessageId,
   type MessagePayload,
+  type Plain,
   type MessageToPost,
   type Receipt,
 } from '../protocol/index.ts'
@@ -279,7 +280,7 @@ export class Posting {
     const extracted = extractOf(form, version, fields)
     const extract = extracted === undefined ? undefined : encodeExtract(extracted)
     const salt = base64url(platform.random(32))
-    const payload: MessagePayload = {
+    const payload: Plain<MessagePayload> = {
       v: 1,
       id,
       operation,

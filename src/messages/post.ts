@@ -133,7 +133,7 @@ export function judgePost(
   requirePlace(view, member, input, known)
   requireSigner(view, actor, input.statement)
   requireState(view, payload.exercise === true)
-  requireEpoch(view, payload.compartment as CompartmentId, payload.epoch, payload.members)
+  requireEpoch(view, payload.compartment, payload.epoch, payload.members)
 }
 
 /** Membership comes before the look-up of the id, which comes before everything else. */
@@ -170,7 +170,7 @@ function requirePlace(
   { statement: { payload } }: Pick<PostInput, 'statement'>,
   { threads, target }: Parameters<typeof judgePost>[3],
 ): void {
-  const compartment = payload.compartment as CompartmentId
+  const compartment = payload.compartment
   if (!view.isIn(member.person, compartment)) throw new Problem('NOT_FOUND')
   const threadCompartment = threads.get(payload.thread)
   if (threadCompartment !== undefined && threadCompartment !== compartment) throw new Problem('NOT_FOUND')

@@ -259,7 +259,7 @@ function enter(
       }
     }
     case 'change-role': {
-      const member = view.member(act.person as PersonId)
+      const member = view.member(act.person)
       requireNewcomer(loaded.newcomers, act.person, member?.organization ?? '', act.role)
       return {
         entries: [draft('member.role-changed', act.person, { old: member?.role, new: act.role })],
@@ -277,7 +277,7 @@ function enter(
     case 'remove': {
       if ('person' in act) {
         return {
-          entries: [draft('member.removed', act.person, { role: view.member(act.person as PersonId)?.role })],
+          entries: [draft('member.removed', act.person, { role: view.member(act.person)?.role })],
           write: (tx) => store.deleteMember(tx, operation, act.person),
         }
       }

@@ -90,7 +90,7 @@ export class Operations {
       throw new Problem('STATEMENT_INVALID', { reason: 'ACT', detail })
     }
     if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
-    const persons = act.coordinators.map(({ person }) => person)
+    const persons: string[] = act.coordinators.map(({ person }) => person)
     if (persons.includes(actor.person) || new Set(persons).size !== persons.length) {
       throw new Problem('MEMBER_RULE', {
         detail: 'An operation names each coordinator once, and never the person who creates it.',

@@ -2,14 +2,10 @@ import type { CryptoKey } from 'jose'
 import { Type, type Static } from 'typebox'
 import { digestOf } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
-import { parseTimestamp, type DeviceId, type OrganizationId, type PersonId } from './ids.ts'
+import { parseTimestamp, type DeviceId, type OrganizationId, type PersonId, type Plain } from './ids.ts'
 import { readStatement, signStatement, verifyStatement } from './jws.ts'
 import { DeviceKeys, SignJwk, deviceIdOf, importVerifyKey, type Device } from './keys.ts'
-import { shape } from './shape.ts'
-
-const exactly = { additionalProperties: false }
-const uuid = Type.String({ pattern: '^[0-9a-f-]{36}$' })
-const time = Type.String({ minLength: 24, maxLength: 24 })
+import { deviceId, exactly, organizationId, personId, shape, time } from './shape.ts'
 
 export const Tier = Type.Union([
   Type.Literal('administrator'),
@@ -24,8 +20,8 @@ const CertificatePayload = Type.Object(
   {
     v: Type.Literal(1),
     device: DeviceKeys,
-    person: uuid,
-    organization: uuid,
+    person: personId,
+    organization: organizationId,
     tier: Tier,
     issuedAt: time,
     expiresAt: time,
@@ -57,7 +53,7 @@ export interface Certified {
   expiresAt: string
 }
 
-export function issueCertificate(issuer: Device, certified: Certified): Promise<string> {
+export function issueCertificate(issuer: Device, certified: Plain<Certified>): Promise<string> {
   const { keys, person, organization, tier, issuedAt, expiresAt } = certified
   const payload = { v: 1, device: keys, person, organization, tier, issuedAt, expiresAt }
   return signStatement('cordon-device+jws', payload, { kid: issuer.id, key: issuer.signKey })
@@ -76,8 +72,8 @@ export async function readCertificate(jws: string): Promise<Certificate> {
     issuer: kid as DeviceId,
     device: await deviceIdOf(keys.sign),
     keys,
-    person: person as PersonId,
-    organization: organization as OrganizationId,
+    person: person,
+    organization: organization,
     tier,
     issuedAt,
     expiresAt,
@@ -171,7 +167,7 @@ export async function proveAll(
 const RevocationPayload = Type.Object(
   {
     v: Type.Literal(1),
-    device: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    device: deviceId,
     compromisedAt: Type.Optional(time),
     at: time,
   },
@@ -218,7 +214,7 @@ export async function readRevocation(jws: string): Promise<Revocation> {
   const { kid, payload } = readStatement('cordon-revocation+jws', jws)
   const { device, compromisedAt, at } = parseRevocationPayload(payload)
   parseTimestamp(at, 'at')
-  const revocation = { jws, hash: await digestOf(jws), signer: kid as DeviceId, device: device as DeviceId, at }
+  const revocation = { jws, hash: await digestOf(jws), signer: kid as DeviceId, device: device, at }
   if (compromisedAt === undefined) return revocation
   parseTimestamp(compromisedAt, 'compromisedAt')
   return { ...revocation, compromisedAt }

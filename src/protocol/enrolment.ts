@@ -2,13 +2,10 @@ import { Type, type Static } from 'typebox'
 import { base64url, equalBytes, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { Tier } from './certificate.ts'
-import type { DeviceId, InvitationId, OrganizationId, PersonId, Random } from './ids.ts'
+import type { DeviceId, InvitationId, OrganizationId, PersonId, Random, Plain } from './ids.ts'
 import { readStatement, signStatement, verifyStatement } from './jws.ts'
 import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, requireSealKey, type Device } from './keys.ts'
-import { shape } from './shape.ts'
-
-const exactly = { additionalProperties: false }
-const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+import { deviceId, digest, exactly, organizationId, personId, shape, time, uuid } from './shape.ts'
 
 /**
  * What an invitation's copyable string holds: where to go, whom to trust, whom the inviter means (so that the newcomer has it
@@ -30,10 +27,10 @@ const parseInvitationShape = shape(
   Type.Object(
     {
       s: Type.String({ maxLength: 500 }),
-      r: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+      r: digest,
       i: uuid,
-      p: uuid,
-      o: uuid,
+      p: personId,
+      o: organizationId,
       t: Tier,
       k: Type.String({ pattern: '^[A-Za-z0-9_-]{22}$' }),
     },
@@ -60,18 +57,15 @@ export function parseInvitation(text: string): InvitationString {
     server: s,
     root: r as DeviceId,
     invitation: i as InvitationId,
-    person: p as PersonId,
-    organization: o as OrganizationId,
+    person: p,
+    organization: o,
     tier: t,
     secret: fromBase64url(k),
   }
 }
 
 const setUpPrefix = 'cordon-set-up:'
-const parseSetUpShape = shape(
-  'set-up string',
-  Type.Object({ s: Type.String({ maxLength: 500 }), k: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) }, exactly),
-)
+const parseSetUpShape = shape('set-up string', Type.Object({ s: Type.String({ maxLength: 500 }), k: digest }, exactly))
 
 /** What a service without a root prints once: where it is, and the secret with which `cordon init` makes the root. */
 export function formatSetUp({ server, secret }: { server: string; secret: string }): string {
@@ -124,13 +118,13 @@ export async function recognitionOf(authenticate: Uint8Array): Promise<string> {
 const IntentionPayload = Type.Object(
   {
     v: Type.Literal(1),
-    certify: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    certify: digest,
     invitation: uuid,
-    person: uuid,
-    organization: uuid,
+    person: personId,
+    organization: organizationId,
     tier: Tier,
     /** Of a service account: its certificate ends with it. */
-    expiresAt: Type.Optional(Type.String({ minLength: 24, maxLength: 24 })),
+    expiresAt: Type.Optional(time),
   },
   exactly,
 )
@@ -138,7 +132,7 @@ export type Intention = Static<typeof IntentionPayload>
 const parseIntention = shape('intention', IntentionPayload)
 
 /** Whom an inviter means, and the certifying key: signed, for whatever is only sealed to a device anybody could have sealed. */
-export function signIntention(inviter: Device, intended: Omit<Intention, 'v'>): Promise<string> {
+export function signIntention(inviter: Device, intended: Plain<Omit<Intention, 'v'>>): Promise<string> {
   return signStatement('cordon-invitation+jws', { v: 1, ...intended }, { kid: inviter.id, key: inviter.signKey })
 }
 
@@ -149,7 +143,15 @@ export function readIntention(jws: string): Intention & { inviter: DeviceId } {
 }
 
 const EnrolmentPayload = Type.Object(
-  { v: Type.Literal(1), invitation: uuid, person: uuid, organization: uuid, tier: Tier, sign: SignJwk, seal: SealJwk },
+  {
+    v: Type.Literal(1),
+    invitation: uuid,
+    person: personId,
+    organization: organizationId,
+    tier: Tier,
+    sign: SignJwk,
+    seal: SealJwk,
+  },
   exactly,
 )
 export type EnrolmentPayload = Static<typeof EnrolmentPayload>
@@ -166,7 +168,7 @@ async function hmac(key: Uint8Array, text: string): Promise<Bytes> {
 export async function signEnrolment(
   device: Device,
   certify: Uint8Array,
-  request: Omit<EnrolmentPayload, 'v' | 'sign' | 'seal'>,
+  request: Plain<Omit<EnrolmentPayload, 'v' | 'sign' | 'seal'>>,
 ): Promise<{ statement: string; mac: string }> {
   const payload = { v: 1, ...request, ...device.keys }
   const statement = await signStatement('cordon-enrolment+jws', payload, { kid: device.id, key: device.signKey })
@@ -205,9 +207,9 @@ export async function checkEnrolment(
 const SignInPayload = Type.Object(
   {
     v: Type.Literal(1),
-    person: uuid,
-    device: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
-    jkt: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    person: personId,
+    device: deviceId,
+    jkt: digest,
     at: Type.String(),
   },
   exactly,

@@ -122,7 +122,7 @@ function requireCertificateEntry(view: OperationView, entry: ViewEntry, certific
 
 function requireEpochEntry(view: OperationView, entry: ViewEntry): void {
   const { payload } = statementOf(entry, 'epoch')
-  const compartment = view.compartments.get(payload.compartment as CompartmentId)
+  const compartment = view.compartments.get(payload.compartment)
   const known = compartment && payload.compartment === entry.compartment && payload.operation === view.operation
   demand(known, 'VIEW', 'This epoch belongs to an unknown compartment.')
   const next = compartment.epochs.length + 1

@@ -2,27 +2,23 @@ import { Type, type Static } from 'typebox'
 import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
 import { demand } from './errors.ts'
 import { importSealPublicKey, openSealed, readSealed, sealTo, type SealPrivateKey } from './hpke.ts'
-import { parseTimestamp, type CompartmentId, type DeviceId, type Random } from './ids.ts'
+import { parseTimestamp, type CompartmentId, type DeviceId, type Random, type Plain } from './ids.ts'
 import { readStatement, signStatement } from './jws.ts'
 import type { Device, SealJwk } from './keys.ts'
 import { Heads } from './members.ts'
-import { shape } from './shape.ts'
-
-const exactly = { additionalProperties: false }
-const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
-const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+import { compartmentId, deviceId, digest, exactly, operationId, shape, time } from './shape.ts'
 
 export const maximalRecipients = 2000
 
 export const EpochPayload = Type.Object(
   {
     v: Type.Literal(1),
-    operation: uuid,
-    compartment: uuid,
+    operation: operationId,
+    compartment: compartmentId,
     epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
     commitment: digest,
     /** The sorted ids of all devices that get the key. */
-    recipients: Type.Array(digest, { minItems: 1, maxItems: maximalRecipients }),
+    recipients: Type.Array(deviceId, { minItems: 1, maxItems: maximalRecipients }),
     members: Heads,
     reason: Type.Union([
       Type.Literal('first'),
@@ -32,7 +28,7 @@ export const EpochPayload = Type.Object(
       Type.Literal('disputed'),
       Type.Literal('routine'),
     ]),
-    openedAt: Type.String({ minLength: 24, maxLength: 24 }),
+    openedAt: time,
   },
   exactly,
 )
@@ -64,7 +60,7 @@ export async function commitmentOf(key: EpochKey): Promise<string> {
   return base64url(await sha256(concat(utf8('cordon epoch key'), key)))
 }
 
-export function signEpochStatement(signer: Device, crt: string, payload: EpochPayload): Promise<string> {
+export function signEpochStatement(signer: Device, crt: string, payload: Plain<EpochPayload>): Promise<string> {
   return signStatement('cordon-epoch+jws', payload, { kid: signer.id, key: signer.signKey, crt })
 }
 

@@ -8,11 +8,10 @@ import { verifyStatement, type StatementType } from './jws.ts'
 import { formatLogKeys, noteKeysOf, originOf, type LogKeys } from './log-keys.ts'
 import { readMessageStatement } from './message.ts'
 import { openCheckpoint, openNote, type NoteKey } from './note.ts'
-import { shape } from './shape.ts'
+import { exactly, shape } from './shape.ts'
 import { requireNoEarlier, strangeTime } from './times.ts'
 import { verifyInclusion } from './tree.ts'
 
-const exactly = { additionalProperties: false }
 const Text = Type.String()
 
 /** Entries of one log with all that proves them, in one file that is checked without the service. */

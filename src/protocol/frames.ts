@@ -1,9 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { limits } from './message.ts'
+import { compartmentId, deviceId, digest, exactly, operationId, uuid } from './shape.ts'
 
-const exactly = { additionalProperties: false }
-const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
-const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
 const index = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const jwe = Type.String({ minLength: 1, maxLength: 4096 })
 const type = <T extends string>(name: T) => ({ type: Type.Literal(name) })
@@ -35,7 +33,7 @@ export const MessageToPost = Type.Object(
 export type MessageToPost = Static<typeof MessageToPost>
 
 export const GrantToGive = Type.Object(
-  { device: digest, epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }), grant: jwe },
+  { device: deviceId, epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }), grant: jwe },
   exactly,
 )
 export type GrantToGive = Static<typeof GrantToGive>
@@ -44,7 +42,7 @@ export const ClientFrame = Type.Union([
   Type.Object(
     {
       ...type('subscribe'),
-      operation: uuid,
+      operation: operationId,
       /** Index of the last entry that the client holds; -1 for everything. */
       after: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
       /** The newest checkpoint that the client has verified; the answer proves that the log has only grown since. */
@@ -52,24 +50,24 @@ export const ClientFrame = Type.Union([
     },
     exactly,
   ),
-  Type.Object({ ...type('unsubscribe'), operation: uuid }, exactly),
+  Type.Object({ ...type('unsubscribe'), operation: operationId }, exactly),
   Type.Object({ ...type('post'), ...MessageToPost.properties }, exactly),
-  Type.Object({ ...type('acknowledge'), operation: uuid, upTo: index }, exactly),
+  Type.Object({ ...type('acknowledge'), operation: operationId, upTo: index }, exactly),
   Type.Object(
-    { ...type('acknowledge'), operation: uuid, messages: Type.Array(uuid, { minItems: 1, maxItems: 1000 }) },
+    { ...type('acknowledge'), operation: operationId, messages: Type.Array(uuid, { minItems: 1, maxItems: 1000 }) },
     exactly,
   ),
   Type.Object(
     {
       ...type('grant'),
-      operation: uuid,
-      compartment: uuid,
+      operation: operationId,
+      compartment: compartmentId,
       grants: Type.Array(GrantToGive, { minItems: 1, maxItems: 200 }),
     },
     exactly,
   ),
   Type.Object(
-    { ...type('grant-bad'), operation: uuid, compartment: uuid, epoch: Type.Integer({ minimum: 1 }) },
+    { ...type('grant-bad'), operation: operationId, compartment: compartmentId, epoch: Type.Integer({ minimum: 1 }) },
     exactly,
   ),
   Type.Object({ ...type('ping') }, exactly),

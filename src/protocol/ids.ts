@@ -4,6 +4,10 @@ import { demand } from './errors.ts'
 declare const brand: unique symbol
 type Branded<B extends string> = string & { readonly [brand]: B }
 
+/** A value before its shape was checked: its ids are plain texts. What is written takes these; what was read has ids. */
+export type Plain<T> =
+  T extends Branded<string> ? string : T extends object ? { readonly [K in keyof T]: Plain<T[K]> } : T
+
 export type OperationId = Branded<'operation'>
 export type OrganizationId = Branded<'organization'>
 export type PersonId = Branded<'person'>
@@ -20,8 +24,9 @@ export type LogId = Branded<'log'>
 
 export type Random = (length: number) => Uint8Array
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-const thumbprintPattern = /^[A-Za-z0-9_-]{43}$/
+export const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+/** 32 bytes in base64url without padding. */
+export const digestPattern = /^[A-Za-z0-9_-]{43}$/
 
 /** A UUIDv7 (RFC 9562) at this time from this randomness. */
 export function newId<Id extends string>(at: Date, random: Random): Id {
@@ -44,7 +49,7 @@ export function parseId<Id extends string>(value: unknown, name = 'id'): Id {
 
 export function parseDeviceId(value: unknown): DeviceId {
   demand(
-    typeof value === 'string' && thumbprintPattern.test(value),
+    typeof value === 'string' && digestPattern.test(value),
     'ID',
     'A device is named by the thumbprint of its key.',
   )

@@ -3,15 +3,14 @@ import { base64url } from './encoding.ts'
 import type { DeviceId } from './ids.ts'
 import { readStatement, signStatement } from './jws.ts'
 import type { Device } from './keys.ts'
-import { shape } from './shape.ts'
+import { digest, operationId, organizationId, shape } from './shape.ts'
 
-const uuid = Type.String({ pattern: '^[0-9a-f-]{36}$' })
 const ImportKeyPayload = Type.Object(
   {
     v: Type.Literal(1),
-    operation: uuid,
-    organization: uuid,
-    key: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
+    operation: operationId,
+    organization: organizationId,
+    key: digest,
   },
   { additionalProperties: false },
 )

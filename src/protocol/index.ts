@@ -124,6 +124,7 @@ export {
   type OperationId,
   type OrganizationId,
   type PersonId,
+  type Plain,
   type Random,
   type SessionId,
   type ThreadId,

@@ -53,32 +53,24 @@ export function judgeMemberAct(view: OperationView, signer: Member, act: MemberA
       return judgePermission(view, signer, 'operation.advance') ?? judgeAdvance(view, act.state) ?? behind(view, act)
     case 'admit':
       return (
-        judgeAdmit(view, signer, act.person as PersonId, act.organization as OrganizationId, act.role) ??
+        judgeAdmit(view, signer, act.person, act.organization, act.role) ??
         needsSecondPerson(view, signer, act) ??
         behind(view, act)
       )
     case 'change-role':
       return (
-        judgeChangeRole(view, signer, act.person as PersonId, act.role) ??
-        needsSecondPerson(view, signer, act) ??
-        behind(view, act)
+        judgeChangeRole(view, signer, act.person, act.role) ?? needsSecondPerson(view, signer, act) ?? behind(view, act)
       )
     case 'wake':
-      return judgeReach(view, signer, 'member.admit', act.person as PersonId) ?? behind(view, act)
+      return judgeReach(view, signer, 'member.admit', act.person) ?? behind(view, act)
     case 'remove':
       return (
         ('person' in act
-          ? judgeRemove(view, signer, act.person as PersonId)
-          : judgeRemoveOrganization(view, signer, act.organization as OrganizationId)) ?? behind(view, act)
+          ? judgeRemove(view, signer, act.person)
+          : judgeRemoveOrganization(view, signer, act.organization)) ?? behind(view, act)
       )
     case 'create-compartment':
-      return judgeCreateCompartment(
-        view,
-        signer,
-        act.compartment as CompartmentId,
-        act.members as PersonId[],
-        act.previous,
-      )
+      return judgeCreateCompartment(view, signer, act.compartment, act.members, act.previous)
     case 'add-to-compartment':
     case 'remove-from-compartment':
       return judgeChangeCompartment(view, signer, act)
@@ -227,8 +219,8 @@ function judgeChangeCompartment(
   signer: Member,
   act: Extract<MemberAct, { act: 'add-to-compartment' | 'remove-from-compartment' }>,
 ): Refusal | undefined {
-  const compartment = act.compartment as CompartmentId
-  const person = act.person as PersonId
+  const compartment = act.compartment
+  const person = act.person
   if (compartment === view.all) return rule('Who is in the compartment of all follows from the roles.')
   if (!view.isIn(signer.person, compartment)) return absent
   const refused = judgePermission(view, signer, 'compartment.change-members')

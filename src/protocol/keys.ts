@@ -4,14 +4,10 @@ import { base64url, fromBase64url, hex } from './encoding.ts'
 import { demand } from './errors.ts'
 import { generateSealKeys, importSealPrivateKey, type SealPrivateKey } from './hpke.ts'
 import type { DeviceId } from './ids.ts'
-
-const exactly = { additionalProperties: false }
+import { digest, exactly } from './shape.ts'
 
 /** A device's public signing key: Ed25519 as a JWK (RFC 8037). */
-export const SignJwk = Type.Object(
-  { kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) },
-  exactly,
-)
+export const SignJwk = Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: digest }, exactly)
 export type SignJwk = Static<typeof SignJwk>
 
 /** A device's public sealing key: MLKEM768-X25519 as a JWK (draft-skokan-jose-hpke-pq-pqt); `pub` is 1,216 bytes. */

@@ -1,14 +1,21 @@
 import { Type, type Static } from 'typebox'
 import { digestOf } from './encoding.ts'
-import { parseTimestamp, type DeviceId } from './ids.ts'
+import { parseTimestamp, type DeviceId, type Plain } from './ids.ts'
 import { readStatement, signStatement } from './jws.ts'
 import type { Device } from './keys.ts'
-import { distinct, shape } from './shape.ts'
+import {
+  compartmentId,
+  digest,
+  distinct,
+  exactly,
+  operationId,
+  organizationId,
+  personId,
+  shape,
+  time,
+  uuid,
+} from './shape.ts'
 
-const exactly = { additionalProperties: false }
-const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
-const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
-const time = Type.String({ minLength: 24, maxLength: 24 })
 const role = Type.Union([
   Type.Literal('coordinator'),
   Type.Literal('analyst'),
@@ -29,7 +36,7 @@ const state = Type.Union([
 ])
 /** 1 in logs that were begun before version 2 (`memberVersion`). */
 const version = Type.Union([Type.Literal(1), Type.Literal(2)])
-const common = { v: version, operation: uuid, previous: Type.Union([digest, Type.Null()]), at: time }
+const common = { v: version, operation: operationId, previous: Type.Union([digest, Type.Null()]), at: time }
 const rules = {
   /** How far back a newcomer may read: everything, or what was opened since they came into the compartment. */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
@@ -43,32 +50,35 @@ const CreateOperation = Type.Object(
     ...common,
     ...act('create-operation'),
     ...rules,
-    coordinators: Type.Array(Type.Object({ person: uuid, organization: uuid }, exactly), { minItems: 1, maxItems: 16 }),
+    coordinators: Type.Array(Type.Object({ person: personId, organization: organizationId }, exactly), {
+      minItems: 1,
+      maxItems: 16,
+    }),
   },
   exactly,
 )
 const SetOperation = Type.Object({ ...common, ...act('set-operation'), ...rules }, exactly)
 const Advance = Type.Object({ ...common, ...act('advance'), state }, exactly)
-const Admit = Type.Object({ ...common, ...act('admit'), person: uuid, organization: uuid, role }, exactly)
-const ChangeRole = Type.Object({ ...common, ...act('change-role'), person: uuid, role }, exactly)
-const Wake = Type.Object({ ...common, ...act('wake'), person: uuid }, exactly)
-const RemovePerson = Type.Object({ ...common, ...act('remove'), person: uuid }, exactly)
-const RemoveOrganization = Type.Object({ ...common, ...act('remove'), organization: uuid }, exactly)
+const Admit = Type.Object({ ...common, ...act('admit'), person: personId, organization: organizationId, role }, exactly)
+const ChangeRole = Type.Object({ ...common, ...act('change-role'), person: personId, role }, exactly)
+const Wake = Type.Object({ ...common, ...act('wake'), person: personId }, exactly)
+const RemovePerson = Type.Object({ ...common, ...act('remove'), person: personId }, exactly)
+const RemoveOrganization = Type.Object({ ...common, ...act('remove'), organization: organizationId }, exactly)
 const CreateCompartment = Type.Object(
   {
     ...common,
     ...act('create-compartment'),
-    compartment: uuid,
-    members: distinct(uuid, { maxItems: 2000 }),
+    compartment: compartmentId,
+    members: distinct(personId, { maxItems: 2000 }),
   },
   exactly,
 )
 const AddToCompartment = Type.Object(
-  { ...common, ...act('add-to-compartment'), compartment: uuid, person: uuid },
+  { ...common, ...act('add-to-compartment'), compartment: compartmentId, person: personId },
   exactly,
 )
 const RemoveFromCompartment = Type.Object(
-  { ...common, ...act('remove-from-compartment'), compartment: uuid, person: uuid },
+  { ...common, ...act('remove-from-compartment'), compartment: compartmentId, person: personId },
   exactly,
 )
 
@@ -106,7 +116,7 @@ export interface MemberStatement {
   readonly act: MemberAct
 }
 
-export function signMemberStatement(signer: Device, crt: string, act: MemberAct): Promise<string> {
+export function signMemberStatement(signer: Device, crt: string, act: Plain<MemberAct>): Promise<string> {
   return signStatement('cordon-member+jws', act, { kid: signer.id, key: signer.signKey, crt })
 }
 

@@ -4,17 +4,12 @@ import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, typ
 import { excessIn } from './bounded-json.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { contentKeyId, type EpochKey } from './epoch.ts'
-import { parseTimestamp, type DeviceId } from './ids.ts'
+import { parseTimestamp, type DeviceId, type Plain } from './ids.ts'
 import { readStatement, signStatement } from './jws.ts'
 import type { Device } from './keys.ts'
 import { Heads } from './members.ts'
 import { padmeLength } from './padme.ts'
-import { distinct, shape } from './shape.ts'
-
-const exactly = { additionalProperties: false }
-const uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
-const digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
-const time = Type.String({ minLength: 24, maxLength: 24 })
+import { compartmentId, digest, distinct, exactly, operationId, shape, time, uuid } from './shape.ts'
 
 /** Sizes in bytes of what travels; a thing that is larger is refused. */
 export const limits = {
@@ -53,8 +48,8 @@ export const MessagePayload = Type.Object(
   {
     v: Type.Literal(1),
     id: uuid,
-    operation: uuid,
-    compartment: uuid,
+    operation: operationId,
+    compartment: compartmentId,
     thread: uuid,
     epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
     form: Type.Object(
@@ -99,7 +94,7 @@ export interface MessageStatement {
   readonly payload: MessagePayload
 }
 
-export function signMessageStatement(signer: Device, crt: string, payload: MessagePayload): Promise<string> {
+export function signMessageStatement(signer: Device, crt: string, payload: Plain<MessagePayload>): Promise<string> {
   return signStatement('cordon-message+jws', payload, { kid: signer.id, key: signer.signKey, crt })
 }
 

@@ -277,7 +277,7 @@ export class OperationView {
         if (entry.kind === 'member.admitted') return this.#admit(entry, act)
         this.version = act.v
         this.statesSigned = act.v === 2
-        for (const { organization } of act.coordinators) this.organizations.add(organization as OrganizationId)
+        for (const { organization } of act.coordinators) this.organizations.add(organization)
         return this.#setRules(act)
       case 'set-operation':
         return this.#setRules(act)
@@ -426,7 +426,7 @@ export class OperationView {
   }
 
   #changeCompartment(entry: ViewEntry, act: Extract<MemberAct, { compartment: string }>): void {
-    const { members } = this.compartments.get(act.compartment as CompartmentId) as CompartmentState
+    const { members } = this.compartments.get(act.compartment) as CompartmentState
     const put = (person: string) => {
       members.set(person as PersonId, entry.index)
       this.rights.give(rightTo.beIn(act.compartment, person), entry.index)
@@ -442,18 +442,18 @@ export class OperationView {
       case 'add-to-compartment':
         return put(act.person)
       case 'remove-from-compartment':
-        members.delete(act.person as PersonId)
+        members.delete(act.person)
         this.#take(rightTo.beIn(act.compartment, act.person), entry.index)
     }
   }
 
   #openEpoch(entry: ViewEntry, mark: { readonly refused?: true } = {}): void {
     const { payload, signer, hash } = statementOf(entry, 'epoch')
-    const compartment = this.compartments.get(payload.compartment as CompartmentId) as CompartmentState
+    const compartment = this.compartments.get(payload.compartment) as CompartmentState
     compartment.epochs.push({
       number: payload.epoch,
       commitment: payload.commitment,
-      recipients: payload.recipients as DeviceId[],
+      recipients: payload.recipients,
       openedIndex: entry.index,
       signer,
       digest: hash,

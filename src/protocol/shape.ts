@@ -1,6 +1,37 @@
 import { Compile, type Validator } from 'typebox/compile'
 import { Type, type Static, type TSchema } from 'typebox'
 import { ProtocolError } from './errors.ts'
+import {
+  digestPattern,
+  uuidPattern,
+  type CompartmentId,
+  type DeviceId,
+  type MessageId,
+  type OperationId,
+  type OrganizationId,
+  type PersonId,
+  type ThreadId,
+} from './ids.ts'
+
+/** An object has the named members, and no others. */
+export const exactly = { additionalProperties: false }
+
+/** A UUID (RFC 9562) in lower case. */
+export const uuid = Type.String({ pattern: uuidPattern.source })
+export const operationId = Type.Unsafe<OperationId>(uuid)
+export const organizationId = Type.Unsafe<OrganizationId>(uuid)
+export const personId = Type.Unsafe<PersonId>(uuid)
+export const compartmentId = Type.Unsafe<CompartmentId>(uuid)
+export const threadId = Type.Unsafe<ThreadId>(uuid)
+export const messageId = Type.Unsafe<MessageId>(uuid)
+
+/** 32 bytes in base64url without padding: a SHA-256. */
+export const digest = Type.String({ pattern: digestPattern.source })
+/** The RFC 7638 thumbprint of a device's signing key. */
+export const deviceId = Type.Unsafe<DeviceId>(digest)
+
+/** RFC 3339 in UTC with milliseconds, to be read with `parseTimestamp`. */
+export const time = Type.String({ minLength: 24, maxLength: 24 })
 
 /** Turns unknown into a type: the named members, no others. */
 export function shape<S extends TSchema>(name: string, schema: S): (value: unknown) => Static<S> {

@@ -1,6 +1,6 @@
 import { mayRevoke, verifyChain, type Certificate, type Pin, type Revocation, type VerifyKeys } from './certificate.ts'
 import { ProtocolError, demand } from './errors.ts'
-import type { CompartmentId, DeviceId } from './ids.ts'
+import type { DeviceId } from './ids.ts'
 import { judgeMemberAct, judgePermission } from './judge.ts'
 import { verifyStatement } from './jws.ts'
 import type { MemberStatement } from './members.ts'
@@ -130,7 +130,7 @@ function judgeMember(view: OperationView, entry: ViewEntry, statement: MemberSta
 
 function judgeEpoch(view: OperationView, statement: EpochStatement, trust: Trust): void {
   const { payload } = statement
-  const compartment = payload.compartment as CompartmentId
+  const compartment = payload.compartment
   const { member } = requireSigner(view, trust, statement.signer, statement.crt)
   // Those who left are not shown in a partial view: whoever seals there compares the recipients when it seals.
   if (view.partial || !member) return

@@ -26,8 +26,8 @@ export function certificateDuties(ncp: WireActor): Readonly<Record<string, Exerc
       const until = (days: number) =>
         protocol.issueCertificate(ncp.device, {
           keys: invited.actor.device.keys,
-          person: invited.actor.person as protocol.PersonId,
-          organization: ncp.organization as protocol.OrganizationId,
+          person: invited.actor.person,
+          organization: ncp.organization,
           tier: invited.tier,
           issuedAt: now(),
           expiresAt: inDays(days),

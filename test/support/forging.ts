@@ -20,8 +20,6 @@ import {
   type EpochPayload,
   type Leaf,
   type MemberAct,
-  type OrganizationId,
-  type PersonId,
   type Tier,
 } from '../../src/protocol/index.ts'
 import type { alteredOperations } from './altered-operation.ts'
@@ -47,8 +45,8 @@ export type Scene = Awaited<ReturnType<typeof readBy>>
 export function certificateOf(issuer: Device, keys: DeviceKeys, whose: Cordon, tier: Tier = 'ncp'): Promise<string> {
   return issueCertificate(issuer, {
     keys,
-    person: whose.person as PersonId,
-    organization: whose.organization as OrganizationId,
+    person: whose.person,
+    organization: whose.organization,
     tier,
     issuedAt: new Date(Date.now() - 1000).toISOString(),
     expiresAt: new Date(Date.now() + 86_400_000).toISOString(),

@@ -11,8 +11,6 @@ import {
   type DeviceId,
   type EpochPayload,
   type MemberAct,
-  type OrganizationId,
-  type PersonId,
 } from '../../src/protocol/index.ts'
 import type { Frame } from './altered.ts'
 
@@ -125,8 +123,8 @@ export async function tell(liar: Liar, { what, kind, pick, ahead, text, flag }: 
       const sign = one([forged.keys.sign, member.device.keys.sign], a)
       const statement = await issueCertificate(signer.device, {
         keys: { sign, seal: { kty: 'AKP', alg: 'HPKE-10', pub } },
-        person: person as PersonId,
-        organization: member.organization as OrganizationId,
+        person: person,
+        organization: member.organization,
         tier: one(['ncp', 'person', 'administrator', 'service'] as const, b),
         issuedAt: now,
         expiresAt: new Date(Date.now() + 86_400_000).toISOString(),

@@ -147,7 +147,7 @@ export async function makeVectors(kept?: Kept): Promise<Vectors> {
     tier: 'administrator' | 'ncp' | 'person',
   ) => {
     const payload = { keys: of.keys, person: who, organization: organizationId, tier, issuedAt: at(0), expiresAt }
-    const jws = await issueCertificate(issuer, payload as Parameters<typeof issueCertificate>[1])
+    const jws = await issueCertificate(issuer, payload)
     return {
       device: of.id,
       issuer: issuer.id,

@@ -228,7 +228,7 @@ export class WireOperation {
       members: view.heads(compartment as CompartmentId),
       ...(view.state === 'rehearsal' ? { exercise: true } : {}),
       ...draft.payload,
-    } as protocol.MessagePayload
+    } as protocol.Plain<protocol.MessagePayload>
     const statement = await protocol.signMessageStatement(signer.device, signer.crt, payload)
     return { id, thread, input: { statement, body, ...(extract === undefined ? {} : { extract, salt }) } }
   }

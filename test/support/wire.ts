@@ -140,7 +140,7 @@ export class WireActor {
     this.crt = await protocol.digestOf(me.certificate)
   }
 
-  signAct(act: protocol.MemberAct): Promise<string> {
+  signAct(act: protocol.Plain<protocol.MemberAct>): Promise<string> {
     return protocol.signMemberStatement(this.device, this.crt, act)
   }
 
@@ -331,8 +331,8 @@ async function endOf(inviter: WireActor, person: string): Promise<string> {
 export async function certify(inviter: WireActor, { actor, tier }: Pick<Invited, 'actor' | 'tier'>): Promise<void> {
   const certificate = await protocol.issueCertificate(inviter.device, {
     keys: actor.device.keys,
-    person: actor.person as protocol.PersonId,
-    organization: actor.organization as protocol.OrganizationId,
+    person: actor.person,
+    organization: actor.organization,
     tier,
     issuedAt: now(),
     expiresAt: await endOf(inviter, actor.person),
