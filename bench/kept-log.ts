@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { migrate, openDatabase, startEmbedded, transaction, type Database, type Embedded } from '../src/db/index.ts'
-import { createLogs, openLogKey, type Logs } from '../src/log/index.ts'
-import { LogReaders, Views, operationSnapshots, type ReadStatements } from '../src/operations/index.ts'
+import { createLogs, openLogKey, type Logs, sizeOf } from '../src/log/index.ts'
+import { LogReaders, Views, operationSnapshots } from '../src/operations/index.ts'
 import type { OperationView } from '../src/protocol/index.ts'
 import { id } from './light-client.ts'
 import { generateLog, type Cause } from './log-generator.ts'
@@ -117,7 +117,6 @@ async function found(directory: string, database: Embedded): Promise<Kept> {
 async function open(kept: Kept, directory: string, size: number, database: Embedded): Promise<KeptLog> {
   const onError = (...what: unknown[]) => console.error(what.map(String).join(' '))
   const db = openDatabase({ connectionString: database.appUrl, onError })
-  const read: ReadStatements = new WeakMap()
   const logs: Logs<OperationView> = createLogs<OperationView>({
     db,
     clock: () => new Date(),
@@ -128,14 +127,14 @@ async function open(kept: Kept, directory: string, size: number, database: Embed
     // Sessions are not what is measured.
     lockActors: (_tx, actors) =>
       Promise.resolve(new Map(actors.map((actor) => [actor.session, { ...actor, tier: 'person', listed: null }]))),
-    snapshots: operationSnapshots(() => logs, read),
+    snapshots: operationSnapshots,
     publish: () => {},
     onError,
   })
   await logs.start()
-  const views = new Views(() => logs)
+  const views = new Views()
   const readers = new LogReaders({ db, logs, clock: () => new Date(), views })
-  await transaction(db, (tx) => logs.size(tx, kept.operation))
+  await transaction(db, (tx) => sizeOf(tx, kept.operation))
   return {
     ...kept,
     directory,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { transaction } from '../src/db/index.ts'
-import type { Act } from '../src/log/index.ts'
+import { entriesAt, sizeOf, type Act } from '../src/log/index.ts'
 import { readQuery } from '../src/log/filters.ts'
 import { parseLeaf, type OperationView } from '../src/protocol/index.ts'
 import { acting, command, logHost, openKeptLog, seconds, type KeptLog } from './kept-log.ts'
@@ -99,8 +99,8 @@ async function filters(kept: KeptLog): Promise<Map<string, (round: number) => Fi
   const person = (round: number) => people[(round * 7) % people.length] ?? people[0]
   const atOf = async (index: number) => {
     const [entry] = await transaction(kept.db, async (tx) => {
-      await kept.logs.size(tx, operation)
-      return kept.logs.entriesAt(tx, operation, [index])
+      await sizeOf(tx, operation)
+      return entriesAt(tx, operation, [index])
     })
     return parseLeaf(entry?.text ?? '').at
   }
@@ -158,8 +158,8 @@ async function proveAndRead({ logs, db, operation, size }: KeptLog): Promise<{ p
   const prove = (round: number) => logs.inclusion(operation, indexOf(round), size)
   const read = (round: number) =>
     transaction(db, async (tx) => {
-      await logs.size(tx, operation)
-      await logs.entriesAt(tx, operation, [indexOf(round)])
+      await sizeOf(tx, operation)
+      await entriesAt(tx, operation, [indexOf(round)])
     })
   for (const work of [prove, read]) await spread(proofs, work)
   return { proof: await spread(proofs, prove), row: await spread(proofs, read) }

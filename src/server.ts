@@ -64,6 +64,7 @@ import {
   type Logs,
   type Owner,
   type ReadOnlyLog,
+  seesLog,
 } from './log/index.ts'
 import { Consultation, Messages, messagesOwners, mountMessages, noteAct } from './messages/index.ts'
 import {
@@ -78,7 +79,6 @@ import {
   operationsOf,
   operationsOwners,
   takeMembers,
-  type ReadStatements,
 } from './operations/index.ts'
 import {
   formatNoteKey,
@@ -178,7 +178,6 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       options.passphrases ?? new Passphrases(passphraseChecks, new Argon2Process(passphraseChecks, onError))
     opened.unshift(passphrases)
 
-    const read: ReadStatements = new WeakMap()
     const late: { hub?: Hub } = {}
     const logs: Logs<OperationView> = createLogs<OperationView>({
       db,
@@ -188,7 +187,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       originHost: options.logHost,
       checkpointDirectory: options.checkpointDirectory,
       lockActors: (tx, actors, persons) => identity.sessions.lockActors(tx, actors, persons),
-      snapshots: operationSnapshots(() => logs, read),
+      snapshots: operationSnapshots,
       publish: (log, size) => {
         late.hub?.hint(log, size)
         notifier.notify(log)
@@ -218,11 +217,11 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     })
     const { readOnly } = await logs.start()
 
-    const views = new Views(() => logs)
+    const views = new Views()
     const keys = new VerifyKeyCache(db)
     const refusals = new Refusals({ db, logs, clock, server: options.logHost, onError })
     const consultation = new Consultation({ logs, server: options.logHost, onError })
-    const operations = new Operations({ db, logs, clock, views, keys, read })
+    const operations = new Operations({ db, logs, clock, views, keys })
     const messages = new Messages({ db, logs, views, keys, operations })
     const reports = new Reports({ db, logs, clock })
     const evidence = new EvidenceBundles({
@@ -409,18 +408,14 @@ function noteRefusals(app: HttpServer, refusals: Refusals): void {
 }
 
 /** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
-function logReader(
-  db: Database,
-  logs: Pick<Logs<unknown>, 'directory' | 'sees'>,
-  accesses: Accesses,
-): Access<Certified> {
+function logReader(db: Database, logs: Pick<Logs<unknown>, 'directory'>, accesses: Accesses): Access<Certified> {
   return accesses.certified('log-reader', async (actor, { params }) => {
     const { id, log = id } = params as { id?: unknown; log?: unknown }
     if (!isUuid(log)) return undefined
     if (log === logs.directory) return actor
     await transaction(db, async (tx) => {
       await authorize(tx, actor, log, 'log.verify')
-      if (!(await logs.sees(tx, log))) throw new Problem('NOT_FOUND')
+      if (!(await seesLog(tx, log))) throw new Problem('NOT_FOUND')
     })
     return actor
   })

@@ -6,7 +6,14 @@ import type pg from 'pg'
 import { openDatabase, transaction } from '../src/db/index.ts'
 import { Problem } from '../src/errors.ts'
 import type { EntryDraft } from '../src/log/index.ts'
-import { digestOf, issueCertificate, signRevocation, type DeviceId, type Tier } from '../src/protocol/index.ts'
+import {
+  digestOf,
+  issueCertificate,
+  readCertificate,
+  signRevocation,
+  type DeviceId,
+  type Tier,
+} from '../src/protocol/index.ts'
 import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
 import { startServer, type TestServer } from './support/server.ts'
@@ -111,7 +118,7 @@ t.test('INV-130: what the directory tells an operation is judged and folded ther
     actor: { server: 'cordon.test' },
     subject: device.id,
     digest: await digestOf(certificate),
-    statement: certificate,
+    statement: { type: 'certificate', value: await readCertificate(certificate) },
   })
   t.equal(await tell(await certified(stranger)), 'NOT_FOUND', 'a device of nobody here')
   t.equal(await tell(await certified(further)), 'STATEMENT_INVALID', 'a device that was revoked')

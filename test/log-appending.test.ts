@@ -13,6 +13,7 @@ import {
   type Answer,
   type Toy,
 } from './support/toy-log.ts'
+import { entriesAfter } from '../src/log/index.ts'
 
 const note = (text: string) => ({ id: freshId(), text })
 
@@ -47,7 +48,7 @@ t.test('INV-01: twenty people at once on two servers: one order, nothing lost, n
     'contiguous, each index once',
   )
   for (const answer of answers) t.ok(await provesItsPlace(toy, answer))
-  const stored = await transaction(servers[0].db, (tx) => servers[0].logs.entriesAfter(tx, toy.operation, 21, 500))
+  const stored = await transaction(servers[0].db, (tx) => entriesAfter(tx, toy.operation, 21, 500))
   t.same(
     stored.map((entry) => parseLeaf(entry.text).seq),
     Array.from({ length: 400 }, (_, i) => i + 1),

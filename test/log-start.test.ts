@@ -1,7 +1,7 @@
 import { chmod, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { openLogKey } from '../src/log/index.ts'
+import { openLogKey, entriesAfter } from '../src/log/index.ts'
 import {
   digestOf,
   openCheckpoint,
@@ -51,7 +51,7 @@ t.test('a database belongs to the key and the host it was started with', async (
   const founder = somebody()
   const toy = await toyLog(t, founder)
   const server = await toy.server()
-  const [first] = await transaction(server.db, (tx) => server.logs.entriesAfter(tx, server.logs.directory, -1, 1))
+  const [first] = await transaction(server.db, (tx) => entriesAfter(tx, server.logs.directory, -1, 1))
   const leaf = parseLeaf(first?.text ?? '')
   const [ed25519, mlDsa44] = await server.logs.verifierKeys(server.logs.directory)
   t.equal(leaf.subject, ed25519)
@@ -128,11 +128,7 @@ t.test('INV-08: a log that lost what was published is not continued, and says by
     ),
     { code: 'LOG_READ_ONLY' },
   )
-  t.equal(
-    (await transaction(after.db, (tx) => after.logs.entriesAfter(tx, toy.operation, -1, 10))).length,
-    4,
-    'it is read',
-  )
+  t.equal((await transaction(after.db, (tx) => entriesAfter(tx, toy.operation, -1, 10))).length, 4, 'it is read')
   const { readOnly } = await after.logs.start()
   t.match(readOnly, [{ log: toy.operation, missing: 3 }])
 })

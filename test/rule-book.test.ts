@@ -414,14 +414,11 @@ async function byVerifier(entries: readonly Shown[]): Promise<string | undefined
 
 /** What the service says where it folds an entry that it is about to append. */
 async function byService(entries: readonly Shown[]): Promise<string | undefined> {
-  const read = new WeakMap()
-  const snapshots = operationSnapshots(() => ({ changesBetween: () => Promise.resolve([]) }), read as never)
   const view = new OperationView(operation as OperationId)
   for (const { leaf, statement } of entries) {
-    const draft = {}
-    if (statement !== undefined) read.set(draft, await readViewStatement(leaf, statement))
+    const draft = statement === undefined ? {} : { statement: await readViewStatement(leaf, statement) }
     try {
-      snapshots.fold(view, { leaf, draft } as unknown as Committed)
+      operationSnapshots.fold(view, { leaf, draft } as unknown as Committed)
     } catch (error) {
       return codeOf(error)
     }

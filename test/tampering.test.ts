@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import t, { type Test } from 'tap'
 import { openDatabase, transaction, type Database } from '../src/db/index.ts'
-import { verifyLogs } from '../src/log/index.ts'
+import { verifyLogs, sizeOf } from '../src/log/index.ts'
 import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
 import { hide, readLog, renumber, rewriteLog, type RawEntry } from './support/rewriting.ts'
@@ -58,7 +58,7 @@ async function scene(owner: Parameters<typeof toyLog>[0], batches: number) {
   const checkpoints = (): Promise<Held> =>
     Promise.all(
       logs.map(async (log) => {
-        const size = await transaction(server.db, (tx) => server.logs.size(tx, log))
+        const size = await transaction(server.db, (tx) => sizeOf(tx, log))
         return { log, note: (await server.logs.covering(log, (size ?? 0) - 1)).note }
       }),
     )

@@ -4,7 +4,7 @@ import t from 'tap'
 import { transaction } from '../src/db/index.ts'
 import { Problem } from '../src/errors.ts'
 import { buildHttp, makeAccess, type HttpServer } from '../src/http/index.ts'
-import { mountLogRoutes } from '../src/log/index.ts'
+import { mountLogRoutes, sizeOf } from '../src/log/index.ts'
 import {
   formatTilePath,
   openCheckpoint,
@@ -125,7 +125,7 @@ async function serving(server: ToyServer): Promise<HttpServer> {
 /** Appends entries of no importance until the log has this size. */
 async function fill(server: ToyServer, log: string, size: number): Promise<void> {
   for (;;) {
-    const now = await transaction(server.db, (tx) => server.logs.size(tx, log))
+    const now = await transaction(server.db, (tx) => sizeOf(tx, log))
     if (now === undefined || now >= size) return
     const drafts = Array.from({ length: Math.min(5_000, size - now) }, (_, i) => ({
       kind: 'report.viewed' as const,

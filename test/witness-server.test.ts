@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { transaction } from '../src/db/index.ts'
-import { openLogKey } from '../src/log/index.ts'
+import { openLogKey, entriesAfter } from '../src/log/index.ts'
 import { openNote, openWitnessed, parseWitnessPolicy, type WitnessPolicy } from '../src/protocol/index.ts'
 import { administratorOf } from './support/actors.ts'
 import { ended, serve, start, until } from './support/command.ts'
@@ -55,7 +55,7 @@ const finalOf = (server: ToyServer, toy: Toy, policy: WitnessPolicy, size: numbe
 
 /** Entries of the directory log about witnesses. */
 async function entriesOf({ logs, db }: ToyServer, kind: string): Promise<Record<string, unknown>[]> {
-  const entries = await transaction(db, (tx) => logs.entriesAfter(tx, logs.directory, -1, 1_000))
+  const entries = await transaction(db, (tx) => entriesAfter(tx, logs.directory, -1, 1_000))
   return entries.filter((entry) => entry.kind === kind).map(({ text }) => JSON.parse(text) as Record<string, unknown>)
 }
 

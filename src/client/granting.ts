@@ -139,8 +139,7 @@ export class Granting {
     if (!role || !certificate || !epoch || !view.isIn(me, compartment) || !view.isRecipient(device, compartment))
       return undefined
     if (may(role, 'grant.give', view.state).role === 'self' && certificate.person !== me) return undefined
-    const joined = view.joinedCompartmentAt(certificate.person, compartment)
-    const reaches = joined !== undefined && (view.history === 'full' || epoch.openedIndex >= joined)
-    return reaches ? certificate : undefined
+    const from = view.readsFrom(certificate.person, compartment)
+    return from !== undefined && epoch.openedIndex >= from ? certificate : undefined
   }
 }

@@ -1,4 +1,5 @@
 import {
+  toViewEntry,
   OperationView,
   ProtocolError,
   authenticateEntry,
@@ -55,7 +56,7 @@ export class Ledger {
 
   /** Verifies the next entry and applies it, or goes past it; answers why it is not believed. */
   async take(leaf: Leaf, brought: Brought): Promise<Refused | undefined> {
-    let entry = toViewEntry(leaf, undefined)
+    let entry = toViewEntry(leaf)
     let authentic = false
     try {
       if (brought.chain) await this.learn(brought.chain)
@@ -79,7 +80,7 @@ export class Ledger {
 
   /** Applies what this device verified before, or went past. */
   async takeAgain(leaf: Leaf, brought: Brought, refused?: Refused): Promise<void> {
-    if (refused && !refused.authentic) return this.view.refuse(toViewEntry(leaf, undefined), false)
+    if (refused && !refused.authentic) return this.view.refuse(toViewEntry(leaf), false)
     if (brought.chain) await this.learn(brought.chain)
     if (refused) return this.view.refuse(this.#entry(leaf, await this.#read(leaf, brought.statement)), true)
     const statement = await this.#read(leaf, brought.statement)
@@ -179,17 +180,4 @@ export class Ledger {
 
 function hidden(what: string): ProtocolError {
   return new ProtocolError('MEMBERS_HIDDEN', `A member statement ${what} was withheld from this device.`)
-}
-
-function toViewEntry(leaf: Leaf, statement: ReadStatement | undefined): ViewEntry {
-  const { index, kind, subject, compartment, digest, actor } = leaf
-  return {
-    index,
-    kind,
-    subject,
-    ...(compartment === undefined ? {} : { compartment }),
-    ...(digest === undefined ? {} : { digest }),
-    ...('device' in actor ? { device: actor.device as DeviceId } : {}),
-    ...(statement === undefined ? {} : { statement }),
-  }
 }

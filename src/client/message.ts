@@ -1,6 +1,8 @@
 import { may } from '../access.ts'
 import { compareExtract, decodeExtract, findForm, permissionsFor, validateFields, type FormId } from '../forms/index.ts'
 import {
+  isImportId,
+  messageKind,
   ProtocolError,
   checkBody,
   demand,
@@ -145,14 +147,12 @@ function hiddenFrom(ledger: Ledger, { payload }: MessageStatement): ProtocolErro
 
 function requirePlace(leaf: Leaf, { payload, hash, signer }: MessageStatement, person: string): void {
   const { actor } = leaf
-  const as = payload.refersTo?.as
-  const kind = as === 'correction' ? 'message.corrected' : as === 'withdrawal' ? 'message.withdrawn' : 'message.posted'
   demand(
     leaf.digest === hash &&
       leaf.subject === payload.id &&
       leaf.log === payload.operation &&
       leaf.compartment === payload.compartment &&
-      leaf.kind === kind &&
+      leaf.kind === messageKind(payload.refersTo?.as) &&
       'device' in actor &&
       actor.device === signer &&
       actor.person === person,
@@ -166,7 +166,7 @@ function requireRight({ view }: Ledger, { payload }: MessageStatement, member: M
   const { form, refersTo, compartment, id } = payload
   const known = findForm(form.id, form.version)
   const needed = known
-    ? permissionsFor(form.id as FormId, refersTo?.as, false, id[14] === '8')
+    ? permissionsFor(form.id as FormId, refersTo?.as, false, isImportId(id))
     : ['message.post' as const]
   const entitled = needed.every((permission) => {
     const verdict = may(member.role, permission, view.state)

@@ -202,10 +202,10 @@ export class Opening {
   lacking(view: OperationView): { compartment: CompartmentId; epoch: number }[] {
     const { keyring, self } = this.#deps.footing
     return [...view.compartments.values()].flatMap(({ id, epochs }) => {
-      const joined = view.joinedCompartmentAt(this.#me, id)
-      if (joined === undefined || !view.isRecipient(self().device.id, id)) return []
+      const from = view.readsFrom(this.#me, id)
+      if (from === undefined || !view.isRecipient(self().device.id, id)) return []
       return epochs
-        .filter(({ openedIndex, refused }) => !refused && (view.history === 'full' || openedIndex >= joined))
+        .filter(({ openedIndex, refused }) => !refused && openedIndex >= from)
         .filter(({ number }) => !keyring.find(id, number))
         .map(({ number }) => ({ compartment: id, epoch: number }))
     })

@@ -1,6 +1,6 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Appended } from '../log/index.ts'
+import { entriesAt, sizeOf, type Appended } from '../log/index.ts'
 import {
   ProtocolError,
   clockDifference,
@@ -166,10 +166,10 @@ export class Certificates {
     const { db, logs } = this.#deps
     const { directory } = logs
     const { places, leaves } = await transaction(db, async (tx) => {
-      const size = (await logs.size(tx, directory)) ?? 0
+      const size = (await sizeOf(tx, directory)) ?? 0
       if (seen !== undefined && seen > size) throw new Problem('NOT_FOUND')
       const indexes = await store.entriesOfCertificates(tx, certificates)
-      const entries = await logs.entriesAt(tx, directory, [...indexes.values()])
+      const entries = await entriesAt(tx, directory, [...indexes.values()])
       return { places: [...indexes], leaves: new Map(entries.map(({ index, text }) => [index, text])) }
     })
     const last = Math.max(0, (seen ?? 0) - 1, ...places.map(([, index]) => index))
@@ -245,7 +245,7 @@ export class Certificates {
       subject: certificate.device,
       digest: certificate.hash,
       details: { session: actor.session, outcome: 'accepted', reason },
-      statement: certificate.jws,
+      statement: { type: 'certificate' as const, value: certificate },
     }
     const parts = await tellLogs(tx, this.#deps, [{ person: certificate.person, draft }])
     const appended = await logs.appendWithin(tx, parts)
@@ -309,7 +309,7 @@ export class Certificates {
       subject: revocation.device,
       digest: revocation.hash,
       details: { session: actor.session, outcome: 'accepted', reason: 'revoked' },
-      statement: revocation.jws,
+      statement: { type: 'revocation' as const, value: revocation },
     }
     const appended = await append([
       ...(await tellLogs(tx, this.#deps, [{ person: device.person_id, draft }])),

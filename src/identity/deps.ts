@@ -10,7 +10,7 @@ export interface IdentityDeps {
   readonly db: Database
   readonly logs: Pick<
     Logs<unknown>,
-    'appendWithin' | 'consistency' | 'directory' | 'entriesAt' | 'inclusions' | 'covering' | 'size' | 'verifierKeys'
+    'appendWithin' | 'consistency' | 'directory' | 'inclusions' | 'covering' | 'verifierKeys'
   >
   readonly clock: () => Date
   readonly random: Random

@@ -1,7 +1,7 @@
 import { isListed, may } from '../access.ts'
 import { readSnapshot, type Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
-import type { Logs } from '../log/index.ts'
+import { changesBetween, entriesAfter, sizeOf, type Logs } from '../log/index.ts'
 import type { Consultation } from '../messages/index.ts'
 import {
   enterOperation,
@@ -9,7 +9,7 @@ import {
   mayReadFrom,
   seesContent,
   seesEntry,
-  toViewEntry,
+  readViewEntry,
   type GrantRow,
 } from '../operations/index.ts'
 import {
@@ -130,10 +130,10 @@ export class Follower {
     if (this.#ready) return
     await readSnapshot(this.#deps.db, async (tx) => {
       await enterOperation(tx, this.operation)
-      const size = (await this.#deps.logs.size(tx, this.operation)) ?? 0
-      const changes = await this.#deps.logs.changesBetween(tx, this.operation, this.#view.position, size - 1)
+      const size = (await sizeOf(tx, this.operation)) ?? 0
+      const changes = await changesBetween(tx, this.operation, this.#view.position, size - 1)
       const reading = await readEntries(tx, this.#deps, this.operation, changes, { sessions: [], devices: [] })
-      const entries = await Promise.all(reading.entries.map((entry) => toViewEntry(entry.leaf, entry.statement)))
+      const entries = await Promise.all(reading.entries.map((entry) => readViewEntry(entry.leaf, entry.statement)))
       if (this.#ready) return
       for (const entry of entries) if (entry.index > this.#view.position) this.#view.apply(entry)
       this.#position = size - 1
@@ -165,7 +165,7 @@ export class Follower {
   #read(after: number, limit: number, subscribers: readonly Subscription[]): Promise<Reading> {
     return readSnapshot(this.#deps.db, async (tx) => {
       await enterOperation(tx, this.operation)
-      const stored = await this.#deps.logs.entriesAfter(tx, this.operation, after, limit)
+      const stored = await entriesAfter(tx, this.operation, after, limit)
       return readEntries(tx, this.#deps, this.operation, stored, {
         sessions: [...new Set(subscribers.map(({ actor }) => actor.session))],
         devices: [...new Set(subscribers.map(({ actor }) => actor.device))],
@@ -175,7 +175,7 @@ export class Follower {
   }
 
   async #apply(entry: ReadEntry, wanted: GrantRequest[]): Promise<void> {
-    const viewEntry = await toViewEntry(entry.leaf, entry.statement)
+    const viewEntry = await readViewEntry(entry.leaf, entry.statement)
     const staleBefore = new Set([...this.#view.compartments.values()].filter(({ stale }) => stale).map(({ id }) => id))
     this.#view.apply(viewEntry)
     for (const { id, stale } of this.#view.compartments.values()) {

@@ -1,5 +1,5 @@
 import type { Listed } from '../access.ts'
-import type { Actor, Kind, Leaf, Receipt } from '../protocol/index.ts'
+import type { Actor, Kind, Leaf, ReadStatement, Receipt } from '../protocol/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 
@@ -29,8 +29,8 @@ export interface EntryDraft {
   readonly digest?: string
   /** What may have to be erased: kept beside the leaf with a salt, the leaf commits to its hash. */
   readonly details?: Readonly<Record<string, unknown>>
-  /** The statement itself, for whoever folds the entry into a snapshot. The log does not store it. */
-  readonly statement?: string
+  /** The statement that it commits to, as it was read: what folds the entry into a snapshot needs it. The log does not store it. */
+  readonly statement?: ReadStatement
 }
 
 /** An entry with its place: in the log once the transaction commits. */
@@ -96,8 +96,6 @@ export interface Act<S, I, L, R, A, P = Standing> {
 export interface Snapshots<S> {
   /** Brings a snapshot (none: from nothing) to what all entries up to and including `upTo` made it. Reads with this Tx. */
   advance(tx: Tx, log: string, snapshot: S | undefined, upTo: number): Promise<S>
-  /** Reads the statements that drafts bring, which acts of a log have read themselves. */
-  read(drafts: readonly EntryDraft[]): Promise<void>
   /** Refuses what comes from another log and has no place here: acts of this log are judged by `decide`. */
   judge(snapshot: S, entry: Committed): Problem | undefined
   /** Applies one entry of a kind for which `changesOperation` holds. May change the snapshot in place. */

@@ -18,7 +18,7 @@ export { EntriesQuery, readQuery, type LogQuery } from './filters.ts'
 export type { Scope } from './queries.ts'
 export { mountLogRoutes, type LogRouteDeps } from './routes.ts'
 export { createLogs } from './service.ts'
-export { hasLogs } from './store.ts'
+export { changesBetween, entriesAfter, entriesAt, hasLogs, seesLog, sizeOf } from './store.ts'
 export type { Details, Findings, OwnedRow, Owner, OwnerView } from './owners.ts'
 export {
   verifyLogs,

@@ -105,18 +105,8 @@ export interface Logs<S> {
   /** Makes the log of an operation (it has the operation's id) with its first entries; the first is `operation.created`. */
   create(tx: Tx, operation: string, drafts: readonly EntryDraft[]): Promise<Appended>
 
-  /** Whether row-level security shows this transaction the log: what is kept in memory of it is not given to others either. */
-  sees(tx: Tx, log: string): Promise<boolean>
-  /** Size of a log as committed; undefined where there is none. */
-  size(tx: Tx, log: string): Promise<number | undefined>
   /** Enters in the directory that this server starts to serve; not where the directory itself must not be continued. */
   enterStart(about: Pick<Starting, 'version' | 'configuration'>): Promise<void>
-  /** Entries with `index > after`, at most `limit`, in order. Sets the transaction's log. */
-  entriesAfter(tx: Tx, log: string, after: number, limit: number): Promise<StoredEntry[]>
-  /** Of the entries with `after < index <= upTo`, those that change the operation; none where row-level security hides the log. */
-  changesBetween(tx: Tx, log: string, after: number, upTo: number): Promise<StoredEntry[]>
-  /** Entries by index, in order; those that do not exist, or that row-level security hides, are left out. */
-  entriesAt(tx: Tx, log: string, indexes: readonly number[]): Promise<StoredEntry[]>
   /** The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached. */
   rootsAt(tx: Tx, log: string, sizes: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
   /** The root at a size if this server has it at hand. */

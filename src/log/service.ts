@@ -174,16 +174,6 @@ class LogService<S> implements Logs<S> {
 
   create: Logs<S>['create'] = (tx, operation, drafts) => createLog(this.#withinDeps, tx, operation, operation, drafts)
 
-  sees: Logs<S>['sees'] = (tx, log) => seesLog(tx, log)
-
-  size: Logs<S>['size'] = (tx, log) => sizeOf(tx, log)
-
-  entriesAfter: Logs<S>['entriesAfter'] = (tx, log, after, limit) => entriesAfter(tx, log, after, limit)
-
-  changesBetween: Logs<S>['changesBetween'] = (tx, log, after, upTo) => changesBetween(tx, log, after, upTo)
-
-  entriesAt: Logs<S>['entriesAt'] = (tx, log, indexes) => entriesAt(tx, log, indexes)
-
   rootsAt: Logs<S>['rootsAt'] = (tx, log, sizes) => this.#roots.at(tx, log, sizes)
 
   knownRoot: Logs<S>['knownRoot'] = (log, size) => this.#roots.known(log, size)

@@ -96,7 +96,6 @@ async function write<S>(
       const fresh = kept !== undefined && head.changedIndex <= kept.upTo
       snapshot = fresh ? kept.snapshot : await snapshots.advance(tx, head.log, kept?.snapshot, head.changedIndex)
     }
-    await snapshots.read(changing.map(({ draft }) => draft))
     for (const entry of changing) {
       const refused = entry.kind === 'operation.created' ? undefined : snapshots.judge(snapshot, entry)
       if (refused) throw refused

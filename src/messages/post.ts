@@ -2,7 +2,16 @@ import { Problem } from '../errors.ts'
 import { findForm, mayRefer, permissionsFor, type FormId } from '../forms/index.ts'
 import { asActor } from '../identity/index.ts'
 import type { Act, Committed, Standing } from '../log/index.ts'
-import type { CompartmentId, Heads, Member, MessageStatement, OperationView, Receipt } from '../protocol/index.ts'
+import {
+  isImportId,
+  messageKind,
+  type CompartmentId,
+  type Heads,
+  type Member,
+  type MessageStatement,
+  type OperationView,
+  type Receipt,
+} from '../protocol/index.ts'
 import { authorizeIn, mayReadFrom, requireSigner } from '../operations/index.ts'
 import { findMessages, findThreads, insertMessages, type MessageHeader, type StoredMessage } from './store.ts'
 
@@ -92,8 +101,7 @@ export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly C
       return {
         entries: [
           {
-            kind:
-              as === 'correction' ? 'message.corrected' : as === 'withdrawal' ? 'message.withdrawn' : 'message.posted',
+            kind: messageKind(as),
             actor: asActor(actor),
             compartment: payload.compartment,
             subject: payload.id,
@@ -156,9 +164,8 @@ function requireRights(
       reason: 'FORM',
       detail: 'This operation does not know this form or this version of it.',
     })
-  const isImport = payload.id[14] === '8'
   let member = authorizeIn(view, actor, 'message.post')
-  for (const permission of permissionsFor(form.id, payload.refersTo?.as, opensThread, isImport)) {
+  for (const permission of permissionsFor(form.id, payload.refersTo?.as, opensThread, isImportId(payload.id))) {
     member = authorizeIn(view, actor, permission)
   }
   return member

@@ -2,7 +2,7 @@ import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { decodeExtract, findForm, validateExtract } from '../forms/index.ts'
 import { chainOfDevice, checked, type Actor, type VerifyKeyCache } from '../identity/index.ts'
-import type { Logs } from '../log/index.ts'
+import { entriesAt, type Logs } from '../log/index.ts'
 import {
   authorize,
   mayReadFrom,
@@ -165,7 +165,7 @@ export class Messages {
     )
     return transaction(db, async (tx) => {
       await authorize(tx, actor, operation, 'message.read')
-      const [entry] = await logs.entriesAt(tx, operation, [header.log_index])
+      const [entry] = await entriesAt(tx, operation, [header.log_index])
       const content = (await store.contentsAt(tx, operation, [header.log_index])).get(header.log_index)
       if (!entry || !content || content.body === null) throw new Problem('NOT_FOUND')
       return {
@@ -222,7 +222,7 @@ export class Messages {
       const view = await views.current(tx, operation)
       const readable = view.compartmentsOf(person).map((compartment) => ({
         compartment,
-        from: view.history === 'full' ? 0 : (view.joinedCompartmentAt(person, compartment) ?? Number.MAX_SAFE_INTEGER),
+        from: view.readsFrom(person, compartment) ?? Number.MAX_SAFE_INTEGER,
       }))
       const threads = await store.threadsOf(tx, operation, readable, after ?? Number.MAX_SAFE_INTEGER, limit)
       const last = threads.at(-1)

@@ -23,7 +23,6 @@ import {
 } from '../protocol/index.ts'
 import { authorizeIn, toProblem } from './authorize.ts'
 import { tellOfSleepers } from './sleepers.ts'
-import type { ReadStatements } from './snapshot.ts'
 import * as store from './store.ts'
 
 /** What an accepted act stores besides its entries. */
@@ -38,7 +37,7 @@ export interface Placed {
   readonly index?: number
 }
 
-const placed = (committed: readonly Committed[]): Placed => (committed[0] ? { index: committed[0].index } : {})
+export const placed = (committed: readonly Committed[]): Placed => (committed[0] ? { index: committed[0].index } : {})
 export const repeated = { entries: [], rows: [], answer: (): Placed => ({}) }
 const indexOf = (entries: readonly Committed[]): number => entries[0]?.index ?? -1
 
@@ -131,7 +130,6 @@ export async function loadNewcomers(tx: Tx, persons: readonly string[]): Promise
 export function certifiedDrafts(
   { session, ...by }: { person: string; organization: string; device: string; session: string },
   certificates: readonly Certificate[],
-  read: ReadStatements,
 ): EntryDraft[] {
   return certificates.map((certificate) => {
     const draft: EntryDraft = {
@@ -140,9 +138,8 @@ export function certifiedDrafts(
       subject: certificate.device,
       digest: certificate.hash,
       details: { session, outcome: 'accepted', reason: 'admission' },
-      statement: certificate.jws,
+      statement: { type: 'certificate', value: certificate },
     }
-    read.set(draft, { type: 'certificate', value: certificate })
     return draft
   })
 }
@@ -151,40 +148,38 @@ export function certifiedDrafts(
 const mostCompartments = 200
 
 /** Every act by member statement: judged by the same rule book that clients apply, then entered with its statement. */
-export function memberAct(read: ReadStatements): Act<OperationView, MemberInput, MemberLoaded, Write, Placed> {
-  return {
-    name: 'member act',
-    persons: subjectsOf,
-    key: ({ statement }) => statement.hash,
-    async load(tx, view, inputs) {
-      return {
-        stored: await store.statementsByHash(
-          tx,
-          view.operation,
-          inputs.map(({ statement }) => statement.hash),
-        ),
-        newcomers: await loadNewcomers(tx, [...new Set(inputs.flatMap(subjectsOf))]),
-      }
-    },
-    decide(context) {
-      const { snapshot: view, loaded, input, actor } = context
-      const { statement, permission, operation } = input
-      const { act, hash } = statement
-      if (permissionOf(statement) !== permission || act.operation !== operation) throw new Problem('NOT_FOUND')
-      const member = authorizeIn(view, actor, permission)
-      if (loaded.stored.has(hash)) return repeated
-      requireSigner(view, actor, statement)
-      if (act.v !== memberVersion)
-        throw new Problem('STATEMENT_INVALID', { detail: `A new statement has v ${String(memberVersion)}.` })
-      const refusal = judgeMemberAct(view, member, act)
-      if (refusal) throw toProblem(refusal)
-      if (act.act === 'create-compartment' && view.compartments.size > mostCompartments)
-        throw new Problem('TOO_MANY', { most: mostCompartments, detail: 'An operation has no more compartments.' })
-      const { entries, write } = enter(context, read)
-      return { entries, rows: [storing(operation, statement, write)], answer: placed }
-    },
-    write: writeAll,
-  }
+export const memberAct: Act<OperationView, MemberInput, MemberLoaded, Write, Placed> = {
+  name: 'member act',
+  persons: subjectsOf,
+  key: ({ statement }) => statement.hash,
+  async load(tx, view, inputs) {
+    return {
+      stored: await store.statementsByHash(
+        tx,
+        view.operation,
+        inputs.map(({ statement }) => statement.hash),
+      ),
+      newcomers: await loadNewcomers(tx, [...new Set(inputs.flatMap(subjectsOf))]),
+    }
+  },
+  decide(context) {
+    const { snapshot: view, loaded, input, actor } = context
+    const { statement, permission, operation } = input
+    const { act, hash } = statement
+    if (permissionOf(statement) !== permission || act.operation !== operation) throw new Problem('NOT_FOUND')
+    const member = authorizeIn(view, actor, permission)
+    if (loaded.stored.has(hash)) return repeated
+    requireSigner(view, actor, statement)
+    if (act.v !== memberVersion)
+      throw new Problem('STATEMENT_INVALID', { detail: `A new statement has v ${String(memberVersion)}.` })
+    const refusal = judgeMemberAct(view, member, act)
+    if (refusal) throw toProblem(refusal)
+    if (act.act === 'create-compartment' && view.compartments.size > mostCompartments)
+      throw new Problem('TOO_MANY', { most: mostCompartments, detail: 'An operation has no more compartments.' })
+    const { entries, write } = enter(context)
+    return { entries, rows: [storing(operation, statement, write)], answer: placed }
+  },
+  write: writeAll,
 }
 
 function storing(operation: string, statement: MemberStatement, write: Write): Write {
@@ -199,10 +194,7 @@ interface Entered {
   write: Write
 }
 
-function enter(
-  { snapshot: view, loaded, input, actor }: Context<MemberInput, MemberLoaded>,
-  read: ReadStatements,
-): Entered {
+function enter({ snapshot: view, loaded, input, actor }: Context<MemberInput, MemberLoaded>): Entered {
   const { statement, operation, compartmentName, reason = null } = input
   const { act } = statement
   const by = asActor(actor)
@@ -219,10 +211,9 @@ function enter(
       subject,
       digest: statement.hash,
       details: { session: actor.session, hashes, reason, ...details },
-      statement: statement.jws,
+      statement: { type: 'member', value: statement },
       ...(compartment === undefined ? {} : { compartment }),
     }
-    read.set(made, { type: 'member', value: statement })
     return made
   }
   switch (act.act) {
@@ -247,7 +238,7 @@ function enter(
       const newcomer = requireNewcomer(loaded.newcomers, act.person, act.organization, act.role)
       const entry = draft('member.admitted', act.person, { organization: act.organization, role: act.role })
       return {
-        entries: [entry, ...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates, read)],
+        entries: [entry, ...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates)],
         write: (tx, entries) =>
           store.insertMember(tx, {
             operation_id: operation,

@@ -2,7 +2,7 @@ import { may } from '../access.ts'
 import { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 import { asActor, findOrganizations } from '../identity/index.ts'
-import type { Act, EntryDraft, Logs } from '../log/index.ts'
+import { entriesAt, type Act, type EntryDraft } from '../log/index.ts'
 import {
   contentKeyId,
   mayOpenNext,
@@ -12,9 +12,8 @@ import {
   type Member,
   type OperationView,
 } from '../protocol/index.ts'
-import { repeated, requireSigner, writeAll, type Placed, type Write } from './acts.ts'
+import { placed, repeated, requireSigner, writeAll, type Placed, type Write } from './acts.ts'
 import { authorizeIn } from './authorize.ts'
-import type { ReadStatements } from './snapshot.ts'
 import * as store from './store.ts'
 
 /** SHA-256 of each sealed grant by device: the entry's private details commit to them. */
@@ -40,8 +39,6 @@ export interface DisputeInput {
   readonly epoch: number
 }
 
-const placed = (committed: readonly { index: number }[]): Placed => (committed[0] ? { index: committed[0].index } : {})
-
 function requireIn(view: OperationView, member: Member, compartment: string): CompartmentId {
   const id = compartment as CompartmentId
   if (!view.isIn(member.person, id)) throw new Problem('NOT_FOUND')
@@ -49,52 +46,49 @@ function requireIn(view: OperationView, member: Member, compartment: string): Co
 }
 
 /** Opens the next epoch of a compartment: right number, newest heads, and exactly the recipients that the log has now. */
-export function openEpochAct(read: ReadStatements): Act<OperationView, EpochInput, Map<string, string>, Write, Placed> {
-  return {
-    name: 'open epoch',
-    key: ({ statement }) => statement.hash,
-    load: (tx, view, inputs) =>
-      store.statementsByHash(
-        tx,
-        view.operation,
-        inputs.map(({ statement }) => statement.hash),
-      ),
-    decide({ snapshot: view, loaded, input, actor }) {
-      const { statement, operation } = input
-      const { payload, hash } = statement
-      const member = authorizeIn(view, actor, 'epoch.open')
-      if (payload.operation !== operation) throw new Problem('NOT_FOUND')
-      const compartment = requireIn(view, member, payload.compartment)
-      if (loaded.has(hash)) return repeated
-      requireSigner(view, actor, statement)
-      const current = view.currentEpoch(compartment)?.number ?? 0
-      if (payload.epoch !== current + 1) throw new Problem('EPOCH_NUMBER', { current })
-      if (!mayOpenNext(view, compartment)) throw new Problem('EPOCH_FRESH', { compartment, epoch: current })
-      const heads = view.heads(compartment)
-      if (heads.operation !== payload.members.operation || heads.compartment !== payload.members.compartment) {
-        throw new Problem('MEMBERS_MOVED', { members: heads })
-      }
-      requireRecipients(view.recipients(compartment), payload.recipients)
-      requireGrants(payload.recipients, input.grants)
-      const draft: EntryDraft = {
-        kind: 'epoch.opened',
-        actor: asActor(actor),
-        compartment,
-        subject: contentKeyId(compartment, payload.epoch),
-        digest: hash,
-        statement: statement.jws,
-        details: {
-          session: actor.session,
-          hashes: { old: view.currentEpoch(compartment)?.digest ?? null, new: hash },
-          reason: payload.reason,
-          grants: input.digests,
-        },
-      }
-      read.set(draft, { type: 'epoch', value: statement })
-      return { entries: [draft], rows: [storeEpoch(input, compartment)], answer: placed }
-    },
-    write: writeAll,
-  }
+export const openEpochAct: Act<OperationView, EpochInput, Map<string, string>, Write, Placed> = {
+  name: 'open epoch',
+  key: ({ statement }) => statement.hash,
+  load: (tx, view, inputs) =>
+    store.statementsByHash(
+      tx,
+      view.operation,
+      inputs.map(({ statement }) => statement.hash),
+    ),
+  decide({ snapshot: view, loaded, input, actor }) {
+    const { statement, operation } = input
+    const { payload, hash } = statement
+    const member = authorizeIn(view, actor, 'epoch.open')
+    if (payload.operation !== operation) throw new Problem('NOT_FOUND')
+    const compartment = requireIn(view, member, payload.compartment)
+    if (loaded.has(hash)) return repeated
+    requireSigner(view, actor, statement)
+    const current = view.currentEpoch(compartment)?.number ?? 0
+    if (payload.epoch !== current + 1) throw new Problem('EPOCH_NUMBER', { current })
+    if (!mayOpenNext(view, compartment)) throw new Problem('EPOCH_FRESH', { compartment, epoch: current })
+    const heads = view.heads(compartment)
+    if (heads.operation !== payload.members.operation || heads.compartment !== payload.members.compartment) {
+      throw new Problem('MEMBERS_MOVED', { members: heads })
+    }
+    requireRecipients(view.recipients(compartment), payload.recipients)
+    requireGrants(payload.recipients, input.grants)
+    const draft: EntryDraft = {
+      kind: 'epoch.opened',
+      actor: asActor(actor),
+      compartment,
+      subject: contentKeyId(compartment, payload.epoch),
+      digest: hash,
+      statement: { type: 'epoch', value: statement },
+      details: {
+        session: actor.session,
+        hashes: { old: view.currentEpoch(compartment)?.digest ?? null, new: hash },
+        reason: payload.reason,
+        grants: input.digests,
+      },
+    }
+    return { entries: [draft], rows: [storeEpoch(input, compartment)], answer: placed }
+  },
+  write: writeAll,
 }
 
 function storeEpoch({ operation, statement, grants }: EpochInput, compartment: string): Write {
@@ -137,18 +131,15 @@ interface Disclosing {
   readonly countries: ReadonlyMap<string, string | null>
 }
 
-type Entries = Pick<Logs<unknown>, 'entriesAt'>
-
 async function loadGiven(
   tx: Tx,
-  logs: Entries,
   { operation }: OperationView,
   inputs: readonly GrantsInput[],
 ): Promise<Disclosing['given']> {
   const grants = inputs.flatMap((input) => input.grants)
   const [devices, epochs] = [grants.map(({ device }) => device), grants.map(({ epoch }) => epoch)]
   const rows = await store.grantsOf(tx, operation, [...new Set(devices)], [...new Set(epochs)])
-  const entries = await logs.entriesAt(tx, operation, [...new Set(rows.map(({ index }) => index))])
+  const entries = await entriesAt(tx, operation, [...new Set(rows.map(({ index }) => index))])
   const givers = new Map(entries.map(({ index, device }) => [index, device ?? '']))
   const times = new Map<string, number>()
   for (const row of rows) {
@@ -182,19 +173,14 @@ function note(
   }
 }
 
-async function loadDisclosing(
-  tx: Tx,
-  logs: Entries,
-  view: OperationView,
-  inputs: readonly GrantsInput[],
-): Promise<Disclosing> {
+async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly GrantsInput[]): Promise<Disclosing> {
   const organizations = inputs.flatMap((input) =>
     input.grants.flatMap(({ device }) => view.devices.get(device as DeviceId)?.organization ?? []),
   )
   const rows = await findOrganizations(tx, [...new Set<string>(organizations)])
   return {
     purpose: await store.purposeOfOperation(tx, view.operation),
-    given: await loadGiven(tx, logs, view, inputs),
+    given: await loadGiven(tx, view, inputs),
     countries: new Map(rows.map(({ id, country }) => [id, country])),
   }
 }
@@ -212,9 +198,9 @@ function recipientsOf(view: OperationView, { countries }: Disclosing, grants: Gr
  * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self` to devices of the
  * same person only.
  */
-export const giveGrantsAct = (logs: Entries): Act<OperationView, GrantsInput, Disclosing, Write, Placed> => ({
+export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, Placed> = {
   name: 'give grants',
-  load: (tx, view, inputs) => loadDisclosing(tx, logs, view, inputs),
+  load: (tx, view, inputs) => loadDisclosing(tx, view, inputs),
   decide({ snapshot: view, loaded, input, actor }) {
     const member = authorizeIn(view, actor, 'grant.give')
     const compartment = requireIn(view, member, input.compartment)
@@ -264,7 +250,7 @@ export const giveGrantsAct = (logs: Entries): Act<OperationView, GrantsInput, Di
     }
   },
   write: writeAll,
-})
+}
 
 /** Whether a device may hold the key of an epoch that was opened at this index. */
 export function mayHold(
@@ -275,8 +261,7 @@ export function mayHold(
 ): boolean {
   if (!view.isRecipient(device, compartment)) return false
   const person = view.devices.get(device)?.person
-  const joined = person === undefined ? undefined : view.joinedCompartmentAt(person, compartment)
-  return joined !== undefined && (view.history === 'full' || openedIndex >= joined)
+  return person !== undefined && openedIndex >= (view.readsFrom(person, compartment) ?? Infinity)
 }
 
 /** A recipient says that its grant does not open; two of them make the epoch stale. */

@@ -5,7 +5,7 @@ export { mayHold } from './epoch-acts.ts'
 export { LogReaders } from './log-readers.ts'
 export { mountOperations } from './routes.ts'
 export { Operations, type CreateInput, type OperationsDeps } from './service.ts'
-export { applyEntries, operationSnapshots, statementsOf, toViewEntry, type ReadStatements } from './snapshot.ts'
+export { applyEntries, operationSnapshots, statementsOf, readViewEntry } from './snapshot.ts'
 export {
   enterAsPerson,
   enterOperation,

@@ -44,7 +44,6 @@ import {
 import type { Entitled } from './access.ts'
 import { authorize } from './authorize.ts'
 import { disputeAct, giveGrantsAct, mayHold, openEpochAct, type GrantDigests } from './epoch-acts.ts'
-import type { ReadStatements } from './snapshot.ts'
 import * as store from './store.ts'
 import type { Views } from './views.ts'
 
@@ -54,8 +53,6 @@ export interface OperationsDeps {
   readonly clock: () => Date
   readonly views: Views
   readonly keys: VerifyKeyCache
-  /** Shared with the appender's snapshots: statements that were read before their entry is folded. */
-  readonly read: ReadStatements
 }
 
 export interface CreateInput {
@@ -69,15 +66,9 @@ export interface CreateInput {
 /** Closed user groups: creating them, and every act that changes who is in them. */
 export class Operations {
   readonly #deps: OperationsDeps
-  readonly #memberAct: ReturnType<typeof memberAct>
-  readonly #openEpochAct: ReturnType<typeof openEpochAct>
-  readonly #giveGrantsAct: ReturnType<typeof giveGrantsAct>
 
   constructor(deps: OperationsDeps) {
     this.#deps = deps
-    this.#memberAct = memberAct(deps.read)
-    this.#openEpochAct = openEpochAct(deps.read)
-    this.#giveGrantsAct = giveGrantsAct(deps.logs)
   }
 
   /** An administrator creates an operation and names its first coordinators, never itself. */
@@ -158,15 +149,21 @@ export class Operations {
     const hashes = { old: null, new: hash }
     const make = (kind: EntryDraft['kind'], subject: string, details: Record<string, unknown>): EntryDraft => {
       const recorded = { session: actor.session, hashes, reason: 'creation', ...details }
-      const draft: EntryDraft = { kind, actor: by, subject, digest: hash, details: recorded, statement: jws }
-      this.#deps.read.set(draft, { type: 'member', value: statement })
+      const draft: EntryDraft = {
+        kind,
+        actor: by,
+        subject,
+        digest: hash,
+        details: recorded,
+        statement: { type: 'member', value: statement },
+      }
       return draft
     }
     const drafts = [make('operation.created', act.operation, { name, reference, timeZone, purpose })]
     for (const { person, organization } of act.coordinators) {
       const newcomer = requireNewcomer(newcomers, person, organization, 'coordinator')
       drafts.push(make('member.admitted', person, { organization, role: 'coordinator' }))
-      drafts.push(...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates, this.#deps.read))
+      drafts.push(...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates))
     }
     return drafts
   }
@@ -193,7 +190,7 @@ export class Operations {
       ...(name === undefined ? {} : { compartmentName: name }),
       ...(reason === undefined ? {} : { reason }),
     }
-    return this.#deps.logs.append(operation, this.#memberAct, input, actor)
+    return this.#deps.logs.append(operation, memberAct, input, actor)
   }
 
   async admitOrganization(
@@ -229,7 +226,7 @@ export class Operations {
         digests[device] = await digestOf(grant)
       }
     })
-    return this.#deps.logs.append(operation, this.#openEpochAct, { operation, statement, grants, digests }, actor)
+    return this.#deps.logs.append(operation, openEpochAct, { operation, statement, grants, digests }, actor)
   }
 
   async giveGrants(
@@ -245,7 +242,7 @@ export class Operations {
       }
     })
     const input = { operation, compartment, grants, digests: digests satisfies GrantDigests }
-    return this.#deps.logs.append(operation, this.#giveGrantsAct, input, actor)
+    return this.#deps.logs.append(operation, giveGrantsAct, input, actor)
   }
 
   async dispute({ actor, membership: { operation } }: Entitled, compartment: string, epoch: number): Promise<Placed> {

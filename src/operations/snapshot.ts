@@ -1,8 +1,9 @@
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { certificatesByHash, revocationsByHash } from '../identity/index.ts'
-import type { Committed, Logs, Snapshots, StoredEntry } from '../log/index.ts'
+import { changesBetween, type Snapshots, type StoredEntry } from '../log/index.ts'
 import {
+  toViewEntry,
   OperationView,
   ProtocolError,
   judgeTold,
@@ -33,22 +34,9 @@ export async function statementsOf(tx: Tx, operation: string, leaves: readonly L
   ])
 }
 
-function viewEntry(leaf: Leaf, statement: ReadStatement | undefined): ViewEntry {
-  const { index, kind, subject, compartment, digest, actor } = leaf
-  return {
-    index,
-    kind,
-    subject,
-    ...(compartment === undefined ? {} : { compartment }),
-    ...(digest === undefined ? {} : { digest }),
-    ...('device' in actor ? { device: actor.device as DeviceId } : {}),
-    ...(statement === undefined ? {} : { statement }),
-  }
-}
-
-/** A leaf with its statement, read, ready to be applied to a view. */
-export async function toViewEntry(leaf: Leaf, statement: string | undefined): Promise<ViewEntry> {
-  return viewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf, statement))
+/** A leaf with its statement as it is stored, ready to be applied to a view. */
+export async function readViewEntry(leaf: Leaf, statement: string | undefined): Promise<ViewEntry> {
+  return toViewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf, statement))
 }
 
 /** Takes stored entries into a view, with the statements that they commit to: as every client does, also where one cannot be believed. */
@@ -56,43 +44,29 @@ export async function applyEntries(tx: Tx, view: OperationView, entries: readonl
   const leaves = entries.map((entry) => parseLeaf(entry.text))
   const statements = await statementsOf(tx, view.operation, leaves)
   for (const leaf of leaves) {
-    view.take(await toViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest)))
+    view.take(await readViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest)))
   }
 }
 
-/** Statements that acts of this process have read already, waiting for the moment when their entry is folded. */
-export type ReadStatements = WeakMap<Committed['draft'], ReadStatement>
-
 /** How the appender keeps the members of an operation: the same fold that clients and verifiers use. */
-export function operationSnapshots(
-  logs: () => Pick<Logs<OperationView>, 'changesBetween'>,
-  read: ReadStatements,
-): Snapshots<OperationView> {
-  return {
-    async advance(tx, log, snapshot, upTo) {
-      const view = snapshot ?? new OperationView(log as OperationId)
-      await applyEntries(tx, view, await logs().changesBetween(tx, log, view.position, upTo))
-      return view
-    },
-    async read(drafts) {
-      for (const draft of drafts) {
-        if (draft.statement === undefined || read.has(draft)) continue
-        read.set(draft, await readViewStatement(draft, draft.statement))
-      }
-    },
-    judge(view, entry) {
-      const refusal = judgeTold(view, viewEntry(entry.leaf, read.get(entry.draft)))
-      return refusal && toProblem(refusal)
-    },
-    fold(view, entry) {
-      try {
-        view.apply(viewEntry(entry.leaf, read.get(entry.draft)))
-      } catch (error) {
-        // What no client would believe does not come into a log.
-        if (!(error instanceof ProtocolError)) throw error
-        throw new Problem('STATEMENT_INVALID', { reason: error.code, detail: error.message })
-      }
-      return view
-    },
-  }
+export const operationSnapshots: Snapshots<OperationView> = {
+  async advance(tx, log, snapshot, upTo) {
+    const view = snapshot ?? new OperationView(log as OperationId)
+    await applyEntries(tx, view, await changesBetween(tx, log, view.position, upTo))
+    return view
+  },
+  judge(view, entry) {
+    const refusal = judgeTold(view, toViewEntry(entry.leaf, entry.draft.statement))
+    return refusal && toProblem(refusal)
+  },
+  fold(view, entry) {
+    try {
+      view.apply(toViewEntry(entry.leaf, entry.draft.statement))
+    } catch (error) {
+      // What no client would believe does not come into a log.
+      if (!(error instanceof ProtocolError)) throw error
+      throw new Problem('STATEMENT_INVALID', { reason: error.code, detail: error.message })
+    }
+    return view
+  },
 }

@@ -1,19 +1,14 @@
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Logs } from '../log/index.ts'
+import { changesBetween, seesLog } from '../log/index.ts'
 import { OperationView, parseLeaf, type OperationId, type PersonId } from '../protocol/index.ts'
-import { statementsOf, toViewEntry } from './snapshot.ts'
+import { statementsOf, readViewEntry } from './snapshot.ts'
 
 const most = 200
 
 /** What readers of this process know of operations, kept and brought up to date from the log when asked. */
 export class Views {
-  readonly #logs: () => Pick<Logs<OperationView>, 'changesBetween' | 'sees'>
   readonly #views = new Map<string, OperationView>()
-
-  constructor(logs: () => Pick<Logs<OperationView>, 'changesBetween' | 'sees'>) {
-    this.#logs = logs
-  }
 
   /** Whether a person was a member when this process last looked: enough to ask the log, which decides. */
   remembers(operation: string, person: string): boolean {
@@ -23,16 +18,16 @@ export class Views {
   /** The operation as all entries that this transaction sees made it; NOT_FOUND if it sees none. Not to be changed. */
   async current(tx: Tx, operation: string): Promise<OperationView> {
     // The view is kept for everybody: whoever asks must be shown the log by the database too.
-    if (!(await this.#logs().sees(tx, operation))) throw new Problem('NOT_FOUND')
+    if (!(await seesLog(tx, operation))) throw new Problem('NOT_FOUND')
     const view = this.#views.get(operation) ?? new OperationView(operation as OperationId)
-    const entries = await this.#logs().changesBetween(tx, operation, view.position, Number.MAX_SAFE_INTEGER)
+    const entries = await changesBetween(tx, operation, view.position, Number.MAX_SAFE_INTEGER)
     const leaves = entries.map((entry) => parseLeaf(entry.text))
     const statements = await statementsOf(tx, operation, leaves)
     const ready = await Promise.all(
-      leaves.map((leaf) => toViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest))),
+      leaves.map((leaf) => readViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest))),
     )
     // Two readers may have fetched the same entries; from here on nothing waits, so each is applied once.
-    for (const entry of ready) if (entry.index > view.position) view.apply(entry)
+    for (const entry of ready) if (entry.index > view.position) view.take(entry)
     if (this.#views.size >= most && !this.#views.has(operation)) this.#views.clear()
     this.#views.set(operation, view)
     return view

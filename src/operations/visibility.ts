@@ -19,9 +19,7 @@ function seesByCompartment(view: OperationView, member: Member, leaf: Leaf): boo
 
 /** Whether a member may have messages of this compartment at this index, by the rule of history. */
 export function mayReadFrom(view: OperationView, member: Member, compartment: CompartmentId, index: number): boolean {
-  const joined = view.joinedCompartmentAt(member.person, compartment)
-  if (joined === undefined) return false
-  return view.history === 'full' || index >= joined
+  return index >= (view.readsFrom(member.person, compartment) ?? Infinity)
 }
 
 /** Whether a member sees an entry in its feed, as things stand in the view (access-entries.csv and the rule of history). */

@@ -56,6 +56,11 @@ export function parseDeviceId(value: unknown): DeviceId {
   return value as DeviceId
 }
 
+/** Whether a message became of a row of a table: its id is a UUIDv8 (RFC 9562), which the row itself gives. */
+export function isImportId(message: string): boolean {
+  return message[14] === '8'
+}
+
 /** RFC 3339 in UTC with milliseconds, the one form in which times travel. */
 export function timestamp(at: Date): string {
   return at.toISOString()

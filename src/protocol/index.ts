@@ -113,6 +113,7 @@ export {
   isUuid,
   newId,
   parseDeviceId,
+  isImportId,
   parseId,
   parseTimestamp,
   timestamp,
@@ -177,6 +178,7 @@ export {
   signMessageStatement,
   type BodyContent,
   type MessageStatement,
+  messageKind,
 } from './message.ts'
 export { formatCheckpoint, parseCheckpoint, parseExtendedCheckpoint, type Checkpoint } from './checkpoint.ts'
 export { Evidence, parseEvidence, verifyEvidence, type EvidenceTrust, type VerifiedEvidence } from './evidence.ts'
@@ -234,7 +236,7 @@ export {
   type Run,
 } from './tree.ts'
 export { authenticateEntry, judgeEntry, verifyEntry, type Trust } from './verify-entry.ts'
-export { readViewStatement, statementTypeOf, type ReadStatement, type ViewEntry } from './view-entry.ts'
+export { readViewStatement, statementTypeOf, toViewEntry, type ReadStatement, type ViewEntry } from './view-entry.ts'
 export {
   fewestKeys,
   isQuorum,

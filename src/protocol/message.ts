@@ -30,6 +30,12 @@ export const RefersAs = Type.Union([
 ])
 export type RefersAs = Static<typeof RefersAs>
 
+/** The kind of the entry that a message makes, by how it refers to another message. */
+export function messageKind(as: RefersAs | undefined): 'message.posted' | 'message.corrected' | 'message.withdrawn' {
+  if (as === 'correction') return 'message.corrected'
+  return as === 'withdrawal' ? 'message.withdrawn' : 'message.posted'
+}
+
 export const Handling = Type.Object(
   {
     tlp: Type.Union([

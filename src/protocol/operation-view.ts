@@ -121,6 +121,15 @@ export class OperationView {
     return this.compartments.get(compartment)?.since.get(person)
   }
 
+  /**
+   * From which index on a person may read what was said in a compartment, and hold the keys that were opened there: by the
+   * rule of history from the beginning, or since they came in. Undefined where they do not belong to it.
+   */
+  readsFrom(person: PersonId, compartment: CompartmentId): number | undefined {
+    const joined = this.joinedCompartmentAt(person, compartment)
+    return joined !== undefined && this.history === 'full' ? 0 : joined
+  }
+
   /** Whether a person belongs to those of a compartment who may hold its keys while they are awake. */
   reads(person: PersonId, compartment: CompartmentId): boolean {
     return this.isIn(person, compartment) && this.members.get(person)?.role !== 'auditor'

@@ -1,6 +1,7 @@
 import { readCertificate, readRevocation, type Certificate, type Revocation } from './certificate.ts'
 import { readEpochStatement, type EpochStatement } from './epoch.ts'
 import { ProtocolError } from './errors.ts'
+import type { Leaf } from './entry.ts'
 import type { DeviceId } from './ids.ts'
 import { readMemberStatement, type MemberStatement } from './members.ts'
 
@@ -50,6 +51,20 @@ export function statementTypeOf({
 }: Pick<ViewEntry, 'kind' | 'digest'>): ReadStatement['type'] | undefined {
   if (kind === 'operation.advanced' && digest === undefined) return undefined
   return statementTypes.find(([pattern]) => pattern.test(kind))?.[1]
+}
+
+/** A leaf with its statement, ready to be applied to a view. */
+export function toViewEntry(leaf: Leaf, statement?: ReadStatement): ViewEntry {
+  const { index, kind, subject, compartment, digest, actor } = leaf
+  return {
+    index,
+    kind,
+    subject,
+    ...(compartment === undefined ? {} : { compartment }),
+    ...(digest === undefined ? {} : { digest }),
+    ...('device' in actor ? { device: actor.device as DeviceId } : {}),
+    ...(statement === undefined ? {} : { statement }),
+  }
 }
 
 /** Reads the statement that belongs to an entry, without checking its signature. */

@@ -91,7 +91,6 @@ const snapshots: Snapshots<ToySnapshot> = {
     for (const { kind, subject } of rows) change(members, kind, subject)
     return { members, folds: snapshot?.folds ?? 0 }
   },
-  read: async () => {},
   judge: () => undefined,
   fold: (snapshot, entry) => {
     change(snapshot.members, entry.kind, entry.leaf.subject)

@@ -58,7 +58,7 @@ export class WireOperation {
     this.coordinator = coordinator
     const db = openDatabase({ connectionString: server.database.url, onError: () => {} })
     owner.teardown(() => db.close())
-    const views = new Views(() => server.logs)
+    const views = new Views()
     this.#read = () =>
       transaction(db, async (tx) => {
         await enterOperation(tx, id)

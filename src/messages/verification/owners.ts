@@ -4,6 +4,7 @@ import { differences, finding } from '../../identity/index.ts'
 import type { Findings, Owner, Standing } from '../../log/index.ts'
 import type { VerifiedViews } from '../../operations/index.ts'
 import {
+  messageKind,
   VerifyKeys,
   checkBody,
   digestOfExtract,
@@ -94,9 +95,13 @@ class MessageVerification {
       refers_to: payload.refersTo?.message ?? null,
       thread_compartment: payload.compartment,
     })
-    const kind =
-      as === 'correction' ? 'message.corrected' : as === 'withdrawal' ? 'message.withdrawn' : 'message.posted'
-    const said = { kind, subject: payload.id, digest: hash, compartment: payload.compartment, log: payload.operation }
+    const said = {
+      kind: messageKind(as),
+      subject: payload.id,
+      digest: hash,
+      compartment: payload.compartment,
+      log: payload.operation,
+    }
     for (const [name, value] of Object.entries(said))
       if (leaf[name as keyof Leaf] !== value) faults.push(`its message has another ${name} than its leaf`)
     if (actor.device !== signer) faults.push('its message was signed by another device than entered it')

@@ -18,7 +18,7 @@ import {
   type Trust,
   type ViewEntry,
 } from '../../protocol/index.ts'
-import { statementsOf, toViewEntry } from '../snapshot.ts'
+import { statementsOf, readViewEntry } from '../snapshot.ts'
 
 /** What a member needs to cause entries of kinds that carry no member statement of their own. */
 const permissionFor: Partial<Record<Kind, Permission>> = {
@@ -63,7 +63,7 @@ export class VerifiedOperation {
         ? undefined
         : (await statementsOf(this.#tx, this.view.operation, [leaf])).get(leaf.digest ?? '')
     if (type !== undefined && statement === undefined) return [`its ${type} statement is missing`]
-    const entry = await toViewEntry(leaf, statement)
+    const entry = await readViewEntry(leaf, statement)
     faults.push(...this.#judgeActor(leaf, entry))
     if (!changesOperation(leaf.kind)) return faults
     if (type === 'member' && leaf.digest !== undefined) this.statements.add(leaf.digest)
