@@ -5,7 +5,8 @@ import { isKept, migrate, openDatabase, startEmbedded } from './db/index.ts'
 import { TlsFault, readTls } from './http/index.ts'
 import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
 import { ProtocolError, parseWitnessPolicy, type LogKeys, type WitnessPolicy } from './protocol/index.ts'
-import { createServer, verificationOwners, type CordonServer } from './server.ts'
+import { createServer, type CordonServer } from './server.ts'
+import { verificationOwners } from './verification.ts'
 
 export interface Running {
   readonly server: CordonServer

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:https'
 import type { Writable } from 'node:stream'
-import type { FastifyRequest } from 'fastify'
 import {
   answers,
   createNotifier,
@@ -15,17 +14,18 @@ import {
   type Database,
   type Tx,
 } from './db/index.ts'
-import { Problem } from './errors.ts'
+import { startHousekeeping } from './housekeeping.ts'
 import {
+  PublicAddress,
   RateLimits,
   buildHttp,
   closesWhole,
+  createLogger,
   describeError,
-  followTls,
+  followCertificate,
   quotaFor,
   readTls,
   usualRoom,
-  type Access,
   type HttpServer,
   type Quotas,
   type TlsFiles,
@@ -36,60 +36,51 @@ import {
   Refusals,
   SmtpChannel,
   VerifyKeyCache,
-  actInDirectory,
-  asActor,
   createIdentity,
   hasFactors,
   hasNoticeAddresses,
-  identityOwners,
-  isPlatformAuditor,
+  lockActors,
   mountIdentity,
-  openFactorKey,
   mountServiceAccounts,
+  noteRefusals,
+  openFactorKey,
   openTokenKey,
-  type Accesses,
-  type Actor,
-  type Certified,
   type Identity,
   type NoticeChannel,
   type SmtpSettings,
 } from './identity/index.ts'
 import { Hub, frameDuties, mountLive, registerLive } from './live/index.ts'
 import {
+  Growth,
   createLogs,
   hasLogs,
   mountLogRoutes,
   openLogKey,
   type LogLimits,
   type Logs,
-  type Owner,
   type ReadOnlyLog,
-  seesLog,
 } from './log/index.ts'
-import { Consultation, Messages, messagesOwners, mountMessages, noteAct } from './messages/index.ts'
+import { Consultation, Messages, mountMessages } from './messages/index.ts'
 import {
   LogReaders,
   Operations,
   Views,
-  authorize,
   membersAmong,
   mountOperations,
   operationAccesses,
   operationSnapshots,
   operationsOf,
-  operationsOwners,
   takeMembers,
 } from './operations/index.ts'
 import {
   formatNoteKey,
   formatSetUp,
-  isUuid,
   newId,
   type OperationView,
   type Random,
   type WitnessPolicy,
 } from './protocol/index.ts'
-import { EvidenceBundles, Reports, mountReports } from './reports/index.ts'
+import { EvidenceBundles, Reports, enterLogExport, mountReports } from './reports/index.ts'
 
 export interface ServerOptions {
   /** Connection string of the role cordon_app. */
@@ -143,99 +134,49 @@ export interface CordonServer {
 
 const hintChannel = 'cordon_log'
 const hintEveryMs = 5
-const forgetEveryMs = 60_000
-const reviewEveryMs = 10 * 60_000
 const random: Random = (length) => new Uint8Array(randomBytes(length))
 
-/** Makes every service once, hands each what it needs, and mounts every route. Listens nowhere yet. */
+/**
+ * Makes every service once, hands each what it needs, and mounts every route. Listens nowhere yet.
+ * What was opened is closed in the reverse order, by `close` or where opening fails.
+ */
 export async function createServer(options: ServerOptions): Promise<CordonServer> {
-  const { clock, sleepAfterDays = 90 } = options
-  let address = options.publicUrl ?? ''
-  let app: HttpServer | undefined
-  // What fails before there is a log to say it in is said once there is one.
-  const early: (readonly [what: string, error: unknown])[] = []
-  const onError = (what: string, error: unknown) => {
-    if (app === undefined) early.push([what, error])
-    else app.log.error({ err: describeError(error) }, what)
-  }
-
-  const db = openDatabase({
-    connectionString: options.databaseUrl,
-    connections: options.databaseConnections,
-    onError: (error) => onError('an idle database connection ended', error),
+  await using opened = new AsyncDisposableStack()
+  const log = createLogger({ level: options.logLevel, to: options.logTo })
+  const onError = (what: string, error: unknown) => log.error({ err: describeError(error) }, what)
+  const address = new PublicAddress(options.publicUrl)
+  const growth = new Growth()
+  const stores = await openStores(options, { opened, growth, onError })
+  const services = await makeServices(options, { ...stores, opened, growth, address, onError })
+  const { db, logs, rateStore } = stores
+  const { identity, consultation, refusals } = services
+  const rates = opened.adopt(
+    new RateLimits({
+      store: rateStore,
+      clock: options.clock,
+      onError,
+      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
+    }),
+    (it) => it.close(),
+  )
+  const app = await buildHttp({
+    publicUrl: options.publicUrl ?? 'http://localhost',
+    version: options.version,
+    trustedProxies: options.trustedProxies,
+    log,
+    requestId: () => newId(options.clock(), random),
+    clock: options.clock,
+    toProblem: toDatabaseProblem,
+    rates,
+    room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
+    commit: options.commit,
+    accountOf: ({ actor }) => actor?.person,
+    ready: async () => (await answers(db)) && (logs.whyNothingContinues() ?? true),
+    ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
   })
-  const opened: { close(): unknown }[] = [db]
-  try {
-    await requireServable(db)
-    const key = openLogKey(options.logKeyFile, await hasLogs(db))
-    const tokenKey = await openTokenKey(options.tokenKeyFile)
-    const sealed = async (tx: Tx) => (await hasFactors(tx)) || (await hasNoticeAddresses(tx))
-    const factorKey = openFactorKey(options.factorKeyFile, await transaction(db, sealed))
-    const notifier = createNotifier(options.databaseUrl, hintChannel, { everyMs: hintEveryMs })
-    opened.unshift(notifier)
-    const { passphraseChecks } = options
-    const passphrases =
-      options.passphrases ?? new Passphrases(passphraseChecks, new Argon2Process(passphraseChecks, onError))
-    opened.unshift(passphrases)
-
-    const late: { hub?: Hub } = {}
-    const logs: Logs<OperationView> = createLogs<OperationView>({
-      db,
-      clock,
-      random,
-      key,
-      originHost: options.logHost,
-      checkpointDirectory: options.checkpointDirectory,
-      lockActors: (tx, actors, persons) => identity.sessions.lockActors(tx, actors, persons),
-      snapshots: operationSnapshots,
-      publish: (log, size) => {
-        late.hub?.hint(log, size)
-        notifier.notify(log)
-      },
-      onError,
-      ...(options.witnesses === undefined ? {} : { witnesses: options.witnesses }),
-      ...(options.logLimits === undefined ? {} : { limits: options.logLimits }),
-    })
-    const identity = createIdentity({
-      db,
-      logs,
-      clock,
-      random,
-      tokenKey,
-      factorKey,
-      passphrases,
-      get publicUrl() {
-        return address
-      },
-      operationsOf,
-      membersAmong,
-      takeMembers,
-      server: options.logHost,
-      sleepAfterDays,
-      channel: channelOf(options.notices),
-      onError,
-    })
-    const { readOnly } = await logs.start()
-
-    const views = new Views()
-    const keys = new VerifyKeyCache(db)
-    const refusals = new Refusals({ db, logs, clock, server: options.logHost, onError })
-    const consultation = new Consultation({ logs, server: options.logHost, onError })
-    const operations = new Operations({ db, logs, clock, views, keys })
-    const messages = new Messages({ db, logs, views, keys, operations })
-    const reports = new Reports({ db, logs, clock })
-    const evidence = new EvidenceBundles({
-      db,
-      logs,
-      clock,
-      logHost: options.logHost,
-      witnessKeys: await Promise.all(
-        (options.witnesses?.witnesses ?? []).flatMap(({ keys }) => keys).map(formatNoteKey),
-      ),
-      root: async () => (await identity.directory.root()) ?? '',
-    })
-    const logReaders = new LogReaders({ db, logs, clock, views })
-    const hub = new Hub({
+  opened.defer(closesWhole(app))
+  const hub = opened.adopt(
+    new Hub({
       db,
       logs,
       sessions: identity.sessions,
@@ -245,207 +186,210 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
       directory: () => logs.directory,
       mostConnections: options.liveConnections,
       refused: (actor, problem, what) => refusals.note(problem, { actor }, what),
-    })
-    late.hub = hub
-
-    const rateStore = createRateStore(db)
-    const rates = new RateLimits({
-      store: rateStore,
-      clock,
-      onError,
-      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
-    })
-    opened.unshift(rates)
-
-    app = await buildHttp({
-      publicUrl: options.publicUrl ?? 'http://localhost',
-      version: options.version,
-      trustedProxies: options.trustedProxies,
-      logLevel: options.logLevel,
-      requestId: () => newId(clock(), random),
-      clock,
-      toProblem: toDatabaseProblem,
-      rates,
-      room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
-      commit: options.commit,
-      accountOf: ({ actor }) => actor?.person,
-      ready: async () => (await answers(db)) && (logs.whyNothingContinues() ?? true),
-      ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
-      ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
-    })
-    for (const [what, error] of early) onError(what, error)
-    noteRefusals(app, refusals)
-    await registerLive(app)
-    mountIdentity(app, identity, { version: options.version, logHost: options.logHost })
-    mountServiceAccounts(app, identity)
-    const may = operationAccesses(db, identity.access, operations)
-    const reader = logReader(db, logs, identity.access)
-    mountOperations(app, operations, identity.access, may)
-    mountMessages(app, messages, may)
-    mountReports(app, { reports, evidence }, may, reader)
-    mountLogRoutes(app, {
-      logs,
-      reader,
-      enterExport: (actor, log, entries) => enterExport({ db, logs, clock }, actor, log, entries),
-      enterQuery: (actor, log, query) => logReaders.enter(actor, log, query),
-    })
-    mountLive(app, {
-      hub,
-      logs,
-      messages,
-      operations,
-      consultation,
-      sessions: identity.sessions,
-      demandRoom: (person, frame) => {
-        if (frame === 'subscribe') rates.demand('account-following', person)
-        rates.demand(frame === 'acknowledge' ? 'account-reading' : quotaFor(frameDuties[frame]), person)
-      },
-      onError,
-      get allowedOrigins() {
-        return [address, ...options.allowedOrigins]
-      },
-    })
-
-    const listener = listen(
+    }),
+    (it) => it.close(),
+  )
+  growth.follow((grown, size) => hub.hint(grown, size))
+  await mountRoutes(app, options, { ...stores, ...services, hub, rates, address, onError })
+  opened.adopt(
+    listen(
       options.databaseUrl,
       hintChannel,
       (payload) => {
-        for (const log of notifiedLogs(payload)) hub.hint(log)
+        for (const grown of notifiedLogs(payload)) hub.hint(grown)
       },
       () => hub.reread(),
-    )
-    const forgetting = setInterval(() => {
-      const forgotten = [identity.sessions.forgetExpired(), identity.outbox.forgetGiven(), rateStore.forget(clock())]
-      for (const one of forgotten) one.catch((error: unknown) => onError('forgetting what has expired', error))
-      identity.serviceAccounts
-        .endOverdue()
-        .catch((error: unknown) => onError('ending service accounts that have expired', error))
-      identity.renewals.endOverdue().catch((error: unknown) => onError('ending certificates that have expired', error))
-      identity.outbox.hurry()
-    }, forgetEveryMs)
-    forgetting.unref()
-    const reviewing = setInterval(() => {
-      identity.idleness.review().catch((error: unknown) => onError('looking for accounts that nobody uses', error))
-    }, reviewEveryMs)
-    reviewing.unref()
-
-    const running = app
-    const closeWhole = closesWhole(running)
-    const unfollowTls = options.tls === undefined ? () => {} : followCertificate(running, options.tls)
-    return {
-      app: running,
-      logs,
-      identity,
-      consultation,
-      refusals,
-      readOnly,
-      async listen(where) {
-        await logs.enterStart({
-          version: options.version,
-          configuration: {
-            publicUrl: options.publicUrl ?? null,
-            logHost: options.logHost,
-            allowedOrigins: options.allowedOrigins,
-            trustedProxies: options.trustedProxies,
-            logKeys: await logs.verifierKeys(logs.directory),
-            tokenKey: tokenKey.thumbprint,
-            sleepAfterDays: String(sleepAfterDays),
-          },
-        })
-        const listening = await running.listen(where)
-        if (options.publicUrl === undefined) address = listening
-        return address
-      },
-      async setUpString() {
-        const secret = await identity.directory.newSetUpSecret()
-        return secret === undefined ? undefined : formatSetUp({ server: address, secret })
-      },
-      async close() {
-        clearInterval(forgetting)
-        clearInterval(reviewing)
-        await identity.outbox.close()
-        unfollowTls()
-        await hub.close()
-        await closeWhole()
-        await passphrases.close()
-        await rates.close()
-        await consultation.close()
-        await refusals.close()
-        await listener.close()
-        await logs.close()
-        await notifier.close()
-        await db.close()
-      },
-    }
-  } catch (error) {
-    for (const part of opened) await part.close()
-    throw error
+    ),
+    (it) => it.close(),
+  )
+  if (options.tls !== undefined) opened.defer(followCertificate(app.server as unknown as Server, options.tls, log))
+  opened.adopt(identity.outbox, (it) => it.close())
+  opened.use(startHousekeeping({ identity, rateStore, clock: options.clock, onError }))
+  const lifetime = opened.move()
+  return {
+    app,
+    logs,
+    identity,
+    consultation,
+    refusals,
+    readOnly: services.readOnly,
+    async listen(where) {
+      await enterStart(options, stores)
+      address.learn(await app.listen(where))
+      return address.origin
+    },
+    async setUpString() {
+      const secret = await identity.directory.newSetUpSecret()
+      return secret === undefined ? undefined : formatSetUp({ server: address.origin, secret })
+    },
+    close: () => lifetime.disposeAsync(),
   }
+}
+
+interface Making {
+  readonly opened: AsyncDisposableStack
+  readonly growth: Growth
+  readonly onError: (what: string, error: unknown) => void
+}
+
+/** The database, the keys of this service, and the logs; nothing of what the rungs above keep in memory. */
+async function openStores(options: ServerOptions, { opened, growth, onError }: Making) {
+  const { clock, witnesses, logLimits } = options
+  const db = opened.adopt(
+    openDatabase({
+      connectionString: options.databaseUrl,
+      connections: options.databaseConnections,
+      onError: (error) => onError('an idle database connection ended', error),
+    }),
+    (it) => it.close(),
+  )
+  await requireServable(db)
+  const logKey = openLogKey(options.logKeyFile, await hasLogs(db))
+  const tokenKey = await openTokenKey(options.tokenKeyFile)
+  const sealed = async (tx: Tx) => (await hasFactors(tx)) || (await hasNoticeAddresses(tx))
+  const factorKey = openFactorKey(options.factorKeyFile, await transaction(db, sealed))
+  const notifier = opened.adopt(createNotifier(options.databaseUrl, hintChannel, { everyMs: hintEveryMs }), (it) =>
+    it.close(),
+  )
+  growth.follow((log) => notifier.notify(log))
+  const logs = opened.adopt(
+    createLogs<OperationView>({
+      db,
+      clock,
+      random,
+      key: logKey,
+      originHost: options.logHost,
+      checkpointDirectory: options.checkpointDirectory,
+      lockActors: (tx, actors, persons) => lockActors(tx, actors, persons, clock()),
+      snapshots: operationSnapshots,
+      publish: (log, size) => growth.tell(log, size),
+      onError,
+      ...(witnesses === undefined ? {} : { witnesses }),
+      ...(logLimits === undefined ? {} : { limits: logLimits }),
+    }),
+    (it) => it.close(),
+  )
+  return { db, logs, tokenKey, factorKey, rateStore: createRateStore(db) }
+}
+
+type Stores = Awaited<ReturnType<typeof openStores>>
+
+/** What decides: a service for each rung above the log. */
+async function makeServices(options: ServerOptions, made: Stores & Making & { readonly address: PublicAddress }) {
+  const { clock, logHost, witnesses, passphraseChecks } = options
+  const { db, logs, tokenKey, factorKey, opened, address, onError } = made
+  const passphrases = opened.adopt(
+    options.passphrases ?? new Passphrases(passphraseChecks, new Argon2Process(passphraseChecks, onError)),
+    (it) => it.close(),
+  )
+  const identity = createIdentity({
+    db,
+    logs,
+    clock,
+    random,
+    tokenKey,
+    factorKey,
+    passphrases,
+    address,
+    operationsOf,
+    membersAmong,
+    takeMembers,
+    server: logHost,
+    sleepAfterDays: sleepAfterDaysOf(options),
+    channel: channelOf(options.notices),
+    onError,
+  })
+  const { readOnly } = await logs.start()
+  const views = new Views()
+  const keys = new VerifyKeyCache(db)
+  const refusals = opened.adopt(new Refusals({ db, logs, clock, server: logHost, onError }), (it) => it.close())
+  const consultation = opened.adopt(new Consultation({ logs, server: logHost, onError }), (it) => it.close())
+  const operations = new Operations({ db, logs, clock, views, keys })
+  const witnessKeys = (witnesses?.witnesses ?? []).flatMap((witness) => witness.keys)
+  return {
+    identity,
+    readOnly,
+    refusals,
+    consultation,
+    operations,
+    messages: new Messages({ db, logs, views, keys, operations }),
+    reports: new Reports({ db, logs, clock }),
+    logReaders: new LogReaders({ db, logs, clock, views }),
+    evidence: new EvidenceBundles({
+      db,
+      logs,
+      clock,
+      logHost,
+      witnessKeys: await Promise.all(witnessKeys.map(formatNoteKey)),
+      root: async () => (await identity.directory.root()) ?? '',
+    }),
+  }
+}
+
+type Services = Awaited<ReturnType<typeof makeServices>>
+
+interface Mounting {
+  readonly hub: Hub
+  readonly rates: RateLimits
+  readonly address: PublicAddress
+  readonly onError: (what: string, error: unknown) => void
+}
+
+async function mountRoutes(app: HttpServer, options: ServerOptions, made: Stores & Services & Mounting): Promise<void> {
+  const { db, logs, identity, operations, messages, reports, evidence, logReaders } = made
+  const { hub, rates, address, consultation, onError } = made
+  noteRefusals(app, made.refusals)
+  await registerLive(app)
+  mountIdentity(app, identity, { version: options.version, logHost: options.logHost })
+  mountServiceAccounts(app, identity)
+  const may = operationAccesses(db, identity.access, operations)
+  const reader = logReaders.access(identity.access)
+  mountOperations(app, operations, identity.access, may)
+  mountMessages(app, messages, may)
+  mountReports(app, { reports, evidence }, may, reader)
+  mountLogRoutes(app, {
+    logs,
+    reader,
+    enterExport: (actor, log, entries) => enterLogExport({ db, logs, clock: options.clock }, actor, log, entries),
+    enterQuery: (actor, log, query) => logReaders.enterQuery(actor, log, query),
+  })
+  mountLive(app, {
+    hub,
+    logs,
+    messages,
+    operations,
+    consultation,
+    sessions: identity.sessions,
+    demandRoom: (person, frame) => {
+      if (frame === 'subscribe') rates.demand('account-following', person)
+      rates.demand(frame === 'acknowledge' ? 'account-reading' : quotaFor(frameDuties[frame]), person)
+    },
+    onError,
+    allowedOrigins: () => [address.origin, ...options.allowedOrigins],
+  })
+}
+
+/** An entry of the directory log says that this server starts to serve, and with which configuration. */
+async function enterStart(options: ServerOptions, { logs, tokenKey }: Stores): Promise<void> {
+  const { publicUrl = null, logHost, allowedOrigins, trustedProxies } = options
+  await logs.enterStart({
+    version: options.version,
+    configuration: {
+      publicUrl,
+      logHost,
+      allowedOrigins,
+      trustedProxies,
+      logKeys: await logs.verifierKeys(logs.directory),
+      tokenKey: tokenKey.thumbprint,
+      sleepAfterDays: String(sleepAfterDaysOf(options)),
+    },
+  })
+}
+
+function sleepAfterDaysOf({ sleepAfterDays = 90 }: ServerOptions): number {
+  return sleepAfterDays
 }
 
 function channelOf(notices: ServerOptions['notices']): NoticeChannel | undefined {
   return notices === undefined || 'deliver' in notices ? notices : new SmtpChannel(notices)
-}
-
-function followCertificate(app: HttpServer, files: TlsFiles): () => void {
-  const server = app.server as unknown as Server
-  return followTls(server, files, (sentence, error) =>
-    error === undefined ? app.log.info(sentence) : app.log.error({ reason: error.message }, sentence),
-  )
-}
-
-function noteRefusals(app: HttpServer, refusals: Refusals): void {
-  app.addHook('onError', async (request: FastifyRequest, _reply, error) => {
-    if (!(error instanceof Problem)) return
-    const { operation, id } = (request.params ?? {}) as { operation?: string; id?: string }
-    refusals.note(
-      error,
-      { actor: request.actor, address: request.ip },
-      // What somebody wrote in the place of an id is nothing that a log keeps.
-      { where: `${request.method} ${request.routeOptions.url ?? ''}`, operation: [operation, id].find(isUuid) },
-    )
-  })
-}
-
-/** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
-function logReader(db: Database, logs: Pick<Logs<unknown>, 'directory'>, accesses: Accesses): Access<Certified> {
-  return accesses.certified('log-reader', async (actor, { params }) => {
-    const { id, log = id } = params as { id?: unknown; log?: unknown }
-    if (!isUuid(log)) return undefined
-    if (log === logs.directory) return actor
-    await transaction(db, async (tx) => {
-      await authorize(tx, actor, log, 'log.verify')
-      if (!(await seesLog(tx, log))) throw new Problem('NOT_FOUND')
-    })
-    return actor
-  })
-}
-
-/** Entries themselves are given to the auditors of a log alone, each time with an entry that says so. */
-async function enterExport(
-  { db, logs, clock }: { db: Database; logs: Logs<OperationView>; clock: () => Date },
-  actor: Actor,
-  log: string,
-  entries: { from: number; count: number },
-): Promise<void> {
-  if (log === logs.directory) {
-    if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
-    await actInDirectory({ db, logs, clock }, actor, [], ({ by, enter }) =>
-      enter({ kind: 'export.made', actor: asActor(by), subject: by.person, details: { entries } }),
-    )
-    return
-  }
-  // Before the log is asked for its lock, which nobody outside may feel.
-  await transaction(db, (tx) => authorize(tx, actor, log, 'log.export'))
-  const note = { kind: 'export.made', subject: actor.person, permission: 'log.export', details: { entries } } as const
-  await logs.append(log, noteAct, note, actor)
-}
-
-/**
- * Everybody whose rows entries are about, for `verifyLogs`, once per run. `root`: thumbprint of the root that the verifier
- * trusts; without it the root that the database itself names.
- */
-export function verificationOwners(options: { readonly root?: string } = {}): Owner[] {
-  const { owners, views } = operationsOwners(options)
-  return [...identityOwners(options), ...owners, ...messagesOwners(views)]
 }

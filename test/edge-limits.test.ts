@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { Type, type TSchema } from 'typebox'
-import { everybody, RouteFault, buildHttp, unboundedIn, type HttpDeps } from '../src/http/index.ts'
+import { createLogger, everybody, RouteFault, buildHttp, unboundedIn, type HttpDeps } from '../src/http/index.ts'
 import { ClientFrame, Receipt } from '../src/protocol/index.ts'
 import { alone, startAMinute } from './support/rates.ts'
 import { startServer } from './support/server.ts'
@@ -17,7 +17,7 @@ async function edge(owner: Pick<typeof t, 'teardown'>, deps: Partial<HttpDeps> =
     publicUrl: 'https://cordon.example',
     version: '1.2.3',
     trustedProxies: [],
-    logLevel: 'silent',
+    log: createLogger({ level: 'silent' }),
     requestId: () => 'request',
     toProblem: (error) => error,
     ready: async () => true,

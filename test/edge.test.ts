@@ -5,7 +5,15 @@ import { Writable } from 'node:stream'
 import t from 'tap'
 import { Type } from 'typebox'
 import { Problem } from '../src/errors.ts'
-import { buildHttp, closesWhole, everybody, makeAccess, RouteFault, type HttpDeps } from '../src/http/index.ts'
+import {
+  buildHttp,
+  closesWhole,
+  createLogger,
+  everybody,
+  makeAccess,
+  RouteFault,
+  type HttpDeps,
+} from '../src/http/index.ts'
 import { alone } from './support/rates.ts'
 
 type Test = typeof t
@@ -23,22 +31,25 @@ const known = makeAccess(
 )
 
 interface Edge {
+  readonly level?: string
   deps?: Partial<HttpDeps>
 }
 
-async function edge(t: Pick<Test, 'teardown'>, { deps = {} }: Edge = {}) {
+async function edge(t: Pick<Test, 'teardown'>, { deps = {}, level = 'info' }: Edge = {}) {
   const lines: string[] = []
   let number = 0
   const app = await buildHttp({
     publicUrl: 'https://cordon.example',
     version: '0.0.0',
     trustedProxies: [],
-    logLevel: 'info',
-    logTo: new Writable({
-      write(chunk, _, done) {
-        lines.push(String(chunk))
-        done()
-      },
+    log: createLogger({
+      level,
+      to: new Writable({
+        write(chunk, _, done) {
+          lines.push(String(chunk))
+          done()
+        },
+      }),
     }),
     requestId: () => `request-${++number}`,
     toProblem: (error) => error,
@@ -257,7 +268,7 @@ t.test('INV-11: the log holds no token, ticket, query or body', async (t) => {
 t.test(
   'INV-11: nor does it at its most talkative, for whatever goes wrong with a request that carries secrets',
   async (t) => {
-    const { app, log } = await edgeWithRoutes(t, { deps: { logLevel: 'trace' } })
+    const { app, log } = await edgeWithRoutes(t, { level: 'trace' })
     app.get('/v1/leaks', { config: { access: everybody, record } }, async (request) => {
       request.log.debug({ headers: request.headers, req: request, raw: { headers: request.raw.headers } }, 'careless')
       request.log.error({ err: Object.assign(new Error('x'), { headers: request.headers, request }) }, 'careless too')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Problem } from '../src/errors.ts'
-import { buildHttp, makeAccess } from '../src/http/index.ts'
+import { createLogger, buildHttp, makeAccess } from '../src/http/index.ts'
 import { mountLogRoutes } from '../src/log/index.ts'
 import {
   fromBase64url,
@@ -24,7 +24,7 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
     publicUrl: 'https://toy.example',
     version: '0.0.0',
     trustedProxies: [],
-    logLevel: 'silent',
+    log: createLogger({ level: 'silent' }),
     requestId: freshId,
     toProblem: (error) => error,
     ready: () => Promise.resolve(true),

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { transaction } from '../src/db/index.ts'
 import { Problem } from '../src/errors.ts'
-import { buildHttp, makeAccess, type HttpServer } from '../src/http/index.ts'
+import { createLogger, buildHttp, makeAccess, type HttpServer } from '../src/http/index.ts'
 import { mountLogRoutes, sizeOf } from '../src/log/index.ts'
 import {
   formatTilePath,
@@ -101,7 +101,7 @@ async function serving(server: ToyServer): Promise<HttpServer> {
     publicUrl: 'https://toy.example',
     version: '0.0.0',
     trustedProxies: [],
-    logLevel: 'silent',
+    log: createLogger({ level: 'silent' }),
     requestId: freshId,
     toProblem: (error) => error,
     ready: () => Promise.resolve(true),

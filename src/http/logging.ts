@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { stdTimeFunctions, type LoggerOptions } from 'pino'
+import { pino, stdTimeFunctions, type Logger, type LoggerOptions } from 'pino'
+import type { Writable } from 'node:stream'
 
 const secretHeaders = ['authorization', 'dpop', 'cookie', 'set-cookie', 'sec-websocket-protocol', 'proxy-authorization']
 
@@ -37,9 +38,9 @@ function withoutSecrets(sentence: string): string {
   return sentence.replaceAll(/\b(?:DPoP|Bearer|Basic)\s+\S+|\bticket\.[^\s,]+|[A-Za-z0-9_-]{40,}/gi, '[not logged]')
 }
 
-/** What the log of the service may hold: never bodies, query strings, tokens or tickets. */
-export function loggerOptions(level: string): LoggerOptions {
-  return {
+/** The log of the service holds no bodies, query strings, tokens or tickets. It goes to standard output unless `to` is given. */
+export function createLogger({ level, to }: { readonly level: string; readonly to?: Writable | undefined }): Logger {
+  const options: LoggerOptions = {
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
@@ -53,6 +54,7 @@ export function loggerOptions(level: string): LoggerOptions {
       req: (request: FastifyRequest) => ({ method: request.method, path: pathOf(request), from: request.ip }),
     },
   }
+  return to === undefined ? pino(options) : pino(options, to)
 }
 
 /** One line per answer. */

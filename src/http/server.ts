@@ -10,14 +10,14 @@ import Fastify, {
 } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
-import type { Writable } from 'node:stream'
+import type { Logger } from 'pino'
 import { Problem } from '../errors.ts'
 import { boundCrowd, parseShallowJson, usualRoom, type Room } from './crowding.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
 import { entitleRequests, guardRoutes } from './guard.ts'
 import { mountHealth } from './health.ts'
 import { limitAccounts, limitSources } from './limiting.ts'
-import { logAnswers, loggerOptions } from './logging.ts'
+import { logAnswers } from './logging.ts'
 import { describeRoutes, mountOpenApi } from './openapi.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { validateStrictly } from './validation.ts'
@@ -37,11 +37,9 @@ export interface HttpDeps {
   /** The commit that this is, where it is known. */
   readonly commit?: string | undefined
   readonly trustedProxies: readonly string[]
-  readonly logLevel: string
+  readonly log: Logger
   /** The certificate to serve under; without it a proxy has one. */
   readonly tls?: ServerOptions
-  /** Where log lines go; standard output unless given. */
-  readonly logTo?: Writable
   /** A fresh id for each request, for the log and the answer's request-id header. */
   readonly requestId: () => string
   readonly toProblem: ToProblem
@@ -70,8 +68,7 @@ const headers = { maxHeaderSize: 16 * 1024, headersTimeout: 15_000 } as const
 /** Builds the edge without listening. Whoever composes the server registers routes on what it returns. */
 export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   const app = Fastify({
-    logger:
-      deps.logTo === undefined ? loggerOptions(deps.logLevel) : { ...loggerOptions(deps.logLevel), stream: deps.logTo },
+    loggerInstance: deps.log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: deps.requestId,
     trustProxy: deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies],

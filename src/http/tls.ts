@@ -2,6 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { Server, ServerOptions } from 'node:https'
 import { createSecureContext } from 'node:tls'
+import type { FastifyBaseLogger } from 'fastify'
 
 /** PEM files: the certificate with those of its issuers after it, and its private key. */
 export interface TlsFiles {
@@ -50,22 +51,23 @@ function parsed<T>(path: string, what: string, parse: () => T): T {
 
 /**
  * Serves new connections under the newest pair as soon as it is whole, without a restart; what is connected goes on. A pair that cannot be
- * used is told, and the one before stays. Answers how to stop looking.
+ * used is said in the log, and the one before stays. Answers how to stop looking.
  */
-export function followTls(
+export function followCertificate(
   server: Server,
   files: TlsFiles,
-  told: (sentence: string, error?: TlsFault) => void,
+  log: Pick<FastifyBaseLogger, 'info' | 'error'>,
 ): () => void {
   let last: string | undefined
   const look = () => {
     try {
       server.setSecureContext(readTls(files))
       last = undefined
-      told('the certificate was renewed')
+      log.info('the certificate was renewed')
     } catch (error) {
       if (!(error instanceof TlsFault)) throw error
-      if (error.message !== last) told('the renewed certificate is not used, the one before still is', error)
+      if (error.message !== last)
+        log.error({ reason: error.message }, 'the renewed certificate is not used, the one before still is')
       last = error.message
     }
   }

@@ -313,7 +313,7 @@ export class Certificates {
     }
     const appended = await append([
       ...(await tellLogs(tx, this.#deps, [{ person: device.person_id, draft }])),
-      { log: logs.directory, drafts: endedDrafts(ended, 'device-revoked', actor, '') },
+      { log: logs.directory, drafts: endedDrafts(ended, 'device-revoked', actor) },
       ...(await endDevices(tx, this.#deps, falling)),
     ])
     await store.insertRevocation(tx, {

@@ -1,5 +1,6 @@
 import type { Listed } from '../access.ts'
 import type { Database, Tx } from '../db/index.ts'
+import type { PublicAddress } from '../http/index.ts'
 import type { Acting, Logs } from '../log/index.ts'
 import type { Random } from '../protocol/index.ts'
 import type { Passphrases } from './passphrase.ts'
@@ -16,8 +17,7 @@ export interface IdentityDeps {
   readonly random: Random
   readonly tokenKey: TokenKey
   readonly passphrases: Passphrases
-  /** The address under which clients reach the service: issuer of tokens, target of proofs. */
-  readonly publicUrl: string
+  readonly address: PublicAddress
   /** The operations in which these people are members: of somebody whose row is locked it misses none. */
   readonly operationsOf: (tx: Tx, persons: readonly string[]) => Promise<string[]>
   /** Who of them is a member of an operation. Asked under the lock of its log it stays so. */

@@ -1,6 +1,8 @@
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { Problem } from '../errors.ts'
 import { everybody, type HttpServer } from '../http/index.ts'
+import { isUuid } from '../protocol/index.ts'
 import { header, proofOf } from './access.ts'
 import type { Actor } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
@@ -11,6 +13,7 @@ import { mountDuty } from './duty/routes.ts'
 import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
+import type { Refusals } from './refusals.ts'
 import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
@@ -326,4 +329,18 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       ),
     }),
   )
+}
+
+/** The directory log hears of what was refused. */
+export function noteRefusals(app: HttpServer, refusals: Refusals): void {
+  app.addHook('onError', async (request: FastifyRequest, _reply, error) => {
+    if (!(error instanceof Problem)) return
+    const { operation, id } = (request.params ?? {}) as { operation?: string; id?: string }
+    refusals.note(
+      error,
+      { actor: request.actor, address: request.ip },
+      // What somebody wrote in the place of an id is nothing that a log keeps.
+      { where: `${request.method} ${request.routeOptions.url ?? ''}`, operation: [operation, id].find(isUuid) },
+    )
+  })
 }

@@ -135,7 +135,7 @@ export class Sessions {
     proven: Proof | { readonly by: 'private_key_jwt' },
     source: store.Source,
   ): Promise<SignedIn> {
-    const { db, clock, logs, random, tokenKey, publicUrl } = this.#deps
+    const { db, clock, logs, random, tokenKey, address } = this.#deps
     const now = clock()
     const byKey = proven.by === 'private_key_jwt'
     const session = newId(now, random)
@@ -193,7 +193,7 @@ export class Sessions {
       return { acting, appended }
     })
     appended.afterCommit()
-    const accessToken = await issueAccessToken(tokenKey, publicUrl, acting, thumbprint, newId(now, random), now)
+    const accessToken = await issueAccessToken(tokenKey, address.origin, acting, thumbprint, newId(now, random), now)
     return {
       session,
       person,
@@ -210,7 +210,7 @@ export class Sessions {
    * other reuse ends the session.
    */
   async refresh(request: ProofOf, refreshToken: string, named?: string): Promise<Tokens> {
-    const { db, clock, tokenKey, publicUrl, random } = this.#deps
+    const { db, clock, tokenKey, address, random } = this.#deps
     const now = clock()
     const { thumbprint } = await this.#requireProof(request, undefined, now)
     const next = nextRefreshToken(tokenKey, refreshToken)
@@ -241,17 +241,24 @@ export class Sessions {
       if (outcome.stolen && outcome.session) await this.#endStolen(outcome.stolen, outcome.session)
       throw new Problem('UNAUTHENTICATED')
     }
-    const accessToken = await issueAccessToken(tokenKey, publicUrl, outcome.acting, thumbprint, newId(now, random), now)
+    const accessToken = await issueAccessToken(
+      tokenKey,
+      address.origin,
+      outcome.acting,
+      thumbprint,
+      newId(now, random),
+      now,
+    )
     return { accessToken, refreshToken: next, expiresIn: lifetimes.access }
   }
 
   /** Recognises who asks, from the token, its proof and the rows as they are now. */
   async recognise(request: ProofOf & { readonly authorization: string | undefined }): Promise<Actor> {
-    const { clock, tokenKey, publicUrl } = this.#deps
+    const { clock, tokenKey, address } = this.#deps
     const now = clock()
     const token = /^DPoP ([A-Za-z0-9._-]{20,4096})$/i.exec(request.authorization ?? '')?.[1]
     if (token === undefined) throw new Problem('UNAUTHENTICATED')
-    const claims = await verifyAccessToken(tokenKey, publicUrl, token, now)
+    const claims = await verifyAccessToken(tokenKey, address.origin, token, now)
     const { thumbprint } = await this.#requireProof(request, token, now)
     if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
     const actor = await this.#actorOf(claims.session, thumbprint, request.source.address, now)
@@ -280,7 +287,7 @@ export class Sessions {
 
   #verifyProof(request: ProofOf, token: string | undefined, now: Date): Promise<Possession> {
     const { method, path, proof } = request
-    return verifyProof({ method, url: this.#deps.publicUrl + path, proof, token }, now)
+    return verifyProof({ method, url: this.#deps.address.origin + path, proof, token }, now)
   }
 
   /** A proof works once. */
@@ -343,12 +350,12 @@ export class Sessions {
 
   /** Somebody else has a token of this session, or had. */
   async #endStolen(person: string, session: string): Promise<void> {
-    const { db, logs, clock, publicUrl } = this.#deps
+    const { db, logs, clock, server } = this.#deps
     const appended = await transaction(db, async (tx) => {
       await store.lockPerson(tx, person)
       const ended = await store.endSessions(tx, { person, session }, clock())
       if (ended.length === 0) return undefined
-      const drafts = endedDrafts(ended, 'refresh-token-reused', undefined, publicUrl)
+      const drafts = endedDrafts(ended, 'refresh-token-reused', { server })
       return logs.appendWithin(tx, [{ log: logs.directory, drafts }])
     })
     appended?.afterCommit()
@@ -378,7 +385,7 @@ export class Sessions {
 /** Ends sessions of whoever acts, whose row is locked; answers how many. */
 async function endOwn({ tx, by, now, enter }: DirectoryAct, which: store.Sessions, reason: string): Promise<number> {
   const ended = await store.endSessions(tx, { person: by.person, ...which }, now)
-  if (ended.length > 0) await enter(...endedDrafts(ended, reason, by, ''))
+  if (ended.length > 0) await enter(...endedDrafts(ended, reason, by))
   return ended.length
 }
 
@@ -403,12 +410,14 @@ async function isSameAttempt(
   return following?.rotated_at === null
 }
 
-export function endedDrafts(sessions: readonly string[], reason: string, by: Acting | undefined, server: string) {
+/** Entries of sessions that a person, or the server itself, ended. */
+export function endedDrafts(sessions: readonly string[], reason: string, by: Acting | { readonly server: string }) {
+  const [actor, own] = 'server' in by ? [{ server: by.server }, {}] : [asActor(by), { session: by.session }]
   return sessions.map((session) => ({
     kind: 'session.ended' as const,
-    actor: by ? asActor(by) : { server },
+    actor,
     subject: session,
-    details: { outcome: 'ended', reason, ...(by ? { session: by.session } : {}) },
+    details: { outcome: 'ended', reason, ...own },
   }))
 }
 

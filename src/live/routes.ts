@@ -10,7 +10,7 @@ import { Outbox, longestLinger } from './outbox.ts'
 export interface LiveRouteDeps extends ConnectionDeps {
   readonly sessions: Sessions
   /** Origins whose pages may open the channel. Programs send none. */
-  readonly allowedOrigins: readonly string[]
+  readonly allowedOrigins: () => readonly string[]
 }
 
 const socketOptions = {
@@ -39,7 +39,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       schema: { summary: 'The live channel (WebSocket)' },
       preValidation: async (request) => {
         const { origin } = request.headers
-        if (origin !== undefined && !deps.allowedOrigins.includes(origin)) throw new Problem('ORIGIN_REFUSED')
+        if (origin !== undefined && !deps.allowedOrigins().includes(origin)) throw new Problem('ORIGIN_REFUSED')
         const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
         const tickets = offered.filter((name) => name.startsWith(ticketProtocolPrefix))
         const [ticket] = tickets

@@ -11,6 +11,7 @@ export type {
   Standing,
   StoredEntry,
 } from './act.ts'
+export { Growth } from './growth.ts'
 export { openLogKey, type LogKey } from './key.ts'
 export { KeyFileFault, makeFileOnce, readFileIfThere } from './key-file.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'

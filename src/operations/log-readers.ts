@@ -1,9 +1,18 @@
 import { may, seesKind } from '../access.ts'
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { actInDirectory, asActor, isPlatformAuditor, justifiedBy, type Actor } from '../identity/index.ts'
-import type { Act, LogQuery, Logs, Scope } from '../log/index.ts'
-import { kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
+import type { Access } from '../http/index.ts'
+import {
+  actInDirectory,
+  asActor,
+  isPlatformAuditor,
+  justifiedBy,
+  type Accesses,
+  type Actor,
+  type Certified,
+} from '../identity/index.ts'
+import { seesLog, type Act, type LogQuery, type Logs, type Scope } from '../log/index.ts'
+import { isUuid, kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
 import { authorize, authorizeIn, type Membership } from './authorize.ts'
 import { enterOperation, purposeOfOperation } from './store.ts'
 import type { Views } from './views.ts'
@@ -30,10 +39,25 @@ export class LogReaders {
   }
 
   /** Enters that somebody queries a log, once they may; what they are shown is decided by the transaction that reads. */
-  async enter(actor: Actor, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+  async enterQuery(actor: Actor, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     return log === this.#deps.logs.directory
       ? this.#enterDirectory(actor, query)
       : this.#enterOperation(actor, log, query)
+  }
+
+  /** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
+  access(accesses: Accesses): Access<Certified> {
+    const { db, logs } = this.#deps
+    return accesses.certified('log-reader', async (actor, { params }) => {
+      const { id, log = id } = params as { id?: unknown; log?: unknown }
+      if (!isUuid(log)) return undefined
+      if (log === logs.directory) return actor
+      await transaction(db, async (tx) => {
+        await authorize(tx, actor, log, 'log.verify')
+        if (!(await seesLog(tx, log))) throw new Problem('NOT_FOUND')
+      })
+      return actor
+    })
   }
 
   async #enterDirectory(actor: Actor, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {

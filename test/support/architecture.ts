@@ -13,7 +13,19 @@ export interface Breach {
 export type Sources = ReadonlyMap<string, string>
 
 const shared = ['protocol', 'forms', 'access']
-const ladder = ['main', 'server', 'live', 'reports', 'casework', 'messages', 'operations', 'identity', 'log']
+const ladder = [
+  'main',
+  'server',
+  'housekeeping',
+  'verification',
+  'live',
+  'reports',
+  'casework',
+  'messages',
+  'operations',
+  'identity',
+  'log',
+]
 const floor = ['http', 'db', 'access', 'errors']
 
 /** What each part of src/ may import. */

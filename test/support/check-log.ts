@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { openDatabase } from '../../src/db/index.ts'
 import { openLogKey, verifyLogs, type Report } from '../../src/log/index.ts'
 import { verify, type VerifyInput } from '../../src/main.ts'
-import { verificationOwners } from '../../src/server.ts'
+import { verificationOwners } from '../../src/verification.ts'
 import { logHost, type TestServer } from './server.ts'
 
 interface Owner {

@@ -7,6 +7,7 @@ import {
   type RegistrationResponseJSON,
 } from '@simplewebauthn/server'
 import { transaction, type Database } from '../../db/index.ts'
+import type { PublicAddress } from '../../http/index.ts'
 import { Problem } from '../../errors.ts'
 import type { Random } from '../../protocol/index.ts'
 import { hashSecret } from '../tokens.ts'
@@ -22,7 +23,7 @@ export interface PasskeyDeps {
   readonly clock: () => Date
   readonly random: Random
   /** Its origin is the one that answers must name, its host the relying party. */
-  readonly publicUrl: string
+  readonly address: PublicAddress
   readonly factorKey: Pick<FactorKey, 'handle'>
 }
 
@@ -70,7 +71,7 @@ export class Passkeys {
       const { verified, registrationInfo } = await verifyRegistrationResponse({
         response: response as RegistrationResponseJSON,
         expectedChallenge: (challenge) => this.#takeChallenge(challenge, person),
-        expectedOrigin: new URL(this.#deps.publicUrl).origin,
+        expectedOrigin: new URL(this.#deps.address.origin).origin,
         expectedRPID: this.#relyingParty,
         requireUserVerification: true,
         supportedAlgorithmIDs: algorithms,
@@ -85,7 +86,7 @@ export class Passkeys {
 
   /** Which of the person's own passkeys this answers a challenge with; undefined where it is none. */
   async verify(person: string, passkeys: readonly store.Passkey[], response: unknown): Promise<string | undefined> {
-    const { db, clock, publicUrl, factorKey } = this.#deps
+    const { db, clock, address, factorKey } = this.#deps
     const answer = response as AuthenticationResponseJSON
     const passkey = passkeys.find(({ id }) => id === answer.id)
     const handle = Buffer.from(factorKey.handle(person)).toString('base64url')
@@ -94,7 +95,7 @@ export class Passkeys {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response: answer,
         expectedChallenge: (challenge) => this.#takeChallenge(challenge, null),
-        expectedOrigin: new URL(publicUrl).origin,
+        expectedOrigin: new URL(address.origin).origin,
         expectedRPID: this.#relyingParty,
         requireUserVerification: true,
         credential: { id: passkey.id, publicKey: new Uint8Array(passkey.public_key), counter: passkey.sign_count },
@@ -110,7 +111,7 @@ export class Passkeys {
   }
 
   get #relyingParty(): string {
-    return new URL(this.#deps.publicUrl).hostname
+    return new URL(this.#deps.address.origin).hostname
   }
 
   async #newChallenge(person: string | null): Promise<Uint8Array<ArrayBuffer>> {

@@ -172,7 +172,7 @@ export class People {
     for (const person of people) {
       drafts.push({ kind: `person.${change}`, actor, subject: person, details: { ...session, reason } })
       const sessions = await identityStore.endSessions(tx, { person }, clock())
-      drafts.push(...endedDrafts(sessions, `person-${change}`, by, server))
+      drafts.push(...endedDrafts(sessions, `person-${change}`, by ?? { server }))
     }
     if (change === 'ended') await forgetAddresses(tx, people)
     // Nobody would certify whom they invited, and nobody else sees what they left open.

@@ -18,7 +18,7 @@ export async function endDevices(tx: Tx, deps: Deps, ending: readonly EndingDevi
     const details = { outcome: 'ended', reason }
     told.push({ person, draft: { kind: 'device.expired', actor: { server }, subject: device, details } })
     const ended = await endSessions(tx, { person, device }, clock())
-    sessions.push(...endedDrafts(ended, 'device-expired', undefined, server))
+    sessions.push(...endedDrafts(ended, 'device-expired', { server }))
   }
   return [...(await tellLogs(tx, deps, told)), { log: logs.directory, drafts: sessions }]
 }

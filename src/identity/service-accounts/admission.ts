@@ -16,7 +16,7 @@ const noteEvery = 60_000
  * once, on whichever server. Otherwise SIGN_IN_REFUSED; ADDRESS_REFUSED to whoever holds the key elsewhere than agreed.
  */
 export async function requireAssertion(
-  { db, publicUrl }: Pick<IdentityDeps, 'db' | 'publicUrl'>,
+  { db, address: service }: Pick<IdentityDeps, 'db' | 'address'>,
   input: { readonly assertion: string; readonly thumbprint: string; readonly address: string },
   now: Date,
 ): Promise<{ person: string; device: string }> {
@@ -29,7 +29,7 @@ export async function requireAssertion(
   }))
   const key = known?.sign_in_key
   if (!known || !key || device === undefined) throw new Problem('SIGN_IN_REFUSED')
-  const { jti } = await verifyAssertion(assertion, { account: person, key, audience: publicUrl, thumbprint }, now)
+  const { jti } = await verifyAssertion(assertion, { account: person, key, audience: service.origin, thumbprint }, now)
   if (thumbprint === known.key_thumbprint || thumbprint === device) throw new Problem('SIGN_IN_REFUSED')
   const until = new Date(now.getTime() + 2 * assertionLifetime * 1000)
   const fresh = await transaction(db, (tx) => recordProof(tx, hashSecret(`assertion ${person} ${jti}`), until))

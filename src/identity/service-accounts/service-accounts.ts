@@ -91,8 +91,8 @@ export class ServiceAccounts {
 
   /** Sessions, device, invitations and the account itself; `by` the server where its time was over. */
   async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Upright): Promise<Appended> {
-    const { logs, clock, publicUrl } = this.#deps
-    const actor = by ? asActor(by) : { server: publicUrl }
+    const { logs, clock, server } = this.#deps
+    const actor = by ? asActor(by) : { server }
     const details = by ? { session: by.session, outcome: 'ended', reason } : { outcome: 'ended', reason }
     const device = await store.liveDeviceOf(tx, account)
     const told: Told[] =
@@ -104,7 +104,7 @@ export class ServiceAccounts {
     const invitations = await revokeInvitations(tx, [account], clock())
     const ending: EntryDraft = { kind: 'service.ended', actor, subject: account, details }
     const drafts: EntryDraft[] = [
-      ...endedDrafts(sessions, reason, by, publicUrl),
+      ...endedDrafts(sessions, reason, by ?? { server }),
       ...invitations.map((id) => ({ kind: 'invitation.revoked' as const, actor, subject: id, details })),
     ]
     const appended = await logs.appendWithin(tx, [

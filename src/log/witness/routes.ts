@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
-import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
-import { loggerOptions } from '../../http/index.ts'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import { createLogger } from '../../http/index.ts'
 import type { Throttle } from './throttle.ts'
 import type { Answer, Witness } from './witness.ts'
 
@@ -20,7 +20,7 @@ const plain = 'text/plain; charset=utf-8'
 export function witnessApp(witness: Witness, options: WitnessAppOptions): FastifyInstance {
   const { logLevel, logTo, throttle, requestTimeout } = options
   const app = Fastify({
-    logger: logTo === undefined ? loggerOptions(logLevel) : { ...loggerOptions(logLevel), stream: logTo },
+    loggerInstance: createLogger({ level: logLevel, to: logTo }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit,
     requestTimeout,
