@@ -11,7 +11,6 @@ import {
   requireServable,
   toDatabaseProblem,
   transaction,
-  type Database,
   type Tx,
 } from './db/index.ts'
 import { startHousekeeping } from './housekeeping.ts'

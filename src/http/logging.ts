@@ -1,5 +1,5 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { pino, stdTimeFunctions, type Logger, type LoggerOptions } from 'pino'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
+import { pino, stdTimeFunctions, type LoggerOptions } from 'pino'
 import type { Writable } from 'node:stream'
 
 const secretHeaders = ['authorization', 'dpop', 'cookie', 'set-cookie', 'sec-websocket-protocol', 'proxy-authorization']
@@ -39,7 +39,13 @@ function withoutSecrets(sentence: string): string {
 }
 
 /** The log of the service holds no bodies, query strings, tokens or tickets. It goes to standard output unless `to` is given. */
-export function createLogger({ level, to }: { readonly level: string; readonly to?: Writable | undefined }): Logger {
+export function createLogger({
+  level,
+  to,
+}: {
+  readonly level: string
+  readonly to?: Writable | undefined
+}): FastifyBaseLogger {
   const options: LoggerOptions = {
     level,
     base: null,

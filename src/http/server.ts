@@ -10,7 +10,6 @@ import Fastify, {
 } from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
-import type { Logger } from 'pino'
 import { Problem } from '../errors.ts'
 import { boundCrowd, parseShallowJson, usualRoom, type Room } from './crowding.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
@@ -37,7 +36,7 @@ export interface HttpDeps {
   /** The commit that this is, where it is known. */
   readonly commit?: string | undefined
   readonly trustedProxies: readonly string[]
-  readonly log: Logger
+  readonly log: FastifyBaseLogger
   /** The certificate to serve under; without it a proxy has one. */
   readonly tls?: ServerOptions
   /** A fresh id for each request, for the log and the answer's request-id header. */
@@ -68,7 +67,7 @@ const headers = { maxHeaderSize: 16 * 1024, headersTimeout: 15_000 } as const
 /** Builds the edge without listening. Whoever composes the server registers routes on what it returns. */
 export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   const app = Fastify({
-    loggerInstance: deps.log as FastifyBaseLogger,
+    loggerInstance: deps.log,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: deps.requestId,
     trustProxy: deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies],

@@ -1,7 +1,7 @@
 import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Receipt, Tile, WitnessPolicy } from '../protocol/index.ts'
-import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing, StoredEntry } from './act.ts'
+import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing } from './act.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
 import type { LogKey } from './key.ts'
 import type { Scope } from './queries.ts'

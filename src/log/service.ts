@@ -18,16 +18,7 @@ import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './placing.ts'
 import { consistency, inclusion, inclusions, receiptOf, Roots, tlogProof } from './proofs.ts'
 import { queryLog } from './queries.ts'
-import {
-  allLogs,
-  changesBetween,
-  enterLog,
-  entriesAfter,
-  entriesAt,
-  newestCheckpoint,
-  seesLog,
-  sizeOf,
-} from './store.ts'
+import { allLogs, enterLog, entriesAt, newestCheckpoint } from './store.ts'
 import { startDrafts } from './started.ts'
 import { readTile } from './tiles.ts'
 import { appendWithin, createLog, type WithinDeps } from './within.ts'

@@ -132,7 +132,7 @@ export function certifiedDrafts(
   certificates: readonly Certificate[],
 ): EntryDraft[] {
   return certificates.map((certificate) => {
-    const draft: EntryDraft = {
+    return {
       kind: 'device.certified',
       actor: by,
       subject: certificate.device,
@@ -140,7 +140,6 @@ export function certifiedDrafts(
       details: { session, outcome: 'accepted', reason: 'admission' },
       statement: { type: 'certificate', value: certificate },
     }
-    return draft
   })
 }
 
@@ -205,7 +204,7 @@ function enter({ snapshot: view, loaded, input, actor }: Context<MemberInput, Me
     details: Record<string, unknown>,
     compartment?: string,
   ): EntryDraft => {
-    const made: EntryDraft = {
+    return {
       kind,
       actor: by,
       subject,
@@ -214,7 +213,6 @@ function enter({ snapshot: view, loaded, input, actor }: Context<MemberInput, Me
       statement: { type: 'member', value: statement },
       ...(compartment === undefined ? {} : { compartment }),
     }
-    return made
   }
   switch (act.act) {
     case 'create-operation':

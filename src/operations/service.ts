@@ -142,14 +142,14 @@ export class Operations {
     newcomers: Awaited<ReturnType<typeof loadNewcomers>>,
     input: CreateInput,
   ): EntryDraft[] {
-    const { act, hash, jws } = statement
+    const { act, hash } = statement
     if (act.act !== 'create-operation') return []
     const by = asActor(actor)
     const { name, reference, timeZone, purpose } = input
     const hashes = { old: null, new: hash }
     const make = (kind: EntryDraft['kind'], subject: string, details: Record<string, unknown>): EntryDraft => {
       const recorded = { session: actor.session, hashes, reason: 'creation', ...details }
-      const draft: EntryDraft = {
+      return {
         kind,
         actor: by,
         subject,
@@ -157,7 +157,6 @@ export class Operations {
         details: recorded,
         statement: { type: 'member', value: statement },
       }
-      return draft
     }
     const drafts = [make('operation.created', act.operation, { name, reference, timeZone, purpose })]
     for (const { person, organization } of act.coordinators) {

@@ -10,7 +10,6 @@ import {
   parseLeaf,
   readViewStatement,
   statementTypeOf,
-  type DeviceId,
   type Leaf,
   type OperationId,
   type ReadStatement,

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
 import { createLogger } from '../../http/index.ts'
 import type { Throttle } from './throttle.ts'
 import type { Answer, Witness } from './witness.ts'
@@ -20,7 +20,7 @@ const plain = 'text/plain; charset=utf-8'
 export function witnessApp(witness: Witness, options: WitnessAppOptions): FastifyInstance {
   const { logLevel, logTo, throttle, requestTimeout } = options
   const app = Fastify({
-    loggerInstance: createLogger({ level: logLevel, to: logTo }) as FastifyBaseLogger,
+    loggerInstance: createLogger({ level: logLevel, to: logTo }),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit,
     requestTimeout,
