@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import manifest from '../package.json' with { type: 'json' }
 import { ConfigurationFault, readConfig, type Config } from './config.ts'
 import { isKept, migrate, openDatabase, startEmbedded } from './db/index.ts'
 import { TlsFault, readTls } from './http/index.ts'
@@ -16,9 +17,7 @@ export interface Running {
   stop(): Promise<void>
 }
 
-export const version = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-).version
+export const version = manifest.version
 
 /** The commit that is checked out here, where this is a working copy of git. */
 function checkedOut(): string | undefined {

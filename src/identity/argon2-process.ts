@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Argon2 } from './passphrase.ts'
 
@@ -76,7 +77,8 @@ export class Argon2Process implements Argon2 {
   }
 
   #start(): ChildProcess {
-    const file = fileURLToPath(new URL('./argon2-work.ts', import.meta.url))
+    // Beside this file, and of its kind: a source, or what was made of it.
+    const file = fileURLToPath(new URL(`./argon2-work${extname(import.meta.url)}`, import.meta.url))
     const child = fork(file, {
       env: { UV_THREADPOOL_SIZE: String(this.#atOnce) },
       execArgv: ['--disable-warning=ExperimentalWarning'],

@@ -38,6 +38,8 @@ const mayImport: ReadonlyMap<string, readonly string[]> = new Map([
   ['config', []],
   ['protocol', ['access']],
   ['forms', ['protocol', 'access']],
+  // Makes dist/ of the others, and is no part of it.
+  ['build', []],
   ['client', shared],
   // Beside the SDK: the service it starts, its configuration, the migrations and the log's verifier.
   ['cli', ['client', 'main', 'config', 'log', 'db', 'errors', ...shared]],
@@ -174,6 +176,7 @@ function checkPackage(file: string, found: Import, say: Say): void {
     if (isNode) say(found.line, `${part} runs in a browser and must not import ${found.target}`)
     else if (!portable.includes(name)) say(found.line, `${part} must not import the package ${name}`)
   }
+  if (name === 'esbuild' && part !== 'build') say(found.line, 'esbuild makes dist/ and belongs in build.ts alone')
   if (name === 'kysely' || name === 'pg' || name.startsWith('kysely-') || name.startsWith('pg-')) {
     const allowed = part === 'log' || part === 'db' || /^[a-z]+\/([a-z-]+\/)?store\.ts$/.test(file)
     if (!allowed) say(found.line, `${name} belongs in a store`)

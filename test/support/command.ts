@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { dist, makeDist } from '../../src/build.ts'
 import { Cordon, webPlatform } from '../../src/client/index.ts'
 import { FileStore } from '../../src/client/node/index.ts'
 import { enrolWith, systemClock, takeIn, type Newcomer, type Scene } from './actors.ts'
@@ -15,15 +15,15 @@ interface Owner {
   teardown(clean: () => Promise<unknown>): void
 }
 
-const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-// Many processes of one program: each compiles only what the first has not.
-export const compiled = resolve(process.env['NODE_COMPILE_CACHE'] ?? '.tap/compiled')
+// Of these very sources, whichever test needs it first.
+await makeDist()
+/** The command as it is installed. One file, bundle.test.ts, runs the sources as they are. */
+export const command = join(dist, 'cli/main.js')
 const base = {
   PATH: process.env['PATH'],
   HOME: '/nonexistent',
   LANG: 'C.UTF-8',
   TZ: 'UTC',
-  NODE_COMPILE_CACHE: compiled,
 }
 
 export const passphrases = { store: 'the store of somebody in a test', signIn: 'seven warm otters by the pier' }

@@ -5,15 +5,12 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { compiled } from './command.ts'
+import { command } from './command.ts'
 import { logHost } from './server.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void
 }
-
-const command = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** A server process of its own, on a port that stays the same however often it is killed. */
 export interface ServerProcess {
@@ -45,7 +42,6 @@ export async function serverProcess(
     child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
       env: {
         PATH: process.env['PATH'],
-        NODE_COMPILE_CACHE: compiled,
         DATA_DIRECTORY: data,
         DATABASE_URL: options.databaseUrl,
         LOG_KEY_FILE: join(options.keys, 'log.key'),

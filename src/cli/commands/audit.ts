@@ -43,11 +43,9 @@ interface Asked {
 const listed = 100
 const longestDetails = 60
 
-export function addAudit(program: Command): void {
+export function addAudit(command: Command): void {
   inOperation(
-    program
-      .command('audit')
-      .description('Query the log of an operation, or of the whole service: who did what, when, to what')
+    command
       .option('--directory', 'the directory log of the service, for auditors of the platform')
       .option('-k, --kind <kind...>', 'kinds of entries: body.fetched, or member.* for all that begin so')
       .option('--person <person>', 'name or id of who caused it; another person than you takes a justification')

@@ -7,10 +7,8 @@ import { openTerminal, type Terminal } from '../terminal.ts'
 
 const seed = 2026
 
-export function addDemo(program: Command): void {
-  program
-    .command('demo')
-    .description('Play a whole operation on a temporary service: 98 organizations, 937 seizures, one verified log')
+export function addDemo(command: Command): void {
+  command
     .option('--json', 'print the result as one JSON object on the last line')
     .option('--keep', 'leave the service running and say how to sign in')
     .addHelpText('after', '\nExamples:\n  $ npm run demo\n  $ npm run demo -- --json\n  $ npm run demo -- --keep')

@@ -15,12 +15,10 @@ interface Options extends DeviceOptions, Confirmed, ProofOptions {
 /** So much of a thumbprint is shown, and tells devices apart. */
 const shown = 12
 
-export function addDevices(program: Command): void {
+export function addDevices(command: Command): void {
   orPasskey(
     onStore(
-      program
-        .command('devices')
-        .description('Your devices, and whether the directory log is proven to hold each of them')
+      command
         .option('--revoke <device>', 'end one of them: its sessions end and the keys it had are replaced')
         .option(
           '--compromised-since <time>',

@@ -26,12 +26,10 @@ type Credential = Pick<Enrol, 'passphrase' | 'authenticator'>
 
 const askEvery = 2_000
 
-export function addEnrol(program: Command): void {
+export function addEnrol(command: Command): void {
   orPasskey(
     onStore(
-      program
-        .command('enrol')
-        .description('Enrol this device with an invitation, and sign in')
+      command
         .argument('<invitation>', 'the whole string that you were given')
         .option('--no-wait', 'do not wait until the device is certified'),
     ),

@@ -27,10 +27,7 @@ interface AppOptions extends Options {
   readonly confirm?: string
 }
 
-export function addFactors(program: Command): void {
-  const factors = program
-    .command('factors')
-    .description('By what you prove who you are: passphrase, app, recovery codes, passkeys')
+export function addFactors(factors: Command): void {
   const add = (name: string, description: string, parent = factors) =>
     orPasskey(
       onStore(parent.command(name).description(description)).option(

@@ -15,12 +15,8 @@ interface Options extends PlaceOptions {
 
 const patience = { times: 30, milliseconds: 100 }
 
-export function addFigures(program: Command): void {
-  inOperation(
-    program
-      .command('figures')
-      .description('Seizures and quantities: as this device computes them, and as the service does'),
-  )
+export function addFigures(command: Command): void {
+  inOperation(command)
     .addHelpText(
       'after',
       `

@@ -6,8 +6,8 @@ import { Interrupted, harmlessLine } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { markWords, timesIn } from '../wording.ts'
 
-export function addFollow(program: Command): void {
-  inOperation(program.command('follow').description('Show messages as they come, one line each, until Ctrl-C'))
+export function addFollow(command: Command): void {
+  inOperation(command)
     .addHelpText(
       'after',
       `

@@ -29,11 +29,9 @@ const mostShown = 25
 const replacing =
   'Your organization gets a new import key in this operation, for all of its devices. Rows that were imported before are not known under it: each row of this file is sent, also those that are there already, and figures count them twice.'
 
-export function addImport(program: Command): void {
+export function addImport(command: Command): void {
   inOperation(
-    program
-      .command('import')
-      .description('Send the rows of a CSV file as sealed messages, each once however often it is repeated')
+    command
       .argument('<file>', 'the CSV file of a national system')
       .requiredOption('--map <mapping>', 'JSON file that says what becomes of each column')
       .option('--compartment <compartment>', 'who may read them; everybody in the compartment all if not given')

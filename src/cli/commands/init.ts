@@ -14,11 +14,9 @@ interface Options extends DeviceOptions {
   readonly server?: string
 }
 
-export function addInit(program: Command): void {
+export function addInit(command: Command): void {
   onStore(
-    program
-      .command('init')
-      .description('Make the root of trust and the first administrator on a new service')
+    command
       .argument('<set-up-string>', 'what `cordon serve` printed at its first start')
       .requiredOption('--organization <name>', 'your organization: the secretariat')
       .requiredOption('--name <name>', 'your own name')

@@ -18,11 +18,9 @@ interface Options extends DeviceOptions {
 
 const askEvery = 2_000
 
-export function addInvite(program: Command): void {
+export function addInvite(command: Command): void {
   onStore(
-    program
-      .command('invite')
-      .description('Invite a person, or a further device of your own')
+    command
       .argument('[name]', 'the name of the person')
       .option('--organization <organization>', 'name or id of the organization; your own if not given')
       .addOption(
@@ -135,8 +133,8 @@ async function untilCertified({ client, terminal }: Device, person: string): Pro
   }
 }
 
-export function addInvitations(program: Command): void {
-  onStore(program.command('invitations').description('Whom you have invited, and what became of it'))
+export function addInvitations(command: Command): void {
+  onStore(command)
     .option('--revoke <invitation>', 'take back one that is open: its id, or the name of whom it is for')
     .addHelpText('after', '\nExamples:\n  $ cordon invitations\n  $ cordon invitations --revoke 019a…')
     .action((options: DeviceOptions & { revoke?: string }) =>

@@ -2,15 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
 
-export function addLendSession(program: Command): void {
-  onStore(
-    program
-      .command('lend-session')
-      .description(
-        'Write your access token and its key to a file, for another program on this machine, for five minutes',
-      )
-      .argument('<file>', 'made with mode 0600; must not exist'),
-  )
+export function addLendSession(command: Command): void {
+  onStore(command.argument('<file>', 'made with mode 0600; must not exist'))
     .addHelpText(
       'after',
       `

@@ -1,12 +1,8 @@
 import type { Command } from 'commander'
 import { onDevice, onStore, type DeviceOptions } from '../device.ts'
 
-export function addLogKeys(program: Command): void {
-  onStore(
-    program
-      .command('log-keys')
-      .description('Print the verifier keys of the logs that this device pinned, for witnesses and auditors'),
-  )
+export function addLogKeys(command: Command): void {
+  onStore(command)
     .addHelpText(
       'after',
       `

@@ -5,10 +5,8 @@ import { notKept } from '../../main.ts'
 import { CommandFailure } from '../failures.ts'
 import { openTerminal } from '../terminal.ts'
 
-export function addMigrate(program: Command): void {
-  program
-    .command('migrate')
-    .description('Bring the database of DATABASE_OWNER_URL to the schema of this program')
+export function addMigrate(command: Command): void {
+  command
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',

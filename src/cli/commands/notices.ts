@@ -12,11 +12,7 @@ import { CommandFailure, exitCodes } from '../failures.ts'
 
 type Options = DeviceOptions & ProofOptions
 
-export function addNotices(program: Command): void {
-  const notices = program
-    .command('notices')
-    .description('Where you are told that something waits: by e-mail, never saying what')
-
+export function addNotices(notices: Command): void {
   onStore(notices.command('show', { isDefault: true }).description('Your address')).action((options: DeviceOptions) =>
     asMember(options, show),
   )

@@ -28,8 +28,7 @@ interface Create extends DeviceOptions {
   readonly allHolds?: readonly ('partner' | 'observer')[]
 }
 
-export function addOperation(program: Command): void {
-  const operation = program.command('operation').description('Operations: closed user groups and their members')
+export function addOperation(operation: Command): void {
   addCreate(operation)
   addLooks(operation)
   addMembers(operation)

@@ -11,9 +11,7 @@ interface Add extends DeviceOptions {
   readonly region?: string
 }
 
-export function addOrganization(program: Command): void {
-  const organization = program.command('organization').description('Organizations of the service (administrators)')
-
+export function addOrganization(organization: Command): void {
   onStore(
     organization
       .command('add')

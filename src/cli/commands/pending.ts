@@ -16,8 +16,8 @@ interface Listed extends PendingMessage {
   readonly timeZone: string
 }
 
-export function addPending(program: Command): void {
-  onStore(program.command('pending').description('Messages of this device that have no receipt yet; asks no service'))
+export function addPending(command: Command): void {
+  onStore(command)
     .option('--drop <id>', 'give one of them up')
     .addHelpText(
       'after',

@@ -35,11 +35,7 @@ interface Act {
   readonly asks?: (name: string, stake: AtStake) => string
 }
 
-export function addPerson(program: Command): void {
-  const person = program
-    .command('person')
-    .description('The people of your organization (contact points, administrators)')
-
+export function addPerson(person: Command): void {
   onStore(person.command('list').description('Who there is'))
     .option('--organization <organization>', 'of another organization (administrators)')
     .addHelpText(

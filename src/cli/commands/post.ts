@@ -29,11 +29,9 @@ type Tlp = NonNullable<Draft['handling']>['tlp']
 
 const tlps = ['RED', 'AMBER+STRICT', 'AMBER', 'GREEN', 'CLEAR']
 
-export function addPost(program: Command): void {
+export function addPost(command: Command): void {
   inOperation(
-    program
-      .command('post')
-      .description('Seal a message on this device and send it')
+    command
       .argument('[text]', 'what it says, for the form text; read from standard input where it is not given')
       .addOption(
         new Option('--form <form>', 'text, or the form that --fields fills').choices([

@@ -22,11 +22,9 @@ interface Options extends PlaceOptions {
   readonly markAll?: true
 }
 
-export function addRead(program: Command): void {
+export function addRead(command: Command): void {
   inOperation(
-    program
-      .command('read')
-      .description('List the threads, unread first; or show one and mark it read')
+    command
       .argument('[thread]', 'number of a thread, or of a message in it')
       .option('--limit <n>', 'list at most so many threads', '40')
       .option('--unread', 'list only what is unread')

@@ -9,11 +9,9 @@ interface Options extends PlaceOptions {
   readonly out?: string
 }
 
-export function addReceipt(program: Command): void {
+export function addReceipt(command: Command): void {
   inOperation(
-    program
-      .command('receipt')
-      .description('Write the receipt of one of your messages, for others to check without the service')
+    command
       .argument('<message>', 'its number, or its id')
       .option('--out <file>', 'write it to a file, which must not exist, instead of printing it'),
   )

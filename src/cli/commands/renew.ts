@@ -13,11 +13,9 @@ interface Options extends DeviceOptions {
   readonly rootFile?: string
 }
 
-export function addRenew(program: Command): void {
+export function addRenew(command: Command): void {
   onStore(
-    program
-      .command('renew')
-      .description('Certificates of your people that end soon, and renewing them (contact points, administrators)')
+    command
       .argument('[people...]', 'name, beginning of the name, or id')
       .option('--all', 'everybody who is listed')
       .option('--root-file <file>', 'renew this very device, an administrator’s, with the secret key of the root'),

@@ -16,11 +16,9 @@ interface Found {
 
 const around = 30
 
-export function addSearch(program: Command): void {
+export function addSearch(command: Command): void {
   inOperation(
-    program
-      .command('search')
-      .description('Search what this device has opened; nothing leaves it, and no service is needed')
+    command
       .argument('<words...>', 'all of them must occur, in any order; case and accents do not matter')
       .option('--limit <n>', 'list at most so many', '40'),
   )

@@ -4,10 +4,8 @@ import { start } from '../../main.ts'
 import { stopOnSignal } from '../stopping.ts'
 import { openTerminal } from '../terminal.ts'
 
-export function addServe(program: Command): void {
-  program
-    .command('serve')
-    .description('Run the service, on the embedded Postgres in ./data or on DATABASE_URL')
+export function addServe(command: Command): void {
+  command
     .option('--json', 'print one line of JSON once it listens')
     .addHelpText(
       'after',

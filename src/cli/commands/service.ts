@@ -47,10 +47,7 @@ const longestDays = 366
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
-export function addService(program: Command): void {
-  const service = program
-    .command('service')
-    .description('Service accounts: programs of an organization, for its NCPs and administrators')
+export function addService(service: Command): void {
   addServiceInvite(service)
   addServiceList(service)
   addServiceStop(service)

@@ -18,8 +18,8 @@ import { table } from '../terminal.ts'
 import { choose } from '../choice.ts'
 import { waiting } from './enrol.ts'
 
-export function addSignIn(program: Command): void {
-  orPasskey(onStore(program.command('sign-in').description('Sign in on this device')))
+export function addSignIn(command: Command): void {
+  orPasskey(onStore(command))
     .option('--code <code>', 'of your authenticator app, or a recovery code, where you have a second factor')
     .addHelpText(
       'after',
@@ -85,8 +85,8 @@ async function visit(device: Device, operation: string, name: string): Promise<v
   }
 }
 
-export function addSignOut(program: Command): void {
-  onStore(program.command('sign-out').description('End the session of this device; its keys stay'))
+export function addSignOut(command: Command): void {
+  onStore(command)
     .addHelpText('after', '\nExample:\n  $ cordon sign-out')
     .action((options: DeviceOptions) =>
       onDevice(options, async ({ client, terminal }) => {
@@ -96,8 +96,8 @@ export function addSignOut(program: Command): void {
     )
 }
 
-export function addSessions(program: Command): void {
-  const sessions = onStore(program.command('sessions').description('Your sessions on all devices'))
+export function addSessions(command: Command): void {
+  const sessions = onStore(command)
     .option('--end <id>', 'end one of them')
     .option('--end-others', 'end all but this one')
     .addHelpText(

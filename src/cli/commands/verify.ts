@@ -19,13 +19,9 @@ interface Options extends PlaceOptions, BundleOptions {
   readonly server?: true
 }
 
-export function addVerify(program: Command): void {
+export function addVerify(command: Command): void {
   inOperation(
-    program
-      .command('verify')
-      .description(
-        'Verify every log of a database from its raw rows; a bundle of evidence; or, as a member, the log of an operation',
-      )
+    command
       .argument('[bundle]', 'a file that cordon audit --evidence wrote, verified without any service')
       .option(
         '--server',

@@ -9,13 +9,10 @@ interface SetOptions extends DeviceOptions {
   readonly lag: string
 }
 
-export function addWitnessPolicy(program: Command): void {
-  const group = program
-    .command('witness-policy')
-    .description('Insist on witnesses: read and send nothing that enough of them have not cosigned')
-    .addHelpText(
-      'after',
-      `
+export function addWitnessPolicy(group: Command): void {
+  group.addHelpText(
+    'after',
+    `
 With a policy, this device demands that what it accepted of a log is soon in a checkpoint that the witnesses of the policy cosigned. Where
 that is not so, no command reads or sends (WITNESSES_MISSING). A service that shows different logs to different people cannot get both cosigned.
 
@@ -26,7 +23,7 @@ Examples:
   $ cordon witness-policy set witnesses.policy
   $ cordon witness-policy set witnesses.policy --lag 5
   $ cordon witness-policy show`,
-    )
+  )
   onStore(
     group
       .command('set')

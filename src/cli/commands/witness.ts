@@ -17,10 +17,8 @@ interface Options {
   readonly json?: true
 }
 
-export function addWitness(program: Command): void {
-  program
-    .command('witness')
-    .description('Run a witness (C2SP tlog-witness): cosign the logs of a service only while they grow')
+export function addWitness(command: Command): void {
+  command
     .option('--directory <path>', 'where its key and what it has cosigned are kept; made if missing', 'witness')
     .option('--name <name>', 'the name of its keys, given at its first start and kept from then on')
     .option('--listen <host:port>', 'where to listen; put a proxy with TLS in front', '127.0.0.1:7400')

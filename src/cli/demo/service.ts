@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { migrate, startEmbedded } from '../../db/index.ts'
@@ -10,7 +10,8 @@ import { openLogKey, type Report } from '../../log/index.ts'
 import { verify } from '../../main.ts'
 import { CommandFailure } from '../failures.ts'
 
-const command = fileURLToPath(new URL('../main.ts', import.meta.url))
+// The command that plays the demonstration: the source, or what was made of it.
+const command = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
 /** The service as a process of its own, on a temporary embedded database. */
 export interface DemoService {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Authenticator } from '../../client/index.ts'
 import type { Device } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
-import { Loopback, type Handed } from './loopback.ts'
+import type { Handed } from './loopback.ts'
 
 /** What is asked of a browser, and whom it is asked for. */
 interface Asking {
@@ -28,6 +28,8 @@ export function inBrowser(device: Asking['device'], server: () => string, patien
 async function ask({ device, server, patience }: Asking, what: 'create' | 'get', options: object): Promise<object> {
   const { terminal, interrupted } = device
   requireNamed(server)
+  // Loaded here, since it brings the whole HTTP server of Node into commands that need none.
+  const { Loopback } = await import('./loopback.ts')
   const loopback = await Loopback.open()
   const ended = new AbortController()
   try {

