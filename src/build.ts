@@ -103,4 +103,21 @@ function filesIn(directory: string): string[] {
     .sort()
 }
 
-if (import.meta.main) await makeDist()
+/** What hinders the making of dist/, and what to do; undefined for what nobody foresaw. */
+function explain({ code, path, message }: NodeJS.ErrnoException): string | undefined {
+  if (code === 'ERR_MODULE_NOT_FOUND' && message.includes("'esbuild'"))
+    return 'dist/ was not made from these sources, and esbuild, which makes it, is not installed: run npm ci, without --omit.'
+  if (code === 'EACCES' || code === 'EROFS')
+    return `dist/ was not made from these sources, and you may not write ${String(path)}: let its owner run npm run build.`
+  return undefined
+}
+
+if (import.meta.main)
+  try {
+    await makeDist()
+  } catch (error) {
+    const sentence = explain(error as NodeJS.ErrnoException)
+    if (sentence === undefined) throw error
+    process.stderr.write(`${sentence}\n`)
+    process.exitCode = 1
+  }

@@ -49,14 +49,9 @@ export function start(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
   before: readonly string[] = [],
+  main = command,
 ): ChildProcess {
-  const [program = '', ...rest] = [
-    ...before,
-    process.execPath,
-    '--disable-warning=ExperimentalWarning',
-    command,
-    ...args,
-  ]
+  const [program = '', ...rest] = [...before, process.execPath, '--disable-warning=ExperimentalWarning', main, ...args]
   const child = spawn(program, rest, { env: { ...base, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   child.stdin?.on('error', () => {})
   owner.teardown(async () => {
