@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { BuildOptions, Plugin } from 'esbuild'
 
 // Makes dist/: the command and the packages that it needs, in a few files that start in a fifth of the time. The sources run
-// as they are, too; docs/decisions/0080-the-command-runs-from-a-bundle.md says when which of them runs.
+// as they are, too; docs/decisions/0073-the-command-runs-from-a-bundle.md says when which of them runs.
 
 const repository = fileURLToPath(new URL('../', import.meta.url))
 const sources = join(repository, 'src')
