@@ -1,6 +1,7 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { groups } from './commands/index.ts'
+import { Explained, nameHelp } from './explained.ts'
 import { explain, exitCodes } from './failures.ts'
 import { harmless } from './terminal.ts'
 
@@ -35,22 +36,25 @@ export async function cordon(words: readonly string[]): Promise<number> {
 
 /** The program, with the name of each command and what it does. */
 function listCommands(): Command {
-  const program = new Command('cordon')
+  const program = new Explained('cordon')
     .description(manifest.description)
-    .version(manifest.version)
+    .version(manifest.version, '-v, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help; after a command, the help of that command')
     .exitOverride()
-    .showHelpAfterError('(add --help for how it is used)')
     .configureHelp({ sortSubcommands: false })
     .addHelpText(
       'after',
       `
-The keys of this device lie in an encrypted store: ~/.cordon/store, or --store, or CORDON_STORE. Passphrases are asked for, or read from
-the files that CORDON_STORE_PASSPHRASE_FILE and CORDON_PASSPHRASE_FILE (to sign in) name.
+The keys of this device lie in an encrypted store: ~/.cordon/store, or --store, or CORDON_STORE.
+Passphrases are asked for, or read from the files that CORDON_STORE_PASSPHRASE_FILE and
+CORDON_PASSPHRASE_FILE (to sign in) name.
+
 Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
     )
   for (const [heading, group] of Object.entries(groups))
-    for (const [name, { does }] of Object.entries(group)) program.command(name).description(does).helpGroup(heading)
-  return program
+    for (const [name, { does }] of Object.entries(group))
+      program.command(name).description(does).helpOption('-h, --help', 'show this help').helpGroup(heading)
+  return program.helpCommand(false)
 }
 
 /** Gives a command its arguments, its options and what it does; a mistyped name is the program's to explain. */
@@ -58,10 +62,13 @@ async function load(program: Command, name: string | undefined): Promise<void> {
   const command = program.commands.find((command) => command.name() === name)
   const add = await listed.get(name ?? '')?.load()
   if (command !== undefined) add?.(command)
+  nameHelp(program, program.name())
 }
 
-/** `cordon help operation create` means `cordon operation create --help`, which says more. */
+/** `cordon help operation create` means `cordon operation create --help`. */
 function helpAsOption(words: readonly string[]): readonly string[] {
   const [first, ...rest] = words
-  return first === 'help' ? [...rest, '--help'] : words
+  if (first !== 'help') return words
+  const [name = ''] = rest
+  return name === '' || listed.has(name) ? [...rest, '--help'] : rest
 }

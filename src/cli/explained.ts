@@ -1,0 +1,26 @@
+import { Command, type AddHelpTextContext, type AddHelpTextPosition } from 'commander'
+
+const usualWidth = 80
+
+/** A command whose texts fit the terminal, and whose refusals name the line that says how it is used. */
+export class Explained extends Command {
+  override createCommand(name?: string): Command {
+    return new Explained(name)
+  }
+
+  /** Paragraphs are wrapped to the terminal; lines that begin with a space, as examples do, stay as they are. */
+  override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
+    return super.addHelpText(position, (context) => {
+      const width = this.configureOutput().getOutHelpWidth?.() ?? usualWidth
+      const whole = typeof text === 'string' ? text : text(context)
+      const lines = whole.replace(/(?<=\S)\n(?=\S)/g, ' ').split('\n')
+      return lines.map((line) => (line.startsWith(' ') ? line : this.createHelp().boxWrap(line, width))).join('\n')
+    })
+  }
+}
+
+/** Lets a command, and those below it, say after a refusal which line shows how it is used. */
+export function nameHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`How it is used: ${words} --help`)
+  for (const below of command.commands) nameHelp(below, `${words} ${below.name()}`)
+}
