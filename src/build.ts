@@ -105,11 +105,11 @@ function filesIn(directory: string): string[] {
 }
 
 /** What hinders the making of dist/, and what to do; undefined for what nobody foresaw. */
-function explain({ code, path, message }: NodeJS.ErrnoException): string | undefined {
+function explain({ code, message }: NodeJS.ErrnoException): string | undefined {
   if (code === 'ERR_MODULE_NOT_FOUND' && message.includes("'esbuild'"))
     return 'dist/ was not made from these sources, and esbuild, which makes it, is not installed: run npm ci, without --omit.'
   if (code === 'EACCES' || code === 'EROFS')
-    return `dist/ was not made from these sources, and you may not write ${String(path)}: let its owner run npm run build.`
+    return `dist/ was not made from these sources, and you may not write there: let its owner run npm run build.`
   return undefined
 }
 
