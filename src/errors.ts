@@ -48,6 +48,11 @@ export const problems = {
     title: 'This method is not offered here',
     advice: 'Use one of the methods that /openapi.json lists for this address.',
   },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    title: 'The request did not arrive in time',
+    advice: 'Send the whole request within 30 seconds.',
+  },
   TOO_LARGE: {
     status: 413,
     title: 'The request is larger than allowed here',
@@ -56,12 +61,22 @@ export const problems = {
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
     title: 'The content type is not accepted here',
-    advice: 'Send application/json.',
+    advice: 'Send application/json in UTF-8, without a content encoding.',
+  },
+  UPGRADE_REQUIRED: {
+    status: 426,
+    title: 'This address opens a WebSocket and nothing else',
+    advice: 'Ask by HTTP/1.1 for an upgrade to websocket, with Sec-WebSocket-Version: 13 (RFC 6455).',
   },
   TOO_MANY_REQUESTS: {
     status: 429,
     title: 'Too many requests',
     advice: 'Wait for the number of seconds in Retry-After and try again.',
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    title: 'The header fields of the request are larger than allowed',
+    advice: 'Send less in the address and the header fields; the limit is named in the problem.',
   },
   INTERNAL: {
     status: 500,

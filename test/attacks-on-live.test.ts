@@ -1,5 +1,6 @@
 // What this holds: section B of the attacks that must fail (the live channel), over real sockets. Each test says which check,
 // removed, makes it succeed.
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -231,6 +232,22 @@ function openRaw({ ticket, protocols, options, path = '/v1/live' }: Raw): Promis
   })
 }
 
+/** What a request for the live channel is answered by a client of another version. */
+async function askRaw(ticket: string, version: number, http: string): Promise<string> {
+  const { hostname, port } = new URL(server.url)
+  const socket = connect(Number(port), hostname)
+  let answer = ''
+  socket.on('data', (chunk) => (answer += String(chunk)))
+  socket.on('error', () => {})
+  socket.write(
+    `GET /v1/live HTTP/${http}\r\nHost: ${hostname}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      `Sec-WebSocket-Version: ${String(version)}\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n` +
+      `Sec-WebSocket-Protocol: cordon.v1, ticket.${ticket}\r\n\r\n`,
+  )
+  await once(socket, 'close')
+  return answer
+}
+
 const ticketOf = async (actor: WireActor): Promise<string> => (await actor.must('POST', '/v1/live-tickets', {})).ticket
 
 // Bites: the preValidation of the live route, and `redeemTicket`.
@@ -264,6 +281,17 @@ t.test('B13: the channel opens for a fresh ticket of this origin alone', async (
   )
   await t.rejects(openRaw({ protocols: [`ticket.${ticket}`] }), /401/, 'without the protocol')
   await t.rejects(openRaw({ protocols: ['cordon.v1', `ticket.${ticket}`, 'ticket.x'] }), /401/, 'with two tickets')
+  for (const [version, http] of [
+    [8, '1.1'],
+    [7, '1.1'],
+    [13, '1.0'],
+  ] as const) {
+    const answer = await askRaw(ticket, version, http)
+    t.match(answer, /^HTTP\/1\.1 426/, `version ${String(version)} by HTTP/${http}`)
+    t.match(answer, /^upgrade: websocket\r$/im)
+    t.match(answer, /^sec-websocket-version: 13\r$/im)
+  }
+  t.equal(codeOf(await ask(`${server.url}/v1/live`, {})), '426 UPGRADE_REQUIRED')
   const client = await openRaw({ ticket })
   t.equal(client.protocol, 'cordon.v1', 'the ticket is not sent back')
   client.terminate()

@@ -106,7 +106,10 @@ t.test('headers, bodies and what lies in them are bounded', async (t) => {
 
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
-  t.match(await raw(port, `GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(17_000)}\r\n\r\n`), /^HTTP\/1\.1 431/)
+  const long = await raw(port, `GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(17_000)}\r\n\r\n`)
+  t.match(long, /^HTTP\/1\.1 431/)
+  const problem: unknown = JSON.parse(long.slice(long.indexOf('{')))
+  t.match(problem, { status: 431, code: 'HEADERS_TOO_LARGE', limitBytes: 16_384 }, 'which the body says, too')
   t.match(await raw(port, `GET /${'a'.repeat(17_000)} HTTP/1.1\r\nHost: x\r\n\r\n`), /^HTTP\/1\.1 431/)
   t.match(await raw(port, 'GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 200/)
 })

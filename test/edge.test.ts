@@ -2,6 +2,7 @@ import websocket from '@fastify/websocket'
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { Type } from 'typebox'
 import { Problem } from '../src/errors.ts'
@@ -220,11 +221,68 @@ t.test('an unknown address, method or path that cannot be read is a problem like
     unknown.body,
     'not existing and not allowed are the same bytes',
   )
-  t.equal((await app.inject({ method: 'DELETE', url: '/v1/notes' })).body, unknown.body)
   const bad = await app.inject({ url: '/v1/notes/%ff' })
   t.equal(bad.statusCode, 400)
   t.equal(bad.json().code, 'BAD_REQUEST')
   t.ok((await app.inject({ url: `/v1/notes/${'x'.repeat(500)}` })).statusCode >= 400)
+})
+
+// Bites: `methodsAt` in src/http/failures.ts.
+t.test('a known address says by which methods it is asked (RFC 9110, 15.5.6)', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  app.get('/v1/files/*', { config: { access: everybody, record } }, async () => ({}))
+  const cases = [
+    ['DELETE', '/v1/notes', 'POST'],
+    ['GET', '/v1/notes?x=1', 'POST'],
+    ['PUT', '/v1/notes/7', 'GET, HEAD'],
+    ['POST', '/v1/files/a/b/c', 'GET, HEAD'],
+    ['OPTIONS', '/livez', 'GET, HEAD'],
+  ] as const
+  for (const [method, url, allow] of cases) {
+    const answer = await app.inject({ method, url })
+    t.match(answer.json(), { status: 405, code: 'METHOD_NOT_ALLOWED', allow: allow.split(', ') }, url)
+    t.equal(answer.headers.allow, allow, url)
+  }
+  for (const url of ['/v1/notes/7/8', '/v1', '/v1/notes/', '/v1/nothing', '/'])
+    t.equal((await app.inject({ method: 'PATCH', url })).json().code, 'NOT_FOUND', url)
+})
+
+// Bites: `headersOf` in src/http/failures.ts.
+t.test('whoever is not signed in is told how one signs in (RFC 9110, 15.5.2; RFC 9449, 7.1)', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  app.get('/v1/ended', { config: { access: everybody, record } }, async () => {
+    throw new Problem('SESSION_ENDED')
+  })
+  const bare = await app.inject({ url: '/v1/notes/1' })
+  t.equal(bare.headers['www-authenticate'], 'DPoP algs="Ed25519"')
+  const ended = await app.inject({ url: '/v1/ended', headers: { authorization: 'DPoP x' } })
+  t.equal(ended.headers['www-authenticate'], 'DPoP error="invalid_token", algs="Ed25519"')
+})
+
+// Bites: the hook `preParsing` in src/http/crowding.ts; `problemOf` in src/http/failures.ts.
+t.test('a body in another encoding or character set is refused as that, and one too large by its limit', async (t) => {
+  const { app } = await edgeWithRoutes(t)
+  const post = (headers: Record<string, string>, payload: string | Buffer = '{"text":"a"}') =>
+    app.inject({
+      method: 'POST',
+      url: '/v1/notes',
+      headers: { 'content-type': 'application/json', ...headers },
+      payload,
+    })
+  for (const encoding of ['gzip', 'br', 'identity, gzip']) {
+    const packed = await post({ 'content-encoding': encoding }, gzipSync('{"text":"a"}'))
+    t.match(packed.json(), { status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' }, encoding)
+    t.equal(packed.headers['accept-encoding'], 'identity')
+  }
+  for (const charset of ['utf-16', 'UTF-16LE', '"utf-32"', 'iso-8859-1'])
+    t.match((await post({ 'content-type': `application/json; charset=${charset}` })).json(), { status: 415 }, charset)
+  for (const type of ['application/json; charset=utf-8', 'application/json;charset="UTF-8"; x=y'])
+    t.equal((await post({ 'content-type': type, 'content-encoding': 'identity' })).statusCode, 200, type)
+  t.match((await post({}, JSON.stringify({ text: 'a'.repeat(600_000) }))).json(), {
+    status: 413,
+    code: 'TOO_LARGE',
+    limitBytes: 512 * 1024,
+  })
 })
 
 t.test('a failure of ours is 500 without a word of what failed, and logged once', async (t) => {

@@ -12,6 +12,9 @@ export interface Room {
 
 export const usualRoom: Room = { requests: 2_000, connections: 22_000 }
 
+/** Of the address and the header fields of a request: a token, its proof and a ticket are below 4 KiB. */
+export const headerLimitBytes = 16 * 1024
+
 /** Of a body: an epoch for 2,000 devices is made of 6,000 parts, and nothing of more. */
 const bounds = { deepest: 16, parts: 10_000 } as const
 
@@ -34,6 +37,16 @@ export function boundCrowd(app: FastifyInstance, room: Room): void {
 export function parseShallowJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('text/plain')
+  app.addHook('preParsing', async ({ headers }) => {
+    const encoding = headers['content-encoding'] ?? 'identity'
+    if (encoding.toLowerCase() !== 'identity')
+      throw new Problem('UNSUPPORTED_MEDIA_TYPE', {
+        detail: 'A content encoding is not accepted.',
+        acceptEncoding: 'identity',
+      })
+    if (!isUtf8(headers['content-type'] ?? ''))
+      throw new Problem('UNSUPPORTED_MEDIA_TYPE', { detail: 'JSON is in UTF-8 (RFC 8259, section 8.1).' })
+  })
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     const excess = excessIn(String(body), bounds)
     if (excess === 'depth')
@@ -46,6 +59,12 @@ export function parseShallowJson(app: FastifyInstance): void {
         done(fault, value)
       })
   })
+}
+
+/** Whether a content type names no character set, or UTF-8. */
+function isUtf8(type: string): boolean {
+  const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type) ?? []
+  return charset.toLowerCase() === 'utf-8'
 }
 
 const halfOfAPair = 'A text holds half of a surrogate pair, which is no character and cannot be stored.'

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, toProblemJson } from '../errors.ts'
+import { headerLimitBytes } from './crowding.ts'
 import { faultsOf } from './validation.ts'
 
 /** Turns what a lower layer throws into a Problem where it is one, for example a database that is away. */
@@ -9,9 +10,32 @@ export type ToProblem = (error: unknown) => unknown
 
 /** Answers everything that is thrown as application/problem+json. What is no Problem is a bug: 500, logged once, no details. */
 export function answerFailures(app: FastifyInstance, toProblem: ToProblem): void {
-  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, problemOf(error, toProblem), error))
-  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, new Problem('NOT_FOUND')))
+  app.setErrorHandler((error, request, reply) =>
+    sendProblem(request, reply, problemOf(error, toProblem, request.routeOptions.bodyLimit), error),
+  )
+  app.setNotFoundHandler((request, reply) => {
+    const allow = methodsAt(app.declared, request.url)
+    const problem = allow.length === 0 ? new Problem('NOT_FOUND') : new Problem('METHOD_NOT_ALLOWED', { allow })
+    return sendProblem(request, reply, problem)
+  })
 }
+
+/** The methods that are offered at an address; none where no route has it. */
+function methodsAt(declared: FastifyInstance['declared'], url: string): string[] {
+  const segments = pathOf(url).split('/')
+  const here = declared.filter((route) => isAt(route.url.split('/'), segments))
+  return [...new Set(here.map(({ method }) => method))].toSorted()
+}
+
+function isAt(pattern: readonly string[], segments: readonly string[]): boolean {
+  const open = pattern.at(-1) === '*'
+  if (open ? segments.length < pattern.length : segments.length !== pattern.length) return false
+  return pattern.every(
+    (part, i) => part === '*' || part === segments[i] || (part.startsWith(':') && segments[i] !== ''),
+  )
+}
+
+const pathOf = (url: string): string => url.split('?', 1)[0] ?? ''
 
 /** For failures before any route is known: a path that is no UTF-8, for example. */
 export function answerFrameworkFailure(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
@@ -26,8 +50,9 @@ export function answerFrameworkFailure(error: FastifyError, request: FastifyRequ
 /** For bytes that are no HTTP request at all. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
-  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
-  const body = JSON.stringify(toProblemJson(new Problem('BAD_REQUEST')))
+  const problem = problemOfParser(error.code)
+  const { status } = problem
+  const body = JSON.stringify(toProblemJson(problem))
   if (socket.writable) {
     socket.write(
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/problem+json\r\n` +
@@ -37,7 +62,13 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   socket.destroySoon()
 }
 
-function problemOf(error: unknown, toProblem: ToProblem): Problem {
+function problemOfParser(code: string | undefined): Problem {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('REQUEST_TIMEOUT')
+  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('HEADERS_TOO_LARGE', { limitBytes: headerLimitBytes })
+  return new Problem('BAD_REQUEST')
+}
+
+function problemOf(error: unknown, toProblem: ToProblem, bodyLimitBytes?: number): Problem {
   const known = toProblem(error)
   if (known instanceof Problem) return known
   const { validation, validationContext, code, statusCode } = error as Partial<FastifyError>
@@ -48,7 +79,7 @@ function problemOf(error: unknown, toProblem: ToProblem): Problem {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Problem('UNSUPPORTED_MEDIA_TYPE')
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Problem('TOO_LARGE')
+      return new Problem('TOO_LARGE', bodyLimitBytes === undefined ? {} : { limitBytes: bodyLimitBytes })
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
       return new Problem('MALFORMED_JSON')
@@ -70,12 +101,31 @@ async function sendProblem(
   if (problem.code === 'INTERNAL') request.log.error({ err: error }, 'a request failed unexpectedly')
   else if (problem.status >= 500)
     request.log.warn({ code: problem.code, err: problem.cause }, 'a request was not served')
-  if (problem.status === 503 || problem.status === 429) {
-    const seconds = problem.extra['retryAfter']
-    void reply.header('retry-after', typeof seconds === 'number' ? Math.ceil(seconds) : 2)
-  }
+  void reply.headers(headersOf(problem, request.headers.authorization !== undefined))
   // Sent as bytes: a response schema that a route declares for this status must not reshape it.
   const body = Buffer.from(JSON.stringify(toProblemJson(problem)))
   void reply.header('cache-control', 'no-store')
   await reply.code(problem.status).type('application/problem+json').send(body)
+}
+
+/** The header fields by which HTTP itself says what a client does about a refusal. */
+function headersOf({ status, extra }: Problem, hadToken: boolean): Record<string, string | number> {
+  const { retryAfter, allow, acceptEncoding } = extra
+  switch (status) {
+    case 401:
+      // RFC 9449, section 7.1: only who sent a token is told that it is not accepted.
+      return { 'www-authenticate': `DPoP ${hadToken ? 'error="invalid_token", ' : ''}algs="Ed25519"` }
+    case 405:
+      return { allow: (allow as readonly string[]).join(', ') }
+    case 415:
+      // RFC 9110, section 12.5.3: says that the encoding was refused, not the type.
+      return typeof acceptEncoding === 'string' ? { 'accept-encoding': acceptEncoding } : {}
+    case 426:
+      return { upgrade: 'websocket', connection: 'upgrade', 'sec-websocket-version': 13 }
+    case 429:
+    case 503:
+      return { 'retry-after': typeof retryAfter === 'number' ? Math.ceil(retryAfter) : 2 }
+    default:
+      return {}
+  }
 }

@@ -11,7 +11,7 @@ import Fastify, {
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import { Problem } from '../errors.ts'
-import { boundCrowd, parseShallowJson, usualRoom, type Room } from './crowding.ts'
+import { boundCrowd, headerLimitBytes, parseShallowJson, usualRoom, type Room } from './crowding.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
 import { entitleRequests, guardRoutes } from './guard.ts'
 import { mountHealth } from './health.ts'
@@ -61,8 +61,7 @@ const mostLag = 5_000
 // A message with its statement, body and extract; routes that take more say so themselves.
 const BODY_LIMIT = 512 * 1024
 
-/** A token, its proof and a ticket are below 4 KiB. */
-const headers = { maxHeaderSize: 16 * 1024, headersTimeout: 15_000 } as const
+const headers = { maxHeaderSize: headerLimitBytes, headersTimeout: 15_000 } as const
 
 /** Builds the edge without listening. Whoever composes the server registers routes on what it returns. */
 export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {

@@ -1,5 +1,5 @@
 import websocket from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
 import { everybody, type HttpServer } from '../http/index.ts'
 import type { Sessions } from '../identity/index.ts'
@@ -29,6 +29,16 @@ export async function registerLive(app: HttpServer): Promise<void> {
   })
 }
 
+/**
+ * RFC 6455, section 4.2.1: an upgrade by HTTP/1.1 or later, and version 13 alone. `ws` takes an older
+ * version and HTTP/1.0 as well.
+ */
+function asksForWebSocket({ ws, raw, headers }: FastifyRequest): boolean {
+  const { httpVersionMajor, httpVersionMinor } = raw
+  const isNewEnough = httpVersionMajor > 1 || (httpVersionMajor === 1 && httpVersionMinor >= 1)
+  return ws && isNewEnough && headers['sec-websocket-version'] === '13'
+}
+
 /** `GET /v1/live`: upgrades to the frames of protocol/frames.ts for whoever brings a fresh ticket as a sub-protocol. */
 export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
   app.get(
@@ -38,6 +48,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       config: { access: everybody, record: 'nothing: it opens a channel whose frames are entered one by one' },
       schema: { summary: 'The live channel (WebSocket)' },
       preValidation: async (request) => {
+        if (!asksForWebSocket(request)) throw new Problem('UPGRADE_REQUIRED')
         const { origin } = request.headers
         if (origin !== undefined && !deps.allowedOrigins().includes(origin)) throw new Problem('ORIGIN_REFUSED')
         const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
