@@ -24,6 +24,7 @@ const record = 'nothing: it shows nothing of anybody' as const
 /** Whoever says anything of themselves. */
 const known = makeAccess(
   'message.read',
+  ['UNAUTHENTICATED'],
   async ({ headers: { authorization } }) => {
     if (authorization === undefined) throw new Problem('UNAUTHENTICATED')
     return authorization

@@ -34,6 +34,7 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
     logs: server.logs,
     reader: makeAccess(
       'log-reader',
+      ['NOT_FOUND'],
       async ({ headers: { authorization } }) => {
         if (authorization === undefined) throw new Problem('UNAUTHENTICATED')
         return authorization

@@ -110,6 +110,7 @@ async function serving(server: ToyServer): Promise<HttpServer> {
     logs: server.logs,
     reader: makeAccess(
       'log-reader',
+      ['NOT_FOUND'],
       async ({ headers: { authorization } }) => authorization ?? '',
       async (who) => {
         if (who === 'nobody') throw new Problem('NOT_FOUND')

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { ProblemCode } from '../errors.ts'
 
 /** A request as whoever decides about it sees it. */
 export type Asked = FastifyRequest
@@ -10,6 +11,8 @@ export type Asked = FastifyRequest
 export interface Access<A> {
   /** How pages name it: a permission inside an operation, or a word for what lies outside. */
   readonly name: string
+  /** Codes of all that `recognise` and `entitle` throw. */
+  readonly refusals: readonly ProblemCode[]
   /** Throws UNAUTHENTICATED, SESSION_ENDED or DEVICE_NOT_CERTIFIED. */
   recognise(request: FastifyRequest): Promise<void>
   /** Throws NOT_FOUND, FORBIDDEN or OPERATION_STATE. What depends on a log is decided once more under its lock. */
@@ -26,6 +29,7 @@ export function isAccess(value: unknown): value is Access<unknown> {
 /** `entitle` may leave out who asks for what cannot be: the shape of the request refuses it then, and no handler is reached. */
 export function makeAccess<P, A>(
   name: string,
+  refusals: readonly ProblemCode[],
   recognise: (request: FastifyRequest) => Promise<P>,
   entitle: (who: P, request: FastifyRequest) => Promise<A | undefined>,
 ): Access<A> {
@@ -33,6 +37,7 @@ export function makeAccess<P, A>(
   const entitled = new WeakMap<FastifyRequest, { readonly who: A }>()
   const access: Access<A> = {
     name,
+    refusals,
     async recognise(request) {
       recognised.set(request, { who: await recognise(request) })
     },
@@ -54,6 +59,7 @@ export function makeAccess<P, A>(
 /** Nobody has to be known. */
 export const everybody: Access<null> = makeAccess(
   'public',
+  [],
   () => Promise.resolve(null),
   () => Promise.resolve(null),
 )

@@ -37,7 +37,8 @@ export function boundCrowd(app: FastifyInstance, room: Room): void {
 export function parseShallowJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('text/plain')
-  app.addHook('preParsing', async ({ headers }) => {
+  app.addHook('preParsing', async ({ method, headers }) => {
+    if (method === 'GET' || method === 'HEAD') return
     const encoding = headers['content-encoding'] ?? 'identity'
     if (encoding.toLowerCase() !== 'identity')
       throw new Problem('UNSUPPORTED_MEDIA_TYPE', {

@@ -92,6 +92,9 @@ function problemOf(error: unknown, toProblem: ToProblem, bodyLimitBytes?: number
   return new Problem('INTERNAL', { cause: error })
 }
 
+/** What the log says of a refusal that /openapi.json does not tell: a defect of the route that declares it. */
+export const undeclaredRefusal = 'a route refused with a code that it does not declare'
+
 async function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -101,6 +104,8 @@ async function sendProblem(
   if (problem.code === 'INTERNAL') request.log.error({ err: error }, 'a request failed unexpectedly')
   else if (problem.status >= 500)
     request.log.warn({ code: problem.code, err: problem.cause }, 'a request was not served')
+  const { refuses } = request.routeOptions.config
+  if (refuses?.has(problem.code) === false) request.log.error({ code: problem.code }, undeclaredRefusal)
   void reply.headers(headersOf(problem, request.headers.authorization !== undefined))
   // Sent as bytes: a response schema that a route declares for this status must not reshape it.
   const body = Buffer.from(JSON.stringify(toProblemJson(problem)))

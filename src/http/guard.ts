@@ -1,8 +1,9 @@
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
-import { Problem } from '../errors.ts'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import { Problem, type ProblemCode } from '../errors.ts'
 import { isAccess, type Access } from './access.ts'
 import { unboundedIn } from './bounds.ts'
 import { isDuty, type Duty } from './duty.ts'
+import { refusalsOf } from './refusals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -23,6 +24,9 @@ export interface Declared {
   /** How pages name it. */
   readonly access: string
   readonly record: Duty
+  /** Every code that it may refuse with. */
+  readonly refuses: ReadonlySet<ProblemCode>
+  readonly config: Readonly<FastifyContextConfig>
 }
 
 /** A route that must not be served as it is. Thrown at boot, it names method, address and what is missing. */
@@ -57,7 +61,10 @@ export function guardRoutes(app: FastifyInstance): void {
       if (unbounded !== undefined)
         throw new RouteFault(route, `takes in its ${part} something without a bound at ${unbounded || 'its top'}`)
     }
-    for (const method of [route.method].flat()) declared.push({ method, url: route.url, access: access.name, record })
+    const refuses = refusalsOf(route)
+    route.config = { ...route.config, refuses }
+    for (const method of [route.method].flat())
+      declared.push({ method, url: route.url, access: access.name, record, refuses, config: route.config })
   })
   app.addHook('onRequest', async (request) => {
     if (!request.is404) await accessOfRoute(request).recognise(request)

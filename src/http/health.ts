@@ -25,15 +25,20 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
     '/livez',
     {
       config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
-      schema: { summary: 'Whether the process answers', response: says('alive') },
+      schema: { operationId: 'isAlive', summary: 'Whether the process answers', response: says('alive') },
     },
     async () => ({ status: 'alive' as const }),
   )
   app.get(
     '/readyz',
     {
-      config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
-      schema: { summary: 'Whether the service can serve', response: says('ready') },
+      config: {
+        access: everybody,
+        refusals: ['DATABASE_UNAVAILABLE', 'LOG_KEY', 'LOG_READ_ONLY'],
+        record: 'nothing: it shows nothing of anybody',
+        uncounted: true,
+      },
+      schema: { operationId: 'isReady', summary: 'Whether the service can serve', response: says('ready') },
     },
     async () => {
       // However many ask, one question is under way.
@@ -48,6 +53,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
     {
       config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
       schema: {
+        operationId: 'readVersion',
         summary: 'Which version this is, and which commit where it is known',
         response: { 200: Type.Object({ version: Type.String(), commit: Type.Union([Type.String(), Type.Null()]) }) },
       },

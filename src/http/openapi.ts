@@ -1,10 +1,32 @@
+import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { problems, type ProblemCode } from '../errors.ts'
 import { everybody } from './access.ts'
-import { ProblemSchema } from './validation.ts'
+import type { Declared } from './guard.ts'
+import {
+  headers,
+  headersOf,
+  parameters,
+  problemSchema,
+  refusalResponse,
+  securitySchemes,
+  tags,
+  tagsOf,
+} from './openapi-parts.ts'
+import { quotaFor } from './rate-limits.ts'
 
 const nothing = 'nothing: it shows nothing of anybody'
+
+const description = `Closed groups for joint customs operations. \`docs/protocol.md\` says what travels and
+what a client checks before it believes any of it; [/asyncapi.json](/asyncapi.json) describes the live channel.
+
+Every refusal is a problem (RFC 9457, \`application/problem+json\`) with a stable \`code\`. Each operation
+says who may ask (\`Access\`): everybody (\`public\`), a device that is signed in (\`signed-in\`), an
+\`administrator\`, whoever may read a log (\`log-reader\`), or the members of the operation whose role has the
+permission that is named. It says which entries it writes into a log, or why it writes none, and against which
+quota it counts.`
 
 /** Collects every route that follows into OpenAPI 3.1, from the schemas that validate. */
 export async function describeRoutes(
@@ -17,31 +39,11 @@ export async function describeRoutes(
       info: {
         title: 'Cordon',
         version: about.version,
-        description:
-          'Closed groups for joint customs operations. Every refusal is a problem (RFC 9457) with a stable code.',
+        description,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: about.publicUrl }],
-      components: {
-        securitySchemes: {
-          dpop: {
-            type: 'http',
-            scheme: 'DPoP',
-            description: 'RFC 9449: Authorization: DPoP <access token>, and a DPoP header',
-          },
-        },
-      },
     },
-  })
-  app.addHook('onRoute', (route) => {
-    if (route.schema === undefined || route.schema.hide === true) return
-    const response = (route.schema.response ?? {}) as Record<string, unknown>
-    const open = route.config?.access === everybody
-    route.schema = {
-      ...route.schema,
-      ...(open ? {} : { security: [{ dpop: [] }] }),
-      response: { ...response, '4xx': response['4xx'] ?? ProblemSchema, '5xx': response['5xx'] ?? ProblemSchema },
-    }
   })
   // Readable pages; mounted before the guard, hence declared public here for all that the package brings.
   await app.register(async (pages) => {
@@ -60,8 +62,137 @@ export function mountOpenApi(app: FastifyInstance): void {
     '/openapi.json',
     { config: { access: everybody, record: nothing }, schema: { hide: true } },
     async (_request, reply) => {
-      described ??= Buffer.from(JSON.stringify(app.swagger()))
+      described ??= Buffer.from(JSON.stringify(describeApi(app.swagger() as unknown as Page, app.declared)))
       return reply.type('application/json; charset=utf-8').send(described)
     },
   )
+}
+
+type Json = Record<string, unknown>
+type Responses = Record<string, Json>
+type Operation = Json & { operationId?: string; parameters?: Json[]; responses?: Responses; requestBody?: Json }
+type Page = Json & { paths: Record<string, Record<string, Operation>> }
+
+/** Requests, answers and refusals that a test obtained from a running server (test/api-examples.test.ts). */
+interface Examples {
+  readonly operations: Readonly<Record<string, { request?: unknown; status: number; answer?: unknown }>>
+  readonly problems: Readonly<Partial<Record<ProblemCode, unknown>>>
+}
+
+function readExamples(): Examples {
+  return JSON.parse(readFileSync(new URL('openapi-examples.json', import.meta.url), 'utf8')) as Examples
+}
+
+/** What @fastify/swagger makes of the schemas, with what routes declare beside them. */
+function describeApi(page: Page, declared: readonly Declared[]): Json {
+  const examples = readExamples()
+  const paths: Page['paths'] = {}
+  const responses = new Map<string, Json>()
+  for (const route of declared) {
+    // A wildcard has no name in a route, and needs one here.
+    const path = route.url.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{*}')
+    const operation = page.paths[path]?.[route.method.toLowerCase()]
+    if (operation === undefined) continue
+    const named = path.replace('{*}', '{path}')
+    paths[named] = {
+      ...paths[named],
+      [route.method.toLowerCase()]: describe(operation, route, { examples, responses }),
+    }
+  }
+  const shown = Object.entries(examples.problems).map(([code, value]) => [code, { value }])
+  return {
+    ...page,
+    tags,
+    paths,
+    components: {
+      securitySchemes,
+      parameters,
+      headers,
+      responses: Object.fromEntries([...responses].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      schemas: { Problem: problemSchema },
+      examples: Object.fromEntries(shown),
+    },
+  }
+}
+
+/** What operations share: examples, and the answers that several of them give. */
+interface Shared {
+  readonly examples: Examples
+  readonly responses: Map<string, Json>
+}
+
+function describe(operation: Operation, route: Declared, shared: Shared): Operation {
+  const { examples } = shared
+  const { config, access, record } = route
+  const known = config.access !== everybody
+  const counted = config.uncounted !== true
+  const proves = known || config.proof === true
+  const example = examples.operations[operation.operationId ?? '']
+  const quota = known ? `\`${quotaFor(record)}\`` : config.door === undefined ? '`source`' : `\`source-${config.door}\``
+  const enters = typeof record === 'string' ? `Log: ${record}.` : `Log: \`${record.join('`, `')}\`.`
+  return {
+    ...operation,
+    tags: tagsOf(route.url),
+    description: `Access: \`${access}\`. ${enters}${counted ? ` Quota: ${quota}.` : ''}`,
+    parameters: [
+      ...(operation.parameters ?? []).map(withName),
+      ...(proves ? [{ $ref: '#/components/parameters/DPoP' }] : []),
+    ],
+    ...(operation.requestBody === undefined
+      ? {}
+      : { requestBody: withExample(operation.requestBody, example?.request) }),
+    security: known ? [{ dpop: [] }] : [],
+    responses: { ...successes(operation, { counted, example }), ...refusals(route, counted, shared) },
+  }
+}
+
+function withName(parameter: Json): Json {
+  return parameter['name'] === '*' ? { ...parameter, name: 'path', description: pathOfTile } : parameter
+}
+
+const pathOfTile = 'Several segments; their slashes may be sent as they are, or encoded.'
+
+function successes(
+  { responses = {} }: Operation,
+  { counted, example }: { counted: boolean; example: Examples['operations'][string] | undefined },
+): Responses {
+  const described = Object.entries(responses).map(([status, response]) => [
+    status,
+    {
+      ...withExample(response, String(example?.status) === status ? example?.answer : undefined),
+      description: sentences[status] ?? 'Done.',
+      headers: headersOf(Number(status), { counted }),
+    },
+  ])
+  return Object.fromEntries(described) as Responses
+}
+
+const sentences: Readonly<Record<string, string>> = {
+  200: 'What was asked for.',
+  201: 'It was made.',
+  202: 'It was taken on.',
+  204: 'It is done; there is nothing to say.',
+}
+
+/** One answer for each status, with the codes that it may carry; the same answer of several routes stands once. */
+function refusals({ refuses }: Declared, counted: boolean, { examples, responses }: Shared): Responses {
+  const byStatus = Map.groupBy(refuses, (code) => problems[code].status)
+  const shown = new Set(Object.keys(examples.problems))
+  const described = [...byStatus]
+    .toSorted(([a], [b]) => a - b)
+    .map(([status, codes]) => {
+      const sorted = codes.toSorted()
+      const name = `${sorted.join('-')}${counted ? '' : '-uncounted'}`
+      if (!responses.has(name)) responses.set(name, refusalResponse(status, sorted, { counted, examples: shown }))
+      return [String(status), { $ref: `#/components/responses/${name}` }]
+    })
+  return Object.fromEntries(described) as Responses
+}
+
+/** Puts an example beside the schema of each content. */
+function withExample<T extends Json>(part: T, example: unknown): T {
+  const content = part['content'] as Record<string, Json> | undefined
+  if (content === undefined || example === undefined) return part
+  const shown = Object.entries(content).map(([type, media]) => [type, { ...media, example }])
+  return { ...part, content: Object.fromEntries(shown) as Json }
 }

@@ -2,7 +2,6 @@ import { Ajv2020, type AnySchema, type ErrorObject } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import buildSerializer from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
-import { Type, type TSchema } from 'typebox'
 
 /** One thing wrong with a request: where (RFC 6901 pointer within the part) and why. */
 export interface Fault {
@@ -100,16 +99,3 @@ export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]):
     return { in: part, pointer: `${error.instancePath ?? ''}${child}`, reason }
   })
 }
-
-/** The shape of every refusal, for OpenAPI and for clients. */
-export const ProblemSchema: TSchema = Type.Object(
-  {
-    type: Type.String({ format: 'uri' }),
-    title: Type.String(),
-    status: Type.Integer(),
-    code: Type.String({ description: 'Stable; decide by it.' }),
-    detail: Type.Optional(Type.String()),
-    advice: Type.String({ description: 'What to do.' }),
-  },
-  { description: 'RFC 9457', additionalProperties: true },
-)

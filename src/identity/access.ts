@@ -1,4 +1,4 @@
-import { Problem } from '../errors.ts'
+import { Problem, type ProblemCode } from '../errors.ts'
 import { makeAccess, type Access, type Asked } from '../http/index.ts'
 import { isAdministrator, type Actor } from './deps.ts'
 import type { ProofOf, Sessions } from './sessions.ts'
@@ -18,9 +18,20 @@ export interface Accesses {
   /** A session that stands, also of a device that waits for its certificate. */
   readonly signedIn: Access<Actor>
   readonly administrator: Access<Administrator>
-  /** For what is decided above: `entitle` says what whoever asks may do, of those who are certified. */
-  certified<A>(name: string, entitle: (actor: Certified, request: Asked) => Promise<A | undefined>): Access<A>
+  /**
+   * For what is decided above: `entitle` says what whoever asks may do, of those who are certified;
+   * `refusals` are the codes that it throws.
+   */
+  certified<A>(
+    name: string,
+    entitle: (actor: Certified, request: Asked) => Promise<A | undefined>,
+    refusals?: readonly ProblemCode[],
+  ): Access<A>
 }
+
+/** What `recognise` of a session throws. */
+const ofSessions = ['UNAUTHENTICATED', 'SESSION_ENDED', 'ADDRESS_REFUSED'] as const
+const ofDevices = [...ofSessions, 'DEVICE_NOT_CERTIFIED'] as const
 
 export function accessesOf(sessions: Sessions): Accesses {
   const recognise = async (request: Asked): Promise<Actor> =>
@@ -31,11 +42,12 @@ export function accessesOf(sessions: Sessions): Accesses {
     return actor
   }
   return {
-    signedIn: makeAccess('signed-in', recognise, (actor) => Promise.resolve(actor)),
-    administrator: makeAccess('administrator', recogniseCertified, (actor) =>
+    signedIn: makeAccess('signed-in', ofSessions, recognise, (actor) => Promise.resolve(actor)),
+    administrator: makeAccess('administrator', [...ofDevices, 'ADMINISTRATOR_ONLY'], recogniseCertified, (actor) =>
       Promise.resolve(requireAdministrator(actor)),
     ),
-    certified: (name, entitle) => makeAccess(name, recogniseCertified, entitle),
+    certified: (name, entitle, refusals = ['NOT_FOUND', 'FORBIDDEN']) =>
+      makeAccess(name, [...ofDevices, ...refusals], recogniseCertified, entitle),
   }
 }
 

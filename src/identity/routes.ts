@@ -14,6 +14,7 @@ import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
 import type { Refusals } from './refusals.ts'
+import { afterProof, inDirectory } from './refused.ts'
 import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
@@ -37,7 +38,11 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/server',
     {
       config: { access: everybody, record: 'nothing: it shows nothing of anybody' },
-      schema: { summary: 'What this service is and whom it trusts', response: { 200: schemas.Server } },
+      schema: {
+        operationId: 'readServer',
+        summary: 'What this service is and whom it trusts',
+        response: { 200: schemas.Server },
+      },
     },
     async () => ({
       ...about,
@@ -53,9 +58,11 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       config: {
         access: everybody,
         door: 'setup',
+        refusals: ['SET_UP_DONE', 'SET_UP_SECRET', 'CERTIFICATE_INVALID', 'PASSPHRASE_WEAK'],
         record: ['organization.registered', 'person.registered', 'credential.set', 'device.certified'],
       },
       schema: {
+        operationId: 'setUp',
         summary: 'Make the root and the first administrator, once',
         body: schemas.SetUp,
         response: { 201: schemas.Nothing },
@@ -70,8 +77,21 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/enrolments',
     {
-      config: { access: everybody, door: 'enrolment', record: ['device.enrolled', 'credential.set'] },
+      config: {
+        access: everybody,
+        door: 'enrolment',
+        refusals: [
+          'INVITATION_INVALID',
+          'ENROLMENT_INVALID',
+          'APPROVAL_MISSING',
+          'PASSPHRASE_WEAK',
+          'SIGN_IN_REFUSED',
+          'SECOND_FACTOR_REQUIRED',
+        ],
+        record: ['device.enrolled', 'credential.set'],
+      },
       schema: {
+        operationId: 'enrolDevice',
         summary: 'Enrol a device with an invitation',
         body: schemas.Enrol,
         response: { 201: schemas.Enrolled },
@@ -85,8 +105,19 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/sessions',
     {
-      config: { access: everybody, door: 'sign-in', record: ['session.started'] },
-      schema: { summary: 'Sign in on an enrolled device', body: schemas.SignIn, response: { 201: schemas.SignedIn } },
+      config: {
+        access: everybody,
+        door: 'sign-in',
+        proof: true,
+        refusals: ['UNAUTHENTICATED', 'SIGN_IN_REFUSED', 'SECOND_FACTOR_REQUIRED', 'ACCOUNT_ASLEEP', 'DEVICE_EXPIRED'],
+        record: ['session.started'],
+      },
+      schema: {
+        operationId: 'signIn',
+        summary: 'Sign in on an enrolled device',
+        body: schemas.SignIn,
+        response: { 201: schemas.SignedIn },
+      },
     },
     async (request, reply) => {
       return reply.code(201).send(await sessions.signIn(proofOf(request), request.body))
@@ -96,8 +127,19 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/tokens',
     {
-      config: { access: everybody, door: 'token', record: ['session.ended'] },
-      schema: { summary: 'Exchange a refresh token', body: schemas.Refresh, response: { 200: schemas.Tokens } },
+      config: {
+        access: everybody,
+        door: 'token',
+        proof: true,
+        refusals: ['UNAUTHENTICATED', 'SESSION_ENDED', 'ADDRESS_REFUSED'],
+        record: ['session.ended'],
+      },
+      schema: {
+        operationId: 'exchangeToken',
+        summary: 'Exchange a refresh token',
+        body: schemas.Refresh,
+        response: { 200: schemas.Tokens },
+      },
     },
     async (request) => sessions.refresh(proofOf(request), request.body.refreshToken, request.body.attempt),
   )
@@ -106,7 +148,11 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/sessions',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { summary: 'One’s own live sessions', response: { 200: schemas.SessionList } },
+      schema: {
+        operationId: 'listSessions',
+        summary: 'One’s own live sessions',
+        response: { 200: schemas.SessionList },
+      },
     },
     async (request) => ({
       sessions: await sessions.list(access.signedIn.of(request)),
@@ -116,8 +162,12 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.delete(
     '/v1/sessions',
     {
-      config: { access: access.signedIn, record: ['session.ended'] },
-      schema: { summary: 'End all other sessions of one’s own', response: { 204: Type.Null() } },
+      config: { access: access.signedIn, refusals: inDirectory, record: ['session.ended'] },
+      schema: {
+        operationId: 'endOtherSessions',
+        summary: 'End all other sessions of one’s own',
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await sessions.endOthers(access.signedIn.of(request))
@@ -128,8 +178,9 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.delete(
     '/v1/sessions/:session',
     {
-      config: { access: access.signedIn, record: ['session.ended'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['session.ended'] },
       schema: {
+        operationId: 'endSession',
         summary: 'Sign out, or end another session of one’s own',
         params: Type.Object({ session: schemas.Uuid }),
         response: { 204: Type.Null() },
@@ -149,6 +200,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     {
       config: { access: access.signedIn, record: 'nothing: it prepares what is entered when it is used' },
       schema: {
+        operationId: 'issueLiveTicket',
         summary: 'A ticket for one WebSocket, for 30 seconds',
         body: schemas.Nothing,
         response: { 201: schemas.Ticket },
@@ -163,7 +215,11 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/me',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { summary: 'Who one is, and the certificate of this device', response: { 200: schemas.Me } },
+      schema: {
+        operationId: 'readMe',
+        summary: 'Who one is, and the certificate of this device',
+        response: { 200: schemas.Me },
+      },
     },
     async (request) => directory.me(access.signedIn.of(request)),
   )
@@ -172,7 +228,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/devices',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { summary: 'One’s own devices', response: { 200: schemas.Devices } },
+      schema: { operationId: 'listDevices', summary: 'One’s own devices', response: { 200: schemas.Devices } },
     },
     async (request) => ({
       devices: await directory.devices(access.signedIn.of(request)),
@@ -182,8 +238,13 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/invitations',
     {
-      config: { access: access.signedIn, record: ['person.invited'] },
+      config: {
+        access: access.signedIn,
+        refusals: [...inDirectory, 'NOT_FOUND', 'ALREADY_EXISTS', 'DEVICES_LIVE', 'TOO_MANY'],
+        record: ['person.invited'],
+      },
       schema: {
+        operationId: 'invite',
         summary: 'Invite a person, or a further device of one’s own',
         body: schemas.Invite,
         response: { 201: schemas.Nothing },
@@ -199,7 +260,11 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/invitations',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { summary: 'The invitations one has made', response: { 200: schemas.Invitations } },
+      schema: {
+        operationId: 'listInvitations',
+        summary: 'The invitations one has made',
+        response: { 200: schemas.Invitations },
+      },
     },
     async (request) => ({
       invitations: await enrolments.invitations(access.signedIn.of(request)),
@@ -209,8 +274,9 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.delete(
     '/v1/invitations/:invitation',
     {
-      config: { access: access.signedIn, record: ['invitation.revoked'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['invitation.revoked'] },
       schema: {
+        operationId: 'revokeInvitation',
         summary: 'Revoke an invitation',
         params: Type.Object({ invitation: schemas.Uuid }),
         response: { 204: Type.Null() },
@@ -227,6 +293,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
       schema: {
+        operationId: 'listWaitingEnrolments',
         summary: 'Devices that wait for a certificate from this one',
         response: { 200: schemas.WaitingEnrolments },
       },
@@ -239,8 +306,17 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/certificates',
     {
-      config: { access: access.signedIn, record: ['device.certified'] },
-      schema: { summary: 'Certify a device', body: schemas.Certify, response: { 201: schemas.Certified } },
+      config: {
+        access: access.signedIn,
+        refusals: [...inDirectory, 'NOT_FOUND', 'CERTIFICATE_INVALID', 'DEVICE_MISMATCH'],
+        record: ['device.certified'],
+      },
+      schema: {
+        operationId: 'certifyDevice',
+        summary: 'Certify a device',
+        body: schemas.Certify,
+        response: { 201: schemas.Certified },
+      },
     },
     async (request, reply) => {
       return reply.code(201).send(await certificates.certify(access.signedIn.of(request), request.body.certificate))
@@ -250,8 +326,13 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/certificates/proofs',
     {
-      config: { access: access.signedIn, record: 'nothing: it proves what the asker holds already' },
+      config: {
+        access: access.signedIn,
+        refusals: ['DEVICE_NOT_CERTIFIED', 'NOT_FOUND'],
+        record: 'nothing: it proves what the asker holds already',
+      },
       schema: {
+        operationId: 'proveCertificates',
         summary: 'Proofs that the directory log holds certificates',
         body: schemas.CertificatesAsked,
         response: { 200: schemas.CertificateProofs },
@@ -266,8 +347,20 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/revocations',
     {
-      config: { access: access.signedIn, record: ['device.revoked', 'session.ended', 'device.expired'] },
+      config: {
+        access: access.signedIn,
+        refusals: [
+          ...afterProof,
+          'NOT_FOUND',
+          'STATEMENT_INVALID',
+          'DEVICE_MISMATCH',
+          'LAST_ADMINISTRATOR',
+          'LAST_COORDINATOR',
+        ],
+        record: ['device.revoked', 'session.ended', 'device.expired'],
+      },
       schema: {
+        operationId: 'revokeDevice',
         summary: 'Revoke a device, and where it was compromised what it vouched for since',
         body: schemas.Revoke,
         response: { 204: Type.Null() },
@@ -282,8 +375,13 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/organizations',
     {
-      config: { access: access.administrator, record: ['organization.registered'] },
+      config: {
+        access: access.administrator,
+        refusals: ['FORBIDDEN', 'ALREADY_EXISTS'],
+        record: ['organization.registered'],
+      },
       schema: {
+        operationId: 'registerOrganization',
         summary: 'Register an organization',
         body: schemas.RegisterOrganization,
         response: { 201: schemas.Nothing },
@@ -298,8 +396,9 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/organizations',
     {
-      config: { access: access.administrator, record: ['directory.viewed'] },
+      config: { access: access.administrator, refusals: ['FORBIDDEN'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'listOrganizations',
         summary: 'All organizations',
         querystring: schemas.Justified,
         response: { 200: schemas.Organizations },
@@ -313,8 +412,9 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/organizations/:organization/people',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'listPeople',
         summary: 'People of an organization, for administrators and its NCPs',
         params: Type.Object({ organization: schemas.Uuid }),
         querystring: schemas.Justified,

@@ -13,13 +13,13 @@ export const Time = Type.String({ format: 'date-time', maxLength: 24 })
 export const Reason = Type.String({
   minLength: 1,
   maxLength: 500,
-  pattern: '^[^\\p{Cc}]+$',
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
   description: 'Entered in the log.',
 })
-export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}]+$' })
+export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
 /** Why one looks, where the purpose of the thing itself does not say it. */
 export const Justified = Type.Object(
-  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })) },
+  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })) },
   exactly,
 )
 const Jws = Type.String({ minLength: 1, maxLength: 16 * 1024 })

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { Type, type TSchema } from 'typebox'
 import { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 import type { Access, HttpServer } from '../http/index.ts'
@@ -39,6 +39,15 @@ const immutable = 'private, max-age=31536000, immutable'
 const packed = promisify(gzip)
 const Proof = Type.Object({ proof: Type.Array(Type.String()) }, { additionalProperties: false })
 
+/** An answer that is no JSON: its type, and what it is. */
+const answerOf = (type: string, description: string, schema: TSchema) => ({
+  description,
+  content: { [type]: { schema } },
+})
+const Note = answerOf('text/plain', 'The note.', Type.String({ maxLength: 1_000_000 }))
+const EntryProof = answerOf('text/plain', 'The proof.', Type.String({ maxLength: 1_000_000 }))
+const TileBytes = answerOf('application/octet-stream', 'The bytes of the tile.', Type.Unsafe<unknown>({}))
+
 const Witnesses = Type.Object(
   {
     size: Type.Integer({ description: 'Of the newest published checkpoint' }),
@@ -75,11 +84,12 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   app.get(
     '/v1/logs/:id/checkpoint',
     {
-      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, refusals: ['LOG_KEY'], record: 'nothing: it shows hashes alone' },
       schema: {
+        operationId: 'readCheckpoint',
         summary: 'The newest published checkpoint, a signed note (C2SP tlog-checkpoint)',
-        tags: ['log'],
         params: Id,
+        response: { 200: Note },
       },
     },
     async (request, reply) => {
@@ -92,12 +102,13 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   app.get(
     '/v1/logs/:id/final-checkpoint',
     {
-      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, refusals: ['NOT_WITNESSED', 'LOG_KEY'], record: 'nothing: it shows hashes alone' },
       schema: {
+        operationId: 'readFinalCheckpoint',
         summary:
           'The newest checkpoint with a quorum of witnesses, a signed note with their cosignatures (C2SP tlog-cosignature)',
-        tags: ['log'],
         params: Id,
+        response: { 200: Note },
       },
     },
     async (request, reply) => {
@@ -111,8 +122,8 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
     {
       config: { access: deps.reader, record: 'nothing: it shows nothing of anybody' },
       schema: {
+        operationId: 'listWitnesses',
         summary: 'Who cosigns this log, and how far each of them is',
-        tags: ['log'],
         params: Id,
         response: { 200: Witnesses },
       },
@@ -127,9 +138,9 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
     {
       config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
+        operationId: 'proveInclusion',
         summary:
           'Proof that an entry is in the tree of a size (RFC 9162, 2.1.3), hashes in base64url from the leaf upwards',
-        tags: ['log'],
         params: Id,
         querystring: Type.Object(
           { index: position('Index of the entry, below size'), size: position('Size of the tree') },
@@ -149,8 +160,8 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
     {
       config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
       schema: {
+        operationId: 'proveConsistency',
         summary: 'Proof that the tree of size `from` is the beginning of the one of size `to` (RFC 9162, 2.1.4)',
-        tags: ['log'],
         params: Id,
         querystring: Type.Object(
           { from: position('Size of the older tree'), to: position('Size of the newer tree') },
@@ -168,10 +179,10 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   app.get(
     '/v1/logs/:id/proof/:index',
     {
-      config: { access: deps.reader, record: 'nothing: it shows hashes alone' },
+      config: { access: deps.reader, refusals: ['LOG_KEY'], record: 'nothing: it shows hashes alone' },
       schema: {
+        operationId: 'proveEntry',
         summary: 'Proof of an entry under a published checkpoint, to be checked offline (C2SP tlog-proof)',
-        tags: ['log'],
         params: Type.Object(
           {
             id: Type.String({ pattern: uuid }),
@@ -179,6 +190,7 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
           },
           { additionalProperties: false },
         ),
+        response: { 200: EntryProof },
       },
     },
     async (request, reply) => {
@@ -191,15 +203,16 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   app.get(
     '/v1/logs/:id/tile/*',
     {
-      config: { access: deps.reader, record: ['export.made'] },
+      config: { access: deps.reader, refusals: ['AUDITOR_ONLY'], record: ['export.made'] },
       schema: {
+        operationId: 'readTile',
         summary:
           'Hash tiles (tile/0/x001/234.p/56) for members, entry bundles (tile/entries/…) for auditors (C2SP tlog-tiles)',
-        tags: ['log'],
         params: Type.Object(
           { id: Type.String({ pattern: uuid }), '*': Type.String({ maxLength: 64 }) },
           { additionalProperties: false },
         ),
+        response: { 200: TileBytes },
       },
     },
     async (request, reply) => {
@@ -217,10 +230,14 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   app.get(
     '/v1/logs/:id/entries',
     {
-      config: { access: deps.reader, record: ['log.queried'] },
+      config: {
+        access: deps.reader,
+        refusals: ['AUDITOR_ONLY', 'QUERY_TOO_WIDE', 'JUSTIFICATION_REQUIRED'],
+        record: ['log.queried'],
+      },
       schema: {
+        operationId: 'queryLog',
         summary: 'Entries by what they say, newest first; each page is itself entered as log.queried before it is read',
-        tags: ['log'],
         params: Id,
         querystring: EntriesQuery,
         response: { 200: EntriesPage },

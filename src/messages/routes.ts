@@ -9,8 +9,24 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
   app.post(
     '/v1/operations/:operation/messages',
     {
-      config: { access: posting, record: ['message.posted', 'message.corrected', 'message.withdrawn'] },
+      config: {
+        access: posting,
+        refusals: [
+          'STATEMENT_INVALID',
+          'BODY_INVALID',
+          'EXTRACT_INVALID',
+          'DEVICE_MISMATCH',
+          'CERTIFICATE_OUTDATED',
+          'SEEN_MISMATCH',
+          'MESSAGE_ID_REUSED',
+          'MEMBERS_BEHIND',
+          'EPOCH_UNKNOWN',
+          'EPOCH_STALE',
+        ],
+        record: ['message.posted', 'message.corrected', 'message.withdrawn'],
+      },
       schema: {
+        operationId: 'postMessage',
         summary: 'Post a message',
         params: schemas.InOperation,
         body: MessageToPost,
@@ -24,8 +40,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
   app.get(
     '/v1/operations/:operation/messages/:message',
     {
-      config: { access: may.to('message.read'), record: ['body.fetched'] },
+      config: { access: may.to('message.read'), refusals: ['JUSTIFICATION_REQUIRED'], record: ['body.fetched'] },
       schema: {
+        operationId: 'readMessage',
         summary: 'Fetch a message',
         params: schemas.InMessage,
         querystring: schemas.Justified,
@@ -43,6 +60,7 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
     {
       config: { access: may.to('message.read'), record: 'nothing: it shows a sender who has their message' },
       schema: {
+        operationId: 'listReceipts',
         summary: 'Who has a message, for its sender and for coordinators',
         params: schemas.InMessage,
         response: { 200: schemas.Receipts },
@@ -62,6 +80,7 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
     {
       config: { access: may.to('message.read'), record: ['feed.opened'] },
       schema: {
+        operationId: 'listThreads',
         summary: 'Threads, newest first',
         params: schemas.InOperation,
         querystring: schemas.Page,
@@ -82,6 +101,7 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
     {
       config: { access: may.to('records.import'), record: 'nothing: it tells which of the asker’s own ids exist' },
       schema: {
+        operationId: 'findKnownIds',
         summary: 'Which ids of one’s own imports exist',
         params: schemas.InOperation,
         body: schemas.Ids,
@@ -102,6 +122,7 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
     {
       config: { access: may.to('records.import'), record: ['records.imported'] },
       schema: {
+        operationId: 'recordImport',
         summary: 'Record that an import ended',
         params: schemas.InOperation,
         body: schemas.Import,
@@ -117,6 +138,7 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
     {
       config: { access: may.to('records.import'), record: 'nothing: it shows keys that are sealed to the asker' },
       schema: {
+        operationId: 'readImportKey',
         summary: 'The import key of one’s organization, for this device',
         params: schemas.InOperation,
         response: { 200: schemas.ImportKeys },
@@ -128,8 +150,13 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
   app.put(
     '/v1/operations/:operation/import-key',
     {
-      config: { access: may.to('records.import'), record: ['records.key-stored'] },
+      config: {
+        access: may.to('records.import'),
+        refusals: ['STATEMENT_INVALID', 'ALREADY_EXISTS', 'GRANT_REFUSED'],
+        record: ['records.key-stored'],
+      },
       schema: {
+        operationId: 'storeImportKey',
         summary: 'Store the import key for devices of one’s organization',
         params: schemas.InOperation,
         body: schemas.StoreImportKeys,

@@ -25,13 +25,18 @@ export function operationAccesses(
   accesses: Accesses,
   operations: Pick<Operations, 'requireMember'>,
 ): OperationAccesses {
+  const refusals = ['NOT_FOUND', 'FORBIDDEN', 'OPERATION_STATE'] as const
   const made = new Map<Permission, Access<Entitled>>()
   const to = (permission: Permission): Access<Entitled> =>
-    accesses.certified(named(permission), async (actor, request) => {
-      const operation = operationOf(request)
-      if (operation === undefined) return undefined
-      return { actor, membership: await transaction(db, (tx) => authorize(tx, actor, operation, permission)) }
-    })
+    accesses.certified(
+      named(permission),
+      async (actor, request) => {
+        const operation = operationOf(request)
+        if (operation === undefined) return undefined
+        return { actor, membership: await transaction(db, (tx) => authorize(tx, actor, operation, permission)) }
+      },
+      refusals,
+    )
   return {
     to(permission) {
       const access = made.get(permission) ?? to(permission)
@@ -39,12 +44,16 @@ export function operationAccesses(
       return access
     },
     memberTo: (permission) =>
-      accesses.certified(named(permission), async (actor, request) => {
-        const operation = operationOf(request)
-        if (operation === undefined) return undefined
-        await operations.requireMember(actor, operation)
-        return actor
-      }),
+      accesses.certified(
+        named(permission),
+        async (actor, request) => {
+          const operation = operationOf(request)
+          if (operation === undefined) return undefined
+          await operations.requireMember(actor, operation)
+          return actor
+        },
+        refusals,
+      ),
   }
 }
 

@@ -6,6 +6,16 @@ import type { OperationAccesses } from './access.ts'
 import * as schemas from './schemas.ts'
 import type { Operations } from './service.ts'
 
+/** With what every statement about members may be refused. */
+const ofMemberActs = [
+  'STATEMENT_INVALID',
+  'DEVICE_MISMATCH',
+  'CERTIFICATE_OUTDATED',
+  'MEMBERS_MOVED',
+  'MEMBER_RULE',
+  'APPROVAL_NOT_AVAILABLE',
+] as const
+
 const answer = (schema: TSchema) => ({ 200: schema })
 
 export function mountOperations(
@@ -17,8 +27,25 @@ export function mountOperations(
   app.post(
     '/v1/operations',
     {
-      config: { access: access.administrator, record: ['operation.created', 'member.admitted', 'device.certified'] },
-      schema: { summary: 'Create an operation', body: schemas.Create, response: { 201: schemas.Created } },
+      config: {
+        access: access.administrator,
+        refusals: [
+          'FORBIDDEN',
+          'NOT_FOUND',
+          'STATEMENT_INVALID',
+          'DEVICE_MISMATCH',
+          'CERTIFICATE_OUTDATED',
+          'MEMBER_RULE',
+          'ALREADY_EXISTS',
+        ],
+        record: ['operation.created', 'member.admitted', 'device.certified'],
+      },
+      schema: {
+        operationId: 'createOperation',
+        summary: 'Create an operation',
+        body: schemas.Create,
+        response: { 201: schemas.Created },
+      },
     },
     async (request, reply) =>
       reply.code(201).send(await operations.create(access.administrator.of(request), request.body)),
@@ -28,7 +55,7 @@ export function mountOperations(
     '/v1/operations',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { summary: 'One’s own operations', response: answer(schemas.Operations) },
+      schema: { operationId: 'listOperations', summary: 'One’s own operations', response: answer(schemas.Operations) },
     },
     async (request) => ({
       operations: await operations.list(access.signedIn.of(request)),
@@ -43,6 +70,7 @@ export function mountOperations(
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
+        operationId: 'readOperation',
         summary: 'An operation and one’s place in it',
         params: schemas.InOperation,
         response: answer(schemas.Operation),
@@ -56,6 +84,7 @@ export function mountOperations(
     {
       config: { access: may.to('operation.update'), record: ['operation.updated'] },
       schema: {
+        operationId: 'updateOperation',
         summary: 'Change name, time zone or purpose',
         params: schemas.InOperation,
         body: schemas.Update,
@@ -68,8 +97,9 @@ export function mountOperations(
   app.post(
     '/v1/operations/:operation/advance',
     {
-      config: { access: may.to('operation.advance'), record: ['operation.advanced'] },
+      config: { access: may.to('operation.advance'), refusals: ofMemberActs, record: ['operation.advanced'] },
       schema: {
+        operationId: 'advanceOperation',
         summary: 'Move to the next state',
         params: schemas.InOperation,
         body: schemas.Statement,
@@ -88,6 +118,7 @@ export function mountOperations(
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
+        operationId: 'listOrganizationsOfOperation',
         summary: 'Organizations of the operation',
         params: schemas.InOperation,
         response: answer(schemas.Organizations),
@@ -101,8 +132,13 @@ export function mountOperations(
   app.post(
     '/v1/operations/:operation/organizations',
     {
-      config: { access: may.to('organization.admit'), record: ['operation.organization-admitted'] },
+      config: {
+        access: may.to('organization.admit'),
+        refusals: ['MEMBER_RULE'],
+        record: ['operation.organization-admitted'],
+      },
       schema: {
+        operationId: 'admitOrganization',
         summary: 'Invite an organization',
         params: schemas.InOperation,
         body: schemas.AdmitOrganization,
@@ -115,8 +151,9 @@ export function mountOperations(
   app.get(
     '/v1/operations/:operation/candidates',
     {
-      config: { access: may.to('member.admit'), record: ['directory.viewed'] },
+      config: { access: may.to('member.admit'), refusals: ['JUSTIFICATION_REQUIRED'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'listCandidates',
         summary: 'People who could be admitted',
         params: schemas.InOperation,
         querystring: schemas.CandidatesQuery,
@@ -141,6 +178,7 @@ export function mountOperations(
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
+        operationId: 'listMembers',
         summary: 'Members, as far as one sees them',
         params: schemas.InOperation,
         response: answer(schemas.Members),
@@ -159,6 +197,7 @@ export function mountOperations(
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
+        operationId: 'listCompartments',
         summary: 'Compartments, as far as one sees them',
         params: schemas.InOperation,
         response: answer(schemas.Compartments),
@@ -175,8 +214,13 @@ export function mountOperations(
   app.post(
     '/v1/operations/:operation/compartments',
     {
-      config: { access: may.to('compartment.create'), record: ['compartment.created'] },
+      config: {
+        access: may.to('compartment.create'),
+        refusals: [...ofMemberActs, 'TOO_MANY'],
+        record: ['compartment.created'],
+      },
       schema: {
+        operationId: 'createCompartment',
         summary: 'Create a compartment',
         params: schemas.InOperation,
         body: schemas.NamedStatement,
@@ -187,8 +231,9 @@ export function mountOperations(
       operations.actOnMembers(may.to('compartment.create').of(request), 'compartment.create', request.body),
   )
 
-  const memberActs: readonly [string, Permission, Duty, string, typeof schemas.InOperation][] = [
+  const memberActs: readonly [string, string, Permission, Duty, string, typeof schemas.InOperation][] = [
     [
+      'setRules',
       '/v1/operations/:operation/rules',
       'operation.update',
       ['operation.rules-set'],
@@ -196,6 +241,7 @@ export function mountOperations(
       schemas.InOperation,
     ],
     [
+      'admitMember',
       '/v1/operations/:operation/members',
       'member.admit',
       ['member.admitted', 'device.certified'],
@@ -203,6 +249,7 @@ export function mountOperations(
       schemas.InOperation,
     ],
     [
+      'changeRole',
       '/v1/operations/:operation/members/:person/role',
       'member.change-role',
       ['member.role-changed'],
@@ -210,6 +257,7 @@ export function mountOperations(
       schemas.InMember,
     ],
     [
+      'removeMember',
       '/v1/operations/:operation/members/:person/removal',
       'member.remove',
       ['member.removed'],
@@ -217,6 +265,7 @@ export function mountOperations(
       schemas.InMember,
     ],
     [
+      'wakeMember',
       '/v1/operations/:operation/members/:person/wake',
       'member.admit',
       ['member.woken'],
@@ -224,6 +273,7 @@ export function mountOperations(
       schemas.InMember,
     ],
     [
+      'removeOrganization',
       '/v1/operations/:operation/organizations/:organization/removal',
       'organization.remove',
       ['member.removed', 'operation.organization-removed'],
@@ -231,6 +281,7 @@ export function mountOperations(
       schemas.InOrganization,
     ],
     [
+      'addToCompartment',
       '/v1/operations/:operation/compartments/:compartment/members',
       'compartment.change-members',
       ['compartment.member-added'],
@@ -238,6 +289,7 @@ export function mountOperations(
       schemas.InCompartment,
     ],
     [
+      'removeFromCompartment',
       '/v1/operations/:operation/compartments/:compartment/members/:person/removal',
       'compartment.change-members',
       ['compartment.member-removed'],
@@ -245,12 +297,12 @@ export function mountOperations(
       schemas.InCompartmentMember,
     ],
   ]
-  for (const [url, permission, record, summary, params] of memberActs) {
+  for (const [operationId, url, permission, record, summary, params] of memberActs) {
     app.post(
       url,
       {
-        config: { access: may.to(permission), record },
-        schema: { summary, params, body: schemas.Statement, response: answer(schemas.Placed) },
+        config: { access: may.to(permission), refusals: ofMemberActs, record },
+        schema: { operationId, summary, params, body: schemas.Statement, response: answer(schemas.Placed) },
       },
       async (request) => operations.actOnMembers(may.to(permission).of(request), permission, request.body),
     )
@@ -259,9 +311,23 @@ export function mountOperations(
   app.post(
     '/v1/operations/:operation/epochs',
     {
-      config: { access: may.to('epoch.open'), record: ['epoch.opened'] },
+      config: {
+        access: may.to('epoch.open'),
+        refusals: [
+          'STATEMENT_INVALID',
+          'DEVICE_MISMATCH',
+          'CERTIFICATE_OUTDATED',
+          'MEMBERS_MOVED',
+          'EPOCH_NUMBER',
+          'EPOCH_FRESH',
+          'EPOCH_RECIPIENTS',
+          'EPOCH_GRANTS',
+        ],
+        record: ['epoch.opened'],
+      },
       bodyLimit: schemas.openEpochBytes,
       schema: {
+        operationId: 'openEpoch',
         summary: 'Open the next epoch of a compartment',
         params: schemas.InOperation,
         body: schemas.OpenEpoch,
@@ -277,6 +343,7 @@ export function mountOperations(
     {
       config: { access: may.to('message.read'), record: 'nothing: it shows keys that are sealed to the asker' },
       schema: {
+        operationId: 'listGrants',
         summary: 'The grants for this device',
         params: schemas.InOperation,
         querystring: schemas.GrantsQuery,
@@ -295,8 +362,13 @@ export function mountOperations(
   app.post(
     '/v1/operations/:operation/grants',
     {
-      config: { access: may.to('grant.give'), record: ['history.granted'] },
+      config: {
+        access: may.to('grant.give'),
+        refusals: ['STATEMENT_INVALID', 'EPOCH_GRANTS', 'GRANT_REFUSED'],
+        record: ['history.granted'],
+      },
       schema: {
+        operationId: 'giveGrants',
         summary: 'Grant past epochs to devices',
         params: schemas.InOperation,
         body: schemas.GiveGrants,
@@ -315,6 +387,7 @@ export function mountOperations(
         record: 'nothing: it shows members who and what their operation consists of',
       },
       schema: {
+        operationId: 'listGrantRequests',
         summary: 'Devices that lack keys one could give',
         params: schemas.InOperation,
         response: answer(schemas.GrantRequests),
@@ -330,6 +403,7 @@ export function mountOperations(
     {
       config: { access: may.to('message.read'), record: ['epoch.disputed'] },
       schema: {
+        operationId: 'disputeEpoch',
         summary: 'Say that a grant does not open',
         params: schemas.InOperation,
         body: schemas.Dispute,

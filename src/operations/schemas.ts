@@ -4,7 +4,7 @@ import { GrantToGive, maximalRecipients } from '../protocol/index.ts'
 const exactly = { additionalProperties: false }
 const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
 const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}]+$' })
+const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
 // A compartment may be created with as many members as an operation has.
 const Jws = Type.String({ minLength: 1, maxLength: 160 * 1024 })
 const NullableString = Type.Union([Type.String(), Type.Null()])
@@ -24,7 +24,7 @@ export const InMember = Type.Object({ operation: Uuid, person: Uuid })
 export const InCompartment = Type.Object({ operation: Uuid, compartment: Uuid })
 export const InCompartmentMember = Type.Object({ operation: Uuid, compartment: Uuid, person: Uuid })
 
-const Sentence = Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })
+const Sentence = Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
 const Reason = Type.Optional(Sentence)
 
 export const Create = Type.Object(

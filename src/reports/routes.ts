@@ -15,8 +15,9 @@ export function mountReports(
   app.get(
     '/v1/operations/:operation/figures',
     {
-      config: { access: may.to('report.view'), record: ['report.viewed'] },
+      config: { access: may.to('report.view'), refusals: ['JUSTIFICATION_REQUIRED'], record: ['report.viewed'] },
       schema: {
+        operationId: 'readFigures',
         summary: 'Seizures and quantities, from extracts',
         params: schemas.InOperation,
         querystring: schemas.Justified,
@@ -36,11 +37,17 @@ export function mountReports(
   app.post(
     '/v1/logs/:log/evidence',
     {
-      config: { access: reader, record: ['export.made'] },
+      config: {
+        access: reader,
+        refusals: ['AUDITOR_ONLY', 'QUERY_TOO_WIDE', 'EVIDENCE_EMPTY', 'EVIDENCE_TOO_LARGE'],
+        record: ['export.made'],
+      },
       schema: {
+        operationId: 'exportEvidence',
         summary: 'A bundle of evidence: entries with all that proves them, to be checked without the service',
         params: schemas.OfLog,
         body: schemas.EvidenceRequest,
+        response: { 200: schemas.EvidenceBundle },
       },
     },
     async (request, reply) => {

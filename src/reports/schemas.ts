@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { EntriesQuery } from '../log/index.ts'
+import { Evidence } from '../protocol/index.ts'
 
 const Decimal = Type.String({ pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$', description: 'Exact, canonical.' })
 const Unit = Type.Union([Type.Literal('KGM'), Type.Literal('LTR'), Type.Literal('H87'), Type.Literal('MTR')])
@@ -11,7 +12,11 @@ export const InOperation = Type.Object({
 
 /** Why one looks, where the operation's purpose does not say it. */
 export const Justified = Type.Object(
-  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\p{Cc}]+$' })) },
+  {
+    justification: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
+    ),
+  },
   { additionalProperties: false },
 )
 
@@ -45,3 +50,6 @@ export const EvidenceRequest = Type.Object(
   },
   { additionalProperties: false },
 )
+
+/** It is made as text, whose bytes the entry export.made names. */
+export const EvidenceBundle = Type.Unsafe<string>(Evidence)

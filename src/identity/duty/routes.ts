@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
+import { inDirectory } from '../refused.ts'
 import { Reason, Time, Uuid } from '../schemas.ts'
 
 const OnePerson = Type.Object({ person: Uuid })
@@ -32,8 +33,9 @@ export function mountDuty(app: HttpServer, { duty, access }: Identity): void {
   app.get(
     '/v1/organizations/:organization/duty',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'readDuty',
         summary: 'Which contact points are on duty, and who stands in for whom, for administrators and their own NCPs',
         params: Type.Object({ organization: Uuid }),
         response: { 200: DutyOf },
@@ -45,8 +47,13 @@ export function mountDuty(app: HttpServer, { duty, access }: Identity): void {
   app.put(
     '/v1/people/:person/deputy',
     {
-      config: { access: access.signedIn, record: ['duty.handed-over'] },
+      config: {
+        access: access.signedIn,
+        refusals: [...inDirectory, 'NOT_FOUND', 'DUTY_RULE'],
+        record: ['duty.handed-over'],
+      },
       schema: {
+        operationId: 'handOverDuty',
         summary: 'A deputy stands in for a contact point, from now or then, for a time or until it is taken back',
         params: OnePerson,
         body: HandOver,
@@ -62,8 +69,13 @@ export function mountDuty(app: HttpServer, { duty, access }: Identity): void {
   app.delete(
     '/v1/people/:person/deputy',
     {
-      config: { access: access.signedIn, record: ['duty.taken-back'] },
-      schema: { summary: 'The contact point is on duty again', params: OnePerson, response: done },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['duty.taken-back'] },
+      schema: {
+        operationId: 'takeBackDuty',
+        summary: 'The contact point is on duty again',
+        params: OnePerson,
+        response: done,
+      },
     },
     async (request, reply) => {
       await duty.takeBack(access.signedIn.of(request), request.params.person)

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { everybody, type HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
 import { Nothing } from '../schemas.ts'
+import { afterProof, inDirectory } from '../refused.ts'
 import * as schemas from './schemas.ts'
 
 const shows = 'nothing: it shows the asker what is their own'
@@ -12,7 +13,11 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
     '/v1/factors',
     {
       config: { access: access.signedIn, record: shows },
-      schema: { summary: 'By what one proves who one is', response: { 200: schemas.Factors } },
+      schema: {
+        operationId: 'listFactors',
+        summary: 'By what one proves who one is',
+        response: { 200: schemas.Factors },
+      },
     },
     async (request) => factors.list(access.signedIn.of(request)),
   )
@@ -20,8 +25,13 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.post(
     '/v1/step-ups',
     {
-      config: { access: access.signedIn, record: ['session.stepped-up'] },
+      config: {
+        access: access.signedIn,
+        refusals: [...inDirectory, 'SIGN_IN_REFUSED', 'SECOND_FACTOR_REQUIRED', 'FACTOR_NEWER'],
+        record: ['session.stepped-up'],
+      },
       schema: {
+        operationId: 'stepUp',
         summary: 'Prove again who one is, before an act that asks for it',
         body: schemas.StepUp,
         response: { 200: schemas.SteppedUp },
@@ -33,8 +43,17 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.put(
     '/v1/factors/passphrase',
     {
-      config: { access: access.signedIn, record: ['credential.set', 'session.ended'] },
-      schema: { summary: 'Set another passphrase', body: schemas.SetPassphrase, response: { 204: Type.Null() } },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'PASSPHRASE_WEAK'],
+        record: ['credential.set', 'session.ended'],
+      },
+      schema: {
+        operationId: 'setPassphrase',
+        summary: 'Set another passphrase',
+        body: schemas.SetPassphrase,
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await factors.setPassphrase(access.signedIn.of(request), request.body.passphrase)
@@ -45,8 +64,16 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.delete(
     '/v1/factors/passphrase',
     {
-      config: { access: access.signedIn, record: ['credential.set', 'session.ended'] },
-      schema: { summary: 'Sign in by passkey alone from now on', response: { 204: Type.Null() } },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'FACTOR_NEEDED'],
+        record: ['credential.set', 'session.ended'],
+      },
+      schema: {
+        operationId: 'removePassphrase',
+        summary: 'Sign in by passkey alone from now on',
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await factors.removePassphrase(access.signedIn.of(request))
@@ -57,8 +84,17 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.post(
     '/v1/factors/totp',
     {
-      config: { access: access.signedIn, record: prepares },
-      schema: { summary: 'A secret for an authenticator app', body: Nothing, response: { 201: schemas.TotpSheet } },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'FACTOR_NEEDED', 'ALREADY_EXISTS'],
+        record: prepares,
+      },
+      schema: {
+        operationId: 'beginTotp',
+        summary: 'A secret for an authenticator app',
+        body: Nothing,
+        response: { 201: schemas.TotpSheet },
+      },
     },
     async (request, reply) => reply.code(201).send(await factors.beginTotp(access.signedIn.of(request))),
   )
@@ -66,8 +102,13 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.put(
     '/v1/factors/totp',
     {
-      config: { access: access.signedIn, record: ['credential.set', 'session.ended'] },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'CODE_WRONG'],
+        record: ['credential.set', 'session.ended'],
+      },
       schema: {
+        operationId: 'confirmTotp',
         summary: 'Confirm the app with a code; answers recovery codes, once',
         body: schemas.ConfirmTotp,
         response: { 200: schemas.RecoveryCodes },
@@ -81,8 +122,16 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.delete(
     '/v1/factors/totp',
     {
-      config: { access: access.signedIn, record: ['credential.set', 'session.ended'] },
-      schema: { summary: 'Remove the authenticator app and its recovery codes', response: { 204: Type.Null() } },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'FACTOR_NEEDED'],
+        record: ['credential.set', 'session.ended'],
+      },
+      schema: {
+        operationId: 'removeTotp',
+        summary: 'Remove the authenticator app and its recovery codes',
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await factors.removeTotp(access.signedIn.of(request))
@@ -93,8 +142,9 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.post(
     '/v1/factors/recovery-codes',
     {
-      config: { access: access.signedIn, record: ['credential.set'] },
+      config: { access: access.signedIn, refusals: [...afterProof, 'FACTOR_NEEDED'], record: ['credential.set'] },
       schema: {
+        operationId: 'renewRecoveryCodes',
         summary: 'New recovery codes in place of the old',
         body: Nothing,
         response: { 201: schemas.RecoveryCodes },
@@ -109,6 +159,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
     {
       config: { access: everybody, door: 'sign-in', record: prepares },
       schema: {
+        operationId: 'askPasskeyToSignIn',
         summary: 'What a passkey answers to sign in',
         body: Nothing,
         response: { 201: schemas.PasskeyOptions },
@@ -120,8 +171,13 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.post(
     '/v1/passkeys/invitations',
     {
-      config: { access: access.signedIn, record: prepares },
-      schema: { summary: 'What makes a new passkey', body: Nothing, response: { 201: schemas.PasskeyOptions } },
+      config: { access: access.signedIn, refusals: afterProof, record: prepares },
+      schema: {
+        operationId: 'askForNewPasskey',
+        summary: 'What makes a new passkey',
+        body: Nothing,
+        response: { 201: schemas.PasskeyOptions },
+      },
     },
     async (request, reply) => reply.code(201).send({ ...(await factors.askToAddPasskey(access.signedIn.of(request))) }),
   )
@@ -129,8 +185,17 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.post(
     '/v1/passkeys',
     {
-      config: { access: access.signedIn, record: ['credential.set'] },
-      schema: { summary: 'Add a passkey', body: schemas.AddPasskey, response: { 201: schemas.PasskeyAdded } },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'PASSKEY_INVALID', 'ALREADY_EXISTS'],
+        record: ['credential.set'],
+      },
+      schema: {
+        operationId: 'addPasskey',
+        summary: 'Add a passkey',
+        body: schemas.AddPasskey,
+        response: { 201: schemas.PasskeyAdded },
+      },
     },
     async (request, reply) => {
       const { name, response } = request.body
@@ -141,8 +206,17 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
   app.delete(
     '/v1/passkeys/:passkey',
     {
-      config: { access: access.signedIn, record: ['credential.set'] },
-      schema: { summary: 'Remove a passkey', params: schemas.OnePasskey, response: { 204: Type.Null() } },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'FACTOR_NEEDED'],
+        record: ['credential.set'],
+      },
+      schema: {
+        operationId: 'removePasskey',
+        summary: 'Remove a passkey',
+        params: schemas.OnePasskey,
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await factors.removePasskey(access.signedIn.of(request), request.params.passkey)

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
+import { afterProof, inDirectory } from '../refused.ts'
 import * as schemas from './schemas.ts'
 
 const path = '/v1/notices/address'
@@ -10,7 +11,11 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
     path,
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { summary: 'Where one is told that something waits', response: { 200: schemas.Address } },
+      schema: {
+        operationId: 'readNoticeAddress',
+        summary: 'Where one is told that something waits',
+        response: { 200: schemas.Address },
+      },
     },
     async (request) => addresses.show(access.signedIn.of(request)),
   )
@@ -18,8 +23,13 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
   app.put(
     path,
     {
-      config: { access: access.signedIn, record: 'nothing: it prepares what is entered when it is used' },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOTICES_OFF', 'NOTICE_CODE_LIMIT'],
+        record: 'nothing: it prepares what is entered when it is used',
+      },
       schema: {
+        operationId: 'setNoticeAddress',
         summary: 'Send a code to an e-mail address, to be told there once it came back',
         body: schemas.SetAddress,
         response: { 202: Type.Null() },
@@ -35,8 +45,17 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
   app.post(
     `${path}/confirmation`,
     {
-      config: { access: access.signedIn, record: ['notice.address-set'] },
-      schema: { summary: 'Confirm the address', body: schemas.ConfirmAddress, response: { 204: Type.Null() } },
+      config: {
+        access: access.signedIn,
+        refusals: [...inDirectory, 'NOTICE_CODE_WRONG'],
+        record: ['notice.address-set'],
+      },
+      schema: {
+        operationId: 'confirmNoticeAddress',
+        summary: 'Confirm the address',
+        body: schemas.ConfirmAddress,
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await addresses.confirm(access.signedIn.of(request), request.body.code)
@@ -47,8 +66,8 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
   app.delete(
     path,
     {
-      config: { access: access.signedIn, record: ['notice.address-set'] },
-      schema: { summary: 'Be told nowhere', response: { 204: Type.Null() } },
+      config: { access: access.signedIn, refusals: [...afterProof, 'NOT_FOUND'], record: ['notice.address-set'] },
+      schema: { operationId: 'removeNoticeAddress', summary: 'Be told nowhere', response: { 204: Type.Null() } },
     },
     async (request, reply) => {
       await addresses.remove(access.signedIn.of(request))

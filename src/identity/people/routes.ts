@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
+import { afterProof, inDirectory } from '../refused.ts'
 import { Digest, Reason, Uuid } from '../schemas.ts'
 
 const exactly = { additionalProperties: false }
@@ -21,8 +22,9 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
   app.get(
     '/v1/people/:person/devices',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'listDevicesOfPerson',
         summary: 'The devices of a person, for administrators and the NCPs of their organization',
         params: OnePerson,
         response: { 200: PersonDevices },
@@ -34,8 +36,9 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
   app.get(
     '/v1/people/:person/retirement',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'previewRetirement',
         summary: 'What would go with a person who left, for administrators and the NCPs of their organization',
         params: OnePerson,
         response: { 200: AtStake },
@@ -49,9 +52,16 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
     {
       config: {
         access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'LAST_ADMINISTRATOR', 'LAST_COORDINATOR'],
         record: ['person.ended', 'session.ended', 'member.ended', 'invitation.revoked'],
       },
-      schema: { summary: 'A person leaves for good', params: OnePerson, body: Because, response: done },
+      schema: {
+        operationId: 'retirePerson',
+        summary: 'A person leaves for good',
+        params: OnePerson,
+        body: Because,
+        response: done,
+      },
     },
     async (request, reply) => {
       await people.retire(access.signedIn.of(request), request.params.person, request.body.reason)
@@ -62,8 +72,18 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
   app.put(
     '/v1/people/:person/suspension',
     {
-      config: { access: access.signedIn, record: ['person.slept', 'session.ended', 'member.slept'] },
-      schema: { summary: 'A person acts nowhere until woken', params: OnePerson, body: Because, response: done },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'LAST_ADMINISTRATOR', 'LAST_COORDINATOR'],
+        record: ['person.slept', 'session.ended', 'member.slept'],
+      },
+      schema: {
+        operationId: 'suspendPerson',
+        summary: 'A person acts nowhere until woken',
+        params: OnePerson,
+        body: Because,
+        response: done,
+      },
     },
     async (request, reply) => {
       await people.suspend(access.signedIn.of(request), request.params.person, request.body.reason)
@@ -74,8 +94,9 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
   app.post(
     '/v1/people/:person/waking',
     {
-      config: { access: access.signedIn, record: ['person.woken'] },
+      config: { access: access.signedIn, refusals: [...afterProof, 'NOT_FOUND'], record: ['person.woken'] },
       schema: {
+        operationId: 'wakePerson',
         summary: 'A suspended or sleeping person can sign in again',
         params: OnePerson,
         body: Because,
@@ -91,8 +112,9 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
   app.get(
     '/v1/organizations/:organization/departure',
     {
-      config: { access: access.administrator, record: ['directory.viewed'] },
+      config: { access: access.administrator, refusals: ['FORBIDDEN', 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'previewDeparture',
         summary: 'What would go with an organization that left',
         params: OneOrganization,
         response: { 200: AtStake },
@@ -106,9 +128,11 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
     {
       config: {
         access: access.administrator,
+        refusals: ['FORBIDDEN', 'NOT_FOUND', 'STEP_UP_REQUIRED', 'LAST_ADMINISTRATOR', 'LAST_COORDINATOR'],
         record: ['organization.updated', 'person.ended', 'session.ended', 'member.ended', 'invitation.revoked'],
       },
       schema: {
+        operationId: 'endOrganization',
         summary: 'An organization leaves, and its people with it',
         params: OneOrganization,
         body: Because,

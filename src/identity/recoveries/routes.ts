@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
+import { afterProof, inDirectory } from '../refused.ts'
 import { Digest, Uuid } from '../schemas.ts'
 
 const Named = Type.Object({ id: Uuid, name: Type.String() })
@@ -22,8 +23,9 @@ export function mountRecoveries(app: HttpServer, { recoveries, access }: Identit
   app.get(
     '/v1/recoveries/:invitation',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'readRecovery',
         summary: 'What somebody asks to be approved: that a person who lost every device comes back',
         params: OneRecovery,
         response: { 200: Recovery },
@@ -35,8 +37,13 @@ export function mountRecoveries(app: HttpServer, { recoveries, access }: Identit
   app.put(
     '/v1/recoveries/:invitation/approval',
     {
-      config: { access: access.signedIn, record: ['approval.given'] },
+      config: {
+        access: access.signedIn,
+        refusals: [...afterProof, 'NOT_FOUND', 'APPROVAL_MISSING'],
+        record: ['approval.given'],
+      },
       schema: {
+        operationId: 'approveRecovery',
         summary: 'Approve it, as a second person of another organization',
         params: OneRecovery,
         body: Approve,

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
+import { inDirectory } from '../refused.ts'
 import { Certify, Digest, Justified, Uuid } from '../schemas.ts'
 
 const Named = Type.Object({ id: Uuid, name: Type.String() })
@@ -24,8 +25,9 @@ export function mountRenewals(app: HttpServer, { renewals, access }: Identity): 
   app.get(
     '/v1/renewals',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'listRenewals',
         summary:
           'Certificates of your organization’s people that end within 60 days or have ended; of all, for administrators',
         querystring: Justified,
@@ -38,8 +40,13 @@ export function mountRenewals(app: HttpServer, { renewals, access }: Identity): 
   app.post(
     '/v1/renewals',
     {
-      config: { access: access.signedIn, record: ['device.certified'] },
+      config: {
+        access: access.signedIn,
+        refusals: [...inDirectory, 'NOT_FOUND', 'CERTIFICATE_INVALID', 'DEVICE_MISMATCH'],
+        record: ['device.certified'],
+      },
       schema: {
+        operationId: 'renewCertificate',
         summary: 'Renew the certificate of a device, with the same keys for the same person',
         body: Certify,
         response: { 201: Renewed },

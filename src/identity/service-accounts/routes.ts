@@ -3,14 +3,22 @@ import { everybody, type HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
 import { proofOf } from '../access.ts'
 import { Nothing, Uuid } from '../schemas.ts'
+import { afterProof, inDirectory } from '../refused.ts'
 import * as schemas from './schemas.ts'
 
 export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccounts, access }: Identity): void {
   app.post(
     '/v1/service-sessions',
     {
-      config: { access: everybody, door: 'sign-in', record: ['session.started'] },
+      config: {
+        access: everybody,
+        door: 'sign-in',
+        proof: true,
+        refusals: ['UNAUTHENTICATED', 'SIGN_IN_REFUSED', 'ADDRESS_REFUSED', 'ACCOUNT_ASLEEP', 'DEVICE_EXPIRED'],
+        record: ['session.started'],
+      },
       schema: {
+        operationId: 'signInService',
         summary: 'Sign in as a service account, with private_key_jwt',
         body: schemas.ServiceSignIn,
         response: { 201: schemas.SignedIn },
@@ -24,8 +32,9 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
   app.get(
     '/v1/service-accounts',
     {
-      config: { access: access.signedIn, record: ['directory.viewed'] },
+      config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
+        operationId: 'listServiceAccounts',
         summary: 'Service accounts: those of an organization for its NCPs, all for administrators',
         querystring: schemas.Asked,
         response: { 200: schemas.ServiceAccounts },
@@ -42,9 +51,18 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
     {
       config: {
         access: access.signedIn,
+        refusals: [
+          ...afterProof,
+          'NOT_FOUND',
+          'STATEMENT_INVALID',
+          'DEVICE_MISMATCH',
+          'LAST_ADMINISTRATOR',
+          'LAST_COORDINATOR',
+        ],
         record: ['service.ended', 'device.revoked', 'session.ended', 'invitation.revoked'],
       },
       schema: {
+        operationId: 'stopServiceAccount',
         summary: 'Stop a service account at once and for good',
         params: Type.Object({ account: Uuid }),
         body: schemas.Stop,

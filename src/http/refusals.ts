@@ -1,0 +1,31 @@
+import type { RouteOptions } from 'fastify'
+import type { ProblemCode } from '../errors.ts'
+import { isAccess } from './access.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Codes that the route itself refuses with, besides those of its access and of the edge. */
+    refusals?: readonly ProblemCode[]
+    /** Whether the request proves by DPoP a key that has no token yet. */
+    proof?: true
+    /** All codes that the route may refuse with; made of the others, see `refusalsOf`. */
+    refuses?: ReadonlySet<ProblemCode>
+  }
+}
+
+type Declaring = Pick<RouteOptions, 'method' | 'schema' | 'config'>
+
+/** Every code that a route may be answered with: its own, those of its access, and those that follow from what it is. */
+export function refusalsOf({ method, schema, config }: Declaring): ReadonlySet<ProblemCode> {
+  const { access, record, uncounted, refusals = [] } = config ?? {}
+  const codes = new Set<ProblemCode>(['BAD_REQUEST', 'INTERNAL', 'OVERLOADED'])
+  const add = (...more: readonly ProblemCode[]) => more.forEach((code) => codes.add(code))
+  if (uncounted !== true) add('TOO_MANY_REQUESTS', 'DATABASE_UNAVAILABLE')
+  if ([schema?.body, schema?.params, schema?.querystring].some((part) => part !== undefined)) add('VALIDATION')
+  if (![method].flat().every((one) => one === 'GET' || one === 'HEAD'))
+    add('MALFORMED_JSON', 'TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE')
+  if (typeof record !== 'string') add('LOG_KEY', 'LOG_READ_ONLY', 'STORAGE_FULL')
+  if (isAccess(access)) add(...access.refusals)
+  add(...refusals)
+  return codes
+}
