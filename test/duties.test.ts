@@ -1,9 +1,22 @@
 // What this holds: every route and every frame of a client says what it enters, enters that, and nothing else.
 // What makes it fail: a route without a record, an act whose `append` was forgotten, a kind that is not declared, a detail that
 // the duty asks for and an entry lacks.
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import formats from 'ajv-formats'
 import t from 'tap'
 import * as protocol from '../src/protocol/index.ts'
 import { frameDuties } from '../src/live/index.ts'
+import {
+  abridged,
+  openApiOf,
+  operationsOf,
+  readExamples,
+  recordExchanges,
+  responseOf,
+  templateOf,
+  writeExamples,
+  writesExamples,
+} from './support/api-examples.ts'
 import { entriesSince, settle, sizes, type Entered } from './support/entries.ts'
 import { certificateDuties } from './support/certificate-duties.ts'
 import { factorDuties } from './support/factor-duties.ts'
@@ -26,6 +39,7 @@ import {
   type Frame,
 } from './support/wire.ts'
 
+const exchanges = recordExchanges()
 const sink = mailSink()
 const scene = await everyRole(t, { server: { notices: sink } })
 const { server, operation, byRole, administrator, messages, shared, organizations } = scene
@@ -101,6 +115,7 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   'GET /readyz': plain('/readyz'),
   'GET /version': plain('/version'),
   'GET /openapi.json': plain('/openapi.json'),
+  'GET /asyncapi.json': plain('/asyncapi.json'),
   'GET /passkey': plain('/passkey'),
   'GET /passkey.js': plain('/passkey.js'),
   'GET /passkey.css': plain('/passkey.css'),
@@ -666,3 +681,45 @@ t.test('a start is entered, and a configuration that is another', async (t) => {
   for (const secret of [fresh.database.url, new URL(fresh.database.url).password, passphrase])
     t.notOk(details.includes(secret), 'no secret stands in it')
 })
+
+// Bites: the schemas of answers in src/**/routes.ts, and src/http/openapi-examples.json (CORDON_EXAMPLES=write makes it anew).
+t.test('each route is answered as OpenAPI says, and the example there is of that kind', async (t) => {
+  const page = await openApiOf(server)
+  const templates = Object.keys(page.paths as object)
+  const ajv = formats.default(new Ajv2020({ strict: false }))
+  const examples = readExamples().operations
+  const made: typeof examples = {}
+  for (const { path: template, method, operation: described } of operationsOf(page)) {
+    const id = described.operationId as string
+    const went = exchanges.find(
+      (one) => one.method === method && one.status < 300 && templateOf(templates, one.path) === template,
+    )
+    // This service has no witnesses; test/witness-server.test.ts asks one that has.
+    if (id === 'readFinalCheckpoint') continue
+    if (went === undefined) {
+      t.fail(`${method} ${template} went nowhere`)
+      continue
+    }
+    const { request, status, type, answer } = went
+    const media = responseOf(page, described, status)?.content?.[type]
+    if (answer === undefined) t.notOk(responseOf(page, described, status)?.content, `${id}: nothing is answered`)
+    else t.ok(media, `${id}: ${String(status)} ${type} is described`)
+    if (type === 'application/json') t.ok(ajv.validate(media.schema, answer), `${id}: ${ajv.errorsText()}`)
+    const binary = type === 'application/octet-stream'
+    made[id] = {
+      ...(request === undefined ? {} : { request: abridged(request) }),
+      status,
+      ...(answer === undefined || binary ? {} : { answer: abridged(answer) }),
+    }
+    if (writesExamples) continue
+    const example = examples[id]
+    t.equal(example?.status, status, `${id}: status of the example`)
+    t.same(membersOf(example?.answer), membersOf(made[id]?.answer), `${id}: members of the example`)
+    t.same(membersOf(example?.request), membersOf(made[id]?.request), `${id}: members of its request`)
+  }
+  if (writesExamples) writeExamples({ operations: made })
+})
+
+function membersOf(value: unknown): string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value).sort() : [typeof value]
+}

@@ -105,7 +105,8 @@ async function sendProblem(
   else if (problem.status >= 500)
     request.log.warn({ code: problem.code, err: problem.cause }, 'a request was not served')
   const { refuses } = request.routeOptions.config
-  if (refuses?.has(problem.code) === false) request.log.error({ code: problem.code }, undeclaredRefusal)
+  if (refuses?.has(problem.code) === false)
+    request.log.error({ code: problem.code, path: request.routeOptions.url }, undeclaredRefusal)
   void reply.headers(headersOf(problem, request.headers.authorization !== undefined))
   // Sent as bytes: a response schema that a route declares for this status must not reshape it.
   const body = Buffer.from(JSON.stringify(toProblemJson(problem)))

@@ -28,11 +28,22 @@ says who may ask (\`Access\`): everybody (\`public\`), a device that is signed i
 permission that is named. It says which entries it writes into a log, or why it writes none, and against which
 quota it counts.`
 
+interface About {
+  /** Under which clients reach the service. */
+  readonly publicUrl: string
+  readonly version: string
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What descriptions of the service say of it. */
+    about: About
+  }
+}
+
 /** Collects every route that follows into OpenAPI 3.1, from the schemas that validate. */
-export async function describeRoutes(
-  app: FastifyInstance,
-  about: { publicUrl: string; version: string },
-): Promise<void> {
+export async function describeRoutes(app: FastifyInstance, about: About): Promise<void> {
+  app.decorate('about', { publicUrl: about.publicUrl, version: about.version })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -19,7 +19,11 @@ export const Reason = Type.String({
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
 /** Why one looks, where the purpose of the thing itself does not say it. */
 export const Justified = Type.Object(
-  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })) },
+  {
+    justification: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
+    ),
+  },
   exactly,
 )
 const Jws = Type.String({ minLength: 1, maxLength: 16 * 1024 })

@@ -4,6 +4,7 @@ import { Problem } from '../errors.ts'
 import { everybody, type HttpServer } from '../http/index.ts'
 import type { Sessions } from '../identity/index.ts'
 import { limits, subProtocol, ticketProtocolPrefix } from '../protocol/index.ts'
+import { describeLive, refusedHandshakes } from './asyncapi.ts'
 import { Connection, type ConnectionDeps } from './connection.ts'
 import { Outbox, longestLinger } from './outbox.ts'
 
@@ -41,11 +42,16 @@ function asksForWebSocket({ ws, raw, headers }: FastifyRequest): boolean {
 
 /** `GET /v1/live`: upgrades to the frames of protocol/frames.ts for whoever brings a fresh ticket as a sub-protocol. */
 export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
+  mountDescription(app)
   app.get(
     '/v1/live',
     {
       websocket: true,
-      config: { access: everybody, record: 'nothing: it opens a channel whose frames are entered one by one' },
+      config: {
+        access: everybody,
+        refusals: refusedHandshakes,
+        record: 'nothing: it opens a channel whose frames are entered one by one',
+      },
       schema: { summary: 'The live channel (WebSocket)' },
       preValidation: async (request) => {
         if (!asksForWebSocket(request)) throw new Problem('UPGRADE_REQUIRED')
@@ -79,6 +85,18 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       socket.on('close', () => deps.hub.remove(connection))
       // A broken frame: `ws` closes the socket with the code that RFC 6455 names; there is nothing else to do.
       socket.on('error', () => deps.hub.remove(connection))
+    },
+  )
+}
+
+function mountDescription(app: HttpServer): void {
+  let described: Buffer | undefined
+  app.get(
+    '/asyncapi.json',
+    { config: { access: everybody, record: 'nothing: it shows nothing of anybody' }, schema: { hide: true } },
+    async (_request, reply) => {
+      described ??= Buffer.from(JSON.stringify(describeLive(app.about)))
+      return reply.type('application/json; charset=utf-8').send(described)
     },
   )
 }

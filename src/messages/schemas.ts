@@ -19,7 +19,11 @@ export const Message = Type.Object({
 })
 /** Why one looks, where the operation's purpose does not say it. */
 export const Justified = Type.Object(
-  { justification: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })) },
+  {
+    justification: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
+    ),
+  },
   exactly,
 )
 export const Page = Type.Object(

@@ -98,6 +98,7 @@ export {
   type ReaderReceipt,
   type ServerFrame,
 } from './frames.ts'
+export { serverFrames } from './server-frames.ts'
 export {
   generateSealKeys,
   importSealPrivateKey,

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
+import { Writable } from 'node:stream'
 import argon2 from 'argon2'
-import type { Quotas, TlsFiles } from '../../src/http/index.ts'
+import { undeclaredRefusal, type Quotas, type TlsFiles } from '../../src/http/index.ts'
 import { Passphrases } from '../../src/identity/index.ts'
 import type { LogLimits } from '../../src/log/index.ts'
 import type { WitnessPolicy } from '../../src/protocol/index.ts'
@@ -70,6 +70,14 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     advance: (milliseconds: number) => void (ahead += milliseconds),
     now: () => new Date(Date.now() + ahead),
   }
+  const undeclared: string[] = []
+  const watched = new Writable({
+    write(line, _, done) {
+      process.stdout.write(line as Uint8Array)
+      if (String(line).includes(undeclaredRefusal)) undeclared.push(String(line))
+      done()
+    },
+  })
   const server = await (options.create ?? createServer)({
     databaseUrl: database.url,
     databaseConnections: 10,
@@ -88,12 +96,15 @@ export async function startServer(owner: Owner, options: TestServerOptions = {})
     checkpointDirectory: join(directory, 'checkpoints'),
     version: '0.0.0-test',
     clock: clock.now,
-    ...(options.logTo === undefined ? {} : { logTo: options.logTo }),
+    logTo: options.logTo ?? watched,
     ...(options.witnesses === undefined ? {} : { witnesses: options.witnesses }),
     ...(options.logLimits === undefined ? {} : { logLimits: options.logLimits }),
     ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
     notices: options.notices,
     ...(options.sleepAfterDays === undefined ? {} : { sleepAfterDays: options.sleepAfterDays }),
+  })
+  owner.teardown(async () => {
+    if (undeclared.length > 0) throw new Error(`refusals that their routes do not declare: ${undeclared.join('')}`)
   })
   let closed: Promise<void> | undefined
   const close = () => (closed ??= server.close())

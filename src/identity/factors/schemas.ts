@@ -82,7 +82,10 @@ export const PasskeyOptions = Type.Object(
   { additionalProperties: true, description: 'Options as WebAuthn defines them in JSON.' },
 )
 export const AddPasskey = Type.Object(
-  { name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }), response: NewPasskey },
+  {
+    name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
+    response: NewPasskey,
+  },
   exactly,
 )
 export const PasskeyAdded = Type.Object({ id: Digest })

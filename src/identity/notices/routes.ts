@@ -32,7 +32,9 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
         operationId: 'setNoticeAddress',
         summary: 'Send a code to an e-mail address, to be told there once it came back',
         body: schemas.SetAddress,
-        response: { 202: Type.Null() },
+        response: {
+          202: { description: 'A code is on its way.', content: { 'application/json': { schema: Type.Null() } } },
+        },
       },
     },
     async (request, reply) => {
