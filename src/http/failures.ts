@@ -13,11 +13,14 @@ export function answerFailures(app: FastifyInstance, toProblem: ToProblem): void
   app.setErrorHandler((error, request, reply) =>
     sendProblem(request, reply, problemOf(error, toProblem, request.routeOptions.bodyLimit), error),
   )
-  app.setNotFoundHandler((request, reply) => {
-    const allow = methodsAt(app.declared, request.url)
-    const problem = allow.length === 0 ? new Problem('NOT_FOUND') : new Problem('METHOD_NOT_ALLOWED', { allow })
-    return sendProblem(request, reply, problem)
-  })
+  app.setNotFoundHandler((request, reply) => answerNowhere(app, request, reply))
+}
+
+/** For a request that no route has: its body is not even looked at. */
+export function answerNowhere(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const allow = methodsAt(app.declared, request.url)
+  const problem = allow.length === 0 ? new Problem('NOT_FOUND') : new Problem('METHOD_NOT_ALLOWED', { allow })
+  return sendProblem(request, reply, problem)
 }
 
 /** The methods that are offered at an address; none where no route has it. */

@@ -3,6 +3,7 @@ import { Problem, type ProblemCode } from '../errors.ts'
 import { isAccess, type Access } from './access.ts'
 import { unboundedIn } from './bounds.ts'
 import { isDuty, type Duty } from './duty.ts'
+import { answerNowhere } from './failures.ts'
 import { refusalsOf } from './refusals.ts'
 
 declare module 'fastify' {
@@ -66,8 +67,10 @@ export function guardRoutes(app: FastifyInstance): void {
     for (const method of [route.method].flat())
       declared.push({ method, url: route.url, access: access.name, record, refuses, config: route.config })
   })
-  app.addHook('onRequest', async (request) => {
-    if (!request.is404) await accessOfRoute(request).recognise(request)
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return accessOfRoute(request).recognise(request)
+    await answerNowhere(app, request, reply)
+    return reply
   })
 }
 

@@ -55,7 +55,12 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
       schema: {
         operationId: 'readVersion',
         summary: 'Which version this is, and which commit where it is known',
-        response: { 200: Type.Object({ version: Type.String(), commit: Type.Union([Type.String(), Type.Null()]) }) },
+        response: {
+          200: Type.Object({
+            version: Type.String({ maxLength: 100 }),
+            commit: Type.Union([Type.String({ maxLength: 100 }), Type.Null()]),
+          }),
+        },
       },
     },
     async () => ({ version, commit: commit ?? null }),

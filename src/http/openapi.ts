@@ -98,7 +98,7 @@ function readExamples(): Examples {
 function describeApi(page: Page, declared: readonly Declared[]): Json {
   const examples = readExamples()
   const paths: Page['paths'] = {}
-  const responses = new Map<string, Json>()
+  const responses: Shared['responses'] = new Map()
   for (const route of declared) {
     // A wildcard has no name in a route, and needs one here.
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{*}')
@@ -110,7 +110,8 @@ function describeApi(page: Page, declared: readonly Declared[]): Json {
       [route.method.toLowerCase()]: describe(operation, route, { examples, responses }),
     }
   }
-  const shown = Object.entries(examples.problems).map(([code, value]) => [code, { value }])
+  const refused = new Set([...responses.values()].flatMap(({ codes }) => codes))
+  const shown = Object.entries(examples.problems).filter(([code]) => refused.has(code as ProblemCode))
   return {
     ...page,
     tags,
@@ -119,9 +120,11 @@ function describeApi(page: Page, declared: readonly Declared[]): Json {
       securitySchemes,
       parameters,
       headers,
-      responses: Object.fromEntries([...responses].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      responses: Object.fromEntries(
+        [...responses].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, { response }]) => [name, response]),
+      ),
       schemas: { Problem: problemSchema },
-      examples: Object.fromEntries(shown),
+      examples: Object.fromEntries(shown.map(([code, value]) => [code, { value }])),
     },
   }
 }
@@ -129,7 +132,7 @@ function describeApi(page: Page, declared: readonly Declared[]): Json {
 /** What operations share: examples, and the answers that several of them give. */
 interface Shared {
   readonly examples: Examples
-  readonly responses: Map<string, Json>
+  readonly responses: Map<string, { readonly codes: readonly ProblemCode[]; readonly response: Json }>
 }
 
 function describe(operation: Operation, route: Declared, shared: Shared): Operation {
@@ -194,7 +197,11 @@ function refusals({ refuses }: Declared, counted: boolean, { examples, responses
     .map(([status, codes]) => {
       const sorted = codes.toSorted()
       const name = `${sorted.join('-')}${counted ? '' : '-uncounted'}`
-      if (!responses.has(name)) responses.set(name, refusalResponse(status, sorted, { counted, examples: shown }))
+      if (!responses.has(name))
+        responses.set(name, {
+          codes: sorted,
+          response: refusalResponse(status, sorted, { counted, examples: shown }),
+        })
       return [String(status), { $ref: `#/components/responses/${name}` }]
     })
   return Object.fromEntries(described) as Responses

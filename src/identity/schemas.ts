@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { permissions } from '../access.ts'
-import { SignJwk, Tier } from '../protocol/index.ts'
+import { SignJwk, Tier, limits } from '../protocol/index.ts'
 import { evidence, knowledge } from './factors/schemas.ts'
 
 const exactly = { additionalProperties: false }
@@ -26,10 +26,10 @@ export const Justified = Type.Object(
   },
   exactly,
 )
-const Jws = Type.String({ minLength: 1, maxLength: 16 * 1024 })
+const Jws = Type.String({ minLength: 1, maxLength: limits.statement })
 const Jwe = Type.String({ minLength: 1, maxLength: 4096 })
 const Passphrase = Type.String({ minLength: 1, maxLength: 512 })
-const NullableString = Type.Union([Type.String(), Type.Null()])
+const NullableString = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
 
 export const SetUp = Type.Object(
   {
@@ -62,12 +62,19 @@ export const Enrol = Type.Object(
 export const Enrolled = Type.Object({
   person: Uuid,
   organization: Uuid,
-  name: Type.String(),
-  inviter: Type.Object({ name: Type.String(), organization: Type.String() }, { description: 'For whom one waits.' }),
+  name: Type.String({ maxLength: 200 }),
+  inviter: Type.Object(
+    { name: Type.String({ maxLength: 200 }), organization: Type.String({ maxLength: 200 }) },
+    { description: 'For whom one waits.' },
+  ),
 })
 
 export const SignIn = Type.Object({ proof: Jws, ...evidence }, exactly)
-const tokens = { accessToken: Type.String(), refreshToken: Type.String(), expiresIn: Type.Integer() }
+const tokens = {
+  accessToken: Type.String({ maxLength: 4096 }),
+  refreshToken: Type.String({ maxLength: 4096 }),
+  expiresIn: Type.Integer(),
+}
 export const SignedIn = Type.Object({ session: Uuid, person: Uuid, organization: Uuid, ...tokens })
 export const Refresh = Type.Object(
   {
@@ -116,13 +123,13 @@ export const Invitations = Type.Object({
     Type.Object({
       invitation: Uuid,
       person: Uuid,
-      name: Type.String(),
-      tier: Type.String(),
-      expiresAt: Type.String(),
-      approval: Type.Union([Type.String(), Type.Null()], {
+      name: Type.String({ maxLength: 200 }),
+      tier: Type.String({ maxLength: 40 }),
+      expiresAt: Type.String({ maxLength: 30 }),
+      approval: Type.Union([Type.String({ maxLength: 40 }), Type.Null()], {
         description: 'Of a second person, where somebody lost every device: missing, given; null where none is needed.',
       }),
-      state: Type.String(),
+      state: Type.String({ maxLength: 40 }),
     }),
   ),
 })
@@ -130,13 +137,13 @@ export const WaitingEnrolments = Type.Object({
   enrolments: Type.Array(
     Type.Object({
       invitation: Uuid,
-      person: Type.Object({ id: Uuid, name: Type.String() }),
-      organization: Type.Object({ id: Uuid, name: Type.String() }),
-      tier: Type.String(),
+      person: Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) }),
+      organization: Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) }),
+      tier: Type.String({ maxLength: 40 }),
       device: Digest,
-      statement: Type.String(),
-      mac: Type.String(),
-      sealed: Type.String(),
+      statement: Type.String({ maxLength: 163_840 }),
+      mac: Type.String({ maxLength: 43 }),
+      sealed: Type.String({ maxLength: 4096 }),
     }),
   ),
 })
@@ -164,8 +171,8 @@ export const Organizations = Type.Object({
   organizations: Type.Array(
     Type.Object({
       organization: Uuid,
-      kind: Type.String(),
-      name: Type.String(),
+      kind: Type.String({ maxLength: 40 }),
+      name: Type.String({ maxLength: 200 }),
       country: NullableString,
       region: NullableString,
       ended: Type.Boolean({ description: 'Whether it has left.' }),
@@ -176,7 +183,7 @@ export const People = Type.Object({
   people: Type.Array(
     Type.Object({
       person: Uuid,
-      name: Type.String(),
+      name: Type.String({ maxLength: 200 }),
       certified: Type.Boolean(),
       asleep: Type.Boolean(),
       service: Type.Boolean(),
@@ -187,23 +194,28 @@ export const People = Type.Object({
 })
 export const Me = Type.Object({
   person: Uuid,
-  name: Type.String(),
+  name: Type.String({ maxLength: 200 }),
   organization: Uuid,
-  organizationName: Type.String(),
-  organizationKind: Type.String(),
+  organizationName: Type.String({ maxLength: 200 }),
+  organizationKind: Type.String({ maxLength: 40 }),
   device: Digest,
   tier: NullableString,
   certificate: NullableString,
-  chain: Type.Array(Type.String()),
+  chain: Type.Array(Type.String({ maxLength: 16_384 }), { maxItems: 17 }),
   administrator: Type.Boolean(),
   renewalsDue: Type.Integer({ description: 'How many certificates this NCP or administrator is asked to renew.' }),
-  listed: Type.Union([Type.Array(Type.String()), Type.Null()], {
+  listed: Type.Union([Type.Array(Type.String({ maxLength: 50 }), { maxItems: 50 }), Type.Null()], {
     description: 'What a service account may use below its role; null for a person.',
   }),
 })
 export const Devices = Type.Object({
   devices: Type.Array(
-    Type.Object({ device: Digest, state: Type.String(), enrolledAt: Type.String(), certificate: NullableString }),
+    Type.Object({
+      device: Digest,
+      state: Type.String({ maxLength: 40 }),
+      enrolledAt: Type.String({ maxLength: 30 }),
+      certificate: NullableString,
+    }),
   ),
 })
 export const CertificatesAsked = Type.Object(
@@ -220,32 +232,40 @@ export const CertificatesAsked = Type.Object(
   exactly,
 )
 export const CertificateProofs = Type.Object({
-  checkpoint: Type.String({ description: 'Of the directory log, as published.' }),
-  consistency: Type.Optional(Type.Array(Type.String())),
-  proofs: Type.Array(Type.Object({ certificate: Digest, leaf: Type.String(), proof: Type.Array(Type.String()) }), {
-    description: 'Of those that the log holds.',
-  }),
+  checkpoint: Type.String({ maxLength: 1_000_000, description: 'Of the directory log, as published.' }),
+  consistency: Type.Optional(Type.Array(Type.String({ maxLength: 43 }), { maxItems: 64 })),
+  proofs: Type.Array(
+    Type.Object({
+      certificate: Digest,
+      leaf: Type.String({ maxLength: 65_535 }),
+      proof: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 64 }),
+    }),
+    {
+      description: 'Of those that the log holds.',
+    },
+  ),
 })
 export const SessionList = Type.Object({
   sessions: Type.Array(
     Type.Object({
       session: Uuid,
       device: Digest,
-      startedAt: Type.String(),
-      lastRefreshedAt: Type.String(),
-      address: Type.String({ description: 'From where it was last renewed.' }),
-      agent: Type.String({ description: 'What the client called itself.' }),
+      startedAt: Type.String({ maxLength: 30 }),
+      lastRefreshedAt: Type.String({ maxLength: 30 }),
+      address: Type.String({ maxLength: 254, description: 'From where it was last renewed.' }),
+      agent: Type.String({ maxLength: 200, description: 'What the client called itself.' }),
       current: Type.Boolean(),
     }),
   ),
 })
-export const Ticket = Type.Object({ ticket: Type.String(), expiresIn: Type.Integer() })
+export const Ticket = Type.Object({ ticket: Type.String({ maxLength: 1000 }), expiresIn: Type.Integer() })
 export const Server = Type.Object({
-  version: Type.String(),
+  version: Type.String({ maxLength: 100 }),
   root: NullableString,
   directory: Uuid,
-  logHost: Type.String(),
-  logKeys: Type.Array(Type.String(), {
+  logHost: Type.String({ maxLength: 255 }),
+  logKeys: Type.Array(Type.String({ maxLength: 4096 }), {
+    maxItems: 4,
     description: 'Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44.',
   }),
 })

@@ -65,6 +65,7 @@ export function describeLive({ publicUrl, version }: About): Json {
       version,
       description: description(),
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+      tags: [{ name: 'live', description: 'Frames of the live channel.' }],
     },
     defaultContentType: 'application/json',
     servers: {
@@ -163,6 +164,7 @@ function receiving(name: string): [string, Json] {
       action: 'receive',
       channel: { $ref: '#/channels/live' },
       summary: sentences[name],
+      description: 'What it asks for is done, or refused; not every frame is answered when it is accepted.',
       messages: [{ $ref: `#/channels/live/messages/${name}` }],
       reply: { channel: { $ref: '#/channels/live' }, messages: reply },
     },
@@ -176,6 +178,7 @@ function sending(name: string): [string, Json] {
       action: 'send',
       channel: { $ref: '#/channels/live' },
       summary: descriptionOf(serverFrames[name as keyof typeof serverFrames]),
+      description: 'Sent in answer, or unasked while an operation is followed.',
       messages: [{ $ref: `#/channels/live/messages/${name}` }],
     },
   ]

@@ -58,9 +58,9 @@ export const EntriesQuery = Type.Object(
 export const EntriesPage = Type.Object({
   entries: Type.Array(
     Type.Object({
-      leaf: Type.String({ description: 'As it is hashed.' }),
+      leaf: Type.String({ maxLength: 65_535, description: 'As it is hashed.' }),
       details: Type.Optional(Type.String({ description: 'JSON, as `private` of the leaf commits to it.' })),
-      salt: Type.Optional(Type.String({ description: 'base64url' })),
+      salt: Type.Optional(Type.String({ maxLength: 43, description: 'base64url' })),
     }),
     { description: 'Newest first.' },
   ),

@@ -37,7 +37,10 @@ const position = (description: string) => Type.Integer({ minimum: 0, maximum: Nu
 const decimal = '^(0|[1-9][0-9]{0,14})$'
 const immutable = 'private, max-age=31536000, immutable'
 const packed = promisify(gzip)
-const Proof = Type.Object({ proof: Type.Array(Type.String()) }, { additionalProperties: false })
+const Proof = Type.Object(
+  { proof: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 64 }) },
+  { additionalProperties: false },
+)
 
 /** An answer that is no JSON: its type, and what it is. */
 const answerOf = (type: string, description: string, schema: TSchema) => ({
@@ -58,17 +61,22 @@ const Witnesses = Type.Object(
     witnesses: Type.Array(
       Type.Object(
         {
-          name: Type.String(),
-          keys: Type.Array(Type.String(), { description: 'Verifier keys (C2SP signed-note)' }),
+          name: Type.String({ maxLength: 200 }),
+          keys: Type.Array(Type.String({ maxLength: 4096 }), {
+            maxItems: 16,
+            description: 'Verifier keys (C2SP signed-note)',
+          }),
           url: Type.Union([Type.String(), Type.Null()]),
           size: Type.Union([Type.Integer(), Type.Null()], { description: 'What it cosigned last' }),
-          cosignedAt: Type.Union([Type.String(), Type.Null()], { description: 'When it says that it did' }),
+          cosignedAt: Type.Union([Type.String({ maxLength: 30 }), Type.Null()], {
+            description: 'When it says that it did',
+          }),
           lag: Type.Object(
             { entries: Type.Integer(), seconds: Type.Union([Type.Integer(), Type.Null()]) },
             { additionalProperties: false },
           ),
           lastFailure: Type.Union([
-            Type.Object({ at: Type.String(), reason: Type.String() }, { additionalProperties: false }),
+            Type.Object({ at: Type.String({ maxLength: 30 }), reason: Type.String() }, { additionalProperties: false }),
             Type.Null(),
           ]),
         },

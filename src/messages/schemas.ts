@@ -11,11 +11,11 @@ export const InMessage = Type.Object({ operation: Uuid, message: Uuid })
 export const Accepted = Type.Object({ id: Uuid, receipt: Receipt })
 export const Message = Type.Object({
   index: Type.Integer(),
-  leaf: Type.String(),
-  statement: Type.String(),
-  body: Type.String(),
-  extract: Type.Optional(Type.String()),
-  salt: Type.Optional(Type.String()),
+  leaf: Type.String({ maxLength: 65_535 }),
+  statement: Type.String({ maxLength: 163_840 }),
+  body: Type.String({ maxLength: 262_144 }),
+  extract: Type.Optional(Type.String({ maxLength: 131_072 })),
+  salt: Type.Optional(Type.String({ maxLength: 43 })),
 })
 /** Why one looks, where the operation's purpose does not say it. */
 export const Justified = Type.Object(
@@ -42,12 +42,12 @@ export const Threads = Type.Object({
       lastIndex: Type.Integer(),
       messages: Type.Integer(),
       firstMessage: Uuid,
-      form: Type.String(),
-      precedence: Type.String(),
+      form: Type.String({ maxLength: 60 }),
+      precedence: Type.String({ maxLength: 20 }),
       organization: Uuid,
     }),
   ),
-  next: Type.Optional(Type.String()),
+  next: Type.Optional(Type.String({ maxLength: 20 })),
 })
 export const Receipts = Type.Object({
   receipts: Type.Array(
@@ -55,8 +55,8 @@ export const Receipts = Type.Object({
       message: Uuid,
       person: Uuid,
       organization: Uuid,
-      deliveredAt: Type.Optional(Type.String()),
-      readAt: Type.Optional(Type.String()),
+      deliveredAt: Type.Optional(Type.String({ maxLength: 30 })),
+      readAt: Type.Optional(Type.String({ maxLength: 30 })),
     }),
   ),
 })
@@ -73,7 +73,8 @@ export const ImportKeys = Type.Object({
   keys: Type.Array(
     Type.Object({
       ...Key.properties,
-      chain: Type.Array(Type.String(), {
+      chain: Type.Array(Type.String({ maxLength: 16_384 }), {
+        maxItems: 17,
         description: 'The certificate of the device that sealed it, and those above.',
       }),
     }),

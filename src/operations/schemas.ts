@@ -1,13 +1,12 @@
 import { Type } from 'typebox'
-import { GrantToGive, maximalRecipients } from '../protocol/index.ts'
+import { GrantToGive, limits, maximalRecipients } from '../protocol/index.ts'
 
 const exactly = { additionalProperties: false }
 const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
 const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
 const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
-// A compartment may be created with as many members as an operation has.
-const Jws = Type.String({ minLength: 1, maxLength: 160 * 1024 })
-const NullableString = Type.Union([Type.String(), Type.Null()])
+const Jws = Type.String({ minLength: 1, maxLength: limits.memberStatement })
+const NullableString = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
 const TimeZone = Type.String({ minLength: 1, maxLength: 64 })
 const State = Type.Union([
   Type.Literal('draft'),
@@ -43,18 +42,18 @@ export const AdmitOrganization = Type.Object({ organization: Uuid, reason: Reaso
 
 const summary = {
   operation: Uuid,
-  name: Type.String(),
-  reference: Type.String(),
+  name: Type.String({ maxLength: 200 }),
+  reference: Type.String({ maxLength: 200 }),
   state: State,
-  timeZone: Type.String(),
-  role: Type.String(),
+  timeZone: Type.String({ maxLength: 64 }),
+  role: Type.String({ maxLength: 40 }),
 }
 export const Operations = Type.Object({ operations: Type.Array(Type.Object(summary)) })
 export const Operation = Type.Object({
   ...summary,
-  purpose: Type.String(),
-  history: Type.String(),
-  allHolds: Type.Array(Type.String()),
+  purpose: Type.String({ maxLength: 500 }),
+  history: Type.String({ maxLength: 40 }),
+  allHolds: Type.Array(Type.String({ maxLength: 40 }), { maxItems: 2500 }),
   organization: Uuid,
   joinedIndex: Type.Integer(),
   head: NullableString,
@@ -63,9 +62,9 @@ export const Members = Type.Object({
   members: Type.Array(
     Type.Object({
       person: Uuid,
-      name: Type.String(),
+      name: Type.String({ maxLength: 200 }),
       organization: Uuid,
-      role: Type.String(),
+      role: Type.String({ maxLength: 40 }),
       joinedIndex: Type.Integer(),
       asleep: Type.Boolean(),
     }),
@@ -75,8 +74,8 @@ export const Organizations = Type.Object({
   organizations: Type.Array(
     Type.Object({
       organization: Uuid,
-      kind: Type.String(),
-      name: Type.String(),
+      kind: Type.String({ maxLength: 40 }),
+      name: Type.String({ maxLength: 200 }),
       country: NullableString,
       region: NullableString,
       ended: Type.Boolean({ description: 'Whether it has left.' }),
@@ -85,13 +84,13 @@ export const Organizations = Type.Object({
 })
 export const CandidatesQuery = Type.Object({ organization: Uuid, justification: Type.Optional(Sentence) }, exactly)
 export const Candidates = Type.Object({
-  people: Type.Array(Type.Object({ person: Uuid, name: Type.String(), certified: Type.Boolean() })),
+  people: Type.Array(Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }), certified: Type.Boolean() })),
 })
 export const Compartments = Type.Object({
   compartments: Type.Array(
     Type.Object({
       compartment: Uuid,
-      name: Type.String(),
+      name: Type.String({ maxLength: 200 }),
       epoch: Type.Integer(),
       stale: Type.Boolean(),
       members: Type.Array(Uuid),
@@ -115,7 +114,9 @@ export const OpenEpoch = Type.Object(
 export const openEpochBytes = 8 * 1024 * 1024
 export const GrantsQuery = Type.Object({ compartment: Type.Optional(Uuid) }, exactly)
 export const Grants = Type.Object({
-  grants: Type.Array(Type.Object({ compartment: Uuid, epoch: Type.Integer(), grant: Type.String() })),
+  grants: Type.Array(
+    Type.Object({ compartment: Uuid, epoch: Type.Integer(), grant: Type.String({ maxLength: 4096 }) }),
+  ),
 })
 export const GiveGrants = Type.Object(
   { compartment: Uuid, grants: Type.Array(GrantToGive, { minItems: 1, maxItems: 200 }) },

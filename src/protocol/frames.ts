@@ -77,12 +77,12 @@ export type ClientFrame = Static<typeof ClientFrame>
 /** The proof that a message has its place in the log. */
 export const Receipt = Type.Object(
   {
-    leaf: Type.String(),
+    leaf: Type.String({ maxLength: 65_535 }),
     index,
     /** Audit path, RFC 9162 section 2.1.3, hashes in base64url. */
     proof: Type.Array(digest),
     /** Signed note (C2SP tlog-checkpoint) of the tree that holds the leaf. */
-    checkpoint: Type.String(),
+    checkpoint: Type.String({ maxLength: 1_000_000 }),
   },
   exactly,
 )

@@ -14,6 +14,8 @@ import { compartmentId, digest, distinct, exactly, operationId, shape, time, uui
 /** Sizes in bytes of what travels; a thing that is larger is refused. */
 export const limits = {
   statement: 16 * 1024,
+  /** Member and epoch statements, which name as many people or devices as an operation has. */
+  memberStatement: 160 * 1024,
   body: 256 * 1024,
   extractItems: 200,
   attachments: 64,

@@ -25,7 +25,9 @@ export const Figures = Type.Object({
   edition: Type.Union([Type.Literal('whole'), Type.Literal('totals')]),
   seizures: Type.Integer(),
   cases: Type.Integer(),
-  quantities: Type.Array(Type.Object({ category: Type.String(), ...amount, seizures: Type.Integer() })),
+  quantities: Type.Array(
+    Type.Object({ category: Type.String({ maxLength: 200 }), ...amount, seizures: Type.Integer() }),
+  ),
   totals: Type.Array(Type.Object(amount)),
 })
 

@@ -5,7 +5,7 @@ import { inDirectory } from '../refused.ts'
 import { Reason, Time, Uuid } from '../schemas.ts'
 
 const OnePerson = Type.Object({ person: Uuid })
-const Party = Type.Object({ person: Uuid, name: Type.String() })
+const Party = Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }) })
 const HandOver = Type.Object(
   {
     deputy: Uuid,
@@ -16,14 +16,16 @@ const HandOver = Type.Object(
   { additionalProperties: false },
 )
 const DutyOf = Type.Object({
-  onDuty: Type.Array(Type.Object({ person: Uuid, name: Type.String(), standsInFor: Type.Array(Party) })),
+  onDuty: Type.Array(
+    Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }), standsInFor: Type.Array(Party) }),
+  ),
   handOvers: Type.Array(
     Type.Object({
       person: Uuid,
-      name: Type.String(),
+      name: Type.String({ maxLength: 200 }),
       deputy: Party,
-      from: Type.String(),
-      until: Type.Union([Type.String(), Type.Null()]),
+      from: Type.String({ maxLength: 30 }),
+      until: Type.Union([Type.String({ maxLength: 30 }), Type.Null()]),
     }),
   ),
 })

@@ -9,7 +9,7 @@ const Extensions = Type.Object(
   { credProps: Type.Optional(Type.Object({ rk: Type.Optional(Type.Boolean()) }, exactly)) },
   exactly,
 )
-const nullableTime = Type.Union([Type.String(), Type.Null()])
+const nullableTime = Type.Union([Type.String({ maxLength: 30 }), Type.Null()])
 const PasskeyId = Base64url(1_400)
 
 const credential = {
@@ -60,25 +60,32 @@ export const knowledge = { passphrase: Type.Optional(Passphrase), passkey: Type.
 /** What proves who somebody is: a passkey's answer, or a passphrase with a code where there is a second factor. */
 export const evidence = { ...knowledge, code: Type.Optional(Code) }
 export const StepUp = Type.Object(evidence, { ...exactly, minProperties: 1 })
-export const SteppedUp = Type.Object({ verifiedAt: Type.String() })
+export const SteppedUp = Type.Object({ verifiedAt: Type.String({ maxLength: 30 }) })
 export const SetPassphrase = Type.Object({ passphrase: Passphrase }, exactly)
 export const ConfirmTotp = Type.Object({ code: Code }, exactly)
 export const TotpSheet = Type.Object({
-  secret: Type.String({ description: 'Base 32, for apps without a camera.' }),
-  uri: Type.String({ description: 'otpauth://, for a QR code.' }),
+  secret: Type.String({ maxLength: 1_000, description: 'Base 32, for apps without a camera.' }),
+  uri: Type.String({ maxLength: 1_000, description: 'otpauth://, for a QR code.' }),
 })
-export const RecoveryCodes = Type.Object({ recoveryCodes: Type.Array(Type.String()) })
+export const RecoveryCodes = Type.Object({
+  recoveryCodes: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 20 }),
+})
 export const Factors = Type.Object({
-  passphrase: Type.Union([Type.Object({ setAt: Type.String() }), Type.Null()]),
-  totp: Type.Union([Type.Object({ confirmedAt: Type.String() }), Type.Null()]),
+  passphrase: Type.Union([Type.Object({ setAt: Type.String({ maxLength: 30 }) }), Type.Null()]),
+  totp: Type.Union([Type.Object({ confirmedAt: Type.String({ maxLength: 30 }) }), Type.Null()]),
   recoveryCodes: Type.Integer({ description: 'How many are left.' }),
   passkeys: Type.Array(
-    Type.Object({ id: Digest, name: Type.String(), addedAt: Type.String(), lastUsedAt: nullableTime }),
+    Type.Object({
+      id: Digest,
+      name: Type.String({ maxLength: 200 }),
+      addedAt: Type.String({ maxLength: 30 }),
+      lastUsedAt: nullableTime,
+    }),
   ),
 })
 /** What a browser's `navigator.credentials` takes (WebAuthn, level 3): options as JSON. */
 export const PasskeyOptions = Type.Object(
-  { challenge: Type.String() },
+  { challenge: Type.String({ maxLength: 1000 }) },
   { additionalProperties: true, description: 'Options as WebAuthn defines them in JSON.' },
 )
 export const AddPasskey = Type.Object(

@@ -14,7 +14,9 @@ export const ConfirmAddress = Type.Object(
   exactly,
 )
 export const Address = Type.Object({
-  address: nullable(Type.Object({ address: Type.String(), confirmedAt: Type.String() })),
-  waiting: nullable(Type.Object({ address: Type.String(), until: Type.String() })),
+  address: nullable(
+    Type.Object({ address: Type.String({ maxLength: 254 }), confirmedAt: Type.String({ maxLength: 30 }) }),
+  ),
+  waiting: nullable(Type.Object({ address: Type.String({ maxLength: 254 }), until: Type.String({ maxLength: 30 }) })),
   sends: Type.Boolean({ description: 'Whether this service sends notices at all.' }),
 })

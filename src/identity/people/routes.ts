@@ -8,10 +8,12 @@ const exactly = { additionalProperties: false }
 const Because = Type.Object({ reason: Reason }, exactly)
 const OnePerson = Type.Object({ person: Uuid })
 const PersonDevices = Type.Object({
-  devices: Type.Array(Type.Object({ device: Digest, state: Type.String(), enrolledAt: Type.String() })),
+  devices: Type.Array(
+    Type.Object({ device: Digest, state: Type.String({ maxLength: 40 }), enrolledAt: Type.String({ maxLength: 30 }) }),
+  ),
 })
 const AtStake = Type.Object({
-  people: Type.Array(Type.Object({ person: Uuid, name: Type.String() })),
+  people: Type.Array(Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }) })),
   devices: Type.Integer(),
   operations: Type.Integer(),
 })

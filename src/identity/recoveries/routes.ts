@@ -4,15 +4,15 @@ import type { Identity } from '../index.ts'
 import { afterProof, inDirectory } from '../refused.ts'
 import { Digest, Uuid } from '../schemas.ts'
 
-const Named = Type.Object({ id: Uuid, name: Type.String() })
+const Named = Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) })
 const OneRecovery = Type.Object({ invitation: Uuid })
 const Recovery = Type.Object({
   invitation: Uuid,
   request: Digest,
-  requestedAt: Type.String(),
-  approvableUntil: Type.String(),
-  state: Type.String({ description: 'open, approved, expired' }),
-  tier: Type.String(),
+  requestedAt: Type.String({ maxLength: 30 }),
+  approvableUntil: Type.String({ maxLength: 30 }),
+  state: Type.String({ maxLength: 40, description: 'open, approved, expired' }),
+  tier: Type.String({ maxLength: 40 }),
   person: Named,
   organization: Named,
   requester: Named,

@@ -4,22 +4,22 @@ import type { Identity } from '../index.ts'
 import { inDirectory } from '../refused.ts'
 import { Certify, Digest, Justified, Uuid } from '../schemas.ts'
 
-const Named = Type.Object({ id: Uuid, name: Type.String() })
+const Named = Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) })
 const Due = Type.Object({
   due: Type.Array(
     Type.Object({
       device: Digest,
       person: Named,
       organization: Named,
-      tier: Type.String(),
-      expiresAt: Type.String(),
+      tier: Type.String({ maxLength: 40 }),
+      expiresAt: Type.String({ maxLength: 30 }),
       expired: Type.Boolean(),
-      certificate: Type.String(),
-      chain: Type.Array(Type.String()),
+      certificate: Type.String({ maxLength: 16_384 }),
+      chain: Type.Array(Type.String({ maxLength: 16_384 }), { maxItems: 17 }),
     }),
   ),
 })
-const Renewed = Type.Object({ device: Digest, expiresAt: Type.String() })
+const Renewed = Type.Object({ device: Digest, expiresAt: Type.String({ maxLength: 30 }) })
 
 export function mountRenewals(app: HttpServer, { renewals, access }: Identity): void {
   app.get(

@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
+import { limits } from '../../protocol/index.ts'
 import { Digest, Justified, Name, SignedIn, Uuid } from '../schemas.ts'
 import { assertionType } from './assertion.ts'
 
 const exactly = { additionalProperties: false }
-const Jws = Type.String({ minLength: 1, maxLength: 16 * 1024 })
+const Jws = Type.String({ minLength: 1, maxLength: limits.statement })
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
 export { SignedIn }
@@ -24,13 +25,13 @@ export const ServiceAccounts = Type.Object({
     Type.Object({
       account: Uuid,
       name: Name,
-      organization: Type.Object({ id: Uuid, name: Type.String() }),
-      permissions: Type.Array(Type.String()),
-      addresses: Type.Array(Type.String()),
-      expiresAt: Type.String(),
-      state: Type.String(),
+      organization: Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) }),
+      permissions: Type.Array(Type.String({ maxLength: 50 }), { maxItems: 50 }),
+      addresses: Type.Array(Type.String({ maxLength: 50 }), { maxItems: 50 }),
+      expiresAt: Type.String({ maxLength: 30 }),
+      state: Type.String({ maxLength: 40 }),
       device: nullable(Digest),
-      lastUsed: nullable(Type.Object({ at: Type.String(), address: Type.String() })),
+      lastUsed: nullable(Type.Object({ at: Type.String({ maxLength: 30 }), address: Type.String({ maxLength: 254 }) })),
     }),
   ),
 })
