@@ -240,7 +240,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     {
       config: {
         access: access.signedIn,
-        refusals: [...inDirectory, 'NOT_FOUND', 'ALREADY_EXISTS', 'DEVICES_LIVE', 'TOO_MANY'],
+        refusals: [...afterProof, 'NOT_FOUND', 'ALREADY_EXISTS', 'DEVICES_LIVE', 'TOO_MANY'],
         record: ['person.invited'],
       },
       schema: {
