@@ -8,8 +8,11 @@ import type { OperationSession } from '../src/client/index.ts'
 import { operationOn } from './support/actors.ts'
 import { ended, freePort, serve, start, temporary, until, type Service } from './support/command.ts'
 import { admin, emptyDatabase, testDatabase } from './support/database.ts'
+import { keepOwnPostgres } from './support/postgres.ts'
 import type { TestServer } from './support/server.ts'
 import { freshId } from './support/wire.ts'
+
+keepOwnPostgres()
 
 // How the service starts, does not start, ends, and comes back. Each refusal says what to do, and ends with exit code 1.
 

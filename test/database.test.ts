@@ -25,6 +25,9 @@ import {
 import { Problem } from '../src/errors.ts'
 import { admin, emptyDatabase, privatePostgres, testDatabase, withDatabase } from './support/database.ts'
 import { patchedFile } from './support/patched.ts'
+import { keepOwnPostgres } from './support/postgres.ts'
+
+keepOwnPostgres()
 
 type Test = Pick<typeof t, 'teardown'>
 

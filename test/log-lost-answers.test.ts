@@ -5,7 +5,10 @@ import t, { type Test as Tap } from 'tap'
 import { openDatabase, type DB, type Database } from '../src/db/index.ts'
 import { fromBase64url, leafHash, openCheckpoint, verifyInclusion } from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'
+import { keepOwnPostgres } from './support/postgres.ts'
 import { freshId, originHost, somebody, toyLog, verifyToy, type Answer, type Toy } from './support/toy-log.ts'
+
+keepOwnPostgres()
 
 const note = (text: string) => ({ id: freshId(), text })
 

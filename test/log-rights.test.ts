@@ -1,7 +1,10 @@
 import t from 'tap'
 import { transaction } from '../src/db/index.ts'
 import { admin, withDatabase } from './support/database.ts'
+import { keepOwnPostgres } from './support/postgres.ts'
 import { asActor, freshId, somebody, toyLog, verifyToy } from './support/toy-log.ts'
+
+keepOwnPostgres()
 
 const tables = ['log', 'log_entry', 'log_private', 'log_node', 'log_checkpoint']
 

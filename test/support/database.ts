@@ -1,12 +1,7 @@
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
+import { rm } from 'node:fs/promises'
 import pg from 'pg'
-import t from 'tap'
-import { migrate, migrationDirectory, startEmbedded, type Embedded } from '../../src/db/index.ts'
+import { startEmbedded, type Embedded } from '../../src/db/index.ts'
+import { copyTemplate, newDirectory, settings, sharedPostgres, type SharedPostgres } from './postgres.ts'
 
 /** Anything that lets go of what a test made: a tap test. */
 interface Owner {
@@ -23,38 +18,30 @@ export interface TestDatabase {
   readonly superUrl: string
 }
 
-// Real settings for durability; less memory, because several of these run side by side.
-const settings = {
-  shared_buffers: '48MB',
-  max_connections: '200',
-  io_method: 'sync',
-  autovacuum: 'off',
-  max_wal_size: '512MB',
-}
 const quiet = () => {}
-const run = promisify(execFile)
-
-let shared: Promise<Embedded> | undefined
 let count = 0
 
 /**
- * A private, migrated database, dropped when `owner` ends. The Postgres behind it belongs to this test file: it starts with the first call
- * from a migrated copy, and ends with the file or, if that is killed, with its process.
+ * A private, migrated database, dropped when `owner` ends. The Postgres behind it is that of the
+ * run: other files have databases beside it, so nothing may be done to the whole. See
+ * `privatePostgres`.
  */
 export async function testDatabase(owner: Owner): Promise<TestDatabase> {
-  shared ??= startShared()
-  const server = await shared
-  const name = `test_${++count}`
-  await outside(server, (client) => clone(client, name))
-  owner.teardown(() => outside(server, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
-  const inside = (url: string) => withDatabase(url, name)
-  return { name, url: inside(server.appUrl), ownerUrl: inside(server.ownerUrl), superUrl: inside(server.superUrl) }
+  return cloneOf(owner, 'cordon')
+}
+
+/** A private copy of a database that nobody uses, dropped when `owner` ends. */
+export async function cloneOf(owner: Owner, template: string): Promise<TestDatabase> {
+  const server = await sharedPostgres()
+  const name = newName()
+  await outside(server, (client) => clone(client, name, template))
+  return dropped(owner, server, name)
 }
 
 /** What a database holds now, in another one: a backup that was restored elsewhere. Whoever uses the first is cut off for a moment. */
 export async function copyOfDatabase(owner: Owner, original: TestDatabase): Promise<TestDatabase> {
-  const server = await (shared ??= startShared())
-  const name = `test_${++count}`
+  const server = await sharedPostgres()
+  const name = newName()
   await outside(server, async (client) => {
     for (let attempt = 0; ; attempt++) {
       await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [original.name])
@@ -67,7 +54,18 @@ export async function copyOfDatabase(owner: Owner, original: TestDatabase): Prom
       }
     }
   })
+  return dropped(owner, server, name)
+}
+
+// The id of the process, since the files of a run share the Postgres.
+const newName = () => `test_${process.pid}_${++count}`
+
+function dropped(owner: Owner, server: SharedPostgres, name: string): TestDatabase {
   owner.teardown(() => outside(server, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)))
+  return within(server, name)
+}
+
+function within(server: SharedPostgres, name: string): TestDatabase {
   const inside = (url: string) => withDatabase(url, name)
   return { name, url: inside(server.appUrl), ownerUrl: inside(server.ownerUrl), superUrl: inside(server.superUrl) }
 }
@@ -90,7 +88,8 @@ export async function privatePostgres(
   log: (sentence: string) => void = quiet,
   launch: typeof startEmbedded = startEmbedded,
 ): Promise<Embedded & { directory: string }> {
-  const directory = await copyOfTemplate()
+  const directory = await newDirectory()
+  await copyTemplate(directory)
   const server = await launch({ directory, log, settings })
   owner.teardown(async () => {
     await server.stop()
@@ -100,7 +99,7 @@ export async function privatePostgres(
 }
 
 /** Runs `work` on a connection to no database that is cloned: whoever is connected to one keeps others from cloning it. */
-function outside<T>(server: Embedded, work: (client: pg.Client) => Promise<T>): Promise<T> {
+function outside<T>(server: Pick<SharedPostgres, 'superUrl'>, work: (client: pg.Client) => Promise<T>): Promise<T> {
   return admin(withDatabase(server.superUrl, 'postgres'), work)
 }
 
@@ -127,85 +126,4 @@ async function clone(client: pg.Client, name: string, template = 'cordon'): Prom
   // The rights on a database are not cloned with it.
   await client.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`)
   await client.query(`GRANT CONNECT ON DATABASE ${name} TO cordon_owner, cordon_app, cordon_auditor, cordon_eraser`)
-}
-
-async function startShared(): Promise<Embedded> {
-  const directory = await copyOfTemplate()
-  const server = await startEmbedded({ directory, log: quiet, settings })
-  t.teardown(async () => {
-    await server.stop()
-    await rm(directory, { recursive: true, force: true })
-  })
-  return server
-}
-
-async function copyOfTemplate(): Promise<string> {
-  const base = await baseDirectory()
-  await removeAbandoned(base)
-  const template = await requireTemplate(base)
-  const directory = await mkdtemp(join(base, `${process.pid}-`))
-  // cp keeps owners and modes, which Postgres looks at, and links
-  await run('cp', ['-a', `${template}/.`, directory])
-  return directory
-}
-
-// Memory where there is plenty: what these tests prove needs a real Postgres, not a real disk.
-async function baseDirectory(): Promise<string> {
-  const memory = await statfs('/dev/shm').catch(() => undefined)
-  const roomy = memory !== undefined && memory.bavail * memory.bsize > 4 * 2 ** 30
-  const base = join(roomy ? '/dev/shm' : tmpdir(), `cordon-test-${process.getuid?.() ?? 0}`)
-  await mkdir(base, { recursive: true, mode: 0o711 })
-  return base
-}
-
-/** A migrated and stopped Postgres, made once per state of the migrations and of the launcher. */
-async function requireTemplate(base: string): Promise<string> {
-  const template = join(base, `template-${await fingerprint()}`)
-  const exists = () =>
-    stat(template).then(
-      () => true,
-      () => false,
-    )
-  if (await exists()) return template
-  const partial = await mkdtemp(join(base, `${process.pid}-`))
-  const server = await startEmbedded({ directory: partial, log: quiet, settings })
-  try {
-    await migrate(server.superUrl)
-  } finally {
-    await server.stop()
-  }
-  await rename(partial, template).catch(async (error: unknown) => {
-    // Another test file was faster.
-    await rm(partial, { recursive: true, force: true })
-    if (!(await exists())) throw error
-  })
-  return template
-}
-
-async function fingerprint(): Promise<string> {
-  const hash = createHash('sha256')
-  const launcher = join(import.meta.dirname, '../../src/db')
-  const files = [
-    join(launcher, 'cluster.ts'),
-    join(launcher, 'keeping.ts'),
-    join(launcher, 'migrate.ts'),
-    join(import.meta.dirname, '../../package-lock.json'),
-    ...(await readdir(migrationDirectory)).sort().map((name) => join(migrationDirectory, name)),
-  ]
-  for (const file of files) hash.update(`${basename(file)}\n`).update(await readFile(file))
-  return hash.digest('hex').slice(0, 16)
-}
-
-// A killed test leaves its directory; its Postgres has ended with it. Templates of yesterday belong to older migrations.
-async function removeAbandoned(base: string): Promise<void> {
-  const yesterday = Date.now() - 24 * 60 * 60 * 1000
-  for (const name of await readdir(base)) {
-    const pid = Number(name.split('-')[0])
-    const made = await stat(join(base, name)).catch(() => undefined)
-    if (name.startsWith('template-') && made !== undefined && made.mtimeMs < yesterday) {
-      await rm(join(base, name), { recursive: true, force: true }).catch(quiet)
-    } else if (Number.isInteger(pid) && !(await stat(`/proc/${pid}`).catch(() => undefined))) {
-      await rm(join(base, name), { recursive: true, force: true }).catch(quiet)
-    }
-  }
 }
