@@ -12,11 +12,12 @@ import { readQuery } from '../src/log/filters.ts'
 import { queryLog } from '../src/log/queries.ts'
 import { hasWords, likePattern, wordsOf } from '../src/log/words.ts'
 import { parseLeaf, type Leaf } from '../src/protocol/index.ts'
-import { enrolWith, operationOn, partyOf, takeIn } from './support/actors.ts'
+import { enrolWith, partyOf, takeIn } from './support/actors.ts'
 import { admin } from './support/database.ts'
 import { everybodyMay, patchedServer } from './support/patched.ts'
 import { cellsOf, everyRole, type EveryRole } from './support/roles.ts'
 import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 import { createOperation, went } from './support/wire-operation.ts'
 import { codeOf, freshId, newcomer, setUp, type Answer, type WireActor } from './support/wire.ts'
 
@@ -456,8 +457,7 @@ t.test('no filter reads a log from end to end', async (t) => {
 })
 
 t.test('the SDK checks what it is shown, and the words of the command mean what they say', async (t) => {
-  const server = await startServer(t)
-  const scene = await operationOn(t, server)
+  const scene = await usualOperation(t)
   const { coordinator, administrator, operation } = scene
   const auditing = await partyOf(t, administrator, { kind: 'rilo', name: 'Audit office' })
   await takeIn(coordinator, operation, auditing, 'auditor')

@@ -5,13 +5,11 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import type { Account } from '../src/client/account.ts'
-import { operationOn } from './support/actors.ts'
 import { ended, joinWithDesk, temporary, type Desk } from './support/command.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const directory = temporary(t)
-const server = await startServer(t)
-const stage = await operationOn(t, server)
+const stage = await usualOperation(t)
 const { coordinator, operation } = stage
 const desk = await joinWithDesk(t, directory, stage, { name: 'kenya', country: 'KE' })
 const ids = [1, 2, 3].map((n) => `01890000-0000-7000-8000-00000000000${String(n)}`)

@@ -12,10 +12,9 @@ import {
   type MessageId,
 } from '../src/protocol/index.ts'
 import { openLogKey } from '../src/log/index.ts'
-import { operationOn } from './support/actors.ts'
 import { checkLog } from './support/check-log.ts'
 import { Desk, ended, joinWithDesk, start, temporary } from './support/command.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 import { freshId } from './support/wire.ts'
 
 // What the real command refuses, and how it says so: exit code 1 where something was refused, 2 where it was used wrongly.
@@ -59,8 +58,8 @@ t.test('wrong use ends with 2, says what is right, and touches nothing', async (
 })
 
 t.test('in an operation', async (t) => {
-  const server = await startServer(t)
-  const stage = await operationOn(t, server)
+  const stage = await usualOperation(t)
+  const { server } = stage
   const { coordinator, operation } = stage
   const kenya = await joinWithDesk(t, directory, stage, { name: 'kenya', country: 'KE' })
   const thailand = await joinWithDesk(t, directory, stage, { name: 'thailand', country: 'TH' })

@@ -7,9 +7,11 @@ import { isProblem, type Cordon } from '../src/client/index.ts'
 import { whoIsOnDuty } from '../src/identity/duty/model.ts'
 import { administratorOf, enrolWith, partyOf } from './support/actors.ts'
 import { checkLog } from './support/check-log.ts'
+import { startClientScene, type MakeClientScene } from './support/client-scenes.ts'
 import { seat, temporary } from './support/command.ts'
 import { admin } from './support/database.ts'
 import { entriesSince, sizes } from './support/entries.ts'
+import type { Owner } from './support/scenes.ts'
 import { startServer } from './support/server.ts'
 
 const code = (promise: Promise<unknown>) =>
@@ -21,20 +23,30 @@ const day = 24 * 3_600_000
 const nobody = '018f0000-0000-7000-8000-000000000000'
 const reason = 'Annual leave'
 
+const makeContactPoints: MakeClientScene<
+  'administrator' | 'wanjiru' | 'thai' | 'peter' | 'grace' | 'amina',
+  { organization: string }
+> = async (owner, server, as) => {
+  const administrator = await administratorOf(owner, server, as('administrator'))
+  const country = (name: string, of: string, options: ReturnType<typeof as>) =>
+    partyOf(owner, administrator, { kind: 'administration', name, country: of, ...options })
+  const { client: wanjiru, organization } = await country('Kenya', 'KE', as('wanjiru'))
+  const { client: thai } = await country('Thailand', 'TH', as('thai'))
+  const join = (name: string, tier: 'ncp' | 'person', options: ReturnType<typeof as>) =>
+    enrolWith(owner, wanjiru, { name, organization, tier, ...options })
+  const peter = await join('Peter', 'ncp', as('peter'))
+  const grace = await join('Grace', 'ncp', as('grace'))
+  const amina = await join('Amina', 'person', as('amina'))
+  return { clients: { administrator, wanjiru, thai, peter, grace, amina }, made: { organization } }
+}
+
 /** Three contact points and an officer of Kenya, and the contact point of Thailand, by the clock of the server. */
-async function scene(owner: Parameters<typeof startServer>[0]) {
-  const server = await startServer(owner)
-  const platform = { clock: () => server.clock.now() }
-  const administrator = await administratorOf(owner, server, { platform })
-  const country = (name: string, of: string) =>
-    partyOf(owner, administrator, { kind: 'administration', name, country: of, platform })
-  const { client: wanjiru, organization } = await country('Kenya', 'KE')
-  const { client: thai } = await country('Thailand', 'TH')
-  const join = (name: string, tier: 'ncp' | 'person') =>
-    enrolWith(owner, wanjiru, { name, organization, tier, platform })
-  const peter = await join('Peter', 'ncp')
-  const grace = await join('Grace', 'ncp')
-  const amina = await join('Amina', 'person')
+async function scene(owner: Owner) {
+  const { server, clients, made } = await startClientScene(owner, 'contact-points', makeContactPoints, {
+    of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),
+  })
+  const { administrator, wanjiru, thai, peter, grace, amina } = clients
+  const { organization } = made
   const names = new Map([
     [wanjiru.person, 'Wanjiru'],
     [peter.person, 'Peter'],

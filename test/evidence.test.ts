@@ -6,10 +6,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
 import { VerifyKeys, parseEvidence, parseLogKeys, verifyEvidence, type Evidence } from '../src/protocol/index.ts'
-import { enrolWith, operationOn, partyOf, takeIn } from './support/actors.ts'
+import { enrolWith, partyOf, takeIn } from './support/actors.ts'
 import { ended, start } from './support/command.ts'
 import { howMany, patience } from './support/counts.ts'
-import { startServer } from './support/server.ts'
+import type { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const disclosure = {
   justification: 'case 2026/118',
@@ -18,8 +19,7 @@ const disclosure = {
 }
 
 async function scene(owner: Parameters<typeof startServer>[0]) {
-  const server = await startServer(owner)
-  const { administrator, coordinator, operation } = await operationOn(owner, server)
+  const { server, administrator, coordinator, operation } = await usualOperation(owner)
   const kenya = await partyOf(owner, administrator, { kind: 'administration', name: 'Kenya', country: 'KE' })
   await takeIn(coordinator, operation, kenya, 'ncp')
   const office = await partyOf(owner, administrator, { kind: 'rilo', name: 'Audit office' })

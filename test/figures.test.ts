@@ -2,10 +2,10 @@ import type pg from 'pg'
 import t from 'tap'
 import { sameFigures, type Figures } from '../src/forms/index.ts'
 import type { Cordon, Draft } from '../src/client/index.ts'
-import { operationOn, partyOf, takeIn, type Party, type Scene } from './support/actors.ts'
+import { partyOf, takeIn, type Party, type Scene } from './support/actors.ts'
 import { checkLog } from './support/check-log.ts'
 import { admin } from './support/database.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 type Answer = Figures & { asAt: number; edition: string }
 
@@ -47,8 +47,8 @@ async function readerOf(client: Cordon, operation: string, upTo: number): Promis
 }
 
 t.test('INV-16: a reader counts opened messages and the server extracts, and both find the same', async (t) => {
-  const server = await startServer(t)
-  const scene = await operationOn(t, server, { state: 'rehearsal' })
+  const scene = await usualOperation(t, {}, { state: 'rehearsal' })
+  const { server } = scene
   const { coordinator, operation } = scene
   const [kenya, thailand] = (await administrations(t, scene, 'KE', 'TH')) as [Party, Party]
   const ke = await kenya.client.follow(operation)
@@ -110,8 +110,8 @@ t.test('INV-16: a reader counts opened messages and the server extracts, and bot
 })
 
 t.test('figures are refused to right holders, outsiders, who was removed, and before there is anything', async (t) => {
-  const server = await startServer(t)
-  const scene = await operationOn(t, server, { state: 'draft' })
+  const scene = await usualOperation(t, {}, { state: 'draft' })
+  const { server } = scene
   const { administrator, coordinator, operation } = scene
   await t.rejects(figuresFor(coordinator, operation), { code: 'OPERATION_STATE', status: 409 })
   await coordinator.operations.advance(operation, 'rehearsal')
@@ -139,8 +139,8 @@ t.test('figures are refused to right holders, outsiders, who was removed, and be
 t.test(
   'INV-17: partners and observers see what three countries made together, as at the end of yesterday',
   async (t) => {
-    const server = await startServer(t)
-    const scene = await operationOn(t, server)
+    const scene = await usualOperation(t)
+    const { server } = scene
     const { administrator, coordinator, operation } = scene
     const parties = await administrations(t, scene, 'KE', 'TH', 'DE')
     const platform = { clock: () => server.clock.now() }
@@ -174,8 +174,8 @@ t.test(
 t.test(
   'INV-18: the role that computes figures reads headers and extracts of its person’s operations alone',
   async (t) => {
-    const server = await startServer(t)
-    const scene = await operationOn(t, server)
+    const scene = await usualOperation(t)
+    const { server } = scene
     const [kenya] = (await administrations(t, scene, 'KE')) as [Party]
     await (
       await kenya.client.follow(scene.operation)

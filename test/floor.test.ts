@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Cordon, webPlatform } from '../src/client/index.ts'
 import type { DeviceId, PersonId } from '../src/protocol/index.ts'
-import { enrolWith, opened, operationOn, partyOf, systemClock, takeIn } from './support/actors.ts'
+import { enrolWith, opened, partyOf, systemClock, takeIn } from './support/actors.ts'
 import { alarmOf, alteredOperations, code, text } from './support/altered-operation.ts'
 import { kindOf, type Frame } from './support/altered.ts'
 import { FlakyStore } from './support/flaky-store.ts'
 import { checkLog } from './support/check-log.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const newOperation = alteredOperations(t)
 
@@ -128,8 +128,7 @@ t.test(
 
 /** What a member's device holds that has not followed its operation yet. */
 async function deviceThatReadNothing(t: Tap) {
-  const server = await startServer(t)
-  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const { server, administrator, coordinator, operation } = await usualOperation(t)
   const before = new FlakyStore()
   const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE', store: before })
   await takeIn(coordinator, operation, kenya, 'ncp')

@@ -11,9 +11,10 @@ import {
   type ReadStatement,
   type ViewEntry,
 } from '../src/protocol/index.ts'
-import { opened, operationOn, partyOf, takeIn } from './support/actors.ts'
+import { opened, partyOf, takeIn } from './support/actors.ts'
 import { checkLog } from './support/check-log.ts'
 import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 import { createOperation, went, type WireOperation } from './support/wire-operation.ts'
 import { codeOf, freshId, newcomer, now, setUp, type LiveWire, type WireActor } from './support/wire.ts'
 
@@ -411,7 +412,7 @@ t.test('INV-169: whoever looks at one other person says why, by whichever filter
 })
 
 t.test('INV-165: a client brought in by its role reads from there on, is not alarmed, and posts', async (t) => {
-  const scene = await operationOn(t, await startServer(t), { history: 'from-joining' })
+  const scene = await usualOperation(t, {}, { history: 'from-joining' })
   const { administrator: office, coordinator: leading, operation } = scene
   const peru = await partyOf(t, office, { kind: 'administration', name: 'Customs of Peru', country: 'PE' })
   await takeIn(leading, operation, peru, 'observer')

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { isImportFault, readCsv, readMapping, type Cordon } from '../src/client/index.ts'
 import { addDecimals, sumDecimals, type Figures } from '../src/forms/index.ts'
-import { operationOn } from './support/actors.ts'
 import { checkLog } from './support/check-log.ts'
 import { ended, joinWithDesk, temporary, until } from './support/command.ts'
-import { startServer, type TestServer } from './support/server.ts'
+import { type startServer, type TestServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 // The main job on real input, with the command: what a national system wrote goes to everybody, once.
 
@@ -22,9 +22,9 @@ const row = (ref: string, change: { date?: string; country?: string; scales?: st
 
 /** An operation with three members whose stores are files, as the command has them. */
 async function scene(owner: Parameters<typeof startServer>[0]) {
-  const server = await startServer(owner)
   const directory = temporary(owner)
-  const stage = await operationOn(owner, server)
+  const stage = await usualOperation(owner)
+  const { server } = stage
   const { coordinator, operation } = stage
   const kenya = await joinWithDesk(owner, directory, stage, { name: 'kenya', country: 'KE' })
   const thailand = await joinWithDesk(owner, directory, stage, { name: 'thailand', country: 'TH' })

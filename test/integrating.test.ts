@@ -2,12 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { operationOn, opened, partyOf, takeIn } from './support/actors.ts'
+import { opened, partyOf, takeIn } from './support/actors.ts'
 import { repository } from './support/architecture.ts'
 import { patience } from './support/counts.ts'
 import { lasting, runPage } from './support/page.ts'
 import { pythonWith } from './support/python.ts'
-import { startServer, temporaryDirectory } from './support/server.ts'
+import { temporaryDirectory } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 // `tap test/integrating.test.ts --test-arg=--write` writes what the service answers today into the page.
 const place = join(repository, 'docs/integrating.md')
@@ -26,8 +27,7 @@ t.test(
   'the steps of docs/integrating.md lead from an invitation to a message read and one posted',
   { skip, timeout: Math.max(patience.timeout, 280_000) },
   async (t) => {
-    const server = await startServer(t)
-    const { administrator, coordinator, operation } = await operationOn(t, server)
+    const { administrator, coordinator, operation } = await usualOperation(t)
     const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
     await takeIn(coordinator, operation, kenya, 'ncp')
     const session = await kenya.client.follow(operation)

@@ -4,8 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Cordon, MemoryStore, webPlatform, type Change, type OperationSession } from '../src/client/index.ts'
-import { enrolWith, operationOn, partyOf, systemClock, takeIn, type Scene } from './support/actors.ts'
-import { startServer } from './support/server.ts'
+import { enrolWith, partyOf, systemClock, takeIn, type Scene } from './support/actors.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 /** Takes its time as a disk does, and remembers what it held after each write. */
 class SlowStore extends MemoryStore {
@@ -49,8 +49,7 @@ async function goOn(t: Test, operation: string, values: ReadonlyMap<string, unkn
 }
 
 async function withSleeper(t: Test): Promise<Scene & { kenya: Cordon; store: SlowStore }> {
-  const server = await startServer(t)
-  const scene = await operationOn(t, server, { state: 'draft' })
+  const scene = await usualOperation(t, {}, { state: 'draft' })
   const { administrator, coordinator, operation } = scene
   const store = new SlowStore()
   const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE', store })

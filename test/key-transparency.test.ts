@@ -4,9 +4,10 @@ import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
 import { base64url, generateDeviceSecrets, issueCertificate, openDevice, type DeviceId } from '../src/protocol/index.ts'
 import { Altered, type Answer } from './support/altered.ts'
-import { operationOn, opened, partyOf, takeIn } from './support/actors.ts'
+import { opened, partyOf, takeIn } from './support/actors.ts'
 import { until } from './support/command.ts'
-import { startServer } from './support/server.ts'
+import type { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
 const code = (promise: Promise<unknown>) =>
@@ -22,9 +23,8 @@ interface ProofsAnswer {
 }
 
 async function scene(owner: Parameters<typeof startServer>[0]) {
-  const server = await startServer(owner)
   const altered = new Altered()
-  const { administrator, coordinator, operation } = await operationOn(owner, server)
+  const { server, administrator, coordinator, operation } = await usualOperation(owner)
   const kenya = await partyOf(owner, administrator, {
     kind: 'administration',
     name: 'Kenya',

@@ -8,7 +8,7 @@ import t from 'tap'
 import { Cordon, webPlatform, type OperationSession } from '../src/client/index.ts'
 import { missing, type Floor } from '../src/client/floor.ts'
 import type { CompartmentId } from '../src/protocol/index.ts'
-import { enrolWith, operationOn, partyOf, systemClock, takeIn } from './support/actors.ts'
+import { enrolWith, partyOf, systemClock, takeIn } from './support/actors.ts'
 import { Altered, type Frame } from './support/altered.ts'
 import { text } from './support/altered-operation.ts'
 import { checkLog } from './support/check-log.ts'
@@ -16,7 +16,7 @@ import { howMany, patience } from './support/counts.ts'
 import { FlakyStore } from './support/flaky-store.ts'
 import { newDevice } from './support/forging.ts'
 import { lie, tell, type Liar, type Lie } from './support/lies.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const liesAtOnce = howMany(50, 250)
 
@@ -74,8 +74,7 @@ t.test(
   'INV-120: nothing that a lying service sends ends, lowers or widens what a device goes by',
   patience,
   async (t) => {
-    const server = await startServer(t)
-    const { administrator, coordinator, operation } = await operationOn(t, server)
+    const { server, administrator, coordinator, operation } = await usualOperation(t)
     const bought = await partyOf(t, administrator, { kind: 'administration', name: 'Bought', country: 'TH' })
     await takeIn(coordinator, operation, bought, 'ncp')
     const victims: Victim[] = []

@@ -28,13 +28,13 @@ import {
   type Plain,
   type PersonId,
 } from '../src/protocol/index.ts'
-import { opened, operationOn, partyOf, passphrase, systemClock, takeIn } from './support/actors.ts'
+import { opened, partyOf, passphrase, systemClock, takeIn } from './support/actors.ts'
 import { alarmOf, alteredOperations, code, text } from './support/altered-operation.ts'
 import { kindOf } from './support/altered.ts'
 import { checkLog } from './support/check-log.ts'
 import { codeOf, rewritten, showAct } from './support/forging.ts'
 import { postBytes } from './support/rubbish.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const newOperation = alteredOperations(t)
 
@@ -55,8 +55,7 @@ const rubbish: readonly [string, Uint8Array][] = [
 t.test(
   'INV-118: a body that nobody can read is set aside, and everything after it is read, now and after a restart',
   async (t) => {
-    const server = await startServer(t)
-    const { administrator, coordinator, operation } = await operationOn(t, server)
+    const { server, administrator, coordinator, operation } = await usualOperation(t)
     const store = new MemoryStore()
     const hostile = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE', store })
     await takeIn(coordinator, operation, hostile, 'ncp')
@@ -200,8 +199,7 @@ t.test('INV-118: half of a surrogate pair is taken in no name, at no door', asyn
 })
 
 t.test('INV-118: a right holder reads on after the device that made its compartment has ended', async (t) => {
-  const server = await startServer(t)
-  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const { server, administrator, coordinator, operation } = await usualOperation(t)
   const firm = await partyOf(t, administrator, { kind: 'right-holder', name: 'A firm' })
   await takeIn(coordinator, operation, firm, 'right-holder')
   const ncp = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE' })
@@ -312,8 +310,7 @@ t.test('INV-119: a state that no coordinator signed changes nothing that is sign
 })
 
 t.test('INV-119: whether a message is an exercise is what the state says, whatever it says of itself', async (t) => {
-  const server = await startServer(t)
-  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const { administrator, coordinator, operation } = await usualOperation(t)
   const store = new MemoryStore()
   const sender = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE', store })
   await takeIn(coordinator, operation, sender, 'ncp')

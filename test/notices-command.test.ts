@@ -1,16 +1,16 @@
 // What this holds: with the command alone somebody says where they are told, and a contact point sees who sleeps when and wakes all who are needed.
 // What makes it fail: an address that counts without its code, an account or a membership that --all forgets, somebody else's that it touches.
 import t from 'tap'
-import { enrolWith, operationOn, partyOf, takeIn } from './support/actors.ts'
+import { enrolWith, partyOf, takeIn } from './support/actors.ts'
 import { joinWithDesk, temporary } from './support/command.ts'
 import { codeFor } from './support/idle.ts'
 import { startMailServer } from './support/mail-server.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 t.test('INV-106: an address is set, confirmed, shown and removed', async (t) => {
   const mail = await startMailServer(t)
-  const server = await startServer(t, { notices: { url: mail.url, from: 'cordon@service.example' } })
-  const scene = await operationOn(t, server)
+  const scene = await usualOperation(t, { notices: { url: mail.url, from: 'cordon@service.example' } })
+  const { server } = scene
   const kenya = await joinWithDesk(t, temporary(t), scene, { name: 'Kenya', country: 'KE' })
   const address = 'wanjiru@customs.example'
   t.match((await kenya.run(['notices'])).stdout, /You have no address: nothing is sent to you\./)
@@ -29,8 +29,7 @@ t.test('INV-106: an address is set, confirmed, shown and removed', async (t) => 
 t.test(
   'INV-76: who sleeps is listed with the day, and woken together with the account; others are not touched',
   async (t) => {
-    const server = await startServer(t)
-    const scene = await operationOn(t, server, { state: 'draft' })
+    const scene = await usualOperation(t, {}, { state: 'draft' })
     const { administrator, coordinator, operation } = scene
     const desk = await joinWithDesk(t, temporary(t), scene, { name: 'Kenya', country: 'KE' })
     const thailandIs = { kind: 'administration', name: 'Thailand', country: 'TH' } as const

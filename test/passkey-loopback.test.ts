@@ -9,11 +9,12 @@ import { inBrowser } from '../src/cli/passkey/browser.ts'
 import { Loopback, type Handed } from '../src/cli/passkey/loopback.ts'
 import type { Cordon } from '../src/client/index.ts'
 import { signSignIn, timestamp, type PersonId } from '../src/protocol/index.ts'
-import { operationOn, partyOf } from './support/actors.ts'
+import { partyOf } from './support/actors.ts'
 import { SoftwareAuthenticator } from './support/authenticator.ts'
 import { Desk, ended, freePort, joinWithDesk, temporary } from './support/command.ts'
 import { browse, post, printedAddress, readAddress, runWithBrowser } from './support/page-browser.ts'
-import { startServer } from './support/server.ts'
+import type { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 type Owner = Parameters<typeof startServer>[0]
 
@@ -179,8 +180,8 @@ t.test('an answer that does not come is said, and so is an address that browsers
 
 t.test('with the command', async (t) => {
   const port = await freePort()
-  const server = await startServer(t, { port, publicUrl: `http://localhost:${String(port)}` })
-  const scene = await operationOn(t, server)
+  const scene = await usualOperation(t, { port, publicUrl: `http://localhost:${String(port)}` })
+  const { server } = scene
   const kenya = await joinWithDesk(t, temporary(t), scene, { name: 'Kenya', country: 'KE' })
   const authenticator = new SoftwareAuthenticator(server.url)
   const add = ['factors', 'passkey', 'add']

@@ -4,19 +4,14 @@
 // reaches into another organization.
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
-import {
-  administratorOf,
-  enrolWith,
-  newClient,
-  operationOn,
-  opened,
-  partyOf,
-  passphrase,
-  takeIn,
-} from './support/actors.ts'
+import { administratorOf, enrolWith, newClient, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { startClientScene } from './support/client-scenes.ts'
 import { admin } from './support/database.ts'
 import { entriesSince, sizes } from './support/entries.ts'
+import type { Owner } from './support/scenes.ts'
 import { startServer, type TestServer } from './support/server.ts'
+import { makeTwoAdministrations } from './support/two-administrations.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
 const code = (promise: Promise<unknown>) =>
@@ -27,26 +22,15 @@ const code = (promise: Promise<unknown>) =>
 const kenyaIs = { kind: 'administration', name: 'Customs of Kenya', country: 'KE' } as const
 const hour = 3_600_000
 
-/** An operation with the contact point and an officer of Kenya, and the contact point of Thailand, on two servers. */
-async function scene(owner: Parameters<typeof operationOn>[0]) {
-  const server = await startServer(owner)
-  const it = await operationOn(owner, server)
-  const { administrator, coordinator, operation } = it
-  const kenya = await partyOf(owner, administrator, kenyaIs)
-  const thailand = await partyOf(owner, administrator, { kind: 'administration', name: 'Thailand', country: 'TH' })
-  await takeIn(coordinator, operation, kenya, 'ncp')
-  await takeIn(coordinator, operation, thailand, 'ncp')
-  const officer = await enrolWith(owner, kenya.client, {
-    name: 'Amina Otieno',
-    organization: kenya.organization,
-    tier: 'person',
-  })
-  await kenya.client.operations.admit(operation, {
-    person: officer.person,
-    organization: kenya.organization,
-    role: 'officer',
-  })
-  return { ...it, kenya, thailand, officer }
+/** An operation with the contact point and an officer of Kenya, and the contact point of Thailand. */
+async function scene(owner: Owner) {
+  const { server, clients, made } = await startClientScene(owner, 'two-administrations', makeTwoAdministrations)
+  const { administrator, coordinator, officer } = clients
+  await coordinator.follow(made.operation)
+  const kenya = { client: clients.kenya, organization: made.kenya }
+  const thailand = { client: clients.thailand, organization: made.thailand }
+  const { secretariat, operation } = made
+  return { server, administrator, coordinator, secretariat, operation, kenya, thailand, officer }
 }
 
 async function afterwards(server: TestServer, writer: Cordon, operation: string, gone: readonly Cordon[]) {
@@ -248,8 +232,7 @@ t.test(
 )
 
 t.test('nobody ends whom they may not vouch for, nor the last who coordinates', async (t) => {
-  const server = await startServer(t)
-  const { administrator, coordinator, operation, secretariat } = await operationOn(t, server)
+  const { administrator, coordinator, operation, secretariat } = await usualOperation(t)
   const host = administrator.organization
   const ncpOfHost = await enrolWith(t, administrator, { name: 'NCP', organization: host, tier: 'ncp' })
   const auditor = await enrolWith(t, administrator, { name: 'Auditor', organization: host, tier: 'auditor' })
@@ -345,8 +328,7 @@ t.test('nobody vouches for somebody who has left meanwhile', async (t) => {
 })
 
 t.test('of two who coordinate alone together and are retired at once, one stays', async (t) => {
-  const server = await startServer(t)
-  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const { administrator, coordinator, operation } = await usualOperation(t)
   const other = await partyOf(t, administrator, { kind: 'rilo', name: 'Another office' })
   await takeIn(coordinator, operation, other, 'coordinator')
   const outcomes = await Promise.all(

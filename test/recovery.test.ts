@@ -3,11 +3,14 @@
 // same organization, for something else, too late or twice; an old passphrase or device that still works.
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
-import { enrolWith, newClient, operationOn, opened, partyOf, passphrase, takeIn, type Scene } from './support/actors.ts'
+import { enrolWith, newClient, opened, passphrase } from './support/actors.ts'
 import { entriesSince, sizes } from './support/entries.ts'
 import { verifyAll } from './support/check-log.ts'
+import { startClientScene } from './support/client-scenes.ts'
 import { admin } from './support/database.ts'
-import { startServer, type TestServer } from './support/server.ts'
+import type { Owner } from './support/scenes.ts'
+import { type TestServer } from './support/server.ts'
+import { makeTwoAdministrations } from './support/two-administrations.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
 const code = (promise: Promise<unknown>) =>
@@ -17,25 +20,22 @@ const code = (promise: Promise<unknown>) =>
   )
 const other = 'eleven pale storks over a lake'
 const hour = 3_600_000
+const isOfUnit = (name: string) => name === 'administrator' || name === 'coordinator'
 
 /** An operation with an officer and the contact point of Kenya, and the contact point of Thailand, by the clock of the server. */
-async function scene(owner: Parameters<typeof operationOn>[0]) {
-  const server = await startServer(owner)
-  const platform = { clock: () => server.clock.now() }
-  const it: Scene = await operationOn(owner, server)
-  const { administrator, coordinator, operation } = it
-  const country = (name: string, of: string) =>
-    partyOf(owner, administrator, { kind: 'administration', name, country: of, platform })
-  const kenya = await country('Kenya', 'KE')
-  const thailand = await country('Thailand', 'TH')
-  await takeIn(coordinator, operation, kenya, 'ncp')
-  await takeIn(coordinator, operation, thailand, 'ncp')
-  const { organization } = kenya
-  const officer = await enrolWith(owner, kenya.client, { name: 'Amina', organization, tier: 'person', platform })
-  await kenya.client.operations.admit(operation, { person: officer.person, organization, role: 'officer' })
+async function scene(owner: Owner) {
+  const { server, clients, made } = await startClientScene(owner, 'two-administrations', makeTwoAdministrations, {
+    of: (name, on) => (isOfUnit(name) ? {} : { platform: { clock: () => on.clock.now() } }),
+  })
+  const { administrator, coordinator, officer } = clients
+  const { operation, kenya: organization } = made
+  await coordinator.follow(operation)
+  const kenya = { client: clients.kenya, organization }
+  const thailand = { client: clients.thailand, organization: made.thailand }
   const again = (inviter: Cordon, person: string, tier: 'ncp' | 'person') =>
-    inviter.directory.invite({ person: { id: person, name: 'Amina' }, organization, tier })
-  return { ...it, kenya, thailand, officer, platform, again }
+    inviter.directory.invite({ person: { id: person, name: 'Amina Otieno' }, organization, tier })
+  const platform = { clock: () => server.clock.now() }
+  return { server, administrator, coordinator, operation, kenya, thailand, officer, platform, again }
 }
 
 /** The verifier finds what this does to the rows of requests; then they are put back. */

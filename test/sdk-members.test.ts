@@ -1,11 +1,11 @@
 import t from 'tap'
 import { isProblem, type Platform } from '../src/client/index.ts'
-import { enrolWith, operationOn, opened, partyOf, takeIn, type Party, type Scene } from './support/actors.ts'
-import { startServer } from './support/server.ts'
+import { enrolWith, opened, partyOf, takeIn, type Party, type Scene } from './support/actors.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
 
-async function twoParties(owner: Parameters<typeof operationOn>[0], scene: Scene): Promise<[Party, Party]> {
+async function twoParties(owner: Parameters<typeof usualOperation>[0], scene: Scene): Promise<[Party, Party]> {
   const { administrator, coordinator, operation } = scene
   const kenya = await partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
   const thailand = await partyOf(owner, administrator, {
@@ -25,7 +25,7 @@ const code = (promise: Promise<unknown>) =>
   )
 
 t.test('who is removed is no recipient of the next key, and hears nothing more', async (t) => {
-  const scene = await operationOn(t, await startServer(t))
+  const scene = await usualOperation(t)
   const { coordinator, operation } = scene
   const [kenya, thailand] = await twoParties(t, scene)
   const removed = await thailand.client.follow(operation)
@@ -48,7 +48,7 @@ t.test('who is removed is no recipient of the next key, and hears nothing more',
 })
 
 t.test('a device that is revoked while the next key is made for it keeps nobody from posting', async (t) => {
-  const scene = await operationOn(t, await startServer(t))
+  const scene = await usualOperation(t)
   const { administrator, coordinator, operation } = scene
   let held: (() => Promise<void>) | undefined
   const fetching: Platform['fetch'] = async (url, init) => {
@@ -80,7 +80,7 @@ t.test('a device that is revoked while the next key is made for it keeps nobody 
 })
 
 t.test('a newcomer gets the keys of the past from whoever is online, and reads what came before', async (t) => {
-  const scene = await operationOn(t, await startServer(t), { history: 'full' })
+  const scene = await usualOperation(t)
   const { administrator, coordinator, operation } = scene
   const [kenya] = await twoParties(t, scene)
   const writing = await kenya.client.follow(operation)
@@ -93,7 +93,7 @@ t.test('a newcomer gets the keys of the past from whoever is online, and reads w
 })
 
 t.test('under the rule from-joining a newcomer reads from there on, and no hole alarms it', async (t) => {
-  const scene = await operationOn(t, await startServer(t), { history: 'from-joining' })
+  const scene = await usualOperation(t, {}, { history: 'from-joining' })
   const { administrator, coordinator, operation } = scene
   const [kenya] = await twoParties(t, scene)
   const writing = await kenya.client.follow(operation)
@@ -112,7 +112,7 @@ t.test('under the rule from-joining a newcomer reads from there on, and no hole 
 t.test(
   'a compartment: who is added reads all of it, who is not sees nothing, who leaves gets no new key',
   async (t) => {
-    const scene = await operationOn(t, await startServer(t))
+    const scene = await usualOperation(t)
     const { coordinator, operation } = scene
     const [kenya, thailand] = await twoParties(t, scene)
     const outside = await thailand.client.follow(operation)
@@ -142,7 +142,7 @@ t.test(
 )
 
 t.test('several who change members at once all get through', async (t) => {
-  const scene = await operationOn(t, await startServer(t))
+  const scene = await usualOperation(t)
   const { coordinator, operation } = scene
   const [kenya, thailand] = await twoParties(t, scene)
   const officers = await Promise.all(
@@ -173,7 +173,7 @@ t.test('several who change members at once all get through', async (t) => {
 })
 
 t.test('rehearsal is marked, and leaving it takes a new key', async (t) => {
-  const scene = await operationOn(t, await startServer(t), { state: 'rehearsal' })
+  const scene = await usualOperation(t, {}, { state: 'rehearsal' })
   const { coordinator, operation } = scene
   const [kenya] = await twoParties(t, scene)
   const writing = await kenya.client.follow(operation)

@@ -1,10 +1,9 @@
 import t from 'tap'
-import { operationOn, opened, partyOf, takeIn } from './support/actors.ts'
-import { startServer } from './support/server.ts'
+import { opened, partyOf, takeIn } from './support/actors.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 t.test('a message goes from one administration to another, sealed, receipted and opened', async (t) => {
-  const server = await startServer(t)
-  const { administrator, coordinator, operation } = await operationOn(t, server)
+  const { administrator, coordinator, operation } = await usualOperation(t)
   const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
   const thailand = await partyOf(t, administrator, {
     kind: 'administration',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { isProblem } from '../src/client/index.ts'
-import { enrolWith, operationOn, opened, partyOf, takeIn } from './support/actors.ts'
-import { startServer } from './support/server.ts'
+import { enrolWith, opened, partyOf, takeIn } from './support/actors.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
 
@@ -11,8 +11,8 @@ const code = (promise: Promise<unknown>) =>
     (error: unknown) => (isProblem(error) ? error.code : String(error)),
   )
 
-async function scene(owner: Parameters<typeof operationOn>[0]) {
-  const it = await operationOn(owner, await startServer(owner))
+async function scene(owner: Parameters<typeof usualOperation>[0]) {
+  const it = await usualOperation(owner)
   const { administrator, coordinator, operation } = it
   const kenya = await partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
   const company = await partyOf(owner, administrator, {

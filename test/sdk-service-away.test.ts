@@ -19,13 +19,12 @@ import {
 } from '../src/client/index.ts'
 import { ServiceTime } from '../src/client/service-time.ts'
 import { clockDifference } from '../src/protocol/index.ts'
-import { enrolWith, opened, operationOn, passphrase } from './support/actors.ts'
+import { enrolWith, opened, passphrase } from './support/actors.ts'
 import { code, text } from './support/altered-operation.ts'
-import { startServer } from './support/server.ts'
+import { usualOperation } from './support/usual-operation.ts'
 import { WireActor, ask, codeOf } from './support/wire.ts'
 
-const server = await startServer(t)
-const { administrator, coordinator, operation } = await operationOn(t, server)
+const { server, administrator, coordinator, operation } = await usualOperation(t)
 const leading = await coordinator.follow(operation)
 const kenya = await administrator.directory.registerOrganization({
   kind: 'administration',

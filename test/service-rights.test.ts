@@ -4,17 +4,18 @@
 import t from 'tap'
 import { MemoryStore, type Cordon } from '../src/client/index.ts'
 import * as protocol from '../src/protocol/index.ts'
-import { administratorOf, enrolWith, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { administratorOf, enrolWith, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { verifyAll } from './support/check-log.ts'
 import { admin } from './support/database.ts'
 import { entriesSince, settle, sizes } from './support/entries.ts'
 import { startServer, type TestServer } from './support/server.ts'
 import { enrolService, inDays, loopback, reporting, serviceOf } from './support/services.ts'
+import { usualOperation } from './support/usual-operation.ts'
 import { freshId, openLive } from './support/wire.ts'
 
 /** An operation with a compartment in which Kenya's NCP and a program of Kenya are. */
 async function placed({ listed = reporting, life = 90 * 24 * 3600_000 } = {}) {
-  const place = await operationOn(t, await startServer(t))
+  const place = await usualOperation(t)
   const { administrator: root, coordinator, operation } = place
   const kra = await partyOf(t, root, { kind: 'administration', name: 'Kenya', country: 'KE' })
   await takeIn(coordinator, operation, kra, 'ncp')

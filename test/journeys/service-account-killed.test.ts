@@ -9,6 +9,7 @@ import { Desk, joinWithDesk, temporary } from '../support/command.ts'
 import { entriesSince, settle, sizes } from '../support/entries.ts'
 import { startServer } from '../support/server.ts'
 import { serviceOf } from '../support/services.ts'
+import { usualOperation } from '../support/usual-operation.ts'
 
 const draft = (text: string, compartment: string) => ({
   form: 'text' as const,
@@ -107,8 +108,7 @@ t.test('INV-83: a service account killed in mid-stream, through the SDK', async 
 })
 
 t.test('INV-83: the same with the commands', async (t) => {
-  const server = await startServer(t)
-  const scene = await operationOn(t, server)
+  const scene = await usualOperation(t)
   const directory = temporary(t)
   const kenya = await joinWithDesk(t, directory, scene, { name: 'Kenya', country: 'KE' })
   const system = new Desk(t, directory, 'system')

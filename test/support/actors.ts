@@ -93,37 +93,47 @@ export interface Scene {
   readonly operation: string
 }
 
+export interface OperationTerms {
+  readonly history?: 'full' | 'from-joining'
+  readonly state?: 'draft' | 'rehearsal' | 'active'
+}
+
 /** A service with one operation that has a coordinator of its own and is active. */
 export async function operationOn(
   owner: Owner,
   server: TestServer,
-  options: {
-    history?: 'full' | 'from-joining'
-    state?: 'draft' | 'rehearsal' | 'active'
-    coordinator?: ActorOptions
-    administrator?: Cordon
-  } = {},
+  options: OperationTerms & { coordinator?: ActorOptions; administrator?: Cordon } = {},
 ): Promise<Scene> {
   const administrator = options.administrator ?? (await administratorOf(owner, server))
-  const { client: coordinator, organization: secretariat } = await partyOf(owner, administrator, {
-    kind: 'rilo',
-    name: 'Coordination unit',
-    ...options.coordinator,
-  })
+  const unit = await coordinationUnit(owner, administrator, options.coordinator)
+  const operation = await operationOf(administrator, unit, options)
+  return { server, administrator, coordinator: unit.client, secretariat: unit.organization, operation }
+}
+
+export function coordinationUnit(owner: Owner, administrator: Cordon, options: ActorOptions = {}): Promise<Party> {
+  return partyOf(owner, administrator, { kind: 'rilo', name: 'Coordination unit', ...options })
+}
+
+/** A new operation, which its coordinator follows from then on. */
+export async function operationOf(
+  administrator: Cordon,
+  { client: coordinator, organization }: Party,
+  { history = 'full', state: last = 'active' }: OperationTerms = {},
+): Promise<string> {
   const operation = await administrator.operations.create({
     name: 'Operation Test',
     reference: 'T-1',
     timeZone: 'Europe/Brussels',
-    coordinators: [{ person: coordinator.person, organization: secretariat }],
-    history: options.history ?? 'full',
+    coordinators: [{ person: coordinator.person, organization }],
+    history,
   })
   await coordinator.follow(operation)
   for (const state of ['rehearsal', 'active'] as const) {
-    if (options.state === 'draft') break
+    if (last === 'draft') break
     await coordinator.operations.advance(operation, state)
-    if (options.state === state) break
+    if (last === state) break
   }
-  return { server, administrator, coordinator, secretariat, operation }
+  return operation
 }
 
 /** Resolves when a client has opened this message. */

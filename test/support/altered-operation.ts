@@ -1,9 +1,8 @@
 import { isProblem, type Alarm, type Cordon } from '../../src/client/index.ts'
 import { administratorOf, partyOf, takeIn } from './actors.ts'
 import { Altered } from './altered.ts'
-import { startServer } from './server.ts'
-
-type Owner = Parameters<typeof startServer>[0]
+import { startClientScene, type MakeClientScene } from './client-scenes.ts'
+import type { Owner } from './scenes.ts'
 
 export const text = (words: string) => ({ form: 'text', fields: { text: words } })
 
@@ -21,21 +20,40 @@ export async function alarmOf(client: Cordon, operation: string, wanted: string)
   return before ?? session.events.once('alarm', (alarm) => alarm.code === wanted)
 }
 
-async function peopleOf(owner: Owner) {
-  const server = await startServer(owner)
-  const administrator = await administratorOf(owner, server)
-  const altered = new Altered()
+const makeParties: MakeClientScene<
+  'administrator' | 'unit' | 'kenya' | 'thailand',
+  Record<'unit' | 'kenya' | 'thailand', string>
+> = async (owner, server, as) => {
+  const administrator = await administratorOf(owner, server, as('administrator'))
   const [unit, kenya, thailand] = await Promise.all([
-    partyOf(owner, administrator, { kind: 'rilo', name: 'Coordination unit' }),
+    partyOf(owner, administrator, { kind: 'rilo', name: 'Coordination unit', ...as('unit') }),
     partyOf(owner, administrator, {
       kind: 'administration',
       name: 'Customs of Kenya',
       country: 'KE',
-      platform: altered.platform,
+      ...as('kenya'),
     }),
-    partyOf(owner, administrator, { kind: 'administration', name: 'Customs of Thailand', country: 'TH' }),
+    partyOf(owner, administrator, {
+      kind: 'administration',
+      name: 'Customs of Thailand',
+      country: 'TH',
+      ...as('thailand'),
+    }),
   ])
-  return { server, administrator, altered, unit, kenya, thailand }
+  return {
+    clients: { administrator, unit: unit.client, kenya: kenya.client, thailand: thailand.client },
+    made: { unit: unit.organization, kenya: kenya.organization, thailand: thailand.organization },
+  }
+}
+
+async function peopleOf(owner: Owner) {
+  const altered = new Altered()
+  const { server, clients, made } = await startClientScene(owner, 'three-parties', makeParties, {
+    of: (name) => (name === 'kenya' ? { platform: altered.platform } : {}),
+  })
+  const party = (name: 'unit' | 'kenya' | 'thailand') => ({ client: clients[name], organization: made[name] })
+  const [unit, kenya, thailand] = [party('unit'), party('kenya'), party('thailand')]
+  return { server, administrator: clients.administrator, altered, unit, kenya, thailand }
 }
 
 /** Each call answers a new operation of the same people: Kenya sees the service through `altered`, Thailand and the coordinator as it is. */

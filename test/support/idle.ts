@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cordon } from '../../src/client/index.ts'
-import { administratorOf, enrolWith, partyOf, passphrase, takeIn } from './actors.ts'
+import { administratorOf, coordinationUnit, enrolWith, operationOf, partyOf, passphrase, takeIn } from './actors.ts'
+import { startClientScene, type MakeClientScene } from './client-scenes.ts'
 import { headerOf, startMailServer, textOf, type Mail, type MailServer } from './mail-server.ts'
-import { startServer, type TestServer, type TestServerOptions } from './server.ts'
-
-interface Owner {
-  teardown(clean: () => Promise<unknown>): void
-}
+import type { Owner } from './scenes.ts'
+import type { TestServer, TestServerOptions } from './server.ts'
 
 export const day = 24 * 3600_000
 const from = 'cordon@service.example'
@@ -24,29 +22,32 @@ export interface IdleScene {
   readonly others: readonly Cordon[]
 }
 
+const makeIdle: MakeClientScene<
+  'administrator' | 'coordinator' | 'ncp' | 'officer',
+  { organization: string; operation: string }
+> = async (owner, server, as) => {
+  const administrator = await administratorOf(owner, server, as('administrator'))
+  const unit = await coordinationUnit(owner, administrator, as('coordinator'))
+  const operation = await operationOf(administrator, unit, { state: 'draft' })
+  const kenyaIs = { kind: 'administration', name: 'Customs of Kenya', country: 'KE' } as const
+  const kenya = await partyOf(owner, administrator, { ...kenyaIs, ...as('ncp') })
+  await takeIn(unit.client, operation, kenya, 'ncp')
+  const { client: ncp, organization } = kenya
+  const officer = await enrolWith(owner, ncp, { name: 'Amina Otieno', organization, tier: 'person', ...as('officer') })
+  await ncp.operations.admit(operation, { person: officer.person, organization, role: 'officer' })
+  return { clients: { administrator, coordinator: unit.client, ncp, officer }, made: { organization, operation } }
+}
+
 /** A service with a mail server, an operation in draft, and an officer of Kenya in it beside the contact point: everybody goes by the service's clock. */
 export async function idleScene(owner: Owner, options: TestServerOptions = {}): Promise<IdleScene> {
   const mail = await startMailServer(owner)
-  const server = await startServer(owner, { notices: { url: mail.url, from }, ...options })
-  const platform = { clock: () => server.clock.now() }
-  const administrator = await administratorOf(owner, server, { platform })
-  const unit = { kind: 'rilo', name: 'Coordination unit', platform } as const
-  const { client: coordinator, organization: secretariat } = await partyOf(owner, administrator, unit)
-  const operation = await administrator.operations.create({
-    name: 'Operation Test',
-    reference: 'T-1',
-    timeZone: 'Europe/Brussels',
-    coordinators: [{ person: coordinator.person, organization: secretariat }],
+  const { server, clients, made } = await startClientScene(owner, 'idle-accounts', makeIdle, {
+    server: { notices: { url: mail.url, from }, ...options },
+    of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),
   })
-  await coordinator.follow(operation)
-  const kenyaIs = { kind: 'administration', name: 'Customs of Kenya', country: 'KE', platform } as const
-  const kenya = await partyOf(owner, administrator, kenyaIs)
-  await takeIn(coordinator, operation, kenya, 'ncp')
-  const { client: ncp, organization } = kenya
-  const officer = await enrolWith(owner, ncp, { name: 'Amina Otieno', organization, tier: 'person', platform })
-  await ncp.operations.admit(operation, { person: officer.person, organization, role: 'officer' })
-  const others = [administrator, coordinator, ncp]
-  return { server, mail, administrator, coordinator, ncp, officer, organization, operation, others }
+  const { administrator, coordinator, ncp } = clients
+  await coordinator.follow(made.operation)
+  return { server, mail, ...clients, ...made, others: [administrator, coordinator, ncp] }
 }
 
 /** What servers do by themselves every few minutes, done by all of these at once. */

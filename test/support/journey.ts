@@ -1,9 +1,10 @@
 import type { Test } from 'tap'
 import { FileStore } from '../../src/client/node/index.ts'
-import { operationOn, opened, type Scene } from './actors.ts'
+import { opened, type Scene } from './actors.ts'
 import { passphrases, seat, temporary, until, type Desk, type Done, type Seated } from './command.ts'
 import { admin } from './database.ts'
-import { startServer } from './server.ts'
+import type { startServer } from './server.ts'
+import { usualOperation } from './usual-operation.ts'
 
 type Owner = Parameters<typeof startServer>[0]
 
@@ -16,7 +17,7 @@ export interface Journey extends Scene {
 }
 
 export async function setOut(owner: Owner): Promise<Journey> {
-  const scene = await operationOn(owner, await startServer(owner))
+  const scene = await usualOperation(owner)
   const { administrator, coordinator, operation } = scene
   const directory = temporary(owner)
   const kenya = await administrator.directory.registerOrganization({

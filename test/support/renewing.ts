@@ -1,7 +1,9 @@
 import { isProblem, type Cordon, type DueCertificate, type Platform, type RootSecrets } from '../../src/client/index.ts'
 import { issueCertificate, timestamp, type Device } from '../../src/protocol/index.ts'
-import { enrolWith, newClient, operationOn, partyOf, passphrase, takeIn } from './actors.ts'
-import { startServer, type TestServer } from './server.ts'
+import { coordinationUnit, enrolWith, newClient, operationOf, partyOf, passphrase, takeIn } from './actors.ts'
+import { startClientScene, type MakeClientScene } from './client-scenes.ts'
+import type { Owner } from './scenes.ts'
+import type { TestServer } from './server.ts'
 
 export const day = 24 * 3_600_000
 export const text = (words: string) => ({ form: 'text', fields: { text: words } })
@@ -10,29 +12,47 @@ export const code = (promise: Promise<unknown>) =>
     () => 'accepted',
     (error: unknown) => (isProblem(error) ? error.code : String(error)),
   )
-type Owner = Parameters<typeof operationOn>[0]
+
+const makeRenewing: MakeClientScene<
+  'administrator' | 'coordinator' | 'kenya' | 'officer',
+  { secretariat: string; operation: string; organization: string; root: RootSecrets['root'] }
+> = async (owner, server, as) => {
+  const administrator = newClient(owner, as('administrator'))
+  const { root } = await initialized(administrator, server)
+  const { client: coordinator, organization: secretariat } = await coordinationUnit(
+    owner,
+    administrator,
+    as('coordinator'),
+  )
+  const operation = await operationOf(administrator, { client: coordinator, organization: secretariat })
+  const kenyaIs = { kind: 'administration', name: 'Kenya', country: 'KE' } as const
+  const kenya = await partyOf(owner, administrator, { ...kenyaIs, ...as('kenya') })
+  await takeIn(coordinator, operation, kenya, 'ncp')
+  const { client, organization } = kenya
+  const officer = await enrolWith(owner, client, { name: 'Amina', organization, tier: 'person', ...as('officer') })
+  await client.operations.admit(operation, { person: officer.person, organization, role: 'officer' })
+  return {
+    clients: { administrator, coordinator, kenya: client, officer },
+    made: { secretariat, operation, organization, root },
+  }
+}
 
 /** Kenya with a contact point and an officer in an operation, by the clock of the server, and the key of the root. */
 export async function renewing(owner: Owner) {
-  const server = await startServer(owner)
+  const { server, clients, made } = await startClientScene(owner, 'renewing', makeRenewing, {
+    of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),
+  })
   const platform = { clock: () => server.clock.now() }
-  const administrator = newClient(owner, { platform })
-  const { root } = await initialized(administrator, server)
-  const it = await operationOn(owner, server, { administrator, coordinator: { platform } })
-  const { coordinator, operation } = it
-  const kenya = await partyOf(owner, administrator, { kind: 'administration', name: 'Kenya', country: 'KE', platform })
-  await takeIn(coordinator, operation, kenya, 'ncp')
-  const { organization } = kenya
+  const { root, ...ids } = made
+  await clients.coordinator.follow(ids.operation)
   const enrolled = (inviter: Cordon, name: string, tier: 'ncp' | 'person' | 'administrator') =>
     enrolWith(owner, inviter, { name, organization: inviter.organization, tier, platform })
-  const officer = await enrolled(kenya.client, 'Amina', 'person')
-  await kenya.client.operations.admit(operation, { person: officer.person, organization, role: 'officer' })
   /** Sessions do not last for months: everybody signs in again. */
   const later = async (days: number, ...who: Cordon[]) => {
     server.clock.advance(days * day)
     for (const one of who) await one.signIn({ passphrase })
   }
-  return { ...it, platform, root, kenya: kenya.client, organization, officer, enrolled, later }
+  return { server, ...clients, ...ids, platform, root, enrolled, later }
 }
 
 async function initialized(administrator: Cordon, server: TestServer): Promise<RootSecrets> {

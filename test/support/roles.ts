@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { Role } from '../../src/access.ts'
+import { base64url, fromBase64url } from '../../src/protocol/index.ts'
 import { grantHistory } from './busy-service.ts'
+import { startScene } from './scenes.ts'
 import { startServer, type TestServer, type TestServerOptions } from './server.ts'
-import { createOperation, went, type OperationOptions, type WireOperation } from './wire-operation.ts'
-import { freshId, invite, newcomer, setUp, type WireActor } from './wire.ts'
+import { createOperation, went, WireOperation, type OperationOptions } from './wire-operation.ts'
+import { freshId, invite, keepActor, newcomer, setUp, takeUpActor, type WireActor } from './wire.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void
@@ -62,23 +64,73 @@ export interface EveryRole {
   lay(members: number, organizations: number): Promise<void>
 }
 
+/** What of `EveryRole` is there once people have acted. */
+type Cast = Pick<
+  EveryRole,
+  'administrator' | 'byRole' | 'ncpOfThailand' | 'operation' | 'shared' | 'other' | 'messages' | 'organizations'
+>
+
+interface MakeOptions extends OperationOptions {
+  readonly advance?: boolean
+}
+
+/** Made once per run, unless its operation is left in its first state. */
 export async function everyRole(
   owner: Owner,
-  options: OperationOptions & { advance?: boolean; server?: TestServerOptions } = {},
+  options: { advance?: boolean; server?: TestServerOptions } = {},
 ): Promise<EveryRole> {
-  const server = await startServer(owner, options.server)
-  const { administrator } = await setUp(server)
-  const register = async (kind: string, country?: string) => {
-    const id = freshId()
-    const name = `${kind} ${id.slice(-6)}`
-    await administrator.must('POST', '/v1/organizations', { id, kind, name, ...(country ? { country } : {}) })
-    return id
+  if (options.advance === false) {
+    const server = await startServer(owner, options.server)
+    return sceneOf(server, await makeEveryRole(owner, server, { advance: false }))
   }
-  const rilo = await register('rilo')
-  const kenya = await register('administration', 'KE')
-  const thailand = await register('administration', 'TH')
-  const partner = await register('partner')
-  const brand = await register('right-holder')
+  const { server, data } = await startScene(
+    owner,
+    'every-role',
+    async (maker, on) => keepCast(await makeEveryRole(maker, on)),
+    options.server,
+  )
+  return sceneOf(server, await takeUpCast(owner, server, data))
+}
+
+async function keepCast({ administrator, byRole, ncpOfThailand, operation, ...ids }: Cast) {
+  const roles = Object.entries(byRole).map(async ([role, actor]) => [role, await keepActor(actor)] as const)
+  return {
+    administrator: await keepActor(administrator),
+    byRole: await Promise.all(roles),
+    ncpOfThailand: await keepActor(ncpOfThailand),
+    operation: { id: operation.id, keys: [...operation.keys].map(([name, key]) => [name, base64url(key)] as const) },
+    ...ids,
+  }
+}
+
+async function takeUpCast(
+  owner: Owner,
+  server: TestServer,
+  { administrator, byRole, ncpOfThailand, operation: { id, keys }, ...ids }: Awaited<ReturnType<typeof keepCast>>,
+): Promise<Cast> {
+  const [first, thailand, ...actors] = await Promise.all(
+    [administrator, ncpOfThailand, ...byRole.map(([, kept]) => kept)].map((kept) => takeUpActor(server, kept)),
+  )
+  const roles = Object.fromEntries(byRole.map(([role], n) => [role, actors[n]])) as Record<Role, WireActor>
+  const operation = new WireOperation(owner, server, roles.coordinator, id)
+  for (const [name, key] of keys) operation.keys.set(name, fromBase64url(key))
+  return { administrator: first as WireActor, byRole: roles, ncpOfThailand: thailand as WireActor, operation, ...ids }
+}
+
+const register = async (administrator: WireActor, kind: string, country?: string) => {
+  const id = freshId()
+  const name = `${kind} ${id.slice(-6)}`
+  await administrator.must('POST', '/v1/organizations', { id, kind, name, ...(country ? { country } : {}) })
+  return id
+}
+
+async function makeEveryRole(owner: Owner, server: TestServer, options: MakeOptions = {}): Promise<Cast> {
+  const { administrator } = await setUp(server)
+  const rilo = await register(administrator, 'rilo')
+  const kenya = await register(administrator, 'administration', 'KE')
+  const thailand = await register(administrator, 'administration', 'TH')
+  const partner = await register(administrator, 'partner')
+  const brand = await register(administrator, 'right-holder')
   const person = (name: string, organization: string) => newcomer(administrator, { name, organization, tier: 'ncp' })
   const byRole: Record<Role, WireActor> = {
     coordinator: await person('Coordinator', rilo),
@@ -126,22 +178,36 @@ export async function everyRole(
     otherThread: freshId(),
     textInOther: freshId(),
   }
-  const fill = async () => {
-    const { text, textThread, warning, warningThread, inOther, otherThread, textInOther } = messages
-    for (const compartment of [shared, other])
-      if (await operation.isStale(compartment))
-        went(await operation.openEpoch(compartment === other ? ncpOfThailand : coordinator, compartment))
-    const of = (compartment: string, id: string, thread: string) => ({ compartment, id, thread })
-    went(await operation.post(coordinator, of(shared, text, textThread)))
-    went(await operation.post(coordinator, { ...of(shared, warning, warningThread), form: 'warning' }))
-    went(await operation.post(ncpOfThailand, { ...of(other, inOther, otherThread), form: 'warning' }))
-    const refersTo = { message: inOther, as: 'reply' } as const
-    went(await operation.post(ncpOfThailand, { ...of(other, textInOther, otherThread), refersTo }))
-  }
-  if (options.advance !== false) await fill()
+  const organizations = { kenya, thailand }
+  const cast: Cast = { administrator, byRole, ncpOfThailand, operation, shared, other, messages, organizations }
+  if (options.advance !== false) await fill(cast)
   went(await operation.addTo(shared, byRole['right-holder'].person))
   await grantHistory(operation, coordinator, byRole['right-holder'], shared, 1)
+  return cast
+}
 
+async function fill({
+  operation,
+  byRole: { coordinator },
+  ncpOfThailand,
+  shared,
+  other,
+  messages,
+}: Cast): Promise<void> {
+  const { text, textThread, warning, warningThread, inOther, otherThread, textInOther } = messages
+  for (const compartment of [shared, other])
+    if (await operation.isStale(compartment))
+      went(await operation.openEpoch(compartment === other ? ncpOfThailand : coordinator, compartment))
+  const of = (compartment: string, id: string, thread: string) => ({ compartment, id, thread })
+  went(await operation.post(coordinator, of(shared, text, textThread)))
+  went(await operation.post(coordinator, { ...of(shared, warning, warningThread), form: 'warning' }))
+  went(await operation.post(ncpOfThailand, { ...of(other, inOther, otherThread), form: 'warning' }))
+  const refersTo = { message: inOther, as: 'reply' } as const
+  went(await operation.post(ncpOfThailand, { ...of(other, textInOther, otherThread), refersTo }))
+}
+/** The cast with what a test asks of it. */
+function sceneOf(server: TestServer, cast: Cast): EveryRole {
+  const { administrator, operation, byRole, organizations } = cast
   const candidate = async (organization: string) => {
     const { actor } = await invite(administrator, { name: 'Candidate', organization, tier: 'ncp' })
     return { person: actor.person, organization }
@@ -153,22 +219,15 @@ export async function everyRole(
     return made.person
   }
   const invited = async (isAdmitted: boolean) => {
-    const id = await register('administration', 'UG')
+    const id = await register(administrator, 'administration', 'UG')
     if (isAdmitted) went(await operation.admitOrganization(id))
     return id
   }
   return {
+    ...cast,
     server,
-    administrator,
-    operation,
-    byRole,
-    ncpOfThailand,
-    shared,
-    other,
-    messages,
-    fill,
+    fill: () => fill(cast),
     roleOf: (actor) => (Object.entries(byRole).find(([, one]) => one === actor)?.[0] ?? 'ncp') as Role,
-    organizations: { kenya, thailand },
     candidate,
     async member(organization, role) {
       return spare.members.pop() ?? admitted(organization, role)
@@ -176,9 +235,9 @@ export async function everyRole(
     async organization(isAdmitted) {
       return (isAdmitted ? spare.organizations.pop() : undefined) ?? invited(isAdmitted)
     },
-    async lay(members, organizations) {
-      for (let i = 0; i < members; i++) spare.members.push(await admitted(kenya, 'officer'))
-      for (let i = 0; i < organizations; i++) spare.organizations.push(await invited(true))
+    async lay(members, more) {
+      for (let i = 0; i < members; i++) spare.members.push(await admitted(organizations.kenya, 'officer'))
+      for (let i = 0; i < more; i++) spare.organizations.push(await invited(true))
     },
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, type CryptoKey, type JWK } from 'jose'
+import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
 import * as protocol from '../../src/protocol/index.ts'
 import type { Tier } from '../../src/protocol/index.ts'
 import type { TestServer } from './server.ts'
@@ -149,6 +149,27 @@ export class WireActor {
     const { ticket } = await this.must('POST', '/v1/live-tickets', {})
     return openLive(this.server, ticket)
   }
+}
+
+/** Signs an actor out, and answers what takes them up again: plain JSON. */
+export async function keepActor(actor: WireActor) {
+  await actor.must('DELETE', `/v1/sessions/${actor.session}`)
+  const { name, person, organization, secrets, certificate, crt, key } = actor
+  return { name, person, organization, secrets, certificate, crt, key: await exportJWK(key) }
+}
+
+/** The actor goes on at another address of the service, and signs in there as if they had just been made. */
+export async function takeUpActor(
+  server: TestServer,
+  { key: jwk, name, ...kept }: Awaited<ReturnType<typeof keepActor>>,
+): Promise<WireActor> {
+  const { d: _, ...publicJwk } = jwk
+  const actor = Object.assign(new WireActor(server, name), kept, { jwk: publicJwk })
+  actor.key = (await importJWK(jwk, 'Ed25519', { extractable: true })) as CryptoKey
+  actor.thumbprint = await calculateJwkThumbprint(publicJwk)
+  actor.device = await protocol.openDevice(kept.secrets)
+  await actor.signIn()
+  return actor
 }
 
 export const signInBody = (assertion: string) => ({
