@@ -411,8 +411,8 @@ t.test('A15, A17: nobody rises above their role, or adds whom they may not', asy
 
 // Bites: `guardRoutes` (no access), `named` in src/operations/access.ts.
 t.test('A19: a route that names a permission that does not exist keeps the service from starting', async (t) => {
-  const find = "access: may.to('report.view'), record: ['report.viewed']"
-  const faults = { [find.replace('view', 'veiw')]: 'RangeError', "record: ['report.viewed']": 'RouteFault' }
+  const find = "access: may.to('report.view'), refusals"
+  const faults = { [find.replace('view', 'veiw')]: 'RangeError', refusals: 'RouteFault' }
   for (const [replace, name] of Object.entries(faults)) {
     const create = await patchedServer(t, [{ file: 'reports/routes.ts', find, replace }])
     await t.rejects(startServer(t, { create }), { name }, replace)

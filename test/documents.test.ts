@@ -36,6 +36,17 @@ t.test('every file that a page names exists', async (t) => {
   }
 })
 
+t.test('each decision has a number of its own, and stands in the index with its title', async (t) => {
+  const folder = join(repository, 'docs/decisions')
+  const files = (await readdir(folder)).filter((name) => name !== 'README.md')
+  const index = await readFile(join(folder, 'README.md'), 'utf8')
+  t.equal(new Set(files.map((name) => name.slice(0, 4))).size, files.length, 'no number twice')
+  for (const name of files) {
+    const [first = ''] = (await readFile(join(folder, name), 'utf8')).split('\n')
+    t.ok(index.includes(`[${first.replace(/^# /, '')}](${name})`), name)
+  }
+})
+
 t.test('what is written from the source is in step; npm run docs writes it', async (t) => {
   const written = { 'access.md': describeAccess(), 'problems.md': describeProblems(), 'forms.json': describeForms() }
   for (const [name, text] of Object.entries(written)) {

@@ -42,7 +42,7 @@ t.test('INV-100: the page hands forms to the loopback alone, stands in no frame 
     t.notMatch(text, inline)
   const part = await fetch(`${url}/passkey.js`)
   t.match(part.headers.get('content-security-policy'), /default-src 'none'/, 'its parts are no pages')
-  t.equal((await fetch(`${url}/passkey`, { method: 'POST' })).status, 404, 'nothing is sent to the service')
+  t.equal((await fetch(`${url}/passkey`, { method: 'POST' })).status, 405, 'nothing is sent to the service')
 })
 
 t.test('INV-100: the script makes no markup from text and asks nobody but the browser', async (t) => {

@@ -164,7 +164,7 @@ t.test('a key that is not the one of the epoch is complained of, and nothing ope
   altered.frame = (frame) => (isEntry('epoch.opened')(frame) ? { ...frame, grant: wrong } : frame)
   const complaints: Frame[] = []
   altered.sent = (frame) => {
-    if (frame.type === 'grant-bad') complaints.push(frame)
+    if (frame.type === 'grant-bad' && frame['operation'] === operation) complaints.push(frame)
     return true
   }
   const sealed = session.events.once('sealed')

@@ -462,6 +462,7 @@ t.test('INV-158: neither a fault of the service nor the words of a proxy end a m
   const answers: Readonly<Record<string, () => Response>> = {
     '502 in HTML': () => new Response('<h1>Bad gateway</h1>', { status: 502 }),
     '503 of the service': () => Response.json({ code: 'OVERLOADED', status: 503, title: '' }, { status: 503 }),
+    '408': () => Response.json({ code: 'REQUEST_TIMEOUT', status: 408, title: '' }, { status: 408 }),
     '429': () => Response.json({ code: 'TOO_MANY_REQUESTS', status: 429, title: '' }, { status: 429 }),
   }
   for (const [what, answer] of Object.entries(answers)) {

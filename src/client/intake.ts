@@ -68,8 +68,6 @@ interface Anew {
   readonly aside: Set<number>
 }
 
-const mostRebuilds = 3
-
 /**
  * Takes entries in the order of the log: verifies, applies, opens, keeps. What cannot be believed is set aside with an alarm,
  * and what follows it goes on. Where the log has to be read again, that happens beside what is known, and is taken only if it
@@ -91,7 +89,6 @@ export class Intake {
   #broken: Broken | undefined
   /** What this subscription goes on after: no checkpoint that answers it ends before. */
   #after = -1
-  #rebuilds = 0
   #live = false
   #changes: Change[] = []
   #raised = false
@@ -225,8 +222,6 @@ export class Intake {
   async #readAnew(): Promise<void> {
     const { store, prefix } = this.#footing
     const old = await store.list(`${prefix}entry/`)
-    if (!this.partial && this.#rebuilds++ === mostRebuilds)
-      this.#footing.alarm({ code: 'LOG_ALTERED', detail: 'The log never becomes whole.' })
     this.#anew = { reading: this.#newReading(), entries: old.map(([name]) => ({ name })), held: [], aside: new Set() }
     this.opening.lookAgain()
   }
@@ -307,7 +302,7 @@ export class Intake {
         const fault = asProtocolError(error)
         const mine = leaf.kind === 'compartment.member-added' && leaf.subject === this.#me
         // Served from before one was added: asked for again from the beginning, it is whole.
-        if (mine && !this.#anew && this.#rebuilds < mostRebuilds) this.widen()
+        if (mine && !this.#anew) this.widen()
         else this.#break(fault, leaf.index)
         return
       }
@@ -321,7 +316,7 @@ export class Intake {
     // Somebody left whom this view does not show: read again, it shows who is there now.
     const compartment = leaf.compartment as CompartmentId
     if (leaf.kind === 'epoch.opened' && this.partial && this.#live && !reading.ledger.isForAll(compartment)) {
-      if (this.#rebuilds < mostRebuilds) this.widen()
+      this.widen()
     }
     this.#footing.events.emit('entry', leaf)
   }
@@ -434,7 +429,6 @@ export class Intake {
     if (reading.basis === Number.POSITIVE_INFINITY) reading.basis = index
     reading.position = Math.max(reading.position, index)
     this.#live = true
-    this.#rebuilds = 0
     for (const hole of reading.takeHoles()) this.#judge(reading, hole)
     await this.flush(true)
   }

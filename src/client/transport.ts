@@ -289,6 +289,8 @@ export class Transport {
 
   /** Whatever stands before a service that is away answers for it, in words of its own. */
   #problemOf(text: string, status: number, retryAfter: number | undefined): ClientProblem {
+    // It did not arrive whole, whoever held it up, and is to be sent again (RFC 9110, 15.5.9).
+    if (status === 408) return refuse('NETWORK', `A request did not reach ${this.server} whole in time.`)
     const problem = fromProblemJson(parse(text), status, retryAfter)
     if (problem.code !== 'ANSWER_INVALID' || status < 502 || status > 504) return problem
     return refuse('NETWORK', `The service at ${this.server} is away: what stands before it answered ${String(status)}.`)
