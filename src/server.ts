@@ -198,6 +198,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
         for (const grown of notifiedLogs(payload)) hub.hint(grown)
       },
       () => hub.reread(),
+      (error) => onError('the connection that hears of other servers failed', error),
     ),
     (it) => it.close(),
   )

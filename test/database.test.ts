@@ -424,6 +424,7 @@ t.test('LISTEN comes back after its connection was cut, and tells to read again'
     'cordon_log',
     (payload) => heard.push(...notifiedLogs(payload)),
     () => connected++,
+    () => {},
   )
   t.teardown(() => listener.close())
   await listener.ready
@@ -442,6 +443,27 @@ t.test('LISTEN comes back after its connection was cut, and tells to read again'
   t.ok(await until(() => heard.includes('b')))
 })
 
+// Bites: `onError` of src/db/listen.ts.
+t.test('why nobody can listen is said, and nothing is said of a listener that was closed', async (t) => {
+  const { url } = await testDatabase(t)
+  const faults: unknown[] = []
+  const wrong = new URL(url)
+  wrong.pathname = '/no-such-database'
+  const listener = listen(
+    wrong.href,
+    'cordon_log',
+    () => {},
+    () => t.fail('it listens'),
+    (error) => faults.push(error),
+  )
+  t.ok(await until(() => faults.length > 0))
+  t.match(faults[0], { code: '3D000' })
+  await listener.close()
+  const before = faults.length
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  t.equal(faults.length, before)
+})
+
 t.test('a thousand hints within a moment are a few notifications, and none of their logs is missed', async (t) => {
   const { url } = await testDatabase(t)
   const payloads: string[] = []
@@ -450,6 +472,7 @@ t.test('a thousand hints within a moment are a few notifications, and none of th
     'cordon_log',
     (payload) => payloads.push(payload),
     () => {},
+    (error) => t.fail(String(error)),
   )
   t.teardown(() => listener.close())
   await listener.ready

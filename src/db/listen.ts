@@ -13,13 +13,14 @@ export interface Listener {
 
 /**
  * LISTENs on a channel for as long as it is not closed. A connection that breaks is replaced with growing pauses; after each LISTEN that
- * stands, the first included, `onConnected` is called, because what was said before was heard by nobody: read again.
+ * stands, the first included, `onConnected` is called, because what was said before was heard by nobody: read again. `onError` hears why a connection could not be had.
  */
 export function listen(
   connectionString: string,
   channel: string,
   onMessage: (payload: string) => void,
   onConnected: () => void,
+  onError: (error: unknown) => void,
 ): Listener {
   const started = Promise.withResolvers<void>()
   const ending = new AbortController()
@@ -47,7 +48,9 @@ export function listen(
     let pause = SHORTEST_PAUSE
     while (!ending.signal.aborted) {
       const began = performance.now()
-      await once().catch(() => {})
+      await once().catch((error: unknown) => {
+        if (!ending.signal.aborted) onError(error)
+      })
       if (performance.now() - began > LONGEST_PAUSE) pause = SHORTEST_PAUSE
       await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
       pause = Math.min(pause * 2, LONGEST_PAUSE)
