@@ -12,16 +12,12 @@ import {
   type PersonId,
   type Plain,
 } from '../protocol/index.ts'
-import { certificateIn, requireCertificate, type Self } from './account.ts'
-import type { LiveConnection } from './connection.ts'
+import { certificateIn, requireCertificate } from './account.ts'
 import type { Organization, PersonListed } from './directory.ts'
 import type { OperationFacts } from './facts.ts'
+import type { SessionDeps } from './footing.ts'
 import { OperationSession } from './operation-session.ts'
-import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
-import type { ClientStore } from './store.ts'
-import type { Transparency } from './transparency.ts'
-import type { Transport } from './transport.ts'
 
 export interface OperationListed {
   readonly operation: string
@@ -66,16 +62,9 @@ export interface CreateOperation {
 /** Whom the compartment `all` holds beside its four roles: two further ones, and service accounts by their ids. */
 export type AllHolds = readonly string[]
 
-export interface OperationsDeps {
-  readonly platform: Platform
-  readonly store: ClientStore
-  readonly transport: Transport
-  readonly connection: LiveConnection
-  readonly transparency: Transparency
-  readonly self: () => Self
+export interface OperationsDeps extends Omit<SessionDeps, 'operation'> {
   /** Fetches the own certificate again. */
   readonly me: () => Promise<unknown>
-  readonly keep: 'all' | 'none'
 }
 
 type Unsigned = MemberAct extends infer A
