@@ -4,29 +4,18 @@
 import t from 'tap'
 import { kinds, type Kind } from '../src/protocol/index.ts'
 import { checkLog } from './support/check-log.ts'
+import { chance, seed } from './support/chance.ts'
 import { howMany, patience } from './support/counts.ts'
 import { entriesSince, settle, sizes } from './support/entries.ts'
 import { History, outsiderOf } from './support/history.ts'
 import { everyRole } from './support/roles.ts'
 
 const acts = howMany(200, 5_000)
-const seed = Number(process.env['CORDON_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-
-/** mulberry32: the same history for the same seed, as far as ids and times allow. */
-function generator(state: number): (limit: number) => number {
-  let now = state
-  return (limit) => {
-    now = (now + 0x6d2b79f5) | 0
-    let mixed = Math.imul(now ^ (now >>> 15), 1 | now)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit
-  }
-}
 
 t.test('INV-65: each act has exactly its entries, and each entry its act', patience, async (t) => {
   const scene = await everyRole(t)
   const { server } = scene
-  const history = new History(scene, await outsiderOf(scene), generator(seed))
+  const history = new History(scene, await outsiderOf(scene), chance(seed))
   await history.begin()
   await settle(server)
   const before = await sizes(server)
@@ -76,7 +65,7 @@ t.test('INV-65: each act has exactly its entries, and each entry its act', patie
 t.test('INV-65: the comparison sees one entry too few and one too many', async (t) => {
   const scene = await everyRole(t)
   const { server } = scene
-  const history = new History(scene, await outsiderOf(scene), generator(7))
+  const history = new History(scene, await outsiderOf(scene), chance(7))
   await history.begin()
   await settle(server)
   const before = await sizes(server)

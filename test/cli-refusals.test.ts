@@ -1,21 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Message } from '../src/client/index.ts'
-import {
-  describeBody,
-  fromBase64url,
-  sealBody,
-  signMessageStatement,
-  timestamp,
-  type CompartmentId,
-  type MessageId,
-} from '../src/protocol/index.ts'
 import { openLogKey } from '../src/log/index.ts'
+import { utf8 } from '../src/protocol/index.ts'
 import { checkLog } from './support/check-log.ts'
 import { Desk, ended, joinWithDesk, start, temporary } from './support/command.ts'
+import { postBytes } from './support/rubbish.ts'
 import { usualOperation } from './support/usual-operation.ts'
-import { freshId } from './support/wire.ts'
 
 // What the real command refuses, and how it says so: exit code 1 where something was refused, 2 where it was used wrongly.
 
@@ -159,34 +150,14 @@ function otherKey(owner: Parameters<typeof temporary>[0]): string {
 /** A member's device with a client that keeps to no form: a subject that would set the title of a terminal and turn the text. */
 async function postHostile(from: Desk, operation: string): Promise<number> {
   const { client, store, close } = await from.open()
-  const session = await client.follow(operation)
-  await session.ready()
-  const compartment = operation as CompartmentId
-  const epoch = session.view.compartments.get(compartment)?.epochs.length ?? 0
-  const key = fromBase64url((await store.get(`operation/${operation}/key/${operation}#${String(epoch)}`)) as string)
-  const now = new Date()
-  const id = freshId<MessageId>()
-  const { device, certificate } = client.self
-  const content = { form: 'text', fields: { text: 'x' }, subject: '\u001b]0;pwned\u0007\u202e', attachments: [] }
-  const body = await sealBody({ compartment, epoch, message: id, device: device.id }, content, key)
-  const statement = await signMessageStatement(device, certificate?.hash ?? '', {
-    v: 1,
-    id,
-    operation,
-    compartment,
-    thread: id,
-    epoch,
-    form: { id: 'text', version: 1 },
-    precedence: 'routine',
-    handling: { tlp: 'AMBER' },
-    sentAt: timestamp(now),
-    seen: session.seen as Message['seen'],
-    body: await describeBody(body),
+  const content = {
+    form: 'text',
+    fields: { text: 'x' },
+    subject: '\u001b]0;pwned\u0007\u202e',
     attachments: [],
-    members: session.view.heads(compartment),
-  })
-  const path = `/v1/operations/${operation}/messages`
-  const { receipt } = await client.transport.request<{ receipt: { index: number } }>('POST', path, { statement, body })
+    pad: '',
+  }
+  const { index } = await postBytes({ client, store }, operation, utf8(JSON.stringify(content)))
   await close()
-  return receipt.index
+  return index
 }

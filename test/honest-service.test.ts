@@ -2,14 +2,14 @@
 // `cordon verify` accepts. What makes it fail: a demand of src/protocol/entry-rules.ts or verify-entry.ts that the service does not make.
 import t, { type Test as Tap } from 'tap'
 import { roles, type State } from '../src/access.ts'
-import type { Cordon } from '../src/client/index.ts'
 import { memberVersion, type CompartmentId, type MemberAct, type PersonId } from '../src/protocol/index.ts'
 import { enrolWith, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { chance, seed } from './support/chance.ts'
 import { verifyAll } from './support/check-log.ts'
 import { howMany, whole } from './support/counts.ts'
 import { startServer, type TestServer } from './support/server.ts'
 import { WireOperation } from './support/wire-operation.ts'
-import { freshId, now, WireActor } from './support/wire.ts'
+import { byHand, freshId, now, type WireActor } from './support/wire.ts'
 
 type Pick = ReturnType<typeof generator>
 
@@ -18,31 +18,14 @@ const wanted = howMany(500, 20_000)
 const wantedInOne = 500
 /** Acts that arrive together. */
 const atOnce = 8
-const seed = Number(process.env['CORDON_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
-/** mulberry32: the same acts for the same seed, as far as ids and times allow. */
 function generator(state: number): <T>(of: readonly T[]) => T {
-  let at = state
-  return (of) => {
-    at = (at + 0x6d2b79f5) | 0
-    let mixed = Math.imul(at ^ (at >>> 15), 1 | at)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return of[((mixed ^ (mixed >>> 14)) >>> 0) % of.length] as (typeof of)[number]
-  }
+  const below = chance(state)
+  return (of) => of[below(of.length)] as (typeof of)[number]
 }
 
 /** Two who open a key at once leave a third who seals with none of them: what is within a body the service cannot see. */
 const isOfTheService = ({ reason }: { readonly reason?: string }) => reason !== 'BODY_OPEN'
-
-/** The device of a client, to do what the SDK would not. */
-async function byHand(server: TestServer, { self }: Cordon): Promise<WireActor> {
-  const actor = await new WireActor(server, 'by hand').prepare()
-  actor.person = self.account.person
-  actor.device = self.device
-  await actor.signIn(passphrase)
-  await actor.learnCertificate()
-  return actor
-}
 
 /** Those who act at random, those whom they move, and who reads along: in one operation after the other. */
 async function makePeople(t: Tap, server: TestServer) {
@@ -56,7 +39,9 @@ async function makePeople(t: Tap, server: TestServer) {
     const one = await enrolWith(t, client, { name: `Officer ${String(people.length)}`, organization, tier: 'person' })
     people.push({ person: one.person, organization })
   }
-  const by = await Promise.all([coordinator, kenya.client, peru.client, firm.client].map((one) => byHand(server, one)))
+  const by = await Promise.all(
+    [coordinator, kenya.client, peru.client, firm.client].map((one) => byHand(server, one, passphrase)),
+  )
   const everybody = [...people, ...by.map(({ person, organization }) => ({ person, organization }))]
   return { server, administrator, coordinator, secretariat, kenya, peru, firm, reading, people, by, everybody }
 }

@@ -68,7 +68,7 @@ t.test(
     await (await coordinator.follow(operation)).post(text('First.'))
     const refused: string[] = []
     for (const [what, bytes] of rubbish) {
-      refused.push(await postBytes({ client: hostile.client, store }, operation, bytes))
+      refused.push((await postBytes({ client: hostile.client, store }, operation, bytes)).id)
       const { message } = await (await coordinator.follow(operation)).post(text(`After ${what}.`))
       t.ok(await opened(reader.client, operation, message), what)
     }

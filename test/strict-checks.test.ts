@@ -34,7 +34,7 @@ import { admin, copyOfDatabase, testDatabase } from './support/database.ts'
 import { readLog } from './support/rewriting.ts'
 import { logHost, startServer, temporaryDirectory } from './support/server.ts'
 import { WireOperation, went } from './support/wire-operation.ts'
-import { WireActor } from './support/wire.ts'
+import { byHand } from './support/wire.ts'
 import { policyOf, policyText, startWitness } from './support/witness.ts'
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } }) as const
@@ -116,7 +116,7 @@ t.test('INV-170: a message that was entered before it was sent, or long after, i
     [years27, 'late'],
   ] as const)
     t.equal(strangeTime(at, earlier(at, before)), mark, `sent ${String(before)} ms before`)
-  const { wire, actor } = await byHand(kenya.client)
+  const { wire, actor } = await wireOf(kenya.client)
   const { id: compartment } = went(await wire.createCompartment(actor, [coordinator.person]))
   went(await wire.openEpoch(actor, compartment))
   for (const [by, kind] of [
@@ -134,12 +134,8 @@ t.test('INV-170: a message that was entered before it was sent, or long after, i
 })
 
 /** The device of a client, to say what the SDK would not. */
-async function byHand({ self }: Cordon) {
-  const actor = await new WireActor({ ...server, url: between.url }, 'by hand').prepare()
-  actor.person = self.account.person
-  actor.device = self.device
-  await actor.signIn(passphrase)
-  await actor.learnCertificate()
+async function wireOf(client: Cordon) {
+  const actor = await byHand({ ...server, url: between.url }, client, passphrase)
   return { actor, wire: new WireOperation(t, server, actor, operation) }
 }
 

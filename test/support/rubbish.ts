@@ -11,13 +11,13 @@ import {
 } from '../../src/protocol/index.ts'
 import { freshId } from './wire.ts'
 
-/** A member's device posts a message that the service cannot find fault with, with these very bytes in its sealed body; answers its id. */
+/** A member's device posts a message that the service cannot find fault with, with these very bytes in its sealed body; answers its id, and the index of its entry. */
 export async function postBytes(
   { client, store }: { client: Cordon; store: ClientStore },
   operation: string,
   plaintext: Uint8Array,
   change: Partial<MessagePayload> = {},
-): Promise<string> {
+): Promise<{ id: string; index: number }> {
   const session = await client.follow(operation)
   await session.ready()
   const compartment = operation as CompartmentId
@@ -52,6 +52,7 @@ export async function postBytes(
     members: session.view.heads(compartment),
     ...change,
   })
-  await client.transport.request('POST', `/v1/operations/${operation}/messages`, { statement, body })
-  return id
+  const path = `/v1/operations/${operation}/messages`
+  const { receipt } = await client.transport.request<{ receipt: { index: number } }>('POST', path, { statement, body })
+  return { id, index: receipt.index }
 }

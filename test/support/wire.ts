@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
+import type { Cordon } from '../../src/client/index.ts'
 import * as protocol from '../../src/protocol/index.ts'
 import type { Tier } from '../../src/protocol/index.ts'
 import type { TestServer } from './server.ts'
@@ -372,4 +373,14 @@ export async function newcomer(
   await (invited.tier === 'service' ? invited.actor.signInService() : invited.actor.signIn())
   await invited.actor.learnCertificate()
   return invited.actor
+}
+
+/** A wire actor with the device of a client, signed in: it does what the SDK would not. */
+export async function byHand(server: TestServer, { self }: Pick<Cordon, 'self'>, secret: string): Promise<WireActor> {
+  const actor = await new WireActor(server, 'by hand').prepare()
+  actor.person = self.account.person
+  actor.device = self.device
+  await actor.signIn(secret)
+  await actor.learnCertificate()
+  return actor
 }
