@@ -46,7 +46,7 @@ export async function idleScene(owner: Owner, options: TestServerOptions = {}): 
     of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),
   })
   const { administrator, coordinator, ncp } = clients
-  await coordinator.follow(made.operation)
+  // Nobody follows: what a live client asks for by itself is a use of its account, on whichever day it comes.
   return { server, mail, ...clients, ...made, others: [administrator, coordinator, ncp] }
 }
 
