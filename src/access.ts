@@ -249,10 +249,6 @@ export const organizationKinds = {
 
 export type OrganizationKind = keyof typeof organizationKinds
 
-export function isOrganizationKind(value: unknown): value is OrganizationKind {
-  return typeof value === 'string' && Object.hasOwn(organizationKinds, value)
-}
-
 /** Who holds a role: a person, or a service account. */
 export type Holder = 'person' | 'service'
 

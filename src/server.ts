@@ -74,6 +74,7 @@ import {
 import {
   formatNoteKey,
   formatSetUp,
+  given,
   newId,
   type OperationView,
   type Random,
@@ -147,47 +148,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
   const growth = new Growth()
   const stores = await openStores(options, { opened, growth, onError })
   const services = await makeServices(options, { ...stores, opened, growth, address, onError })
-  const { db, logs, rateStore } = stores
-  const { identity, consultation, refusals } = services
-  const rates = opened.adopt(
-    new RateLimits({
-      store: rateStore,
-      clock: options.clock,
-      onError,
-      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
-    }),
-    (it) => it.close(),
-  )
-  const app = await buildHttp({
-    publicUrl: options.publicUrl ?? 'http://localhost',
-    version: options.version,
-    trustedProxies: options.trustedProxies,
-    log,
-    requestId: () => newId(options.clock(), random),
-    clock: options.clock,
-    toProblem: toDatabaseProblem,
-    rates,
-    room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
-    commit: options.commit,
-    accountOf: ({ actor }) => actor?.person,
-    ready: async () => (await answers(db)) && (logs.whyNothingContinues() ?? true),
-    ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
-  })
-  opened.defer(closesWhole(app))
-  const hub = opened.adopt(
-    new Hub({
-      db,
-      logs,
-      sessions: identity.sessions,
-      consultation,
-      random,
-      onError,
-      directory: () => logs.directory,
-      mostConnections: options.liveConnections,
-      refused: (actor, problem, what) => refusals.note(problem, { actor }, what),
-    }),
-    (it) => it.close(),
-  )
+  const { app, rates } = await openHttp(options, { ...stores, opened, log, onError })
+  const hub = openHub(options, { ...stores, ...services, opened, onError })
   growth.follow((grown, size) => hub.hint(grown, size))
   await mountRoutes(app, options, { ...stores, ...services, hub, rates, address, onError })
   opened.adopt(
@@ -203,16 +165,17 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     (it) => it.close(),
   )
   if (options.tls !== undefined) opened.defer(followCertificate(app.server as unknown as Server, options.tls, log))
+  const { identity, consultation, refusals, readOnly } = services
   opened.adopt(identity.outbox, (it) => it.close())
-  opened.use(startHousekeeping({ identity, rateStore, clock: options.clock, onError }))
+  opened.use(startHousekeeping({ identity, rateStore: stores.rateStore, clock: options.clock, onError }))
   const lifetime = opened.move()
   return {
     app,
-    logs,
+    logs: stores.logs,
     identity,
     consultation,
     refusals,
-    readOnly: services.readOnly,
+    readOnly,
     async listen(where) {
       await enterStart(options, stores)
       address.learn(await app.listen(where))
@@ -327,6 +290,54 @@ async function makeServices(options: ServerOptions, made: Stores & Making & { re
 }
 
 type Services = Awaited<ReturnType<typeof makeServices>>
+
+/** The HTTP server, with no route yet, and the limits that its routes share with the live connections. */
+async function openHttp(
+  options: ServerOptions,
+  made: Stores & Omit<Making, 'growth'> & { readonly log: ReturnType<typeof createLogger> },
+) {
+  const { db, logs, rateStore, opened, log, onError } = made
+  const { clock, quotas, tls } = options
+  const rates = opened.adopt(new RateLimits({ store: rateStore, clock, onError, ...given({ quotas }) }), (it) =>
+    it.close(),
+  )
+  const app = await buildHttp({
+    publicUrl: options.publicUrl ?? 'http://localhost',
+    version: options.version,
+    trustedProxies: options.trustedProxies,
+    log,
+    requestId: () => newId(clock(), random),
+    clock,
+    toProblem: toDatabaseProblem,
+    rates,
+    room: { ...usualRoom, connections: 2 * options.liveConnections + usualRoom.requests },
+    commit: options.commit,
+    accountOf: ({ actor }) => actor?.person,
+    ready: async () => (await answers(db)) && (logs.whyNothingContinues() ?? true),
+    ...(tls === undefined ? {} : { tls: readTls(tls) }),
+  })
+  opened.defer(closesWhole(app))
+  return { app, rates }
+}
+
+/** The live connections and the followers of operations that feed them. */
+function openHub(options: ServerOptions, made: Stores & Services & Omit<Making, 'growth'>): Hub {
+  const { db, logs, identity, consultation, refusals, opened, onError } = made
+  return opened.adopt(
+    new Hub({
+      db,
+      logs,
+      sessions: identity.sessions,
+      consultation,
+      random,
+      onError,
+      directory: () => logs.directory,
+      mostConnections: options.liveConnections,
+      refused: (actor, problem, what) => refusals.note(problem, { actor }, what),
+    }),
+    (it) => it.close(),
+  )
+}
 
 interface Mounting {
   readonly hub: Hub

@@ -14,7 +14,8 @@ import { emptyEdge, grow, originOf, serializeLeaf, signCheckpoint, type Leaf } f
 import { enrolWith, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { howMany, patience } from './support/counts.ts'
 import { admin } from './support/database.ts'
-import { logHost, startServer, temporaryDirectory } from './support/server.ts'
+import { logHost } from './support/check-log.ts'
+import { startServer, temporaryDirectory } from './support/server.ts'
 import { readLog } from './support/rewriting.ts'
 import { policyOf, startWitness } from './support/witness.ts'
 

@@ -10,7 +10,8 @@ import { administratorOf, partyOf, takeIn, type Party } from './support/actors.t
 import { Desk, freePort, passphrases } from './support/command.ts'
 import { copyOfDatabase, testDatabase, type TestDatabase } from './support/database.ts'
 import { freshId } from './support/wire.ts'
-import { logHost, startServer, temporaryDirectory, type TestServer } from './support/server.ts'
+import { logHost } from './support/check-log.ts'
+import { startServer, temporaryDirectory, type TestServer } from './support/server.ts'
 import { policyOf, policyText, startWitness, type TestWitness } from './support/witness.ts'
 
 type Owner = Parameters<typeof startServer>[0]

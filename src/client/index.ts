@@ -34,7 +34,7 @@ export type {
   MappingFault,
   Target,
 } from './import/index.ts'
-export { type ImportOutcome, type ImportRows } from './import/runner.ts'
+export type { ImportOutcome, ImportRows } from './import/runner.ts'
 export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
 export {
   dropMessage,
@@ -58,7 +58,7 @@ export {
 } from './operations.ts'
 export { webPlatform, type Platform, type Socket } from './platform.ts'
 export type { Draft } from './draft.ts'
-export { type Posted } from './posting.ts'
+export type { Posted } from './posting.ts'
 export { Notices, type NoticeAddress } from './notices.ts'
 export { ClientProblem, isProblem, type OwnCode } from './problem.ts'
 export { verifyReceipt } from './receipt.ts'

@@ -1,6 +1,7 @@
 import type { OrganizationKind } from '../access.ts'
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
+import type { EntryDraft } from '../log/index.ts'
 import {
   base64url,
   readCertificate,
@@ -8,6 +9,7 @@ import {
   requireSealKey,
   verifyChain,
   verifyRootStatement,
+  type Certificate,
   type DeviceId,
 } from '../protocol/index.ts'
 import type { Certificates } from './certificates.ts'
@@ -102,60 +104,11 @@ export class Directory {
     const appended = await transaction(db, async (tx) => {
       await requireSetUpSecret(tx, input.secret)
       await store.dropSetUpSecret(tx)
-      const { country } = input.organization
-      await store.insertOrganization(tx, {
-        id: input.organization.id,
-        kind: 'secretariat',
-        name: input.organization.name,
-        country: country ?? null,
-        region: null,
-        registered_at: now,
-        ended_at: null,
-      })
-      await store.insertPerson(tx, {
-        id: input.person.id,
-        organization_id: input.organization.id,
-        name: input.person.name,
-        registered_at: now,
-        ended_at: null,
-      })
-      for (const certificate of [root, administrator]) {
-        await store.insertDevice(tx, {
-          id: certificate.device,
-          person_id: certificate.person,
-          sign_key: JSON.stringify(certificate.keys.sign),
-          seal_key: JSON.stringify(certificate.keys.seal),
-          // The root only signs: it lies in a safe, holds no session and receives no key.
-          state: certificate === root ? 'expired' : 'certified',
-          enrolled_at: now,
-        })
-      }
+      await insertFirst(tx, input, { root, administrator }, now)
       const passphrase = await this.#factors.setFirst(tx, input.person.id, hash, now)
       const actor = { person: input.person.id, organization: input.organization.id, device: enrolment.device }
       const first = await logs.appendWithin(tx, [
-        {
-          log: logs.directory,
-          drafts: [
-            {
-              kind: 'organization.registered',
-              actor,
-              subject: input.organization.id,
-              details: { kind: 'secretariat', name: input.organization.name, country, reason: 'set-up' },
-            },
-            {
-              kind: 'person.registered',
-              actor,
-              subject: input.person.id,
-              details: { name: input.person.name, organization: input.organization.id, reason: 'set-up' },
-            },
-            {
-              kind: 'credential.set',
-              actor,
-              subject: input.person.id,
-              details: { ...passphrase, outcome: 'accepted', reason: 'set-up' },
-            },
-          ],
-        },
+        { log: logs.directory, drafts: firstDrafts(input, actor, passphrase) },
       ])
       await store.insertTrustRoot(tx, {
         device_id: root.device,
@@ -306,4 +259,69 @@ async function readSetUp(input: SetUpInput) {
   if (!fits || !enrols || root.device === administrator.device)
     throw new Problem('CERTIFICATE_INVALID', { reason: 'SET_UP' })
   return { root, administrator, enrolment, successor }
+}
+
+/** The rows of the secretariat, its first administrator, the root and the administrator's device. */
+async function insertFirst(
+  tx: Tx,
+  { organization, person }: SetUpInput,
+  { root, administrator }: { readonly root: Certificate; readonly administrator: Certificate },
+  now: Date,
+): Promise<void> {
+  await store.insertOrganization(tx, {
+    id: organization.id,
+    kind: 'secretariat',
+    name: organization.name,
+    country: organization.country ?? null,
+    region: null,
+    registered_at: now,
+    ended_at: null,
+  })
+  await store.insertPerson(tx, {
+    id: person.id,
+    organization_id: organization.id,
+    name: person.name,
+    registered_at: now,
+    ended_at: null,
+  })
+  for (const certificate of [root, administrator]) {
+    await store.insertDevice(tx, {
+      id: certificate.device,
+      person_id: certificate.person,
+      sign_key: JSON.stringify(certificate.keys.sign),
+      seal_key: JSON.stringify(certificate.keys.seal),
+      // The root only signs: it lies in a safe, holds no session and receives no key.
+      state: certificate === root ? 'expired' : 'certified',
+      enrolled_at: now,
+    })
+  }
+}
+
+function firstDrafts(
+  { organization, person }: SetUpInput,
+  actor: EntryDraft['actor'],
+  passphrase: Record<string, string>,
+): EntryDraft[] {
+  const { name, country } = organization
+  const reason = 'set-up'
+  return [
+    {
+      kind: 'organization.registered',
+      actor,
+      subject: organization.id,
+      details: { kind: 'secretariat', name, country, reason },
+    },
+    {
+      kind: 'person.registered',
+      actor,
+      subject: person.id,
+      details: { name: person.name, organization: organization.id, reason },
+    },
+    {
+      kind: 'credential.set',
+      actor,
+      subject: person.id,
+      details: { ...passphrase, outcome: 'accepted', reason },
+    },
+  ]
 }

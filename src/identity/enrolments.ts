@@ -253,21 +253,9 @@ export class Enrolments {
         certified_at: null,
       })
       const actor = { person: person.id, organization: person.organization_id, device: enrolment.device }
-      const drafts = [
-        {
-          kind: 'device.enrolled' as const,
-          actor,
-          subject: enrolment.device,
-          digest,
-          details: {
-            invitation: invitation.id,
-            mac: input.mac,
-            outcome: 'waiting',
-            reason: approver === undefined ? 'invited' : 'recovered',
-            ...(approver === undefined ? {} : { approvers: [approver] }),
-          },
-        },
-      ]
+      const recovery = approver === undefined ? { reason: 'invited' } : { reason: 'recovered', approvers: [approver] }
+      const details = { invitation: invitation.id, mac: input.mac, outcome: 'waiting', ...recovery }
+      const drafts = [{ kind: 'device.enrolled' as const, actor, subject: enrolment.device, digest, details }]
       await store.forgetAttempts(tx, { person: person.id, door })
       const set = credential && {
         kind: 'credential.set' as const,

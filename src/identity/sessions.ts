@@ -158,12 +158,7 @@ export class Sessions {
         known_since: now,
         ...source,
       })
-      const standing = (await store.sessionsStanding(tx, [session], now))[0]
-      // A service account comes in by its own door alone, and nobody else by that one.
-      const fits = (standing?.permissions !== null) === byKey
-      if (standing?.asleep === true && fits) throw new Problem('ACCOUNT_ASLEEP')
-      if (standing?.deviceState === 'expired' && fits && !byKey) throw new Problem('DEVICE_EXPIRED')
-      if (!standing?.alive || !fits) throw new Problem('SIGN_IN_REFUSED')
+      const standing = requireDoor((await store.sessionsStanding(tx, [session], now))[0], byKey)
       await store.forgetAttempts(tx, { person, door: device })
       await store.insertRefreshToken(tx, {
         hash: hashSecret(refreshToken),
@@ -172,24 +167,14 @@ export class Sessions {
         rotated_at: null,
       })
       const acting: Acting = { session, person, organization: standing.organization, device }
-      const appended = await logs.appendWithin(tx, [
-        {
-          log: logs.directory,
-          drafts: [
-            {
-              kind: 'session.started',
-              actor: asActor(acting),
-              subject: session,
-              details: {
-                outcome: 'accepted',
-                reason: proven.by,
-                key: thumbprint,
-                expiresAt: expiresAt.toISOString(),
-              },
-            },
-          ],
-        },
-      ])
+      const details = {
+        outcome: 'accepted',
+        reason: proven.by,
+        key: thumbprint,
+        expiresAt: expiresAt.toISOString(),
+      }
+      const drafts = [{ kind: 'session.started' as const, actor: asActor(acting), subject: session, details }]
+      const appended = await logs.appendWithin(tx, [{ log: logs.directory, drafts }])
       return { acting, appended }
     })
     appended.afterCommit()
@@ -382,7 +367,16 @@ export class Sessions {
   }
 }
 
-/** Ends sessions of whoever acts, whose row is locked; answers how many. */
+/** Whether a session may begin: a service account signs in by its key alone, and nobody else does. */
+function requireDoor(standing: store.SessionStanding | undefined, byKey: boolean): store.SessionStanding {
+  const fits = (standing?.permissions !== null) === byKey
+  if (standing?.asleep === true && fits) throw new Problem('ACCOUNT_ASLEEP')
+  if (standing?.deviceState === 'expired' && fits && !byKey) throw new Problem('DEVICE_EXPIRED')
+  if (!standing?.alive || !fits) throw new Problem('SIGN_IN_REFUSED')
+  return standing
+}
+
+/** Ends sessions of the person who acts, whose row is locked; answers how many. */
 async function endOwn({ tx, by, now, enter }: DirectoryAct, which: store.Sessions, reason: string): Promise<number> {
   const ended = await store.endSessions(tx, { person: by.person, ...which }, now)
   if (ended.length > 0) await enter(...endedDrafts(ended, reason, by))

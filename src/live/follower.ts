@@ -236,7 +236,7 @@ export class Follower {
         await subscription.outbox.comfortable()
         const reading = await this.#read(subscription.position, entries, [subscription])
         if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
-        const bytes = reading.entries.reduce((sum, { frame }) => sum + frame.length, 0)
+        const bytes = reading.entries.reduce((sum, { whole }) => sum + whole.text.length, 0)
         entries = bytes > heavyPage ? Math.max(smallestPage, entries >> 2) : Math.min(page, entries * 2)
         for (const entry of reading.entries) {
           // A reader that has enough for now is asked about again, with its session, when it has taken that.

@@ -1,3 +1,3 @@
 export { frameDuties } from './duties.ts'
-export { Hub, type HubDeps } from './hub.ts'
-export { mountLive, registerLive, type LiveRouteDeps } from './routes.ts'
+export { Hub } from './hub.ts'
+export { mountLive, registerLive } from './routes.ts'

@@ -1,27 +1,38 @@
 import type { Tx } from '../db/index.ts'
 import { certificatesByHash, chainOfDevice, chainsOf, withThoseAbove, type Sessions } from '../identity/index.ts'
-import type { Logs, StoredEntry } from '../log/index.ts'
+import type { StoredEntry } from '../log/index.ts'
 import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
-import {
-  certificateNamedBy,
-  parseLeaf,
-  statementTypeOf,
-  type EntryFrame,
-  type Leaf,
-  type OperationView,
-} from '../protocol/index.ts'
+import { certificateNamedBy, given, parseLeaf, statementTypeOf, type EntryFrame, type Leaf } from '../protocol/index.ts'
 
-/** One entry with everything that its readers may get, each frame made text once. */
+/** A frame that many readers get: it is made text once, and again only for a reader who gets something more. */
+export class SharedFrame {
+  readonly #frame: EntryFrame
+  #text: string | undefined
+
+  constructor(frame: EntryFrame) {
+    this.#frame = frame
+  }
+
+  get text(): string {
+    return (this.#text ??= JSON.stringify(this.#frame))
+  }
+
+  with(own: Pick<EntryFrame, 'chain' | 'grant'>): string {
+    return JSON.stringify({ ...this.#frame, ...own })
+  }
+}
+
+/** One entry with everything that its readers may get. */
 export interface ReadEntry {
   readonly leaf: Leaf
   readonly statement: string | undefined
   readonly content: Content | undefined
   /** For members. */
-  readonly frame: string
+  readonly whole: SharedFrame
   /** For auditors: the statement, never a body or an extract. */
-  readonly bare: string
-  /** For readers whose view is partial: the certificate of whoever signed this, and those above it. */
+  readonly bare: SharedFrame
+  /** For readers whose view is partial: the certificate of the signer of this entry, and those above it. */
   readonly signer: readonly string[] | undefined
   /** Keys that the entry gave to the devices that were asked for. */
   readonly grants: readonly GrantRow[]
@@ -44,36 +55,18 @@ interface Asked {
 /** Reads what stored entries carry, and which sessions have ended, in the snapshot of this transaction. */
 export async function readEntries(
   tx: Tx,
-  deps: { logs: Logs<OperationView>; sessions: Sessions },
+  deps: { sessions: Sessions },
   operation: string,
   stored: readonly StoredEntry[],
   asked: Asked,
 ): Promise<Reading> {
   const leaves = stored.map((entry) => parseLeaf(entry.text))
   const indexes = (matches: (leaf: Leaf) => boolean) => leaves.filter(matches).map(({ index }) => index)
-  const contents = await contentsAt(
-    tx,
-    operation,
-    indexes(({ kind }) => kind.startsWith('message.')),
-  )
+  const posts = indexes(({ kind }) => kind.startsWith('message.'))
+  const keys = indexes(({ kind }) => kind === 'epoch.opened' || kind === 'history.granted')
+  const contents = await contentsAt(tx, operation, posts)
   const statements = await statementsOf(tx, operation, leaves)
-  const certificates = leaves
-    .filter((leaf) => statementTypeOf(leaf) === 'certificate')
-    .flatMap(({ digest }) => statements.get(digest ?? '') ?? [])
-  const chains = await chainsOf(tx, certificates)
-  const created = leaves.find(({ kind }) => kind === 'operation.created')
-  const creator = created && 'device' in created.actor ? await chainOfDevice(tx, created.actor.device) : undefined
-  const revokers = await chainsOfDevices(
-    tx,
-    leaves.flatMap(({ kind, actor }) => (kind === 'device.revoked' && 'device' in actor ? [actor.device] : [])),
-  )
-  const given = await grantsGivenAt(
-    tx,
-    operation,
-    indexes(({ kind }) => kind === 'epoch.opened' || kind === 'history.granted'),
-    asked.devices,
-  )
-  const grants = Map.groupBy(given, ({ index }) => index)
+  const grants = Map.groupBy(await grantsGivenAt(tx, operation, keys, asked.devices), ({ index }) => index)
   const ended = asked.sessions.length === 0 ? new Set<string>() : await deps.sessions.endedAmong(tx, asked.sessions)
   const reads = await readsAt(
     tx,
@@ -84,43 +77,59 @@ export async function readEntries(
     ({ index, digest }) =>
       contents.get(index)?.statement ?? (digest === undefined ? undefined : statements.get(digest)),
   )
+  const carried = await carriedChains(tx, leaves, statements)
   const signers = asked.partial === true ? await signersOf(tx, leaves, signed) : undefined
   const entries = stored.map(({ text }, i): ReadEntry => {
     const leaf = leaves[i] as Leaf
     const content = contents.get(leaf.index)
     const statement = signed[i]
-    const chain =
-      leaf === created
-        ? creator
-        : statementTypeOf(leaf) === 'certificate'
-          ? chains.get(leaf.digest ?? '')
-          : leaf.kind === 'device.revoked' && 'device' in leaf.actor
-            ? revokers.get(leaf.actor.device)
-            : undefined
-    const base: EntryFrame = {
+    const chain = carried[i]
+    const frame: EntryFrame = {
       type: 'entry',
       operation,
       index: leaf.index,
       leaf: text,
-      ...(statement === undefined ? {} : { statement }),
-      ...(chain === undefined ? {} : { chain }),
+      ...given({ statement, chain }),
     }
-    const bare = JSON.stringify(base)
-    const frame = content
-      ? JSON.stringify({
-          ...base,
-          ...(content.body === null ? {} : { body: content.body }),
-          ...(content.extract === null ? {} : { extract: content.extract }),
-          ...(content.salt === null ? {} : { salt: content.salt }),
-        })
-      : bare
+    const bare = new SharedFrame(frame)
+    const whole = content ? new SharedFrame({ ...frame, ...sealedOf(content) }) : bare
     const signer = chain === undefined ? signers?.[i] : undefined
-    return { leaf, statement, content, frame, bare, signer, grants: grants.get(leaf.index) ?? [] }
+    return { leaf, statement, content, whole, bare, signer, grants: grants.get(leaf.index) ?? [] }
   })
   return { entries, ended, reads }
 }
 
-/** Whoever revokes a device need not be a member of the operation. */
+/** The sealed parts of a message that are still kept. */
+function sealedOf({ body, extract, salt }: Content): Pick<EntryFrame, 'body' | 'extract' | 'salt'> {
+  return given({ body: body ?? undefined, extract: extract ?? undefined, salt: salt ?? undefined })
+}
+
+/**
+ * For each entry the certificates that every reader gets with it: those that a new device, the first coordinator or a
+ * revoker needs to be believed. Undefined where the operation has shown them before.
+ */
+async function carriedChains(
+  tx: Tx,
+  leaves: readonly Leaf[],
+  statements: ReadonlyMap<string, string>,
+): Promise<(string[] | undefined)[]> {
+  const certificates = leaves
+    .filter((leaf) => statementTypeOf(leaf) === 'certificate')
+    .flatMap(({ digest }) => statements.get(digest ?? '') ?? [])
+  const chains = await chainsOf(tx, certificates)
+  // A revoker need not be a member of the operation.
+  const actors = leaves.flatMap(({ kind, actor }) =>
+    (kind === 'operation.created' || kind === 'device.revoked') && 'device' in actor ? [actor.device] : [],
+  )
+  const chainsOfActors = await chainsOfDevices(tx, actors)
+  return leaves.map((leaf) => {
+    if (statementTypeOf(leaf) === 'certificate') return chains.get(leaf.digest ?? '')
+    const { kind, actor } = leaf
+    const carries = kind === 'operation.created' || kind === 'device.revoked'
+    return carries && 'device' in actor ? chainsOfActors.get(actor.device) : undefined
+  })
+}
+
 async function chainsOfDevices(tx: Tx, devices: readonly string[]): Promise<Map<string, string[]>> {
   const chains = new Map<string, string[]>()
   for (const device of new Set(devices)) chains.set(device, await chainOfDevice(tx, device))
@@ -161,17 +170,18 @@ async function signersOf(
   return signers
 }
 
-interface For {
+interface Reader {
   readonly withContent: boolean
   readonly partial: boolean
-  /** Its own device's, where the entry opened an epoch that the reader may read. */
+  /** The key for the reader's own device, where the entry opened an epoch that the reader may read. */
   readonly grant: string | undefined
 }
 
 /** The frame of an entry for one reader; with the signer's certificates where its view is partial and may not show the signer. */
-export function frameFor(entry: ReadEntry, { withContent, partial, grant }: For): string {
-  const whole = withContent ? entry.frame : entry.bare
-  const text = partial && entry.signer ? `${whole.slice(0, -1)},"chain":${JSON.stringify(entry.signer)}}` : whole
-  if (entry.leaf.kind !== 'epoch.opened' || grant === undefined) return text
-  return `${text.slice(0, -1)},"grant":${JSON.stringify(grant)}}`
+export function frameFor(entry: ReadEntry, { withContent, partial, grant }: Reader): string {
+  const shared = withContent ? entry.whole : entry.bare
+  const chain = partial ? entry.signer : undefined
+  const own = entry.leaf.kind === 'epoch.opened' ? grant : undefined
+  if (chain === undefined && own === undefined) return shared.text
+  return shared.with(given({ chain, grant: own }))
 }

@@ -4,7 +4,6 @@ export type {
   Appended,
   Committed,
   DecideContext,
-  Decision,
   EntryDraft,
   Part,
   Snapshots,
@@ -17,17 +16,10 @@ export { KeyFileFault, makeFileOnce, readFileIfThere } from './key-file.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 export { EntriesQuery, readQuery, type LogQuery } from './filters.ts'
 export type { Scope } from './queries.ts'
-export { mountLogRoutes, type LogRouteDeps } from './routes.ts'
+export { mountLogRoutes } from './routes.ts'
 export { createLogs } from './service.ts'
 export { changesBetween, entriesAfter, entriesAt, hasLogs, seesLog, sizeOf } from './store.ts'
 export type { Details, Findings, OwnedRow, Owner, OwnerView } from './owners.ts'
-export {
-  verifyLogs,
-  type Discrepancy,
-  type LogSource,
-  type Report,
-  type VerifiedLog,
-  type VerifyOptions,
-} from './verify.ts'
+export { verifyLogs, type Discrepancy, type LogSource, type Report, type VerifyOptions } from './verify.ts'
 export { openWitness, witnessKeys, type RunningWitness, type WitnessOptions } from './witness/open.ts'
 export { WitnessFault } from './witness/state.ts'

@@ -1,7 +1,7 @@
-export { Consultation, type Reader } from './consultation.ts'
-export { noteAct, type NoteInput } from './note.ts'
-export { postAct, type Channel } from './post.ts'
+export { Consultation } from './consultation.ts'
+export { noteAct } from './note.ts'
+
 export { mountMessages } from './routes.ts'
-export { Messages, type Accepted, type MessagesDeps } from './service.ts'
+export { Messages } from './service.ts'
 export { contentsAt, readsAt, type Content } from './store.ts'
 export { messagesOwners } from './verification/owners.ts'

@@ -15,10 +15,10 @@ import {
   memberVersion,
   readCertificate,
   type Certificate,
-  type CompartmentId,
   type DeviceId,
   type MemberStatement,
   type OperationView,
+  type OrganizationId,
   type PersonId,
 } from '../protocol/index.ts'
 import { authorizeIn, toProblem } from './authorize.ts'
@@ -193,20 +193,55 @@ interface Entered {
   write: Write
 }
 
-function enter({ snapshot: view, loaded, input, actor }: Context<MemberInput, MemberLoaded>): Entered {
-  const { statement, operation, compartmentName, reason = null } = input
-  const { act } = statement
-  const by = asActor(actor)
-  const hashes = { old: act.previous, new: statement.hash }
-  const draft = (
-    kind: EntryDraft['kind'],
-    subject: string,
-    details: Record<string, unknown>,
-    compartment?: string,
-  ): EntryDraft => {
+/** An entry of this act: its statement, its digest, and `details` beside what every act says. */
+type Draft = (
+  kind: EntryDraft['kind'],
+  subject: string,
+  details: Record<string, unknown>,
+  compartment?: string,
+) => EntryDraft
+
+interface Entering extends Context<MemberInput, MemberLoaded> {
+  readonly draft: Draft
+}
+
+type ActOf<K extends MemberStatement['act']['act']> = Extract<MemberStatement['act'], { readonly act: K }>
+
+/** The entries and rows of an accepted act. */
+function enter(context: Context<MemberInput, MemberLoaded>): Entered {
+  const entering: Entering = { ...context, draft: draftsOf(context) }
+  const { act } = context.input.statement
+  switch (act.act) {
+    case 'create-operation':
+      throw new Problem('NOT_FOUND')
+    case 'set-operation':
+      return enterRules(entering, act)
+    case 'advance':
+      return enterState(entering, act)
+    case 'admit':
+      return enterAdmission(entering, act)
+    case 'change-role':
+      return enterRole(entering, act)
+    case 'wake':
+      return enterWaking(entering, act)
+    case 'remove':
+      return 'person' in act ? enterRemoval(entering, act.person) : enterDeparture(entering, act.organization)
+    case 'create-compartment':
+      return enterCompartment(entering, act)
+    case 'add-to-compartment':
+      return enterCompartmentMember(entering, act)
+    case 'remove-from-compartment':
+      return enterCompartmentRemoval(entering, act)
+  }
+}
+
+function draftsOf({ input, actor }: Context<MemberInput, MemberLoaded>): Draft {
+  const { statement, reason = null } = input
+  const hashes = { old: statement.act.previous, new: statement.hash }
+  return (kind, subject, details, compartment) => {
     return {
       kind,
-      actor: by,
+      actor: asActor(actor),
       subject,
       digest: statement.hash,
       details: { session: actor.session, hashes, reason, ...details },
@@ -214,98 +249,107 @@ function enter({ snapshot: view, loaded, input, actor }: Context<MemberInput, Me
       ...(compartment === undefined ? {} : { compartment }),
     }
   }
-  switch (act.act) {
-    case 'create-operation':
-      throw new Problem('NOT_FOUND')
-    case 'set-operation': {
-      const old = { history: view.history, allHolds: view.allHolds }
-      const details = { old, new: { history: act.history, allHolds: act.allHolds } }
-      return { entries: [draft('operation.rules-set', operation, details)], write: async () => {} }
-    }
-    case 'advance': {
-      const { state } = act
-      return {
-        entries: [draft('operation.advanced', state, { old: view.state, new: state })],
-        write: async (tx, [entry]) => {
-          await store.updateOperation(tx, operation, { state })
-          if (entry) await queueNotices(tx, tellOfSleepers(view, state, actor.person), entry.at)
-        },
-      }
-    }
-    case 'admit': {
-      const newcomer = requireNewcomer(loaded.newcomers, act.person, act.organization, act.role)
-      const entry = draft('member.admitted', act.person, { organization: act.organization, role: act.role })
-      return {
-        entries: [entry, ...certifiedDrafts({ ...by, session: actor.session }, newcomer.certificates)],
-        write: (tx, entries) =>
-          store.insertMember(tx, {
-            operation_id: operation,
-            person_id: act.person,
-            organization_id: act.organization,
-            role: act.role,
-            joined_index: indexOf(entries),
-          }),
-      }
-    }
-    case 'change-role': {
-      const member = view.member(act.person)
-      requireNewcomer(loaded.newcomers, act.person, member?.organization ?? '', act.role)
-      return {
-        entries: [draft('member.role-changed', act.person, { old: member?.role, new: act.role })],
-        write: (tx) => store.updateMember(tx, operation, act.person, { role: act.role }),
-      }
-    }
-    case 'wake': {
-      // An account that sleeps is woken first by who answers for the person.
-      if (!loaded.newcomers.has(act.person)) throw new Problem('MEMBER_RULE', { detail: 'The account itself sleeps.' })
-      return {
-        entries: [draft('member.woken', act.person, {})],
-        write: (tx) => store.updateMember(tx, operation, act.person, { asleep: false }),
-      }
-    }
-    case 'remove': {
-      if ('person' in act) {
-        return {
-          entries: [draft('member.removed', act.person, { role: view.member(act.person)?.role })],
-          write: (tx) => store.deleteMember(tx, operation, act.person),
-        }
-      }
-      const gone = [...view.members.values()].filter((member) => member.organization === act.organization)
-      const entries = gone.map((member) =>
-        draft('member.removed', member.person, { role: member.role, withOrganization: act.organization }),
-      )
-      entries.push(draft('operation.organization-removed', act.organization, {}))
-      return {
-        entries,
-        write: async (tx) => {
-          for (const { person } of gone) await store.deleteMember(tx, operation, person)
-          await store.deleteOrganization(tx, operation, act.organization)
-        },
-      }
-    }
-    case 'create-compartment': {
-      const name = compartmentName ?? ''
-      return {
-        entries: [draft('compartment.created', act.compartment, { name, members: act.members }, act.compartment)],
-        write: (tx, entries) =>
-          store.insertCompartment(
-            tx,
-            { operation_id: operation, id: act.compartment, name, created_index: indexOf(entries) },
-            [actor.person, ...act.members],
-          ),
-      }
-    }
-    case 'add-to-compartment':
-      return {
-        entries: [draft('compartment.member-added', act.person, {}, act.compartment)],
-        write: (tx, entries) =>
-          store.insertCompartmentMember(tx, operation, act.compartment, act.person, indexOf(entries)),
-      }
-    case 'remove-from-compartment':
-      return {
-        entries: [draft('compartment.member-removed', act.person, {}, act.compartment)],
-        write: (tx) => store.deleteCompartmentMember(tx, operation, act.compartment, act.person),
-      }
+}
+
+function enterRules({ snapshot: view, input, draft }: Entering, act: ActOf<'set-operation'>): Entered {
+  const old = { history: view.history, allHolds: view.allHolds }
+  const details = { old, new: { history: act.history, allHolds: act.allHolds } }
+  return { entries: [draft('operation.rules-set', input.operation, details)], write: async () => {} }
+}
+
+function enterState({ snapshot: view, input, actor, draft }: Entering, { state }: ActOf<'advance'>): Entered {
+  return {
+    entries: [draft('operation.advanced', state, { old: view.state, new: state })],
+    write: async (tx, [entry]) => {
+      await store.updateOperation(tx, input.operation, { state })
+      if (entry) await queueNotices(tx, tellOfSleepers(view, state, actor.person), entry.at)
+    },
+  }
+}
+
+function enterAdmission({ loaded, input, actor, draft }: Entering, act: ActOf<'admit'>): Entered {
+  const { person, organization, role } = act
+  const newcomer = requireNewcomer(loaded.newcomers, person, organization, role)
+  const by = { ...asActor(actor), session: actor.session }
+  return {
+    entries: [draft('member.admitted', person, { organization, role }), ...certifiedDrafts(by, newcomer.certificates)],
+    write: (tx, entries) =>
+      store.insertMember(tx, {
+        operation_id: input.operation,
+        person_id: person,
+        organization_id: organization,
+        role,
+        joined_index: indexOf(entries),
+      }),
+  }
+}
+
+function enterRole({ snapshot: view, loaded, input, draft }: Entering, act: ActOf<'change-role'>): Entered {
+  const { person, role } = act
+  const member = view.member(person)
+  requireNewcomer(loaded.newcomers, person, member?.organization ?? '', role)
+  return {
+    entries: [draft('member.role-changed', person, { old: member?.role, new: role })],
+    write: (tx) => store.updateMember(tx, input.operation, person, { role }),
+  }
+}
+
+function enterWaking({ loaded, input, draft }: Entering, { person }: ActOf<'wake'>): Entered {
+  // The contact point of a person wakes the account first; a coordinator then wakes the membership.
+  if (!loaded.newcomers.has(person)) throw new Problem('MEMBER_RULE', { detail: 'The account itself sleeps.' })
+  return {
+    entries: [draft('member.woken', person, {})],
+    write: (tx) => store.updateMember(tx, input.operation, person, { asleep: false }),
+  }
+}
+
+function enterRemoval({ snapshot: view, input, draft }: Entering, person: PersonId): Entered {
+  return {
+    entries: [draft('member.removed', person, { role: view.member(person)?.role })],
+    write: (tx) => store.deleteMember(tx, input.operation, person),
+  }
+}
+
+/** An organization leaves: each of its members is removed, then the organization itself. */
+function enterDeparture({ snapshot: view, input, draft }: Entering, organization: OrganizationId): Entered {
+  const gone = [...view.members.values()].filter((member) => member.organization === organization)
+  const removals = gone.map(({ person, role }) =>
+    draft('member.removed', person, { role, withOrganization: organization }),
+  )
+  return {
+    entries: [...removals, draft('operation.organization-removed', organization, {})],
+    write: async (tx) => {
+      for (const { person } of gone) await store.deleteMember(tx, input.operation, person)
+      await store.deleteOrganization(tx, input.operation, organization)
+    },
+  }
+}
+
+function enterCompartment({ input, actor, draft }: Entering, act: ActOf<'create-compartment'>): Entered {
+  const { compartment, members } = act
+  const name = input.compartmentName ?? ''
+  return {
+    entries: [draft('compartment.created', compartment, { name, members }, compartment)],
+    write: (tx, entries) => {
+      const row = { operation_id: input.operation, id: compartment, name, created_index: indexOf(entries) }
+      return store.insertCompartment(tx, row, [actor.person, ...members])
+    },
+  }
+}
+
+function enterCompartmentMember({ input, draft }: Entering, act: ActOf<'add-to-compartment'>): Entered {
+  const { compartment, person } = act
+  return {
+    entries: [draft('compartment.member-added', person, {}, compartment)],
+    write: (tx, entries) => store.insertCompartmentMember(tx, input.operation, compartment, person, indexOf(entries)),
+  }
+}
+
+function enterCompartmentRemoval({ input, draft }: Entering, act: ActOf<'remove-from-compartment'>): Entered {
+  const { compartment, person } = act
+  return {
+    entries: [draft('compartment.member-removed', person, {}, compartment)],
+    write: (tx) => store.deleteCompartmentMember(tx, input.operation, compartment, person),
   }
 }
 
@@ -397,9 +441,4 @@ export const updateAct: Act<OperationView, UpdateInput, Changeable | undefined, 
     }
   },
   write: writeAll,
-}
-
-/** Compartments in which a person may read, for those who ask about their own. */
-export function isOwnCompartment(view: OperationView, person: string, compartment: string): boolean {
-  return view.isIn(person as PersonId, compartment as CompartmentId)
 }

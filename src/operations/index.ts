@@ -1,13 +1,12 @@
 export { operationAccesses, type Entitled, type OperationAccesses } from './access.ts'
-export { authorize, authorizeIn, toProblem, type Membership } from './authorize.ts'
-export { requireSigner, writeAll, type Write } from './acts.ts'
+export { authorize, authorizeIn, type Membership } from './authorize.ts'
+export { requireSigner } from './acts.ts'
 export { mayHold } from './epoch-acts.ts'
 export { LogReaders } from './log-readers.ts'
 export { mountOperations } from './routes.ts'
-export { Operations, type CreateInput, type OperationsDeps } from './service.ts'
-export { applyEntries, operationSnapshots, statementsOf, readViewEntry } from './snapshot.ts'
+export { Operations } from './service.ts'
+export { operationSnapshots, statementsOf, readViewEntry } from './snapshot.ts'
 export {
-  enterAsPerson,
   enterOperation,
   grantsGivenAt,
   membersAmong,

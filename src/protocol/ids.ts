@@ -13,14 +13,10 @@ export type OrganizationId = Branded<'organization'>
 export type PersonId = Branded<'person'>
 /** The RFC 7638 thumbprint of a device's signing key. */
 export type DeviceId = Branded<'device'>
-export type SessionId = Branded<'session'>
 export type InvitationId = Branded<'invitation'>
 /** The compartment `all` has the id of its operation. */
 export type CompartmentId = Branded<'compartment'>
-export type ThreadId = Branded<'thread'>
 export type MessageId = Branded<'message'>
-/** The log of an operation has the id of the operation; the directory log has one of its own. */
-export type LogId = Branded<'log'>
 
 export type Random = (length: number) => Uint8Array
 
@@ -40,11 +36,6 @@ function sequence(random: Random): number {
 
 export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && uuidPattern.test(value) && validate(value)
-}
-
-export function parseId<Id extends string>(value: unknown, name = 'id'): Id {
-  demand(isUuid(value), 'ID', `${name} must be a lower-case UUID.`)
-  return value as Id
 }
 
 export function parseDeviceId(value: unknown): DeviceId {

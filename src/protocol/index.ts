@@ -8,14 +8,12 @@ export {
   mayRevoke,
   readCertificate,
   readRevocation,
-  revokedSince,
   standsAfter,
   signRevocation,
   signRootStatement,
   verifyChain,
   verifyRootStatement,
   type Certificate,
-  type Certified,
   type FindCertificate,
   type Pin,
   type Revocation,
@@ -23,7 +21,6 @@ export {
 export {
   base64,
   base64url,
-  concat,
   digestOf,
   equalBytes,
   fromBase64,
@@ -50,7 +47,6 @@ export {
   signIntention,
   signSignIn,
   type EnrolmentPayload,
-  type Intention,
   type InvitationString,
 } from './enrolment.ts'
 export {
@@ -94,59 +90,35 @@ export {
   ticketProtocolPrefix,
   type EntryFrame,
   type GrantRequest,
-  type ProblemJson,
   type ReaderReceipt,
   type ServerFrame,
 } from './frames.ts'
 export { serverFrames } from './server-frames.ts'
-export {
-  generateSealKeys,
-  importSealPrivateKey,
-  importSealPublicKey,
-  openSealed,
-  readSealed,
-  sealTo,
-  type SealPrivateKey,
-  type SealPublicKey,
-  type SealedType,
-} from './hpke.ts'
+export { given } from './given.ts'
+export { importSealPublicKey, openSealed, readSealed, sealTo } from './hpke.ts'
 export {
   isUuid,
   newId,
-  parseDeviceId,
   isImportId,
-  parseId,
-  parseTimestamp,
   timestamp,
   type CompartmentId,
   type DeviceId,
   type InvitationId,
-  type LogId,
   type MessageId,
   type OperationId,
   type OrganizationId,
   type PersonId,
   type Plain,
   type Random,
-  type SessionId,
-  type ThreadId,
 } from './ids.ts'
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
-export { excessIn, type JsonBounds } from './bounded-json.ts'
+export { excessIn } from './bounded-json.ts'
 export { mayOpenNext } from './judge-epoch.ts'
 export { judgeTold } from './judge-told.ts'
 export { readImportKey, signImportKey } from './import-key.ts'
-export {
-  certificateNamedBy,
-  readStatement,
-  signStatement,
-  verifyStatement,
-  type Signed,
-  type StatementType,
-} from './jws.ts'
+export { certificateNamedBy, verifyStatement } from './jws.ts'
 export {
   DeviceKeys,
-  SealJwk,
   SignJwk,
   deviceIdOf,
   generateDeviceSecrets,
@@ -177,16 +149,14 @@ export {
   readMessageStatement,
   sealBody,
   signMessageStatement,
-  type BodyContent,
   type MessageStatement,
   messageKind,
 } from './message.ts'
 export { formatCheckpoint, parseCheckpoint, parseExtendedCheckpoint, type Checkpoint } from './checkpoint.ts'
-export { Evidence, parseEvidence, verifyEvidence, type EvidenceTrust, type VerifiedEvidence } from './evidence.ts'
+export { Evidence, parseEvidence, verifyEvidence, type VerifiedEvidence } from './evidence.ts'
 export { formatLogKeys, hostOf, noteKeysOf, originOf, parseLogKeys, type LogKeys } from './log-keys.ts'
 export {
   formatNoteKey,
-  noteKeyId,
   openCheckpoint,
   openNote,
   parseNoteKey,
@@ -198,53 +168,29 @@ export {
   type NoteSignature,
   type NoteSigner,
 } from './note.ts'
-export {
-  OperationView,
-  breaksOrder,
-  type CompartmentState,
-  type EpochState,
-  type HistoryRule,
-  type Member,
-} from './operation-view.ts'
-export { padmeLength } from './padme.ts'
-export { Rights, rightTo } from './rights.ts'
+export { OperationView, breaksOrder, type EpochState, type HistoryRule, type Member } from './operation-view.ts'
+
 export { shape } from './shape.ts'
 export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'
 export { requireNoEarlier, strangeTime } from './times.ts'
-export { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.ts'
+export { formatTlogProof, parseTlogProof } from './tlog-proof.ts'
 export {
-  consistencyRanges,
   emptyEdge,
   grow,
   hashBytes,
-  inclusionRanges,
   proveConsistency,
   proveInclusion,
   proveInclusions,
-  readRanges,
   readRoot,
-  rootOf,
   subtreesOf,
-  tileHeight,
   verifyConsistency,
   verifyInclusion,
   type Edge,
   type Growth,
   type HashReader,
   type Hasher,
-  type Node,
-  type Range,
   type Run,
 } from './tree.ts'
 export { authenticateEntry, judgeEntry, verifyEntry, type Trust } from './verify-entry.ts'
 export { readViewStatement, statementTypeOf, toViewEntry, type ReadStatement, type ViewEntry } from './view-entry.ts'
-export {
-  fewestKeys,
-  isQuorum,
-  openWitnessed,
-  parseWitnessPolicy,
-  type Rule,
-  type Witness,
-  type WitnessPolicy,
-  type Witnessed,
-} from './witness-policy.ts'
+export { fewestKeys, openWitnessed, parseWitnessPolicy, type Witness, type WitnessPolicy } from './witness-policy.ts'

@@ -6,11 +6,9 @@ import {
   uuidPattern,
   type CompartmentId,
   type DeviceId,
-  type MessageId,
   type OperationId,
   type OrganizationId,
   type PersonId,
-  type ThreadId,
 } from './ids.ts'
 
 /** An object has the named members, and no others. */
@@ -22,8 +20,6 @@ export const operationId = Type.Unsafe<OperationId>(uuid)
 export const organizationId = Type.Unsafe<OrganizationId>(uuid)
 export const personId = Type.Unsafe<PersonId>(uuid)
 export const compartmentId = Type.Unsafe<CompartmentId>(uuid)
-export const threadId = Type.Unsafe<ThreadId>(uuid)
-export const messageId = Type.Unsafe<MessageId>(uuid)
 
 /** 32 bytes in base64url without padding: a SHA-256. */
 export const digest = Type.String({ pattern: digestPattern.source })

@@ -4,7 +4,10 @@ import { openDatabase } from '../../src/db/index.ts'
 import { openLogKey, verifyLogs, type Report } from '../../src/log/index.ts'
 import { verify, type VerifyInput } from '../../src/main.ts'
 import { verificationOwners } from '../../src/verification.ts'
-import { logHost, type TestServer } from './server.ts'
+import type { TestServer } from './server.ts'
+
+/** The name under which every test server keeps its logs. */
+export const logHost = 'cordon.test'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void

@@ -1,3 +1,4 @@
+import { logHost } from './check-log.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Cordon, MemoryStore, webPlatform, type OperationSession, type Platform } from '../../src/client/index.ts'
@@ -6,7 +7,6 @@ import { openLogKey, type Report } from '../../src/log/index.ts'
 import { verify } from '../../src/main.ts'
 import { passphrase, systemClock } from './actors.ts'
 import type { ServerProcess } from './processes.ts'
-import { logHost } from './server.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void

@@ -1,3 +1,4 @@
+import { logHost } from './check-log.ts'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -6,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { command } from './command.ts'
-import { logHost } from './server.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void

@@ -8,7 +8,7 @@ import { Passphrases } from '../../src/identity/index.ts'
 import type { LogLimits } from '../../src/log/index.ts'
 import type { WitnessPolicy } from '../../src/protocol/index.ts'
 import { createServer, type CordonServer, type ServerOptions } from '../../src/server.ts'
-import { checkLog } from './check-log.ts'
+import { checkLog, logHost } from './check-log.ts'
 import { testDatabase, type TestDatabase } from './database.ts'
 
 interface Owner {
@@ -52,8 +52,6 @@ export interface TestServerOptions {
   /** The test leaves rows behind that the logs do not know. Otherwise every log is verified when the server has closed. */
   readonly altered?: boolean
 }
-
-export const logHost = 'cordon.test'
 
 /** argon2id as everywhere, in a tenth of the time: what it costs matters to the tests alone that bring `passphrases` of their own, or a process. */
 const lightArgon2 = {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { Cordon, MemoryStore, webPlatform, type ClientStore, type OperationSession } from '../../client/index.ts'
 import { FileStore } from '../../client/node/index.ts'
 import type { Role } from '../../access.ts'
+import { given } from '../../protocol/index.ts'
 import type { Participant } from './participants.ts'
 import type { DemoService } from './service.ts'
 
@@ -59,20 +60,6 @@ export async function gather(
   })
   await administrator.signIn({ passphrase: passphrases.signIn })
 
-  const enrol = async (
-    name: string,
-    organization: string,
-    store: ClientStore,
-    keep: 'all' | 'none',
-  ): Promise<Cordon> => {
-    const { text } = await administrator.directory.invite({ person: { name }, organization, tier: 'ncp' })
-    const client = newClient(store, keep)
-    await client.enrol({ invitation: text, passphrase: passphrases.signIn })
-    await administrator.directory.certifyWaiting()
-    await client.signIn({ passphrase: passphrases.signIn })
-    return client
-  }
-
   const storePath = options.keep ? join(service.directory, 'coordinator.store') : undefined
   const coordinatorStore =
     storePath === undefined ? new MemoryStore() : await FileStore.open(storePath, passphrases.store)
@@ -80,7 +67,7 @@ export async function gather(
     kind: 'secretariat',
     name: 'Operational coordination unit',
   })
-  const coordinator = await enrol('Coordinator', unit, coordinatorStore, 'all')
+  const coordinator = await enrol(administrator, { name: 'Coordinator', organization: unit }, coordinatorStore, 'all')
   const operation = await administrator.operations.create({
     name: 'Operation GOALS (demonstration)',
     reference: 'GOALS',
@@ -95,11 +82,11 @@ export async function gather(
     const organization = await administrator.directory.registerOrganization({
       kind,
       name,
-      ...(country === undefined ? {} : { country }),
-      ...(region === undefined ? {} : { region }),
+      ...given({ country, region }),
     })
     // One administration keeps what it opens: its figures are compared with the server's. The others open and count.
-    return { name, organization, client: await enrol(name, organization, new MemoryStore(), i === 0 ? 'all' : 'none') }
+    const keep = i === 0 ? 'all' : 'none'
+    return { name, organization, client: await enrol(administrator, { name, organization }, new MemoryStore(), keep) }
   })
   for (const [i, { kind }] of participants.entries()) {
     const { organization, client } = clients[i] as (typeof clients)[number]
@@ -108,18 +95,8 @@ export async function gather(
     options.progress(i + 1)
   }
   for (const state of ['rehearsal', 'active'] as const) await coordinator.operations.advance(operation, state)
-  const enter = async (person: { name: string; organization: string; client: Cordon }): Promise<Player> => {
-    const session = await person.client.follow(operation)
-    const player: Player = { ...person, session, opened: 0, newest: -1 }
-    session.events.on('message', ({ index }) => {
-      player.opened++
-      player.newest = Math.max(player.newest, index)
-    })
-    await session.ready()
-    return player
-  }
-  const players = await inGroups(clients, 8, enter)
-  const lead = await enter({ name: 'Coordinator', organization: unit, client: coordinator })
+  const players = await inGroups(clients, 8, (person) => follow(operation, person))
+  const lead = await follow(operation, { name: 'Coordinator', organization: unit, client: coordinator })
   await lead.session.openEpoch()
   return {
     operation,
@@ -132,6 +109,33 @@ export async function gather(
       await administrator.close()
     },
   }
+}
+
+/** A newcomer of an organization: invited, enrolled, certified and signed in. */
+async function enrol(
+  administrator: Cordon,
+  { name, organization }: { readonly name: string; readonly organization: string },
+  store: ClientStore,
+  keep: 'all' | 'none',
+): Promise<Cordon> {
+  const { text } = await administrator.directory.invite({ person: { name }, organization, tier: 'ncp' })
+  const client = newClient(store, keep)
+  await client.enrol({ invitation: text, passphrase: passphrases.signIn })
+  await administrator.directory.certifyWaiting()
+  await client.signIn({ passphrase: passphrases.signIn })
+  return client
+}
+
+/** Follows the operation, and counts the messages that the client opens. */
+async function follow(operation: string, person: Pick<Player, 'name' | 'organization' | 'client'>): Promise<Player> {
+  const session = await person.client.follow(operation)
+  const player: Player = { ...person, session, opened: 0, newest: -1 }
+  session.events.on('message', ({ index }) => {
+    player.opened++
+    player.newest = Math.max(player.newest, index)
+  })
+  await session.ready()
+  return player
 }
 
 /** Does something for each of a list, so many at once, and keeps their order. */

@@ -63,53 +63,104 @@ const known = {
   goods: ['category', 'unit', 'estimated'],
 }
 
+type Fault = (pointer: string, reason: string, advice: string) => void
+
 /** Reads a mapping from JSON, as a text or as a value, and checks it against the form it names. All its faults at once. */
 export function readMapping(json: unknown): { mapping: Mapping } | { faults: MappingFault[] } {
   const faults: MappingFault[] = []
-  const fault = (pointer: string, reason: string, advice: string): void => void faults.push({ pointer, reason, advice })
+  const fault: Fault = (pointer, reason, advice) => void faults.push({ pointer, reason, advice })
+  const value = readObject(json, fault)
+  const members = value && checkMembers(value, fault)
+  if (members === undefined || faults.length > 0) return { faults }
+  const { form, columns, constants, subject, key, ignore } = members
+  const targets = readColumns(form, columns, fault)
+  checkConstants(form, constants, fault)
+  for (const column of placeholdersOf(subject))
+    if (!Object.hasOwn(targets, column) && column !== key && !ignore.includes(column))
+      fault('/subject', 'no-such-column', `The subject names a column ${column} that the mapping does not: correct it.`)
+  if (faults.length > 0) return { faults }
+  return {
+    mapping: {
+      mapping: members.mapping,
+      form: form.id,
+      version: form.version,
+      delimiter: members.delimiter,
+      decimalComma: members.decimalComma,
+      key,
+      ...(subject === undefined ? {} : { subject }),
+      columns: targets,
+      ignore,
+      constants: constants as Record<string, string>,
+    },
+  }
+}
+
+function readObject(json: unknown, fault: Fault): Record<string, unknown> | undefined {
   let value = json
   if (typeof value === 'string') {
     try {
       value = JSON.parse(value)
     } catch {
       fault('', 'not-json', 'The mapping is not JSON: see docs/forms.md for one that works.')
-      return { faults }
+      return undefined
     }
   }
-  if (!isRecord(value)) {
-    fault('', 'not-an-object', 'A mapping is a JSON object: see docs/forms.md for one that works.')
-    return { faults }
-  }
+  if (isRecord(value)) return value
+  fault('', 'not-an-object', 'A mapping is a JSON object: see docs/forms.md for one that works.')
+  return undefined
+}
+
+interface Members {
+  readonly mapping: string
+  readonly form: Form
+  readonly delimiter: Mapping['delimiter']
+  readonly decimalComma: boolean
+  readonly key: string
+  readonly subject?: string
+  readonly ignore: readonly string[]
+  /** What becomes of each column, not checked yet. */
+  readonly columns: Record<string, unknown>
+  readonly constants: Record<string, unknown>
+}
+
+/** Checks each member by itself, and fills in what may be absent; undefined where a fault was found. */
+function checkMembers(value: Record<string, unknown>, fault: Fault): Members | undefined {
   refuseUnknown(value, known.mapping, '', fault)
-  const {
-    mapping: name,
-    form: id,
-    version = 1,
-    delimiter = ',',
-    decimalComma = false,
-    key,
-    subject,
-    ignore = [],
-  } = value
+  const { mapping, form: id, version = 1, delimiter = ',', decimalComma = false, key, subject, ignore = [] } = value
   const { columns = {}, constants = {} } = value
-  if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9-]{0,63}$/.test(name))
-    fault('/mapping', 'malformed', 'Name the mapping in small letters, digits and hyphens, at most 64.')
   const form = typeof id === 'string' && typeof version === 'number' ? findForm(id, version) : undefined
+  const isDelimiter = delimiter === ',' || delimiter === ';' || delimiter === '\t'
+  const isName = typeof mapping === 'string' && /^[a-z0-9][a-z0-9-]{0,63}$/.test(mapping)
+  const isSubject = subject === undefined || typeof subject === 'string'
+  if (!isName) fault('/mapping', 'malformed', 'Name the mapping in small letters, digits and hyphens, at most 64.')
   if (form === undefined) fault('/form', 'no-such-form', 'Name a form and its version, such as "seizure" and 1.')
-  if (delimiter !== ',' && delimiter !== ';' && delimiter !== '\t')
-    fault('/delimiter', 'malformed', 'The delimiter is a comma, a semicolon or a tab.')
+  if (!isDelimiter) fault('/delimiter', 'malformed', 'The delimiter is a comma, a semicolon or a tab.')
   if (typeof decimalComma !== 'boolean') fault('/decimalComma', 'wrong-type', 'This is true or false.')
   if (typeof key !== 'string' || key === '')
     fault('/key', 'missing', 'Name the column whose value names a row for ever.')
-  if (subject !== undefined && typeof subject !== 'string') fault('/subject', 'wrong-type', 'This is text.')
+  if (!isSubject) fault('/subject', 'wrong-type', 'This is text.')
   if (!isListOfText(ignore)) fault('/ignore', 'wrong-type', 'This is a list of column names.')
   if (!isRecord(columns) || Object.keys(columns).length === 0)
     fault('/columns', 'missing', 'Say what becomes of each column.')
   if (!isRecord(constants)) fault('/constants', 'wrong-type', 'This maps JSON pointers to texts.')
-  if (faults.length > 0 || form === undefined) return { faults }
+  const whole =
+    isName &&
+    form !== undefined &&
+    isDelimiter &&
+    typeof decimalComma === 'boolean' &&
+    typeof key === 'string' &&
+    isSubject &&
+    isListOfText(ignore) &&
+    isRecord(columns) &&
+    isRecord(constants)
+  if (!whole) return undefined
+  const named = subject === undefined ? {} : { subject }
+  return { mapping, form, delimiter, decimalComma, key, ...named, ignore, columns, constants }
+}
 
+function readColumns(form: Form, columns: Record<string, unknown>, fault: Fault): Record<string, Target[]> {
   const targets: Record<string, Target[]> = {}
-  for (const [column, given] of Object.entries(columns as Record<string, unknown>)) {
+  for (const [column, given] of Object.entries(columns)) {
     const list = Array.isArray(given) ? given : [given]
     for (const [n, target] of list.entries()) {
       const pointer = `/columns/${column.replaceAll('~', '~0').replaceAll('/', '~1')}${Array.isArray(given) ? `/${n}` : ''}`
@@ -117,7 +168,11 @@ export function readMapping(json: unknown): { mapping: Mapping } | { faults: Map
     }
     Object.defineProperty(targets, column, { value: list, enumerable: true })
   }
-  for (const [pointer, constant] of Object.entries(constants as Record<string, unknown>)) {
+  return targets
+}
+
+function checkConstants(form: Form, constants: Record<string, unknown>, fault: Fault): void {
+  for (const [pointer, constant] of Object.entries(constants)) {
     const schema = schemaAt(form.fields, pointer)
     const valid = schema?.type === 'string' && typeof constant === 'string' && (schema.enum?.includes(constant) ?? true)
     if (!valid)
@@ -127,26 +182,11 @@ export function readMapping(json: unknown): { mapping: Mapping } | { faults: Map
         `A constant sets a field of text or one code; ${pointer} is none, or takes another value.`,
       )
   }
-  const placeholders =
-    typeof subject === 'string' ? [...subject.matchAll(/\{([^{}]*)\}/g)].map((match) => match[1] ?? '') : []
-  for (const column of placeholders)
-    if (!Object.hasOwn(targets, column) && column !== key && !(ignore as string[]).includes(column))
-      fault('/subject', 'no-such-column', `The subject names a column ${column} that the mapping does not: correct it.`)
-  if (faults.length > 0) return { faults }
-  return {
-    mapping: {
-      mapping: name as string,
-      form: form.id,
-      version: form.version,
-      delimiter: delimiter as ',',
-      decimalComma: decimalComma as boolean,
-      key: key as string,
-      ...(subject === undefined ? {} : { subject: subject as string }),
-      columns: targets,
-      ignore: ignore as string[],
-      constants: constants as Record<string, string>,
-    },
-  }
+}
+
+/** The columns that a subject names in braces: `{seizure_id} at {place}`. */
+function placeholdersOf(subject = ''): string[] {
+  return [...subject.matchAll(/\{([^{}]*)\}/g)].map((match) => match[1] ?? '')
 }
 
 type Complain = (reason: string, advice: string, below?: string) => void

@@ -15,6 +15,7 @@ interface Entered {
 /** What the directory has said so far of invitations, and of requests to come back that hang on them. */
 export class InvitationFold {
   readonly #invitations = new Map<string, Entered>()
+  readonly #seen = { invitations: new Set<string>(), recoveries: new Set<string>() }
 
   follow({ kind, subject, actor, digest, at }: Leaf, details: Details): void {
     const text = (name: string) => {
@@ -46,6 +47,7 @@ export class InvitationFold {
   }
 
   invitation(row: RawInvitation): Findings {
+    this.#seen.invitations.add(row.id)
     const entered = this.#invitations.get(row.id)
     if (!entered) return ['no entry of the directory made it']
     const faults = differences(row, entered.terms)
@@ -57,6 +59,7 @@ export class InvitationFold {
   }
 
   recovery(row: RawRecovery): Findings {
+    this.#seen.recoveries.add(row.id)
     const entered = this.#invitations.get(row.id)
     if (entered?.request === undefined) return ['no entry of the directory asked for it']
     const faults = differences(row, { request: entered.request, approver_person_id: entered.approval?.by ?? null })
@@ -68,12 +71,13 @@ export class InvitationFold {
     return faults
   }
 
-  /** Those that have an entry and no row, once `invitations` and `recoveries` were seen. */
-  missing(invitations: ReadonlySet<string>, recoveries: ReadonlySet<string>): string[] {
+  /** Those that have an entry and whose row was not seen. */
+  missing(): string[] {
     const faults: string[] = []
     for (const [id, { request }] of this.#invitations) {
-      if (!invitations.has(id)) faults.push(`invitation ${id}: it has entries and no row`)
-      if (request !== undefined && !recoveries.has(id)) faults.push(`recovery ${id}: it has entries and no row`)
+      if (!this.#seen.invitations.has(id)) faults.push(`invitation ${id}: it has entries and no row`)
+      if (request !== undefined && !this.#seen.recoveries.has(id))
+        faults.push(`recovery ${id}: it has entries and no row`)
     }
     return faults
   }

@@ -1,4 +1,5 @@
-import type { Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
+import type { Tx } from '../../db/index.ts'
+import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import type { DeviceId, Leaf } from '../../protocol/index.ts'
 import { DirectoryFold, noRoot } from './directory.ts'
 import { DutyFold } from './duty.ts'
@@ -42,214 +43,146 @@ export async function finding(what: string, check: () => Findings | Promise<Find
 
 const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): AsyncGenerator<OwnedRow> {})() }
 
+/** What the entries of the directory have said of some rows so far, in order. */
+interface Fold {
+  follow(leaf: Leaf, details: Details): void
+  /** Rows that have an entry and were not seen, one sentence each. Asked after the last row. */
+  missing(): Findings
+}
+
+/** An owner of the directory log alone: the logs of operations hold none of its rows. */
+function directoryOwner(name: string, open: (tx: Tx) => OwnerView): Owner {
+  return { name, open: (tx, log) => (log.operation === null ? open(tx) : nothing) }
+}
+
+/** An owner whose rows are lists as they stand now: the whole log is folded first, then each row is compared with the fold. */
+function foldOwner<F extends Fold>(name: string, makeFold: () => F, judge: (fold: F, tx: Tx) => AsyncIterable<string>) {
+  return directoryOwner(name, (tx) => {
+    const fold = makeFold()
+    return {
+      ...nothing,
+      after(leaf, details) {
+        fold.follow(leaf, details)
+        return []
+      },
+      async finish() {
+        return [...(await Array.fromAsync(judge(fold, tx))), ...fold.missing()]
+      },
+    }
+  })
+}
+
+/** The faults of each row, as sentences that begin with its name: `person 0198…: …`. */
+async function* faultsIn<Row extends { readonly id: string }>(
+  noun: string,
+  rows: AsyncIterable<Row>,
+  check: (row: Row) => Findings | Promise<Findings>,
+) {
+  for await (const row of rows) for (const what of await check(row)) yield `${noun} ${row.id}: ${what}`
+}
+
+/** The rows that entries of one kind make, one each. */
+function rowsOwner<Row extends { readonly directory_index: number }>(
+  name: string,
+  kind: Leaf['kind'],
+  rows: (tx: Tx) => AsyncIterable<Row>,
+  check: (row: Row, leaf: Leaf) => Findings | Promise<Findings>,
+): Owner {
+  return directoryOwner(name, (tx) => ({
+    expects: (leaf) => (leaf.kind === kind ? 'one' : 'none'),
+    rows: (async function* () {
+      for await (const row of rows(tx))
+        yield { index: row.directory_index, check: (leaf: Leaf) => finding(`its ${name}`, () => check(row, leaf)) }
+    })(),
+  }))
+}
+
+/** Certificates, revocations and devices share one fold: each certificate is judged by those before it. */
+function deviceOwners(options: IdentityOwnersOptions): Owner[] {
+  let fold = new DirectoryFold(noRoot)
+  async function* certificates(tx: Tx) {
+    const [own] = await trustRoots(tx)
+    fold = new DirectoryFold({ root: (options.root ?? own?.device_id ?? '') as DeviceId })
+    yield* certificatesByIndex(tx)
+  }
+  async function* faultsOfDevices(tx: Tx) {
+    const missing = fold.devices()
+    for await (const row of devicesWithEnrolments(tx)) {
+      missing.delete(row.id)
+      for (const what of await finding('it', () => fold.device(row))) yield `device ${row.id}: ${what}`
+    }
+    for (const id of missing) yield `device ${id}: it has entries and no row`
+    const roots = await trustRoots(tx)
+    if (roots.length === 0 && fold.devices().size > 0) yield 'the root is missing'
+    if (roots.length > 0 && (await hasSetUpSecret(tx))) yield 'it could be set up a second time'
+    for (const root of roots) yield* await finding('the root', () => fold.root(root))
+  }
+  return [
+    rowsOwner('certificate', 'device.certified', certificates, (row, leaf) => fold.certificate(row, leaf)),
+    rowsOwner('revocation', 'device.revoked', revocationsByIndex, (row, leaf) => fold.revocation(row, leaf)),
+    directoryOwner('device', (tx) => ({
+      ...nothing,
+      after(leaf, details) {
+        fold.follow(leaf, details)
+        return []
+      },
+      finish: () => Array.fromAsync(faultsOfDevices(tx)),
+    })),
+  ]
+}
+
 /**
  * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned sleep, deputies, sessions,
  * invitations and factors, against the directory log: each has its entry, says what the entry commits
  * to, and leads to the root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
-  let fold = new DirectoryFold(noRoot)
-  const certificate: Owner = {
-    name: 'certificate',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      return {
-        expects: ({ kind }) => (kind === 'device.certified' ? 'one' : 'none'),
-        rows: (async function* () {
-          const [own] = await trustRoots(tx)
-          fold = new DirectoryFold({ root: (options.root ?? own?.device_id ?? '') as DeviceId })
-          for await (const row of certificatesByIndex(tx)) {
-            const check = (leaf: Leaf) => finding('its certificate', () => fold.certificate(row, leaf))
-            yield { index: row.directory_index, check }
-          }
-        })(),
-      }
-    },
-  }
-  const revocation: Owner = {
-    name: 'revocation',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      return {
-        expects: ({ kind }) => (kind === 'device.revoked' ? 'one' : 'none'),
-        rows: (async function* () {
-          for await (const row of revocationsByIndex(tx)) {
-            const check = (leaf: Leaf) => finding('its revocation', () => fold.revocation(row, leaf))
-            yield { index: row.directory_index, check }
-          }
-        })(),
-      }
-    },
-  }
-  const device: Owner = {
-    name: 'device',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      return {
-        ...nothing,
-        after(leaf, details) {
-          fold.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          const missing = fold.devices()
-          for await (const row of devicesWithEnrolments(tx)) {
-            missing.delete(row.id)
-            faults.push(...(await finding('it', () => fold.device(row))).map((what) => `device ${row.id}: ${what}`))
-          }
-          for (const id of missing) faults.push(`device ${id}: it has entries and no row`)
-          const roots = await trustRoots(tx)
-          if (roots.length === 0 && fold.devices().size > 0) faults.push('the root is missing')
-          if (roots.length > 0 && (await hasSetUpSecret(tx))) faults.push('it could be set up a second time')
-          for (const root of roots) faults.push(...(await finding('the root', () => fold.root(root))))
-          return faults
-        },
-      }
-    },
-  }
-  const serviceAccount: Owner = {
-    name: 'service account',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      const accounts = new ServiceAccountFold()
-      return {
-        ...nothing,
-        after(leaf, details) {
-          accounts.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          for await (const row of serviceAccountRows(tx))
-            faults.push(
-              ...(await finding('it', () => accounts.account(row))).map((what) => `service account ${row.id}: ${what}`),
-            )
-          return [...faults, ...accounts.missing()]
-        },
-      }
-    },
-  }
-  const people: Owner = {
-    name: 'person',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      const directory = new PeopleFold()
-      return {
-        ...nothing,
-        after(leaf, details) {
-          directory.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          for await (const row of organizationRows(tx))
-            faults.push(...directory.organization(row).map((what) => `organization ${row.id}: ${what}`))
-          for await (const row of personRows(tx))
-            faults.push(...directory.person(row).map((what) => `person ${row.id}: ${what}`))
-          return [...faults, ...directory.missing()]
-        },
-      }
-    },
-  }
-  const sleep: Owner = {
-    name: 'planned sleep',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      const plans = new SleepFold()
-      return {
-        ...nothing,
-        after(leaf, details) {
-          plans.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          for await (const row of plannedSleepRows(tx))
-            faults.push(...plans.plan(row).map((what) => `planned sleep of ${row.id}: ${what}`))
-          return [...faults, ...plans.missing()]
-        },
-      }
-    },
-  }
-  const duty: Owner = {
-    name: 'deputy',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      const duties = new DutyFold()
-      return {
-        ...nothing,
-        after(leaf, details) {
-          duties.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          for await (const row of deputyRows(tx))
-            faults.push(...duties.deputy(row).map((what) => `deputy of ${row.id}: ${what}`))
-          return [...faults, ...duties.missing()]
-        },
-      }
-    },
-  }
-  const session: Owner = {
-    name: 'session',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
+  return [
+    ...deviceOwners(options),
+    foldOwner(
+      'service account',
+      () => new ServiceAccountFold(),
+      (fold, tx) =>
+        faultsIn('service account', serviceAccountRows(tx), (row) => finding('it', () => fold.account(row))),
+    ),
+    foldOwner(
+      'person',
+      () => new PeopleFold(),
+      async function* (fold, tx) {
+        yield* faultsIn('organization', organizationRows(tx), (row) => fold.organization(row))
+        yield* faultsIn('person', personRows(tx), (row) => fold.person(row))
+      },
+    ),
+    foldOwner(
+      'planned sleep',
+      () => new SleepFold(),
+      (fold, tx) => faultsIn('planned sleep of', plannedSleepRows(tx), (row) => fold.plan(row)),
+    ),
+    foldOwner(
+      'deputy',
+      () => new DutyFold(),
+      (fold, tx) => faultsIn('deputy of', deputyRows(tx), (row) => fold.deputy(row)),
+    ),
+    directoryOwner('session', (tx) => {
       const sessions = new SessionFold(tx)
       return {
         ...nothing,
         after: (leaf, details) => sessions.follow(leaf, details),
         finish: () => sessions.finish(),
       }
-    },
-  }
-  const invitation: Owner = {
-    name: 'invitation',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      const fold = new InvitationFold()
-      return {
-        ...nothing,
-        after(leaf, details) {
-          fold.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          const [invitations, recoveries] = [new Set<string>(), new Set<string>()]
-          for await (const row of invitationRows(tx)) {
-            invitations.add(row.id)
-            faults.push(...fold.invitation(row).map((what) => `invitation ${row.id}: ${what}`))
-          }
-          for await (const row of recoveryRows(tx)) {
-            recoveries.add(row.id)
-            faults.push(...fold.recovery(row).map((what) => `recovery ${row.id}: ${what}`))
-          }
-          return [...faults, ...fold.missing(invitations, recoveries)]
-        },
-      }
-    },
-  }
-  const factor: Owner = {
-    name: 'factor',
-    open(tx, log) {
-      if (log.operation !== null) return nothing
-      const factors = new FactorFold()
-      return {
-        ...nothing,
-        after(leaf, details) {
-          factors.follow(leaf, details)
-          return []
-        },
-        async finish() {
-          const faults: string[] = []
-          for await (const row of factorRows(tx))
-            faults.push(...factors.person(row).map((what) => `person ${row.id}: ${what}`))
-          return [...faults, ...factors.missing()]
-        },
-      }
-    },
-  }
-  return [certificate, revocation, device, serviceAccount, people, sleep, duty, session, invitation, factor]
+    }),
+    foldOwner(
+      'invitation',
+      () => new InvitationFold(),
+      async function* (fold, tx) {
+        yield* faultsIn('invitation', invitationRows(tx), (row) => fold.invitation(row))
+        yield* faultsIn('recovery', recoveryRows(tx), (row) => fold.recovery(row))
+      },
+    ),
+    foldOwner(
+      'factor',
+      () => new FactorFold(),
+      (fold, tx) => faultsIn('person', factorRows(tx), (row) => fold.person(row)),
+    ),
+  ]
 }
