@@ -23,7 +23,10 @@ interface Kept {
   readonly auditor: Cause
 }
 
-/** A log of so many entries in a database that is kept on disk, and what reads it and appends to it as the service does. */
+/**
+ * A log of so many entries in a database that is kept on disk, and what reads it and appends to it
+ * as the service does.
+ */
 export interface KeptLog extends Kept {
   readonly directory: string
   readonly size: number
@@ -84,7 +87,10 @@ export function seconds(since: number): string {
   return ((performance.now() - since) / 1_000).toFixed(1)
 }
 
-/** A real service makes the operation with its members and an auditor; they are remembered by their ids. */
+/**
+ * A real service makes the operation with its members and an auditor; they are remembered by their
+ * ids.
+ */
 async function found(directory: string, database: Embedded): Promise<Kept> {
   const server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
     env: {

@@ -49,7 +49,10 @@ export interface Prepared {
   readonly init: Omit<RequestInit, 'headers'> & { readonly headers: Record<string, string> }
 }
 
-/** A client that says exactly what it is told and checks nothing: it measures the server, not the SDK. */
+/**
+ * A client that says exactly what it is told and checks nothing: it measures the server, not the
+ * SDK.
+ */
 export class LightClient {
   readonly url: string
   readonly device: Device

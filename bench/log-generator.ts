@@ -23,7 +23,10 @@ export interface Generated {
   progress?(done: number, size: number): void
 }
 
-/** How often each kind occurs, of a thousand: only kinds that nothing but their entry belongs to, so that the log verifies. */
+/**
+ * How often each kind occurs, of a thousand: only kinds that nothing but their entry belongs to, so
+ * that the log verifies.
+ */
 const shares: readonly (readonly [Kind, number])[] = [
   ['body.fetched', 420],
   ['attachment.stored', 200],
@@ -44,7 +47,10 @@ const perCommit = 128
 const perCopy = 40_000
 const fewestWithoutIndexes = 500_000
 
-/** Compartments, messages and sessions of a generated log: ids made of numbers, the same in every run. */
+/**
+ * Compartments, messages and sessions of a generated log: ids made of numbers, the same in every
+ * run.
+ */
 export function idOf(what: 'compartment' | 'message' | 'session', number: number): string {
   const hex = createHash('sha256')
     .update(`${what} ${String(number)}`)
@@ -53,14 +59,15 @@ export function idOf(what: 'compartment' | 'message' | 'session', number: number
 }
 
 /**
- * Appends entries to a log until it has so many: leaves, hashes, details, nodes, root and edge as the appender makes them, written
- * with COPY. Goes on where it was interrupted.
+ * Appends entries to a log until it has so many: leaves, hashes, details, nodes, root and edge as
+ * the appender makes them, written with COPY. Goes on where it was interrupted.
  */
 export async function generateLog(superUrl: string, options: Generated): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl })
   await client.connect()
   try {
-    // References between rows that are made together need no check, and nobody else appends meanwhile.
+    // References between rows that are made together need no check, and nobody else appends
+    // meanwhile.
     await client.query('SET session_replication_role = replica')
     await client.query("SET maintenance_work_mem = '512MB'")
     const { rows } = await client.query<{ size: string }>('SELECT size FROM log WHERE id = $1', [options.log])
@@ -233,7 +240,10 @@ async function write(client: pg.Client, batches: readonly Batch[]): Promise<void
   await client.query('COMMIT')
 }
 
-/** Building an index once is faster than into it row by row. What was put aside is noted in the same transaction. */
+/**
+ * Building an index once is faster than into it row by row. What was put aside is noted in the same
+ * transaction.
+ */
 async function putIndexesAside(client: pg.Client): Promise<void> {
   await client.query('BEGIN')
   await client.query('CREATE TABLE IF NOT EXISTS bench_index (name text PRIMARY KEY, definition text NOT NULL)')

@@ -25,7 +25,10 @@ interface Reader {
   messages: number
 }
 
-/** Messages through one operation of 150 members, against what this database and a bare `ws` can do in the same run. */
+/**
+ * Messages through one operation of 150 members, against what this database and a bare `ws` can do
+ * in the same run.
+ */
 async function main(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'))
   const database = await startEmbedded({ directory: join(directory, 'postgres'), log: note })

@@ -33,7 +33,10 @@ interface Result {
   readonly verify: { readonly rate: number; readonly peak: number; readonly verified: boolean }
 }
 
-/** `npm run bench -- queries [entries]`: what a log of 10 million entries costs against one of 10,000, both kept in ./bench-data. */
+/**
+ * `npm run bench -- queries [entries]`: what a log of 10 million entries costs against one of
+ * 10,000, both kept in ./bench-data.
+ */
 export async function benchQueries(size = usual): Promise<void> {
   const large = await openKeptLog(join('bench-data', String(size)), size, note)
   try {
@@ -148,7 +151,8 @@ async function firstPages(kept: KeptLog, filtersOf: (round: number) => Filters):
     const scopeIn = await kept.readers.enterQuery(auditor, kept.operation, query)
     await kept.logs.query(kept.operation, query, scopeIn)
   }
-  // Each has another value: what it reads is read once before, so that the cache is as warm for a large log as for a small one.
+  // Each has another value: what it reads is read once before, so that the cache is as warm for a
+  // large log as for a small one.
   await spread(rounds, page)
   return spread(rounds, page)
 }
@@ -185,8 +189,9 @@ const fetchAct: Act<OperationView, number, null, never, null> = {
         kind: 'body.fetched',
         actor: { person, organization, device },
         compartment: idOf('compartment', input % 40),
-        // What is fetched are the newest messages. (The first entry about any other one writes a page of the index by subject whole into
-        // the journal, once between two checkpoints of the database.)
+        // What is fetched are the newest messages. (The first entry about any other one writes a
+        // page of the index by subject whole into the journal, once between two checkpoints of the
+        // database.)
         subject: idOf('message', input % newest),
         details: { session, justification: 'the purpose of the operation' },
       },
@@ -198,8 +203,9 @@ const fetchAct: Act<OperationView, number, null, never, null> = {
 }
 
 /**
- * Entries per second through the appender, by all members in turn: the median of some runs, for one alone is at the mercy of the
- * machine, and run by run from one log to the other, for the machine is another one some minutes later.
+ * Entries per second through the appender, by all members in turn: the median of some runs, for one
+ * alone is at the mercy of the machine, and run by run from one log to the other, for the machine
+ * is another one some minutes later.
  */
 async function appendRates(logs: Pair<KeptLog>): Promise<Pair<number>> {
   await inTurn(logs, appendRun)
@@ -223,7 +229,10 @@ async function appendRun({ logs, operation, people }: KeptLog): Promise<number> 
   return (appends / (performance.now() - began)) * 1_000
 }
 
-/** `cordon verify` in a process of its own: entries per second and the most memory that it held, in MiB. */
+/**
+ * `cordon verify` in a process of its own: entries per second and the most memory that it held, in
+ * MiB.
+ */
 async function verifyWhole({ directory, database }: KeptLog): Promise<Result['verify']> {
   const began = performance.now()
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'verify', '--json'], {

@@ -6,7 +6,10 @@ import { WebSocket, WebSocketServer } from 'ws'
 
 const rowBytes = 4_000
 
-/** Rows per second that this Postgres commits: one row a transaction on so many connections, and so many rows a transaction. */
+/**
+ * Rows per second that this Postgres commits: one row a transaction on so many connections, and so
+ * many rows a transaction.
+ */
 export async function insertLimits(superUrl: string): Promise<{ single: number; batched: number }> {
   const pool = new pg.Pool({ connectionString: superUrl, max: 10 })
   try {

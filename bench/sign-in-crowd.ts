@@ -3,7 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Prepared } from './light-client.ts'
 
-/** What the people of a crowd send: each its requests, one after the other, from an address of its own. */
+/**
+ * What the people of a crowd send: each its requests, one after the other, from an address of its
+ * own.
+ */
 export interface Crowd {
   readonly url: string
   readonly people: readonly { readonly from: string; readonly prepared: readonly Prepared[] }[]
@@ -14,7 +17,8 @@ export interface SignIns {
   refused: number
 }
 
-// In a thread of its own: what a hundred clients cost themselves must not be taken for what they cost the service.
+// In a thread of its own: what a hundred clients cost themselves must not be taken for what they
+// cost the service.
 const ending = new AbortController()
 const { url, people } = workerData as Crowd
 const signIns: SignIns = { done: 0, refused: 0 }

@@ -17,13 +17,19 @@ const posters = 10
 const perSecond = 10
 const seconds = 10
 const rounds = 5
-/** Tries of each client that are prepared for a round: making them must not slow the posts that are measured. */
+/**
+ * Tries of each client that are prepared for a round: making them must not slow the posts that are
+ * measured.
+ */
 const tries = 6
 const limit = 3
 
 const note = (line: string) => process.stderr.write(`${line}\n`)
 
-/** `npm run bench -- sign-ins`: how long posts take while a hundred people sign in, against how long they take without, in one run. */
+/**
+ * `npm run bench -- sign-ins`: how long posts take while a hundred people sign in, against how long
+ * they take without, in one run.
+ */
 export async function benchSignIns(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'))
   const command = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))

@@ -56,7 +56,10 @@ ${table(['code', 'status', 'title', 'what to do'], rows)}
 `
 }
 
-/** `docs/forms.json`: every form with its schema and what it puts in the clear, and the code lists that schemas name. */
+/**
+ * `docs/forms.json`: every form with its schema and what it puts in the clear, and the code lists
+ * that schemas name.
+ */
 export function describeForms(): string {
   const lists = Object.entries(codeLists).map(([name, { source, codes }]) => [
     name,

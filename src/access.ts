@@ -1,4 +1,7 @@
-/** Who may do what, and when. Two tables and the rules beside them; pure, so that a client can tell beforehand what it may do. */
+/**
+ * Who may do what, and when. Two tables and the rules beside them; pure, so that a client can tell
+ * beforehand what it may do.
+ */
 
 export const roles = [
   'coordinator',
@@ -137,7 +140,10 @@ export function isState(value: unknown): value is State {
 }
 
 export interface Verdict {
-  /** What the role has: `own`, `self` and `totals` still bind whoever asks to what access.md says of them. */
+  /**
+   * What the role has: `own`, `self` and `totals` still bind whoever asks to what access.md says of
+   * them.
+   */
   readonly role: Grant
   /** Whether the operation's state is open to it. */
   readonly state: boolean
@@ -146,8 +152,9 @@ export interface Verdict {
 }
 
 /**
- * Whether a role may use a permission while the operation is in a state.
- * Throws a RangeError on a role, permission or state that does not exist: a misspelt rule must not become a rule that never matches.
+ * Whether a role may use a permission while the operation is in a state. Throws a RangeError on a
+ * role, permission or state that does not exist: a misspelt rule must not become a rule that never
+ * matches.
  */
 export function may(role: Role, permission: Permission, state: State): Verdict {
   const column = roles.indexOf(role)
@@ -226,7 +233,10 @@ const sightOfKinds: Readonly<Record<string, SightRow>> = {
 
 const auditorsOnly: SightRow = ['no', 'no', 'no', 'no', 'no', 'no', 'no', 'yes']
 
-/** Whether a role sees entries of a kind in its feed: always, for compartments it is in, or not. An exact row beats a pattern. */
+/**
+ * Whether a role sees entries of a kind in its feed: always, for compartments it is in, or not. An
+ * exact row beats a pattern.
+ */
 export function seesKind(role: Role, kind: string): Sight {
   const row = sightRow(kind) ?? sightRow(`${kind.slice(0, kind.lastIndexOf('.') + 1)}*`) ?? auditorsOnly
   const sight = row[roles.indexOf(role)]
@@ -252,7 +262,10 @@ export type OrganizationKind = keyof typeof organizationKinds
 /** Who holds a role: a person, or a service account. */
 export type Holder = 'person' | 'service'
 
-/** What a service account may be: officer at most, or a role that may do nothing that an officer may not. */
+/**
+ * What a service account may be: officer at most, or a role that may do nothing that an officer may
+ * not.
+ */
 export const serviceRoles: readonly Role[] = ['officer', 'right-holder', 'observer']
 
 /** Whether a person or a service account of such an organization may hold the role at all. */
@@ -261,7 +274,9 @@ export function mayHold(kind: OrganizationKind, role: Role, holder: Holder = 'pe
   return withinCeiling && (organizationKinds[kind] as readonly Role[]).includes(role)
 }
 
-/** What is listed for a service account below its role; null for a person, whose role alone says it. */
+/**
+ * What is listed for a service account below its role; null for a person, whose role alone says it.
+ */
 export type Listed = readonly Permission[] | null
 
 export function isListed(listed: Listed, permission: Permission): boolean {
@@ -273,15 +288,19 @@ export function mayBeListed(permission: Permission): boolean {
   return grantsByRole[permission][roles.indexOf('officer')] !== 'no'
 }
 
-/** Which roles the holder of a role may give, change or take, and to whom: anybody, or people of its own organization. */
+/**
+ * Which roles the holder of a role may give, change or take, and to whom: anybody, or people of its
+ * own organization.
+ */
 export interface Grantable {
   readonly scope: 'any' | 'own' | 'none'
   readonly roles: readonly Role[]
 }
 
 /**
- * The roles that a role may grant. `to` is a person, or a service account, which an NCP makes an officer only.
- * Nobody grants to themselves: that check needs to know who asks, and is the caller's.
+ * The roles that a role may grant. `to` is a person, or a service account, which an NCP makes an
+ * officer only. Nobody grants to themselves: that check needs to know who asks, and is the
+ * caller's.
  */
 export function rolesGrantableBy(role: Role, to: Holder = 'person'): Grantable {
   if (role === 'coordinator') return { scope: 'any', roles: to === 'service' ? serviceRoles : roles }
@@ -289,7 +308,10 @@ export function rolesGrantableBy(role: Role, to: Holder = 'person'): Grantable {
   return { scope: 'none', roles: [] }
 }
 
-/** The states an operation may move to from here: forward one step, and back from rehearsal to draft. */
+/**
+ * The states an operation may move to from here: forward one step, and back from rehearsal to
+ * draft.
+ */
 export function nextStates(state: State): readonly State[] {
   const next = states[states.indexOf(state) + 1]
   const forward: State[] = next === undefined || !isState(state) ? [] : [next]

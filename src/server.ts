@@ -104,7 +104,10 @@ export interface ServerOptions {
   readonly checkpointDirectory: string
   /** Days without use after which an account sleeps; 90 unless given. */
   readonly sleepAfterDays?: number
-  /** The server that takes notices, or what else carries them; without it they are listed to those who answer for somebody. */
+  /**
+   * The server that takes notices, or what else carries them; without it they are listed to those
+   * who answer for somebody.
+   */
   readonly notices?: SmtpSettings | NoticeChannel | undefined
   /** Who cosigns the logs; nobody unless given. */
   readonly witnesses?: WitnessPolicy
@@ -127,7 +130,9 @@ export interface CordonServer {
   readonly readOnly: readonly ReadOnlyLog[]
   /** Listens, and returns the address. */
   listen(where: { host: string; port: number }): Promise<string>
-  /** On a service without a root: the string with which `cordon init` makes it, new at every call. */
+  /**
+   * On a service without a root: the string with which `cordon init` makes it, new at every call.
+   */
   setUpString(): Promise<string | undefined>
   close(): Promise<void>
 }
@@ -195,7 +200,10 @@ interface Making {
   readonly onError: (what: string, error: unknown) => void
 }
 
-/** The database, the keys of this service, and the logs; nothing of what the rungs above keep in memory. */
+/**
+ * The database, the keys of this service, and the logs; nothing of what the rungs above keep in
+ * memory.
+ */
 async function openStores(options: ServerOptions, { opened, growth, onError }: Making) {
   const { clock, witnesses, logLimits } = options
   const db = opened.adopt(
@@ -291,7 +299,10 @@ async function makeServices(options: ServerOptions, made: Stores & Making & { re
 
 type Services = Awaited<ReturnType<typeof makeServices>>
 
-/** The HTTP server, with no route yet, and the limits that its routes share with the live connections. */
+/**
+ * The HTTP server, with no route yet, and the limits that its routes share with the live
+ * connections.
+ */
 async function openHttp(
   options: ServerOptions,
   made: Stores & Omit<Making, 'growth'> & { readonly log: ReturnType<typeof createLogger> },
@@ -380,7 +391,10 @@ async function mountRoutes(app: HttpServer, options: ServerOptions, made: Stores
   })
 }
 
-/** An entry of the directory log says that this server starts to serve, and with which configuration. */
+/**
+ * An entry of the directory log says that this server starts to serve, and with which
+ * configuration.
+ */
 async function enterStart(options: ServerOptions, { logs, tokenKey }: Stores): Promise<void> {
   const { publicUrl = null, logHost, allowedOrigins, trustedProxies } = options
   await logs.enterStart({

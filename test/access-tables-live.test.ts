@@ -1,6 +1,8 @@
-// What this holds: every cell of the three access tables that concerns what exists, as a running server answers it, over HTTP and,
-// where it applies, over the live channel. Expected values come from the tables as they were copied, never from the code.
-// What makes it fail: removing `authorize` in a service, `authorizeIn` in an act, `judgeMemberAct`, `isIn`, or `seesEntry`.
+// What this holds: every cell of the three access tables that concerns what exists, as a running
+// server answers it, over HTTP and, where it applies, over the live channel. Expected values come
+// from the tables as they were copied, never from the code.
+// What makes it fail: removing `authorize` in a service, `authorizeIn` in an act, `judgeMemberAct`,
+// `isIn`, or `seesEntry`.
 import t from 'tap'
 import { parseLeaf, type Leaf } from '../src/protocol/index.ts'
 import { checkLog } from './support/check-log.ts'
@@ -210,7 +212,9 @@ const probes: Readonly<Record<string, Probe>> = {
   ],
 }
 
-/** The same where `own` fails, and the answer: 404 for what one cannot see, 403 for what one can. */
+/**
+ * The same where `own` fails, and the answer: 404 for what one cannot see, 403 for what one can.
+ */
 const elsewhere: Readonly<Record<string, { expected: string; probe: Probe }>> = {
   'member.admit': {
     expected: '403 FORBIDDEN',
@@ -288,7 +292,9 @@ const elsewhere: Readonly<Record<string, { expected: string; probe: Probe }>> = 
   },
 }
 
-/** Rows whose `own` says what an answer holds, and not whether there is one: `shows` looks at it. */
+/**
+ * Rows whose `own` says what an answer holds, and not whether there is one: `shows` looks at it.
+ */
 const shows: Readonly<
   Record<string, (scene: EveryRole, answers: readonly Answer[], value: string, actor: WireActor) => string[]>
 > = {

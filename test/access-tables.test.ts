@@ -1,4 +1,5 @@
-// What this holds: every cell of the three access tables, as the design gives them, is what the pure rules answer.
+// What this holds: every cell of the three access tables, as the design gives them, is what the
+// pure rules answer.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import {

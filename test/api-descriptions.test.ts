@@ -1,5 +1,6 @@
-// What this holds: /openapi.json says of each operation who may ask, what it answers and what it refuses; and for each code that
-// can be provoked here there is a refusal that a running server answered, at a route that declares it.
+// What this holds: /openapi.json says of each operation who may ask, what it answers and what it
+// refuses; and for each code that can be provoked here there is a refusal that a running server
+// answered, at a route that declares it.
 import { randomBytes } from 'node:crypto'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
@@ -266,14 +267,18 @@ const provoked: readonly Provoked[] = [
   ],
 ]
 
-/** Refusals that belong to no operation of OpenAPI: of an address, and of the request for the live channel. */
+/**
+ * Refusals that belong to no operation of OpenAPI: of an address, and of the request for the live
+ * channel.
+ */
 const outside: readonly Provoked[] = [
   ['BAD_REQUEST', () => send('GET', '/v1/notes/%ff')],
   ['METHOD_NOT_ALLOWED', () => send('DELETE', '/v1/me')],
   ['UPGRADE_REQUIRED', () => send('GET', '/v1/live')],
 ]
 
-// Bites: `refusals` of the routes; src/http/openapi-examples.json (CORDON_EXAMPLES=write makes it anew).
+// Bites: `refusals` of the routes; src/http/openapi-examples.json (CORDON_EXAMPLES=write makes it
+// anew).
 t.test('what is refused is refused with a code that its operation describes, as its example shows', async (t) => {
   const templates = Object.keys(page.paths as object)
   const examples = readExamples().problems
@@ -332,7 +337,10 @@ t.test('every operation that takes a body refuses one that is none, for somebody
   }
 })
 
-/** Texts of answers whose length no rule bounds: what somebody wrote into an entry's details, and what a witness answered. */
+/**
+ * Texts of answers whose length no rule bounds: what somebody wrote into an entry's details, and
+ * what a witness answered.
+ */
 const withoutBound = /^(exportEvidence|listWitnesses\/witnesses\/(url|lastFailure\/reason)|queryLog\/entries\/details)/
 
 t.test('every text of an answer has a bound, but those whose length no rule bounds', async (t) => {
@@ -361,7 +369,8 @@ function unboundedTexts(schema: Page, at: string): string[] {
   return [...(schema.type === 'string' && !bounded ? [at] : []), ...inner, ...deeper]
 }
 
-// Bites: src/protocol/server-frames.ts, and src/live/frame-examples.json (CORDON_EXAMPLES=write makes it anew).
+// Bites: src/protocol/server-frames.ts, and src/live/frame-examples.json (CORDON_EXAMPLES=write
+// makes it anew).
 t.test('frames are such as AsyncAPI says, and its examples were sent and received', async (t) => {
   const ajv = new Ajv2020({ strict: false })
   const made: Record<string, unknown[]> = {}

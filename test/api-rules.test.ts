@@ -1,5 +1,6 @@
-// What this holds: /openapi.json and /asyncapi.json follow the rules by which other people's tools judge them.
-// The rules take seconds of this thread without a pause: nothing is asked of the server meanwhile.
+// What this holds: /openapi.json and /asyncapi.json follow the rules by which other people's tools
+// judge them. The rules take seconds of this thread without a pause: nothing is asked of the server
+// meanwhile.
 import { Parser } from '@asyncapi/parser'
 import core from '@stoplight/spectral-core'
 import parsers from '@stoplight/spectral-parsers'
@@ -23,7 +24,8 @@ async function findings(document: string, rules: 'oas' | 'asyncapi'): Promise<st
   return found.map(({ code, path: where, severity }) => `${String(severity)} ${String(code)} ${where.join('/')}`)
 }
 
-// Who answers for an installation is known to those who run it; an address of somebody else would be wrong in all others.
+// Who answers for an installation is known to those who run it; an address of somebody else would
+// be wrong in all others.
 const explained = { oas: ['1 info-contact info'], asyncapi: ['1 asyncapi-info-contact info'] }
 
 t.test('the recommended rules of spectral find nothing in OpenAPI but what is explained', async (t) => {

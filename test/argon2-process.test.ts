@@ -1,5 +1,6 @@
-// What this holds: passphrases are checked in a process of their own that gives way to everything else, knows nothing of the service, is made
-// again when it dies in the middle of its work, and ends with whoever made it.
+// What this holds: passphrases are checked in a process of their own that gives way to everything
+// else, knows nothing of the service, is made again when it dies in the middle of its work, and
+// ends with whoever made it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'

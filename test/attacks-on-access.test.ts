@@ -1,5 +1,5 @@
-// What this holds: section A of the attacks that must fail (objects, groups and roles), through the public doors. Each test says
-// which check, removed, makes it succeed.
+// What this holds: section A of the attacks that must fail (objects, groups and roles), through the
+// public doors. Each test says which check, removed, makes it succeed.
 import t, { type Test } from 'tap'
 import type { Role } from '../src/access.ts'
 import * as protocol from '../src/protocol/index.ts'
@@ -123,7 +123,8 @@ t.test('A2: another organization’s message is neither corrected nor withdrawn'
   }
 })
 
-// Bites: `payload.operation !== operation`, `requirePlace`, and `act.operation !== operation` in memberAct.
+// Bites: `payload.operation !== operation`, `requirePlace`, and `act.operation !== operation` in
+// memberAct.
 t.test('A3: what is authorised on one operation touches no other', async (t) => {
   const before = await byRole.coordinator.must('GET', `${operation.path}/threads`)
   const size = (await sizes(server)).get(operation.id)
@@ -157,7 +158,8 @@ t.test('A3: what is authorised on one operation touches no other', async (t) => 
   t.ok((await outsider.call('POST', `${elsewhere.path}/grants`, given)).status >= 400)
   t.equal((await sizes(server)).get(operation.id), size, 'nothing was entered there')
   t.same(await byRole.coordinator.must('GET', `${operation.path}/threads`), before, 'and nothing changed there')
-  // A member statement goes in by the door of its act alone: a removal does not come as an addition to a compartment.
+  // A member statement goes in by the door of its act alone: a removal does not come as an addition
+  // to a compartment.
   const path = `${operation.path}/compartments/${shared}/members`
   t.equal(codeOf(await byRole.ncp.call('POST', path, { statement: remove })), '404 NOT_FOUND')
 })
@@ -254,7 +256,8 @@ t.test('A11: a closed operation takes no writing through any side door', async (
   await checkLog(closed.server)
 })
 
-// Bites: `sharesCompartment` in Operations.members and organizations; `authorize` with its permission elsewhere.
+// Bites: `sharesCompartment` in Operations.members and organizations; `authorize` with its
+// permission elsewhere.
 t.test('A13: a partner or right holder enumerates nobody outside its view', async (t) => {
   const rightHolder = byRole['right-holder']
   const { members } = await rightHolder.must('GET', `${operation.path}/members`)
@@ -304,7 +307,8 @@ t.test('A14: whoever only reads writes nothing', async (t) => {
   }
 })
 
-// Bites: `judgeReach`, `rolesGrantableBy` and “nobody …themselves” in judge.ts; `mayHold`; `mayCertify`; `meant` in requireRight.
+// Bites: `judgeReach`, `rolesGrantableBy` and “nobody …themselves” in judge.ts; `mayHold`;
+// `mayCertify`; `meant` in requireRight.
 t.test('A15, A17: nobody rises above their role, or adds whom they may not', async (t) => {
   const { ncp, officer, coordinator, analyst } = byRole
   for (const [role, actor] of Object.entries(byRole))

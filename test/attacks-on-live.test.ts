@@ -1,5 +1,5 @@
-// What this holds: section B of the attacks that must fail (the live channel), over real sockets. Each test says which check,
-// removed, makes it succeed.
+// What this holds: section B of the attacks that must fail (the live channel), over real sockets.
+// Each test says which check, removed, makes it succeed.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { randomBytes } from 'node:crypto'
@@ -19,7 +19,10 @@ const kindOf = (frame: Frame) => (frame.type === 'entry' ? protocol.parseLeaf(fr
 const subjects = (live: LiveWire) =>
   live.frames.filter(({ type }) => type === 'entry').map((frame) => protocol.parseLeaf(frame.leaf).subject)
 
-/** Resolves when whoever watches has an entry about this: what others would have got by then is there as well. */
+/**
+ * Resolves when whoever watches has an entry about this: what others would have got by then is
+ * there as well.
+ */
 async function arrived(live: LiveWire, subject: string): Promise<void> {
   await live.first((frame) => frame.type === 'entry' && protocol.parseLeaf(frame.leaf).subject === subject)
 }
@@ -36,7 +39,8 @@ async function renew(): Promise<void> {
     if (await operation.isStale(compartment)) went(await operation.openEpoch(byRole.coordinator, compartment))
 }
 
-// Bites: `over` in #caughtUp of Live: what came after `ended` was taken for the end of the next reading, and the members before it were never read.
+// Bites: `over` in #caughtUp of Live: what came after `ended` was taken for the end of the next
+// reading, and the members before it were never read.
 t.test('INV-114: nothing of a subscription comes after its end', async (t) => {
   const live = await (await newOfficer()).live()
   const types = () => live.frames.filter((frame) => frame.operation === operation.id).map(({ type }) => type as string)
@@ -55,7 +59,8 @@ t.test('INV-114: nothing of a subscription comes after its end', async (t) => {
   live.close()
 })
 
-// Bites: `#send` of Follower (membership at each entry), `authorizeIn` in postAct, `over` in #acknowledge.
+// Bites: `#send` of Follower (membership at each entry), `authorizeIn` in postAct, `over` in
+// #acknowledge.
 t.test(
   'INV-27: B1: whoever was removed gets nothing more over the socket that stayed open, and says nothing',
   async (t) => {
@@ -88,7 +93,8 @@ t.test(
   },
 )
 
-// Bites: `endedAmong` in readEntries, `lockActors`, `sessionsStanding` in recognise and redeemTicket.
+// Bites: `endedAmong` in readEntries, `lockActors`, `sessionsStanding` in recognise and
+// redeemTicket.
 t.test('B2: a session that ended ends its sockets and opens none', async (t) => {
   const officer = await newOfficer()
   const live = await officer.live()

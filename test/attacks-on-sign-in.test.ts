@@ -1,5 +1,5 @@
-// What this holds: sections C and D of the attacks that must fail (sign-in, tokens, invitations, input, audit). Each test says which
-// check, removed, makes it succeed.
+// What this holds: sections C and D of the attacks that must fail (sign-in, tokens, invitations,
+// input, audit). Each test says which check, removed, makes it succeed.
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -156,7 +156,8 @@ t.test('C7: an invitation works once, in time, until it is revoked, with its own
   }
 })
 
-// Bites: algorithms, typ, issuer, requiredClaims and maxTokenAge in verifyAccessToken; jti and ath in verifyProof.
+// Bites: algorithms, typ, issuer, requiredClaims and maxTokenAge in verifyAccessToken; jti and ath
+// in verifyProof.
 t.test('C12: no token or proof but the very one is taken', async (t) => {
   const path = '/v1/me'
   const [head = '', body = '', signature = ''] = ncp.accessToken.split('.')
@@ -377,7 +378,8 @@ t.test('D6: names and paths are data, wherever they turn up', async (t) => {
   )
 })
 
-// Bites: the entries that Messages.fetch, Reports.figures, Directory.#viewed and #subscribe append before they answer.
+// Bites: the entries that Messages.fetch, Reports.figures, Directory.#viewed and #subscribe append
+// before they answer.
 t.test('D8: whatever was looked at has its entry', async (t) => {
   const entries = async (kind: string, person: string) =>
     admin(server.database.superUrl, async (client) => {

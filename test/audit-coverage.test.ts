@@ -1,6 +1,8 @@
-// What this holds: of a random history by people of all roles, over HTTP and over the live channel, each accepted message, delivery, fetch,
-// query, refusal and administrative act has exactly its entries, and no entry lacks its act.
-// What makes it fail: one `append` less or one more, anywhere; a delivery that is counted twice; a refusal that is lost.
+// What this holds: of a random history by people of all roles, over HTTP and over the live channel,
+// each accepted message, delivery, fetch, query, refusal and administrative act has exactly its
+// entries, and no entry lacks its act.
+// What makes it fail: one `append` less or one more, anywhere; a delivery that is counted twice; a
+// refusal that is lost.
 import t from 'tap'
 import { kinds, type Kind } from '../src/protocol/index.ts'
 import { checkLog } from './support/check-log.ts'
@@ -27,7 +29,8 @@ t.test('INV-65: each act has exactly its entries, and each entry its act', patie
   const { ledger } = history
   let entries = await entriesSince(server, before)
   let faults: string[] = ['not compared yet']
-  // What was read is entered once the service has looked who may: it has said nothing when it is done.
+  // What was read is entered once the service has looked who may: it has said nothing when it is
+  // done.
   for (let n = 0; n < 50 && faults.length > 0; n++) {
     await settle(server)
     entries = await entriesSince(server, before)

@@ -1,6 +1,8 @@
-// What this holds: auditors find in a log exactly what is there, by every filter and every pair of them, page by page while it
-// grows; others see what their role and the rule of `own` show; and nothing is read without an entry that says so.
-// What makes it fail: a filter left out of a statement, a scope not applied, the entry made after the reading or not at all.
+// What this holds: auditors find in a log exactly what is there, by every filter and every pair of
+// them, page by page while it grows; others see what their role and the rule of `own` show; and
+// nothing is read without an entry that says so.
+// What makes it fail: a filter left out of a statement, a scope not applied, the entry made after
+// the reading or not at all.
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -58,7 +60,10 @@ interface Filter {
   readonly holds: (shown: Shown) => boolean
 }
 
-/** One value of each filter, some of them two, with what it means said without the code that applies it. */
+/**
+ * One value of each filter, some of them two, with what it means said without the code that applies
+ * it.
+ */
 function samples({ byRole, shared, messages, organizations }: EveryRole, all: readonly Shown[]): Filter[] {
   const at = (part: number) => all[Math.floor(all.length * part)]?.leaf.at ?? ''
   const [from, to] = [at(0.75), at(0.25)]

@@ -14,7 +14,8 @@ import { freshId } from './support/wire.ts'
 
 keepOwnPostgres()
 
-// How the service starts, does not start, ends, and comes back. Each refusal says what to do, and ends with exit code 1.
+// How the service starts, does not start, ends, and comes back. Each refusal says what to do, and
+// ends with exit code 1.
 
 type Owner = Parameters<typeof testDatabase>[0]
 const refused = (owner: Owner, env: Record<string, string>, args: readonly string[] = ['serve', '--json']) =>

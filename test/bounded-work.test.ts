@@ -1,6 +1,9 @@
-// What this holds: whoever has no right to it, or is not even known, cannot make the service work: no request and no frame, of any size that is taken in, costs
-// more than 50 ms of its processor, whatever lists, depths, texts and numbers it is made of, at every route of /openapi.json and for every kind of frame.
-// What makes it fail: a body that is compared or explained before its size is judged, a statement that is read before anybody asks whose it is.
+// What this holds: whoever has no right to it, or is not even known, cannot make the service work:
+// no request and no frame, of any size that is taken in, costs more than 50 ms of its processor,
+// whatever lists, depths, texts and numbers it is made of, at every route of /openapi.json and for
+// every kind of frame.
+// What makes it fail: a body that is compared or explained before its size is judged, a statement
+// that is read before anybody asks whose it is.
 import t from 'tap'
 import { base64url, limits, utf8 } from '../src/protocol/index.ts'
 import { testDatabase } from './support/database.ts'
@@ -39,7 +42,10 @@ t.test('INV-135: nothing costs more than 50 ms of the processor before its right
   const nobody = await new WireActor(server, 'nobody').prepare()
   const { id: operation } = await createOperation(t, administrator, coordinator)
 
-  /** The least of three, because the first of a kind compiles what judges it, and memory is collected now and then. */
+  /**
+   * The least of three, because the first of a kind compiles what judges it, and memory is
+   * collected now and then.
+   */
   const costs = async (act: () => Promise<unknown>): Promise<number> => {
     let least = Infinity
     for (let i = 0; i < 4 && least > mostSeconds; i++) {
@@ -116,7 +122,10 @@ t.test('INV-135: nothing costs more than 50 ms of the processor before its right
   t.pass(`${String(worst.length)} things cost little`)
 })
 
-/** So many of them, from the beginning and from the end: which of them is tried where changes from route to route. */
+/**
+ * So many of them, from the beginning and from the end: which of them is tried where changes from
+ * route to route.
+ */
 let turn = 0
 function some<T>(all: readonly T[]): T[] {
   if (all.length <= tried) return [...all]

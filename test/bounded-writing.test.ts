@@ -1,6 +1,7 @@
-// What this holds: nobody fills what others share. Following an operation, opening its keys, giving grants, making compartments, devices and invitations has a
-// bound each, told by what it writes; and what somebody wrote in the place of an id stands in no log. What makes it fail: a quota by door, a key that needs no reason
-// to be replaced, a row for each repetition.
+// What this holds: nobody fills what others share. Following an operation, opening its keys, giving
+// grants, making compartments, devices and invitations has a bound each, told by what it writes;
+// and what somebody wrote in the place of an id stands in no log. What makes it fail: a quota by
+// door, a key that needs no reason to be replaced, a row for each repetition.
 import t from 'tap'
 import { digestOf, sealGrant } from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'

@@ -25,8 +25,10 @@ import { packages } from './support/packages.ts'
 import { serverProcess } from './support/processes.ts'
 import { startServer } from './support/server.ts'
 
-// What this holds: dist/ does what the sources do, is made from the sources that are there, and loads what was asked for.
-// What makes it fail: a command missing from the list, a file that the bundle does not find, a build that mixes two sources.
+// What this holds: dist/ does what the sources do, is made from the sources that are there, and
+// loads what was asked for.
+// What makes it fail: a command missing from the list, a file that the bundle does not find, a
+// build that mixes two sources.
 
 const listed = Object.values(groups).flatMap((group) => Object.entries(group))
 const filesIn = (directory: string) =>

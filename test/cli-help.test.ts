@@ -1,7 +1,8 @@
 import t from 'tap'
 import { ended, start } from './support/command.ts'
 
-// What an officer reads who asks for help, or mistypes: it fits 80 columns, and names the line that says more.
+// What an officer reads who asks for help, or mistypes: it fits 80 columns, and names the line that
+// says more.
 
 t.test('help fits 80 columns, but for lines that are to be copied', async (t) => {
   for (const args of [['--help'], ['witness-policy', '--help'], ['help', 'operation', 'create']]) {

@@ -8,7 +8,8 @@ import { Desk, ended, joinWithDesk, start, temporary } from './support/command.t
 import { postBytes } from './support/rubbish.ts'
 import { usualOperation } from './support/usual-operation.ts'
 
-// What the real command refuses, and how it says so: exit code 1 where something was refused, 2 where it was used wrongly.
+// What the real command refuses, and how it says so: exit code 1 where something was refused, 2
+// where it was used wrongly.
 
 const directory = temporary(t)
 const at = (name: string) => join(directory, name)
@@ -147,7 +148,10 @@ function otherKey(owner: Parameters<typeof temporary>[0]): string {
   return place
 }
 
-/** A member's device with a client that keeps to no form: a subject that would set the title of a terminal and turn the text. */
+/**
+ * A member's device with a client that keeps to no form: a subject that would set the title of a
+ * terminal and turn the text.
+ */
 async function postHostile(from: Desk, operation: string): Promise<number> {
   const { client, store, close } = await from.open()
   const content = {

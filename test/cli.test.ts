@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Desk, ended, serve, start, temporary, until } from './support/command.ts'
 
-// The whole journey of an operation with the real command, on a real service with its embedded database. The end verifies every log.
+// The whole journey of an operation with the real command, on a real service with its embedded
+// database. The end verifies every log.
 
 const directory = temporary(t)
 const at = (name: string) => join(directory, name)

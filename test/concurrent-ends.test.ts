@@ -1,6 +1,8 @@
-// What this holds: whoever begins (a device that is certified or renewed, a person who is admitted or woken) while they end (removed, revoked,
-// expired, retired), on two servers and in either order, leaves in every operation exactly the devices that may read there. What makes it fail:
-// operations of a person that are read before the lock of their log, and a view that keeps devices of who is no member.
+// What this holds: whoever begins (a device that is certified or renewed, a person who is admitted
+// or woken) while they end (removed, revoked, expired, retired), on two servers and in either
+// order, leaves in every operation exactly the devices that may read there. What makes it fail:
+// operations of a person that are read before the lock of their log, and a view that keeps devices
+// of who is no member.
 import t, { type Test } from 'tap'
 import type pg from 'pg'
 import { openDatabase, transaction } from '../src/db/index.ts'
@@ -174,7 +176,10 @@ async function play(t: Test, scene: Scene, round: Round): Promise<void> {
   t.ok(servers.length === 2)
 }
 
-/** The recipients are the certified devices of members who are awake, as the rows of people and devices have it: all of them, and no other. */
+/**
+ * The recipients are the certified devices of members who are awake, as the rows of people and
+ * devices have it: all of them, and no other.
+ */
 async function compare(t: Test, { client, operation }: Scene, said: string, epoch = false): Promise<void> {
   const entitled = await rows(
     client,

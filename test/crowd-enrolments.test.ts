@@ -1,5 +1,7 @@
-// What this holds: 1,000 people of 160 organizations come in one run, each invited, enrolled, certified by the device that invited, and signed in; it
-// says how many a second, and what they waited for. What makes it fail: somebody who is lost or certified twice, a log that does not verify.
+// What this holds: 1,000 people of 160 organizations come in one run, each invited, enrolled,
+// certified by the device that invited, and signed in; it says how many a second, and what they
+// waited for. What makes it fail: somebody who is lost or certified twice, a log that does not
+// verify.
 import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { Cordon, MemoryStore, isProblem, webPlatform } from '../src/client/index.ts'

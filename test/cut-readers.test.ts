@@ -1,6 +1,7 @@
-// What this holds: what somebody looks at is entered before the first byte of it leaves, and stays entered when the reader's
-// connection dies on the way.
-// What makes it fail: an answer before `logs.append`, a read that stops with its connection, deliveries noted after they were sent.
+// What this holds: what somebody looks at is entered before the first byte of it leaves, and stays
+// entered when the reader's connection dies on the way.
+// What makes it fail: an answer before `logs.append`, a read that stops with its connection,
+// deliveries noted after they were sent.
 import { once } from 'node:events'
 import { request, type ClientRequest } from 'node:http'
 import { connect } from 'node:net'
@@ -28,7 +29,10 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   throw new Error(`it never came to this: ${what}`)
 }
 
-/** Holds the lock of a log while `work` runs, so that whatever wants to enter something there has to wait. */
+/**
+ * Holds the lock of a log while `work` runs, so that whatever wants to enter something there has to
+ * wait.
+ */
 function whileLocked<T>(log: string, work: (waiting: () => Promise<boolean>) => Promise<T>): Promise<T> {
   return admin(server.database.superUrl, async (client: pg.Client) => {
     await client.query('BEGIN')
@@ -89,7 +93,10 @@ t.test('INV-63: a request that is given up on its way is entered, and nothing le
   }
 })
 
-/** A WebSocket by hand: says one frame, and ends without a word when `enough` says so of what came back. */
+/**
+ * A WebSocket by hand: says one frame, and ends without a word when `enough` says so of what came
+ * back.
+ */
 async function cutSocket(
   actor: WireActor,
   frame: object,

@@ -1,6 +1,8 @@
-// What this holds: each role of the database may do in each table exactly what tables/database-rights.csv says, and is refused every other
-// statement when it runs it. A cell names what is allowed: S select, I insert, U update, D delete, T truncate; u(a b) updates these columns alone,
-// s(a b) selects these alone. What makes it fail: a GRANT too many or too few in a migration, or a table that nobody thought about.
+// What this holds: each role of the database may do in each table exactly what
+// tables/database-rights.csv says, and is refused every other statement when it runs it. A cell
+// names what is allowed: S select, I insert, U update, D delete, T truncate; u(a b) updates these
+// columns alone, s(a b) selects these alone. What makes it fail: a GRANT too many or too few in a
+// migration, or a table that nobody thought about.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'

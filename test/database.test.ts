@@ -101,7 +101,10 @@ t.test('an empty database is migrated once, by two who start at the same time', 
   await requireServable(db)
 })
 
-/** Owners of what is in a database: of tables whose rows stay, of the others, of functions that guard, and of the database. */
+/**
+ * Owners of what is in a database: of tables whose rows stay, of the others, of functions that
+ * guard, and of the database.
+ */
 const ownersIn = (url: string) =>
   admin(url, async (client) => {
     const { rows } = await client.query<{ what: string; owners: string[] }>(
@@ -284,7 +287,8 @@ t.test('connections that end, idle or in a transaction, become problems and not 
   const held = transaction(db, async (tx) => {
     await sql`SELECT 1`.execute(tx)
     await killAll()
-    // Between two statements nobody waits for this connection: its end must not be an unhandled event.
+    // Between two statements nobody waits for this connection: its end must not be an unhandled
+    // event.
     await sleep(50)
     await sql`SELECT 1`.execute(tx)
   })

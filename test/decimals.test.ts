@@ -1,4 +1,5 @@
-// What this holds: quantities are added and compared to the last digit, and nothing but a decimal of zero or more is one.
+// What this holds: quantities are added and compared to the last digit, and nothing but a decimal
+// of zero or more is one.
 import fc from 'fast-check'
 import t from 'tap'
 import {

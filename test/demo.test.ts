@@ -5,7 +5,10 @@ import { planOperation, type Plan } from '../src/cli/demo/generator.ts'
 
 const organizations = 6
 
-/** The first administrations of the demonstration with some of their seizures, and the last of them leaving midway. */
+/**
+ * The first administrations of the demonstration with some of their seizures, and the last of them
+ * leaving midway.
+ */
 function smallPlan(): Plan {
   const whole = planOperation({ seed: 7 })
   const messages = whole.messages

@@ -1,5 +1,6 @@
-// What this holds: an organization's duty finds a contact point of it who can act, as long as there is one; who is away has a deputy for that time
-// and no longer. What makes it fail: a deputy of another organization, one who is away, asleep or gone, two who stand in for each other, a period
+// What this holds: an organization's duty finds a contact point of it who can act, as long as there
+// is one; who is away has a deputy for that time and no longer. What makes it fail: a deputy of
+// another organization, one who is away, asleep or gone, two who stand in for each other, a period
 // that goes on after its end, somebody else who arranges it, a changed row that nobody finds.
 import fc from 'fast-check'
 import t from 'tap'
@@ -40,7 +41,10 @@ const makeContactPoints: MakeClientScene<
   return { clients: { administrator, wanjiru, thai, peter, grace, amina }, made: { organization } }
 }
 
-/** Three contact points and an officer of Kenya, and the contact point of Thailand, by the clock of the server. */
+/**
+ * Three contact points and an officer of Kenya, and the contact point of Thailand, by the clock of
+ * the server.
+ */
 async function scene(owner: Owner) {
   const { server, clients, made } = await startClientScene(owner, 'contact-points', makeContactPoints, {
     of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),

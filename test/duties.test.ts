@@ -1,6 +1,7 @@
-// What this holds: every route and every frame of a client says what it enters, enters that, and nothing else.
-// What makes it fail: a route without a record, an act whose `append` was forgotten, a kind that is not declared, a detail that
-// the duty asks for and an entry lacks.
+// What this holds: every route and every frame of a client says what it enters, enters that, and
+// nothing else.
+// What makes it fail: a route without a record, an act whose `append` was forgotten, a kind that is
+// not declared, a detail that the duty asks for and an entry lacks.
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import t from 'tap'
@@ -109,7 +110,10 @@ const get =
   (measured: Measure) =>
     measured(() => actor.call('GET', url))
 
-/** How to make each route do what it is for, once for each kind that it writes; what comes before `measured` does not count. */
+/**
+ * How to make each route do what it is for, once for each kind that it writes; what comes before
+ * `measured` does not count.
+ */
 const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>>> = {
   'GET /livez': plain('/livez'),
   'GET /readyz': plain('/readyz'),
@@ -455,7 +459,10 @@ t.test('INV-61: every frame says what it enters, and enters that', async (t) => 
     written.set(frame.type, [...(written.get(frame.type) ?? []), ...entries])
   }
   const answeredBy = (type: string) => (frame: Frame) => frame.type === type
-  /** A frame that is not answered when it is accepted: what it does is done when a later one is answered. */
+  /**
+   * A frame that is not answered when it is accepted: what it does is done when a later one is
+   * answered.
+   */
   const silently = async (frame: Frame, matches: (entry: Entered) => boolean) => {
     const entries = await entered(async () => {
       live.send(frame)
@@ -682,7 +689,8 @@ t.test('a start is entered, and a configuration that is another', async (t) => {
     t.notOk(details.includes(secret), 'no secret stands in it')
 })
 
-// Bites: the schemas of answers in src/**/routes.ts, and src/http/openapi-examples.json (CORDON_EXAMPLES=write makes it anew).
+// Bites: the schemas of answers in src/**/routes.ts, and src/http/openapi-examples.json
+// (CORDON_EXAMPLES=write makes it anew).
 t.test('each route is answered as OpenAPI says, and the example there is of that kind', async (t) => {
   const page = await openApiOf(server)
   const templates = Object.keys(page.paths as object)

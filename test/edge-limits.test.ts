@@ -1,5 +1,6 @@
-// What this holds: whatever comes in is bounded: headers, bodies, their depth, every list and text of every schema, what is open and what is under
-// way; and X-Forwarded-For is believed of the proxies that are named, of nobody else (D3).
+// What this holds: whatever comes in is bounded: headers, bodies, their depth, every list and text
+// of every schema, what is open and what is under way; and X-Forwarded-For is believed of the
+// proxies that are named, of nobody else (D3).
 import { once } from 'node:events'
 import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'

@@ -323,7 +323,8 @@ t.test('INV-11: the log holds no token, ticket, query or body', async (t) => {
   t.notMatch(log(), /needle/)
 })
 
-// Bites: `req` among the serializers, `redact`, `pathOf` and `describeError` of src/http/logging.ts.
+// Bites: `req` among the serializers, `redact`, `pathOf` and `describeError` of
+// src/http/logging.ts.
 t.test(
   'INV-11: nor does it at its most talkative, for whatever goes wrong with a request that carries secrets',
   async (t) => {
@@ -426,8 +427,8 @@ async function askForLive(port: number): Promise<'ended'> {
   return ended
 }
 
-// Bites: src/http/closing.ts. Fastify answers such a request with 503 while it closes, keeps its connection, and then
-// waits for it without end.
+// Bites: src/http/closing.ts. Fastify answers such a request with 503 while it closes, keeps its
+// connection, and then waits for it without end.
 t.test('INV-66: a server that closes is not held open by whoever asks for the live channel meanwhile', async (t) => {
   const { app } = await edge(t)
   await app.register(websocket)

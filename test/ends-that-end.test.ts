@@ -1,6 +1,7 @@
-// What this holds: what ends really ends. Whoever changes the passphrase or the app ends every other session with its socket, on every server; what asks for
-// a recent proof takes none by a factor that is newer than the session, or gone; a compromise reaches all that was vouched for since, however far down; and
-// two coordinators are not replaced by one person.
+// What this holds: what ends really ends. Whoever changes the passphrase or the app ends every
+// other session with its socket, on every server; what asks for a recent proof takes none by a
+// factor that is newer than the session, or gone; a compromise reaches all that was vouched for
+// since, however far down; and two coordinators are not replaced by one person.
 import { TOTP } from 'otpauth'
 import t from 'tap'
 import { signRevocation } from '../src/protocol/index.ts'

@@ -127,7 +127,9 @@ t.test('a bundle proves its entries to whoever has the keys, and the log says th
   t.strictSame(session.alarms, [])
 })
 
-/** Every string in the parts of a bundle that are proven, with a way to put another in its place. */
+/**
+ * Every string in the parts of a bundle that are proven, with a way to put another in its place.
+ */
 function* proven(evidence: Evidence): Generator<{ where: string; read: string; write: (text: string) => void }> {
   const bundle = evidence
   yield { where: 'checkpoint', read: bundle.checkpoint, write: (text) => (bundle.checkpoint = text) }

@@ -1,6 +1,8 @@
-// What this holds: who signs in proves by a passphrase, by a passphrase with a code, or by a passkey, who they are; a code, a step and a
-// challenge work once on all servers; and nobody changes a factor without a recent proof. What makes it fail: a code that is taken twice, a
-// passkey of another origin or person, a refusal that tells what was right, a session that changes a factor an hour after it began.
+// What this holds: who signs in proves by a passphrase, by a passphrase with a code, or by a
+// passkey, who they are; a code, a step and a challenge work once on all servers; and nobody
+// changes a factor without a recent proof. What makes it fail: a code that is taken twice, a
+// passkey of another origin or person, a refusal that tells what was right, a session that changes
+// a factor an hour after it began.
 import { TOTP } from 'otpauth'
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'

@@ -1,6 +1,7 @@
-// What this holds: what a device has verified once it never believes less of, whatever a service shows it afterwards, whatever its store
-// fails to write, and however often it ends. What makes it fail: `missing` in Intake.#adopt answering nothing; `Intake.#write` forgetting
-// the changes of a write that failed; the place of a log written without what it belongs to.
+// What this holds: what a device has verified once it never believes less of, whatever a service
+// shows it afterwards, whatever its store fails to write, and however often it ends. What makes it
+// fail: `missing` in Intake.#adopt answering nothing; `Intake.#write` forgetting the changes of a
+// write that failed; the place of a log written without what it belongs to.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Cordon, webPlatform } from '../src/client/index.ts'
@@ -24,7 +25,10 @@ async function seen(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(20)
 }
 
-/** Kenya has seen Thailand removed; from now on the service hides that from whoever reads the log again. */
+/**
+ * Kenya has seen Thailand removed; from now on the service hides that from whoever reads the log
+ * again.
+ */
 async function removed() {
   const scene = await newOperation()
   const { coordinator, kenya, thailand, operation, altered } = scene
@@ -37,7 +41,10 @@ async function removed() {
   return { ...scene, session, hides }
 }
 
-/** An entry about Kenya that nobody signed, in the place of one that says that the operation has another name. */
+/**
+ * An entry about Kenya that nobody signed, in the place of one that says that the operation has
+ * another name.
+ */
 async function claim(
   { altered, coordinator, operation, kenya }: Scene,
   hides: (frame: Frame) => boolean,
@@ -60,7 +67,8 @@ t.test('INV-116: an entry about oneself that nobody signed makes nothing forgott
     const { session, kenya, coordinator, thailand, operation, hides, altered } = scene
     await claim(scene, hides, kind)
     await (await coordinator.follow(operation)).post(text('The next entry.'))
-    // Whether it is set aside or makes the device ask for the whole log again: what it knows of the removal stays.
+    // Whether it is set aside or makes the device ask for the whole log again: what it knows of the
+    // removal stays.
     t.ok(session.alarms[0] ?? (await session.events.once('alarm')), `${kind} is noticed`)
     t.notOk(session.view.member(thailand.person as PersonId), 'who was removed stays removed')
     altered.requests.length = 0
@@ -77,7 +85,8 @@ t.test('INV-116: an entry about oneself that nobody signed makes nothing forgott
 })
 
 t.test('INV-116: a log that is shown again without what was seen in it is not taken', async (t) => {
-  // What the service itself ended stands in no chain of statements: nothing but this device's memory misses it.
+  // What the service itself ended stands in no chain of statements: nothing but this device's
+  // memory misses it.
   const scene = await newOperation()
   const { coordinator, kenya, thailand, operation, altered } = scene
   const session = await kenya.follow(operation)

@@ -23,7 +23,10 @@ type Post = (server: ToyServer, count: number) => Promise<void>
 type How =
   /** A backup is restored and started with the same witnesses. */
   | 'restored'
-  /** It is started by somebody who keeps it away from the witnesses, and sends them its checkpoints later. */
+  /**
+   * It is started by somebody who keeps it away from the witnesses, and sends them its checkpoints
+   * later.
+   */
   | 'hidden'
   /** Both are sent to the witnesses at once. */
   | 'raced'
@@ -43,7 +46,10 @@ interface Outcome {
   readonly refusals: number
   /** Two heads signed with the same keys, of which no log can hold both. */
   readonly shown: boolean
-  /** Entries of final checkpoints beyond the fork, on both sides: with a majority as quorum at most one is above it. */
+  /**
+   * Entries of final checkpoints beyond the fork, on both sides: with a majority as quorum at most
+   * one is above it.
+   */
   readonly bothFinal: boolean
 }
 
@@ -55,7 +61,10 @@ async function newest(server: ToyServer, toy: Toy): Promise<{ note: string; chec
 const rootAt = (server: ToyServer, toy: Toy, size: number) =>
   transaction(server.db, (tx) => server.logs.rootAt(tx, toy.operation, size))
 
-/** Submits the newest checkpoint of a server to a witness, with a right proof from whatever the witness holds if there is one. */
+/**
+ * Submits the newest checkpoint of a server to a witness, with a right proof from whatever the
+ * witness holds if there is one.
+ */
 async function submit({ url }: TestWitness, server: ToyServer, toy: Toy): Promise<{ status: number; text: string }> {
   const { note, checkpoint } = await newest(server, toy)
   let said = await send(url, submission(0, [], note))
@@ -79,7 +88,10 @@ async function finalSize(notes: readonly string[], toy: Toy, policy: WitnessPoli
   )
 }
 
-/** Whether these two heads, each signed by the log, prove that it went two ways: at the smaller size the trees differ. */
+/**
+ * Whether these two heads, each signed by the log, prove that it went two ways: at the smaller size
+ * the trees differ.
+ */
 async function twoHeads(one: ToyServer, other: ToyServer, toy: Toy): Promise<boolean> {
   const [a, b] = [await newest(one, toy), await newest(other, toy)]
   const [small, large, of] =
@@ -120,7 +132,8 @@ async function run(owner: Owner, { how, before, original, copy }: Fork): Promise
     return { notContinued: right, refusals: 0, shown: false, bothFinal: false }
   }
 
-  // Neither server sends by itself: what reaches which witness, and when, is in the hands of whoever forks.
+  // Neither server sends by itself: what reaches which witness, and when, is in the hands of
+  // whoever forks.
   const truth = await toy.server({ limits: quick })
   const lie = await toy.server({ db, limits: quick })
   await post(truth, original)

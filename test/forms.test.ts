@@ -1,4 +1,5 @@
-// What this holds: forms accept what they declare and nothing else; extracts carry codes, never words; both sides' figures have one shape.
+// What this holds: forms accept what they declare and nothing else; extracts carry codes, never
+// words; both sides' figures have one shape.
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,4 +1,5 @@
-// What this holds: the demonstration's plan is possible in every part, the same each time, and weighs what was published.
+// What this holds: the demonstration's plan is possible in every part, the same each time, and
+// weighs what was published.
 import fc from 'fast-check'
 import t from 'tap'
 import { may, type Role } from '../src/access.ts'

@@ -137,7 +137,8 @@ t.test(
     const cosigned = await verify('-receipt', receipt, ...asked, '-quorum', '2')
     t.match(cosigned, { code: 0, stdout: /Witnesses: 2 of 2[^]*Witnesses: 2 of 2[^]*Receipt: entry/ })
 
-    // A service with the key of the log can sign any tree: of one whose times go back it is not believed.
+    // A service with the key of the log can sign any tree: of one whose times go back it is not
+    // believed.
     const raw = await admin(server.database.superUrl, (client) => readLog(client, operation))
     const leaves = raw.slice(0, 100).map(({ leaf }) => leaf)
     for (const [place, seconds, code] of [
@@ -161,7 +162,10 @@ const datedBack = (leaves: readonly Leaf[], place: number, seconds: number) =>
     n === place ? { ...leaf, at: new Date(Date.parse(leaf.at) - seconds * 1000).toISOString() } : leaf,
   )
 
-/** The address of a log of these entries, signed and served as by a service of this key: few enough for one tile. */
+/**
+ * The address of a log of these entries, signed and served as by a service of this key: few enough
+ * for one tile.
+ */
 async function served(owner: Test, key: LogKey, log: string, leaves: readonly Leaf[]): Promise<string> {
   const texts = leaves.map(serializeLeaf)
   const hashes = texts.map(hashLeaf)

@@ -1,6 +1,7 @@
-// What this holds: under the rule `from-joining` nobody gets anything of before they came into a compartment, whatever brought
-// them there and by whichever door they ask; no delivery is recorded of what was not posted yet; and whoever looks at one other
-// person in a log says why, by whichever filter they do.
+// What this holds: under the rule `from-joining` nobody gets anything of before they came into a
+// compartment, whatever brought them there and by whichever door they ask; no delivery is recorded
+// of what was not posted yet; and whoever looks at one other person in a log says why, by whichever
+// filter they do.
 import t, { type Test } from 'tap'
 import {
   OperationView,
@@ -20,7 +21,10 @@ import { codeOf, freshId, newcomer, now, setUp, type LiveWire, type WireActor } 
 
 type Act = Readonly<Record<string, unknown>> & { readonly act: MemberAct['act'] }
 
-/** A log that is only folded: statements without signatures, which `verifyEntry` would look at and the view does not. */
+/**
+ * A log that is only folded: statements without signatures, which `verifyEntry` would look at and
+ * the view does not.
+ */
 class PaperView {
   readonly view: OperationView
   readonly coordinator = freshId<PersonId>()
@@ -100,7 +104,8 @@ class PaperView {
   }
 }
 
-// Bites: `noteSince` (with the index of the admission instead) and `bringsNewcomers` (with admissions and compartments alone).
+// Bites: `noteSince` (with the index of the admission instead) and `bringsNewcomers` (with
+// admissions and compartments alone).
 t.test('INV-165: who comes into a compartment is there since that entry, and its epoch is stale from then on', (t) => {
   const by: Record<string, (paper: PaperView) => { person: PersonId; came: number }> = {
     'a change of role': (paper) => {
@@ -247,7 +252,8 @@ for (const [how, bring, from] of [
   ['a change of role', (operation) => operation.changeRole(late.person, 'officer'), 'observer'],
   ['rules', (operation) => operation.setRules({ history: 'from-joining', allHolds: ['observer'] }), 'observer'],
 ] as readonly [string, (operation: WireOperation) => ReturnType<WireOperation['changeRole']>, 'observer'][]) {
-  // Bites: `noteSince` and `bringsNewcomers` in protocol/since.ts, each where it is used by the service.
+  // Bites: `noteSince` and `bringsNewcomers` in protocol/since.ts, each where it is used by the
+  // service.
   t.test(`INV-165: the service gives nothing of before to whom ${how} brought into all`, async (t) => {
     const operation = await operationWith('from-joining')
     went(await operation.admit(late, from))

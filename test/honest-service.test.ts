@@ -1,5 +1,6 @@
-// What this holds: whatever the service accepts of acts that come at random, also of those that no client would send, every client believes and
-// `cordon verify` accepts. What makes it fail: a demand of src/protocol/entry-rules.ts or verify-entry.ts that the service does not make.
+// What this holds: whatever the service accepts of acts that come at random, also of those that no
+// client would send, every client believes and `cordon verify` accepts. What makes it fail: a
+// demand of src/protocol/entry-rules.ts or verify-entry.ts that the service does not make.
 import t, { type Test as Tap } from 'tap'
 import { roles, type State } from '../src/access.ts'
 import { memberVersion, type CompartmentId, type MemberAct, type PersonId } from '../src/protocol/index.ts'
@@ -14,7 +15,10 @@ import { byHand, freshId, now, type WireActor } from './support/wire.ts'
 type Pick = ReturnType<typeof generator>
 
 const wanted = howMany(500, 20_000)
-/** Accepted acts in one operation: what it costs to open an epoch and to check a log grows with its length. */
+/**
+ * Accepted acts in one operation: what it costs to open an epoch and to check a log grows with its
+ * length.
+ */
 const wantedInOne = 500
 /** Acts that arrive together. */
 const atOnce = 8
@@ -24,10 +28,16 @@ function generator(state: number): <T>(of: readonly T[]) => T {
   return (of) => of[below(of.length)] as (typeof of)[number]
 }
 
-/** Two who open a key at once leave a third who seals with none of them: what is within a body the service cannot see. */
+/**
+ * Two who open a key at once leave a third who seals with none of them: what is within a body the
+ * service cannot see.
+ */
 const isOfTheService = ({ reason }: { readonly reason?: string }) => reason !== 'BODY_OPEN'
 
-/** Those who act at random, those whom they move, and who reads along: in one operation after the other. */
+/**
+ * Those who act at random, those whom they move, and who reads along: in one operation after the
+ * other.
+ */
 async function makePeople(t: Tap, server: TestServer) {
   const { administrator, coordinator, secretariat } = await operationOn(t, server, { state: 'draft' })
   const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Kenya', country: 'KE' })
@@ -179,7 +189,10 @@ function randomActs(pick: Pick, { by, people, everybody, secretariat }: People, 
   return one
 }
 
-/** Acts until so many were accepted; then every reader is asked whether it believes all of them. Answers how many were. */
+/**
+ * Acts until so many were accepted; then every reader is asked whether it believes all of them.
+ * Answers how many were.
+ */
 async function actAndRead(t: Tap, people: People, pick: Pick, wanted: number): Promise<number> {
   const { reading, firm } = people
   const { operation, live, wire } = await newOperation(t, people)

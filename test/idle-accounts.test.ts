@@ -1,6 +1,8 @@
-// What this holds: an account that nobody uses sleeps once its person was told 30, 10 and 3 days before, each once and in time, on however many
-// servers; whoever signs in stays awake; who is needed stays awake; and whoever sleeps is out everywhere until woken. What makes it fail: a notice that
-// is skipped after the service was down, a sleep that nobody was told of, a use of the account that does not count, two servers that do it twice.
+// What this holds: an account that nobody uses sleeps once its person was told 30, 10 and 3 days
+// before, each once and in time, on however many servers; whoever signs in stays awake; who is
+// needed stays awake; and whoever sleeps is out everywhere until woken. What makes it fail: a
+// notice that is skipped after the service was down, a sleep that nobody was told of, a use of the
+// account that does not count, two servers that do it twice.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'

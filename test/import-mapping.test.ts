@@ -1,4 +1,5 @@
-// What this holds: a file of a national system becomes seizures without a loss, and a bad file becomes a list of what to correct.
+// What this holds: a file of a national system becomes seizures without a loss, and a bad file
+// becomes a list of what to correct.
 import { existsSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'

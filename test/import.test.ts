@@ -8,7 +8,8 @@ import { ended, joinWithDesk, temporary, until } from './support/command.ts'
 import { type startServer, type TestServer } from './support/server.ts'
 import { usualOperation } from './support/usual-operation.ts'
 
-// The main job on real input, with the command: what a national system wrote goes to everybody, once.
+// The main job on real input, with the command: what a national system wrote goes to everybody,
+// once.
 
 const repository = join(import.meta.dirname, '..')
 const real = join(repository, '..', 'shared', 'data', 'pangolin-seizures.csv')

@@ -10,7 +10,8 @@ import { pythonWith } from './support/python.ts'
 import { temporaryDirectory } from './support/server.ts'
 import { usualOperation } from './support/usual-operation.ts'
 
-// `tap test/integrating.test.ts --test-arg=--write` writes what the service answers today into the page.
+// `tap test/integrating.test.ts --test-arg=--write` writes what the service answers today into the
+// page.
 const place = join(repository, 'docs/integrating.md')
 const lacking = ['bash', 'curl', 'jq'].filter(
   (tool) => spawnSync(tool, ['--version'], { timeout: 30_000 }).status !== 0,

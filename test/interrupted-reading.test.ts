@@ -1,6 +1,7 @@
-// What this holds: a device that ends in the middle of reading, at whatever write, or is closed at whatever moment, goes on later with the members
-// that the log has: nobody wakes, nobody is lost, nothing is alarmed. What makes it fail: a place in the store that is
-// ahead of what is kept with it, or the end of one reading that is taken for that of the next.
+// What this holds: a device that ends in the middle of reading, at whatever write, or is closed at
+// whatever moment, goes on later with the members that the log has: nobody wakes, nobody is lost,
+// nothing is alarmed. What makes it fail: a place in the store that is ahead of what is kept with
+// it, or the end of one reading that is taken for that of the next.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Cordon, MemoryStore, webPlatform, type Change, type OperationSession } from '../src/client/index.ts'

@@ -1,6 +1,7 @@
-// What this holds: what somebody who writes to the database puts there, brings back or makes to live on is found by `cordon verify`, in
-// every table that decides who acts or what was delivered. What makes it fail: an owner that does not look at a table, or looks at the
-// rows that entries name and not at those that none does.
+// What this holds: what somebody who writes to the database puts there, brings back or makes to
+// live on is found by `cordon verify`, in every table that decides who acts or what was delivered.
+// What makes it fail: an owner that does not look at a table, or looks at the rows that entries
+// name and not at those that none does.
 import t from 'tap'
 import { busyService } from './support/busy-service.ts'
 import { checkLog, openVerifier } from './support/check-log.ts'

@@ -1,5 +1,7 @@
-// What this holds: a device counts, as recipient and as sender, only once the directory log is proven to hold its certification.
-// What makes it fail: leaving out the check before sealing, before granting, or before showing (src/client/transparency.ts).
+// What this holds: a device counts, as recipient and as sender, only once the directory log is
+// proven to hold its certification.
+// What makes it fail: leaving out the check before sealing, before granting, or before showing
+// (src/client/transparency.ts).
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
 import { base64url, generateDeviceSecrets, issueCertificate, openDevice, type DeviceId } from '../src/protocol/index.ts'

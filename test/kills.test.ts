@@ -11,7 +11,10 @@ const atWork = 5
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Lets everybody post until told to stop, while something dies at random times with enough acts in flight. */
+/**
+ * Lets everybody post until told to stop, while something dies at random times with enough acts in
+ * flight.
+ */
 async function underFire(
   t: Test,
   what: string,

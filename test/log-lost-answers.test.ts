@@ -14,7 +14,10 @@ const note = (text: string) => ({ id: freshId(), text })
 
 type Moment = 'before commit' | 'after commit'
 
-/** A database whose connection breaks at the next COMMITs: before Postgres hears of them, or after it has carried them out. */
+/**
+ * A database whose connection breaks at the next COMMITs: before Postgres hears of them, or after
+ * it has carried them out.
+ */
 function breaking(url: string) {
   const plain = openDatabase({ connectionString: url, onError: () => {} })
   const plan: Moment[] = []
@@ -165,7 +168,8 @@ t.test('a database that stays away: refused in time, at once while it is known, 
   const first = server.post(founder, lost)
   const given = { up: false }
   first.catch(() => (given.up = true))
-  // Whoever comes before the database is known to be away waits with the first; from then on nobody does.
+  // Whoever comes before the database is known to be away waits with the first; from then on nobody
+  // does.
   let refused: unknown
   while (!given.up && refused === undefined) {
     const meanwhile = server.post(founder, note('meanwhile')).catch((error: unknown) => error)

@@ -1,7 +1,9 @@
-// What this holds: whatever a lying service sends in whatever order, with the help of a member and an administrator, while a device's store
-// fails and its process ends: no promise is left unhandled, no session is beyond going on, the floor never falls, and nothing is sealed
-// for a device that an honest log would not name. What makes it fail: taking away any demand of src/protocol/entry-rules.ts or
-// verify-entry.ts, `asProtocolError` in FrameQueue, or `missing` in Intake.#adopt.
+// What this holds: whatever a lying service sends in whatever order, with the help of a member and
+// an administrator, while a device's store fails and its process ends: no promise is left
+// unhandled, no session is beyond going on, the floor never falls, and nothing is sealed for a
+// device that an honest log would not name. What makes it fail: taking away any demand of
+// src/protocol/entry-rules.ts or verify-entry.ts, `asProtocolError` in FrameQueue, or `missing` in
+// Intake.#adopt.
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import t from 'tap'
@@ -153,7 +155,8 @@ t.test(
         const allowed = new Set<string>(leading.view.devices.keys())
         for (const device of victim.sealedFor()) t.ok(allowed.has(device), 'sealed for a device of a member alone')
         await going
-        // A bought member may vouch for it: for itself, it is then asked for in the directory; for who is no member, it gets nothing.
+        // A bought member may vouch for it: for itself, it is then asked for in the directory; for
+        // who is no member, it gets nothing.
         const recipients = mended.view.recipients(operation as CompartmentId)
         t.notOk(recipients.includes(forged.id), 'the forged device is no recipient')
         if (before) t.same(missing(before, mended.view), [], 'the floor did not fall')

@@ -1,6 +1,8 @@
-// What this holds: a notice reaches a mail server as one plain text mail that no other program answers, encrypted unless that server is on
-// the same machine; what a server refuses for good is told from what it may take later, and nothing that is said of it names the address.
-// What makes it fail: a mail in the clear, a header that somebody's address could add, a server that is waited for without end.
+// What this holds: a notice reaches a mail server as one plain text mail that no other program
+// answers, encrypted unless that server is on the same machine; what a server refuses for good is
+// told from what it may take later, and nothing that is said of it names the address.
+// What makes it fail: a mail in the clear, a header that somebody's address could add, a server
+// that is waited for without end.
 import t from 'tap'
 import fc from 'fast-check'
 import { addressPattern, isAddress } from '../src/identity/notices/addresses.ts'

@@ -1,6 +1,8 @@
-// What this holds: no one entry, whoever signed it, stops an operation for everybody, and what is unsigned or misplaced changes nothing
-// that is sealed or signed. What makes it fail: `asProtocolError` in Opening.open answering ProtocolErrors alone; `requireSealKey`,
-// `standsAfter`, `requireInOperationChain` or `requireBareEntry` demanding nothing; `ViewEntry.signer` left out.
+// What this holds: no one entry, whoever signed it, stops an operation for everybody, and what is
+// unsigned or misplaced changes nothing that is sealed or signed. What makes it fail:
+// `asProtocolError` in Opening.open answering ProtocolErrors alone; `requireSealKey`,
+// `standsAfter`, `requireInOperationChain` or `requireBareEntry` demanding nothing;
+// `ViewEntry.signer` left out.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -158,7 +160,8 @@ t.test('INV-118: a coordinator removes whoever came in by a certificate that nob
   await coordinator.operations.changeRole(operation, kenya.person, 'officer')
   const session = await kenya.follow(operation)
   await session.ready()
-  // Kenya is shown the revocation of the device that certified Thailand's, and then a device by it that is dated later.
+  // Kenya is shown the revocation of the device that certified Thailand's, and then a device by it
+  // that is dated later.
   const forged = await openDevice(await generateDeviceSecrets())
   const issuedAt = new Date(Date.now() + 11 * 60_000).toISOString()
   const certificate = await issueCertificate(thailand.self.device, {

@@ -1,5 +1,7 @@
-// What this holds: with the command alone somebody says where they are told, and a contact point sees who sleeps when and wakes all who are needed.
-// What makes it fail: an address that counts without its code, an account or a membership that --all forgets, somebody else's that it touches.
+// What this holds: with the command alone somebody says where they are told, and a contact point
+// sees who sleeps when and wakes all who are needed.
+// What makes it fail: an address that counts without its code, an account or a membership that
+// --all forgets, somebody else's that it touches.
 import t from 'tap'
 import { enrolWith, partyOf, takeIn } from './support/actors.ts'
 import { joinWithDesk, temporary } from './support/command.ts'

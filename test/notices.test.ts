@@ -1,6 +1,8 @@
-// What this holds: an address is told nothing before its code came back, stands nowhere but sealed, and is shown to its person alone; no stranger is
-// flooded; a notice goes out once whatever fails, and what cannot be given is neither lost nor counted as given. What makes it fail: a notice that
-// is entered before it was taken over, a failure that is forgotten, an address in an entry, a code that can be guessed.
+// What this holds: an address is told nothing before its code came back, stands nowhere but sealed,
+// and is shown to its person alone; no stranger is flooded; a notice goes out once whatever fails,
+// and what cannot be given is neither lost nor counted as given. What makes it fail: a notice that
+// is entered before it was taken over, a failure that is forgotten, an address in an entry, a code
+// that can be guessed.
 import t from 'tap'
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,6 +1,8 @@
-// What this holds: in a real browser, over https, the printed address adds a passkey and signs in; and what somebody else puts into such an
-// address is neither shown nor run nor sent anywhere but to the machine that the browser runs on. What makes it fail: the page's script or its
-// headers. Without Chromium (Debian: apt-get install chromium) test/journeys/passphrase-to-passkey.test.ts does the same by hand.
+// What this holds: in a real browser, over https, the printed address adds a passkey and signs in;
+// and what somebody else puts into such an address is neither shown nor run nor sent anywhere but
+// to the machine that the browser runs on. What makes it fail: the page's script or its headers.
+// Without Chromium (Debian: apt-get install chromium) test/journeys/passphrase-to-passkey.test.ts
+// does the same by hand.
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -21,7 +23,10 @@ type Owner = Parameters<typeof startServer>[0]
 const program = findChromium()
 const skip = program === undefined ? 'Chromium is not installed (Debian: apt-get install chromium)' : false
 
-/** A service under https and a name, as browsers want it for passkeys, and a browser that trusts its certificate. */
+/**
+ * A service under https and a name, as browsers want it for passkeys, and a browser that trusts its
+ * certificate.
+ */
 async function stage(owner: Owner) {
   const { certificate, key } = selfSigned('localhost')
   const directory = temporary(owner)
@@ -37,7 +42,10 @@ async function stage(owner: Owner) {
   return { server, directory, chromium, trusting: { NODE_EXTRA_CA_CERTS: tls.certificateFile } }
 }
 
-/** Somebody at the browser: opens the address, reads the page, presses its button, and waits for what the command shows. */
+/**
+ * Somebody at the browser: opens the address, reads the page, presses its button, and waits for
+ * what the command shows.
+ */
 async function follow(tab: Tab, address: string): Promise<{ page: string; shown: string }> {
   await tab.open(address)
   await tab.until(`document.querySelector('#go')?.checkVisibility()`)

@@ -1,5 +1,6 @@
-// What this holds: a command that waits for a browser takes one answer, the first that brings the state it printed, by a form to its own
-// address; whatever else comes changes nothing. What makes it fail: a state that is not compared, a Host that is not, a second answer.
+// What this holds: a command that waits for a browser takes one answer, the first that brings the
+// state it printed, by a form to its own address; whatever else comes changes nothing. What makes
+// it fail: a state that is not compared, a Host that is not, a second answer.
 import { once } from 'node:events'
 import { request, type OutgoingHttpHeaders } from 'node:http'
 import { connect } from 'node:net'
@@ -27,7 +28,10 @@ async function opened(owner: Owner): Promise<Loopback> {
 const actionOf = ({ port }: Loopback) => `http://127.0.0.1:${String(port)}/`
 const form = 'application/x-www-form-urlencoded'
 
-/** A request exactly as it is given, and the status of its answer; 0 where the connection ends without one. */
+/**
+ * A request exactly as it is given, and the status of its answer; 0 where the connection ends
+ * without one.
+ */
 function raw(
   loopback: Loopback,
   {

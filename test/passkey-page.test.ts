@@ -1,6 +1,7 @@
-// What this holds: the page on which a browser answers for the command is served with nothing in it that runs or shows what an address says,
-// in no frame, and may hand a form to the loopback alone; and nobody who makes such an address can have it replace somebody's passkey. What makes
-// it fail: a script in the page, a wider form-action, markup from text, a user handle that others know.
+// What this holds: the page on which a browser answers for the command is served with nothing in it
+// that runs or shows what an address says, in no frame, and may hand a form to the loopback alone;
+// and nobody who makes such an address can have it replace somebody's passkey. What makes it fail:
+// a script in the page, a wider form-action, markup from text, a user handle that others know.
 import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'

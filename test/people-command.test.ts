@@ -1,5 +1,6 @@
-// What this holds: commands about people and devices say whom they are for, what is not there, and what will happen before it does. What makes it
-// fail: "not found" where somebody has no right, a device ended without a yes, somebody locked out who is shown as active, words of the system.
+// What this holds: commands about people and devices say whom they are for, what is not there, and
+// what will happen before it does. What makes it fail: "not found" where somebody has no right, a
+// device ended without a yes, somebody locked out who is shown as active, words of the system.
 import { join } from 'node:path'
 import t from 'tap'
 import { seat } from './support/command.ts'

@@ -1,7 +1,8 @@
-// What this holds: organizations run themselves. Who is retired or suspended, and everybody of an organization that leaves, is out of every
-// session and operation in the same moment, on every server; nobody seals for them afterwards; who is woken comes back by a statement.
-// What makes it fail: a session that goes on, an operation that is forgotten, a key that is still sealed for who has left, a contact point that
-// reaches into another organization.
+// What this holds: organizations run themselves. Who is retired or suspended, and everybody of an
+// organization that leaves, is out of every session and operation in the same moment, on every
+// server; nobody seals for them afterwards; who is woken comes back by a statement.
+// What makes it fail: a session that goes on, an operation that is forgotten, a key that is still
+// sealed for who has left, a contact point that reaches into another organization.
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
 import { administratorOf, enrolWith, newClient, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
@@ -22,7 +23,9 @@ const code = (promise: Promise<unknown>) =>
 const kenyaIs = { kind: 'administration', name: 'Customs of Kenya', country: 'KE' } as const
 const hour = 3_600_000
 
-/** An operation with the contact point and an officer of Kenya, and the contact point of Thailand. */
+/**
+ * An operation with the contact point and an officer of Kenya, and the contact point of Thailand.
+ */
 async function scene(owner: Owner) {
   const { server, clients, made } = await startClientScene(owner, 'two-administrations', makeTwoAdministrations)
   const { administrator, coordinator, officer } = clients

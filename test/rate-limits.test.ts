@@ -1,5 +1,6 @@
-// What this holds: how often somebody may ask, by account and by source, is said in every answer, is the same on every server, and costs no
-// request a question to the database; the SDK waits and goes on by itself.
+// What this holds: how often somebody may ask, by account and by source, is said in every answer,
+// is the same on every server, and costs no request a question to the database; the SDK waits and
+// goes on by itself.
 import t from 'tap'
 import { createRateStore, openDatabase, type RateCount } from '../src/db/index.ts'
 import { RateLimits, quotas, sourceOf, type Quotas } from '../src/http/index.ts'

@@ -1,6 +1,8 @@
-// What this holds: somebody who has lost every device comes back by an invitation that a second person of another organization approved, with
-// new factors and new keys, and by nothing else. What makes it fail: an invitation that works unapproved, an approval by somebody of the
-// same organization, for something else, too late or twice; an old passphrase or device that still works.
+// What this holds: somebody who has lost every device comes back by an invitation that a second
+// person of another organization approved, with new factors and new keys, and by nothing else. What
+// makes it fail: an invitation that works unapproved, an approval by somebody of the same
+// organization, for something else, too late or twice; an old passphrase or device that still
+// works.
 import t from 'tap'
 import { isProblem, type Cordon } from '../src/client/index.ts'
 import { enrolWith, newClient, opened, passphrase } from './support/actors.ts'
@@ -22,7 +24,10 @@ const other = 'eleven pale storks over a lake'
 const hour = 3_600_000
 const isOfUnit = (name: string) => name === 'administrator' || name === 'coordinator'
 
-/** An operation with an officer and the contact point of Kenya, and the contact point of Thailand, by the clock of the server. */
+/**
+ * An operation with an officer and the contact point of Kenya, and the contact point of Thailand,
+ * by the clock of the server.
+ */
 async function scene(owner: Owner) {
   const { server, clients, made } = await startClientScene(owner, 'two-administrations', makeTwoAdministrations, {
     of: (name, on) => (isOfUnit(name) ? {} : { platform: { clock: () => on.clock.now() } }),

@@ -1,6 +1,7 @@
-// What this holds: whoever is refused, at whichever door, is in the directory log soon after, once a minute, and no crowd of
-// outsiders makes more of it than that.
-// What makes it fail: a door that refuses without `refusals.note`, a memory without a bound, a stop that forgets.
+// What this holds: whoever is refused, at whichever door, is in the directory log soon after, once
+// a minute, and no crowd of outsiders makes more of it than that.
+// What makes it fail: a door that refuses without `refusals.note`, a memory without a bound, a stop
+// that forgets.
 import t from 'tap'
 import { Problem } from '../src/errors.ts'
 import * as protocol from '../src/protocol/index.ts'
@@ -77,7 +78,10 @@ const invitationElsewhere = async () => {
 const path = operation.path
 const anyGrant = { device: protocol.base64url(random(32)), epoch: 1, grant: 'x.x.x.x.x' }
 
-/** Each door: who is refused there (undefined: nobody who is known), with which code, and how it is called in the entry. */
+/**
+ * Each door: who is refused there (undefined: nobody who is known), with which code, and how it is
+ * called in the entry.
+ */
 const doors: readonly [name: string, who: WireActor | undefined, what: string, act: () => Promise<unknown>][] = [
   [
     'what one may not see',

@@ -10,8 +10,9 @@ const removals = howMany(6, 200)
 const victims = 5
 const quietMs = 60
 
-// Bites: without the membership check under the log's lock (authorizeIn in messages/post.ts) messages land after the removal; with a
-// follower that keeps its members (live/follower.ts, #send) entries go on to whoever was removed.
+// Bites: without the membership check under the log's lock (authorizeIn in messages/post.ts)
+// messages land after the removal; with a follower that keeps its members (live/follower.ts, #send)
+// entries go on to whoever was removed.
 t.test(
   `a member removed at an entry gets and posts nothing after it: ${String(removals)} removals against ${String(clients)} posting members on two servers`,
   patience,
@@ -72,7 +73,8 @@ t.test(
     await Promise.all(posting)
     t.equal(violations, 0, 'nothing was delivered after a removal')
 
-    // What the log says: no message of a person between the entry that removed it and the one that admitted it again.
+    // What the log says: no message of a person between the entry that removed it and the one that
+    // admitted it again.
     const after = await admin(database.superUrl, async (client) => {
       const { rows } = await client.query<{ n: number }>(
         `SELECT count(*)::int AS n FROM message m WHERE (

@@ -1,6 +1,8 @@
-// What this holds: what happens above a device, in whatever order and however hostile, makes no entry that an honest client or the verifier
-// cannot believe; and a revocation ends what it says it ends, once and at once. What makes it fail: chains that mix certificates of different
-// times, renewals that race each other, times that nobody checks, a revocation that its readers cannot follow.
+// What this holds: what happens above a device, in whatever order and however hostile, makes no
+// entry that an honest client or the verifier cannot believe; and a revocation ends what it says it
+// ends, once and at once. What makes it fail: chains that mix certificates of different times,
+// renewals that race each other, times that nobody checks, a revocation that its readers cannot
+// follow.
 import t from 'tap'
 import type { Cordon } from '../src/client/index.ts'
 import { issueCertificate, signRevocation, timestamp } from '../src/protocol/index.ts'

@@ -1,6 +1,7 @@
-// What this holds: a certificate ends by an entry, and is renewed for the same keys by somebody else who may vouch for the person; what a compromised
-// device vouched for ends with it. What makes it fail: a device that acts after its certificate ended, a renewal that somebody gave
-// themselves or that has no right, a renewed device that has to begin anew, a revoked one that comes back.
+// What this holds: a certificate ends by an entry, and is renewed for the same keys by somebody
+// else who may vouch for the person; what a compromised device vouched for ends with it. What makes
+// it fail: a device that acts after its certificate ended, a renewal that somebody gave themselves
+// or that has no right, a renewed device that has to begin anew, a revoked one that comes back.
 import t from 'tap'
 import type { Cordon, DueCertificate } from '../src/client/index.ts'
 import {

@@ -1,6 +1,8 @@
-// What this holds: row-level security is a second line of its own. With `authorize` forced to allow everything, no row of another
-// operation comes out of any door; and each role of the database is refused what it must not run.
-// What makes it fail: a policy dropped, a request that enters an operation by its log, `sees` taken from the views.
+// What this holds: row-level security is a second line of its own. With `authorize` forced to allow
+// everything, no row of another operation comes out of any door; and each role of the database is
+// refused what it must not run.
+// What makes it fail: a policy dropped, a request that enters an operation by its log, `sees` taken
+// from the views.
 import type pg from 'pg'
 import t from 'tap'
 import { busyService } from './support/busy-service.ts'
@@ -25,7 +27,8 @@ t.test('INV-25: with every check of rights forced to allow, no row of another op
   const own = await createOperation(t, administrator, outsider)
   t.equal((await outsider.call('GET', own.path)).status, 200)
 
-  // Whatever names something of the operation: ids of things and people, names, and texts of statements and extracts.
+  // Whatever names something of the operation: ids of things and people, names, and texts of
+  // statements and extracts.
   const view = await operation.view()
   const telling = [
     ...view.members.keys(),

@@ -1,6 +1,8 @@
-// What this holds: each demand of docs/invariants.md ("What is demanded of an entry") refuses the one thing that violates it, with its code:
-// where a client takes an entry, where the service folds one before it appends, where the verifier reads one, and in the client in Python.
-// What makes it fail: taking away the demand that a row names, or making it in some of the four places only.
+// What this holds: each demand of docs/invariants.md ("What is demanded of an entry") refuses the
+// one thing that violates it, with its code: where a client takes an entry, where the service folds
+// one before it appends, where the verifier reads one, and in the client in Python.
+// What makes it fail: taking away the demand that a row names, or making it in some of the four
+// places only.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -206,7 +208,10 @@ async function certificate(paper: Paper, whose: Named, subject = whose.device.id
 }
 
 type Violation = (paper: Paper) => Promise<Shown>
-/** By code: what violates the demand. `fold`: the service meets it where it folds; the others it refuses when it is asked (access tables, wire tests). */
+/**
+ * By code: what violates the demand. `fold`: the service meets it where it folds; the others it
+ * refuses when it is asked (access tables, wire tests).
+ */
 const violations: readonly { code: string; fold: boolean; what: string; make: Violation }[] = [
   {
     code: 'VIEW_ORDER',
@@ -431,7 +436,10 @@ const python = pythonWith(join(program, 'requirements.txt'))
 const skip = 'missing' in python ? `contrib/python cannot be run: ${python.missing}` : false
 let ask: ((asked: Json) => Promise<Json>) | undefined
 
-/** What the client in Python says of the last of these entries: it stops at the first that does not hold. */
+/**
+ * What the client in Python says of the last of these entries: it stops at the first that does not
+ * hold.
+ */
 async function byPython(entries: readonly Shown[]): Promise<Json> {
   if ('missing' in python) throw new Error(python.missing)
   ask ??= conversePython(t, python.python, [join(import.meta.dirname, 'support/python-rules.py')], { cwd: program })

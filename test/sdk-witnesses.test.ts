@@ -48,7 +48,10 @@ async function peopleOn(owner: Owner, server: TestServer) {
     country: 'KE',
     platform: { ...altered.platform, clock: () => new Date(Date.now() + ahead) },
   })
-  /** Longer than the lag passes for the device that pins; then its clock is right again, since the service believes no proof of the future. */
+  /**
+   * Longer than the lag passes for the device that pins; then its clock is right again, since the
+   * service believes no proof of the future.
+   */
   const letPass = () => {
     ahead = lag * 60_000 + 100
     return { andSetRight: () => (ahead = 0) }
@@ -100,7 +103,8 @@ t.test('INV-54: with a pinned policy nothing is sealed that its witnesses do not
   t.same(check.discrepancies, [])
   t.ok((check.cosigned ?? 0) > 0)
 
-  // The service hides that the witnesses went on: an old final checkpoint, none, one without enough lines, one of another log.
+  // The service hides that the witnesses went on: an old final checkpoint, none, one without enough
+  // lines, one of another log.
   const leading = await coordinator.follow(operation)
   const old = await server.logs.finalCheckpoint(operation)
   const lines = old.split('\n')

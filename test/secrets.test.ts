@@ -1,6 +1,8 @@
-// What this holds: no secret of anybody is in the database, in the log of the service at its most talkative, in a checkpoint, or in
-// any answer, frame or header but the one that must carry it to its owner. Needles are planted in a whole run through the SDK.
-// What makes it fail: storing a token or a ticket unhashed, logging a request, naming a received value in a problem.
+// What this holds: no secret of anybody is in the database, in the log of the service at its most
+// talkative, in a checkpoint, or in any answer, frame or header but the one that must carry it to
+// its owner. Needles are planted in a whole run through the SDK.
+// What makes it fail: storing a token or a ticket unhashed, logging a request, naming a received
+// value in a problem.
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -133,7 +135,8 @@ t.test('INV-24: needles of every kind of secret turn up nowhere', async (t) => {
   })
   t.equal((await opened(ncp, operation, posted.message)).fields['text'], body, 'and the reader has it')
 
-  // An address for notices, whose code went to it; one that waits for its code; and one that was refused.
+  // An address for notices, whose code went to it; one that waits for its code; and one that was
+  // refused.
   const plantAddress = (name: string, domain: string) => `${name}.${randomBytes(12).toString('hex')}@${domain}`
   const address = plantAddress('address', 'b.example')
   const waiting = plantAddress('waiting', 'b.example')

@@ -1,5 +1,6 @@
-// What this holds: a service account comes in with its own key alone, from its own addresses, in its time; it may do what its role and its
-// list both say, vouches for nobody, and is made and stopped by those who answer for it. Each test says which check, removed, makes it fail.
+// What this holds: a service account comes in with its own key alone, from its own addresses, in
+// its time; it may do what its role and its list both say, vouches for nobody, and is made and
+// stopped by those who answer for it. Each test says which check, removed, makes it fail.
 import { createPublicKey } from 'node:crypto'
 import fc from 'fast-check'
 import { exportJWK, generateKeyPair, type CryptoKey } from 'jose'
@@ -35,7 +36,10 @@ const terms = (change: object = {}) => ({
   ...change,
 })
 
-/** An NCP of Kenya, one of Thailand and an officer of Kenya, at a service of two servers, without the SDK. */
+/**
+ * An NCP of Kenya, one of Thailand and an officer of Kenya, at a service of two servers, without
+ * the SDK.
+ */
 async function wireScene() {
   const server = await startServer(t, { trustedProxies: ['127.0.0.1'] })
   const second = await startServer(t, { beside: server })
@@ -85,7 +89,8 @@ async function knock(actor: WireActor, method: string, path: string, body?: unkn
 const signingIn = (actor: WireActor, assertion: string, where: Knock = {}) =>
   knock(actor, 'POST', '/v1/service-sessions', signInBody(assertion), where)
 
-// Bites: verifyAssertion, claim by claim; `recordProof` and the comparison of keys in requireAssertion.
+// Bites: verifyAssertion, claim by claim; `recordProof` and the comparison of keys in
+// requireAssertion.
 t.test(
   'INV-80: an assertion that is wrong in one thing opens no door, and all of them are refused alike',
   async (t) => {
@@ -157,7 +162,8 @@ t.test(
   },
 )
 
-// Bites: the comparison of the session's key with the account's and the device's in requireAssertion.
+// Bites: the comparison of the session's key with the account's and the device's in
+// requireAssertion.
 t.test('INV-80: no key serves two protocols', async (t) => {
   const machine = await machineOf()
   const withKey = async (key: CryptoKey, jwk: protocol.SignJwk) => {
@@ -239,7 +245,8 @@ async function rsa() {
   return (await exportJWK(publicKey)) as never
 }
 
-// Bites: `admitAddress` in recognise, refresh and redeemTicket, each of them; `requireAddress` in requireAssertion; `trustProxy`.
+// Bites: `admitAddress` in recognise, refresh and redeemTicket, each of them; `requireAddress` in
+// requireAssertion; `trustProxy`.
 t.test('INV-82: from elsewhere than its addresses every door is closed', async (t) => {
   const machine = await machineOf({ addresses: ['10.20.0.0/16', '2001:db8::/32', '127.0.0.1/32'] })
   const near = { from: '10.20.30.40' }

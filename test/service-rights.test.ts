@@ -1,6 +1,8 @@
-// What this holds: of a service account in an operation, through the SDK: what is not listed is refused whatever its role has; officer is the
-// ceiling; `all` holds it only where it is listed; its time ends by itself; and what the database says of it is what was entered.
-// What makes it fail: a door that does not ask the list, a fold that takes it for a person, a change in the database that nobody finds.
+// What this holds: of a service account in an operation, through the SDK: what is not listed is
+// refused whatever its role has; officer is the ceiling; `all` holds it only where it is listed;
+// its time ends by itself; and what the database says of it is what was entered.
+// What makes it fail: a door that does not ask the list, a fold that takes it for a person, a
+// change in the database that nobody finds.
 import t from 'tap'
 import { MemoryStore, type Cordon } from '../src/client/index.ts'
 import * as protocol from '../src/protocol/index.ts'
@@ -130,7 +132,8 @@ async function openOn(owner: { teardown(clean: () => unknown): void }, client: C
   return live
 }
 
-// Bites: `mayHold` with a service account in requireNewcomer; `holderOf` in judge.ts; the ceiling in verifyEntry.
+// Bites: `mayHold` with a service account in requireNewcomer; `holderOf` in judge.ts; the ceiling
+// in verifyEntry.
 t.test('INV-81: nobody makes a service account more than an officer', async (t) => {
   const { administrator: root, coordinator, operation, kra, service } = await placed()
   const { organization } = kra
@@ -215,7 +218,8 @@ t.test('INV-81: the compartment of all holds a service account only where it is 
 
 // Bites: `expires_at` in sessionsStanding; `endOverdue`.
 t.test('INV-82: when its time is over an account is out by itself, and its device with it', async (t) => {
-  // The clients' clocks stay behind the server's by as much, which must be less than a proof may be old.
+  // The clients' clocks stay behind the server's by as much, which must be less than a proof may be
+  // old.
   const { server: own, coordinator, operation, service, compartment, kra, expiresAt } = await placed({ life: 50_000 })
   const beside = await startServer(t, { beside: own })
   const leads = await coordinator.follow(operation)

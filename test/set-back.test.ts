@@ -1,5 +1,7 @@
-// What this holds: people on a log that lost entries are told so at once, by every way that leads to it, and nothing hangs.
-// What makes it fail: leaving out the `read-only` of src/live/connection.ts, or the comparison in src/client/self-check.ts.
+// What this holds: people on a log that lost entries are told so at once, by every way that leads
+// to it, and nothing hangs.
+// What makes it fail: leaving out the `read-only` of src/live/connection.ts, or the comparison in
+// src/client/self-check.ts.
 import t from 'tap'
 import { isProblem } from '../src/client/index.ts'
 import { operationOn } from './support/actors.ts'

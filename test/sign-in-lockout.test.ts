@@ -1,4 +1,5 @@
-// What this holds: who guesses passphrases is stopped before they are checked, and nobody is kept out by somebody else's guesses (C8, C10).
+// What this holds: who guesses passphrases is stopped before they are checked, and nobody is kept
+// out by somebody else's guesses (C8, C10).
 import argon2 from 'argon2'
 import t from 'tap'
 import { Passphrases } from '../src/identity/index.ts'
@@ -43,7 +44,8 @@ async function crowdOf(size: number, act: () => Promise<Answer>): Promise<Record
   return codes
 }
 
-// Bites: `proven` in signIn, asked before anything is counted; `person_id` and `state` in provesDevice.
+// Bites: `proven` in signIn, asked before anything is counted; `person_id` and `state` in
+// provesDevice.
 t.test('INV-71: strangers who fail on purpose keep nobody out, and have nothing checked', async (t) => {
   const person = await somebody()
   const stranger = await new WireActor(server, 'Stranger').prepare()
@@ -82,7 +84,7 @@ t.test('INV-71: what fails on one device shuts no other of the person', async (t
   t.equal(codeOf(await attempt(stolen)), '401 SIGN_IN_REFUSED', 'whose success is nobody else’s')
 })
 
-// Bites: `countedCredential` in enrol: a second door without a lock (CVE-2025-31947).
+// Bites: `counted` in `#credentialOf`: a second door without a lock (CVE-2025-31947).
 t.test('INV-70: enrolling a further device is no door without a limit', async (t) => {
   const person = await somebody()
   const guess = async () => {
@@ -111,7 +113,7 @@ t.test('INV-70: enrolling a further device is no door without a limit', async (t
   t.equal(codeOf(await attempt(person)), '201', 'signing in goes on')
 })
 
-// Bites: `waitingForEach`, `countedCredential` being asked in turn.
+// Bites: `waitingForEach`, `counted` being asked in turn.
 t.test(
   'INV-72: more passphrases than can be checked soon are refused at once, and counted against nobody',
   async (t) => {

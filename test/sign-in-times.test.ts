@@ -1,6 +1,8 @@
-// What this holds: whoever has no device of a person cannot tell by the answers of sign-in, nor by how long they take, whether there is such a
-// person or such a device (C9). Bounded, texts are compared and times only told; whole, the times too must not part.
-// What makes it fail: looking a person up before the device is proven, or `nobodysKey` of src/identity/device-proof.ts.
+// What this holds: whoever has no device of a person cannot tell by the answers of sign-in, nor by
+// how long they take, whether there is such a person or such a device (C9). Bounded, texts are
+// compared and times only told; whole, the times too must not part.
+// What makes it fail: looking a person up before the device is proven, or `nobodysKey` of
+// src/identity/device-proof.ts.
 import t from 'tap'
 import { Argon2Process, Passphrases } from '../src/identity/index.ts'
 import { howMany, patience, whole } from './support/counts.ts'
@@ -11,7 +13,10 @@ import { WireActor, codeOf, freshId, newcomer, setUp } from './support/wire.ts'
 const samples = howMany(100, 2_000)
 const warming = howMany(20, 200)
 
-/** How often a time of the first kind is longer than one of the second: 0.5 where nobody can tell them apart (Mann and Whitney's U, as a share). */
+/**
+ * How often a time of the first kind is longer than one of the second: 0.5 where nobody can tell
+ * them apart (Mann and Whitney's U, as a share).
+ */
 function areaUnderCurve(first: readonly number[], second: readonly number[]): number {
   const all = [...first.map((time) => ({ time, ours: true })), ...second.map((time) => ({ time, ours: false }))].sort(
     (a, b) => a.time - b.time,

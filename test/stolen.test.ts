@@ -1,20 +1,31 @@
-// What this holds: whoever steals one thing of a sign-in, or all that the database has, has nothing that SECURITY.md does not say. What
-// makes it fail: the check that each test names. Shown elsewhere and not here again:
+// What this holds: a thief of one thing of a sign-in, or of the whole database, gains nothing
+// that SECURITY.md does not say. What makes it fail: the check that each test names. Shown
+// elsewhere and not here again:
 //
-// | stolen                  | what the thief does                                            | shown in                                          |
-// | ----------------------- | -------------------------------------------------------------- | ------------------------------------------------- |
-// | access token            | as a bearer, in the address, with other claims or another key  | attacks-on-sign-in (C12), attacks-on-live (B13)   |
-// | access token            | after the device was revoked, the session ended                | attacks-on-sign-in (C3), attacks-on-live (B2)     |
-// | refresh token           | after the moment for a lost answer; what is entered of it      | duties                                            |
-// | ticket                  | twice, late, from another origin, in the address               | attacks-on-live (B2, B13)                         |
-// | DPoP proof              | twice, for another method, address, token or key, late         | attacks-on-sign-in (C12)                          |
-// | invitation              | used, expired or revoked, at the process that knows it         | attacks-on-sign-in (C7)                           |
-// | TOTP code               | twice on all processes, late                                   | factors (INV-67)                                  |
-// | recovery code, its hash | twice, after it was renewed; the hash as a code                | factors                                           |
-// | passkey answer          | a second time, of another person or page                       | factors (INV-69)                                  |
-// | address for a browser   | answered first, by a passkey of the thief’s                    | passkey-loopback                                  |
-// | client assertion        | twice, for another address or session key                      | service-accounts (INV-80)                         |
-// | database dump           | searched for every secret as it was given                      | secrets (INV-24)                                  |
+// - access token: as a bearer, in the address, with other claims or another key;
+//   in attacks-on-sign-in (C12), attacks-on-live (B13)
+// - access token: after the device was revoked, the session ended;
+//   in attacks-on-sign-in (C3), attacks-on-live (B2)
+// - refresh token: after the moment for a lost answer; what is entered of it;
+//   in duties
+// - ticket: twice, late, from another origin, in the address;
+//   in attacks-on-live (B2, B13)
+// - DPoP proof: twice, for another method, address, token or key, late;
+//   in attacks-on-sign-in (C12)
+// - invitation: used, expired or revoked, at the process that knows it;
+//   in attacks-on-sign-in (C7)
+// - TOTP code: twice on all processes, late;
+//   in factors (INV-67)
+// - recovery code, its hash: twice, after it was renewed; the hash as a code;
+//   in factors
+// - passkey answer: a second time, of another person or page;
+//   in factors (INV-69)
+// - address for a browser: answered first, by a passkey of the thief’s;
+//   in passkey-loopback
+// - client assertion: twice, for another address or session key;
+//   in service-accounts (INV-80)
+// - database dump: searched for every secret as it was given;
+//   in secrets (INV-24)
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
@@ -137,7 +148,8 @@ t.test('INV-91: a stolen access token and its key are worth five minutes', async
   t.equal(codeOf(late), '401 UNAUTHENTICATED')
 })
 
-// Bites: the thumbprint in `refresh`; `#endIfAny`, without which whoever comes second learns that the session has ended.
+// Bites: the thumbprint in `refresh`; `#endStolen`, without which the second
+// of two thieves learns that the session has ended.
 t.test('INV-91: a stolen refresh token gives no token, and ends the session that it was of', async (t) => {
   const [victim, stranger] = await Promise.all([victimOf(), thief()])
   const { refreshToken } = victim
@@ -159,7 +171,8 @@ t.test('INV-91: a stolen refresh token gives no token, and ends the session that
   )
 })
 
-// Bites: `takeTicket`, which deletes the row; `#actorOf` at redemption; the signature of the device under each statement.
+// Bites: `takeTicket`, which deletes the row; `#actorOf` at redemption; the signature of the device
+// under each statement.
 t.test(
   'INV-91: a stolen ticket opens one live channel, whose bodies stay sealed and in which nothing is signed',
   async (t) => {
@@ -231,7 +244,8 @@ async function enrolling({ invitation, certify, authenticate, tier, actor }: Inv
   return attempt(at, 'POST', '/v1/enrolments', { body: { invitation, authenticate, ...enrolment, passphrase: secret } })
 }
 
-// Bites: `used_at` and `expires_at` in #requireInvitation, read from the database that all processes share.
+// Bites: `used_at` and `expires_at` in #requireInvitation, read from the database that all
+// processes share.
 t.test('INV-91: a stolen invitation that was used, or has expired, lets nobody in at any process', async (t) => {
   const inviting = () => invite(ncp, { name: 'Invited', organization: organizations.kenya })
   const used = await inviting()
@@ -398,7 +412,8 @@ t.test('INV-92: hashes from a dump of the database are no tokens, tickets, invit
   await enrolInvited(waiting)
 })
 
-// Bites: that the certifying key is sealed to the inviter's device, and secrets of apps under a key that is not in the database.
+// Bites: that the certifying key is sealed to the inviter's device, and secrets of apps under a key
+// that is not in the database.
 t.test('INV-92: what is sealed in a dump of the database does not open', async (t) => {
   const waiting = await invite(ncp, { name: 'Waits', organization: organizations.kenya })
   const stranger = await thief()

@@ -1,6 +1,7 @@
-// What this holds: the checks that people rely on say no where the answer is no: times that go back in a log, witnesses that are
-// late or further back than they were, a reading that left something out, receipts for outsiders without the cosignatures that
-// exist, a service that is ready although it continues no log.
+// What this holds: the checks that people rely on say no where the answer is no: times that go back
+// in a log, witnesses that are late or further back than they were, a reading that left something
+// out, receipts for outsiders without the cosignatures that exist, a service that is ready although
+// it continues no log.
 import { join } from 'node:path'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -139,7 +140,10 @@ async function wireOf(client: Cordon) {
   return { actor, wire: new WireOperation(t, server, actor, operation) }
 }
 
-/** The bundle of a service that dates an entry back, rebuilds its tree, and signs it with its own key. */
+/**
+ * The bundle of a service that dates an entry back, rebuilds its tree, and signs it with its own
+ * key.
+ */
 async function datedBack(evidence: Evidence, index: number, by: number): Promise<Evidence> {
   const raw = await admin(server.database.superUrl, (client) => readLog(client, operation))
   const texts = raw.map(({ leaf }) =>

@@ -1,6 +1,8 @@
-// What this holds: whatever a service puts in the place of a device, a certificate, a chain, an epoch, a grant, a list of recipients, a
-// member or an invitation, each call of the SDK that would seal, sign or certify on the strength of it is refused with a code that names
-// it, no key is sealed to the forged device, and nothing is posted. What makes it fail: taking away the guard that a row names.
+// What this holds: whatever a service puts in the place of a device, a certificate, a chain, an
+// epoch, a grant, a list of recipients, a member or an invitation, each call of the SDK that would
+// seal, sign or certify on the strength of it is refused with a code that names it, no key is
+// sealed to the forged device, and nothing is posted. What makes it fail: taking away the guard
+// that a row names.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { readMapping } from '../src/client/index.ts'

@@ -13,7 +13,10 @@ const cleanRuns = howMany(20, 1_000)
 
 type Held = { log: string; note: string }[]
 
-/** What a verifier holds who was never in the database: the keys of the log, and the last checkpoint that witnesses saw of each log. */
+/**
+ * What a verifier holds who was never in the database: the keys of the log, and the last checkpoint
+ * that witnesses saw of each log.
+ */
 interface Outsider {
   readonly db: Database
   readonly toy: Toy
@@ -81,7 +84,10 @@ t.test(`no false alarm in ${String(cleanRuns)} clean runs`, patience, async (t) 
   t.comment(`${String(cleanRuns)} clean runs, ${String(alarms.length)} false alarms`)
 })
 
-/** Changes the entries as somebody would who wants the log to say something else; undefined where chance chose nothing. */
+/**
+ * Changes the entries as somebody would who wants the log to say something else; undefined where
+ * chance chose nothing.
+ */
 type Attack = (entries: readonly RawEntry[]) => RawEntry[] | undefined
 
 const attacks: Readonly<Record<string, Attack>> = {

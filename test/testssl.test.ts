@@ -1,6 +1,8 @@
-// What this holds: testssl.sh finds nothing to say against the service's own TLS: no protocol, cipher, header or weakness above "info" (and with
-// "ok"). What it says of the test's certificate is named here, one by one. It takes minutes: npm run test:long -- testssl.
-// What makes it fail: `settled` of src/http/tls.ts with TLS 1.2, or helmet without Strict-Transport-Security.
+// What this holds: testssl.sh finds nothing to say against the service's own TLS: no protocol,
+// cipher, header or weakness above "info" (and with "ok"). What it says of the test's certificate
+// is named here, one by one. It takes minutes: npm run test:long -- testssl.
+// What makes it fail: `settled` of src/http/tls.ts with TLS 1.2, or helmet without
+// Strict-Transport-Security.
 import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

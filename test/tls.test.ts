@@ -1,4 +1,5 @@
-// What this holds: the service's own TLS. What makes it fail: `settled` of src/http/tls.ts, `checkPrivateKey`, or `watchFile` left out.
+// What this holds: the service's own TLS. What makes it fail: `settled` of src/http/tls.ts,
+// `checkPrivateKey`, or `watchFile` left out.
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { renameSync, writeFileSync } from 'node:fs'
@@ -15,7 +16,10 @@ import { startServer, type TestServer } from './support/server.ts'
 
 type Owner = Parameters<typeof startServer>[0]
 
-/** Certificate and key in files, as an operator has them, and how they are replaced: the certificate first, then the key. */
+/**
+ * Certificate and key in files, as an operator has them, and how they are replaced: the certificate
+ * first, then the key.
+ */
 function pairIn(directory: string, pair = selfSigned()) {
   const files = { certificateFile: join(directory, 'tls.crt'), keyFile: join(directory, 'tls.key') }
   const put = (path: string, text: string) => {
@@ -67,7 +71,8 @@ async function agreedGroup(owner: Owner, port: number, ca: string, options: Conn
   const socket = await handshake((between.address() as AddressInfo).port, ca, options)
   socket.destroy()
   const hello = Buffer.concat(bytes)
-  // Record header 5, handshake header 4, version 2, random 32, then session id, cipher suite 2, compression 1, extensions.
+  // Record header 5, handshake header 4, version 2, random 32, then session id, cipher suite 2,
+  // compression 1, extensions.
   const sessionId = hello.readUInt8(43)
   const extensions = 44 + sessionId + 3
   const end = extensions + 2 + hello.readUInt16BE(extensions)

@@ -37,7 +37,10 @@ function naive(leaves: Uint8Array[]): Uint8Array {
   return hasher.node(naive(leaves.slice(0, k)), naive(leaves.slice(k)))
 }
 
-/** A store that has what the log's tables have: leaves, and nodes of the levels 8, 16 …; counts what is read. */
+/**
+ * A store that has what the log's tables have: leaves, and nodes of the levels 8, 16 …; counts what
+ * is read.
+ */
 function storedTree(leaves: Uint8Array[]) {
   const { nodes } = grow(hasher, emptyEdge, leaves)
   const reads = { hashes: 0 }

@@ -308,7 +308,8 @@ t.test('leaves, proofs and checkpoint hold by RFC 9162 and the signed note, comp
     digest(Buffer.from(vectors.log.private.salt, 'base64url'), vectors.log.private.details),
     vectors.log.private.digest,
   )
-  // The last leaf of seven is a subtree of its own: its path is the pair before it, then the four on the left.
+  // The last leaf of seven is a subtree of its own: its path is the pair before it, then the four
+  // on the left.
   const last = inclusion.find(({ index }) => index === size - 1)
   const all = leaves.map(({ hash }) => Buffer.from(hash, 'base64url'))
   t.same(

@@ -42,7 +42,9 @@ const tables = [
   'invitation',
 ]
 
-/** The other tables: what is found of them, and by which test, or why no entry could vouch for them. */
+/**
+ * The other tables: what is found of them, and by which test, or why no entry could vouch for them.
+ */
 const elsewhere = new Map([
   ['log_cosignature', 'verified: `witness-server.test.ts`'],
   ['service_account', 'verified but for its last use: `service-accounts.test.ts`'],
@@ -97,7 +99,10 @@ interface Column {
   readonly nullable: boolean
 }
 
-/** Enough entries for the tree to have nodes above its leaves; then the server is stopped, so that nothing else writes. */
+/**
+ * Enough entries for the tree to have nodes above its leaves; then the server is stopped, so that
+ * nothing else writes.
+ */
 async function stoppedService(owner: Parameters<typeof busyService>[0]): Promise<BusyService> {
   const busy = await busyService(owner)
   const { administrator, server } = busy
@@ -125,13 +130,17 @@ async function tamper<T>(superUrl: string, work: (client: pg.Client) => Promise<
   })
 }
 
-/** Copies of the stopped service's database beside it, so that several changes are looked for at once. */
+/**
+ * Copies of the stopped service's database beside it, so that several changes are looked for at
+ * once.
+ */
 async function lanesOf(owner: Parameters<typeof busyService>[0], { server }: BusyService): Promise<string[]> {
   const { name, superUrl } = server.database
   const copies = Array.from({ length: howMany(0, 2) }, (_, i) => `${name}_lane_${String(i)}`)
   const elsewhere = withDatabase(superUrl, 'postgres')
   await admin(elsewhere, async (client) => {
-    // Connections that were closed may take a moment to be gone, and nobody else may look at what is copied.
+    // Connections that were closed may take a moment to be gone, and nobody else may look at what
+    // is copied.
     await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name])
     for (const copy of copies) await client.query(`CREATE DATABASE ${copy} TEMPLATE ${name} OWNER cordon_owner`)
   })
@@ -266,7 +275,8 @@ t.test('INV-23: one changed value in any column of a log, statement or body row 
     urls.map((url) =>
       tamper(url, async (client) => {
         const verifier = await openVerifier(t, busy.server, url)
-        // Some changes nobody can make; they do not count, so that in the bounded run each column has its one turn.
+        // Some changes nobody can make; they do not count, so that in the bounded run each column
+        // has its one turn.
         while (howMany(next, changes) < wanted) {
           const column = verified[next++ % verified.length] as Column
           await check({ verifier, client }, column, fc.sample(fc.nat(), 1)[0] ?? 0)
@@ -314,7 +324,8 @@ t.test('a row removed, added or exchanged is found, in each table', async (t) =>
     for (const table of tables) {
       const all = (columns.get(table) ?? []).map(({ column }) => column)
       const key = (keysOf.get(table) ?? []).map(({ column }) => column)
-      // The newest checkpoint is in the file beside the key; from the table it can be lost in a crash.
+      // The newest checkpoint is in the file beside the key; from the table it can be lost in a
+      // crash.
       const newest =
         table === 'log_checkpoint'
           ? 'WHERE EXISTS (SELECT FROM log_checkpoint later WHERE later.log_id = log_checkpoint.log_id AND later.size > log_checkpoint.size)'

@@ -1,7 +1,10 @@
 import { isUuid } from '../protocol/index.ts'
 import { CommandFailure } from './failures.ts'
 
-/** Something that can be named: by its id, its whole name (or another word for it), or the beginning of its name. */
+/**
+ * Something that can be named: by its id, its whole name (or another word for it), or the beginning
+ * of its name.
+ */
 export interface Named {
   readonly id: string
   readonly name: string
@@ -11,7 +14,10 @@ export interface Named {
 const mostListed = 12
 const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('en')
 
-/** The one that a word means. Says which there are where none is meant, or several; `none` where "there is no …" would not be a sentence. */
+/**
+ * The one that a word means. Says which there are where none is meant, or several; `none` where
+ * "there is no …" would not be a sentence.
+ */
 export function choose<T extends Named>(what: string, word: string, among: readonly T[], none?: string): T {
   const wanted = plain(word)
   const exact = among.filter(({ id, name, also }) => [id, plain(name), plain(also ?? '')].includes(wanted))

@@ -6,7 +6,10 @@ export interface Confirmed {
   readonly yes?: true
 }
 
-/** Says what will happen, and answers whether somebody agrees; where nobody can be asked, they say so beforehand with --yes. */
+/**
+ * Says what will happen, and answers whether somebody agrees; where nobody can be asked, they say
+ * so beforehand with --yes.
+ */
 export async function agreed(terminal: Terminal, { yes }: Confirmed, what: string, question: string): Promise<boolean> {
   terminal.note(what)
   if (yes === true) return true

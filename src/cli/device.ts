@@ -50,7 +50,9 @@ export function onStore(command: Command): Command {
     .option('--json', 'print the result as one JSON document')
 }
 
-/** Opens the store, runs a command on it, and lets go of it, also when the command is interrupted. */
+/**
+ * Opens the store, runs a command on it, and lets go of it, also when the command is interrupted.
+ */
 export async function onDevice(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
   const terminal = openTerminal({ json: options.json ?? false })
   const store = await openStore(terminal, options)
@@ -159,7 +161,10 @@ async function openStore(terminal: Terminal, options: Running): Promise<FileStor
   }
 }
 
-/** Does what asks for evidence, and asks for the code of a second factor where the service wants one. */
+/**
+ * Does what asks for evidence, and asks for the code of a second factor where the service wants
+ * one.
+ */
 export async function withCode<T>(
   terminal: Terminal,
   given: string | undefined,

@@ -2,13 +2,19 @@ import { Command, type AddHelpTextContext, type AddHelpTextPosition } from 'comm
 
 const usualWidth = 80
 
-/** A command whose texts fit the terminal, and whose refusals name the line that says how it is used. */
+/**
+ * A command whose texts fit the terminal, and whose refusals name the line that says how it is
+ * used.
+ */
 export class Explained extends Command {
   override createCommand(name?: string): Command {
     return new Explained(name)
   }
 
-  /** Paragraphs are wrapped to the terminal; lines that begin with a space, as examples do, stay as they are. */
+  /**
+   * Paragraphs are wrapped to the terminal; lines that begin with a space, as examples do, stay as
+   * they are.
+   */
   override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
     return super.addHelpText(position, (context) => {
       const width = this.configureOutput().getOutHelpWidth?.() ?? usualWidth

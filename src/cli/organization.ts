@@ -20,7 +20,10 @@ export async function organizationMeant({ client }: Device, { organization }: Of
   ).id
 }
 
-/** What the service answers to contact points of an organization and to administrators; to others nothing is there. */
+/**
+ * What the service answers to contact points of an organization and to administrators; to others
+ * nothing is there.
+ */
 export async function asContactPoint<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer

@@ -34,7 +34,10 @@ interface Unsent {
   tell(): void
 }
 
-/** Names of organizations and people by id, also of those who have left, as far as this device ever saw them. */
+/**
+ * Names of organizations and people by id, also of those who have left, as far as this device ever
+ * saw them.
+ */
 export interface Names {
   readonly organizations: Readonly<Record<string, string>>
   readonly people: Readonly<Record<string, string>>
@@ -63,7 +66,10 @@ export function inOperation(command: Command): Command {
   )
 }
 
-/** The operation that is meant: by id, reference or beginning of its name; the only one where none is named. */
+/**
+ * The operation that is meant: by id, reference or beginning of its name; the only one where none
+ * is named.
+ */
 export async function chooseOperation({ client }: Device, word: string | undefined): Promise<OperationListed> {
   const all = await client.operations.list()
   if (all.length === 0)
@@ -77,7 +83,10 @@ export async function chooseOperation({ client }: Device, word: string | undefin
   return choose('operation', word, named)
 }
 
-/** Follows the operation until this device has caught up, and sends what an earlier command left unsent. */
+/**
+ * Follows the operation until this device has caught up, and sends what an earlier command left
+ * unsent.
+ */
 export async function openPlace(device: Device, word: string | undefined): Promise<Place> {
   const { client, store, terminal } = device
   const { operation } = await chooseOperation(device, word)
@@ -97,7 +106,9 @@ export async function openPlace(device: Device, word: string | undefined): Promi
   return { session, facts: session.facts, names: await learnNames(device, session), unsent: sending }
 }
 
-/** How many messages stay sealed; keys that somebody who is online gives this moment are waited for. */
+/**
+ * How many messages stay sealed; keys that somebody who is online gives this moment are waited for.
+ */
 async function sealedAfterAMoment(store: Device['store'], operation: string): Promise<number> {
   let waiting = await sealedMessages(store, operation)
   for (let waited = 0; waiting > 0 && waited < keysWithin; waited += keysEvery) {
@@ -124,8 +135,9 @@ export async function leavePlace({ session, unsent }: Pick<Place, 'session' | 'u
 }
 
 /**
- * The same for a command that shows what the log says: whatever this device was alarmed about is missing from what was shown, or wrong in
- * it, so the command has failed although it showed the rest.
+ * The same for a command that shows what the log says: whatever this device was alarmed about is
+ * missing from what was shown, or wrong in it, so the command has failed although it showed the
+ * rest.
  */
 export async function leaveReading(place: Place, { terminal }: Pick<Device, 'terminal'>): Promise<void> {
   await leavePlace(place)

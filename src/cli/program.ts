@@ -57,7 +57,10 @@ Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
   return program.helpCommand(false)
 }
 
-/** Gives a command its arguments, its options and what it does; a mistyped name is the program's to explain. */
+/**
+ * Gives a command its arguments, its options and what it does; a mistyped name is the program's to
+ * explain.
+ */
 async function load(program: Command, name: string | undefined): Promise<void> {
   const command = program.commands.find((command) => command.name() === name)
   const add = await listed.get(name ?? '')?.load()

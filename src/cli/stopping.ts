@@ -1,6 +1,8 @@
 import { CommandFailure } from './failures.ts'
 
-/** Resolves once a signal has ended the service cleanly; a second signal ends the process at once. */
+/**
+ * Resolves once a signal has ended the service cleanly; a second signal ends the process at once.
+ */
 export function stopOnSignal(stop: () => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false

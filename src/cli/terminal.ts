@@ -36,8 +36,9 @@ export class Interrupted extends Error {
 }
 
 /**
- * Text that came from somebody else, made harmless for a terminal: control characters, escape sequences and marks that turn
- * the direction of writing are shown, not obeyed. Line breaks and tabs stay.
+ * Text that came from somebody else, made harmless for a terminal: control characters, escape
+ * sequences and marks that turn the direction of writing are shown, not obeyed. Line breaks and
+ * tabs stay.
  */
 export function harmless(text: string): string {
   // eslint-disable-next-line no-control-regex

@@ -36,7 +36,9 @@ export async function keepReadMarks(store: FileStore, operation: string, message
   await store.write(messages.map((message) => ({ name: `read/${operation}/${message}`, value: true })))
 }
 
-/** The message that a word means: its number (that of a thread is its first message's), or its id. */
+/**
+ * The message that a word means: its number (that of a thread is its first message's), or its id.
+ */
 export function findMessage(messages: readonly Message[], word: string): Message {
   const wanted = word.trim().replace(/^#/, '').toLowerCase()
   const found = messages.find(({ index, id, thread }) => [String(index), id, thread].includes(wanted))
@@ -46,7 +48,10 @@ export function findMessage(messages: readonly Message[], word: string): Message
   )
 }
 
-/** What became of messages later: numbers of corrections and withdrawals by their own organization, by id. */
+/**
+ * What became of messages later: numbers of corrections and withdrawals by their own organization,
+ * by id.
+ */
 export function changesTo(
   messages: readonly Message[],
 ): Map<string, { readonly as: string; readonly index: number }[]> {

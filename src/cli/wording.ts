@@ -22,7 +22,9 @@ export function localTimeAndZone(at: string): string {
   return `${timesIn(timeZone)(at)} (${timeZone})`
 }
 
-/** A whole number or an exact decimal, grouped as the reader's language has it; no digit is lost. */
+/**
+ * A whole number or an exact decimal, grouped as the reader's language has it; no digit is lost.
+ */
 export function number(value: number | string): string {
   return new Intl.NumberFormat(undefined, { maximumFractionDigits: 100 }).format(value as number)
 }

@@ -4,8 +4,8 @@ import { CommandFailure, exitCodes } from './failures.ts'
 const written = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?)?(Z|[+-]\d{2}:\d{2})?$/
 
 /**
- * The instant that somebody means by a day, or by a day and a time, on the clocks of a time zone unless it names an offset. The
- * end of a day is where the next one begins.
+ * The instant that somebody means by a day, or by a day and a time, on the clocks of a time zone
+ * unless it names an offset. The end of a day is where the next one begins.
  */
 export function instantIn(timeZone: string, text: string, option: string, end = false): string {
   const [, day = '', hour, minute = '00', second = '00', offset] = written.exec(text.trim()) ?? []
@@ -21,7 +21,8 @@ export function instantIn(timeZone: string, text: string, option: string, end = 
 }
 
 function fromLocal(local: number, timeZone: string): string {
-  // The offset before a change of clocks may differ from the one after it: that of the instant itself counts.
+  // The offset before a change of clocks may differ from the one after it: that of the instant
+  // itself counts.
   const near = local - offsetAt(local, timeZone)
   return new Date(local - offsetAt(near, timeZone)).toISOString()
 }

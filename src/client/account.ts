@@ -55,23 +55,35 @@ export function requireCertificate(self: Self): Certificate {
   return self.certificate
 }
 
-/** The hash of the certificate under which this device speaks in an operation: as its log shows it, which a renewal has reached already. */
+/**
+ * The hash of the certificate under which this device speaks in an operation: as its log shows it,
+ * which a renewal has reached already.
+ */
 export function certificateIn(self: Self, view: OperationView): string {
   return (view.devices.get(self.device.id) ?? requireCertificate(self)).hash
 }
 
-/** Whether this device may use a permission in an operation now: by role and state, and by its list if it is a service account's. */
+/**
+ * Whether this device may use a permission in an operation now: by role and state, and by its list
+ * if it is a service account's.
+ */
 export function mayUse({ account, listed }: Self, view: OperationView, permission: Permission): boolean {
   const member = view.member(account.person as PersonId)
   return member !== undefined && may(member.role, permission, view.state).allowed && isListed(listed, permission)
 }
 
-/** Whether this device gets what messages carry: auditors, and service accounts for which reading is not listed, get entries alone. */
+/**
+ * Whether this device gets what messages carry: auditors, and service accounts for which reading is
+ * not listed, get entries alone.
+ */
 export function getsContent({ account, listed }: Self, view: OperationView): boolean {
   return view.member(account.person as PersonId)?.role !== 'auditor' && isListed(listed, 'message.read')
 }
 
-/** Refuses one passphrase for both the store and the sign-in: the service sees the one, and must never learn the other. */
+/**
+ * Refuses one passphrase for both the store and the sign-in: the service sees the one, and must
+ * never learn the other.
+ */
 export async function requireOtherPassphrase(store: ClientStore, passphrase: string): Promise<void> {
   if ((await store.isOwnPassphrase?.(passphrase)) === true)
     throw refuse('STORE_PASSPHRASE_REUSED', 'The passphrase of the store and the one to sign in with are the same.')

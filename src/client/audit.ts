@@ -15,11 +15,17 @@ import { verifyKeys, type Pins } from './certificates.ts'
 import { refuse } from './problem.ts'
 import type { Transport } from './transport.ts'
 
-/** What to look for. Times are instants as the protocol writes them; `to` is the first moment that is too late. */
+/**
+ * What to look for. Times are instants as the protocol writes them; `to` is the first moment that
+ * is too late.
+ */
 export interface EntryFilters {
   /** Kinds such as `body.fetched`, or `member.*`. */
   readonly kinds?: readonly string[]
-  /** Who caused the entry. Another person than oneself takes a justification, and so does another device. */
+  /**
+   * Who caused the entry. Another person than oneself takes a justification, and so does another
+   * device.
+   */
   readonly person?: string
   readonly organization?: string
   readonly device?: string
@@ -47,7 +53,10 @@ export interface LogEntry {
   readonly leaf: Leaf
   /** The leaf as it is hashed. */
   readonly text: string
-  /** What the leaf's `private` commits to, checked; undefined where there is nothing or it is not shown to this person. */
+  /**
+   * What the leaf's `private` commits to, checked; undefined where there is nothing or it is not
+   * shown to this person.
+   */
   readonly details?: Readonly<Record<string, unknown>>
   /** The details as they are hashed, after the salt (base64url). */
   readonly detailsText?: string
@@ -71,7 +80,10 @@ interface WirePage {
 
 const pageSize = 500
 
-/** Queries of logs: by members of an operation as their role allows, of the directory by auditors of the platform. */
+/**
+ * Queries of logs: by members of an operation as their role allows, of the directory by auditors of
+ * the platform.
+ */
 export class Audit {
   readonly #deps: { readonly transport: Transport; readonly pins: () => Pins }
 
@@ -86,7 +98,10 @@ export class Audit {
     return name.slice(name.lastIndexOf('/') + 1)
   }
 
-  /** One page. Each is entered in the log before it is answered. FORBIDDEN, JUSTIFICATION_REQUIRED, QUERY_TOO_WIDE, VALIDATION. */
+  /**
+   * One page. Each is entered in the log before it is answered. FORBIDDEN, JUSTIFICATION_REQUIRED,
+   * QUERY_TOO_WIDE, VALIDATION.
+   */
   async page(log: string, filters: EntryFilters, options: { after?: number; limit?: number } = {}): Promise<EntryPage> {
     const { kinds, ...rest } = filters
     const query = new URLSearchParams({ limit: String(options.limit ?? pageSize) })
@@ -110,8 +125,9 @@ export class Audit {
   }
 
   /**
-   * A bundle of evidence as the service makes it, checked here with the keys that this device pinned before it is given; the log says
-   * that it was exported, for whom and why. EVIDENCE_EMPTY, EVIDENCE_TOO_LARGE; EVIDENCE_INVALID where it does not verify.
+   * A bundle of evidence as the service makes it, checked here with the keys that this device
+   * pinned before it is given; the log says that it was exported, for whom and why. EVIDENCE_EMPTY,
+   * EVIDENCE_TOO_LARGE; EVIDENCE_INVALID where it does not verify.
    */
   async evidence(
     log: string,

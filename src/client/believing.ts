@@ -3,8 +3,9 @@ import type { Footing } from './footing.ts'
 import { isProblem } from './problem.ts'
 
 /**
- * What went wrong where something that the service sent was read: whatever it was, it is a reason not to believe that one
- * thing. A deep nesting, a text where a list belongs, a key that no library takes: each fails in its own way.
+ * What went wrong where something that the service sent was read: whatever it was, it is a reason
+ * not to believe that one thing. A deep nesting, a text where a list belongs, a key that no library
+ * takes: each fails in its own way.
  */
 export function asProtocolError(error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error
@@ -13,8 +14,8 @@ export function asProtocolError(error: unknown): ProtocolError {
 }
 
 /**
- * Goes on with work that nobody waits for. What the service refuses now is tried again at its next occasion; whatever else goes wrong
- * is an alarm.
+ * Goes on with work that nobody waits for. What the service refuses now is tried again at its next
+ * occasion; whatever else goes wrong is an alarm.
  */
 export function inBackground(work: Promise<unknown>, footing: Pick<Footing, 'alarm'>): void {
   work.catch((error: unknown) => {

@@ -17,18 +17,25 @@ import { refuse } from './problem.ts'
 export interface Pins {
   /** The thumbprint of the root's signing key. */
   readonly root: DeviceId
-  /** Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44. The raw keys sign the checkpoints of every log. */
+  /**
+   * Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44. The raw keys sign
+   * the checkpoints of every log.
+   */
   readonly logKeys: readonly string[]
   /** Logs have the origin `<host>/logs/<id>`. */
   readonly logHost: string
 }
 
-// Public facts of this process: what a certificate says, its imported key, and that it leads up to a root.
+// Public facts of this process: what a certificate says, its imported key, and that it leads up to
+// a root.
 const read = new Map<string, Promise<Certificate>>()
 const proven = new Set<string>()
 const many = 50_000
 
-/** Imported public keys by device; a device is named by the thumbprint of its key, so they cannot differ. */
+/**
+ * Imported public keys by device; a device is named by the thumbprint of its key, so they cannot
+ * differ.
+ */
 export const verifyKeys = new VerifyKeys()
 
 /** Reads a certificate, the same one only once. `ProtocolError` where it is none. */
@@ -42,7 +49,10 @@ export function readCertificateOnce(jws: string): Promise<Certificate> {
   return certificate
 }
 
-/** Verifies a certificate up to the pinned root; that one did so before stays true. `ProtocolError` otherwise. */
+/**
+ * Verifies a certificate up to the pinned root; that one did so before stays true. `ProtocolError`
+ * otherwise.
+ */
 export async function proveChain(certificate: Certificate, root: DeviceId, find: FindCertificate): Promise<void> {
   const fact = `${root} ${certificate.hash}`
   if (proven.has(fact)) return
@@ -51,7 +61,9 @@ export async function proveChain(certificate: Certificate, root: DeviceId, find:
   proven.add(fact)
 }
 
-/** Verifies certificates that came together, each up to the pinned root with the help of the others. */
+/**
+ * Verifies certificates that came together, each up to the pinned root with the help of the others.
+ */
 export async function proveTogether(
   chain: readonly string[],
   root: DeviceId,
@@ -66,7 +78,10 @@ export async function proveTogether(
   return certificates
 }
 
-/** The keys that sign the checkpoints of a log: receipts carry the first alone, what is published both. */
+/**
+ * The keys that sign the checkpoints of a log: receipts carry the first alone, what is published
+ * both.
+ */
 export async function logKeysOf(pins: Pins, log: string): Promise<readonly [NoteKey, NoteKey]> {
   const { keys } = await parseLogKeys(pins.logKeys)
   return noteKeysOf(keys, originOf(pins.logHost, log))

@@ -40,7 +40,10 @@ const answerWithin = 10_000
 /** RFC 6455: an application closes with 1000 or a code of its own. */
 const normal = 1000
 
-/** One WebSocket for all operations of a device: opened with a ticket, kept alive, opened again with jitter. */
+/**
+ * One WebSocket for all operations of a device: opened with a ticket, kept alive, opened again with
+ * jitter.
+ */
 export class LiveConnection {
   readonly #deps: ConnectionDeps
   readonly #subscribers = new Map<string, Subscriber>()
@@ -89,8 +92,9 @@ export class LiveConnection {
   }
 
   /**
-   * Posts a message over the socket. Rejects with the service's problem where it is refused, with NETWORK where the socket
-   * goes, or the time passes, before the answer: then nobody knows, and the same statement is to be sent again.
+   * Posts a message over the socket. Rejects with the service's problem where it is refused, with
+   * NETWORK where the socket goes, or the time passes, before the answer: then nobody knows, and
+   * the same statement is to be sent again.
    */
   post(
     id: string,

@@ -67,8 +67,8 @@ export interface Session {
 }
 
 /**
- * Cordon as one person on one device has it. Make one with an empty store and call `initialize` or `enrol`, or with a store
- * that holds a device; then `signIn`. Refusals are `ClientProblem`s.
+ * Cordon as one person on one device has it. Make one with an empty store and call `initialize` or
+ * `enrol`, or with a store that holds a device; then `signIn`. Refusals are `ClientProblem`s.
  */
 export class Cordon {
   readonly #options: CordonOptions
@@ -93,7 +93,10 @@ export class Cordon {
     this.#platform = options.platform
   }
 
-  /** Takes up what the store holds: the device, and its session if it has one. False in an empty store. */
+  /**
+   * Takes up what the store holds: the device, and its session if it has one. False in an empty
+   * store.
+   */
   async load(): Promise<boolean> {
     const { store } = this.#options
     const self = await loadSelf(store)
@@ -119,7 +122,10 @@ export class Cordon {
     return true
   }
 
-  /** The root, its successor and the first administrator, on a service that has none. See `initialize`. */
+  /**
+   * The root, its successor and the first administrator, on a service that has none. See
+   * `initialize`.
+   */
   async initialize(input: Initialize): Promise<RootSecrets> {
     const secrets = await initialize(this.#options, input)
     await this.load()
@@ -215,8 +221,9 @@ export class Cordon {
   }
 
   /**
-   * Signs in, checks that the service is the one that was pinned, and certifies whoever waits for this person.
-   * SIGN_IN_REFUSED, and SECOND_FACTOR_REQUIRED where a code is missing, of the service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
+   * Signs in, checks that the service is the one that was pinned, and certifies whoever waits for
+   * this person. SIGN_IN_REFUSED, and SECOND_FACTOR_REQUIRED where a code is missing, of the
+   * service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
    */
   async signIn(
     by: Evidence | { readonly authenticator: Authenticator },
@@ -233,7 +240,10 @@ export class Cordon {
     }))
   }
 
-  /** The same for a service account, with the key that its store holds; nobody has to be there. NOT_A_SERVICE; ADDRESS_REFUSED of the service. */
+  /**
+   * The same for a service account, with the key that its store holds; nobody has to be there.
+   * NOT_A_SERVICE; ADDRESS_REFUSED of the service.
+   */
   async signInService(): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
     const { store } = this.#options
     const { person: account, server } = this.self.account
@@ -291,8 +301,8 @@ export class Cordon {
   }
 
   /**
-   * Who the service says this is, checked: the certificate leads up to the pinned root and names this device, this person and
-   * this organization. CERTIFICATE_REFUSED otherwise.
+   * Who the service says this is, checked: the certificate leads up to the pinned root and names
+   * this device, this person and this organization. CERTIFICATE_REFUSED otherwise.
    */
   async me(): Promise<Me> {
     const { account, device } = this.self
@@ -325,8 +335,9 @@ export class Cordon {
   }
 
   /**
-   * For whom a newcomer waits: null once it is certified. A device that is not certified can sign in and receives no key; any
-   * device of whoever invited it certifies it when it is next signed in.
+   * For whom a newcomer waits: null once it is certified. A device that is not certified can sign
+   * in and receives no key; any device of whoever invited it certifies it when it is next signed
+   * in.
    */
   async waitingFor(): Promise<{ invitation: string | undefined } | null> {
     const me = await this.me()
@@ -334,8 +345,8 @@ export class Cordon {
   }
 
   /**
-   * One's own devices as the service lists them, each with whether the directory log is proven to hold its certificate. A device
-   * that is certified and not held there is nobody's: revoke it.
+   * One's own devices as the service lists them, each with whether the directory log is proven to
+   * hold its certificate. A device that is certified and not held there is nobody's: revoke it.
    */
   async devices(): Promise<(OwnDevice & { readonly proven: boolean })[]> {
     const devices = await this.directory.devices()
@@ -346,7 +357,10 @@ export class Cordon {
     return devices.map((one) => ({ ...one, proven: one.certificate !== null && !hidden.has(one.device) }))
   }
 
-  /** Follows an operation: see `OperationSession`. The same one while it is open. Newcomers are certified meanwhile. */
+  /**
+   * Follows an operation: see `OperationSession`. The same one while it is open. Newcomers are
+   * certified meanwhile.
+   */
   follow(operation: string): Promise<OperationSession> {
     if (!this.#cancelCertifying) this.keepCertifying()
     return this.operations.follow(operation)
@@ -365,8 +379,9 @@ export class Cordon {
   }
 
   /**
-   * Insists on witnesses from now on: what this device accepted must be cosigned by the policy's quorum within its lag, or nothing is
-   * sealed and no operation is ready (WITNESSES_MISSING). `ProtocolError` POLICY where the policy cannot be read. Undefined: no more.
+   * Insists on witnesses from now on: what this device accepted must be cosigned by the policy's
+   * quorum within its lag, or nothing is sealed and no operation is ready (WITNESSES_MISSING).
+   * `ProtocolError` POLICY where the policy cannot be read. Undefined: no more.
    */
   pinWitnesses(pin: WitnessPin | undefined): Promise<void> {
     return writePin(this.#options.store, pin)
@@ -383,7 +398,10 @@ export class Cordon {
     return checkOwnPlace({ store, platform: this.#platform, pins, transport: this.transport }, operation, progress)
   }
 
-  /** A receipt of this device as others check it, offline and with other software. See `portableReceipt`. */
+  /**
+   * A receipt of this device as others check it, offline and with other software. See
+   * `portableReceipt`.
+   */
   portableReceipt(operation: string, message: string): Promise<string> {
     const { pins } = this.self.account
     const { store, platform } = this.#options
@@ -395,7 +413,9 @@ export class Cordon {
     return this.transport.lend()
   }
 
-  /** Ends everything live; what is pending stays in the store. The session at the service goes on. */
+  /**
+   * Ends everything live; what is pending stays in the store. The session at the service goes on.
+   */
   async close(): Promise<void> {
     this.#cancelCertifying?.()
     this.#cancelCertifying = undefined

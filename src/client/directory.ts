@@ -71,7 +71,10 @@ interface Party {
   readonly name: string
 }
 
-/** Which contact points of an organization are on duty, each with those they stand in for, and what is arranged. */
+/**
+ * Which contact points of an organization are on duty, each with those they stand in for, and what
+ * is arranged.
+ */
 export interface Duty {
   readonly onDuty: readonly (Party & { readonly standsInFor: readonly Party[] })[]
   readonly handOvers: readonly (Party & {
@@ -132,7 +135,10 @@ export interface InvitationListed {
 }
 
 export interface Invite {
-  /** A name for a new person, or the id of one who is known and has no device yet, or one's own id for a further device. */
+  /**
+   * A name for a new person, or the id of one who is known and has no device yet, or one's own id
+   * for a further device.
+   */
   readonly person: { readonly name: string } | { readonly id: string; readonly name: string }
   readonly organization: string
   readonly tier: Exclude<Tier, 'service'>
@@ -214,16 +220,18 @@ export class Directory {
   }
 
   /**
-   * Invites a person, or a further device. The key by which the newcomer is certified is sealed to this person's own
-   * certified devices, so that only they can vouch. FORBIDDEN where one may not vouch for such a person.
+   * Invites a person, or a further device. The key by which the newcomer is certified is sealed to
+   * this person's own certified devices, so that only they can vouch. FORBIDDEN where one may not
+   * vouch for such a person.
    */
   invite(input: Invite): Promise<InvitationMade> {
     return this.#invite(input)
   }
 
   /**
-   * Invites a service account: a program with a device and a sign-in key of its own. What it may do is settled with this and stays.
-   * FORBIDDEN for whoever is no NCP of the organization and no administrator.
+   * Invites a service account: a program with a device and a sign-in key of its own. What it may do
+   * is settled with this and stays. FORBIDDEN for whoever is no NCP of the organization and no
+   * administrator.
    */
   inviteService({ name, permissions, addresses, expiresAt, ...input }: InviteService): Promise<InvitationMade> {
     const service = { permissions, addresses, expiresAt: timestamp(expiresAt) }
@@ -272,7 +280,10 @@ export class Directory {
     return { invitation, person, text, expiresAt }
   }
 
-  /** One's own certified devices, each proven up to the pinned root and held by the directory log: the service's list alone is not believed. */
+  /**
+   * One's own certified devices, each proven up to the pinned root and held by the directory log:
+   * the service's list alone is not believed.
+   */
   async #ownCertified(): Promise<Certificate[]> {
     const self = this.#deps.self()
     const own = requireCertificate(self)
@@ -314,8 +325,9 @@ export class Directory {
   }
 
   /**
-   * Certifies the newcomers that wait for this device: whoever held the invitation and is the very person that was meant. Each
-   * outcome says whom; a refused one names why, and nothing is issued for it.
+   * Certifies the newcomers that wait for this device: whoever held the invitation and is the very
+   * person that was meant. Each outcome says whom; a refused one names why, and nothing is issued
+   * for it.
    */
   async certifyWaiting(): Promise<CertifyOutcome[]> {
     const { transport, self } = this.#deps
@@ -351,7 +363,8 @@ export class Directory {
     const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
     const own = requireCertificate(this.#deps.self())
     const times = certificateTimes(this.#deps.platform.clock())
-    // A further device of one's own ends with the one that vouches for it: nobody prolongs themselves.
+    // A further device of one's own ends with the one that vouches for it: nobody prolongs
+    // themselves.
     const ends = [times.expiresAt, intended.expiresAt, intended.person === own.person ? own.expiresAt : undefined]
     return issueCertificate(device, {
       keys: { sign, seal },
@@ -372,8 +385,9 @@ export class Directory {
   }
 
   /**
-   * Somebody of one's own organization leaves for good (an NCP; of any, an administrator): out of every operation, all sessions ended. NOT_FOUND for
-   * others, STEP_UP_REQUIRED where the proof of who one is is too old. The reason is entered in the log.
+   * Somebody of one's own organization leaves for good (an NCP; of any, an administrator): out of
+   * every operation, all sessions ended. NOT_FOUND for others, STEP_UP_REQUIRED where the proof of
+   * who one is is too old. The reason is entered in the log.
    */
   async retire(person: string, reason: string): Promise<void> {
     await this.#deps.transport.request('POST', `/v1/people/${person}/retirement`, { reason })
@@ -395,8 +409,9 @@ export class Directory {
   }
 
   /**
-   * Lets another contact point of the organization stand in for this one, who may be oneself. DUTY_RULE where one of the two is no contact point who
-   * can act, or the deputy is away in that time; NOT_FOUND for whoever is no NCP of the organization and no administrator.
+   * Lets another contact point of the organization stand in for this one, who may be oneself.
+   * DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in that
+   * time; NOT_FOUND for whoever is no NCP of the organization and no administrator.
    */
   async handOverDuty(person: string, { deputy, from, until, reason }: HandOver): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/people/${person}/deputy`, {
@@ -412,7 +427,9 @@ export class Directory {
     await this.#deps.transport.request('DELETE', `/v1/people/${person}/deputy`)
   }
 
-  /** What would go with one of one's own people, or with a program, before it is retired or stopped. */
+  /**
+   * What would go with one of one's own people, or with a program, before it is retired or stopped.
+   */
   atStake(person: string): Promise<AtStake> {
     return this.#deps.transport.request('GET', `/v1/people/${person}/retirement`)
   }
@@ -422,15 +439,18 @@ export class Directory {
     return this.#deps.transport.request('GET', `/v1/organizations/${organization}/departure`)
   }
 
-  /** An organization leaves, and its people with it; answers how many. ADMINISTRATOR_ONLY, STEP_UP_REQUIRED. */
+  /**
+   * An organization leaves, and its people with it; answers how many. ADMINISTRATOR_ONLY,
+   * STEP_UP_REQUIRED.
+   */
   async endOrganization(organization: string, reason: string): Promise<number> {
     const path = `/v1/organizations/${organization}/departure`
     return (await this.#deps.transport.request<{ people: number }>('POST', path, { reason })).people
   }
 
   /**
-   * Revokes every live device of somebody of one's own who has lost them; answers how many. An invitation for the person then asks for the approval
-   * of a second person.
+   * Revokes every live device of somebody of one's own who has lost them; answers how many. An
+   * invitation for the person then asks for the approval of a second person.
    */
   async revokeAll(person: string, compromisedAt?: Date): Promise<number> {
     type Listed = { readonly device: string; readonly state: string; readonly enrolledAt: string }
@@ -447,19 +467,25 @@ export class Directory {
   }
 
   /**
-   * What is asked of a second person: that somebody who lost every device comes back. For contact points and administrators who were told the
-   * invitation's id.
+   * What is asked of a second person: that somebody who lost every device comes back. For contact
+   * points and administrators who were told the invitation's id.
    */
   recovery(invitation: string): Promise<RecoveryAsked> {
     return this.#deps.transport.request('GET', `/v1/recoveries/${invitation}`)
   }
 
-  /** Approves exactly what was shown. FORBIDDEN for the organizations concerned, APPROVAL_MISSING too late, STEP_UP_REQUIRED. */
+  /**
+   * Approves exactly what was shown. FORBIDDEN for the organizations concerned, APPROVAL_MISSING
+   * too late, STEP_UP_REQUIRED.
+   */
   async approveRecovery({ invitation, request }: Pick<RecoveryAsked, 'invitation' | 'request'>): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/recoveries/${invitation}/approval`, { request })
   }
 
-  /** Revokes a device: its sessions end and the epochs it could read become stale. `compromisedAt` where it is known. */
+  /**
+   * Revokes a device: its sessions end and the epochs it could read become stale. `compromisedAt`
+   * where it is known.
+   */
   async revokeDevice(device: string, compromisedAt?: Date): Promise<void> {
     const { transport, self, platform } = this.#deps
     const at = timestamp(platform.clock())

@@ -25,8 +25,9 @@ export interface UsableEpoch {
 }
 
 /**
- * The key to seal with: the current one of a compartment, or the next, opened when it is needed. Its recipients are computed
- * from the members that this device has verified, never from a list of the service.
+ * The key to seal with: the current one of a compartment, or the next, opened when it is needed.
+ * Its recipients are computed from the members that this device has verified, never from a list of
+ * the service.
  */
 export class Epochs {
   readonly #footing: Footing
@@ -42,14 +43,16 @@ export class Epochs {
   }
 
   /**
-   * The current epoch with its key; opens it where there is none or it is stale. EPOCH_WAITING where this role may not, and
-   * nobody else does within a minute; KEY_MISSING where nobody grants it; EPOCH_RECIPIENTS where the service wants others.
+   * The current epoch with its key; opens it where there is none or it is stale. EPOCH_WAITING
+   * where this role may not, and nobody else does within a minute; KEY_MISSING where nobody grants
+   * it; EPOCH_RECIPIENTS where the service wants others.
    */
   async require(compartment: CompartmentId): Promise<UsableEpoch> {
     try {
       return await this.#require(compartment)
     } catch (error) {
-      // A device that the directory does not have is in no honest log either: read again, it may be gone.
+      // A device that the directory does not have is in no honest log either: read again, it may be
+      // gone.
       if (!isProblem(error, 'DEVICE_HIDDEN')) throw error
       this.#footing.readAgain()
       await this.#footing.ready()
@@ -80,7 +83,9 @@ export class Epochs {
     throw refuse('TIMED_OUT', 'The key of this compartment changed each time that it was about to be used.')
   }
 
-  /** A partial view could not judge the recipients when the epoch opened: it does before it seals. */
+  /**
+   * A partial view could not judge the recipients when the epoch opened: it does before it seals.
+   */
   #requireMembers(compartment: CompartmentId): void {
     const ledger = this.#footing.ledger()
     if (!ledger.view.partial || ledger.isForMembers(compartment)) return
@@ -90,7 +95,9 @@ export class Epochs {
     )
   }
 
-  /** Nothing is sealed for a device that the directory log does not have, whoever opened the key. */
+  /**
+   * Nothing is sealed for a device that the directory log does not have, whoever opened the key.
+   */
   async #requireProven(devices: readonly DeviceId[]): Promise<void> {
     await this.#footing.transparency.require(this.#certificatesOf(devices))
   }
@@ -151,7 +158,8 @@ export class Epochs {
           throw error
         refused = error
         const moved = await this.#footing.until(() => this.#footing.position() > position, 1_500)
-        // This device stands at the end of what it was shown, and the service goes by something else.
+        // This device stands at the end of what it was shown, and the service goes by something
+        // else.
         if (!moved && isProblem(error, 'EPOCH_NUMBER', 'EPOCH_FRESH', 'MEMBERS_MOVED') && !again) {
           again = true
           this.#footing.readAgain()
@@ -170,7 +178,8 @@ export class Epochs {
     const recipients = view.recipients(compartment)
     if (!recipients.includes(device.id))
       throw refuse('NOT_CERTIFIED', 'The log does not show this device among those who may hold the key.')
-    // What the log brings from here on may end one of them: the service then refuses the statement, and it is made again.
+    // What the log brings from here on may end one of them: the service then refuses the statement,
+    // and it is made again.
     const certificates = this.#certificatesOf(recipients)
     const members = view.heads(compartment)
     await transparency.require(certificates)
@@ -197,8 +206,9 @@ export class Epochs {
   }
 
   /**
-   * Opens what somebody waits for who may not open it: right holders, and service accounts for which that is not listed, can post in a
-   * compartment and cannot renew its key. Not everybody at once: after a moment of chance somebody else may have done it.
+   * Opens what somebody waits for who may not open it: right holders, and service accounts for
+   * which that is not listed, can post in a compartment and cannot renew its key. Not everybody at
+   * once: after a moment of chance somebody else may have done it.
    */
   renewForOthers(compartment: CompartmentId): void {
     const { platform } = this.#footing

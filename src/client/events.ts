@@ -1,4 +1,7 @@
-/** Typed events: `on` for listeners, `each` to iterate over all of them. A listener that throws hurts nobody else. */
+/**
+ * Typed events: `on` for listeners, `each` to iterate over all of them. A listener that throws
+ * hurts nobody else.
+ */
 export class Events<M extends object> {
   readonly #listeners = new Map<keyof M, Set<(value: never) => void>>()
   readonly #all = new Set<(type: keyof M, value: unknown) => void>()
@@ -39,7 +42,10 @@ export class Events<M extends object> {
     for (const listener of this.#all) listener(type, value)
   }
 
-  /** All events from now on, in order, until the loop is left. What comes faster than it is taken is kept. */
+  /**
+   * All events from now on, in order, until the loop is left. What comes faster than it is taken is
+   * kept.
+   */
   async *each(): AsyncGenerator<{ [K in keyof M]: { type: K; value: M[K] } }[keyof M], void, void> {
     type Event = { [K in keyof M]: { type: K; value: M[K] } }[keyof M]
     const waiting: Event[] = []

@@ -1,6 +1,9 @@
 import type { Transport } from './transport.ts'
 
-/** What proves who somebody is: a passphrase, with a code where there is a second factor, or the answer of a passkey. */
+/**
+ * What proves who somebody is: a passphrase, with a code where there is a second factor, or the
+ * answer of a passkey.
+ */
 export interface Evidence {
   readonly passphrase?: string
   /** Six digits of the authenticator app, or a recovery code. */
@@ -9,8 +12,9 @@ export interface Evidence {
 }
 
 /**
- * What answers for passkeys: in a browser `navigator.credentials` with `PublicKeyCredential.parseCreationOptionsFromJSON`,
- * `parseRequestOptionsFromJSON` and `toJSON` (WebAuthn, level 3).
+ * What answers for passkeys: in a browser `navigator.credentials` with
+ * `PublicKeyCredential.parseCreationOptionsFromJSON`, `parseRequestOptionsFromJSON` and `toJSON`
+ * (WebAuthn, level 3).
  */
 export interface Authenticator {
   create(options: object): Promise<object>
@@ -37,8 +41,9 @@ export async function askPasskey(transport: Transport, authenticator: Authentica
 }
 
 /**
- * By what the signed-in person proves who they are. Every change asks for a recent proof (STEP_UP_REQUIRED: see `stepUp`). Changing passphrase or app ends
- * the other sessions; after another change they go on until `Cordon.endOtherSessions` ends them.
+ * By what the signed-in person proves who they are. Every change asks for a recent proof
+ * (STEP_UP_REQUIRED: see `stepUp`). Changing passphrase or app ends the other sessions; after
+ * another change they go on until `Cordon.endOtherSessions` ends them.
  */
 export class Factors {
   readonly #transport: Transport
@@ -51,7 +56,10 @@ export class Factors {
     return this.#transport.request('GET', '/v1/factors')
   }
 
-  /** Proves again who this is, for ten minutes. SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED, FACTOR_NEWER for what was added since this session began. */
+  /**
+   * Proves again who this is, for ten minutes. SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED,
+   * FACTOR_NEWER for what was added since this session began.
+   */
   async stepUp(evidence: Evidence): Promise<void> {
     await this.#transport.request('POST', '/v1/step-ups', evidence, false)
   }
@@ -71,7 +79,10 @@ export class Factors {
     await this.#transport.request('DELETE', '/v1/factors/passphrase')
   }
 
-  /** The secret for an authenticator app, as text and as the address of a QR code; it counts once `confirmTotp` has a code of it. */
+  /**
+   * The secret for an authenticator app, as text and as the address of a QR code; it counts once
+   * `confirmTotp` has a code of it.
+   */
   beginTotp(): Promise<{ readonly secret: string; readonly uri: string }> {
     return this.#transport.request('POST', '/v1/factors/totp', {})
   }

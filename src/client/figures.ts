@@ -8,7 +8,10 @@ import {
   rollUp,
 } from '../forms/index.ts'
 
-/** A message as its reader holds it after opening: what the statement says, and the fields of the sealed body. */
+/**
+ * A message as its reader holds it after opening: what the statement says, and the fields of the
+ * sealed body.
+ */
 export interface OpenedMessage {
   readonly id: string
   /** Its place in the log. */
@@ -30,8 +33,9 @@ interface Goods {
 }
 
 /**
- * The figures as a reader computes them, from sealed bodies alone: no extract, and nothing a server says, goes into them.
- * The messages come in any order, each once or several times; their fields must be valid.
+ * The figures as a reader computes them, from sealed bodies alone: no extract, and nothing a server
+ * says, goes into them. The messages come in any order, each once or several times; their fields
+ * must be valid.
  */
 export function figuresOf(messages: Iterable<OpenedMessage>): Figures {
   const counted = standingMessages(messages).filter((message) => message.form === 'seizure')
@@ -45,9 +49,10 @@ export function figuresOf(messages: Iterable<OpenedMessage>): Figures {
 }
 
 /**
- * The messages that stand: of each one that was corrected only its latest version (by the log's order, wherever in the chain of
- * corrections it refers to), and none of which any version was withdrawn. Exercises count for nothing, and only an
- * organization's own corrections and withdrawals touch its messages.
+ * The messages that stand: of each one that was corrected only its latest version (by the log's
+ * order, wherever in the chain of corrections it refers to), and none of which any version was
+ * withdrawn. Exercises count for nothing, and only an organization's own corrections and
+ * withdrawals touch its messages.
  */
 export function standingMessages(messages: Iterable<OpenedMessage>): OpenedMessage[] {
   const real = [...messages].filter((message) => !message.exercise).toSorted((a, b) => a.index - b.index)
@@ -61,7 +66,8 @@ export function standingMessages(messages: Iterable<OpenedMessage>): OpenedMessa
     // What it changes is not there for this reader, or is not its to change.
     if (original === undefined || original.organization !== message.organization) continue
     originals.set(message.id, original)
-    // A later correction then finds no version left to replace, and does not bring back what was withdrawn.
+    // A later correction then finds no version left to replace, and does not bring back what was
+    // withdrawn.
     if (refersTo?.as === 'withdrawal') latest.delete(original.id)
     else if (latest.has(original.id) || original === message) latest.set(original.id, message)
   }

@@ -1,8 +1,8 @@
 import type { CompartmentId, OperationView } from '../protocol/index.ts'
 
 /**
- * The least that this device will ever believe again of an operation: what it has verified once. Plain JSON, for the store.
- * A view that was read anew counts only where it is not below this.
+ * The least that this device will ever believe again of an operation: what it has verified once.
+ * Plain JSON, for the store. A view that was read anew counts only where it is not below this.
  */
 export interface Floor {
   /** The newest statement of the operation's chain, and of each compartment's. */
@@ -39,7 +39,10 @@ export function raise(floor: Floor = nothing, view: OperationView): Floor {
   }
 }
 
-/** What a view lacks that this device has verified before, in words; nothing where it reaches the floor. */
+/**
+ * What a view lacks that this device has verified before, in words; nothing where it reaches the
+ * floor.
+ */
 export function missing(floor: Floor, view: OperationView): string[] {
   const lacks: string[] = []
   for (const [right, index] of Object.entries(floor.taken)) {

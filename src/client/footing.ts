@@ -13,7 +13,11 @@ import type { Leaf, ReaderReceipt } from '../protocol/index.ts'
 
 /** Something that a service which keeps to the protocol never does. */
 export interface Alarm {
-  /** MEMBERS_HIDDEN, DEVICE_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, ENTRY_REFUSED, MESSAGE_REFUSED, FRAME_REFUSED, UNEXPECTED, GRANT_BAD, RECEIPT_INVALID, OWN_MESSAGE_UNKNOWN, SEEN_REFUSED, DEVICE_UNEXPECTED. */
+  /**
+   * MEMBERS_HIDDEN, DEVICE_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, ENTRY_REFUSED, MESSAGE_REFUSED,
+   * FRAME_REFUSED, UNEXPECTED, GRANT_BAD, RECEIPT_INVALID, OWN_MESSAGE_UNKNOWN, SEEN_REFUSED,
+   * DEVICE_UNEXPECTED.
+   */
   readonly code: string
   /** The `ProtocolError` code behind it, where there is one. */
   readonly reason?: string
@@ -23,7 +27,10 @@ export interface Alarm {
 }
 
 export interface SessionEvents {
-  /** A message was opened. Each once, in the order of the log, except those that had to wait for a key. */
+  /**
+   * A message was opened. Each once, in the order of the log, except those that had to wait for a
+   * key.
+   */
   message: Message
   /** A message waits for the key of its epoch. */
   sealed: { readonly message: string; readonly index: number; readonly compartment: string; readonly epoch: number }
@@ -71,17 +78,28 @@ export interface Footing {
   seen(): { size: number; root: string } | undefined
   /** Index of the newest entry that was processed. */
   position(): number
-  /** Resolves when this device has caught up on an open connection; rejects where that will not be. */
+  /**
+   * Resolves when this device has caught up on an open connection; rejects where that will not be.
+   */
   ready(milliseconds?: number): Promise<void>
   /** Resolves when the condition holds after some frame, or after the time with false. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean>
   /** Whether this device follows the operation no more because it was closed here. */
   isClosed(): boolean
-  /** Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where one is out. */
+  /**
+   * Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where one is
+   * out.
+   */
   requireSound(): void
-  /** Resolves once everything that this device has verified is written: before anything is sent on the strength of it. */
+  /**
+   * Resolves once everything that this device has verified is written: before anything is sent on
+   * the strength of it.
+   */
   kept(): Promise<void>
-  /** Reads the log again from its beginning: the service goes by something that it has not shown this device. */
+  /**
+   * Reads the log again from its beginning: the service goes by something that it has not shown
+   * this device.
+   */
   readAgain(): void
   /** Takes what a receipt of the own device needs to know. */
   alarm(alarm: Alarm): void

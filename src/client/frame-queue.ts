@@ -15,7 +15,10 @@ export interface FrameQueueDeps {
   readonly failed: (error: unknown) => void
 }
 
-/** Frames of one operation in the order in which they came, taken in one after the other, entries many at once. */
+/**
+ * Frames of one operation in the order in which they came, taken in one after the other, entries
+ * many at once.
+ */
 export class FrameQueue {
   readonly #deps: FrameQueueDeps
   #waiting: ServerFrame[] = []

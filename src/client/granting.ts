@@ -20,8 +20,8 @@ const most = 200
 const longestDelay = 400
 
 /**
- * Gives keys of the past to devices that may have them, after checking with the members that this device has verified: the
- * service only says who asks.
+ * Gives keys of the past to devices that may have them, after checking with the members that this
+ * device has verified: the service only says who asks.
  */
 export class Granting {
   readonly #footing: Footing
@@ -37,7 +37,10 @@ export class Granting {
     this.#heard++
   }
 
-  /** Takes requests that the service pushed: after a moment of chance, so that not every client answers, the rest is given. */
+  /**
+   * Takes requests that the service pushed: after a moment of chance, so that not every client
+   * answers, the rest is given.
+   */
   answer(requests: readonly GrantRequest[]): void {
     const { platform } = this.#footing
     const heard = this.#heard
@@ -86,7 +89,8 @@ export class Granting {
           await transport.request('POST', `/v1/operations/${operation}/grants`, { compartment, grants: part })
           given += part.length
         } catch (error) {
-          // The members moved between the request and the grant: whoever still may have it asks again.
+          // The members moved between the request and the grant: whoever still may have it asks
+          // again.
           if (!isProblem(error, 'GRANT_REFUSED', 'NOT_FOUND', 'FORBIDDEN', 'OPERATION_STATE')) throw error
           for (const { epoch } of part) this.#given.delete(`${device} ${contentKeyId(compartment, epoch)}`)
         }
@@ -115,7 +119,10 @@ export class Granting {
     return grants
   }
 
-  /** Whether the directory log has this device. One that it does not have gets nothing, is told of, and keeps nobody else waiting. */
+  /**
+   * Whether the directory log has this device. One that it does not have gets nothing, is told of,
+   * and keeps nobody else waiting.
+   */
   async #isProven(certificate: Certificate): Promise<boolean> {
     const hidden = await this.#footing.transparency.unproven([certificate])
     if (hidden.length === 0) return true
@@ -129,7 +136,10 @@ export class Granting {
     throw error
   }
 
-  /** The certificate of a live device of a current member who may have the key of this epoch by the rule of history. */
+  /**
+   * The certificate of a live device of a current member who may have the key of this epoch by the
+   * rule of history.
+   */
   #entitled(compartment: CompartmentId, device: DeviceId, number: number) {
     const { view } = this.#footing.ledger()
     const me = this.#footing.self().account.person as PersonId

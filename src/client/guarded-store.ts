@@ -1,7 +1,10 @@
 import { isProblem, refuse } from './problem.ts'
 import type { Change, ClientStore } from './store.ts'
 
-/** A store whose failures have a name: STORE_FAILED, whatever its file or database says. Nothing is taken for written that was not. */
+/**
+ * A store whose failures have a name: STORE_FAILED, whatever its file or database says. Nothing is
+ * taken for written that was not.
+ */
 export class GuardedStore implements ClientStore {
   readonly #inner: ClientStore
 

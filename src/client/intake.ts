@@ -52,7 +52,9 @@ export interface IntakeOptions {
   readonly partial: boolean
   /** Nobody waits for what comes any more. */
   readonly over: () => boolean
-  /** Whether somebody of this device's own knows the message: it has the receipt, or waits for it. */
+  /**
+   * Whether somebody of this device's own knows the message: it has the receipt, or waits for it.
+   */
   readonly knows: (message: string) => boolean
   readonly onMessage: (message: Message) => void
   /** The log is not believed any more, and has to be read again. */
@@ -69,9 +71,10 @@ interface Anew {
 }
 
 /**
- * Takes entries in the order of the log: verifies, applies, opens, keeps. What cannot be believed is set aside with an alarm,
- * and what follows it goes on. Where the log has to be read again, that happens beside what is known, and is taken only if it
- * shows everything that this device has verified before.
+ * Takes entries in the order of the log: verifies, applies, opens, keeps. What cannot be believed
+ * is set aside with an alarm, and what follows it goes on. Where the log has to be read again, that
+ * happens beside what is known, and is taken only if it shows everything that this device has
+ * verified before.
  */
 export class Intake {
   readonly aside: SetAside
@@ -207,7 +210,10 @@ export class Intake {
       missing(this.#floor ?? raise(undefined, reading.ledger.view), reading.ledger.view).length > 0
   }
 
-  /** A new subscription begins: where it goes on after. Reads from the beginning where that is needed. */
+  /**
+   * A new subscription begins: where it goes on after. Reads from the beginning where that is
+   * needed.
+   */
   async begin(): Promise<number> {
     this.#live = false
     this.#anew = undefined
@@ -226,7 +232,10 @@ export class Intake {
     this.opening.lookAgain()
   }
 
-  /** What was read anew takes the place of what was known, if nothing is missing in it that was known. */
+  /**
+   * What was read anew takes the place of what was known, if nothing is missing in it that was
+   * known.
+   */
   async #adopt(index: number): Promise<boolean> {
     const anew = this.#anew
     if (!anew) return true
@@ -255,7 +264,10 @@ export class Intake {
     return true
   }
 
-  /** Takes entries as they came; stops at one before which something is missing, or that makes more visible than before. */
+  /**
+   * Takes entries as they came; stops at one before which something is missing, or that makes more
+   * visible than before.
+   */
   async take(frames: readonly EntryFrame[]): Promise<void> {
     let group: [Leaf, EntryFrame][] = []
     for (const frame of frames) {
@@ -352,7 +364,8 @@ export class Intake {
 
   #expectDevice(leaf: Leaf, certificate: Certificate): void {
     const { device } = this.#footing.self()
-    // What was there before this device first read the log is nothing new; what came while it was away is.
+    // What was there before this device first read the log is nothing new; what came while it was
+    // away is.
     if (this.#anew || leaf.index <= this.#current.basis) return
     if (certificate.device === device.id || certificate.issuer === device.id) return
     const detail =
@@ -384,10 +397,12 @@ export class Intake {
     const read = await Promise.all(fresh.map(([leaf, frame]) => this.opening.open(reading, leaf, frame, hidden)))
     const opened = new Map(read.map((one) => [one.leaf.index, one]))
     for (const [leaf] of group) {
-      // With what is to be kept of it, before anything is waited for: whoever writes meanwhile writes both.
+      // With what is to be kept of it, before anything is waited for: whoever writes meanwhile
+      // writes both.
       this.#pass(leaf)
       const one = opened.get(leaf.index)
-      // What is read anew may yet turn out to lack something: its messages are shown once it counts.
+      // What is read anew may yet turn out to lack something: its messages are shown once it
+      // counts.
       if (one && this.#anew) this.#hold(this.#anew, one)
       else if (one) await this.opening.settle(one)
     }
@@ -433,7 +448,10 @@ export class Intake {
     await this.flush(true)
   }
 
-  /** Writes what has gathered, with the place it belongs to, at once; what cannot be written is kept to be written later. */
+  /**
+   * Writes what has gathered, with the place it belongs to, at once; what cannot be written is kept
+   * to be written later.
+   */
   flush(always = false): Promise<void> {
     const written = this.#flushing.then(() => this.#write(always))
     this.#flushing = written.catch(() => {})

@@ -54,19 +54,26 @@ export interface Initialize {
   readonly organization: { readonly name: string; readonly country?: string }
   readonly person: { readonly name: string }
   readonly passphrase: string
-  /** Keeps the secrets before the service hears of them: once it has accepted the root, nobody can make another. */
+  /**
+   * Keeps the secrets before the service hears of them: once it has accepted the root, nobody can
+   * make another.
+   */
   readonly keep?: (secrets: RootSecrets) => Promise<void>
 }
 
-/** The private keys of root and successor: to be kept offline, apart from each other and from every store. */
+/**
+ * The private keys of root and successor: to be kept offline, apart from each other and from every
+ * store.
+ */
 export interface RootSecrets {
   readonly root: DeviceSecrets
   readonly successor: DeviceSecrets
 }
 
 /**
- * Makes the root, its successor and the first administrator on a service that has none; this device becomes the
- * administrator's. SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the service; nothing stays in the store then.
+ * Makes the root, its successor and the first administrator on a service that has none; this device
+ * becomes the administrator's. SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the service;
+ * nothing stays in the store then.
  */
 export async function initialize({ store, platform }: Joining, input: Initialize): Promise<RootSecrets> {
   await requireEmpty(store)
@@ -114,7 +121,10 @@ export async function initialize({ store, platform }: Joining, input: Initialize
 export interface Enrol {
   /** The whole string that the inviter handed over. */
   readonly invitation: string
-  /** A new one; for a further device the one the person has, or a passkey. A service account has none and makes a key instead. */
+  /**
+   * A new one; for a further device the one the person has, or a passkey. A service account has
+   * none and makes a key instead.
+   */
   readonly passphrase?: string
   readonly authenticator?: Authenticator
 }
@@ -123,14 +133,18 @@ export interface Enrolled {
   readonly person: string
   readonly organization: string
   readonly name: string
-  /** Whoever invited this person, and so certifies the device; unknown where an earlier answer was lost. */
+  /**
+   * Whoever invited this person, and so certifies the device; unknown where an earlier answer was
+   * lost.
+   */
   readonly inviter?: { readonly name: string; readonly organization: string }
 }
 
 /**
- * Enrols this device with an invitation: makes its keys, pins the root that the invitation names and the log's key, and asks
- * to be certified. A service account makes the key that it signs in with, too. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED;
- * INVITATION_INVALID, SIGN_IN_REFUSED (a person's further device proves the person) and PASSPHRASE_WEAK of the service.
+ * Enrols this device with an invitation: makes its keys, pins the root that the invitation names
+ * and the log's key, and asks to be certified. A service account makes the key that it signs in
+ * with, too. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED
+ * (a person's further device proves the person) and PASSPHRASE_WEAK of the service.
  */
 export async function enrol({ store, platform }: Joining, input: Enrol): Promise<Enrolled> {
   const invitation = readInvitation(input.invitation)
@@ -150,7 +164,8 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
     invitation: invitation.invitation,
     enrolled: false,
   }
-  // Kept before it is sent: an answer that is lost must not lose the keys that the service has accepted.
+  // Kept before it is sent: an answer that is lost must not lose the keys that the service has
+  // accepted.
   await store.write([
     { name: 'device', value: secrets },
     { name: 'account', value: account },
@@ -172,7 +187,8 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
             ? await askPasskey(transport, authenticator)
             : { passphrase }),
       },
-      // Not repeated by itself: after a lost answer the invitation is used, and that must not be taken for a refusal.
+      // Not repeated by itself: after a lost answer the invitation is used, and that must not be
+      // taken for a refusal.
       false,
     )
     await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
@@ -186,7 +202,10 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
   }
 }
 
-/** The key that a service account signs in with; made here where there is none yet, and kept before the service hears of it. */
+/**
+ * The key that a service account signs in with; made here where there is none yet, and kept before
+ * the service hears of it.
+ */
 async function signInKeyOf(store: ClientStore): Promise<SignInKey> {
   const kept = (await store.get(signInKeyName)) as SignInKey | undefined
   const key = kept ?? (await makeSignInKey())

@@ -22,13 +22,19 @@ export async function keptOperations(store: ClientStore): Promise<string[]> {
   return [...new Set(names)]
 }
 
-/** The messages of an operation that this device has opened and kept, in the order of the log; asks no service. */
+/**
+ * The messages of an operation that this device has opened and kept, in the order of the log; asks
+ * no service.
+ */
 export async function keptMessages(store: ClientStore, operation: string): Promise<Message[]> {
   const kept = (await store.list(`operation/${operation}/message/`)).map(([, value]) => value as Message)
   return kept.sort((a, b) => a.index - b.index)
 }
 
-/** Ids of messages that this device has signed and that have no receipt yet: they are sent when it next follows. */
+/**
+ * Ids of messages that this device has signed and that have no receipt yet: they are sent when it
+ * next follows.
+ */
 export async function pendingMessages(store: ClientStore, operation: string): Promise<string[]> {
   const prefix = `operation/${operation}/pending/`
   return (await store.list(prefix)).map(([name]) => name.slice(prefix.length))

@@ -42,8 +42,8 @@ export class Keyring {
   }
 
   /**
-   * Opens a grant and keeps its key, if it is the one that the epoch was opened with; what is then to be stored. False where
-   * the grant is bad: another one is to be asked for.
+   * Opens a grant and keeps its key, if it is the one that the epoch was opened with; what is then
+   * to be stored. False where the grant is bad: another one is to be asked for.
    */
   async accept(device: Device, compartment: CompartmentId, epoch: EpochState, grant: string): Promise<Change | false> {
     try {

@@ -10,7 +10,10 @@ export class Later {
     this.#platform = platform
   }
 
-  /** After about `first` milliseconds, the next time after twice that, never after more than `most`; what waited is not done. */
+  /**
+   * After about `first` milliseconds, the next time after twice that, never after more than `most`;
+   * what waited is not done.
+   */
   run(first: number, most: number, what: () => void): void {
     this.#cancel?.()
     this.#cancel = this.#platform.after(backOff(this.#platform, this.#times++, first, most), what)

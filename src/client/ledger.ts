@@ -26,7 +26,10 @@ export interface Brought {
   readonly chain?: readonly string[]
 }
 
-/** Why an entry is not believed; `authentic`: whether its signer really signed it. Plain JSON, for the store. */
+/**
+ * Why an entry is not believed; `authentic`: whether its signer really signed it. Plain JSON, for
+ * the store.
+ */
 export interface Refused {
   readonly code: string
   readonly detail: string
@@ -39,9 +42,10 @@ export interface Heads {
 }
 
 /**
- * Who is in an operation, as this device believes it: every entry is verified against everything before it, up to the pinned
- * root, and only then applied. One that cannot be believed gives nothing to anybody, and what follows it is judged without
- * it. A `ProtocolError` means that something is missing before an entry: MEMBERS_HIDDEN, EPOCH_HIDDEN.
+ * Who is in an operation, as this device believes it: every entry is verified against everything
+ * before it, up to the pinned root, and only then applied. One that cannot be believed gives
+ * nothing to anybody, and what follows it is judged without it. A `ProtocolError` means that
+ * something is missing before an entry: MEMBERS_HIDDEN, EPOCH_HIDDEN.
  */
 export class Ledger {
   readonly view: OperationView
@@ -93,19 +97,27 @@ export class Ledger {
     return { ...toViewEntry(leaf, statement), ...(signer === undefined ? {} : { signer }) }
   }
 
-  /** A certificate from above or beside the operation, by its hash, that was proven up to the root. */
+  /**
+   * A certificate from above or beside the operation, by its hash, that was proven up to the root.
+   */
   signer(crt: string): Certificate | undefined {
     return this.#trust.signers.get(crt)
   }
 
-  /** Whether the current key of a compartment was opened for devices that this view shows in it, and for no others. */
+  /**
+   * Whether the current key of a compartment was opened for devices that this view shows in it, and
+   * for no others.
+   */
   isForMembers(compartment: CompartmentId): boolean {
     const epoch = this.view.currentEpoch(compartment)
     if (!epoch || !this.#epochs.has(epoch.digest)) return false
     return epoch.recipients.every((device) => this.view.isRecipient(device, compartment))
   }
 
-  /** Whether the key that was just opened is for exactly the devices that this view shows in its compartment. */
+  /**
+   * Whether the key that was just opened is for exactly the devices that this view shows in its
+   * compartment.
+   */
   isForAll(compartment: CompartmentId): boolean {
     return (
       this.isForMembers(compartment) &&
@@ -131,7 +143,10 @@ export class Ledger {
     return readViewStatement(leaf, jws)
   }
 
-  /** A statement that somebody really signed, shown in a place where it cannot stand, would hide what it says. */
+  /**
+   * A statement that somebody really signed, shown in a place where it cannot stand, would hide
+   * what it says.
+   */
   #requireChained({ statement }: ViewEntry): void {
     if (statement?.type !== 'member' || statement.value.act.act === 'create-operation') return
     const { act, hash } = statement.value
@@ -172,7 +187,8 @@ export class Ledger {
     const { statement } = entry
     if (statement?.type !== 'certificate') return authenticateEntry(this.view, entry, this.#trust)
     const { pin, issuers } = this.#trust
-    // What came with it stands as it stood then; the view may show an issuer that was renewed before or since.
+    // What came with it stands as it stood then; the view may show an issuer that was renewed
+    // before or since.
     const find = (device: DeviceId) => issuers.get(device) ?? this.view.devices.get(device)
     await proveChain(statement.value, pin.root, find)
   }

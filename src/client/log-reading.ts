@@ -20,7 +20,9 @@ export interface Broken {
   readonly detail: string
 }
 
-/** One passage through a log from its beginning: what it has shown so far, and how far it has come. */
+/**
+ * One passage through a log from its beginning: what it has shown so far, and how far it has come.
+ */
 export class LogReading {
   readonly ledger: Ledger
   /** Index of the newest entry that was processed. */
@@ -49,7 +51,10 @@ export class LogReading {
     this.toleratesHoles = kept?.holes ?? false
   }
 
-  /** Verifies an entry and takes it in, or goes past it; answers why it is not believed, and whether it brought a further device of this person. */
+  /**
+   * Verifies an entry and takes it in, or goes past it; answers why it is not believed, and whether
+   * it brought a further device of this person.
+   */
   async take(leaf: Leaf, brought: Brought): Promise<{ refused: Refused | undefined; own: Certificate | undefined }> {
     const refused = await this.ledger.take(leaf, brought)
     return { refused, own: refused ? undefined : this.#ownDevices.take(leaf, this.ledger.view.devices) }
@@ -61,7 +66,10 @@ export class LogReading {
     if (!refused) this.#ownDevices.take(leaf, this.ledger.view.devices)
   }
 
-  /** Counts an entry in its compartment and moves on; answers the hole before it where everything has been served. */
+  /**
+   * Counts an entry in its compartment and moves on; answers the hole before it where everything
+   * has been served.
+   */
   pass({ compartment, seq, index }: Leaf, live: boolean): Hole | undefined {
     this.position = index
     if (compartment === undefined || seq === undefined) return undefined
@@ -105,7 +113,10 @@ export class LogReading {
     }
   }
 
-  /** Whether a hole is one that the rules explain: what came before one was in, or while messages are not shown. */
+  /**
+   * Whether a hole is one that the rules explain: what came before one was in, or while messages
+   * are not shown.
+   */
   explains({ compartment, after }: Hole): boolean {
     const { view } = this.ledger
     const joined = view.joinedCompartmentAt(this.#person, compartment as CompartmentId)

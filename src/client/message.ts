@@ -27,13 +27,18 @@ import type { Ledger } from './ledger.ts'
 /** What a reader should know of a message beside what it says. */
 export type Mark =
   | { readonly kind: 'extract-differs'; readonly at: readonly string[] }
-  /** Appended more than an hour after it says it was sent, or before it says so by more than clocks may differ. */
+  /**
+   * Appended more than an hour after it says it was sent, or before it says so by more than clocks
+   * may differ.
+   */
   | { readonly kind: 'late' | 'early' }
   /** Written with a form, or a version of it, that this client does not know. */
   | { readonly kind: 'form-unknown' }
   | { readonly kind: 'fields-invalid' }
 
-/** A message as its reader has it. Times are RFC 3339 UTC; `at` is the log's, `sentAt` the sender's. */
+/**
+ * A message as its reader has it. Times are RFC 3339 UTC; `at` is the log's, `sentAt` the sender's.
+ */
 export interface Message extends OpenedMessage {
   readonly operation: string
   readonly compartment: string
@@ -55,7 +60,10 @@ export interface Message extends OpenedMessage {
   readonly marks: readonly Mark[]
 }
 
-/** A message whose statement holds and whose body waits for the key of its epoch. Plain JSON, for the store. */
+/**
+ * A message whose statement holds and whose body waits for the key of its epoch. Plain JSON, for
+ * the store.
+ */
 export interface SealedMessage {
   readonly index: number
   readonly at: string
@@ -71,7 +79,8 @@ export interface CheckedMessage {
   readonly hidden?: ProtocolError
 }
 
-// Clients of one process read the same statements at the same time; what a text says depends on nothing else.
+// Clients of one process read the same statements at the same time; what a text says depends on
+// nothing else.
 const recent = new Map<string, Promise<MessageStatement>>()
 const mostRecent = 512
 
@@ -87,9 +96,10 @@ export function readOnce(jws: string): Promise<MessageStatement> {
 }
 
 /**
- * Checks everything around a body at this point of the log: that a live device of a member who may post this signed the
- * statement, under a certificate that holds, for the current epoch, over this very body and extract. `ProtocolError`
- * otherwise; `past` is for what was posted before a partial view began. `hidden` where it shows that a member statement was withheld from this device.
+ * Checks everything around a body at this point of the log: that a live device of a member who may
+ * post this signed the statement, under a certificate that holds, for the current epoch, over this
+ * very body and extract. `ProtocolError` otherwise; `past` is for what was posted before a partial
+ * view began. `hidden` where it shows that a member statement was withheld from this device.
  */
 export async function checkMessage(
   ledger: Ledger,
@@ -101,8 +111,8 @@ export async function checkMessage(
   const statement = await readOnce(frame.statement)
   const { signer } = statement
   const { view } = ledger
-  // Those who left are not shown in a partial view; what they said before, or under a certificate that was renewed since, holds under one that
-  // leads to the root.
+  // Those who left are not shown in a partial view; what they said before, or under a certificate
+  // that was renewed since, holds under one that leads to the root.
   const live = view.devices.get(signer)
   const left = past && view.partial && !live
   const certificate = past && view.partial ? (ledger.signer(statement.crt) ?? live) : live
@@ -179,7 +189,10 @@ function requireRight({ view }: Ledger, { payload }: MessageStatement, member: M
   )
 }
 
-/** Whether something is an exercise is said by the state of the operation, which a coordinator signed, and by nobody else. */
+/**
+ * Whether something is an exercise is said by the state of the operation, which a coordinator
+ * signed, and by nobody else.
+ */
 function requireExercise({ view }: Ledger, { payload: { exercise } }: MessageStatement): void {
   if (view.partial) return
   const says = (exercise === true) === (view.state === 'rehearsal')
@@ -227,7 +240,10 @@ async function requireExtract({ payload }: MessageStatement, { extract, salt }: 
   )
 }
 
-/** Opens a message that was checked. `ProtocolError` where the key is not the right one or the body is not a body. */
+/**
+ * Opens a message that was checked. `ProtocolError` where the key is not the right one or the body
+ * is not a body.
+ */
 export async function openMessage(sealed: SealedMessage, key: CryptoKey, me: string): Promise<Message> {
   const { payload } = await readOnce(sealed.statement)
   const content = await openBody(sealed.body, key)
@@ -266,7 +282,8 @@ function marksOf(sealed: SealedMessage, payload: MessageStatement['payload'], fi
   if (strange) marks.push({ kind: strange })
   if (!findForm(form.id, form.version)) return [...marks, { kind: 'form-unknown' }]
   if (validateFields(form.id, form.version, fields).length > 0) return [...marks, { kind: 'fields-invalid' }]
-  // Without an extract in the statement the operation has switched extraction off: there is nothing to compare.
+  // Without an extract in the statement the operation has switched extraction off: there is nothing
+  // to compare.
   if (extract === undefined || sealed.extract === undefined) return marks
   const at = compareExtract(form.id, form.version, fields, decodeExtract(sealed.extract))
   return at.length === 0 ? marks : [...marks, { kind: 'extract-differs', at }]

@@ -22,7 +22,9 @@ export class Notices {
     return this.#transport.request('GET', path)
   }
 
-  /** Has a code sent to an address, for `confirm`. NOTICES_OFF, NOTICE_CODE_LIMIT, STEP_UP_REQUIRED. */
+  /**
+   * Has a code sent to an address, for `confirm`. NOTICES_OFF, NOTICE_CODE_LIMIT, STEP_UP_REQUIRED.
+   */
   async setAddress(address: string): Promise<void> {
     // Not repeated by itself: each time is another mail.
     await this.#transport.request('PUT', path, { address }, false)

@@ -28,7 +28,9 @@ export interface OpeningDeps {
   readonly footing: Footing
   readonly aside: SetAside
   readonly keep: 'all' | 'none'
-  /** Whether somebody of this device's own knows the message: it has the receipt, or waits for it. */
+  /**
+   * Whether somebody of this device's own knows the message: it has the receipt, or waits for it.
+   */
   readonly knows: (message: string) => boolean
   readonly onMessage: (message: Message) => void
   /** What this device goes by, and what it reads beside. */
@@ -39,7 +41,10 @@ export interface OpeningDeps {
   readonly onMissing: (error: ProtocolError, index: number) => void
 }
 
-/** Messages: checked where they stand in the log, opened as soon as their key is there, or set aside with the reason. */
+/**
+ * Messages: checked where they stand in the log, opened as soon as their key is there, or set aside
+ * with the reason.
+ */
 export class Opening {
   readonly messages = new Map<string, Message>()
   readonly #deps: OpeningDeps
@@ -148,7 +153,10 @@ export class Opening {
     this.#deps.footing.events.emit('message', message)
   }
 
-  /** An entry of this very device that it did not make means that somebody else has its key, or that a receipt was held back. */
+  /**
+   * An entry of this very device that it did not make means that somebody else has its key, or that
+   * a receipt was held back.
+   */
   #requireKnown({ actor, subject, index }: Leaf): void {
     if (!('device' in actor) || actor.device !== this.#deps.footing.self().device.id) return
     if (this.#deps.knows(subject)) return
@@ -156,7 +164,10 @@ export class Opening {
     this.#deps.footing.alarm({ code: 'OWN_MESSAGE_UNKNOWN', index, message: subject, detail })
   }
 
-  /** Takes grants for this device; messages that waited for their keys open. Complains about those that are bad. */
+  /**
+   * Takes grants for this device; messages that waited for their keys open. Complains about those
+   * that are bad.
+   */
   async accept(compartment: string, grants: readonly { epoch: number; grant: string }[]): Promise<void> {
     const { keyring, connection, operation, self } = this.#deps.footing
     const id = compartment as CompartmentId

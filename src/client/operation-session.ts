@@ -29,8 +29,8 @@ type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
 
 /**
- * One operation, followed live. Every entry is verified before it is believed; messages are opened as they come; what is
- * posted counts once its receipt was verified. Made by `Cordon.follow`.
+ * One operation, followed live. Every entry is verified before it is believed; messages are opened
+ * as they come; what is posted counts once its receipt was verified. Made by `Cordon.follow`.
  */
 export class OperationSession {
   readonly events = new Events<SessionEvents>()
@@ -94,6 +94,9 @@ export class OperationSession {
     })
     this.#posting = new Posting(this.#footing)
     this.#granting = new Granting(this.#footing)
+    this.events.on('entry', ({ kind }) => {
+      if (kind === 'history.granted') this.#granting.heard()
+    })
     this.#seenChecks = new SeenChecks(
       this.#footing,
       (seen, than) => this.#intake.adopt(seen, than),
@@ -128,7 +131,9 @@ export class OperationSession {
     })
   }
 
-  /** What the service says of the operation; for members whose view is partial also its state and rules. */
+  /**
+   * Asks the service for the operation's facts; a partial view takes its state and rules from them.
+   */
   async #refresh(): Promise<void> {
     const facts = await this.#deps.transport.request<OperationFacts>('GET', `/v1/operations/${this.operation}`)
     this.#facts = facts
@@ -168,7 +173,7 @@ export class OperationSession {
     return this.#intake.seen
   }
 
-  /** The newest checkpoint of the log that the pinned witnesses cosigned; undefined where none are pinned. */
+  /** The newest checkpoint that the pinned witnesses cosigned; undefined where none are pinned. */
   get final(): { readonly size: number; readonly root: string } | undefined {
     return this.#witnessing.final
   }
@@ -187,7 +192,7 @@ export class OperationSession {
     return this.#alarms
   }
 
-  /** What this device does not believe or cannot open, in the order of the log, also from before it began to follow. */
+  /** Every entry that this device does not believe or cannot open, in the order of the log. */
   get aside(): readonly Aside[] {
     return this.#intake.aside.list()
   }
@@ -203,7 +208,7 @@ export class OperationSession {
 
   async #subscribe(): Promise<void> {
     const turn = ++this.#subscribing
-    // What the old subscription brought is finished first, so that the position to go on from is true; what comes of it after that is not taken.
+    // The frames of the old subscription are taken in first, so that the position is true.
     this.#resubscribing = true
     await this.#frames.settled()
     if (this.#over()) return
@@ -248,7 +253,7 @@ export class OperationSession {
     this.#frames.push(frame)
   }
 
-  /** What was promised stays true; what cannot be kept is not gone on with, and asked for again a little later. */
+  /** Stops taking frames in after a failure, and subscribes again a little later. */
   #pause(error: unknown): void {
     if (this.#over()) return
     const { connection } = this.#deps
@@ -273,15 +278,16 @@ export class OperationSession {
     await this.#witnessing.accepted(frames.at(-1))
     if (this.#intake.widened) return this.readAgain()
     if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledging.soon()
-    if (frames.some(({ leaf }) => leaf.includes('"history.granted"'))) this.#granting.heard()
   }
 
-  /** Resolves once everything that this device has verified of the operation is written to its store. */
+  /** Resolves once everything that this device has verified of the operation is in its store. */
   kept(): Promise<void> {
     return this.#intake.flush()
   }
 
-  /** Reads the log again from its beginning: what the service goes by is something else than it has shown this device. */
+  /**
+   * Reads the log again from its beginning, because the service has shown this device another one.
+   */
   readAgain(): void {
     this.#intake.widen()
     if (this.#status !== 'live' && this.#status !== 'catching-up') return
@@ -336,14 +342,16 @@ export class OperationSession {
     inBackground(this.#afterCatchUp(), this.#footing)
   }
 
-  /** A log that is not believed is asked for again from its beginning, less and less often: it may have been only the way. */
+  /** Reads a log that is not believed again, less and less often: a proxy may have altered it. */
   #mendLater(): void {
     this.#later.run(2_000, 600_000, () => {
       if (this.#intake.broken && !this.#resubscribing) this.readAgain()
     })
   }
 
-  /** What is due whenever this device is up to date: keys for itself and for others, and what it still has to send. */
+  /**
+   * Does what is due once this device is up to date: gives and fetches keys, sends what is pending.
+   */
   async #afterCatchUp(): Promise<void> {
     this.#seenChecks.checkLater()
     this.#witnessing.lookLater()
@@ -376,8 +384,10 @@ export class OperationSession {
   }
 
   /**
-   * Resolves when this device has caught up. OPERATION_ENDED, CLOSED, or the refusal that ended the connection; MEMBERS_HIDDEN
-   * and LOG_ALTERED where the log is not believed, WITNESSES_MISSING where the pinned witnesses do not vouch for it; TIMED_OUT after the time (60,000 ms if not given).
+   * Resolves when this device has caught up. OPERATION_ENDED, CLOSED, or the refusal that ended the
+   * connection; MEMBERS_HIDDEN and LOG_ALTERED where the log is not believed, WITNESSES_MISSING
+   * where the pinned witnesses do not vouch for it; TIMED_OUT after the time (60,000 ms if not
+   * given).
    */
   async ready(milliseconds = 60_000): Promise<void> {
     const settled = () =>
@@ -431,7 +441,9 @@ export class OperationSession {
     await this.#posting.epochs.require(compartment as CompartmentId)
   }
 
-  /** Whether this device may do something here now, by role, state and, for a service account, its list; the service decides. */
+  /**
+   * Whether role, state and, for a service account, its list allow an act now; the service decides.
+   */
   may(permission: Permission): boolean {
     return mayUse(this.#deps.self(), this.view, permission)
   }
@@ -456,14 +468,16 @@ export class OperationSession {
     return figuresOf(this.messages.filter(({ marks }) => !marks.some(({ kind }) => kind === 'fields-invalid')))
   }
 
-  /** Gives keys of the past to whom they are due; it happens by itself while one follows. Answers how many it gave. */
+  /**
+   * Gives keys of the past to the members who lack them, as following also does; answers how many.
+   */
   async giveGrants(): Promise<number> {
     await this.ready()
     this.#requireSound()
     return this.#granting.giveWaiting()
   }
 
-  /** Checks what senders say they have seen of the log, as far as that is not done; it happens by itself every minute. */
+  /** Checks the heads that senders say they have seen; following also does so every minute. */
   checkSeen(): Promise<void> {
     return this.#seenChecks.checkAll()
   }
@@ -475,7 +489,7 @@ export class OperationSession {
     this.#later.stop()
   }
 
-  /** Ends following. What is pending stays in the store and is sent when the operation is followed again. */
+  /** Ends following. Pending messages stay in the store, for the next time. */
   async close(): Promise<void> {
     if (this.#status === 'closed') return
     if (this.#status === 'live') this.#acknowledging.now()

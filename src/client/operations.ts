@@ -59,7 +59,10 @@ export interface CreateOperation {
   readonly allHolds?: readonly ('partner' | 'observer')[]
 }
 
-/** Whom the compartment `all` holds beside its four roles: two further ones, and service accounts by their ids. */
+/**
+ * Whom the compartment `all` holds beside its four roles: two further ones, and service accounts by
+ * their ids.
+ */
 export type AllHolds = readonly string[]
 
 export interface OperationsDeps extends Omit<SessionDeps, 'operation'> {
@@ -76,8 +79,8 @@ type Unsigned = MemberAct extends infer A
 const attempts = 8
 
 /**
- * Operations and their members. What concerns members is signed by this device over the newest statement that it has verified
- * itself; where somebody was faster it looks and signs again.
+ * Operations and their members. What concerns members is signed by this device over the newest
+ * statement that it has verified itself; where somebody was faster it looks and signs again.
  */
 export class Operations {
   readonly #deps: OperationsDeps
@@ -91,7 +94,10 @@ export class Operations {
     return this.#deps.transport.request<T>(method, `/v1/operations${path}`, body)
   }
 
-  /** Creates an operation and names its first coordinators; answers its id. ADMINISTRATOR_ONLY, MEMBER_RULE. */
+  /**
+   * Creates an operation and names its first coordinators; answers its id. ADMINISTRATOR_ONLY,
+   * MEMBER_RULE.
+   */
   async create(input: CreateOperation): Promise<string> {
     const { platform, self, me } = this.#deps
     const operation = newId<OperationId>(platform.clock(), platform.random)
@@ -199,7 +205,10 @@ export class Operations {
     return compartment
   }
 
-  /** Takes a member into a compartment; into that of all, where the roles say who is in it, a service account by listing it. */
+  /**
+   * Takes a member into a compartment; into that of all, where the roles say who is in it, a
+   * service account by listing it.
+   */
   async addToCompartment(operation: string, compartment: string, person: string): Promise<void> {
     if (await this.#isListed(operation, compartment, person))
       return this.#changeListed(operation, (listed) => [...new Set([...listed, person])])
@@ -214,7 +223,10 @@ export class Operations {
     return this.#act(operation, path, () => ({ act: 'remove-from-compartment', compartment, person }))
   }
 
-  /** Whether the rules of the operation, and no statement of the compartment, say that the person is in it. */
+  /**
+   * Whether the rules of the operation, and no statement of the compartment, say that the person is
+   * in it.
+   */
   async #isListed(operation: string, compartment: string, person: string): Promise<boolean> {
     if (compartment !== operation) return false
     const session = await this.follow(operation)

@@ -1,6 +1,9 @@
 import type { Certificate, DeviceId, Leaf, PersonId } from '../protocol/index.ts'
 
-/** The devices of this person as the log showed them, also those whose time has ended: a renewal brings nothing that was not there. */
+/**
+ * The devices of this person as the log showed them, also those whose time has ended: a renewal
+ * brings nothing that was not there.
+ */
 export class OwnDevices {
   readonly #person: PersonId
   readonly #known = new Map<DeviceId, Certificate>()
@@ -9,7 +12,10 @@ export class OwnDevices {
     this.#person = person
   }
 
-  /** Takes an entry after the view has applied it; answers the certificate of a device that was not there before. */
+  /**
+   * Takes an entry after the view has applied it; answers the certificate of a device that was not
+   * there before.
+   */
   take({ kind, subject }: Leaf, devices: ReadonlyMap<DeviceId, Certificate>): Certificate | undefined {
     const device = subject as DeviceId
     if (kind === 'device.revoked') this.#known.delete(device)

@@ -1,6 +1,9 @@
 import type { Random } from '../protocol/index.ts'
 
-/** What the SDK uses of a WebSocket (WHATWG), so that browsers, Node 24 and tests can each give theirs. */
+/**
+ * What the SDK uses of a WebSocket (WHATWG), so that browsers, Node 24 and tests can each give
+ * theirs.
+ */
 export interface Socket {
   readonly readyState: number
   send(text: string): void
@@ -10,7 +13,10 @@ export interface Socket {
   addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void
 }
 
-/** Everything ambient: nothing in the SDK reads a clock, makes a random byte or opens a connection in another way. */
+/**
+ * Everything ambient: nothing in the SDK reads a clock, makes a random byte or opens a connection
+ * in another way.
+ */
 export interface Platform {
   readonly clock: () => Date
   /** Milliseconds of a clock that nobody sets: how long something takes is told by it alone. */
@@ -52,7 +58,10 @@ export function randomBelow(platform: Platform, limit: number): number {
   return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) * (limit / 2 ** 32)
 }
 
-/** Full jitter (Brooker, "Exponential Backoff And Jitter"): milliseconds to wait before the n-th repetition, from 0. */
+/**
+ * Full jitter (Brooker, "Exponential Backoff And Jitter"): milliseconds to wait before the n-th
+ * repetition, from 0.
+ */
 export function backOff(platform: Platform, attempt: number, base = 200, cap = 30_000): number {
   return randomBelow(platform, Math.min(cap, base * 2 ** attempt))
 }

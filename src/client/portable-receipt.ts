@@ -18,9 +18,11 @@ import type { Transport } from './transport.ts'
 const patience = { times: 10, milliseconds: 500 }
 
 /**
- * The receipt of a message of this device under a published checkpoint, with the cosignatures of the service's witnesses where it has any, as one text that is checked offline and with other software: a
- * C2SP tlog-proof with the entry itself as extra data. It is verified here before it is given. NO_RECEIPT where this device has none,
- * RECEIPT_INVALID where the log does not hold what was promised.
+ * The receipt of a message of this device under a published checkpoint, with the cosignatures of
+ * the service's witnesses where it has any, as one text that is checked offline and with other
+ * software: a C2SP tlog-proof with the entry itself as extra data. It is verified here before it is
+ * given. NO_RECEIPT where this device has none, RECEIPT_INVALID where the log does not hold what
+ * was promised.
  */
 export async function portableReceipt(
   { store, transport, pins, platform }: { store: ClientStore; transport: Transport; pins: Pins; platform: Platform },
@@ -50,7 +52,10 @@ export async function portableReceipt(
   }
 }
 
-/** Whether the checkpoint of a receipt has more signatures than the two of its log. Whose they are, whoever checks it finds out. */
+/**
+ * Whether the checkpoint of a receipt has more signatures than the two of its log. Whose they are,
+ * whoever checks it finds out.
+ */
 export function isCosigned(tlogProof: string): boolean {
   const { checkpoint } = parseTlogProof(tlogProof)
   return (

@@ -94,7 +94,10 @@ export class Posting {
       for (const [name] of await store.list(prefix + what)) this.#kept.add(name.slice(prefix.length + 8))
   }
 
-  /** Whether this device knows of a message of its own: it holds the receipt, or sent it and has none yet. */
+  /**
+   * Whether this device knows of a message of its own: it holds the receipt, or sent it and has
+   * none yet.
+   */
   knows(message: string): boolean {
     return this.#receipted.has(message) || this.#pending.has(message) || this.#kept.has(message)
   }

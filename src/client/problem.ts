@@ -50,8 +50,9 @@ const own = {
 export type OwnCode = keyof typeof own
 
 /**
- * A refusal: by the service (its code, HTTP status and advice as RFC 9457 brought them) or by the SDK (`status` 0). `code` is
- * stable, `detail` says what happened, `advice` what to do, `extra` holds the members that a code brings along.
+ * A refusal: by the service (its code, HTTP status and advice as RFC 9457 brought them) or by the
+ * SDK (`status` 0). `code` is stable, `detail` says what happened, `advice` what to do, `extra`
+ * holds the members that a code brings along.
  */
 export class ClientProblem extends Error {
   readonly code: string
@@ -59,7 +60,10 @@ export class ClientProblem extends Error {
   readonly detail: string
   readonly advice: string
   readonly extra: Readonly<Record<string, unknown>>
-  /** Seconds after which the service wants to be asked again (Retry-After, RFC 9110, 10.2.3), where it said so. */
+  /**
+   * Seconds after which the service wants to be asked again (Retry-After, RFC 9110, 10.2.3), where
+   * it said so.
+   */
   readonly retryAfter: number | undefined
 
   constructor(

@@ -28,7 +28,10 @@ export interface DueCertificate {
   readonly chain: readonly string[]
 }
 
-/** Renewing the certificates of others: the same keys for the same person, for another year from now. */
+/**
+ * Renewing the certificates of others: the same keys for the same person, for another year from
+ * now.
+ */
 export class Renewals {
   readonly #deps: RenewalsDeps
 
@@ -36,16 +39,21 @@ export class Renewals {
     this.#deps = deps
   }
 
-  /** What ends in one's organization (an NCP) or anywhere (an administrator), the earliest first. NOT_FOUND for others. */
+  /**
+   * What ends in one's organization (an NCP) or anywhere (an administrator), the earliest first.
+   * NOT_FOUND for others.
+   */
   async due(): Promise<DueCertificate[]> {
-    // One's own may have been renewed since this device signed in, and another one stands above it now.
+    // One's own may have been renewed since this device signed in, and another one stands above it
+    // now.
     await this.#deps.me()
     return (await this.#deps.transport.request<{ due: DueCertificate[] }>('GET', '/v1/renewals')).due
   }
 
   /**
-   * Renews one. What the service shows of it is believed only as far as it is proven: the certificate leads up to the pinned root and is held by
-   * the directory log. CERTIFICATE_REFUSED otherwise, and where this device may not renew it; CERTIFICATE_INVALID of the service.
+   * Renews one. What the service shows of it is believed only as far as it is proven: the
+   * certificate leads up to the pinned root and is held by the directory log. CERTIFICATE_REFUSED
+   * otherwise, and where this device may not renew it; CERTIFICATE_INVALID of the service.
    */
   async renew({ device, certificate, chain }: DueCertificate): Promise<{ readonly expiresAt: string }> {
     const { self, transparency } = this.#deps
@@ -67,7 +75,10 @@ export class Renewals {
     return this.#bring(await issueCertificate(own, this.#anew(current)))
   }
 
-  /** Renews the certificate of this very device, an administrator's, with the secret key of the root out of its safe. */
+  /**
+   * Renews the certificate of this very device, an administrator's, with the secret key of the root
+   * out of its safe.
+   */
   async renewOwn(root: DeviceSecrets): Promise<{ readonly expiresAt: string }> {
     const { self } = this.#deps
     const issuer = await openDevice(root)

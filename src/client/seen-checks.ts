@@ -12,8 +12,8 @@ const every = 60_000
 const patience = 5
 
 /**
- * Checks what senders say they have seen of the log against what this device has seen: in batches, after the messages were
- * shown. A sender who was shown another log is found out here.
+ * Checks what senders say they have seen of the log against what this device has seen: in batches,
+ * after the messages were shown. A sender who was shown another log is found out here.
  */
 export class SeenChecks {
   readonly #footing: Footing
@@ -60,7 +60,10 @@ export class SeenChecks {
     })
   }
 
-  /** A checkpoint that the log has not grown to is evidence of another log; that somebody cannot be reached is none. */
+  /**
+   * A checkpoint that the log has not grown to is evidence of another log; that somebody cannot be
+   * reached is none.
+   */
   #failed(error: unknown): void {
     if (isProblem(error)) return
     const { code: reason, message: detail } = asProtocolError(error)
@@ -72,7 +75,10 @@ export class SeenChecks {
     this.#cancel = undefined
   }
 
-  /** Checks up to 32 of those that wait; answers how many still do. Raises the alarm SEEN_REFUSED for each that is wrong. */
+  /**
+   * Checks up to 32 of those that wait; answers how many still do. Raises the alarm SEEN_REFUSED
+   * for each that is wrong.
+   */
   check(): Promise<number> {
     this.#running ??= this.#check().finally(() => (this.#running = undefined))
     return this.#running

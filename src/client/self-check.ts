@@ -36,9 +36,10 @@ const atOnce = 8
 const patience = { times: 10, milliseconds: 500 }
 
 /**
- * What a member can check of a log without its rows: that the pinned key signed the newest checkpoint, that the log it names
- * is the one that this device has seen before, grown, and that every message of this device with a receipt is in it where
- * the receipt says (RFC 9162, 2.1.3 and 2.1.4).
+ * What a member can check of a log without its rows: that the pinned key signed the newest
+ * checkpoint, that the log it names is the one that this device has seen before, grown, and that
+ * every message of this device with a receipt is in it where the receipt says (RFC 9162, 2.1.3 and
+ * 2.1.4).
  */
 export async function checkOwnPlace(
   { transport, store, pins, platform }: Means,
@@ -69,7 +70,8 @@ export async function checkOwnPlace(
       discrepancies: [{ what: `the checkpoint is not signed by the pinned keys: ${why}` }],
     }
   }
-  // The live channel signs a checkpoint for whoever subscribes; publication follows within a second.
+  // The live channel signs a checkpoint for whoever subscribes; publication follows within a
+  // second.
   const [older, newer] = seen ? inOrder(seen, newest) : [undefined, newest]
   const setBack =
     seen !== undefined && seen.size > newest.size && !(await catchesUp(transport, operation, keys, seen.size, platform))
@@ -108,7 +110,10 @@ export async function checkOwnPlace(
   return { ...shown, receipts: held, ...cosigned, discrepancies }
 }
 
-/** The newest published checkpoint, once it has more entries than this index, or after a while as it is. */
+/**
+ * The newest published checkpoint, once it has more entries than this index, or after a while as it
+ * is.
+ */
 async function publishedBeyond(
   index: number,
   { transport, platform }: Pick<Means, 'transport' | 'platform'>,
@@ -135,7 +140,10 @@ interface Witnessed {
   readonly faults: readonly string[]
 }
 
-/** Whether the pinned witnesses vouch for what this device accepted: in time, and for no less than they did before. */
+/**
+ * Whether the pinned witnesses vouch for what this device accepted: in time, and for no less than
+ * they did before.
+ */
 async function checkWitnesses(
   { transport, store, pins, platform }: Means,
   operation: string,
@@ -196,7 +204,10 @@ function datedBack(receipts: readonly Receipt[]): { index: number; what: string 
   return faults
 }
 
-/** Whether a published checkpoint reaches what the live channel has signed already, as it does within a second. */
+/**
+ * Whether a published checkpoint reaches what the live channel has signed already, as it does
+ * within a second.
+ */
 async function catchesUp(
   transport: Transport,
   operation: string,
@@ -212,7 +223,9 @@ async function catchesUp(
   return false
 }
 
-/** What the service does not have, or shows wrongly, is a finding; that it cannot be asked is not. */
+/**
+ * What the service does not have, or shows wrongly, is a finding; that it cannot be asked is not.
+ */
 function whyNot(error: unknown): Error {
   if (error instanceof ProtocolError || isProblem(error, 'NOT_WITNESSED')) return error
   throw error

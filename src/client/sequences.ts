@@ -9,7 +9,10 @@ export interface Hole {
 /** Compartment, number and index of the newest entry that was seen in it. */
 export type Counted = readonly [compartment: string, seq: number, index: number]
 
-/** The entries of each compartment are numbered without a gap, so that a service cannot withhold one unseen. */
+/**
+ * The entries of each compartment are numbered without a gap, so that a service cannot withhold one
+ * unseen.
+ */
 export class Sequences {
   readonly #last: Map<string, Counted>
 
@@ -17,7 +20,10 @@ export class Sequences {
     this.#last = new Map(counted.map((last) => [last[0], last]))
   }
 
-  /** Takes the number of the next entry; the hole before it, if there is one. The first visible entry begins the count. */
+  /**
+   * Takes the number of the next entry; the hole before it, if there is one. The first visible
+   * entry begins the count.
+   */
   take(compartment: string, seq: number, index: number): Hole | undefined {
     const last = this.#last.get(compartment)
     this.#last.set(compartment, [compartment, seq, index])

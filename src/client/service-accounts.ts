@@ -29,7 +29,10 @@ const attempts = 3
 /** In which the device of an account may still be live. */
 const liveStates: readonly ServiceAccountListed['state'][] = ['waiting', 'active', 'expired']
 
-/** Accounts of programs, for whoever answers for them: NCPs for those of their organization, administrators for all. */
+/**
+ * Accounts of programs, for whoever answers for them: NCPs for those of their organization,
+ * administrators for all.
+ */
 export class ServiceAccounts {
   readonly #deps: ServiceAccountsDeps
 
@@ -37,7 +40,10 @@ export class ServiceAccounts {
     this.#deps = deps
   }
 
-  /** Those of an organization; without one, of one's own, and for administrators of all. NOT_FOUND to everybody else. */
+  /**
+   * Those of an organization; without one, of one's own, and for administrators of all. NOT_FOUND
+   * to everybody else.
+   */
   async list(organization?: string): Promise<ServiceAccountListed[]> {
     const query = organization === undefined ? '' : `?organization=${organization}`
     const path = `/v1/service-accounts${query}`
@@ -45,7 +51,10 @@ export class ServiceAccounts {
       .serviceAccounts
   }
 
-  /** Stops an account at once and for good, with a revocation of its device that every client checks. NOT_FOUND. */
+  /**
+   * Stops an account at once and for good, with a revocation of its device that every client
+   * checks. NOT_FOUND.
+   */
   async stop(account: string): Promise<void> {
     const { transport, platform, self } = this.#deps
     for (let attempt = 1; ; attempt++) {

@@ -21,8 +21,8 @@ export async function makeSignInKey(): Promise<SignInKey> {
 export const publicPartOf = ({ kty, crv, x }: SignInKey): SignJwk => ({ kty, crv, x })
 
 /**
- * What a service account signs in with (`private_key_jwt`, RFC 7523): an assertion for this service alone, bound to the key of the new
- * session, good for a minute and for once.
+ * What a service account signs in with (`private_key_jwt`, RFC 7523): an assertion for this service
+ * alone, bound to the key of the new session, good for a minute and for once.
  */
 export async function signInWithKey(
   key: SignInKey,

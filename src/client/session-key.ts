@@ -8,7 +8,9 @@ export interface SessionKey {
   readonly key: CryptoKey
 }
 
-/** How a session key lies in a store: as itself where the store holds keys, else as a private JWK. */
+/**
+ * How a session key lies in a store: as itself where the store holds keys, else as a private JWK.
+ */
 export type StoredSessionKey = { readonly key: CryptoKey; readonly publicJwk: JWK } | { readonly jwk: JWK }
 
 export async function makeSessionKey(extractable: boolean): Promise<{ key: SessionKey; stored: StoredSessionKey }> {
@@ -29,7 +31,10 @@ export async function openSessionKey(stored: StoredSessionKey): Promise<SessionK
   return { publicJwk, thumbprint: await calculateJwkThumbprint(publicJwk, 'sha256'), key }
 }
 
-/** A DPoP proof for one request: method and address without query, bound to the access token where there is one. */
+/**
+ * A DPoP proof for one request: method and address without query, bound to the access token where
+ * there is one.
+ */
 export async function proveRequest(
   key: SessionKey,
   request: { method: string; url: string; token?: string },

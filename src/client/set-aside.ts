@@ -1,7 +1,10 @@
 import type { Alarm, Footing } from './footing.ts'
 import type { Change } from './store.ts'
 
-/** An entry or a message that this device does not believe or cannot open, and why. Plain JSON, for the store. */
+/**
+ * An entry or a message that this device does not believe or cannot open, and why. Plain JSON, for
+ * the store.
+ */
 export interface Aside extends Alarm {
   readonly code: 'ENTRY_REFUSED' | 'MESSAGE_REFUSED'
   readonly index: number
@@ -9,7 +12,10 @@ export interface Aside extends Alarm {
   readonly kind?: string
 }
 
-/** What was set aside, by the index of its entry: it is shown to whoever reads, for as long as it is in the log. */
+/**
+ * What was set aside, by the index of its entry: it is shown to whoever reads, for as long as it is
+ * in the log.
+ */
 export class SetAside {
   readonly #footing: Pick<Footing, 'store' | 'prefix' | 'alarm'>
   readonly #write: (change: Change) => void

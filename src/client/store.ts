@@ -5,18 +5,24 @@ export interface Change {
 }
 
 /**
- * What a device keeps: its keys, its session, what it has verified, what it has not yet sent. Names are paths; a value is plain
- * JSON, and whoever puts it leaves it unchanged. One process uses a store at a time.
+ * What a device keeps: its keys, its session, what it has verified, what it has not yet sent. Names
+ * are paths; a value is plain JSON, and whoever puts it leaves it unchanged. One process uses a
+ * store at a time.
  */
 export interface ClientStore {
-  /** Whether it holds keys as objects, so that a session key need never be exported; its `put` then takes a `CryptoKey`. */
+  /**
+   * Whether it holds keys as objects, so that a session key need never be exported; its `put` then
+   * takes a `CryptoKey`.
+   */
   readonly holdsKeys: boolean
   get(name: string): Promise<unknown>
   /** All names that begin so, with their values, in the order of the names. */
   list(prefix: string): Promise<[name: string, value: unknown][]>
   /** All of these or none; once it resolves they survive the process. */
   write(changes: readonly Change[]): Promise<void>
-  /** Whether this is the passphrase of the store itself, which must not be the one to sign in with. */
+  /**
+   * Whether this is the passphrase of the store itself, which must not be the one to sign in with.
+   */
   isOwnPassphrase?(passphrase: string): Promise<boolean>
   close(): Promise<void>
 }

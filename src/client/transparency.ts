@@ -30,8 +30,9 @@ const provenName = (hash: string) => `directory/proven/${hash}`
 const sealName = (device: string) => `directory/seal/${device}`
 
 /**
- * Key transparency: a device counts only once the directory log, whose checkpoints this device follows, is proven to hold its
- * certification (RFC 9162, 2.1.3). So a certificate that nobody else was to see is found by whoever reads that log.
+ * Key transparency: a device counts only once the directory log, whose checkpoints this device
+ * follows, is proven to hold its certification (RFC 9162, 2.1.3). So a certificate that nobody else
+ * was to see is found by whoever reads that log.
  */
 export class Transparency {
   readonly #platform: Platform
@@ -59,8 +60,9 @@ export class Transparency {
   }
 
   /**
-   * DEVICE_HIDDEN, with the devices, unless the directory log holds all these certificates. Where witnesses are pinned, that log is
-   * theirs too: DIRECTORY_ALTERED where they cosigned another one, WITNESSES_MISSING where they have not cosigned it in time.
+   * DEVICE_HIDDEN, with the devices, unless the directory log holds all these certificates. Where
+   * witnesses are pinned, that log is theirs too: DIRECTORY_ALTERED where they cosigned another
+   * one, WITNESSES_MISSING where they have not cosigned it in time.
    */
   async require(certificates: readonly Certificate[]): Promise<void> {
     const devices = await this.unproven(certificates)
@@ -70,8 +72,9 @@ export class Transparency {
   }
 
   /**
-   * The devices of those of these certificates that the directory log does not hold, or that had another sealing key when they
-   * were proven first: a device keeps one for ever, in every operation and wherever something is sealed. What was proven once stays so.
+   * The devices of those of these certificates that the directory log does not hold, or that had
+   * another sealing key when they were proven first: a device keeps one for ever, in every
+   * operation and wherever something is sealed. What was proven once stays so.
    */
   async unproven(certificates: readonly Certificate[]): Promise<DeviceId[]> {
     const missing = await this.#unknown(certificates)
@@ -129,7 +132,10 @@ export class Transparency {
     return changed
   }
 
-  /** The same; a service that cannot be reached is asked until it can, or nobody waits for the answer any more. */
+  /**
+   * The same; a service that cannot be reached is asked until it can, or nobody waits for the
+   * answer any more.
+   */
   async unprovenOnceReached(certificates: readonly Certificate[], over: () => boolean): Promise<DeviceId[]> {
     for (let attempt = 0; ; attempt++) {
       try {

@@ -58,8 +58,9 @@ const slow = 10_000
 const name = 'session'
 
 /**
- * HTTP to one service: proofs of possession, tokens renewed before they end, and repetitions of what can be repeated. All
- * mutations of the service carry ids made by the client, so that a lost answer is asked for again.
+ * HTTP to one service: proofs of possession, tokens renewed before they end, and repetitions of
+ * what can be repeated. All mutations of the service carry ids made by the client, so that a lost
+ * answer is asked for again.
  */
 export class Transport {
   readonly server: string
@@ -149,8 +150,9 @@ export class Transport {
   }
 
   /**
-   * A request of the signed-in person; answers the JSON of the service. `ClientProblem` with the service's code; NETWORK where
-   * it could not be reached after some repetitions; NOT_SIGNED_IN and SESSION_ENDED where there is no session.
+   * A request of the signed-in person; answers the JSON of the service. `ClientProblem` with the
+   * service's code; NETWORK where it could not be reached after some repetitions; NOT_SIGNED_IN and
+   * SESSION_ENDED where there is no session.
    */
   async request<T>(method: Method, path: string, body?: object, repeat = true): Promise<T> {
     const text = await this.#signed(method, path, body, repeat)
@@ -163,8 +165,9 @@ export class Transport {
   }
 
   /**
-   * Lends the session to another program on this machine until its access token ends (at most 5 minutes): it can do what this
-   * person can, and nothing of it can be renewed. SESSION_KEY_HELD where the platform does not let the key go.
+   * Lends the session to another program on this machine until its access token ends (at most 5
+   * minutes): it can do what this person can, and nothing of it can be renewed. SESSION_KEY_HELD
+   * where the platform does not let the key go.
    */
   async lend(): Promise<LentSession> {
     const { accessToken, expiresAt, stored } = await this.refresh()
@@ -321,7 +324,10 @@ export class Transport {
   }
 }
 
-/** What may be sent again: what the service did not begin with, and, where it can be repeated, what may or may not have arrived. */
+/**
+ * What may be sent again: what the service did not begin with, and, where it can be repeated, what
+ * may or may not have arrived.
+ */
 function mayRepeat(error: unknown, attempt: number, repeat: boolean): error is ClientProblem {
   if (!(error instanceof ClientProblem)) return false
   if (error.status === 429) return true

@@ -21,7 +21,10 @@ import type { Transport } from './transport.ts'
 export interface WitnessPin {
   /** C2SP tlog-policy. */
   readonly policy: string
-  /** Minutes after which what this device accepted must be in a checkpoint that the policy's quorum cosigned. */
+  /**
+   * Minutes after which what this device accepted must be in a checkpoint that the policy's quorum
+   * cosigned.
+   */
   readonly lag: number
 }
 
@@ -56,19 +59,28 @@ interface Kept {
 
 const keptName = (prefix: string) => `${prefix}witnessed`
 
-/** What a device keeps of its witnesses of one operation: the newest final checkpoint that it verified, and when it accepted what. */
+/**
+ * What a device keeps of its witnesses of one operation: the newest final checkpoint that it
+ * verified, and when it accepted what.
+ */
 export async function readWitnessed(store: ClientStore, prefix: string): Promise<Kept> {
   return ((await store.get(keptName(prefix))) as Kept | undefined) ?? { accepted: [] }
 }
 
-/** Keeps a final checkpoint that was verified beside a session, so that an older one is known for what it is. */
+/**
+ * Keeps a final checkpoint that was verified beside a session, so that an older one is known for
+ * what it is.
+ */
 export async function rememberFinal(store: ClientStore, prefix: string, final: Seen): Promise<void> {
   const kept = await readWitnessed(store, prefix)
   if ((kept.final?.size ?? 0) < final.size)
     await store.write([{ name: keptName(prefix), value: { ...kept, final: { size: final.size, root: final.root } } }])
 }
 
-/** Whether something up to `position` was accepted more than the lag (in minutes) ago and is not in the final checkpoint. */
+/**
+ * Whether something up to `position` was accepted more than the lag (in minutes) ago and is not in
+ * the final checkpoint.
+ */
 export function isOverdue(
   { position, size, accepted }: { position: number; size: number; accepted: readonly Accepted[] },
   lag: number,
@@ -81,7 +93,10 @@ export function isOverdue(
   return now.getTime() - oldest.at > lag * 60_000
 }
 
-/** A log that this device follows and whose witnesses it may have pinned: of an operation, or the directory. */
+/**
+ * A log that this device follows and whose witnesses it may have pinned: of an operation, or the
+ * directory.
+ */
 export interface WatchedLog {
   readonly log: string
   /** Names in the store begin with this. */
@@ -97,8 +112,9 @@ export interface WatchedLog {
 }
 
 /**
- * Holds a device to its pinned witnesses: what it accepted longer than the lag ago must be in a final checkpoint, and that must be
- * of the log that this device has seen. Otherwise nothing is sealed and nothing is ready. Without a pin it asks for nothing.
+ * Holds a device to its pinned witnesses: what it accepted longer than the lag ago must be in a
+ * final checkpoint, and that must be of the log that this device has seen. Otherwise nothing is
+ * sealed and nothing is ready. Without a pin it asks for nothing.
  */
 export class Witnessing {
   readonly #watched: WatchedLog
@@ -134,7 +150,10 @@ export class Witnessing {
     this.#base = this.#watched.position()
   }
 
-  /** Notes that entries up to the present position were accepted now; `newest` is the last that was shown. */
+  /**
+   * Notes that entries up to the present position were accepted now; `newest` is the last that was
+   * shown.
+   */
   async accepted(newest?: { index: number; leaf: string }): Promise<void> {
     if (!this.#pin) return
     const position = this.#watched.position()
@@ -150,7 +169,10 @@ export class Witnessing {
     }
   }
 
-  /** WITNESSES_MISSING where something was accepted too long ago and no quorum of witnesses has cosigned it. */
+  /**
+   * WITNESSES_MISSING where something was accepted too long ago and no quorum of witnesses has
+   * cosigned it.
+   */
   require(): void {
     const pin = this.#pin
     if (!pin || !this.#isOverdue(pin)) return
@@ -232,12 +254,16 @@ export class Witnessing {
     }
   }
 
-  /** Whether a final checkpoint is of the log that this device has seen, and holds what was shown here last. */
+  /**
+   * Whether a final checkpoint is of the log that this device has seen, and holds what was shown
+   * here last.
+   */
   async #isOurs(final: Seen): Promise<boolean> {
     const { log, transport } = this.#watched
     const seen = this.#watched.seen()
     if (seen && !(await isSameLog(transport, log, seen, final))) return false
-    // An entry that was shown to this device alone has the place of another one in the log that everybody else has.
+    // An entry that was shown to this device alone has the place of another one in the log that
+    // everybody else has.
     const covered = this.#accepted.filter(({ newest }) => newest !== undefined && newest.index < final.size)
     for (const { newest } of covered.slice(-mostProven))
       if (newest && !(await holdsEntry(transport, log, final, newest))) return false
@@ -251,14 +277,20 @@ export class Witnessing {
   }
 }
 
-/** The newest final checkpoint of a log, verified. NOT_WITNESSED where the service has none; `ProtocolError` where it is not right. */
+/**
+ * The newest final checkpoint of a log, verified. NOT_WITNESSED where the service has none;
+ * `ProtocolError` where it is not right.
+ */
 export async function readFinal(transport: Transport, log: string, pins: Pins, policy: WitnessPolicy): Promise<Seen> {
   const note = await transport.text(`/v1/logs/${log}/final-checkpoint`)
   const { size, root } = await openWitnessed(note, await logKeysOf(pins, log), policy)
   return { size, root: base64url(root) }
 }
 
-/** Whether one of two checkpoints is the beginning of the other. The service's refusal where it shows no proof. */
+/**
+ * Whether one of two checkpoints is the beginning of the other. The service's refusal where it
+ * shows no proof.
+ */
 export async function isSameLog(transport: Transport, log: string, one: Seen, other: Seen): Promise<boolean> {
   const [older, newer] = one.size <= other.size ? [one, other] : [other, one]
   if (older.size === newer.size) return older.root === newer.root

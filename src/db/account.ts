@@ -5,7 +5,10 @@ import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { Problem } from '../errors.ts'
 
-/** The environment of everything started here: nothing of the caller's, least of all its PG* variables. */
+/**
+ * The environment of everything started here: nothing of the caller's, least of all its PG*
+ * variables.
+ */
 export const plainEnvironment = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   TZ: 'UTC',
@@ -44,9 +47,10 @@ function haveName(): boolean {
 }
 
 /**
- * Chooses the account: our own for an ordinary user; for root, and for a user whom the system has no name for, a user
- * namespace in which we are somebody else, and where that is refused for root the user 65534. With util-linux at hand
- * the server also gets SIGINT when this process dies, however it dies.
+ * Chooses the account: our own for an ordinary user; for root, and for a user whom the system has
+ * no name for, a user namespace in which we are somebody else, and where that is refused for root
+ * the user 65534. With util-linux at hand the server also gets SIGINT when this process dies,
+ * however it dies.
  */
 export function chooseAccount(): Account {
   const parting = works(['setpriv', '--pdeathsig', 'INT', 'true']) ? ['setpriv', '--pdeathsig', 'INT'] : []
@@ -62,8 +66,9 @@ export function chooseAccount(): Account {
 }
 
 /**
- * For another account than ours: opens the way to a directory by letting others pass through (not list) the one above it, which is our data
- * directory. What lies further up is not ours to open: Problem EMBEDDED_DATABASE names what is in the way.
+ * For another account than ours: opens the way to a directory by letting others pass through (not
+ * list) the one above it, which is our data directory. What lies further up is not ours to open:
+ * Problem EMBEDDED_DATABASE names what is in the way.
  */
 export async function openWay(account: Account, directory: string): Promise<void> {
   if (account.uid === undefined) return

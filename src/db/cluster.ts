@@ -29,7 +29,10 @@ export function layoutOf(directory: string): Layout {
   }
 }
 
-/** The password of a role, made on first use and kept beside the database, readable by its owner alone. */
+/**
+ * The password of a role, made on first use and kept beside the database, readable by its owner
+ * alone.
+ */
 export async function passwordOf(layout: Layout, role: string): Promise<string> {
   const file = join(layout.directory, `${role}.password`)
   if (!existsSync(file)) {
@@ -40,7 +43,10 @@ export async function passwordOf(layout: Layout, role: string): Promise<string> 
   return (await readFile(file, 'utf8')).trim()
 }
 
-/** Makes the directories and, the first time, the database files. An initdb that was interrupted leaves nothing behind that counts. */
+/**
+ * Makes the directories and, the first time, the database files. An initdb that was interrupted
+ * leaves nothing behind that counts.
+ */
 export async function prepareCluster(layout: Layout, binaries: Binaries, account: Account): Promise<void> {
   await mkdir(layout.socket, { recursive: true, mode: 0o700 })
   await give(account, layout.directory, layout.socket)
@@ -106,8 +112,9 @@ async function run(account: Account, program: string, args: readonly string[]): 
 }
 
 /**
- * Makes the two roles that connect, the one that keeps what is never changed, and the database, as far as they are missing. cordon_owner
- * may create roles because the first migration makes the others that do not connect; cordon_keeper is not made by it, or it could become it.
+ * Makes the two roles that connect, the one that keeps what is never changed, and the database, as
+ * far as they are missing. cordon_owner may create roles because the first migration makes the
+ * others that do not connect; cordon_keeper is not made by it, or it could become it.
  */
 export async function prepareRoles(superUrl: string, passwords: { owner: string; app: string }): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl })

@@ -16,7 +16,10 @@ export interface Database {
 
 export interface DatabaseOptions {
   readonly connectionString: string
-  /** Called when an idle connection ends; the pool replaces it. Without a listener the process would die. */
+  /**
+   * Called when an idle connection ends; the pool replaces it. Without a listener the process would
+   * die.
+   */
   readonly onError: (error: Error) => void
   /** Most connections at once; 10 unless said otherwise. */
   readonly connections?: number
@@ -27,7 +30,9 @@ export interface DatabaseOptions {
   readonly applicationName?: string
 }
 
-/** Opens a pool. Nothing is connected yet: `requireServable` tells whether the database can be used. */
+/**
+ * Opens a pool. Nothing is connected yet: `requireServable` tells whether the database can be used.
+ */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.connectionString,
@@ -41,16 +46,17 @@ export function openDatabase(options: DatabaseOptions): Database {
     types: valueTypes,
   })
   pool.on('error', options.onError)
-  // The pool listens only while a connection is idle. One that a transaction holds between two statements would end the
-  // process; its next statement fails anyway and tells the transaction.
+  // The pool listens only while a connection is idle. One that a transaction holds between two
+  // statements would end the process; its next statement fails anyway and tells the transaction.
   pool.on('connect', (client) => client.on('error', () => {}))
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
   return { kysely, pool, connectionString: options.connectionString, close: () => kysely.destroy() }
 }
 
 /**
- * One use case in one READ COMMITTED transaction. A database that is away becomes Problem DATABASE_UNAVAILABLE; whether a
- * commit whose answer was lost took place is then unknown, so the caller repeats with the same id.
+ * One use case in one READ COMMITTED transaction. A database that is away becomes Problem
+ * DATABASE_UNAVAILABLE; whether a commit whose answer was lost took place is then unknown, so the
+ * caller repeats with the same id.
  */
 export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {

@@ -6,8 +6,9 @@ import { refuseNewer, schemaVersion } from './migrate.ts'
 const OLDEST_POSTGRES = 160_000
 
 /**
- * Refuses a database that may lose what it acknowledged: `fsync`, `full_page_writes` or `synchronous_commit` off
- * (Problem DATABASE_UNSAFE names them). `local` loses nothing on the server itself and passes.
+ * Refuses a database that may lose what it acknowledged: `fsync`, `full_page_writes` or
+ * `synchronous_commit` off (Problem DATABASE_UNSAFE names them). `local` loses nothing on the
+ * server itself and passes.
  */
 export async function checkDurability(db: Database): Promise<void> {
   const { rows } = await ask(db, {
@@ -23,9 +24,9 @@ export async function checkDurability(db: Database): Promise<void> {
 }
 
 /**
- * Everything that must hold before the service may use a database: it can be reached, is Postgres 16 or later, is durable, has
- * exactly the schema of this program, and the role it is used with is neither superuser nor free of row-level security nor
- * the owner of a table.
+ * Everything that must hold before the service may use a database: it can be reached, is Postgres
+ * 16 or later, is durable, has exactly the schema of this program, and the role it is used with is
+ * neither superuser nor free of row-level security nor the owner of a table.
  */
 export async function requireServable(db: Database): Promise<void> {
   const { rows } = await ask(db, {

@@ -14,7 +14,10 @@ import { holdDirectory, processesIn, signal, waitUntilEmpty } from './processes.
 const LONGEST_SOCKET_PATH = 107
 const LOG_LIMIT = 16 * 1024 * 1024
 
-/** An embedded Postgres that runs. The URLs stay the same for as long as it is held, also across its restarts. */
+/**
+ * An embedded Postgres that runs. The URLs stay the same for as long as it is held, also across its
+ * restarts.
+ */
 export interface Embedded {
   readonly superUrl: string
   readonly ownerUrl: string
@@ -29,13 +32,16 @@ export interface EmbeddedOptions {
   /** Where it lives; made if missing. */
   readonly directory: string
   readonly log: (sentence: string) => void
-  /** Further settings of postgresql.conf. Those that make a commit durable cannot be changed here. */
+  /**
+   * Further settings of postgresql.conf. Those that make a commit durable cannot be changed here.
+   */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 /**
- * Starts the Postgres that npm installed, restarts it whenever it dies, and stops one that an earlier process left behind.
- * Problem DATA_DIRECTORY_IN_USE when another living process runs one there, EMBEDDED_DATABASE when it cannot run here.
+ * Starts the Postgres that npm installed, restarts it whenever it dies, and stops one that an
+ * earlier process left behind. Problem DATA_DIRECTORY_IN_USE when another living process runs one
+ * there, EMBEDDED_DATABASE when it cannot run here.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const layout = layoutOf(resolve(options.directory))
@@ -76,8 +82,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 /**
- * The URL, as cordon_app, of an embedded Postgres that another process runs in this directory; undefined where none runs there.
- * postmaster.pid names the port in its fourth line and the directory of the socket in its fifth.
+ * The URL, as cordon_app, of an embedded Postgres that another process runs in this directory;
+ * undefined where none runs there. postmaster.pid names the port in its fourth line and the
+ * directory of the socket in its fifth.
  */
 export async function findEmbedded(directory: string): Promise<string | undefined> {
   const layout = layoutOf(resolve(directory))
@@ -225,7 +232,8 @@ class Server {
         env: plainEnvironment,
         cwd: '/',
         stdio: ['ignore', log.fd, log.fd],
-        // In a group of its own: a Ctrl-C on the terminal is for the service, which stops the database when it is done.
+        // In a group of its own: a Ctrl-C on the terminal is for the service, which stops the
+        // database when it is done.
         detached: true,
         ...(uid === undefined ? {} : { uid, gid: uid }),
       })
@@ -246,7 +254,8 @@ class Server {
       timezone: 'UTC',
       log_timezone: 'UTC',
       jit: 'off',
-      // What people wrote must not reach the log of the database: neither statements nor the values in a DETAIL line.
+      // What people wrote must not reach the log of the database: neither statements nor the values
+      // in a DETAIL line.
       log_min_error_statement: 'panic',
       log_error_verbosity: 'terse',
       log_checkpoints: 'off',
@@ -284,8 +293,9 @@ class Server {
 }
 
 /**
- * Megabytes of pages that Postgres keeps: an eighth of the memory that this process may use, since the service lives beside it. A large log's
- * indexes are written at many places, which are all at hand then.
+ * Megabytes of pages that Postgres keeps: an eighth of the memory that this process may use, since
+ * the service lives beside it. A large log's indexes are written at many places, which are all at
+ * hand then.
  */
 function sharedBuffers(): number {
   const limit = process.constrainedMemory()

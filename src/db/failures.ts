@@ -11,7 +11,8 @@ const socketCodes = new Set([
   'EAI_AGAIN',
 ])
 
-// 57P0x: the server stops, crashed or is starting; 53300: no connection left; 25006: the primary became a standby.
+// 57P0x: the server stops, crashed or is starting; 53300: no connection left; 25006: the primary
+// became a standby.
 const serverCodes = /^(08...|57P0[1-5]|53300|25006)$/
 
 const poolSentences =
@@ -31,7 +32,10 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Whether the database, or the way to it, is at fault and not the statement: such a thing may succeed when repeated. */
+/**
+ * Whether the database, or the way to it, is at fault and not the statement: such a thing may
+ * succeed when repeated.
+ */
 export function isConnectionError(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { syscall, message, errors } = error as Coded

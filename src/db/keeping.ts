@@ -3,10 +3,11 @@ import { Problem } from '../errors.ts'
 import type { DB } from './tables.ts'
 
 /**
- * Who owns a table can switch its triggers off. So what is never changed does not stay with cordon_owner, which migrates: it belongs to
- * cordon_keeper, as which nobody connects and which cordon_owner cannot become. That is every table whose rows stay as they are, what
- * auditors look through, and the functions that guard them or tell the verifier which rows there are; and the database, since
- * the owner of a schema can drop what is in it.
+ * Who owns a table can switch its triggers off. So what is never changed does not stay with
+ * cordon_owner, which migrates: it belongs to cordon_keeper, as which nobody connects and which
+ * cordon_owner cannot become. That is every table whose rows stay as they are, what auditors look
+ * through, and the functions that guard them or tell the verifier which rows there are; and the
+ * database, since the owner of a schema can drop what is in it.
  */
 const guards = [
   'refuse_change',
@@ -57,7 +58,10 @@ export async function mayKeep(db: Kysely<DB>): Promise<boolean> {
   return rows[0]?.may === true
 }
 
-/** Gives cordon_owner what migrations may have to change. The database and its schema stay where they are. */
+/**
+ * Gives cordon_owner what migrations may have to change. The database and its schema stay where
+ * they are.
+ */
 export async function release(db: Kysely<DB>): Promise<void> {
   await inOneTransaction(db, async (tx) => {
     for (const { object, owner } of await keptObjects(tx))
@@ -81,7 +85,8 @@ export async function keep(db: Kysely<DB>): Promise<void> {
       if (object.startsWith('FUNCTION')) await run(tx, `GRANT EXECUTE ON ${object} TO cordon_owner`)
       if (object.startsWith('TABLE')) await run(tx, `GRANT SELECT, REFERENCES ON ${object} TO cordon_owner`)
     }
-    // What counts rows for the verifier runs as its owner, and row-level security is forced for owners too.
+    // What counts rows for the verifier runs as its owner, and row-level security is forced for
+    // owners too.
     const { rows } = await sql<{ secured: string; lacks: boolean }>`
       SELECT c.oid::regclass::text AS secured,
         NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'for_keeper') AS lacks

@@ -12,8 +12,10 @@ export interface Listener {
 }
 
 /**
- * LISTENs on a channel for as long as it is not closed. A connection that breaks is replaced with growing pauses; after each LISTEN that
- * stands, the first included, `onConnected` is called, because what was said before was heard by nobody: read again. `onError` hears why a connection could not be had.
+ * LISTENs on a channel for as long as it is not closed. A connection that breaks is replaced with
+ * growing pauses; after each LISTEN that stands, the first included, `onConnected` is called,
+ * because what was said before was heard by nobody: read again. `onError` hears why a connection
+ * could not be had.
  */
 export function listen(
   connectionString: string,
@@ -103,9 +105,10 @@ export interface Notifier {
 const IDS_PER_PAYLOAD = 200
 
 /**
- * Tells other servers which logs have grown: at most one NOTIFY per `everyMs` milliseconds, on a connection of its own, because a NOTIFY inside
- * the writing transactions makes them wait for each other. The payload is the ids, comma-separated. While the database is away
- * the ids are kept; a hint that is lost costs latency, never an entry.
+ * Tells other servers which logs have grown: at most one NOTIFY per `everyMs` milliseconds, on a
+ * connection of its own, because a NOTIFY inside the writing transactions makes them wait for each
+ * other. The payload is the ids, comma-separated. While the database is away the ids are kept; a
+ * hint that is lost costs latency, never an entry.
  */
 export function createNotifier(connectionString: string, channel: string, options: { everyMs: number }): Notifier {
   const pending = new Set<string>()

@@ -49,7 +49,10 @@ export async function schemaVersion(db: Database): Promise<SchemaVersion> {
 
 export interface Migrated {
   readonly applied: string[]
-  /** Whether what is never changed belongs to a role that cordon_owner and cordon_app cannot become. See `keep`. */
+  /**
+   * Whether what is never changed belongs to a role that cordon_owner and cordon_app cannot become.
+   * See `keep`.
+   */
   readonly kept: boolean
 }
 
@@ -57,11 +60,12 @@ export interface Migrated {
 const turn = 7_262_833
 
 /**
- * Brings a database to the newest schema: plain SQL files in the order of their names, forward only, all that are missing in one
- * transaction, one after the other where two migrate at once. Connects as cordon_owner or a role that may become it; a
- * superuser, or who may become cordon_keeper too, then hands over to cordon_keeper what is never changed. Problem DATABASE_NEWER if
- * the database knows migrations that this program does not, DATABASE_ROLE where cordon_keeper has it
- * already, and the role may not become it.
+ * Brings a database to the newest schema: plain SQL files in the order of their names, forward
+ * only, all that are missing in one transaction, one after the other where two migrate at once.
+ * Connects as cordon_owner or a role that may become it; a superuser, or who may become
+ * cordon_keeper too, then hands over to cordon_keeper what is never changed. Problem DATABASE_NEWER
+ * if the database knows migrations that this program does not, DATABASE_ROLE where cordon_keeper
+ * has it already, and the role may not become it.
  */
 export async function migrate(ownerUrl: string): Promise<Migrated> {
   const url = new URL(ownerUrl)
@@ -100,7 +104,10 @@ export async function migrate(ownerUrl: string): Promise<Migrated> {
   }
 }
 
-/** A right that is given or taken by somebody who does not own the table is a warning to Postgres, and no error. */
+/**
+ * A right that is given or taken by somebody who does not own the table is a warning to Postgres,
+ * and no error.
+ */
 async function refuseKept(db: Kysely<DB>): Promise<void> {
   if (!(await isKept(db))) return
   const detail =
@@ -116,7 +123,8 @@ export function refuseNewer(version: SchemaVersion, connectionString: string): v
   })
 }
 
-// Every table must belong to cordon_owner, whoever runs the migration: the rights of the other roles hang on it.
+// Every table must belong to cordon_owner, whoever runs the migration: the rights of the other
+// roles hang on it.
 async function becomeOwner(db: Database, role: string): Promise<void> {
   try {
     await sql`SET ROLE cordon_owner`.execute(db.kysely)

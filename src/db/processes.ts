@@ -5,7 +5,9 @@ import { Problem } from '../errors.ts'
 
 const PATIENCE = 1_000
 
-/** The processes whose working directory is `directory`: a postmaster and its backends, by /proc. */
+/**
+ * The processes whose working directory is `directory`: a postmaster and its backends, by /proc.
+ */
 export async function processesIn(directory: string): Promise<number[]> {
   const wanted = await realpath(directory).catch(() => directory)
   const numbers = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
@@ -27,7 +29,10 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** Waits until no process works in `directory`; false when some still do after `timeout` milliseconds. */
+/**
+ * Waits until no process works in `directory`; false when some still do after `timeout`
+ * milliseconds.
+ */
 export async function waitUntilEmpty(directory: string, timeout: number): Promise<boolean> {
   for (let waited = 0; ; waited += 20) {
     if ((await processesIn(directory)).length === 0) return true
@@ -36,8 +41,8 @@ export async function waitUntilEmpty(directory: string, timeout: number): Promis
   }
 }
 
-// Process numbers are used again; with the time of its start (clock ticks since boot) a number names one process. One
-// that has ended and was not yet collected by its parent counts as gone.
+// Process numbers are used again; with the time of its start (clock ticks since boot) a number
+// names one process. One that has ended and was not yet collected by its parent counts as gone.
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -49,8 +54,9 @@ function startOf(pid: number): string | undefined {
 }
 
 /**
- * Makes this process the only one that runs something in a directory. A file left by a process that is gone counts for
- * nothing. Returns what gives the directory free. Problem DATA_DIRECTORY_IN_USE names the other process.
+ * Makes this process the only one that runs something in a directory. A file left by a process that
+ * is gone counts for nothing. Returns what gives the directory free. Problem DATA_DIRECTORY_IN_USE
+ * names the other process.
  */
 export async function holdDirectory(file: string, directory: string): Promise<() => Promise<void>> {
   const mine = `${process.pid} ${startOf(process.pid) ?? ''}`

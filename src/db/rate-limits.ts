@@ -10,17 +10,23 @@ export interface RateCount {
 
 /** Counts that all servers of the service share. */
 export interface RateStore {
-  /** Adds to each count and answers what it is now, in the same order. Keys are different from each other. */
+  /**
+   * Adds to each count and answers what it is now, in the same order. Keys are different from each
+   * other.
+   */
   add(counts: readonly RateCount[]): Promise<number[]>
   /** Lets go of windows that ended before then. */
   forget(before: Date): Promise<void>
 }
 
-/** One statement and one round trip for however many keys; UNLOGGED, so nothing waits for a disk. */
+/**
+ * One statement and one round trip for however many keys; UNLOGGED, so nothing waits for a disk.
+ */
 export function createRateStore(db: Database): RateStore {
   return {
     async add(counts) {
-      // Two servers that add to the same keys take them in the same order, or they would wait for each other.
+      // Two servers that add to the same keys take them in the same order, or they would wait for
+      // each other.
       const { rows } = await sql<{ key: Buffer; requests: number }>`
         INSERT INTO rate_limit AS known (key, ends_at, requests)
         SELECT * FROM unnest(${counts.map(({ key }) => key)}::bytea[], ${counts.map(({ endsAt }) => endsAt)}::timestamptz[],

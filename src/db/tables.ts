@@ -4,10 +4,11 @@ import type { Generated } from 'kysely'
 import type { OrganizationKind, Role, State } from '../access.ts'
 
 /**
- * The tables as Kysely sees them, SQL names as they are. Each owner's migration brings its interface here; nobody but
- * the owner's store names a table.
+ * The tables as Kysely sees them, SQL names as they are. Each owner's migration brings its
+ * interface here; nobody but the owner's store names a table.
  *
- * bytea is read as Buffer and written as Uint8Array; bigint is a safe integer; timestamptz a Date; numeric and date a string.
+ * bytea is read as Buffer and written as Uint8Array; bigint is a safe integer; timestamptz a Date;
+ * numeric and date a string.
  */
 export interface DB {
   schema_migration: SchemaMigrationTable

@@ -23,7 +23,10 @@ const ours = new Map<number, (text: string) => unknown>([
   [DATE_ARRAY, textArray],
 ])
 
-/** How values from Postgres become JavaScript ones, handed to each connection and not set for the whole process. */
+/**
+ * How values from Postgres become JavaScript ones, handed to each connection and not set for the
+ * whole process.
+ */
 export const valueTypes: pg.CustomTypesConfig = {
   getTypeParser(oid: number, format?: 'text' | 'binary') {
     const parser = format === 'binary' ? undefined : ours.get(oid)

@@ -1,4 +1,7 @@
-/** How, where and in what state goods were found: short lists of our own, and one of the United Nations. */
+/**
+ * How, where and in what state goods were found: short lists of our own, and one of the United
+ * Nations.
+ */
 
 /** UN/ECE Recommendation 19, one digit. */
 export const modes = {

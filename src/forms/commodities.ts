@@ -309,7 +309,10 @@ export const commodities: ReadonlyMap<string, Commodity> = new Map(
   [...walk(tree, '', 1)].map((commodity) => [commodity.code, commodity]),
 )
 
-/** Whether a commodity lies at or below another: `drugs/synthetic/mdma` is within `drugs` and within itself, not within `drug`. */
+/**
+ * Whether a commodity lies at or below another: `drugs/synthetic/mdma` is within `drugs` and within
+ * itself, not within `drug`.
+ */
 export function isWithin(code: string, ancestor: string): boolean {
   return code === ancestor || code.startsWith(`${ancestor}/`)
 }

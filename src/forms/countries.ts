@@ -1,4 +1,7 @@
-/** Countries and territories: ISO 3166-1 alpha-2, all 249 officially assigned codes, with short names in English. */
+/**
+ * Countries and territories: ISO 3166-1 alpha-2, all 249 officially assigned codes, with short
+ * names in English.
+ */
 export const countries: Readonly<Record<string, string>> = {
   AD: 'Andorra',
   AE: 'United Arab Emirates',

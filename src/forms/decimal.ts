@@ -1,6 +1,6 @@
 /**
- * Quantities: decimals of zero or more, kept as text and added exactly. Numbers would not do: 0.1 + 0.2 must be 0.3, and
- * what two sides compute apart must agree to the last digit.
+ * Quantities: decimals of zero or more, kept as text and added exactly. Numbers would not do: 0.1 +
+ * 0.2 must be 0.3, and what two sides compute apart must agree to the last digit.
  */
 
 interface Fixed {
@@ -8,7 +8,10 @@ interface Fixed {
   readonly scale: number
 }
 
-/** What a quantity may look like when it is reported: no sign, no exponent, no leading zeros, 15 digits before and 6 after the point. */
+/**
+ * What a quantity may look like when it is reported: no sign, no exponent, no leading zeros, 15
+ * digits before and 6 after the point.
+ */
 export const quantityPattern = '^(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,6})?$'
 
 export const quantityMaxLength = 22
@@ -22,7 +25,10 @@ export function isQuantity(value: unknown): value is string {
   return typeof value === 'string' && value.length <= quantityMaxLength && reported.test(value)
 }
 
-/** The one way to write a decimal: no zeros at the end of the fraction. RangeError on what is not a decimal of zero or more. */
+/**
+ * The one way to write a decimal: no zeros at the end of the fraction. RangeError on what is not a
+ * decimal of zero or more.
+ */
 export function canonicalDecimal(text: string): string {
   return write(read(text))
 }

@@ -31,8 +31,9 @@ function declared(form: Form): Paths {
 }
 
 /**
- * What travels in the clear of a message's fields: exactly the paths its form declares, nothing beside them.
- * Undefined where the form extracts nothing or the fields hold nothing of it. The fields must be valid.
+ * What travels in the clear of a message's fields: exactly the paths its form declares, nothing
+ * beside them. Undefined where the form extracts nothing or the fields hold nothing of it. The
+ * fields must be valid.
  */
 export function extractOf(id: string, version: number, fields: unknown): Extract | undefined {
   const form = findForm(id, version)
@@ -53,7 +54,10 @@ function project(value: unknown, paths: Paths | true): unknown {
   return Object.keys(kept).length === 0 ? undefined : kept
 }
 
-/** The schema of a form's extract, cut out of the schema of its fields; undefined where it extracts nothing. */
+/**
+ * The schema of a form's extract, cut out of the schema of its fields; undefined where it extracts
+ * nothing.
+ */
 export function extractSchema(form: Form): Schema | undefined {
   return form.extract.length === 0 ? undefined : cut(form.fields, declared(form))
 }
@@ -84,8 +88,9 @@ function cut(schema: Schema, paths: Paths | true): Schema {
 }
 
 /**
- * The one text of an extract, which is hashed and sent: keys in the order of their code units, no white space (as RFC 8785,
- * of which an extract needs no more: its numbers are whole). TypeError on what is not plain JSON.
+ * The one text of an extract, which is hashed and sent: keys in the order of their code units, no
+ * white space (as RFC 8785, of which an extract needs no more: its numbers are whole). TypeError on
+ * what is not plain JSON.
  */
 export function encodeExtract(extract: Extract): string {
   return encode(extract)
@@ -104,7 +109,10 @@ function encode(value: unknown): string {
   return `{${keys.map((key) => `${JSON.stringify(key)}:${encode(record[key])}`).join(',')}}`
 }
 
-/** Reads the text of an extract; undefined unless it is an object written exactly as `encodeExtract` writes it. */
+/**
+ * Reads the text of an extract; undefined unless it is an object written exactly as `encodeExtract`
+ * writes it.
+ */
 export function decodeExtract(text: string): Extract | undefined {
   let value: unknown
   try {
@@ -117,8 +125,9 @@ export function decodeExtract(text: string): Extract | undefined {
 }
 
 /**
- * Where an extract differs from what the fields inside the sealed body say: JSON pointers, the empty one for an extract that
- * is missing or should not be there. Empty means that the two agree. The fields must be valid.
+ * Where an extract differs from what the fields inside the sealed body say: JSON pointers, the
+ * empty one for an extract that is missing or should not be there. Empty means that the two agree.
+ * The fields must be valid.
  */
 export function compareExtract(id: string, version: number, fields: unknown, extract: Extract | undefined): string[] {
   const expected = extractOf(id, version, fields)

@@ -82,7 +82,9 @@ export const exactPosition = group(
   { required: ['latitude', 'longitude'] },
 )
 
-/** The countries a consignment touched. Reports name several, or none; the order is the reporter's. */
+/**
+ * The countries a consignment touched. Reports name several, or none; the order is the reporter's.
+ */
 export const route = {
   origin: codes('origin', 'countries', 10),
   departure: codes('departure', 'countries', 10),

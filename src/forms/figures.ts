@@ -2,7 +2,10 @@ import { addDecimals, multiplyDecimals } from './decimal.ts'
 import { commodities, isWithin } from './commodities.ts'
 import { type BaseUnit, findUnit } from './units.ts'
 
-/** How much of one commodity, in the base unit of one kind. Counted or weighed, and estimated apart from it: neither holds the other. */
+/**
+ * How much of one commodity, in the base unit of one kind. Counted or weighed, and estimated apart
+ * from it: neither holds the other.
+ */
 export interface Amount {
   readonly unit: BaseUnit
   readonly quantity: string
@@ -16,8 +19,9 @@ export interface CategoryAmount extends Amount {
 }
 
 /**
- * The figures of an operation. A reader computes them from the messages it opened, the server from extracts, and neither asks
- * the other: both must give this same value, so everything in it has one order and one way to be written.
+ * The figures of an operation. A reader computes them from the messages it opened, the server from
+ * extracts, and neither asks the other: both must give this same value, so everything in it has one
+ * order and one way to be written.
  */
 export interface Figures {
   /** Messages of the form seizure that count: no exercise, not withdrawn, a corrected one once. */
@@ -30,7 +34,9 @@ export interface Figures {
   readonly totals: readonly Amount[]
 }
 
-/** A quantity in the base unit of its kind, exactly. RangeError on a unit that is not in the list. */
+/**
+ * A quantity in the base unit of its kind, exactly. RangeError on a unit that is not in the list.
+ */
 export function inBaseUnit(quantity: string, code: string): { unit: BaseUnit; quantity: string } {
   const unit = findUnit(code)
   if (unit === undefined) throw new RangeError('no such unit')
@@ -38,8 +44,8 @@ export function inBaseUnit(quantity: string, code: string): { unit: BaseUnit; qu
 }
 
 /**
- * The amounts at and below a commodity, one per kind of unit. What is marked as a sum is left out, unless it is what is asked
- * for: it repeats its parts.
+ * The amounts at and below a commodity, one per kind of unit. What is marked as a sum is left out,
+ * unless it is what is asked for: it repeats its parts.
  */
 export function rollUp(quantities: readonly CategoryAmount[], category?: string): Amount[] {
   const sums = new Map<BaseUnit, Amount>()

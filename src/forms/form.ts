@@ -7,7 +7,10 @@ export const relations = ['reply', 'feedback', 'correction', 'withdrawal'] as co
 
 export type Relation = (typeof relations)[number]
 
-/** A JSON Schema 2020-12, with `label` (a key of `fieldLabels`) on every field and `codes` (a code list) where one applies. */
+/**
+ * A JSON Schema 2020-12, with `label` (a key of `fieldLabels`) on every field and `codes` (a code
+ * list) where one applies.
+ */
 export interface Schema {
   readonly type: 'object' | 'array' | 'string' | 'integer' | 'boolean'
   readonly label?: string
@@ -36,7 +39,10 @@ export interface Form {
   readonly version: number
   readonly title: Label
   readonly fields: Schema
-  /** What travels in the clear beside the sealed body: JSON pointers into the fields, `*` for each element of a list. */
+  /**
+   * What travels in the clear beside the sealed body: JSON pointers into the fields, `*` for each
+   * element of a list.
+   */
   readonly extract: readonly string[]
   /** Whether a message of this form has a subject line. */
   readonly subject: 'required' | 'optional'

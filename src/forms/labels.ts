@@ -1,4 +1,7 @@
-/** The languages that forms and code lists exist in. English is complete; the others are filled in beside it, never instead of it. */
+/**
+ * The languages that forms and code lists exist in. English is complete; the others are filled in
+ * beside it, never instead of it.
+ */
 export const languages = ['en', 'fr', 'es', 'ru', 'ar', 'pt'] as const
 
 export type Language = (typeof languages)[number]
@@ -10,7 +13,10 @@ export function inLanguage(label: Label, language: Language = 'en'): string {
   return label[language] ?? label.en
 }
 
-/** Labels of fields by their key. A form names keys, so that one wording serves every form that has the field. */
+/**
+ * Labels of fields by their key. A form names keys, so that one wording serves every form that has
+ * the field.
+ */
 export const fieldLabels = {
   text: { en: 'Text' },
   language: { en: 'Language of the free text' },

@@ -15,7 +15,10 @@ const byRelation: Readonly<Record<Relation, readonly Permission[]>> = {
   withdrawal: ['message.withdraw'],
 }
 
-/** Everything a post needs, `message.post` first: by its form, how it refers, whether it opens a thread, whether it is a row of an import. */
+/**
+ * Everything a post needs, `message.post` first: by its form, how it refers, whether it opens a
+ * thread, whether it is a row of an import.
+ */
 export function permissionsFor(
   form: FormId,
   as: Relation | undefined,

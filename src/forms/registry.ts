@@ -19,8 +19,9 @@ export function newestForm(id: FormId): Form {
 }
 
 /**
- * Whether a message of this form may stand alone (no relation), or refer in this way to a message of that form.
- * Only a text withdraws: a withdrawal carries a reason and nothing that could be counted.
+ * Whether a message of this form may stand alone (no relation), or refer in this way to a message
+ * of that form. Only a text withdraws: a withdrawal carries a reason and nothing that could be
+ * counted.
  */
 export function mayRefer(form: Form, as?: Relation, target?: FormId): boolean {
   if (as === undefined) return form.standsAlone

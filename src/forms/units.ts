@@ -23,8 +23,9 @@ function unit(kind: UnitKind, factor: string, en: string): Unit {
 }
 
 /**
- * Units in use, by the codes of UN/ECE Recommendation 20: only those that convert exactly inside their kind. Boxes, bales and
- * the like are no quantities; they stand in the packaging of the goods.
+ * Units in use, by the codes of UN/ECE Recommendation 20: only those that convert exactly inside
+ * their kind. Boxes, bales and the like are no quantities; they stand in the packaging of the
+ * goods.
  */
 export const units = {
   KGM: unit('mass', '1', 'kilogram'),

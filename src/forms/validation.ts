@@ -6,7 +6,9 @@ import { plainText } from './fields.ts'
 import type { Form } from './form.ts'
 import { findForm } from './registry.ts'
 
-/** One thing that is wrong: where (a JSON pointer), why (a stable word), and what to do about it. */
+/**
+ * One thing that is wrong: where (a JSON pointer), why (a stable word), and what to do about it.
+ */
 export interface Fault {
   readonly pointer: string
   readonly reason: FaultReason
@@ -41,7 +43,8 @@ function compiler(allErrors: boolean): Ajv2020 {
   return ajv
 }
 
-// Who writes a message wants every fault of it; the server, which checks for strangers, stops at the first.
+// Who writes a message wants every fault of it; the server, which checks for strangers, stops at
+// the first.
 const thorough = compiler(true)
 const brief = compiler(false)
 
@@ -67,7 +70,10 @@ function extractCheck(form: Form): ValidateFunction | undefined {
   return check
 }
 
-/** What is wrong with the fields of a message, none if the form accepts them. Never throws, whatever the fields are. */
+/**
+ * What is wrong with the fields of a message, none if the form accepts them. Never throws, whatever
+ * the fields are.
+ */
 export function validateFields(id: string, version: number, fields: unknown): Fault[] {
   const form = findForm(id, version)
   if (form === undefined) return [noSuchForm(id)]
@@ -75,8 +81,9 @@ export function validateFields(id: string, version: number, fields: unknown): Fa
 }
 
 /**
- * What is wrong with an extract, judged by its form alone, as the server has to: the fields are sealed. The extract of a form
- * that extracts nothing must be absent; where one may exist it may also be absent, for an operation can switch extraction off.
+ * What is wrong with an extract, judged by its form alone, as the server has to: the fields are
+ * sealed. The extract of a form that extracts nothing must be absent; where one may exist it may
+ * also be absent, for an operation can switch extraction off.
  */
 export function validateExtract(id: string, version: number, extract: unknown): Fault[] {
   const form = findForm(id, version)
@@ -89,7 +96,10 @@ export function validateExtract(id: string, version: number, extract: unknown): 
 
 const subjectLine = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,200}$/u
 
-/** What is wrong with the subject line of a message: one line of up to 200 characters, where its form wants one. */
+/**
+ * What is wrong with the subject line of a message: one line of up to 200 characters, where its
+ * form wants one.
+ */
 export function validateSubject(id: string, version: number, subject: unknown): Fault[] {
   const form = findForm(id, version)
   if (form === undefined) return [noSuchForm(id)]

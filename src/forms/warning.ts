@@ -1,7 +1,10 @@
 import { code, codes, day, freeText, group, listOf, route } from './fields.ts'
 import type { Form } from './form.ts'
 
-/** A consignment, conveyance or journey to look out for. Addressees and reply-by stand in the message's statement. */
+/**
+ * A consignment, conveyance or journey to look out for. Addressees and reply-by stand in the
+ * message's statement.
+ */
 export const warning: Form = {
   id: 'warning',
   version: 1,

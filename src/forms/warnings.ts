@@ -45,7 +45,10 @@ export const reasons = {
 
 export const usefulness = { yes: 'Yes', no: 'No', unknown: 'Cannot be said' } as const
 
-/** Risk indicators: what about a consignment, a journey or a declaration gave rise to suspicion. Never about who somebody is. */
+/**
+ * Risk indicators: what about a consignment, a journey or a declaration gave rise to suspicion.
+ * Never about who somebody is.
+ */
 export const indicators = {
   'first-time-trader': 'Trader new to this trade',
   'dormant-trader': 'Trader active again after a long pause',

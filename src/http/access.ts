@@ -5,8 +5,9 @@ import type { ProblemCode } from '../errors.ts'
 export type Asked = FastifyRequest
 
 /**
- * Who may call a route. Declared by the route, executed at each request before anything of its body is read, and the only source of whom its handler
- * gets: `of` answers it for requests that this very access let in, and for no other.
+ * Who may call a route. Declared by the route, executed at each request before anything of its body
+ * is read, and the only source of whom its handler gets: `of` answers it for requests that this
+ * very access let in, and for no other.
  */
 export interface Access<A> {
   /** How pages name it: a permission inside an operation, or a word for what lies outside. */
@@ -15,7 +16,10 @@ export interface Access<A> {
   readonly refusals: readonly ProblemCode[]
   /** Throws UNAUTHENTICATED, SESSION_ENDED or DEVICE_NOT_CERTIFIED. */
   recognise(request: FastifyRequest): Promise<void>
-  /** Throws NOT_FOUND, FORBIDDEN or OPERATION_STATE. What depends on a log is decided once more under its lock. */
+  /**
+   * Throws NOT_FOUND, FORBIDDEN or OPERATION_STATE. What depends on a log is decided once more
+   * under its lock.
+   */
   entitle(request: FastifyRequest): Promise<void>
   of(request: FastifyRequest): A
 }
@@ -26,7 +30,10 @@ export function isAccess(value: unknown): value is Access<unknown> {
   return typeof value === 'object' && value !== null && made.has(value)
 }
 
-/** `entitle` may leave out who asks for what cannot be: the shape of the request refuses it then, and no handler is reached. */
+/**
+ * `entitle` may leave out who asks for what cannot be: the shape of the request refuses it then,
+ * and no handler is reached.
+ */
 export function makeAccess<P, A>(
   name: string,
   refusals: readonly ProblemCode[],

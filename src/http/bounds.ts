@@ -1,4 +1,7 @@
-/** The pointer of the first string, list or map in a schema of what comes in that may be as long as the request; undefined where all are bounded. */
+/**
+ * The pointer of the first string, list or map in a schema of what comes in that may be as long as
+ * the request; undefined where all are bounded.
+ */
 export function unboundedIn(schema: unknown, pointer = ''): string | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined
   const { type, properties, patternProperties, additionalProperties, items, anyOf, oneOf, allOf } = schema as Record<
@@ -21,7 +24,10 @@ export function unboundedIn(schema: unknown, pointer = ''): string | undefined {
   return undefined
 }
 
-/** By its length, by being one of a few, or by a pattern of the whole that repeats nothing without end. */
+/**
+ * By its length, by being one of a few, or by a pattern of the whole that repeats nothing without
+ * end.
+ */
 function isBoundedString(schema: object): boolean {
   const { maxLength, enum: few, const: one, pattern } = schema as Record<string, unknown>
   if (maxLength !== undefined || few !== undefined || one !== undefined) return true

@@ -10,9 +10,10 @@ interface Closable {
 const patience = 5_000
 
 /**
- * Ends `app` with everything that is connected to it: call it when the app is built, and the answer to close. Fastify alone waits for each
- * connection for good, and there are some that nobody ends: those whose request was under way when closing began, and those that ask for
- * the live channel meanwhile, which it answers with 503 and keeps.
+ * Ends `app` with everything that is connected to it: call it when the app is built, and the answer
+ * to close. Fastify alone waits for each connection for good, and there are some that nobody ends:
+ * those whose request was under way when closing began, and those that ask for the live channel
+ * meanwhile, which it answers with 503 and keeps.
  */
 export function closesWhole(app: Closable): () => Promise<void> {
   const connections = new Set<Socket>()

@@ -12,7 +12,10 @@ export interface Room {
 
 export const usualRoom: Room = { requests: 2_000, connections: 22_000 }
 
-/** Of the address and the header fields of a request: a token, its proof and a ticket are below 4 KiB. */
+/**
+ * Of the address and the header fields of a request: a token, its proof and a ticket are below 4
+ * KiB.
+ */
 export const headerLimitBytes = 16 * 1024
 
 /** Of a body: an epoch for 2,000 devices is made of 6,000 parts, and nothing of more. */
@@ -33,7 +36,10 @@ export function boundCrowd(app: FastifyInstance, room: Room): void {
   })
 }
 
-/** JSON alone, and none that lies deeper, or is made of more, than anything this service is sent: that is told before it is parsed. */
+/**
+ * JSON alone, and none that lies deeper, or is made of more, than anything this service is sent:
+ * that is told before it is parsed.
+ */
 export function parseShallowJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('text/plain')
@@ -70,7 +76,10 @@ function isUtf8(type: string): boolean {
 
 const halfOfAPair = 'A text holds half of a surrogate pair, which is no character and cannot be stored.'
 
-/** Whether every text in a value, also the names of its members, is made of characters (Unicode, D92): no other is stored as it was signed. */
+/**
+ * Whether every text in a value, also the names of its members, is made of characters (Unicode,
+ * D92): no other is stored as it was signed.
+ */
 function isWellFormed(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed()
   if (typeof value !== 'object' || value === null) return true

@@ -1,6 +1,9 @@
 import { isKind, type Kind } from '../protocol/index.ts'
 
-/** Why a route or a frame may write no entry. The list is closed: whoever wants another reason argues for it here. */
+/**
+ * Why a route or a frame may write no entry. The list is closed: whoever wants another reason
+ * argues for it here.
+ */
 export const reasonsForNothing = [
   'it shows nothing of anybody',
   'it shows hashes alone',
@@ -15,7 +18,10 @@ export const reasonsForNothing = [
   'it ends what was entered when it began',
 ] as const
 
-/** The kinds of entries that something may write when it is accepted, or why it writes none. A refusal is always `access.refused`. */
+/**
+ * The kinds of entries that something may write when it is accepted, or why it writes none. A
+ * refusal is always `access.refused`.
+ */
 export type Duty = readonly [Kind, ...Kind[]] | `nothing: ${(typeof reasonsForNothing)[number]}`
 
 export function isDuty(value: unknown): value is Duty {

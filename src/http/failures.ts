@@ -5,10 +5,16 @@ import { Problem, toProblemJson } from '../errors.ts'
 import { headerLimitBytes } from './crowding.ts'
 import { faultsOf } from './validation.ts'
 
-/** Turns what a lower layer throws into a Problem where it is one, for example a database that is away. */
+/**
+ * Turns what a lower layer throws into a Problem where it is one, for example a database that is
+ * away.
+ */
 export type ToProblem = (error: unknown) => unknown
 
-/** Answers everything that is thrown as application/problem+json. What is no Problem is a bug: 500, logged once, no details. */
+/**
+ * Answers everything that is thrown as application/problem+json. What is no Problem is a bug: 500,
+ * logged once, no details.
+ */
 export function answerFailures(app: FastifyInstance, toProblem: ToProblem): void {
   app.setErrorHandler((error, request, reply) =>
     sendProblem(request, reply, problemOf(error, toProblem, request.routeOptions.bodyLimit), error),
@@ -95,7 +101,10 @@ function problemOf(error: unknown, toProblem: ToProblem, bodyLimitBytes?: number
   return new Problem('INTERNAL', { cause: error })
 }
 
-/** What the log says of a refusal that /openapi.json does not tell: a defect of the route that declares it. */
+/**
+ * What the log says of a refusal that /openapi.json does not tell: a defect of the route that
+ * declares it.
+ */
 export const undeclaredRefusal = 'a route refused with a code that it does not declare'
 
 async function sendProblem(

@@ -10,7 +10,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Declared by every route; without it the server does not boot. */
     access?: Access<unknown>
-    /** What it writes into which log's entries (log.md, "Kinds"); without it the server does not boot. */
+    /**
+     * What it writes into which log's entries (log.md, "Kinds"); without it the server does not
+     * boot.
+     */
     record?: Duty
   }
   interface FastifyInstance {
@@ -30,7 +33,10 @@ export interface Declared {
   readonly config: Readonly<FastifyContextConfig>
 }
 
-/** A route that must not be served as it is. Thrown at boot, it names method, address and what is missing. */
+/**
+ * A route that must not be served as it is. Thrown at boot, it names method, address and what is
+ * missing.
+ */
 export class RouteFault extends Error {
   constructor(route: RouteOptions, sentence: string) {
     super(`${String(route.method)} ${route.url} ${sentence}`)
@@ -39,8 +45,9 @@ export class RouteFault extends Error {
 }
 
 /**
- * Refuses routes without a declared access or record, with one that does not exist (a typing error would otherwise guard nothing), and
- * those whose bodies would swallow unknown fields. Then recognises whoever asks, at each request, before anything of a body is read.
+ * Refuses routes without a declared access or record, with one that does not exist (a typing error
+ * would otherwise guard nothing), and those whose bodies would swallow unknown fields. Then
+ * recognises whoever asks, at each request, before anything of a body is read.
  */
 export function guardRoutes(app: FastifyInstance): void {
   const declared: Declared[] = []
@@ -74,7 +81,10 @@ export function guardRoutes(app: FastifyInstance): void {
   })
 }
 
-/** Asks what whoever was recognised may do here; mounted after their quotas, which hold for those too who may not. */
+/**
+ * Asks what whoever was recognised may do here; mounted after their quotas, which hold for those
+ * too who may not.
+ */
 export function entitleRequests(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
     if (!request.is404) await accessOfRoute(request).entitle(request)

@@ -7,15 +7,18 @@ import type { HttpServer } from './server.ts'
 const PATIENCE = 2_000
 
 interface About {
-  /** False where the database is away; a Problem where the service cannot serve for another reason. */
+  /**
+   * False where the database is away; a Problem where the service cannot serve for another reason.
+   */
   readonly ready: () => Promise<boolean | Problem>
   readonly version: string
   readonly commit?: string | undefined
 }
 
 /**
- * /livez says that the process answers; /readyz that it can serve (503 without its database, or where no log is continued); /version which program this is.
- * None says anything about load or addresses.
+ * /livez says that the process answers; /readyz that it can serve (503 without its database, or
+ * where no log is continued); /version which program this is. None says anything about load or
+ * addresses.
  */
 export function mountHealth(app: HttpServer, { ready, version, commit }: About): void {
   const says = (word: string) => ({ 200: Type.Object({ status: Type.Literal(word) }) })

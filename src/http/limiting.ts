@@ -24,7 +24,10 @@ export function limitSources(app: FastifyInstance, rates: RateLimits): void {
   })
 }
 
-/** Counts the requests of those who are known, by what they write; mounted after the guard, which finds out who asks. */
+/**
+ * Counts the requests of those who are known, by what they write; mounted after the guard, which
+ * finds out who asks.
+ */
 export function limitAccounts(
   app: FastifyInstance,
   rates: RateLimits,
@@ -38,7 +41,10 @@ export function limitAccounts(
   })
 }
 
-/** The header fields of draft-ietf-httpapi-ratelimit-headers, and the refusal where a quota is used up. */
+/**
+ * The header fields of draft-ietf-httpapi-ratelimit-headers, and the refusal where a quota is used
+ * up.
+ */
 function answer(reply: FastifyReply, taken: readonly Left[]): void {
   add(
     reply,

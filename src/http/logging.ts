@@ -15,8 +15,9 @@ interface ThrownByPostgres {
 }
 
 /**
- * An error for the log. The sentence of a database error can hold a value that somebody sent, so only its code, constraint and origin are kept; of
- * others the stack is, and the sentence without what looks like a secret.
+ * An error for the log. The sentence of a database error can hold a value that somebody sent, so
+ * only its code, constraint and origin are kept; of others the stack is, and the sentence without
+ * what looks like a secret.
  */
 export function describeError(error: unknown): Record<string, unknown> | undefined {
   if (error === undefined || error === null) return undefined
@@ -33,12 +34,18 @@ export function describeError(error: unknown): Record<string, unknown> | undefin
   return { type: name, code, message: typeof message === 'string' ? withoutSecrets(message) : undefined, stack: frames }
 }
 
-/** Credentials after their scheme, tickets, and whatever is as long as a key, a token or a part of a statement. Ids are shorter. */
+/**
+ * Credentials after their scheme, tickets, and whatever is as long as a key, a token or a part of a
+ * statement. Ids are shorter.
+ */
 function withoutSecrets(sentence: string): string {
   return sentence.replaceAll(/\b(?:DPoP|Bearer|Basic)\s+\S+|\bticket\.[^\s,]+|[A-Za-z0-9_-]{40,}/gi, '[not logged]')
 }
 
-/** The log of the service holds no bodies, query strings, tokens or tickets. It goes to standard output unless `to` is given. */
+/**
+ * The log of the service holds no bodies, query strings, tokens or tickets. It goes to standard
+ * output unless `to` is given.
+ */
 export function createLogger({
   level,
   to,

@@ -2,7 +2,10 @@ import { problems, type ProblemCode } from '../errors.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** The groups of operations, each with the beginning of the addresses that belong to it; the first that fits counts. */
+/**
+ * The groups of operations, each with the beginning of the addresses that belong to it; the first
+ * that fits counts.
+ */
 const groups: readonly (readonly [name: string, description: string, pattern: RegExp])[] = [
   ['health', 'Whether the service answers and can serve, and which version it is.', /^\/(livez|readyz|version)$/],
   ['set-up', 'What the service is, and how it begins.', /^\/v1\/(server|setup)$/],
@@ -37,7 +40,9 @@ const groups: readonly (readonly [name: string, description: string, pattern: Re
 
 export const tags: readonly Json[] = groups.map(([name, description]) => ({ name, description }))
 
-/** The group of the operations at an address; none where nobody thought of one, which a test finds. */
+/**
+ * The group of the operations at an address; none where nobody thought of one, which a test finds.
+ */
 export function tagsOf(url: string): string[] {
   return groups
     .filter(([, , pattern]) => pattern.test(url))
@@ -47,7 +52,9 @@ export function tagsOf(url: string): string[] {
 
 const text = (maxLength: number, more: Json = {}) => ({ type: 'string', maxLength, ...more })
 
-/** RFC 9457, with `code` and `advice` of this service; further members say more about one refusal. */
+/**
+ * RFC 9457, with `code` and `advice` of this service; further members say more about one refusal.
+ */
 export const problemSchema: Json = {
   type: 'object',
   description: 'A refusal (RFC 9457, application/problem+json). Decide by `code`, which keeps its meaning for ever.',

@@ -56,7 +56,8 @@ export async function describeRoutes(app: FastifyInstance, about: About): Promis
       servers: [{ url: about.publicUrl }],
     },
   })
-  // Readable pages; mounted before the guard, hence declared public here for all that the package brings.
+  // Readable pages; mounted before the guard, hence declared public here for all that the package
+  // brings.
   await app.register(async (pages) => {
     pages.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: everybody, record: nothing }
@@ -84,7 +85,10 @@ type Responses = Record<string, Json>
 type Operation = Json & { operationId?: string; parameters?: Json[]; responses?: Responses; requestBody?: Json }
 type Page = Json & { paths: Record<string, Record<string, Operation>> }
 
-/** Requests, answers and refusals that a test obtained from a running server (test/api-examples.test.ts). */
+/**
+ * Requests, answers and refusals that a test obtained from a running server
+ * (test/api-examples.test.ts).
+ */
 interface Examples {
   readonly operations: Readonly<Record<string, { request?: unknown; status: number; answer?: unknown }>>
   readonly problems: Readonly<Partial<Record<ProblemCode, unknown>>>
@@ -188,7 +192,10 @@ const sentences: Readonly<Record<string, string>> = {
   204: 'It is done; there is nothing to say.',
 }
 
-/** One answer for each status, with the codes that it may carry; the same answer of several routes stands once. */
+/**
+ * One answer for each status, with the codes that it may carry; the same answer of several routes
+ * stands once.
+ */
 function refusals({ refuses }: Declared, counted: boolean, { examples, responses }: Shared): Responses {
   const byStatus = Map.groupBy(refuses, (code) => problems[code].status)
   const shown = new Set(Object.keys(examples.problems))

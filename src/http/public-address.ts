@@ -1,6 +1,6 @@
 /**
- * The origin under which clients reach the service: issuer of tokens, audience of proofs. Where none
- * is configured it is the address that the service listens on, known once it does.
+ * The origin under which clients reach the service: issuer of tokens, audience of proofs. Where
+ * none is configured it is the address that the service listens on, known once it does.
  */
 export class PublicAddress {
   #origin: string

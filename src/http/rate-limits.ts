@@ -2,13 +2,19 @@ import { createHash } from 'node:crypto'
 import { Problem } from '../errors.ts'
 import type { Duty } from './duty.ts'
 
-/** Requests and frames that each may make in a minute: of an account by what they write, through whichever door; of a source together and at each door where nobody is known yet. */
+/**
+ * Requests and frames that each may make in a minute: of an account by what they write, through
+ * whichever door; of a source together and at each door where nobody is known yet.
+ */
 export const quotas = {
   /** Messages. An import posts some hundred a second. */
   'account-posting': 12_000,
   /** Whatever else makes an entry of its own, looking included. */
   'account-writing': 3_000,
-  /** Beginning to follow an operation, which enters that in its log: a person with many devices and operations does it once each when the service starts again. */
+  /**
+   * Beginning to follow an operation, which enters that in its log: a person with many devices and
+   * operations does it once each when the service starts again.
+   */
   'account-following': 600,
   /** What makes no entry, or is entered together with what others do. */
   'account-reading': 12_000,
@@ -28,9 +34,15 @@ export type Quotas = Readonly<Record<Policy, number>>
 const window = 60
 const flushEvery = 100
 const pauseAfterFailure = 5_000
-/** Different sources that are remembered, and as many accounts; whoever comes later is counted together. */
+/**
+ * Different sources that are remembered, and as many accounts; whoever comes later is counted
+ * together.
+ */
 const most = 50_000
-/** Of them at each door: from one network, and from one block of networks. Further ones of it are counted together, so that none takes the room of all others. */
+/**
+ * Of them at each door: from one network, and from one block of networks. Further ones of it are
+ * counted together, so that none takes the room of all others.
+ */
 const mostTogether = { network: 64, block: 1_024 } as const
 
 export interface RateLimitsDeps {
@@ -64,9 +76,10 @@ interface Counter {
 }
 
 /**
- * Counts requests in fixed windows of a minute. Each is judged by what this server knows, without asking anybody; what it counted goes to the
- * store some times a second in one statement, which brings back what others counted. So several servers share one quota but for what they
- * admit within a tenth of a second. While the store fails, each server holds the whole quota by itself.
+ * Counts requests in fixed windows of a minute. Each is judged by what this server knows, without
+ * asking anybody; what it counted goes to the store some times a second in one statement, which
+ * brings back what others counted. So several servers share one quota but for what they admit
+ * within a tenth of a second. While the store fails, each server holds the whole quota by itself.
  */
 export class RateLimits {
   readonly #deps: RateLimitsDeps
@@ -123,7 +136,10 @@ export class RateLimits {
     return counter
   }
 
-  /** The network or block with whose others a source is counted, where too many of it are counted singly; otherwise this is one of them. */
+  /**
+   * The network or block with whose others a source is counted, where too many of it are counted
+   * singly; otherwise this is one of them.
+   */
   #crowdOf(policy: Policy, who: string): string | undefined {
     if (!policy.startsWith('source')) return undefined
     const [network, block] = networksOf(who)
@@ -141,7 +157,10 @@ export class RateLimits {
       for (const [name, { endsAt }] of counters) if (endsAt.getTime() <= now) counters.delete(name)
   }
 
-  /** Tells the store what was counted since, and takes over what others told. One telling is under way at a time. */
+  /**
+   * Tells the store what was counted since, and takes over what others told. One telling is under
+   * way at a time.
+   */
   tell(): Promise<void> {
     return (this.#telling ??= this.#tell().finally(() => (this.#telling = undefined)))
   }
@@ -178,7 +197,10 @@ export function refuseNone(taken: readonly Left[]): void {
   if (refused) throw new Problem('TOO_MANY_REQUESTS', { quota: refused.policy, retryAfter: refused.reset })
 }
 
-/** Who a client address stands for: an IPv4 address itself, of an IPv6 one the /64, which is what one subscriber gets. */
+/**
+ * Who a client address stands for: an IPv4 address itself, of an IPv6 one the /64, which is what
+ * one subscriber gets.
+ */
 export function sourceOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
   if (!plain.includes(':')) return plain
@@ -191,7 +213,10 @@ export function sourceOf(address: string): string {
   return `${short.join(':')}::/64`
 }
 
-/** The network and the block of networks of a source, as `sourceOf` writes it: /24 and /16 of IPv4, /48 and /32 of IPv6; none of what is no address. */
+/**
+ * The network and the block of networks of a source, as `sourceOf` writes it: /24 and /16 of IPv4,
+ * /48 and /32 of IPv6; none of what is no address.
+ */
 function networksOf(source: string): readonly [network?: string, block?: string] {
   const four = /^(\d+)\.(\d+)\.(\d+)\.\d+$/.exec(source)
   if (four) return [`${four[1]}.${four[2]}.${four[3]}.0/24`, `${four[1]}.${four[2]}.0.0/16`]

@@ -49,7 +49,10 @@ export interface HttpDeps {
   readonly clock: () => Date
   /** What is open and under way at once; `usualRoom` unless given. */
   readonly room?: Room
-  /** Whose quota a request counts against besides that of its source, once its access has recognised them. */
+  /**
+   * Whose quota a request counts against besides that of its source, once its access has recognised
+   * them.
+   */
   readonly accountOf: (request: FastifyRequest) => string | undefined
   /** Whether the database answers. */
   readonly ready: () => Promise<boolean | Problem>
@@ -63,7 +66,10 @@ const BODY_LIMIT = 512 * 1024
 
 const headers = { maxHeaderSize: headerLimitBytes, headersTimeout: 15_000 } as const
 
-/** Builds the edge without listening. Whoever composes the server registers routes on what it returns. */
+/**
+ * Builds the edge without listening. Whoever composes the server registers routes on what it
+ * returns.
+ */
 export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   const app = Fastify({
     loggerInstance: deps.log,
@@ -103,7 +109,8 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     maxEventLoopDelay: mostLag,
     exposeStatusRoute: false,
     pressureHandler: (request, _reply, _type, value) => {
-      // The plugin takes a second without a sample, as after a moment in which the process stood still, for a delay without end.
+      // The plugin takes a second without a sample, as after a moment in which the process stood
+      // still, for a delay without end.
       if (value === Number.POSITIVE_INFINITY) return
       // A busy process is alive: an orchestrator must not kill it for being busy.
       if (request.routeOptions.url === '/livez') return

@@ -15,19 +15,26 @@ export class TlsFault extends Error {
   override readonly name = 'TlsFault'
 }
 
-/** TLS 1.3 (RFC 8446) alone; key agreement by X25519MLKEM768 with clients that offer it, which OpenSSL does by itself. */
+/**
+ * TLS 1.3 (RFC 8446) alone; key agreement by X25519MLKEM768 with clients that offer it, which
+ * OpenSSL does by itself.
+ */
 const settled = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const satisfies ServerOptions
 
 const lookEvery = 1_000
 
-/** Reads the pair as a server takes it. TlsFault where a file is missing or no PEM, or the key is not that of the certificate. */
+/**
+ * Reads the pair as a server takes it. TlsFault where a file is missing or no PEM, or the key is
+ * not that of the certificate.
+ */
 export function readTls({ certificateFile, keyFile }: TlsFiles): ServerOptions {
   const [cert, key] = [readPem(certificateFile), readPem(keyFile)]
   const certificate = parsed(certificateFile, 'certificate', () => new X509Certificate(cert))
   const privateKey = parsed(keyFile, 'private key without a passphrase', () => createPrivateKey(key))
   if (!certificate.checkPrivateKey(privateKey))
     throw new TlsFault(`the key in ${keyFile} is not that of the certificate in ${certificateFile}`)
-  // The certificates of the issuers too: what OpenSSL refuses would otherwise end the process when it is taken.
+  // The certificates of the issuers too: what OpenSSL refuses would otherwise end the process when
+  // it is taken.
   parsed(certificateFile, 'chain of certificates', () => createSecureContext({ ...settled, cert, key }))
   return { ...settled, cert, key }
 }
@@ -50,8 +57,9 @@ function parsed<T>(path: string, what: string, parse: () => T): T {
 }
 
 /**
- * Serves new connections under the newest pair as soon as it is whole, without a restart; what is connected goes on. A pair that cannot be
- * used is said in the log, and the one before stays. Answers how to stop looking.
+ * Serves new connections under the newest pair as soon as it is whole, without a restart; what is
+ * connected goes on. A pair that cannot be used is said in the log, and the one before stays.
+ * Answers how to stop looking.
  */
 export function followCertificate(
   server: Server,

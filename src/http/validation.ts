@@ -12,7 +12,10 @@ export interface Fault {
 
 const MOST_FAULTS = 20
 
-/** Of what is made of more parts the first fault alone is named: looking for all would cost more the more there are. */
+/**
+ * Of what is made of more parts the first fault alone is named: looking for all would cost more the
+ * more there are.
+ */
 const mostPartsToCorrect = 200
 
 function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean }): Ajv2020 {
@@ -30,8 +33,9 @@ function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean
 }
 
 /**
- * Bodies are taken as they are: no coercion (Fastify's default turns null into ""), no defaults, unknown fields refused and not dropped. Only
- * query, path and headers, which are text, are coerced and given defaults.
+ * Bodies are taken as they are: no coercion (Fastify's default turns null into ""), no defaults,
+ * unknown fields refused and not dropped. Only query, path and headers, which are text, are coerced
+ * and given defaults.
  */
 export function validateStrictly(app: FastifyInstance): void {
   const brief = instance({ lenient: false, allErrors: false })
@@ -72,7 +76,10 @@ function partsOf(value: unknown, most: number): number {
   return count
 }
 
-/** A service has hundreds of schemas, and whoever starts it does not wait for those that nobody asks for yet. */
+/**
+ * A service has hundreds of schemas, and whoever starts it does not wait for those that nobody asks
+ * for yet.
+ */
 function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
   let compiled: Validate | undefined
   const validate: Validate = (data) => {
@@ -84,7 +91,10 @@ function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
   return validate
 }
 
-/** The faults of a validation error, at most 20. They name fields and rules, never the values that were sent. */
+/**
+ * The faults of a validation error, at most 20. They name fields and rules, never the values that
+ * were sent.
+ */
 export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]): Fault[] {
   return errors.slice(0, MOST_FAULTS).map((error) => {
     const { missingProperty, additionalProperty } = (error.params ?? {}) as Record<string, unknown>

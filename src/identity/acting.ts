@@ -7,7 +7,10 @@ import * as store from './store.ts'
 
 declare const upright: unique symbol
 
-/** Who acts, as the rows say it while they are locked. `actInDirectory` alone makes one: what writes for somebody asks for it. */
+/**
+ * Who acts, as the rows say it while they are locked. `actInDirectory` alone makes one: what writes
+ * for somebody asks for it.
+ */
 export interface Upright extends Actor {
   readonly [upright]: true
 }
@@ -21,18 +24,25 @@ export interface DirectoryAct {
   readonly enter: (...drafts: readonly EntryDraft[]) => Promise<Appended>
   /** Appends to the directory and to operations. */
   readonly append: (parts: readonly Part[]) => Promise<Appended>
-  /** Of what something else appended within this transaction the followers hear after its commit, too. */
+  /**
+   * Of what something else appended within this transaction the followers hear after its commit,
+   * too.
+   */
   readonly told: (appended: Appended) => void
 }
 
-/** People whose rows an act changes or counts on, or how they are found; whatever else it locks, it locks there first. */
+/**
+ * People whose rows an act changes or counts on, or how they are found; whatever else it locks, it
+ * locks there first.
+ */
 export type Concerned = readonly string[] | ((tx: Tx) => Promise<readonly string[]>)
 
 type Deps = Pick<IdentityDeps, 'db' | 'logs' | 'clock'>
 
 /**
- * Whatever a person does outside the logs of operations, looking included: one transaction that locks the people it concerns and whoever acts, in the
- * order of their ids, asks anew whether that one still stands, does the work with its entries, and tells followers after the commit.
+ * Whatever a person does outside the logs of operations, looking included: one transaction that
+ * locks the people it concerns and whoever acts, in the order of their ids, asks anew whether that
+ * one still stands, does the work with its entries, and tells followers after the commit.
  */
 export async function actInDirectory<T>(
   { db, logs, clock }: Deps,
@@ -63,7 +73,10 @@ export async function actInDirectory<T>(
   return result
 }
 
-/** Those who are concerned FOR UPDATE, whoever acts FOR SHARE, all in one order: two that do this never wait for each other in a circle. */
+/**
+ * Those who are concerned FOR UPDATE, whoever acts FOR SHARE, all in one order: two that do this
+ * never wait for each other in a circle.
+ */
 async function lockPeople(tx: Tx, actor: string, concerned: readonly string[]): Promise<void> {
   for (const person of [...new Set([...concerned, actor])].sort())
     await (concerned.includes(person) ? store.lockPerson(tx, person) : store.sharePersons(tx, [person]))
@@ -79,14 +92,20 @@ async function requireUpright(tx: Tx, actor: Actor, now: Date): Promise<Upright>
   return by as Upright
 }
 
-/** Whoever has this session, as its rows say it; SESSION_ENDED where it ended, or where what it stands on did. */
+/**
+ * Whoever has this session, as its rows say it; SESSION_ENDED where it ended, or where what it
+ * stands on did.
+ */
 export function actorOf(row: store.SessionStanding | undefined): Actor | Problem {
   if (!row?.alive) return new Problem('SESSION_ENDED')
   const { session, person, organization, device, tier, deviceState, verifiedAt } = row
   return { session, person, organization, device, tier, deviceState, verifiedAt, listed: listedOf(row) }
 }
 
-/** For acts on the log of an operation: who of these still stands, read once their rows are locked (see migrations/0003). */
+/**
+ * For acts on the log of an operation: who of these still stands, read once their rows are locked
+ * (see migrations/0003).
+ */
 export async function lockActors(
   tx: Tx,
   actors: readonly Acting[],

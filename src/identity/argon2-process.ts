@@ -20,8 +20,9 @@ interface Pending extends PromiseWithResolvers<never> {
 const mostSent = 2
 
 /**
- * argon2 in a process of its own with a lower priority: a crowd that signs in takes the processors that nobody else wants. The process is
- * made with the first work, made again if it ends, and is told nothing of the service but the passphrases themselves, through a pipe.
+ * argon2 in a process of its own with a lower priority: a crowd that signs in takes the processors
+ * that nobody else wants. The process is made with the first work, made again if it ends, and is
+ * told nothing of the service but the passphrases themselves, through a pipe.
  */
 export class Argon2Process implements Argon2 {
   readonly #atOnce: number

@@ -2,14 +2,20 @@ import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import * as store from './store.ts'
 
-/** Passphrases that may be wrong at one door of a person in so many minutes before it stays shut for as long. */
+/**
+ * Passphrases that may be wrong at one door of a person in so many minutes before it stays shut for
+ * as long.
+ */
 const patience = { failures: 10, minutes: 15 } as const
 
 export function patientSince(now: Date): Date {
   return new Date(now.getTime() - patience.minutes * 60_000)
 }
 
-/** What an attempt is checked against, read once it has been counted: SIGN_IN_REFUSED once too many have failed at this door. */
+/**
+ * What an attempt is checked against, read once it has been counted: SIGN_IN_REFUSED once too many
+ * have failed at this door.
+ */
 export async function counted<T>(
   db: Database,
   attempt: store.Attempt,

@@ -25,10 +25,16 @@ import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
 import { tellLogs } from './telling.ts'
 
-/** Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who renews early. */
+/**
+ * Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who
+ * renews early.
+ */
 export const longestValidity = 400 * 24 * 3600_000
 
-/** The certificates above one, up to the root, in that order: as they stood when it was entered, or stand now where it is new. */
+/**
+ * The certificates above one, up to the root, in that order: as they stood when it was entered, or
+ * stand now where it is new.
+ */
 export async function chainAbove(tx: Tx, certificate: Certificate): Promise<Certificate[]> {
   const chain = (await chainsOf(tx, [certificate.jws])).get(certificate.hash) ?? []
   return Promise.all(chain.map(readCertificate))
@@ -53,7 +59,10 @@ interface Version {
 
 const deepest = 16
 
-/** The same for several certificates at once, as compact JWS, keyed by the hash of the certificate they belong to. */
+/**
+ * The same for several certificates at once, as compact JWS, keyed by the hash of the certificate
+ * they belong to.
+ */
 export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise<Map<string, string[]>> {
   const read = await Promise.all(certificates.map(readCertificate))
   const entered = await store.entriesOfCertificates(
@@ -125,7 +134,10 @@ export interface CertificateProofs {
   readonly proofs: { readonly certificate: string; readonly leaf: string; readonly proof: string[] }[]
 }
 
-/** Certifying and revoking devices. Both reach every operation of the person in the same transaction. */
+/**
+ * Certifying and revoking devices. Both reach every operation of the person in the same
+ * transaction.
+ */
 export class Certificates {
   readonly #deps: IdentityDeps
 
@@ -159,8 +171,9 @@ export class Certificates {
   }
 
   /**
-   * Where the directory log holds these certificates, proven under a published checkpoint that has grown from the one that was seen. Whoever
-   * has the hash of a certificate has the certificate; of others nothing is said.
+   * Where the directory log holds these certificates, proven under a published checkpoint that has
+   * grown from the one that was seen. Whoever has the hash of a certificate has the certificate; of
+   * others nothing is said.
    */
   async proofs(certificates: readonly string[], seen: number | undefined): Promise<CertificateProofs> {
     const { db, logs } = this.#deps
@@ -231,7 +244,10 @@ export class Certificates {
     if (prolongs || until > longestValidity) throw new Problem('CERTIFICATE_INVALID', { reason: 'VALIDITY' })
   }
 
-  /** Stores a certificate and appends `device.certified` to the directory log and to each operation of its person. */
+  /**
+   * Stores a certificate and appends `device.certified` to the directory log and to each operation
+   * of its person.
+   */
   async record(
     tx: Tx,
     certificate: Certificate,
@@ -266,14 +282,20 @@ export class Certificates {
     return appended
   }
 
-  /** Revokes a device: its sessions end, its person's operations hear of it, epochs it could read become stale. */
+  /**
+   * Revokes a device: its sessions end, its person's operations hear of it, epochs it could read
+   * become stale.
+   */
   async revoke(actor: Actor, jws: string): Promise<void> {
     const revocation = await checked('STATEMENT_INVALID', () => readRevocation(jws))
     const concerned = (tx: Tx) => this.concernedBy(tx, revocation)
     await actInDirectory(this.#deps, actor, concerned, (act) => this.revokeWithin(act, revocation))
   }
 
-  /** Whose rows a revocation locks. Nobody vouches or renews while devices end with the one that vouched for them: it would not be among them. */
+  /**
+   * Whose rows a revocation locks. Nobody vouches or renews while devices end with the one that
+   * vouched for them: it would not be among them.
+   */
   async concernedBy(tx: Tx, { device: id, compromisedAt }: Revocation): Promise<string[]> {
     if (compromisedAt !== undefined) await lockVouching(tx, 'alone')
     const device = await store.findDevice(tx, id)
@@ -283,8 +305,9 @@ export class Certificates {
   }
 
   /**
-   * The same within an act that does more; nothing where the device was revoked before, unless it turns out to have been compromised, or
-   * earlier than was known. What it vouched for since then ends with it, and what that vouched for.
+   * The same within an act that does more; nothing where the device was revoked before, unless it
+   * turns out to have been compromised, or earlier than was known. What it vouched for since then
+   * ends with it, and what that vouched for.
    */
   async revokeWithin({ tx, by: actor, now, append }: DirectoryAct, revocation: Revocation): Promise<void> {
     if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
@@ -326,7 +349,10 @@ export class Certificates {
     })
   }
 
-  /** Said now, of a time in the life of the device; answers since when it was compromised, if that is said. */
+  /**
+   * Said now, of a time in the life of the device; answers since when it was compromised, if that
+   * is said.
+   */
   #requireTimes({ at, compromisedAt }: Revocation, enrolledAt: Date): Date | undefined {
     const now = this.#deps.clock().getTime()
     const since = compromisedAt === undefined ? undefined : new Date(compromisedAt)
@@ -366,7 +392,9 @@ export class Certificates {
   }
 }
 
-/** Whoever revokes goes on, and so does an administrator: without one nobody could be brought back. */
+/**
+ * Whoever revokes goes on, and so does an administrator: without one nobody could be brought back.
+ */
 async function requireSurvivors(
   tx: Tx,
   actor: Actor,

@@ -18,11 +18,17 @@ export interface IdentityDeps {
   readonly tokenKey: TokenKey
   readonly passphrases: Passphrases
   readonly address: PublicAddress
-  /** The operations in which these people are members: of somebody whose row is locked it misses none. */
+  /**
+   * The operations in which these people are members: of somebody whose row is locked it misses
+   * none.
+   */
   readonly operationsOf: (tx: Tx, persons: readonly string[]) => Promise<string[]>
   /** Who of them is a member of an operation. Asked under the lock of its log it stays so. */
   readonly membersAmong: (tx: Tx, operation: string, persons: readonly string[]) => Promise<ReadonlySet<string>>
-  /** Takes these people out of an operation's rows, or lets them sleep there; answers who was a member (and awake). */
+  /**
+   * Takes these people out of an operation's rows, or lets them sleep there; answers who was a
+   * member (and awake).
+   */
   readonly takeMembers: (
     tx: Tx,
     operation: string,

@@ -7,7 +7,10 @@ import { findDevice } from './store.ts'
 
 const most = 10_000
 
-/** Public signing keys by device, imported once. A device's id is the thumbprint of its key, so no entry ever grows old. */
+/**
+ * Public signing keys by device, imported once. A device's id is the thumbprint of its key, so no
+ * entry ever grows old.
+ */
 export class VerifyKeyCache {
   readonly #db: Database
   readonly #keys = new Map<DeviceId, CryptoKey>()

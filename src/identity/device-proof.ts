@@ -2,7 +2,10 @@ import { SignJwk, importVerifyKey, readSignIn, shape, verifyStatement } from '..
 
 const parseSignJwk = shape('signing key', SignJwk)
 
-/** The base point of Ed25519 (RFC 8032, 5.1): checked in place of the key of a device that does not exist, so that the answer takes as long. */
+/**
+ * The base point of Ed25519 (RFC 8032, 5.1): checked in place of the key of a device that does not
+ * exist, so that the answer takes as long.
+ */
 const nobodysKey = JSON.stringify({ kty: 'OKP', crv: 'Ed25519', x: 'WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY' })
 
 /** Whoever proves one that has expired is told so, and gets no session. */
@@ -25,7 +28,10 @@ export function claimOf(proof: string): SignInClaim | undefined {
   }
 }
 
-/** Whether the claim was signed by this device and it is one of the person that was not revoked. Takes as long where there is no such device. */
+/**
+ * Whether the claim was signed by this device and it is one of the person that was not revoked.
+ * Takes as long where there is no such device.
+ */
 export async function provesDevice(
   proof: string,
   { person }: SignInClaim,

@@ -80,7 +80,10 @@ export class Directory {
     this.#certificates = certificates
   }
 
-  /** On a database without a root: makes a new set-up secret, to be shown once. Undefined where there is a root. */
+  /**
+   * On a database without a root: makes a new set-up secret, to be shown once. Undefined where
+   * there is a root.
+   */
   async newSetUpSecret(): Promise<string | undefined> {
     const secret = base64url(this.#deps.random(32))
     return transaction(this.#deps.db, async (tx) => {
@@ -240,7 +243,10 @@ async function requireSetUpSecret(tx: Tx, secret: string): Promise<void> {
   if (!expected || !sameSecret(expected, hashSecret(secret))) throw new Problem('SET_UP_SECRET')
 }
 
-/** The root vouches for itself and for the administrator's first device; all of it for one person of one organization. */
+/**
+ * The root vouches for itself and for the administrator's first device; all of it for one person of
+ * one organization.
+ */
 async function readSetUp(input: SetUpInput) {
   const root = await readCertificate(input.rootCertificate)
   const administrator = await readCertificate(input.certificate)
@@ -261,7 +267,9 @@ async function readSetUp(input: SetUpInput) {
   return { root, administrator, enrolment, successor }
 }
 
-/** The rows of the secretariat, its first administrator, the root and the administrator's device. */
+/**
+ * The rows of the secretariat, its first administrator, the root and the administrator's device.
+ */
 async function insertFirst(
   tx: Tx,
   { organization, person }: SetUpInput,

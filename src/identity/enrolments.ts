@@ -66,7 +66,10 @@ export class Enrolments {
     this.#factors = factors
   }
 
-  /** Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's certificate. */
+  /**
+   * Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's
+   * certificate.
+   */
   async invite(actor: Actor, input: InvitationInput): Promise<void> {
     const now = this.#deps.clock()
     const expiresAt = new Date(input.expiresAt)
@@ -210,7 +213,10 @@ export class Enrolments {
     })
   }
 
-  /** A newcomer's device comes in with its invitation: single use; until it is certified it gets no key. */
+  /**
+   * A newcomer's device comes in with its invitation: single use; until it is certified it gets no
+   * key.
+   */
   async enrol(input: EnrolmentInput) {
     const { db, logs, clock, passphrases } = this.#deps
     passphrases.requireRoom()
@@ -271,7 +277,10 @@ export class Enrolments {
     return { person: person.id, organization: person.organization_id, name: person.name, inviter }
   }
 
-  /** With what the newcomer will sign in: `keep` stores it and says what the entry says of it. Undefined where a person has it already. */
+  /**
+   * With what the newcomer will sign in: `keep` stores it and says what the entry says of it.
+   * Undefined where a person has it already.
+   */
   async #credentialOf(
     invitation: { person_id: string; organization_id: string; tier: string },
     { device }: EnrolmentPayload & { device: string },
@@ -297,7 +306,10 @@ export class Enrolments {
     }
   }
 
-  /** Whoever has a factor proves it, for a further device too; whoever has none, or begins again, sets a passphrase: its hash. */
+  /**
+   * Whoever has a factor proves it, for a further device too; whoever has none, or begins again,
+   * sets a passphrase: its hash.
+   */
   async #proveOrBegin(
     { person_id: person, organization_id: organization }: { person_id: string; organization_id: string },
     evidence: Evidence,
@@ -322,7 +334,10 @@ export class Enrolments {
     return invitation
   }
 
-  /** The enrolments that this actor's device can certify, with the sealed key by which it checks them. */
+  /**
+   * The enrolments that this actor's device can certify, with the sealed key by which it checks
+   * them.
+   */
   async waiting(actor: Actor) {
     const rows = await transaction(this.#deps.db, (tx) => store.enrolmentsWaitingFor(tx, actor.device))
     return rows.map(({ personName, organizationName, person, organization, ...row }) => ({
@@ -333,7 +348,10 @@ export class Enrolments {
   }
 }
 
-/** Further devices that a person has or is invited to, and invitations that somebody has made and nobody used, are bounded. */
+/**
+ * Further devices that a person has or is invited to, and invitations that somebody has made and
+ * nobody used, are bounded.
+ */
 async function requireRoomFor(tx: Tx, inviter: Actor, person: string, now: Date): Promise<void> {
   const { devices, invitations, open } = await store.countBefore(tx, { person, inviter: inviter.person }, now)
   if (devices + invitations >= mostDevices)

@@ -12,12 +12,18 @@ export interface Argon2 {
   close?(): Promise<void>
 }
 
-/** For each that is worked on so many may wait: about a third of a second. Whoever comes later is told to come again. */
+/**
+ * For each that is worked on so many may wait: about a third of a second. Whoever comes later is
+ * told to come again.
+ */
 const waitingForEach = 8
 /** Seconds. */
 const longestAway = 30
 
-/** Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED, quickly. */
+/**
+ * Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED,
+ * quickly.
+ */
 export class Passphrases {
   readonly #most: number
   readonly #argon2: Argon2
@@ -27,7 +33,9 @@ export class Passphrases {
   #usual = 50
   /** Told to come again, and not yet made room for. */
   #away = 0
-  /** Checked in place of a hash that does not exist, so that an unknown account costs the same time. */
+  /**
+   * Checked in place of a hash that does not exist, so that an unknown account costs the same time.
+   */
   #decoy: Promise<string> | undefined
 
   constructor(atOnce: number, work: Argon2) {
@@ -42,8 +50,9 @@ export class Passphrases {
   }
 
   /**
-   * Whether the passphrase is the one of the hash that `find` answers; an absent hash takes as long and is never right. `find` is asked when
-   * it is this passphrase's turn: whoever counts attempts there counts those that are checked, and refuses the others by throwing.
+   * Whether the passphrase is the one of the hash that `find` answers; an absent hash takes as long
+   * and is never right. `find` is asked when it is this passphrase's turn: whoever counts attempts
+   * there counts those that are checked, and refuses the others by throwing.
    */
   async verify(find: () => Promise<string | undefined>, passphrase: string): Promise<boolean> {
     const decoy = await this.#makeDecoy()
@@ -54,12 +63,18 @@ export class Passphrases {
     })
   }
 
-  /** For whoever will need a turn, before anything else is done for it: OVERLOADED at once where it would wait long. */
+  /**
+   * For whoever will need a turn, before anything else is done for it: OVERLOADED at once where it
+   * would wait long.
+   */
   requireRoom(): void {
     if (this.#inside >= this.#most * (1 + waitingForEach)) throw this.#comeAgain()
   }
 
-  /** All of an act that needs a turn, with what comes before and after it; it too is refused where there is no room. */
+  /**
+   * All of an act that needs a turn, with what comes before and after it; it too is refused where
+   * there is no room.
+   */
   async admit<T>(act: () => Promise<T>): Promise<T> {
     this.requireRoom()
     this.#inside++

@@ -25,7 +25,10 @@ interface Noted {
   readonly counts: Map<string, number>
 }
 
-/** Different people and networks that are remembered until their entry; whoever comes later is counted together. */
+/**
+ * Different people and networks that are remembered until their entry; whoever comes later is
+ * counted together.
+ */
 const most = 1_000
 /** Different refusals of one of them that are told apart. */
 const mostDifferent = 100
@@ -50,14 +53,18 @@ const refusedCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   'SEEN_MISMATCH',
 ])
 
-/** Whether a Problem is a refusal that the directory log hears of; the others are mistakes, or the service's own trouble. */
+/**
+ * Whether a Problem is a refusal that the directory log hears of; the others are mistakes, or the
+ * service's own trouble.
+ */
 export function isRefusal({ status, code }: Problem): boolean {
   return refusedStatuses.has(status) || refusedCodes.has(code)
 }
 
 /**
- * Refusals go to the directory log after they were answered: at most one entry for each person and minute, or for each network where
- * the person is not known, from a bounded memory: no outsider can fill a log or feel its lock.
+ * Refusals go to the directory log after they were answered: at most one entry for each person and
+ * minute, or for each network where the person is not known, from a bounded memory: no outsider can
+ * fill a log or feel its lock.
  */
 export class Refusals {
   readonly #deps: RefusalsDeps

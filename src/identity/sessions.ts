@@ -69,9 +69,11 @@ export class Sessions {
   }
 
   /**
-   * Signs in on an enrolled device. Whatever is wrong (account, device, passphrase, code, passkey, proof, too many attempts) is the same
-   * SIGN_IN_REFUSED; SECOND_FACTOR_REQUIRED where all is right and a code is missing. Without a device of the person nothing is looked up of the
-   * person and no passphrase is checked: a stranger learns nothing by time, spends nothing of the service, and counts against nobody.
+   * Signs in on an enrolled device. Whatever is wrong (account, device, passphrase, code, passkey,
+   * proof, too many attempts) is the same SIGN_IN_REFUSED; SECOND_FACTOR_REQUIRED where all is
+   * right and a code is missing. Without a device of the person nothing is looked up of the person
+   * and no passphrase is checked: a stranger learns nothing by time, spends nothing of the service,
+   * and counts against nobody.
    */
   async signIn(request: ProofOf, input: Evidence & { proof: string }): Promise<SignedIn> {
     const { clock, passphrases } = this.#deps
@@ -88,7 +90,9 @@ export class Sessions {
     })
   }
 
-  /** A crowd proves its devices a few at a time: those who do something else are served in between. */
+  /**
+   * A crowd proves its devices a few at a time: those who do something else are served in between.
+   */
   async #requireDevice(request: ProofOf, proof: string, now: Date) {
     const { db, passphrases } = this.#deps
     passphrases.requireRoom()
@@ -111,7 +115,10 @@ export class Sessions {
     return this.#start(person, device, thumbprint, { by: 'private_key_jwt' }, request.source)
   }
 
-  /** Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at sign-in, and counted with it. */
+  /**
+   * Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at
+   * sign-in, and counted with it.
+   */
   async stepUp(actor: Actor, evidence: Evidence): Promise<{ verifiedAt: string }> {
     const { clock, passphrases } = this.#deps
     const now = clock()
@@ -247,7 +254,8 @@ export class Sessions {
     const { thumbprint } = await this.#requireProof(request, token, now)
     if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
     const actor = await this.#actorOf(claims.session, thumbprint, request.source.address, now)
-    // Signed by this service, so it can differ only where the key was misused: whose token it is does not depend on that.
+    // Signed by this service, so it can differ only where the key was misused: whose token it is
+    // does not depend on that.
     const same = actor.person === claims.person && actor.device === claims.device
     if (!same || actor.organization !== claims.organization) throw new Problem('UNAUTHENTICATED')
     return actor
@@ -351,7 +359,10 @@ export class Sessions {
     return lockActors(tx, actors, persons, this.#deps.clock())
   }
 
-  /** Which of these sessions have ended: followers ask in the snapshot in which they read what they are about to send. */
+  /**
+   * Which of these sessions have ended: followers ask in the snapshot in which they read what they
+   * are about to send.
+   */
   async endedAmong(tx: Tx, sessions: readonly string[]): Promise<Set<string>> {
     const rows = await store.sessionsStanding(tx, sessions, this.#deps.clock())
     const alive = new Set(rows.filter((row) => row.alive).map((row) => row.session))
@@ -367,7 +378,9 @@ export class Sessions {
   }
 }
 
-/** Whether a session may begin: a service account signs in by its key alone, and nobody else does. */
+/**
+ * Whether a session may begin: a service account signs in by its key alone, and nobody else does.
+ */
 function requireDoor(standing: store.SessionStanding | undefined, byKey: boolean): store.SessionStanding {
   const fits = (standing?.permissions !== null) === byKey
   if (standing?.asleep === true && fits) throw new Problem('ACCOUNT_ASLEEP')

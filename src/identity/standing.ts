@@ -3,7 +3,10 @@ import type { DirectoryAct } from './acting.ts'
 import { isAdministrator } from './deps.ts'
 import * as store from './store.ts'
 
-/** Somebody of the NCP's own organization, or anybody for an administrator; others do not exist. Their row is among those that the act locked. */
+/**
+ * Somebody of the NCP's own organization, or anybody for an administrator; others do not exist.
+ * Their row is among those that the act locked.
+ */
 export async function requireOwn(
   { tx, by }: Pick<DirectoryAct, 'tx' | 'by'>,
   person: string,

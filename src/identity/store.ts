@@ -10,7 +10,10 @@ export async function lockPerson(tx: Tx, person: string): Promise<PersonRow | un
   return tx.selectFrom('person').selectAll().where('id', '=', person).forUpdate().executeTakeFirst()
 }
 
-/** The same for several people, in the order of their ids, so that two who do this never wait for each other. */
+/**
+ * The same for several people, in the order of their ids, so that two who do this never wait for
+ * each other.
+ */
 export async function sharePersons(tx: Tx, persons: readonly string[]): Promise<void> {
   await sql`SELECT id FROM person WHERE id = ANY(${[...persons]}::uuid[]) ORDER BY id FOR SHARE`.execute(tx)
 }
@@ -148,7 +151,10 @@ export async function newestCertificates(tx: Tx, devices: readonly string[]): Pr
   return new Map(rows.map((row) => [row.device_id, row.jws]))
 }
 
-/** Since when a device was compromised, the earliest that was stated; undefined where nobody said so. */
+/**
+ * Since when a device was compromised, the earliest that was stated; undefined where nobody said
+ * so.
+ */
 export async function compromisedSince(tx: Tx, device: string): Promise<Date | undefined> {
   const row = await tx
     .selectFrom('revocation')
@@ -158,7 +164,9 @@ export async function compromisedSince(tx: Tx, device: string): Promise<Date | u
   return row?.since ?? undefined
 }
 
-/** All certificates that these devices ever had, in the order in which the directory entered them. */
+/**
+ * All certificates that these devices ever had, in the order in which the directory entered them.
+ */
 export async function certificatesOf(tx: Tx, devices: readonly string[]): Promise<{ jws: string; index: number }[]> {
   return tx
     .selectFrom('certificate')
@@ -264,7 +272,10 @@ export async function revokeInvitations(tx: Tx, people: readonly string[], at: D
   return rows.map(({ id }) => id).sort()
 }
 
-/** How many devices a person has, certified or waiting, how many open invitations to one, and how many open ones this inviter made. */
+/**
+ * How many devices a person has, certified or waiting, how many open invitations to one, and how
+ * many open ones this inviter made.
+ */
 export async function countBefore(
   tx: Tx,
   { person, inviter }: { readonly person: string; readonly inviter: string },
@@ -339,7 +350,10 @@ export async function markEnrolmentCertified(tx: Tx, device: string, at: Date): 
   await tx.updateTable('enrolment').set({ certified_at: at }).where('device_id', '=', device).execute()
 }
 
-/** From where a request came, and what the client called itself: for its person to see, never to decide by. */
+/**
+ * From where a request came, and what the client called itself: for its person to see, never to
+ * decide by.
+ */
 export interface Source {
   readonly address: string
   readonly agent: string
@@ -367,7 +381,9 @@ export interface Sessions {
   readonly except?: string
 }
 
-/** Ends the live sessions that match; returns their ids. The person's row is locked by the caller. */
+/**
+ * Ends the live sessions that match; returns their ids. The person's row is locked by the caller.
+ */
 export async function endSessions(tx: Tx, which: Sessions & { readonly person: string }, at: Date): Promise<string[]> {
   let query = tx
     .updateTable('session')
@@ -440,15 +456,19 @@ export async function takeTicket(tx: Tx, hash: Uint8Array): Promise<Selectable<D
   return tx.deleteFrom('live_ticket').where('hash', '=', hash).returningAll().executeTakeFirst()
 }
 
-/** Where somebody says a passphrase: on a device that proved itself, or at the enrolments of the person. */
+/**
+ * Where somebody says a passphrase: on a device that proved itself, or at the enrolments of the
+ * person.
+ */
 export interface Attempt {
   readonly person: string
   readonly door: string
 }
 
 /**
- * Counts an attempt to sign in before it is judged, so that parallel attempts cannot outrun the limit; false, and nothing is counted, where
- * so many were since then. Whoever tries on while they wait waits no longer for it.
+ * Counts an attempt to sign in before it is judged, so that parallel attempts cannot outrun the
+ * limit; false, and nothing is counted, where so many were since then. Whoever tries on while they
+ * wait waits no longer for it.
  */
 export async function countAttempt(
   tx: Tx,

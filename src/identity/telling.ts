@@ -11,8 +11,10 @@ export interface Told {
 type Deps = Pick<IdentityDeps, 'logs' | 'operationsOf' | 'membersAmong'>
 
 /**
- * What the directory and each operation enter of devices. An operation hears of those of its members, decided under the lock of its log: whoever was
- * removed while this waited for it leaves no device behind there. The rows of the people are locked by the caller, so that nobody is admitted meanwhile.
+ * What the directory and each operation enter of devices. An operation hears of those of its
+ * members, decided under the lock of its log: whoever was removed while this waited for it leaves
+ * no device behind there. The rows of the people are locked by the caller, so that nobody is
+ * admitted meanwhile.
  */
 export async function tellLogs(tx: Tx, deps: Deps, told: readonly Told[]): Promise<Part[]> {
   const { logs, operationsOf, membersAmong } = deps

@@ -21,7 +21,10 @@ export interface TokenKey {
   readonly verify: CryptoKey
   /** RFC 7638, of the public key. */
   readonly thumbprint: string
-  /** Derives each refresh token from the one before it, so that a repeat gets the same answer and nothing is stored. */
+  /**
+   * Derives each refresh token from the one before it, so that a repeat gets the same answer and
+   * nothing is stored.
+   */
   readonly refresh: Uint8Array
 }
 

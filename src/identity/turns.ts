@@ -1,4 +1,7 @@
-/** Work of which only so much is done at once, in the order in which it came, and only so much waits. */
+/**
+ * Work of which only so much is done at once, in the order in which it came, and only so much
+ * waits.
+ */
 export class Turns {
   readonly #atOnce: number
   readonly #mostWaiting: number

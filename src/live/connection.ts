@@ -29,7 +29,10 @@ export interface ConnectionDeps {
   readonly operations: Operations
   readonly consultation: Consultation
   readonly onError: (what: string, error: unknown) => void
-  /** Counts what a person writes against the quota that holds for requests too; throws TOO_MANY_REQUESTS. */
+  /**
+   * Counts what a person writes against the quota that holds for requests too; throws
+   * TOO_MANY_REQUESTS.
+   */
   readonly demandRoom: (person: string, frame: ClientFrame['type']) => void
 }
 
@@ -38,7 +41,10 @@ type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>
 /** Of a frame: one that acknowledges 1,000 messages is made of as many parts. */
 const bounds = { deepest: 8, parts: 2_000 } as const
 const parseFrame = shape('frame', ClientFrame)
-/** Posts and grants of one connection that may wait for their commit at once; then its socket is not read. */
+/**
+ * Posts and grants of one connection that may wait for their commit at once; then its socket is not
+ * read.
+ */
 const mostAtWork = 128
 
 /** One socket of one session: what its client sends, and what it follows. */
@@ -116,7 +122,8 @@ export class Connection {
   }
 
   async #handle(frame: ClientFrame): Promise<void> {
-    // Nothing of it is read or asked of the database: a client comes again once its device is certified.
+    // Nothing of it is read or asked of the database: a client comes again once its device is
+    // certified.
     if (this.actor.tier === null && frame.type !== 'ping') throw new Problem('DEVICE_NOT_CERTIFIED')
     switch (frame.type) {
       case 'ping':
@@ -172,7 +179,8 @@ export class Connection {
       await this.#deps.operations.requireMember(this.actor, operation)
       const known = this.#deps.hub.follower(operation)
       await known.start()
-      // A place beyond the log is no place: what is acknowledged up to it would count as delivered before it was posted.
+      // A place beyond the log is no place: what is acknowledged up to it would count as delivered
+      // before it was posted.
       const details = { from: Math.min(after, known.position) + 1, channel: 'live' }
       const note = { kind: 'feed.opened', subject: this.actor.person, permission: 'operation.read', details } as const
       const { index } = await this.#deps.logs.append(operation, noteAct, note, this.actor)
@@ -204,7 +212,8 @@ export class Connection {
     const { size } = parseCheckpoint(checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1))
     const grown = seen !== undefined && seen.size <= size
     const consistency = grown ? await this.#deps.logs.consistency(operation, seen.size, size) : undefined
-    // Whoever unsubscribed meanwhile was told so, and would take this for an answer to what it asks next.
+    // Whoever unsubscribed meanwhile was told so, and would take this for an answer to what it asks
+    // next.
     if (subscription.over) return
     this.outbox.send({
       type: 'caught-up',

@@ -1,7 +1,10 @@
 import type { Duty } from '../http/index.ts'
 import type { ClientFrame } from '../protocol/index.ts'
 
-/** What each frame of a client writes, as routes declare it; the compiler misses a frame that is not here. */
+/**
+ * What each frame of a client writes, as routes declare it; the compiler misses a frame that is not
+ * here.
+ */
 export const frameDuties: Readonly<Record<ClientFrame['type'], Duty>> = {
   subscribe: ['feed.opened', 'messages.delivered'],
   unsubscribe: 'nothing: it ends what was entered when it began',

@@ -38,19 +38,26 @@ export interface FollowerDeps {
 }
 
 const page = 500
-/** Catching up: pages grow to the whole from the first, and shrink where messages are so large that a page has more bytes than this. */
+/**
+ * Catching up: pages grow to the whole from the first, and shrink where messages are so large that
+ * a page has more bytes than this.
+ */
 const firstPage = 125
 const smallestPage = 16
 const heavyPage = 8 * 1024 * 1024
 
-/** A right holder is not shown everybody, so that its client lacks certificates that others have from the log. */
+/**
+ * A right holder is not shown everybody, so that its client lacks certificates that others have
+ * from the log.
+ */
 const isPartial = (member: Member | undefined) => member?.role === 'right-holder'
 /** How many of the members who could give a key are asked at once. */
 const askedForGrants = 3
 
 /**
- * Follows one operation's log for all its readers on this server. It folds the members as it goes, so each entry is sent to those
- * who may see it at that point of the log: nothing past the entry that removes a member can reach that member.
+ * Follows one operation's log for all its readers on this server. It folds the members as it goes,
+ * so each entry is sent to those who may see it at that point of the log: nothing past the entry
+ * that removes a member can reach that member.
  */
 export class Follower {
   readonly operation: string
@@ -61,7 +68,10 @@ export class Follower {
   #known = -1
   #running: Promise<void> | undefined
   #ready = false
-  /** Readers that are about to subscribe: a follower that were let go of under them would never send to them. */
+  /**
+   * Readers that are about to subscribe: a follower that were let go of under them would never send
+   * to them.
+   */
   #reaching = 0
 
   constructor(operation: string, deps: FollowerDeps) {
@@ -125,7 +135,10 @@ export class Follower {
     }
   }
 
-  /** Brings the view to the head of the log without sending anything: there is nobody yet to send to. */
+  /**
+   * Brings the view to the head of the log without sending anything: there is nobody yet to send
+   * to.
+   */
   async start(): Promise<void> {
     if (this.#ready) return
     await readSnapshot(this.#deps.db, async (tx) => {
@@ -212,7 +225,10 @@ export class Follower {
     outbox.sendText(frameFor(entry, { withContent, partial: isPartial(member), grant: sealed }))
   }
 
-  /** Whether a device may have a key that it was given, as things stand: who left and came back may not have all of them. */
+  /**
+   * Whether a device may have a key that it was given, as things stand: who left and came back may
+   * not have all of them.
+   */
   #mayHave({ device, compartment, epoch }: GrantRow): boolean {
     const opened = this.#view.epoch(compartment as CompartmentId, epoch)
     return (
@@ -220,7 +236,10 @@ export class Follower {
     )
   }
 
-  /** Adds a reader: sends what it lacks, page by page, and from the head on every new entry. False if it may not read. */
+  /**
+   * Adds a reader: sends what it lacks, page by page, and from the head on every new entry. False
+   * if it may not read.
+   */
   async subscribe(subscription: Subscription): Promise<boolean> {
     await this.start()
     subscription.catchingUp = true
@@ -229,7 +248,8 @@ export class Follower {
     try {
       while (!subscription.over && !subscription.outbox.closed) {
         if (subscription.position >= this.#position) {
-          // Nothing waits between this comparison and the reader's becoming one of the follower's own.
+          // Nothing waits between this comparison and the reader's becoming one of the follower's
+          // own.
           subscription.catchingUp = false
           return this.#view.member(subscription.person) !== undefined
         }
@@ -239,7 +259,8 @@ export class Follower {
         const bytes = reading.entries.reduce((sum, { whole }) => sum + whole.text.length, 0)
         entries = bytes > heavyPage ? Math.max(smallestPage, entries >> 2) : Math.min(page, entries * 2)
         for (const entry of reading.entries) {
-          // A reader that has enough for now is asked about again, with its session, when it has taken that.
+          // A reader that has enough for now is asked about again, with its session, when it has
+          // taken that.
           if (subscription.over || entry.leaf.index > this.#position || subscription.outbox.crowded) break
           this.#send(subscription, entry)
         }
@@ -280,7 +301,10 @@ export class Follower {
     }
   }
 
-  /** Whose devices may have keys since this entry: of a newcomer, of who slept, of whom a role or the rules brought in. */
+  /**
+   * Whose devices may have keys since this entry: of a newcomer, of who slept, of whom a role or
+   * the rules brought in.
+   */
   #newlyEntitled({ kind, subject, compartment }: Leaf): DeviceId[] {
     const devicesOf = (is: (certificate: Certificate) => boolean) =>
       [...this.#view.devices.values()].filter(is).map(({ device }) => device)

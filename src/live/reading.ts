@@ -5,7 +5,10 @@ import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
 import { certificateNamedBy, given, parseLeaf, statementTypeOf, type EntryFrame, type Leaf } from '../protocol/index.ts'
 
-/** A frame that many readers get: it is made text once, and again only for a reader who gets something more. */
+/**
+ * A frame that many readers get: it is made text once, and again only for a reader who gets
+ * something more.
+ */
 export class SharedFrame {
   readonly #frame: EntryFrame
   #text: string | undefined
@@ -32,7 +35,10 @@ export interface ReadEntry {
   readonly whole: SharedFrame
   /** For auditors: the statement, never a body or an extract. */
   readonly bare: SharedFrame
-  /** For readers whose view is partial: the certificate of the signer of this entry, and those above it. */
+  /**
+   * For readers whose view is partial: the certificate of the signer of this entry, and those above
+   * it.
+   */
   readonly signer: readonly string[] | undefined
   /** Keys that the entry gave to the devices that were asked for. */
   readonly grants: readonly GrantRow[]
@@ -52,7 +58,10 @@ interface Asked {
   readonly partial?: boolean
 }
 
-/** Reads what stored entries carry, and which sessions have ended, in the snapshot of this transaction. */
+/**
+ * Reads what stored entries carry, and which sessions have ended, in the snapshot of this
+ * transaction.
+ */
 export async function readEntries(
   tx: Tx,
   deps: { sessions: Sessions },
@@ -105,8 +114,9 @@ function sealedOf({ body, extract, salt }: Content): Pick<EntryFrame, 'body' | '
 }
 
 /**
- * For each entry the certificates that every reader gets with it: those that a new device, the first coordinator or a
- * revoker needs to be believed. Undefined where the operation has shown them before.
+ * For each entry the certificates that every reader gets with it: those that a new device, the
+ * first coordinator or a revoker needs to be believed. Undefined where the operation has shown them
+ * before.
  */
 async function carriedChains(
   tx: Tx,
@@ -137,8 +147,8 @@ async function chainsOfDevices(tx: Tx, devices: readonly string[]): Promise<Map<
 }
 
 /**
- * For each entry the certificate under which what it carries was signed, which may have been renewed since, and those above it; undefined where
- * nothing was signed.
+ * For each entry the certificate under which what it carries was signed, which may have been
+ * renewed since, and those above it; undefined where nothing was signed.
  */
 async function signersOf(
   tx: Tx,
@@ -173,11 +183,16 @@ async function signersOf(
 interface Reader {
   readonly withContent: boolean
   readonly partial: boolean
-  /** The key for the reader's own device, where the entry opened an epoch that the reader may read. */
+  /**
+   * The key for the reader's own device, where the entry opened an epoch that the reader may read.
+   */
   readonly grant: string | undefined
 }
 
-/** The frame of an entry for one reader; with the signer's certificates where its view is partial and may not show the signer. */
+/**
+ * The frame of an entry for one reader; with the signer's certificates where its view is partial
+ * and may not show the signer.
+ */
 export function frameFor(entry: ReadEntry, { withContent, partial, grant }: Reader): string {
   const shared = withContent ? entry.whole : entry.bare
   const chain = partial ? entry.signer : undefined

@@ -31,8 +31,8 @@ export async function registerLive(app: HttpServer): Promise<void> {
 }
 
 /**
- * RFC 6455, section 4.2.1: an upgrade by HTTP/1.1 or later, and version 13 alone. `ws` takes an older
- * version and HTTP/1.0 as well.
+ * RFC 6455, section 4.2.1: an upgrade by HTTP/1.1 or later, and version 13 alone. `ws` takes an
+ * older version and HTTP/1.0 as well.
  */
 function asksForWebSocket({ ws, raw, headers }: FastifyRequest): boolean {
   const { httpVersionMajor, httpVersionMinor } = raw
@@ -40,7 +40,10 @@ function asksForWebSocket({ ws, raw, headers }: FastifyRequest): boolean {
   return ws && isNewEnough && headers['sec-websocket-version'] === '13'
 }
 
-/** `GET /v1/live`: upgrades to the frames of protocol/frames.ts for whoever brings a fresh ticket as a sub-protocol. */
+/**
+ * `GET /v1/live`: upgrades to the frames of protocol/frames.ts for whoever brings a fresh ticket as
+ * a sub-protocol.
+ */
 export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
   mountDescription(app)
   app.get(
@@ -83,7 +86,8 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       )
       socket.on('pong', () => connection.heard())
       socket.on('close', () => deps.hub.remove(connection))
-      // A broken frame: `ws` closes the socket with the code that RFC 6455 names; there is nothing else to do.
+      // A broken frame: `ws` closes the socket with the code that RFC 6455 names; there is nothing
+      // else to do.
       socket.on('error', () => deps.hub.remove(connection))
     },
   )

@@ -3,7 +3,10 @@ import type { Actor, Kind, Leaf, ReadStatement, Receipt } from '../protocol/inde
 import type { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 
-/** Who asks to act: what the access token says. Locked and read again inside the transaction that acts. */
+/**
+ * Who asks to act: what the access token says. Locked and read again inside the transaction that
+ * acts.
+ */
 export interface Acting {
   readonly session: string
   readonly person: string
@@ -11,7 +14,10 @@ export interface Acting {
   readonly device: string
 }
 
-/** Who acts, as the rows say it while they are locked: a session that stands, of a live device of a live person. */
+/**
+ * Who acts, as the rows say it while they are locked: a session that stands, of a live device of a
+ * live person.
+ */
 export interface Standing extends Acting {
   readonly tier: string
   /** What it may use below its role, where it is a service account. */
@@ -29,7 +35,10 @@ export interface EntryDraft {
   readonly digest?: string
   /** What may have to be erased: kept beside the leaf with a salt, the leaf commits to its hash. */
   readonly details?: Readonly<Record<string, unknown>>
-  /** The statement that it commits to, as it was read: what folds the entry into a snapshot needs it. The log does not store it. */
+  /**
+   * The statement that it commits to, as it was read: what folds the entry into a snapshot needs
+   * it. The log does not store it.
+   */
   readonly statement?: ReadStatement
 }
 
@@ -47,7 +56,10 @@ export interface Committed {
   readonly draft: EntryDraft
 }
 
-/** What an act does if it is accepted. Rows are written only together with entries: no act without its entry. */
+/**
+ * What an act does if it is accepted. Rows are written only together with entries: no act without
+ * its entry.
+ */
 export interface Decision<R, A> {
   readonly entries: readonly EntryDraft[]
   readonly rows: readonly R[]
@@ -56,9 +68,15 @@ export interface Decision<R, A> {
 }
 
 export interface DecideContext<S, I, L, P> {
-  /** The operation as all entries before `nextIndex` left it. Not to be changed: the appender folds the drafts into it. */
+  /**
+   * The operation as all entries before `nextIndex` left it. Not to be changed: the appender folds
+   * the drafts into it.
+   */
   readonly snapshot: S
-  /** What `load` read for the whole group; `decide` may note in it what it accepted, for the inputs that follow. */
+  /**
+   * What `load` read for the whole group; `decide` may note in it what it accepted, for the inputs
+   * that follow.
+   */
   readonly loaded: L
   readonly input: I
   readonly actor: P
@@ -69,43 +87,69 @@ export interface DecideContext<S, I, L, P> {
 }
 
 /**
- * One kind of act on a log. `S` snapshot, `I` input, `L` what is loaded, `R` a row to write, `A` the answer, `P` who
- * acts: `Standing`, or null for acts of the server itself.
+ * One kind of act on a log. `S` snapshot, `I` input, `L` what is loaded, `R` a row to write, `A`
+ * the answer, `P` who acts: `Standing`, or null for acts of the server itself.
  *
- * All acts that arrive while a commit is under way go into the next transaction together: `load` and `write` once for
- * all inputs of this kind, `decide` for each in the order of arrival. A group that fails is run again act by act, so
- * `decide` and `load` may be called more than once for an input and have no effects of their own.
+ * All acts that arrive while a commit is under way go into the next transaction together: `load`
+ * and `write` once for all inputs of this kind, `decide` for each in the order of arrival. A group
+ * that fails is run again act by act, so `decide` and `load` may be called more than once for an
+ * input and have no effects of their own.
  */
 export interface Act<S, I, L, R, A, P = Standing> {
   readonly name: string
-  /** Inputs with the same key do not go into one group, so that the later one finds what the earlier one stored. */
+  /**
+   * Inputs with the same key do not go into one group, so that the later one finds what the earlier
+   * one stored.
+   */
   key?(input: I): string
-  /** People beside the actor whose devices the act reads: their rows are locked with the actors', before the log. */
+  /**
+   * People beside the actor whose devices the act reads: their rows are locked with the actors',
+   * before the log.
+   */
   persons?(input: I): readonly string[]
-  /** Reads, set-wise, what deciding needs beyond the snapshot. Begun after the log is locked; uses this Tx alone. */
+  /**
+   * Reads, set-wise, what deciding needs beyond the snapshot. Begun after the log is locked; uses
+   * this Tx alone.
+   */
   load(tx: Tx, snapshot: S, inputs: readonly I[]): Promise<L>
   /** Decides without waiting. A Problem, returned or thrown, takes out this input alone. */
   decide(context: DecideContext<S, I, L, P>): Decision<R, A> | Problem
-  /** Writes, set-wise, what the decisions want stored. Each row comes with the entries of its decision. */
+  /**
+   * Writes, set-wise, what the decisions want stored. Each row comes with the entries of its
+   * decision.
+   */
   write(tx: Tx, rows: readonly { readonly row: R; readonly entries: readonly Committed[] }[]): Promise<void>
-  /** Turns the violation of a named constraint by one input alone into the Problem that it means. */
+  /**
+   * Turns the violation of a named constraint by one input alone into the Problem that it means.
+   */
   explain?(error: unknown, input: I): Problem | undefined
 }
 
 /** How the appender keeps what acts are decided against. */
 export interface Snapshots<S> {
-  /** Brings a snapshot (none: from nothing) to what all entries up to and including `upTo` made it. Reads with this Tx. */
+  /**
+   * Brings a snapshot (none: from nothing) to what all entries up to and including `upTo` made it.
+   * Reads with this Tx.
+   */
   advance(tx: Tx, log: string, snapshot: S | undefined, upTo: number): Promise<S>
-  /** Refuses what comes from another log and has no place here: acts of this log are judged by `decide`. */
+  /**
+   * Refuses what comes from another log and has no place here: acts of this log are judged by
+   * `decide`.
+   */
   judge(snapshot: S, entry: Committed): Problem | undefined
-  /** Applies one entry of a kind for which `changesOperation` holds. May change the snapshot in place. */
+  /**
+   * Applies one entry of a kind for which `changesOperation` holds. May change the snapshot in
+   * place.
+   */
   fold(snapshot: S, entry: Committed): S
 }
 
 /** Entries of one log within a transaction that somebody else opened. */
 export interface Part {
   readonly log: string
-  /** Either the drafts, or a function that makes them once all logs of the transaction are locked. */
+  /**
+   * Either the drafts, or a function that makes them once all logs of the transaction are locked.
+   */
   readonly drafts:
     readonly EntryDraft[] | ((at: Date, nextIndex: number) => readonly EntryDraft[] | Promise<readonly EntryDraft[]>)
 }
@@ -114,9 +158,14 @@ export interface Part {
 export interface Appended {
   /** By log, the entries in their order. */
   readonly entries: ReadonlyMap<string, readonly Committed[]>
-  /** Call it once the transaction is committed, and only then: tells followers and has a checkpoint published. */
+  /**
+   * Call it once the transaction is committed, and only then: tells followers and has a checkpoint
+   * published.
+   */
   afterCommit(): void
-  /** Receipt of the i-th of these entries of a log: signs, so it is asked for only after the commit. */
+  /**
+   * Receipt of the i-th of these entries of a log: signs, so it is asked for only after the commit.
+   */
   receipt(log: string, i: number): Promise<Receipt>
 }
 

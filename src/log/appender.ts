@@ -17,8 +17,9 @@ export interface AppenderDeps<S> extends GroupDeps<S> {
 }
 
 /**
- * The one who appends to a log on this server. Acts that arrive while a commit is under way wait and go into the next
- * one together. Other servers do the same; the row of the log decides who is next.
+ * The one who appends to a log on this server. Acts that arrive while a commit is under way wait
+ * and go into the next one together. Other servers do the same; the row of the log decides who is
+ * next.
  */
 export class Appender<S> {
   readonly #deps: AppenderDeps<S>
@@ -89,8 +90,9 @@ export class Appender<S> {
   }
 
   /**
-   * One try. A group that fails is either tried again, or, something in it being bad, act by act so that each hurts only
-   * itself. Answering stands outside: what fails there must not append a second time.
+   * One try. A group that fails is either tried again, or, something in it being bad, act by act so
+   * that each hurts only itself. Answering stands outside: what fails there must not append a
+   * second time.
    */
   async #attempt(
     group: readonly Waiting<S>[],
@@ -128,9 +130,10 @@ export class Appender<S> {
   }
 
   /**
-   * Whether a batch is in the log although the connection ended before its commit was answered. The lost transaction holds the
-   * log's row until it has ended either way, so whoever has the row lock sees its outcome. A batch is known by all its
-   * leaf hashes in their places: nobody else can have had exactly these entries accepted at these indexes.
+   * Whether a batch is in the log although the connection ended before its commit was answered. The
+   * lost transaction holds the log's row until it has ended either way, so whoever has the row lock
+   * sees its outcome. A batch is known by all its leaf hashes in their places: nobody else can have
+   * had exactly these entries accepted at these indexes.
    */
   async #fateOf(batch: Batch | undefined, deadline: number): Promise<'committed' | 'lost' | 'unknown'> {
     try {
@@ -163,7 +166,10 @@ export class Appender<S> {
     return same ? 'committed' : 'lost'
   }
 
-  /** Nobody knows what became of this group; who repeats with the same ids finds out. What waits was never tried. */
+  /**
+   * Nobody knows what became of this group; who repeats with the same ids finds out. What waits was
+   * never tried.
+   */
   #giveUp(group: readonly Waiting<S>[], cause: unknown): void {
     this.#deps.onError(`log ${this.#log}: ${group.length} acts were given up, the database does not answer`, cause)
     const waiting = this.#queue
@@ -172,7 +178,10 @@ export class Appender<S> {
   }
 }
 
-/** Full disks, shutdowns and time-outs hit every act alike: running them one by one would only make it worse. */
+/**
+ * Full disks, shutdowns and time-outs hit every act alike: running them one by one would only make
+ * it worse.
+ */
 function isOfTheDatabase(error: unknown): boolean {
   const code = errorCode(error) ?? ''
   return /^(53|57|58|XX)/.test(code) || code === '55P03'

@@ -19,11 +19,16 @@ export interface CheckpointDeps {
   readonly db: Database
   readonly key: LogKey
   readonly originHost: string
-  /** Directory of the newest published checkpoint of each log: what this server has said, on a disk of its own. */
+  /**
+   * Directory of the newest published checkpoint of each log: what this server has said, on a disk
+   * of its own.
+   */
   readonly directory: string
   /** Milliseconds between two published checkpoints of one log. */
   readonly every: number
-  /** Hears of each checkpoint that this server published, once it may be handed out. Must not wait. */
+  /**
+   * Hears of each checkpoint that this server published, once it may be handed out. Must not wait.
+   */
   published(log: string, checkpoint: { size: number; note: string }): void
   onError(what: string, error: unknown): void
 }
@@ -42,8 +47,9 @@ interface Published {
 }
 
 /**
- * Publishes checkpoints: of committed state only, at most one a second per log, each larger than the last, and never
- * handed out before it is on this server's own disk, so that a database that is set back is found out.
+ * Publishes checkpoints: of committed state only, at most one a second per log, each larger than
+ * the last, and never handed out before it is on this server's own disk, so that a database that is
+ * set back is found out.
  */
 export class Checkpoints {
   readonly #deps: CheckpointDeps
@@ -71,14 +77,19 @@ export class Checkpoints {
     this.#due.set(log, timer)
   }
 
-  /** The newest published checkpoint, as a signed note; a first one is published if there is none. */
+  /**
+   * The newest published checkpoint, as a signed note; a first one is published if there is none.
+   */
   async newest(log: string): Promise<string> {
     const known = this.#published.get(log)
     if (known !== undefined && performance.now() < known.at + this.#deps.every) return known.note
     return this.#publishOnce(log)
   }
 
-  /** A published checkpoint whose log holds this entry: the newest, or the next. Problem NOT_FOUND beyond the end of the log. */
+  /**
+   * A published checkpoint whose log holds this entry: the newest, or the next. Problem NOT_FOUND
+   * beyond the end of the log.
+   */
   async covering(log: string, index: number): Promise<{ size: number; note: string }> {
     const head = await transaction(this.#deps.db, (tx) => headOf(tx, log))
     if (head === undefined || index >= head.size) throw new Problem('NOT_FOUND')
@@ -100,7 +111,10 @@ export class Checkpoints {
     await Promise.allSettled(due.map((log) => this.#publishOnce(log)))
   }
 
-  /** What this server published before it was stopped, by log. Problem LOG_KEY where a file is not ours. */
+  /**
+   * What this server published before it was stopped, by log. Problem LOG_KEY where a file is not
+   * ours.
+   */
   async filed(): Promise<Map<string, Checkpoint>> {
     const checkpoints = new Map<string, Checkpoint>()
     await mkdir(this.#deps.directory, { recursive: true, mode: 0o700 })
@@ -120,7 +134,9 @@ export class Checkpoints {
     return checkpoints
   }
 
-  /** Signs a checkpoint for receipts: with Ed25519 alone, which is quick enough for every commit. */
+  /**
+   * Signs a checkpoint for receipts: with Ed25519 alone, which is quick enough for every commit.
+   */
   signForReceipts({ log, size, root }: Head): Promise<string> {
     const [ed25519] = this.#signers(log)
     return signCheckpoint({ origin: ed25519.name, size, root }, ed25519)

@@ -9,8 +9,9 @@ export interface Cosignature {
 }
 
 /**
- * Stores a cosignature unless it is there already, or a later one of this witness is: what another server asked for in the meantime says
- * more, and the numbers of a witness rise with its sizes. The log must be entered.
+ * Stores a cosignature unless it is there already, or a later one of this witness is: what another
+ * server asked for in the meantime says more, and the numbers of a witness rise with its sizes. The
+ * log must be entered.
  */
 export async function insertCosignature(tx: Tx, log: string, cosignature: Cosignature): Promise<void> {
   // Two servers may have been answered at once; the numbers of a log have no gap.
@@ -53,7 +54,9 @@ export async function cosignaturesAt(tx: Tx, log: string, size: number): Promise
     .execute()
 }
 
-/** Sizes below a bound with at least so many cosignatures, newest first. The log must be entered. */
+/**
+ * Sizes below a bound with at least so many cosignatures, newest first. The log must be entered.
+ */
 export async function cosignedSizes(tx: Tx, log: string, below: number, least: number): Promise<number[]> {
   const rows = await tx
     .selectFrom('log_cosignature')

@@ -97,7 +97,9 @@ export interface LogQuery {
   readonly asked: Readonly<Record<string, string | number>>
 }
 
-/** Reads the query of a request. VALIDATION where its parts contradict each other, QUERY_TOO_WIDE. */
+/**
+ * Reads the query of a request. VALIDATION where its parts contradict each other, QUERY_TOO_WIDE.
+ */
 export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { kind, outcome, text, message, limit, justification, ...rest } = query
   const { from, to, subject } = rest

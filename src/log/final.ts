@@ -9,7 +9,10 @@ export interface FinalCheckpoint {
   readonly note: string
 }
 
-/** The newest final checkpoint of a log; undefined where none has its quorum. The log must be entered. */
+/**
+ * The newest final checkpoint of a log; undefined where none has its quorum. The log must be
+ * entered.
+ */
 export async function finalCheckpoint(
   tx: Tx,
   log: string,

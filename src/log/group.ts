@@ -5,7 +5,9 @@ import type { Act, Acting, Committed, Decision, Snapshots, Standing } from './ac
 import { Placing, type Batch } from './placing.ts'
 import { lockLog, writeEntries, writeHead } from './store.ts'
 
-/** An act that waits for its answer. What it loads, writes and answers is known to its `act` alone. */
+/**
+ * An act that waits for its answer. What it loads, writes and answers is known to its `act` alone.
+ */
 export interface Waiting<S> {
   readonly act: AnyAct<S>
   readonly input: unknown
@@ -16,7 +18,10 @@ export interface Waiting<S> {
   reject(error: unknown): void
 }
 
-/** An act whose types have been forgotten: `append` has checked that act, input and actor belong together. */
+/**
+ * An act whose types have been forgotten: `append` has checked that act, input and actor belong
+ * together.
+ */
 export type AnyAct<S> = Act<S, unknown, unknown, unknown, unknown, Standing | null>
 
 export interface Kept<S> {
@@ -52,8 +57,9 @@ export interface GroupDeps<S> {
 }
 
 /**
- * Decides and writes a group of acts on one log within a transaction, in an order that every transaction of the service keeps:
- * rows of those who act, then the log's row, then what is read to decide. `built` hears of the batch before it is committed.
+ * Decides and writes a group of acts on one log within a transaction, in an order that every
+ * transaction of the service keeps: rows of those who act, then the log's row, then what is read to
+ * decide. `built` hears of the batch before it is committed.
  */
 export async function decideGroup<S>(
   deps: GroupDeps<S>,
@@ -123,8 +129,8 @@ export async function decideGroup<S>(
   built(result)
   await writeEntries(tx, batch)
   for (const [act, written] of rows) if (written.length > 0) await act.write(tx, written)
-  // Last, because Postgres answers the COMMIT of a failed transaction without an error: had an act swallowed a failure,
-  // this statement would bring it to light.
+  // Last, because Postgres answers the COMMIT of a failed transaction without an error: had an act
+  // swallowed a failure, this statement would bring it to light.
   await writeHead(tx, batch)
   return result
 }

@@ -9,7 +9,10 @@ export interface SigningKey {
   sign(bytes: Uint8Array): Uint8Array
 }
 
-/** The two keys of one signer of notes: a file with two private keys in PEM (PKCS #8), used for nothing else. */
+/**
+ * The two keys of one signer of notes: a file with two private keys in PEM (PKCS #8), used for
+ * nothing else.
+ */
 export interface SigningKeys {
   readonly ed25519: SigningKey
   readonly mlDsa44: SigningKey
@@ -23,7 +26,10 @@ export class KeyFileFault extends Error {
   }
 }
 
-/** Reads the keys of a file; undefined where there is no such file. `KeyFileFault` where it does not hold one key of each kind. */
+/**
+ * Reads the keys of a file; undefined where there is no such file. `KeyFileFault` where it does not
+ * hold one key of each kind.
+ */
 export function readKeyFile(file: string): SigningKeys | undefined {
   const text = readFileIfThere(file)
   if (text === undefined) return undefined
@@ -43,7 +49,9 @@ export function readKeyFile(file: string): SigningKeys | undefined {
   return { ed25519: of('ed25519', 32), mlDsa44: of('ml-dsa-44', 1_312) }
 }
 
-/** The text of a key file; undefined where there is none. `KeyFileFault` where it cannot be read. */
+/**
+ * The text of a key file; undefined where there is none. `KeyFileFault` where it cannot be read.
+ */
 export function readFileIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
@@ -61,8 +69,8 @@ export function makeKeyFile(file: string): void {
 }
 
 /**
- * Makes a key file (mode 0600), aside and linked into place whole: a crash leaves no half key, and of two processes that make it at once one
- * wins. Whoever lost reads the winner's.
+ * Makes a key file (mode 0600), aside and linked into place whole: a crash leaves no half key, and
+ * of two processes that make it at once one wins. Whoever lost reads the winner's.
  */
 export function makeFileOnce(file: string, text: string): void {
   const aside = `${file}.${process.pid}.new`

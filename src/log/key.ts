@@ -2,7 +2,9 @@ import { Problem } from '../errors.ts'
 import { noteKeysOf, type LogKeys, type NoteSigner } from '../protocol/index.ts'
 import { KeyFileFault, makeKeyFile, readKeyFile, type SigningKeys } from './key-file.ts'
 
-/** The keys that sign the checkpoints of all logs of a host, kept in a file outside the database. */
+/**
+ * The keys that sign the checkpoints of all logs of a host, kept in a file outside the database.
+ */
 export interface LogKey {
   readonly publicKeys: LogKeys
   /** As the signers of one log: Ed25519 alone signs its receipts, both sign what is published. */
@@ -10,8 +12,9 @@ export interface LogKey {
 }
 
 /**
- * Opens the log's key. Makes it (mode 0600) where there is none and the database holds no log yet; a database with
- * entries and no key is refused with Problem LOG_KEY, for a new key could not prove what the old one signed.
+ * Opens the log's key. Makes it (mode 0600) where there is none and the database holds no log yet;
+ * a database with entries and no key is refused with Problem LOG_KEY, for a new key could not prove
+ * what the old one signed.
  */
 export function openLogKey(file: string, hasEntries: boolean): LogKey {
   const existing = readLogKey(file)

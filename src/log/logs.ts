@@ -19,8 +19,9 @@ export interface LogDeps<S> {
   /** Directory, beside the key, of the newest published checkpoint of each log. */
   readonly checkpointDirectory: string
   /**
-   * Takes FOR SHARE on the rows of those who act, ordered by person, and reads session, device and person after it: by
-   * session, who may go on, or the Problem (SESSION_ENDED) that stops them. `persons` are locked with them.
+   * Takes FOR SHARE on the rows of those who act, ordered by person, and reads session, device and
+   * person after it: by session, who may go on, or the Problem (SESSION_ENDED) that stops them.
+   * `persons` are locked with them.
    */
   lockActors(
     tx: Tx,
@@ -42,7 +43,10 @@ export interface LogLimits extends WitnessLimits {
   readonly queue: number
   /** Most acts in one transaction. */
   readonly group: number
-  /** Milliseconds after which acts whose commit remains unknown are given up with DATABASE_UNAVAILABLE. */
+  /**
+   * Milliseconds after which acts whose commit remains unknown are given up with
+   * DATABASE_UNAVAILABLE.
+   */
   readonly giveUpAfter: number
   /** Milliseconds between two published checkpoints of one log. */
   readonly publishEvery: number
@@ -76,9 +80,14 @@ export interface WitnessState {
   /** What it cosigned last, and when it says that it did. */
   readonly size: number | null
   readonly cosignedAt: string | null
-  /** How far that is behind what was published last, and how long ago it was; `seconds` null where it never cosigned. */
+  /**
+   * How far that is behind what was published last, and how long ago it was; `seconds` null where
+   * it never cosigned.
+   */
   readonly lag: { readonly entries: number; readonly seconds: number | null }
-  /** What this server last failed with at this witness, since it started or since it last succeeded. */
+  /**
+   * What this server last failed with at this witness, since it started or since it last succeeded.
+   */
   readonly lastFailure: { readonly at: string; readonly reason: string } | null
 }
 
@@ -87,57 +96,96 @@ export interface Logs<S> {
   /** Id of the directory log. Known after `start`. */
   readonly directory: string
   /**
-   * Makes the directory log where there is none, and compares the key and each log with what was published before.
-   * Throws Problem LOG_KEY where the logs belong to another key or host.
+   * Makes the directory log where there is none, and compares the key and each log with what was
+   * published before. Throws Problem LOG_KEY where the logs belong to another key or host.
    */
   start(): Promise<{ readOnly: readonly ReadOnlyLog[] }>
-  /** LOG_READ_ONLY where nobody can act: the directory log, or every log of an operation, is not continued. */
+  /**
+   * LOG_READ_ONLY where nobody can act: the directory log, or every log of an operation, is not
+   * continued.
+   */
   whyNothingContinues(): Problem | undefined
   /** Lets what is queued finish, publishes the last checkpoints, and ends. */
   close(): Promise<void>
 
-  /** Hands an act of a person to the log's appender. Resolves after the commit; rejects with the Problem that took it out. */
+  /**
+   * Hands an act of a person to the log's appender. Resolves after the commit; rejects with the
+   * Problem that took it out.
+   */
   append<I, L, R, A>(log: string, act: Act<S, I, L, R, A>, input: I, actor: Acting): Promise<A>
   /** The same for an act of the server itself. */
   append<I, L, R, A>(log: string, act: Act<S, I, L, R, A, null>, input: I, actor: null): Promise<A>
-  /** Appends within a transaction of the caller: locks the logs in the order of their ids, the directory last. */
+  /**
+   * Appends within a transaction of the caller: locks the logs in the order of their ids, the
+   * directory last.
+   */
   appendWithin(tx: Tx, parts: readonly Part[]): Promise<Appended>
-  /** Makes the log of an operation (it has the operation's id) with its first entries; the first is `operation.created`. */
+  /**
+   * Makes the log of an operation (it has the operation's id) with its first entries; the first is
+   * `operation.created`.
+   */
   create(tx: Tx, operation: string, drafts: readonly EntryDraft[]): Promise<Appended>
 
-  /** Enters in the directory that this server starts to serve; not where the directory itself must not be continued. */
+  /**
+   * Enters in the directory that this server starts to serve; not where the directory itself must
+   * not be continued.
+   */
   enterStart(about: Pick<Starting, 'version' | 'configuration'>): Promise<void>
-  /** The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached. */
+  /**
+   * The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached.
+   */
   rootsAt(tx: Tx, log: string, sizes: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
   /** The root at a size if this server has it at hand. */
   knownRoot(log: string, size: number): Uint8Array | undefined
   rootAt(tx: Tx, log: string, size: number): Promise<Uint8Array | undefined>
-  /** Inclusion proof, base64url. Problem NOT_FOUND where there is no such log or index below that size. */
+  /**
+   * Inclusion proof, base64url. Problem NOT_FOUND where there is no such log or index below that
+   * size.
+   */
   inclusion(log: string, index: number, size: number): Promise<string[]>
   /** Consistency proof, base64url. Problem NOT_FOUND where the log is smaller. */
   consistency(log: string, from: number, to: number): Promise<string[]>
   /** Receipt of an entry that was committed earlier, in the tree as it is now. */
   receipt(log: string, index: number): Promise<Receipt>
-  /** A tile or a bundle of entries, in bytes (C2SP tlog-tiles). Problem NOT_FOUND where the log does not reach it. */
+  /**
+   * A tile or a bundle of entries, in bytes (C2SP tlog-tiles). Problem NOT_FOUND where the log does
+   * not reach it.
+   */
   tile(log: string, tile: Tile): Promise<Buffer>
-  /** Proof of an entry under the checkpoint that `covering` answers (C2SP tlog-proof). Problem NOT_FOUND beyond the end of the log. */
+  /**
+   * Proof of an entry under the checkpoint that `covering` answers (C2SP tlog-proof). Problem
+   * NOT_FOUND beyond the end of the log.
+   */
   proof(log: string, index: number): Promise<string>
   /**
-   * A published checkpoint whose log holds this entry: the newest that witnesses made final, with their cosignatures, where that one does,
-   * else the newest. Problem NOT_FOUND beyond the end of the log.
+   * A published checkpoint whose log holds this entry: the newest that witnesses made final, with
+   * their cosignatures, where that one does, else the newest. Problem NOT_FOUND beyond the end of
+   * the log.
    */
   covering(log: string, index: number): Promise<{ size: number; note: string }>
   /** Inclusion proofs of several entries in the tree of one size, base64url, in their order. */
   inclusions(log: string, indexes: readonly number[], size: number): Promise<string[][]>
-  /** One page of a log's entries, newest first; what may be seen is decided in the transaction that reads it. See `queryLog`. */
+  /**
+   * One page of a log's entries, newest first; what may be seen is decided in the transaction that
+   * reads it. See `queryLog`.
+   */
   query(log: string, query: LogQuery, scopeIn: (tx: Tx) => Promise<Scope>): Promise<EntriesPage>
-  /** The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such log. */
+  /**
+   * The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such
+   * log.
+   */
   checkpoint(log: string): Promise<string>
-  /** The newest checkpoint with the quorum of its witnesses, a note with all its cosignatures. Problem NOT_WITNESSED where there is none. */
+  /**
+   * The newest checkpoint with the quorum of its witnesses, a note with all its cosignatures.
+   * Problem NOT_WITNESSED where there is none.
+   */
   finalCheckpoint(log: string): Promise<string>
   /** The same; undefined where there is none. */
   findFinal(log: string): Promise<{ size: number; note: string } | undefined>
   witnesses(log: string): Promise<WitnessesPage>
-  /** The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519, ML-DSA-44. */
+  /**
+   * The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519,
+   * ML-DSA-44.
+   */
   verifierKeys(log: string): Promise<string[]>
 }

@@ -44,7 +44,10 @@ export class Placing {
   readonly #privates: Private[] = []
   #seqs: Readonly<Record<string, number>>
   #changedIndex: number
-  /** The time of all entries of this batch: `at` never decreases within a log, whatever the clocks of its servers say. */
+  /**
+   * The time of all entries of this batch: `at` never decreases within a log, whatever the clocks
+   * of its servers say.
+   */
   readonly at: Date
 
   constructor(before: Head, now: Date, random: (length: number) => Uint8Array) {
@@ -59,7 +62,10 @@ export class Placing {
     return this.#before.edge.size + this.#entries.length
   }
 
-  /** Places all these drafts, or, if one of them cannot be an entry, none: throws a ProtocolError then. */
+  /**
+   * Places all these drafts, or, if one of them cannot be an entry, none: throws a ProtocolError
+   * then.
+   */
   place(drafts: readonly EntryDraft[]): Committed[] {
     const seqs = { ...this.#seqs }
     const privates: Private[] = []

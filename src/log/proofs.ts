@@ -93,7 +93,10 @@ export async function receiptOf(db: Database, checkpoints: Checkpoints, log: str
   return { leaf, index, proof, checkpoint: await checkpoints.signForReceipts({ log, ...head }) }
 }
 
-/** The proof of an entry under a published checkpoint that holds it, as a text that is checked offline. */
+/**
+ * The proof of an entry under a published checkpoint that holds it, as a text that is checked
+ * offline.
+ */
 export async function tlogProof(
   db: Database,
   log: string,

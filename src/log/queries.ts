@@ -23,7 +23,10 @@ interface Filters extends LogQuery {
   readonly within: Scope['within']
 }
 
-/** How many entries one page looks at where no index holds all that is asked: what lies below them is the next page's. */
+/**
+ * How many entries one page looks at where no index holds all that is asked: what lies below them
+ * is the next page's.
+ */
 const reach = 1_000
 
 interface Row {
@@ -36,9 +39,9 @@ interface Row {
 }
 
 /**
- * One page of a log, newest first. Whatever is asked, it reads a bounded number of rows: it may hold fewer entries than there
- * are, and even none, and then says where the next one goes on. `scopeIn` decides in the transaction that reads, and makes
- * row-level security show it the log.
+ * One page of a log, newest first. Whatever is asked, it reads a bounded number of rows: it may
+ * hold fewer entries than there are, and even none, and then says where the next one goes on.
+ * `scopeIn` decides in the transaction that reads, and makes row-level security show it the log.
  */
 export async function queryLog(
   db: Database,
@@ -82,7 +85,10 @@ function narrow(query: LogQuery, scope: Scope): Filters | undefined {
   }
 }
 
-/** The index of the first entry of that moment or later; the size where there is none. Halves the log, whose times never decrease. */
+/**
+ * The index of the first entry of that moment or later; the size where there is none. Halves the
+ * log, whose times never decrease.
+ */
 async function firstSince(tx: Tx, log: string, size: number, at: string): Promise<number> {
   const { rows } = await sql<{ low: number }>`
     WITH RECURSIVE half (low, high) AS (
@@ -108,9 +114,10 @@ const columns = {
 } as const
 
 /**
- * First the places: from the one index that fits best, whose entries of each kind lie in the order of the log and are merged.
- * Then the entries in these places, and of them those that hold what the index does not know. OFFSET 0 has Postgres look each
- * place up, where it might otherwise read the whole table to join it.
+ * First the places: from the one index that fits best, whose entries of each kind lie in the order
+ * of the log and are merged. Then the entries in these places, and of them those that hold what the
+ * index does not know. OFFSET 0 has Postgres look each place up, where it might otherwise read the
+ * whole table to join it.
  */
 async function pageOf(tx: Tx, log: string, filters: Filters, first: number, before: number): Promise<Row[]> {
   const [led, ...others] = Object.entries(columns).filter(
@@ -162,7 +169,10 @@ function textOf({ words }: Filters): RawBuilder<unknown>[] {
   return words.map((word) => sql`lower(log_private.details COLLATE "C") LIKE ${likePattern(word)}`)
 }
 
-/** What may be shown of the rows, and where the next page begins: at the last row of a full page, else where looking ended. */
+/**
+ * What may be shown of the rows, and where the next page begins: at the last row of a full page,
+ * else where looking ended.
+ */
 function readPage(
   rows: readonly Row[],
   { words, limit }: Filters,

@@ -16,16 +16,19 @@ export interface LogRouteDeps<A> {
     Logs<unknown>,
     'checkpoint' | 'finalCheckpoint' | 'witnesses' | 'inclusion' | 'consistency' | 'proof' | 'query' | 'tile'
   >
-  /** Those who may read the log that the address names as `:id`: members with `log.verify`, or for the directory who may. */
+  /**
+   * Those who may read the log that the address names as `:id`: members with `log.verify`, or for
+   * the directory who may.
+   */
   readonly reader: Access<A>
   /**
-   * Enters that these entries are given out, in the log they are of. Problem NOT_FOUND or FORBIDDEN unless the caller is an auditor
-   * of the log.
+   * Enters that these entries are given out, in the log they are of. Problem NOT_FOUND or FORBIDDEN
+   * unless the caller is an auditor of the log.
    */
   enterExport(who: A, log: string, entries: { from: number; count: number }): Promise<void>
   /**
-   * Enters that the caller queries this log, once it may, and answers how the transaction that reads finds out what is shown.
-   * Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
+   * Enters that the caller queries this log, once it may, and answers how the transaction that
+   * reads finds out what is shown. Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
    */
   enterQuery(who: A, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
 }

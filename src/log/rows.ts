@@ -1,7 +1,10 @@
 import { sql } from 'kysely'
 import type { Tx } from '../db/index.ts'
 
-/** Rows as the verifier reads them: times and JSON as exact text, so that no digit that a type would round away is missed. */
+/**
+ * Rows as the verifier reads them: times and JSON as exact text, so that no digit that a type would
+ * round away is missed.
+ */
 export interface RawLog {
   readonly id: string
   readonly operation_id: string | null
@@ -107,7 +110,10 @@ export async function rawCosignatures(tx: Tx, log: string, after: number, upTo: 
   return rows
 }
 
-/** The numbers of a log's cosignatures: how many there are, and the largest. No two are the same, and none is below 1. */
+/**
+ * The numbers of a log's cosignatures: how many there are, and the largest. No two are the same,
+ * and none is below 1.
+ */
 export async function cosignatureNumbers(tx: Tx, log: string): Promise<{ count: number; last: number }> {
   const { rows } = await sql<{ count: number; last: number }>`
     SELECT count(DISTINCT number) FILTER (WHERE number >= 1) AS count, coalesce(max(number), 0) AS last
@@ -128,7 +134,10 @@ export async function rowCounts(tx: Tx): Promise<Map<string, RowCounts>> {
   return counts
 }
 
-/** How jsonb writes an object of counts whose names are all equally long: ordered, with one space after colon and comma. */
+/**
+ * How jsonb writes an object of counts whose names are all equally long: ordered, with one space
+ * after colon and comma.
+ */
 export function writtenByJsonb(counts: ReadonlyMap<string, number>): string {
   const members = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `"${name}": ${count}`)
   return `{${members.join(', ')}}`

@@ -218,7 +218,10 @@ class LogService<S> implements Logs<S> {
     return appender
   }
 
-  /** After a commit: followers hear of it, a checkpoint becomes due, and receipts can be made without reading anything. */
+  /**
+   * After a commit: followers hear of it, a checkpoint becomes due, and receipts can be made
+   * without reading anything.
+   */
   async #committed(batch: Batch): Promise<(index: number) => Receipt> {
     const { log } = batch.before
     const { size } = batch.after.edge
@@ -266,7 +269,10 @@ class LogService<S> implements Logs<S> {
     return this.#enter((tx) => changesOfWitnesses(tx, this.directory, witnesses?.witnesses ?? [], originHost))
   }
 
-  /** An act of this server in the directory log. One that must not be continued takes no entry: that it is so was said at start. */
+  /**
+   * An act of this server in the directory log. One that must not be continued takes no entry: that
+   * it is so was said at start.
+   */
   async #enter(drafts: (tx: Tx) => Promise<EntryDraft[]>): Promise<void> {
     if (this.#readOnly.has(this.directory)) return
     const part = (tx: Tx) => ({ log: this.directory, drafts: () => drafts(tx) })
@@ -321,13 +327,19 @@ class LogService<S> implements Logs<S> {
     }
   }
 
-  /** How the first entry of the directory names the keys: Ed25519 as a line, ML-DSA-44, which is long, by its digest. */
+  /**
+   * How the first entry of the directory names the keys: Ed25519 as a line, ML-DSA-44, which is
+   * long, by its digest.
+   */
   async #ownKeys(directory: string): Promise<{ subject: string; digest: string }> {
     const [subject = '', mlDsa44 = ''] = await this.verifierKeys(directory)
     return { subject, digest: await digestOf(mlDsa44) }
   }
 
-  /** The first entry of the directory names the keys and the host that this database was started with. */
+  /**
+   * The first entry of the directory names the keys and the host that this database was started
+   * with.
+   */
   async #requireOwnKey(directory: string): Promise<void> {
     const [first] = await transaction(this.#deps.db, async (tx) => {
       await enterLog(tx, directory)

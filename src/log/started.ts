@@ -4,7 +4,10 @@ import { parseLeaf } from '../protocol/index.ts'
 import type { EntryDraft } from './act.ts'
 import { newestLeafOfKind } from './store.ts'
 
-/** What a server says of itself when it starts to serve: never a secret, for its settings stand in the entry's details. */
+/**
+ * What a server says of itself when it starts to serve: never a secret, for its settings stand in
+ * the entry's details.
+ */
 export interface Starting {
   readonly server: string
   readonly version: string
@@ -14,7 +17,10 @@ export interface Starting {
   readonly readOnly: readonly string[]
 }
 
-/** Entries of a start: that it happened, and that the configuration is another than the log says, where it is. Made under the directory's lock. */
+/**
+ * Entries of a start: that it happened, and that the configuration is another than the log says,
+ * where it is. Made under the directory's lock.
+ */
 export async function startDrafts(tx: Tx, directory: string, starting: Starting): Promise<EntryDraft[]> {
   const { server, version, configuration, readOnly } = starting
   const actor = { server }

@@ -14,7 +14,10 @@ export async function enterLog(tx: Tx, log: string): Promise<void> {
   await sql`SELECT set_config('cordon.log', ${log}, true)`.execute(tx)
 }
 
-/** Enters a log and locks its row: what follows happens in the log's order. Undefined where there is no such log. */
+/**
+ * Enters a log and locks its row: what follows happens in the log's order. Undefined where there is
+ * no such log.
+ */
 export async function lockLog(tx: Tx, log: string): Promise<Head | undefined> {
   await enterLog(tx, log)
   const row = await tx.selectFrom('log').selectAll().where('id', '=', log).forUpdate().executeTakeFirst()
@@ -54,7 +57,8 @@ export async function newestLeafOfKind(
   log: string,
   kind: 'configuration.changed',
 ): Promise<string | undefined> {
-  // The kind stands in the text: a parameter would keep the index of this kind out of a prepared plan.
+  // The kind stands in the text: a parameter would keep the index of this kind out of a prepared
+  // plan.
   const { rows } = await sql<{ leaf: string }>`
     SELECT leaf FROM log_entry WHERE log_id = ${log} AND kind = ${sql.lit(kind)} ORDER BY index DESC LIMIT 1`.execute(
     tx,
@@ -142,7 +146,10 @@ function privateRow(log: string, { index, salt, details }: Private): unknown[] {
   return [log, index, salt, details]
 }
 
-/** One multi-row INSERT per 60,000 values. The text for a number of rows is made once: building it costs more than running it. */
+/**
+ * One multi-row INSERT per 60,000 values. The text for a number of rows is made once: building it
+ * costs more than running it.
+ */
 async function insertRows(
   tx: Tx,
   table: string,
@@ -196,8 +203,9 @@ export async function leavesAt(tx: Tx, log: string, first: number, count: number
 }
 
 /**
- * Reads hashes of the tree of a log that the transaction has entered: one statement, one row for each run. OFFSET 0 has Postgres look up each
- * run, where it might otherwise read a whole table to join it.
+ * Reads hashes of the tree of a log that the transaction has entered: one statement, one row for
+ * each run. OFFSET 0 has Postgres look up each run, where it might otherwise read a whole table to
+ * join it.
  */
 export function hashReader(tx: Tx, log: string): HashReader {
   return async (runs) => {
@@ -245,7 +253,10 @@ function hashesIn(bytes: Uint8Array): Uint8Array[] {
   return Array.from({ length: bytes.length / hashBytes }, (_, i) => bytes.subarray(i * hashBytes, (i + 1) * hashBytes))
 }
 
-/** Whether row-level security shows this transaction the log: as the one it entered, or as one of its person's operations. */
+/**
+ * Whether row-level security shows this transaction the log: as the one it entered, or as one of
+ * its person's operations.
+ */
 export async function seesLog(tx: Tx, log: string): Promise<boolean> {
   return (await tx.selectFrom('log').select('id').where('id', '=', log).executeTakeFirst()) !== undefined
 }
@@ -353,7 +364,9 @@ export async function insertCheckpoint(
   await tx.insertInto('log_checkpoint').values({ log_id: log, size, note, previous_size: previous }).execute()
 }
 
-/** Of all servers, one at a time publishes a checkpoint of a log; the log itself goes on meanwhile. */
+/**
+ * Of all servers, one at a time publishes a checkpoint of a log; the log itself goes on meanwhile.
+ */
 export async function lockPublishing(tx: Tx, log: string): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`checkpoint ${log}`}, 0))`.execute(tx)
 }

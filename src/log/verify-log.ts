@@ -40,7 +40,10 @@ const pageSize = 500
 
 export type Found = (index: number | undefined, what: string) => void
 
-/** Recomputes one log from its raw rows, from the first leaf to the root; the transaction has entered it. */
+/**
+ * Recomputes one log from its raw rows, from the first leaf to the root; the transaction has
+ * entered it.
+ */
 export class LogVerification {
   readonly #tx: Tx
   readonly #log: string
@@ -81,8 +84,8 @@ export class LogVerification {
   }
 
   /**
-   * Verifies everything and returns the number of entries. `held`: roots by size that were published according to others than the
-   * database; `progress` hears the number of entries done.
+   * Verifies everything and returns the number of entries. `held`: roots by size that were
+   * published according to others than the database; `progress` hears the number of entries done.
    */
   async run(
     counts: RowCounts,
@@ -177,7 +180,8 @@ export class LogVerification {
       if (hidden !== undefined) say('it has details that its leaf does not know')
     } else if (hidden === undefined) {
       say('its details are missing')
-      // The salt's length is part of the commitment: a byte that moved between salt and details would not show in the hash.
+      // The salt's length is part of the commitment: a byte that moved between salt and details
+      // would not show in the hash.
     } else if (hidden.salt.length !== 32 || hashPrivate(hidden.salt, hidden.details) !== leaf.private) {
       say('its details are not those its leaf commits to')
     } else {
@@ -300,7 +304,10 @@ export class LogVerification {
   }
 }
 
-/** What is wrong with a note that holds nothing but one signature of each of these keys; undefined where that is so. */
+/**
+ * What is wrong with a note that holds nothing but one signature of each of these keys; undefined
+ * where that is so.
+ */
 async function faultOfCosignature(note: string, keys: readonly NoteKey[]): Promise<string | undefined> {
   try {
     const { signatures, strangers } = await openNote(note, keys)

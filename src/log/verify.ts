@@ -9,7 +9,10 @@ import { registeredWitnesses, type RegisteredWitnesses } from './witness-registe
 
 export interface LogSource {
   readonly db: Database
-  /** Public keys of the logs, from `log.key` or wherever they were noted: never from the database that is being judged. */
+  /**
+   * Public keys of the logs, from `log.key` or wherever they were noted: never from the database
+   * that is being judged.
+   */
   readonly keys: LogKeys
   readonly originHost: string
   /** Checkpoints held outside the database (signed notes), which its logs must contain. */
@@ -34,7 +37,10 @@ export interface VerifiedLog {
 export interface Report {
   readonly logs: readonly VerifiedLog[]
   readonly entries: number
-  /** In the order in which they were found; at most 1,000 are kept. Empty: every row was checked and is right. */
+  /**
+   * In the order in which they were found; at most 1,000 are kept. Empty: every row was checked and
+   * is right.
+   */
   readonly discrepancies: readonly Discrepancy[]
 }
 
@@ -47,8 +53,9 @@ export interface VerifyOptions {
 const mostDiscrepancies = 1_000
 
 /**
- * Verifies all logs of a database from their raw rows, in one snapshot, also while a server is writing: leaves, columns, hashes,
- * nodes, roots, details and published checkpoints here, and what the entries are about through `owners`.
+ * Verifies all logs of a database from their raw rows, in one snapshot, also while a server is
+ * writing: leaves, columns, hashes, nodes, roots, details and published checkpoints here, and what
+ * the entries are about through `owners`.
  */
 export async function verifyLogs(
   source: LogSource,

@@ -8,7 +8,10 @@ import { enterLog, insertLog, lockLog, writeEntries, writeHead } from './store.t
 
 export interface WithinDeps<S> {
   readonly snapshots: Snapshots<S>
-  /** What earlier transactions left, by log: whoever appends takes it out, and puts it back once it is committed. */
+  /**
+   * What earlier transactions left, by log: whoever appends takes it out, and puts it back once it
+   * is committed.
+   */
   readonly kept: Map<string, Kept<S>>
   readonly clock: () => Date
   readonly random: (length: number) => Uint8Array
@@ -29,8 +32,9 @@ interface Written<S> {
 }
 
 /**
- * Appends to several logs within a transaction of somebody else, who has locked its own rows before. What has no place in an operation as it is under
- * the lock of its log is refused like every other act there, and the transaction with it.
+ * Appends to several logs within a transaction of somebody else, who has locked its own rows
+ * before. What has no place in an operation as it is under the lock of its log is refused like
+ * every other act there, and the transaction with it.
  */
 export async function appendWithin<S>(
   deps: WithinDeps<S>,
@@ -90,7 +94,8 @@ async function write<S>(
     const changing = folds ? placed.filter(({ kind }) => changesOperation(kind)) : []
     if (changing.length === 0) continue
     if (snapshot === undefined) {
-      // From here on it is changed: whoever comes meanwhile, or after a failure, makes one of their own.
+      // From here on it is changed: whoever comes meanwhile, or after a failure, makes one of their
+      // own.
       deps.kept.delete(head.log)
       await enterLog(tx, head.log)
       const fresh = kept !== undefined && head.changedIndex <= kept.upTo

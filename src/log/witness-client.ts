@@ -49,7 +49,10 @@ export class WitnessClient {
     throw this.#unexpected(status)
   }
 
-  /** The checkpoint that the witness holds of a log, a note whose signatures the caller verifies; undefined where it holds none. */
+  /**
+   * The checkpoint that the witness holds of a log, a note whose signatures the caller verifies;
+   * undefined where it holds none.
+   */
   async held(origin: string, signal: AbortSignal): Promise<string | undefined> {
     const { status, text } = await this.#ask(`/${hex(await sha256(utf8(origin)))}/checkpoint`, {}, signal)
     if (status === 404) return undefined

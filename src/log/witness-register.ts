@@ -7,8 +7,8 @@ import { witnessEntries } from './cosignatures.ts'
 export type RegisteredWitnesses = ReadonlyMap<string, readonly (readonly NoteKey[])[]>
 
 /**
- * What has to be entered in the directory log so that it says who the witnesses are now: a witness with other keys than before is
- * removed and added. The directory must be entered and locked.
+ * What has to be entered in the directory log so that it says who the witnesses are now: a witness
+ * with other keys than before is removed and added. The directory must be entered and locked.
  */
 export async function changesOfWitnesses(
   tx: Tx,
@@ -40,8 +40,8 @@ async function describe({ name, keys }: Witness): Promise<[string, { keys: strin
 }
 
 /**
- * Who was ever a witness according to the directory log, for the verifier. An entry whose details do not fit its digest names
- * nobody, and is told to `found`. The directory must be entered.
+ * Who was ever a witness according to the directory log, for the verifier. An entry whose details
+ * do not fit its digest names nobody, and is told to `found`. The directory must be entered.
  */
 export async function registeredWitnesses(
   tx: Tx,

@@ -80,8 +80,9 @@ const logsAtOnce = 8
 const lookEvery = 250
 
 /**
- * Has published checkpoints cosigned. Of each log one at a time is out, the newest, sent to all witnesses at once, so that their
- * cosignatures meet at one size. Nothing waits for it: a witness that is away is asked again later, and then for the newest.
+ * Has published checkpoints cosigned. Of each log one at a time is out, the newest, sent to all
+ * witnesses at once, so that their cosignatures meet at one size. Nothing waits for it: a witness
+ * that is away is asked again later, and then for the newest.
  */
 export class Witnesses {
   readonly #deps: WitnessesDeps
@@ -104,8 +105,8 @@ export class Witnesses {
   }
 
   /**
-   * Compares each log with what every witness holds; a witness that cannot be asked now is compared with before anything is sent
-   * to it. Then sends what was published and not cosigned.
+   * Compares each log with what every witness holds; a witness that cannot be asked now is compared
+   * with before anything is sent to it. Then sends what was published and not cosigned.
    */
   async start(logs: readonly string[]): Promise<void> {
     const rest = logs[Symbol.iterator]()
@@ -140,7 +141,10 @@ export class Witnesses {
     this.#stop.abort()
   }
 
-  /** The newest checkpoint with a quorum, a note with all its cosignatures; undefined where there is none yet. */
+  /**
+   * The newest checkpoint with a quorum, a note with all its cosignatures; undefined where there is
+   * none yet.
+   */
   final(log: string): Promise<{ size: number; note: string } | undefined> {
     return transaction(this.#deps.db, async (tx) => {
       await enterLog(tx, log)
@@ -236,7 +240,10 @@ export class Witnesses {
     return place
   }
 
-  /** Sends the newest checkpoint of a log to all witnesses that are behind. Never fails: what goes wrong is noted and said. */
+  /**
+   * Sends the newest checkpoint of a log to all witnesses that are behind. Never fails: what goes
+   * wrong is noted and said.
+   */
   async #send(log: string): Promise<void> {
     const published = this.#newest.get(log)
     await this.#toEach(log, async (known) => {
@@ -296,7 +303,8 @@ export class Witnesses {
       }
       if (answer.is === 'refused') return this.#refused(known, log, `from size ${place.size} to ${size}`)
       if (answer.size > size) {
-        // Another server may have sent a newer one meanwhile; whether that was of this log is seen from what the witness holds.
+        // Another server may have sent a newer one meanwhile; whether that was of this log is seen
+        // from what the witness holds.
         await this.#compare(known, log)
         if (place.size < answer.size)
           return this.#refused(known, log, `it says that it has cosigned ${answer.size} entries`)
@@ -326,8 +334,9 @@ export class Witnesses {
   }
 
   /**
-   * Demands that a log holds the checkpoint that the witness holds of it. One that this server's own keys signed and that the log does
-   * not hold proves that the log was set back, or went two ways: it is not continued.
+   * Demands that a log holds the checkpoint that the witness holds of it. One that this server's
+   * own keys signed and that the log does not hold proves that the log was set back, or went two
+   * ways: it is not continued.
    */
   async #compare(known: Known, log: string): Promise<void> {
     const { originHost, db } = this.#deps

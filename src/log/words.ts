@@ -1,9 +1,15 @@
-/** What a text is made of: its letters, marks and digits, in lower case; everything else parts words. */
+/**
+ * What a text is made of: its letters, marks and digits, in lower case; everything else parts
+ * words.
+ */
 export function wordsOf(text: string): string[] {
   return plain(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
 }
 
-/** Whether each of these words is a whole word of some value in private details. Details that are not JSON hold none. */
+/**
+ * Whether each of these words is a whole word of some value in private details. Details that are
+ * not JSON hold none.
+ */
 export function hasWords(details: string, wanted: readonly string[]): boolean {
   const lower = plain(details)
   if (!wanted.every((word) => lower.includes(word))) return false
@@ -19,8 +25,8 @@ export function hasWords(details: string, wanted: readonly string[]): boolean {
 }
 
 /**
- * A LIKE pattern that details holding this word match, and others may: it leaves to `hasWords` whatever a database that folds the
- * case of ASCII alone cannot tell.
+ * A LIKE pattern that details holding this word match, and others may: it leaves to `hasWords`
+ * whatever a database that folds the case of ASCII alone cannot tell.
  */
 export function likePattern(word: string): string {
   return `%${word.replace(/(?:i\u0307|[^a-z0-9])+/g, '%')}%`.replace(/%+/g, '%')

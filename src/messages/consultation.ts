@@ -36,10 +36,16 @@ interface ConsultationDeps {
   readonly onError: (what: string, error: unknown) => void
 }
 
-/** At most this long after a delivery its entry is written; a crash leaves the interval open, which counts as delivered. */
+/**
+ * At most this long after a delivery its entry is written; a crash leaves the interval open, which
+ * counts as delivered.
+ */
 const every = 10_000
 
-/** What readers were sent and have read, gathered and entered for all of them together (log.md, "Consultation"). */
+/**
+ * What readers were sent and have read, gathered and entered for all of them together (log.md,
+ * "Consultation").
+ */
 export class Consultation {
   readonly #deps: ConsultationDeps
   readonly #pending = new Map<string, Pending>()
@@ -87,7 +93,10 @@ export class Consultation {
     return pending
   }
 
-  /** Enters what has been gathered, one flush after the other. A database that is away leaves it for the next time. */
+  /**
+   * Enters what has been gathered, one flush after the other. A database that is away leaves it for
+   * the next time.
+   */
   flush(): Promise<void> {
     return (this.#flushing = this.#flushing.then(() => this.#enterAll()))
   }

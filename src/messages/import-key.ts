@@ -26,8 +26,9 @@ interface Stored {
 }
 
 /**
- * Stores an organization's import key for further of its devices: the first key stays, and whoever adds a device holds it. An NCP or a coordinator
- * of the organization can replace it as a whole: else one device that stored what does not open would shut its imports for good.
+ * Stores an organization's import key for further of its devices: the first key stays, and whoever
+ * adds a device holds it. An NCP or a coordinator of the organization can replace it as a whole:
+ * else one device that stored what does not open would shut its imports for good.
  */
 export const storeKeysAct: Act<OperationView, KeysInput, Holders, Stored, null> = {
   name: 'store import key',

@@ -32,8 +32,9 @@ const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
 }
 
 /**
- * An entry for something that stores nothing else: opening a feed, fetching a body, looking at a report, ending an import. It
- * is decided like every act, so that what was allowed when it was asked is still allowed when it is entered.
+ * An entry for something that stores nothing else: opening a feed, fetching a body, looking at a
+ * report, ending an import. It is decided like every act, so that what was allowed when it was
+ * asked is still allowed when it is entered.
  */
 export const noteAct: Act<OperationView, NoteInput, Loaded, never, { index: number }> = {
   name: 'note',

@@ -33,7 +33,10 @@ interface Loaded {
 /** The receipt of a new message, or the index of the one that was stored before. */
 export type Posted = { readonly receipt: Receipt } | { readonly storedAt: number }
 
-/** A post: decided under the log's lock against the members, the state and the epoch that the log has at that moment. */
+/**
+ * A post: decided under the log's lock against the members, the state and the epoch that the log
+ * has at that moment.
+ */
 export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly Committed[]) => StoredMessage, Posted> =
   {
     name: 'post message',
@@ -127,8 +130,9 @@ export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly C
   }
 
 /**
- * Everything that a post must satisfy in an operation as it is at that moment: rights, place, signer, state and epoch. Throws the
- * Problem that refuses it. The verifier asks the same of each message at its index.
+ * Everything that a post must satisfy in an operation as it is at that moment: rights, place,
+ * signer, state and epoch. Throws the Problem that refuses it. The verifier asks the same of each
+ * message at its index.
  */
 export function judgePost(
   view: OperationView,

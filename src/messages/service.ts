@@ -54,8 +54,9 @@ export class Messages {
   }
 
   /**
-   * Accepts a message: membership first, then the id (the same statement again gets its first answer), then signature,
-   * body, extract and what the sender has seen, and last, under the log's lock, rights, place, state and epoch.
+   * Accepts a message: membership first, then the id (the same statement again gets its first
+   * answer), then signature, body, extract and what the sender has seen, and last, under the log's
+   * lock, rights, place, state and epoch.
    */
   async post(actor: Actor, operation: string, input: MessageToPost, channel: Channel): Promise<Accepted> {
     const { db, logs } = this.#deps
@@ -86,8 +87,9 @@ export class Messages {
   }
 
   /**
-   * What fails a check is first of all somebody's who may not be a member, or a repetition of what was stored: membership and the look-up of
-   * the id come before every other answer. What passes the checks finds both under the log's lock.
+   * What fails a check is first of all somebody's who may not be a member, or a repetition of what
+   * was stored: membership and the look-up of the id come before every other answer. What passes
+   * the checks finds both under the log's lock.
    */
   async #storedBefore(tx: Tx, actor: Actor, operation: string, jws: string): Promise<store.MessageHeader | undefined> {
     await authorize(tx, actor, operation, 'operation.read')
@@ -135,7 +137,10 @@ export class Messages {
     await checkExtract(statement, input)
   }
 
-  /** What the sender has seen must be what this log was: a sender that was shown another log is refused, and so warned. */
+  /**
+   * What the sender has seen must be what this log was: a sender that was shown another log is
+   * refused, and so warned.
+   */
   async #requireSeen(operation: string, { payload: { seen } }: MessageStatement): Promise<void> {
     const { db, logs } = this.#deps
     const root =
@@ -210,7 +215,10 @@ export class Messages {
     })
   }
 
-  /** Threads one may read, the one with the newest message first; `after` is the last index of the previous page. */
+  /**
+   * Threads one may read, the one with the newest message first; `after` is the last index of the
+   * previous page.
+   */
   async threads(actor: Actor, operation: string, after: number | undefined, limit: number) {
     const { db, logs, views } = this.#deps
     await transaction(db, (tx) => authorize(tx, actor, operation, 'message.read'))
@@ -230,7 +238,10 @@ export class Messages {
     })
   }
 
-  /** Who received and read a message: for its sender's organization and for coordinators, for nobody else. */
+  /**
+   * Who received and read a message: for its sender's organization and for coordinators, for nobody
+   * else.
+   */
   async receipts(actor: Actor, operation: string, message: string) {
     return transaction(this.#deps.db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'message.read')
@@ -239,7 +250,8 @@ export class Messages {
         throw new Problem('NOT_FOUND')
       const view = await this.#deps.views.current(tx, operation)
       const compartment = header.compartment_id as CompartmentId
-      // Whoever came later under `from-joining` was never sent it, however far they say that they have everything.
+      // Whoever came later under `from-joining` was never sent it, however far they say that they
+      // have everything.
       const mayHave = (person: string) => {
         const member = view.member(person as PersonId)
         return member !== undefined && mayReadFrom(view, member, compartment, header.log_index)
@@ -254,7 +266,10 @@ export class Messages {
     })
   }
 
-  /** Which of these ids the operation has, those of other organizations included: their ids cannot be guessed. */
+  /**
+   * Which of these ids the operation has, those of other organizations included: their ids cannot
+   * be guessed.
+   */
   async knownIds(actor: Actor, operation: string, ids: readonly string[]) {
     return transaction(this.#deps.db, async (tx) => {
       const { organization } = await authorize(tx, actor, operation, 'records.import')
@@ -299,7 +314,10 @@ export class Messages {
     })
   }
 
-  /** Stores the import key for devices of the organization: the first key stays, further devices can be added, and an NCP can replace it. */
+  /**
+   * Stores the import key for devices of the organization: the first key stays, further devices can
+   * be added, and an NCP can replace it.
+   */
   async storeImportKeys(
     actor: Actor,
     operation: string,

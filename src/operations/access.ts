@@ -6,7 +6,10 @@ import { isUuid } from '../protocol/index.ts'
 import { authorize, type Membership } from './authorize.ts'
 import type { Operations } from './service.ts'
 
-/** Somebody who may do something in an operation, as its rows said when the request came. What acts in its log asks once more under the lock. */
+/**
+ * Somebody who may do something in an operation, as its rows said when the request came. What acts
+ * in its log asks once more under the lock.
+ */
 export interface Entitled {
   readonly actor: Certified
   readonly membership: Membership
@@ -16,7 +19,10 @@ export interface Entitled {
 export interface OperationAccesses {
   /** Members with this permission. */
   to(permission: Permission): Access<Entitled>
-  /** Members, of whom the service asks for the permission later: what was stored before gets its first answer whatever they may do now. */
+  /**
+   * Members, of whom the service asks for the permission later: what was stored before gets its
+   * first answer whatever they may do now.
+   */
   memberTo(permission: Permission): Access<Certified>
 }
 

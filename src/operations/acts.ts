@@ -143,10 +143,16 @@ export function certifiedDrafts(
   })
 }
 
-/** Beside that of all. Each entry about a member is looked at in every one of them, by the service and by every client. */
+/**
+ * Beside that of all. Each entry about a member is looked at in every one of them, by the service
+ * and by every client.
+ */
 const mostCompartments = 200
 
-/** Every act by member statement: judged by the same rule book that clients apply, then entered with its statement. */
+/**
+ * Every act by member statement: judged by the same rule book that clients apply, then entered with
+ * its statement.
+ */
 export const memberAct: Act<OperationView, MemberInput, MemberLoaded, Write, Placed> = {
   name: 'member act',
   persons: subjectsOf,
@@ -353,7 +359,9 @@ function enterCompartmentRemoval({ input, draft }: Entering, act: ActOf<'remove-
   }
 }
 
-/** The person as the directory has it: of this organization, and of a kind that may hold the role. */
+/**
+ * The person as the directory has it: of this organization, and of a kind that may hold the role.
+ */
 export function requireNewcomer(
   newcomers: ReadonlyMap<string, Newcomer>,
   person: string,
@@ -366,7 +374,8 @@ export function requireNewcomer(
   const rule = (detail: string) => new Problem('MEMBER_RULE', { detail })
   if (!mayHold(kind, role)) throw rule(`Nobody of an organization of the kind ${kind} can be ${role}.`)
   if (!mayHold(kind, role, holder)) throw rule(`A service account is officer at most, never ${role}.`)
-  // Until then nobody can tell from the log that it is none of the people whom its role takes into the compartment of all.
+  // Until then nobody can tell from the log that it is none of the people whom its role takes into
+  // the compartment of all.
   if (holder === 'service' && certificates.length === 0)
     throw rule('A service account is admitted once it is certified.')
   return newcomer

@@ -15,7 +15,10 @@ import { enterAsPerson, membershipsOf, type MembershipRow } from './store.ts'
 
 declare const authorized: unique symbol
 
-/** That somebody may do something here. Only `authorize` makes one, so what asks for it cannot be reached around it. */
+/**
+ * That somebody may do something here. Only `authorize` makes one, so what asks for it cannot be
+ * reached around it.
+ */
 export interface Membership {
   readonly [authorized]: true
   readonly person: PersonId
@@ -34,8 +37,9 @@ export function toProblem({ code, permission, message }: Refusal): Problem {
 }
 
 /**
- * The membership of a person with this permission, or the Problem that `access.md` says: 404 to whoever is no member, 403
- * where the role lacks it, 409 where the state does not allow it. `own`, `self` and `totals` still bind the caller.
+ * The membership of a person with this permission, or the Problem that `access.md` says: 404 to
+ * whoever is no member, 403 where the role lacks it, 409 where the state does not allow it. `own`,
+ * `self` and `totals` still bind the caller.
  */
 export async function authorize(tx: Tx, actor: Actor, operation: string, permission: Permission): Promise<Membership> {
   await enterAsPerson(tx, actor.person)

@@ -45,7 +45,10 @@ function requireIn(view: OperationView, member: Member, compartment: string): Co
   return id
 }
 
-/** Opens the next epoch of a compartment: right number, newest heads, and exactly the recipients that the log has now. */
+/**
+ * Opens the next epoch of a compartment: right number, newest heads, and exactly the recipients
+ * that the log has now.
+ */
 export const openEpochAct: Act<OperationView, EpochInput, Map<string, string>, Write, Placed> = {
   name: 'open epoch',
   key: ({ statement }) => statement.hash,
@@ -120,12 +123,18 @@ function requireGrants(recipients: readonly string[], grants: EpochInput['grants
   if (!exact) throw new Problem('EPOCH_GRANTS')
 }
 
-/** So often one device gives another the key of one epoch: again where a grant did not open, never without end. */
+/**
+ * So often one device gives another the key of one epoch: again where a grant did not open, never
+ * without end.
+ */
 const mostGrantsByOne = 3
 
 interface Disclosing {
   readonly purpose: string
-  /** What the devices have already, and how often each gave it to them; `decide` notes what it accepts. */
+  /**
+   * What the devices have already, and how often each gave it to them; `decide` notes what it
+   * accepts.
+   */
   readonly given: { readonly sealed: Set<string>; readonly times: Map<string, number> }
   /** By organization; null where it is of no country. */
   readonly countries: ReadonlyMap<string, string | null>
@@ -152,7 +161,10 @@ async function loadGiven(
 const nameOf = (giver: string, given: { compartment: string; device: string; epoch: number }) =>
   [giver, given.compartment, given.device, given.epoch].join(' ')
 
-/** Those of the grants that are new: neither stored before, nor given by this device as often as it may. */
+/**
+ * Those of the grants that are new: neither stored before, nor given by this device as often as it
+ * may.
+ */
 function newOnes({ compartment, grants }: GrantsInput, giver: string, { sealed, times }: Disclosing['given']) {
   const each = new Set(grants.map(({ device, epoch }) => `${device}#${String(epoch)}`))
   if (each.size !== grants.length) throw new Problem('EPOCH_GRANTS', { detail: 'A device is given an epoch once.' })
@@ -195,8 +207,8 @@ function recipientsOf(view: OperationView, { countries }: Disclosing, grants: Gr
 }
 
 /**
- * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self` to devices of the
- * same person only.
+ * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self`
+ * to devices of the same person only.
  */
 export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, Placed> = {
   name: 'give grants',
@@ -226,7 +238,8 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, P
           details: {
             session: actor.session,
             recipients: recipientsOf(view, loaded, fresh),
-            // Nobody else is asked: the rule of history is what the operation's members were admitted under.
+            // Nobody else is asked: the rule of history is what the operation's members were
+            // admitted under.
             legalBasis: { purpose: loaded.purpose, history: view.history },
             approvers: [],
             grants: fresh.map(({ device, epoch }) => ({
@@ -274,7 +287,8 @@ export const disputeAct: Act<OperationView, DisputeInput, null, Write, Placed> =
     const current = view.currentEpoch(compartment)
     const known = view.epoch(compartment, input.epoch)
     if (!known || !view.isRecipient(actor.device as DeviceId, compartment)) throw new Problem('NOT_FOUND')
-    // One person cannot make an epoch stale by two devices of theirs, and whoever opened it has its key.
+    // One person cannot make an epoch stale by two devices of theirs, and whoever opened it has its
+    // key.
     const complaining = [...(view.compartments.get(compartment)?.disputedBy ?? []), known.signer]
     const disputed = complaining.some((device) => view.devices.get(device)?.person === member.person)
     if (disputed || current?.number !== input.epoch) return repeated

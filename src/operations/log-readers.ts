@@ -30,7 +30,10 @@ type Details = Readonly<Record<string, unknown>>
 /** What looking at the directory is for, where nobody gave a justification of their own. */
 const audit = 'the audit of the platform'
 
-/** Who may query a log, and sees what of it: members that of their operation, auditors of the platform the directory. */
+/**
+ * Who may query a log, and sees what of it: members that of their operation, auditors of the
+ * platform the directory.
+ */
 export class LogReaders {
   readonly #deps: LogReadersDeps
 
@@ -38,14 +41,20 @@ export class LogReaders {
     this.#deps = deps
   }
 
-  /** Enters that somebody queries a log, once they may; what they are shown is decided by the transaction that reads. */
+  /**
+   * Enters that somebody queries a log, once they may; what they are shown is decided by the
+   * transaction that reads.
+   */
   async enterQuery(actor: Actor, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     return log === this.#deps.logs.directory
       ? this.#enterDirectory(actor, query)
       : this.#enterOperation(actor, log, query)
   }
 
-  /** Members read the log of their operation, everybody with a certified device that of the directory: checkpoints and proofs. */
+  /**
+   * Members read the log of their operation, everybody with a certified device that of the
+   * directory: checkpoints and proofs.
+   */
   access(accesses: Accesses): Access<Certified> {
     const { db, logs } = this.#deps
     return accesses.certified('log-reader', async (actor, { params }) => {
@@ -117,7 +126,10 @@ function sightOf(view: OperationView, member: Member): Pick<Scope, 'shows' | 'sh
 
 const everything: Scope = { kinds: undefined, shows: () => true, showsDetails: () => true }
 
-/** Whose entries a role may ask for (access.md): everybody's, its organization's, or those that the person caused. */
+/**
+ * Whose entries a role may ask for (access.md): everybody's, its organization's, or those that the
+ * person caused.
+ */
 function reachOf({ role, state }: Membership): 'everybody' | 'organization' | 'person' {
   if (may(role, 'log.query', state).role === 'yes') return 'everybody'
   return role === 'ncp' ? 'organization' : 'person'
@@ -137,7 +149,10 @@ function requireOwn(membership: Membership, { person, organization, words }: Log
 /** Ids, of which those of people and devices are some: UUIDs and thumbprints. */
 const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^[A-Za-z0-9_-]{43}$/
 
-/** Whoever looks at one other person says why, by whichever filter they do, and so does whoever searches what others' details say. */
+/**
+ * Whoever looks at one other person says why, by whichever filter they do, and so does whoever
+ * searches what others' details say.
+ */
 function requireJustification(actor: Actor, log: string, query: LogQuery): void {
   const { person, device, subject, message, words, justification } = query
   if (justification !== undefined) return

@@ -248,12 +248,18 @@ export class Operations {
     return this.#deps.logs.append(operation, disputeAct, { operation, compartment, epoch }, actor)
   }
 
-  /** That somebody may do this here, for acts that come over the live channel; routes say it by their access. */
+  /**
+   * That somebody may do this here, for acts that come over the live channel; routes say it by
+   * their access.
+   */
   async entitle(actor: Certified, operation: string, permission: Permission): Promise<Entitled> {
     return { actor, membership: await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission)) }
   }
 
-  /** NOT_FOUND unless the person is a member: asked before an act reaches the log, so that no outsider feels its lock. */
+  /**
+   * NOT_FOUND unless the person is a member: asked before an act reaches the log, so that no
+   * outsider feels its lock.
+   */
   async requireMember(actor: Actor, operation: string): Promise<void> {
     const { db, views } = this.#deps
     if (views.remembers(operation, actor.person)) return
@@ -299,7 +305,9 @@ export class Operations {
     })
   }
 
-  /** Members, as far as the asker sees them: a right holder those with whom it shares a compartment. */
+  /**
+   * Members, as far as the asker sees them: a right holder those with whom it shares a compartment.
+   */
   async members(actor: Actor, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
       const { role, person } = await authorize(tx, actor, operation, 'member.list')
@@ -341,7 +349,10 @@ export class Operations {
     })
   }
 
-  /** People who could be admitted: of an invited organization, for coordinators; of its own, for an NCP. */
+  /**
+   * People who could be admitted: of an invited organization, for coordinators; of its own, for an
+   * NCP.
+   */
   async candidates(actor: Actor, operation: string, organization: string, justification?: string) {
     return actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const member = await authorize(tx, actor, operation, 'member.admit')

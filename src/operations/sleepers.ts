@@ -1,12 +1,16 @@
 import type { State } from '../access.ts'
 import type { OperationView, PersonId } from '../protocol/index.ts'
 
-/** States in which an operation needs its people: a start has no date before somebody moves the operation there. */
+/**
+ * States in which an operation needs its people: a start has no date before somebody moves the
+ * operation there.
+ */
 const startsIn: readonly State[] = ['rehearsal', 'active']
 
 /**
- * Who hears, when an operation starts, of how many who sleep in it and whom they may wake: coordinators of all, contact points of those of their own
- * organization. Whoever moved it there is told by the answer.
+ * Who hears, when an operation starts, of how many who sleep in it and whom they may wake:
+ * coordinators of all, contact points of those of their own organization. Whoever moved it there is
+ * told by the answer.
  */
 export function tellOfSleepers(
   view: OperationView,

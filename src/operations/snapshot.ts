@@ -38,7 +38,10 @@ export async function readViewEntry(leaf: Leaf, statement: string | undefined): 
   return toViewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf, statement))
 }
 
-/** Takes stored entries into a view, with the statements that they commit to: as every client does, also where one cannot be believed. */
+/**
+ * Takes stored entries into a view, with the statements that they commit to: as every client does,
+ * also where one cannot be believed.
+ */
 export async function applyEntries(tx: Tx, view: OperationView, entries: readonly StoredEntry[]): Promise<void> {
   const leaves = entries.map((entry) => parseLeaf(entry.text))
   const statements = await statementsOf(tx, view.operation, leaves)
@@ -47,7 +50,9 @@ export async function applyEntries(tx: Tx, view: OperationView, entries: readonl
   }
 }
 
-/** How the appender keeps the members of an operation: the same fold that clients and verifiers use. */
+/**
+ * How the appender keeps the members of an operation: the same fold that clients and verifiers use.
+ */
 export const operationSnapshots: Snapshots<OperationView> = {
   async advance(tx, log, snapshot, upTo) {
     const view = snapshot ?? new OperationView(log as OperationId)

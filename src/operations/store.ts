@@ -9,7 +9,10 @@ export async function enterAsPerson(tx: Tx, person: string): Promise<void> {
   await sql`SELECT set_config('cordon.person', ${person}, true)`.execute(tx)
 }
 
-/** From here on the transaction sees this operation (row-level security); for the appender and for followers. */
+/**
+ * From here on the transaction sees this operation (row-level security); for the appender and for
+ * followers.
+ */
 export async function enterOperation(tx: Tx, operation: string): Promise<void> {
   await sql`SELECT set_config('cordon.log', ${operation}, true)`.execute(tx)
 }
@@ -138,7 +141,10 @@ export async function deleteMember(tx: Tx, operation: string, person: string): P
   await tx.deleteFrom('member').where('operation_id', '=', operation).where('person_id', '=', person).execute()
 }
 
-/** Takes people out of an operation, or lets them sleep there; answers those whom it changes anything for. LAST_COORDINATOR where nobody would lead it. */
+/**
+ * Takes people out of an operation, or lets them sleep there; answers those whom it changes
+ * anything for. LAST_COORDINATOR where nobody would lead it.
+ */
 export async function takeMembers(
   tx: Tx,
   operation: string,

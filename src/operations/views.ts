@@ -6,16 +6,25 @@ import { statementsOf, readViewEntry } from './snapshot.ts'
 
 const most = 200
 
-/** What readers of this process know of operations, kept and brought up to date from the log when asked. */
+/**
+ * What readers of this process know of operations, kept and brought up to date from the log when
+ * asked.
+ */
 export class Views {
   readonly #views = new Map<string, OperationView>()
 
-  /** Whether a person was a member when this process last looked: enough to ask the log, which decides. */
+  /**
+   * Whether a person was a member when this process last looked: enough to ask the log, which
+   * decides.
+   */
   remembers(operation: string, person: string): boolean {
     return this.#views.get(operation)?.member(person as PersonId) !== undefined
   }
 
-  /** The operation as all entries that this transaction sees made it; NOT_FOUND if it sees none. Not to be changed. */
+  /**
+   * The operation as all entries that this transaction sees made it; NOT_FOUND if it sees none. Not
+   * to be changed.
+   */
   async current(tx: Tx, operation: string): Promise<OperationView> {
     // The view is kept for everybody: whoever asks must be shown the log by the database too.
     if (!(await seesLog(tx, operation))) throw new Problem('NOT_FOUND')
@@ -26,7 +35,8 @@ export class Views {
     const ready = await Promise.all(
       leaves.map((leaf) => readViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest))),
     )
-    // Two readers may have fetched the same entries; from here on nothing waits, so each is applied once.
+    // Two readers may have fetched the same entries; from here on nothing waits, so each is applied
+    // once.
     for (const entry of ready) if (entry.index > view.position) view.take(entry)
     if (this.#views.size >= most && !this.#views.has(operation)) this.#views.clear()
     this.#views.set(operation, view)

@@ -22,7 +22,10 @@ export function mayReadFrom(view: OperationView, member: Member, compartment: Co
   return index >= (view.readsFrom(member.person, compartment) ?? Infinity)
 }
 
-/** Whether a member sees an entry in its feed, as things stand in the view (access-entries.csv and the rule of history). */
+/**
+ * Whether a member sees an entry in its feed, as things stand in the view (access-entries.csv and
+ * the rule of history).
+ */
 export function seesEntry(view: OperationView, member: Member, leaf: Leaf): boolean {
   const sight = seesKind(member.role, leaf.kind)
   if (sight === 'no' || (sight === 'compartment' && !seesByCompartment(view, member, leaf))) return false
@@ -34,7 +37,10 @@ export function seesEntry(view: OperationView, member: Member, leaf: Leaf): bool
   )
 }
 
-/** Whether what an entry carries beside its statement (body, extract, grant) goes to this member: never to auditors. */
+/**
+ * Whether what an entry carries beside its statement (body, extract, grant) goes to this member:
+ * never to auditors.
+ */
 export function seesContent(member: Member): boolean {
   return member.role !== 'auditor'
 }

@@ -1,11 +1,17 @@
-/** What a JSON text may consist of: how deep lists and objects lie in each other, and of how many parts they are made. */
+/**
+ * What a JSON text may consist of: how deep lists and objects lie in each other, and of how many
+ * parts they are made.
+ */
 export interface JsonBounds {
   readonly deepest: number
   /** Commas and opening brackets: one for each value that stands beside or in another one. */
   readonly parts: number
 }
 
-/** By what a JSON text is more than it may be; found without parsing it, by looking once at each character. What stands inside strings counts nothing. */
+/**
+ * By what a JSON text is more than it may be; found without parsing it, by looking once at each
+ * character. What stands inside strings counts nothing.
+ */
 export function excessIn(json: string, { deepest, parts }: JsonBounds): 'depth' | 'parts' | undefined {
   let depth = 0
   let count = 0

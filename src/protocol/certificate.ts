@@ -89,9 +89,10 @@ export interface Pin {
 export type FindCertificate = (device: DeviceId) => Certificate | undefined
 
 /**
- * Whether an issuer of this tier and organization may certify this. The root certifies anyone; administrators the
- * first NCPs, administrators, service accounts and the auditors of the platform; an NCP its own organization, without
- * administrators and auditors; everybody but a service account further devices of their own person.
+ * Whether an issuer of this tier and organization may certify this. The root certifies anyone;
+ * administrators the first NCPs, administrators, service accounts and the auditors of the platform;
+ * an NCP its own organization, without administrators and auditors; everybody but a service account
+ * further devices of their own person.
  */
 export function mayCertify(
   issuer: Certificate,
@@ -109,8 +110,9 @@ export function mayCertify(
 const maximalDepth = 16
 
 /**
- * Verifies a certificate and every certificate above it up to the pinned root. The root's own certificate is signed
- * by the root itself. Revocation and the place in the log are the caller's to judge: this proves who vouched for whom.
+ * Verifies a certificate and every certificate above it up to the pinned root. The root's own
+ * certificate is signed by the root itself. Revocation and the place in the log are the caller's to
+ * judge: this proves who vouched for whom.
  */
 export async function verifyChain(certificate: Certificate, pin: Pin, find: FindCertificate): Promise<void> {
   let current = certificate
@@ -135,8 +137,9 @@ export async function verifyChain(certificate: Certificate, pin: Pin, find: Find
 }
 
 /**
- * Proves certificates that came together, however often a device among them was renewed: each by those that have been proven before it, so that no
- * chain leads back to itself. `prove` is `verifyChain`, or remembers what that said.
+ * Proves certificates that came together, however often a device among them was renewed: each by
+ * those that have been proven before it, so that no chain leads back to itself. `prove` is
+ * `verifyChain`, or remembers what that said.
  */
 export async function proveAll(
   certificates: readonly Certificate[],
@@ -184,7 +187,10 @@ export interface Revocation {
   readonly at: string
 }
 
-/** Milliseconds by which the clock of who signs and that of the service may differ; the service refuses what differs more. */
+/**
+ * Milliseconds by which the clock of who signs and that of the service may differ; the service
+ * refuses what differs more.
+ */
 export const clockDifference = 5 * 60_000
 
 /** Since when a revoked device is not believed. */
@@ -193,9 +199,10 @@ export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromise
 }
 
 /**
- * Whether a certificate may stand although its issuer was revoked. The service takes a certificate and a revocation each
- * within `clockDifference` of its own clock, and lets no certificate stand that came in after the device was compromised:
- * what it let in was therefore issued less than twice that after. Everybody asks this one function.
+ * Whether a certificate may stand although its issuer was revoked. The service takes a certificate
+ * and a revocation each within `clockDifference` of its own clock, and lets no certificate stand
+ * that came in after the device was compromised: what it let in was therefore issued less than
+ * twice that after. Everybody asks this one function.
  */
 export function standsAfter(
   revocation: Pick<Revocation, 'at' | 'compromisedAt'>,
@@ -220,7 +227,10 @@ export async function readRevocation(jws: string): Promise<Revocation> {
   return { ...revocation, compromisedAt }
 }
 
-/** Whether this signer may revoke a device: its own person's, an NCP its organization's, administrators and the root any. */
+/**
+ * Whether this signer may revoke a device: its own person's, an NCP its organization's,
+ * administrators and the root any.
+ */
 export function mayRevoke(signer: Certificate, revoked: Certificate, pin: Pin): boolean {
   if (signer.device === pin.root || signer.tier === 'administrator') return true
   if (signer.person === revoked.person) return true

@@ -26,7 +26,10 @@ export function parseCheckpoint(text: string): Checkpoint {
   return checkpoint
 }
 
-/** Reads a checkpoint of anybody's log: any number of lines that are not empty may follow the first three. */
+/**
+ * Reads a checkpoint of anybody's log: any number of lines that are not empty may follow the first
+ * three.
+ */
 export function parseExtendedCheckpoint(text: string): Checkpoint & { readonly extensions: readonly string[] } {
   const lines = text.split('\n')
   const [origin = '', size = '', root = '', ...rest] = lines

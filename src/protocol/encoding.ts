@@ -36,7 +36,9 @@ export function base64url(bytes: Uint8Array): string {
   return parts.join('')
 }
 
-/** Strict: no padding, no foreign characters, no stray bits at the end (one text per byte string). */
+/**
+ * Strict: no padding, no foreign characters, no stray bits at the end (one text per byte string).
+ */
 export function fromBase64url(text: string): Bytes {
   const rest = text.length % 4
   if (rest === 1) throw new ProtocolError('ENCODING', 'This is not base64url: its length cannot be right.')
@@ -93,8 +95,9 @@ export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-// Web Crypto hands each digest to another thread, which for a few kilobytes takes ten times as long as the digest. Where the platform
-// offers one at hand (Node), that is used; in a browser it is Web Crypto.
+// Web Crypto hands each digest to another thread, which for a few kilobytes takes ten times as long
+// as the digest. Where the platform offers one at hand (Node), that is used; in a browser it is Web
+// Crypto.
 const digestAtHand = globalThis.process?.getBuiltinModule?.('node:crypto')?.hash
 
 export async function sha256(bytes: Uint8Array): Promise<Bytes> {
@@ -102,7 +105,9 @@ export async function sha256(bytes: Uint8Array): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
 }
 
-/** SHA-256 of a text's UTF-8 bytes, base64url: how statements, bodies and certificates are named. */
+/**
+ * SHA-256 of a text's UTF-8 bytes, base64url: how statements, bodies and certificates are named.
+ */
 export async function digestOf(text: string): Promise<string> {
   return base64url(await sha256(utf8(text)))
 }

@@ -8,8 +8,9 @@ import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, requireSealKey, type Dev
 import { deviceId, digest, exactly, organizationId, personId, shape, time, uuid } from './shape.ts'
 
 /**
- * What an invitation's copyable string holds: where to go, whom to trust, whom the inviter means (so that the newcomer has it
- * from the inviter and not from the server), and the secret of 128 bits, shown once.
+ * What an invitation's copyable string holds: where to go, whom to trust, whom the inviter means
+ * (so that the newcomer has it from the inviter and not from the server), and the secret of 128
+ * bits, shown once.
  */
 export interface InvitationString {
   readonly server: string
@@ -67,7 +68,10 @@ export function parseInvitation(text: string): InvitationString {
 const setUpPrefix = 'cordon-set-up:'
 const parseSetUpShape = shape('set-up string', Type.Object({ s: Type.String({ maxLength: 500 }), k: digest }, exactly))
 
-/** What a service without a root prints once: where it is, and the secret with which `cordon init` makes the root. */
+/**
+ * What a service without a root prints once: where it is, and the secret with which `cordon init`
+ * makes the root.
+ */
 export function formatSetUp({ server, secret }: { server: string; secret: string }): string {
   return setUpPrefix + base64url(utf8(JSON.stringify({ s: server, k: secret })))
 }
@@ -93,7 +97,10 @@ export function makeInvitationSecret(random: Random): Bytes {
   return new Uint8Array(random(16))
 }
 
-/** HKDF-SHA-256 (RFC 5869) of the invitation's secret: one key by which the server knows the newcomer, one it never sees. */
+/**
+ * HKDF-SHA-256 (RFC 5869) of the invitation's secret: one key by which the server knows the
+ * newcomer, one it never sees.
+ */
 export async function deriveInvitationKeys(secret: Uint8Array): Promise<{ authenticate: Bytes; certify: Bytes }> {
   const material = await crypto.subtle.importKey('raw', new Uint8Array(secret), 'HKDF', false, ['deriveBits'])
   const derive = async (info: string): Promise<Bytes> =>
@@ -131,12 +138,18 @@ const IntentionPayload = Type.Object(
 export type Intention = Static<typeof IntentionPayload>
 const parseIntention = shape('intention', IntentionPayload)
 
-/** Whom an inviter means, and the certifying key: signed, for whatever is only sealed to a device anybody could have sealed. */
+/**
+ * Whom an inviter means, and the certifying key: signed, for whatever is only sealed to a device
+ * anybody could have sealed.
+ */
 export function signIntention(inviter: Device, intended: Plain<Omit<Intention, 'v'>>): Promise<string> {
   return signStatement('cordon-invitation+jws', { v: 1, ...intended }, { kid: inviter.id, key: inviter.signKey })
 }
 
-/** Reads it without checking its signature: the caller has to know `inviter` as a device of its own person. */
+/**
+ * Reads it without checking its signature: the caller has to know `inviter` as a device of its own
+ * person.
+ */
 export function readIntention(jws: string): Intention & { inviter: DeviceId } {
   const { kid, payload } = readStatement('cordon-invitation+jws', jws)
   return { ...parseIntention(payload), inviter: kid as DeviceId }
@@ -164,7 +177,10 @@ async function hmac(key: Uint8Array, text: string): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.sign('HMAC', imported, utf8(text)))
 }
 
-/** The newcomer's request: a JWS by the new device's key, and an HMAC over that JWS under the certifying key. */
+/**
+ * The newcomer's request: a JWS by the new device's key, and an HMAC over that JWS under the
+ * certifying key.
+ */
 export async function signEnrolment(
   device: Device,
   certify: Uint8Array,
@@ -175,7 +191,10 @@ export async function signEnrolment(
   return { statement, mac: base64url(await hmac(certify, statement)) }
 }
 
-/** Reads and verifies an enrolment by the key that it brings itself: it proves possession, nothing more. */
+/**
+ * Reads and verifies an enrolment by the key that it brings itself: it proves possession, nothing
+ * more.
+ */
 export async function readEnrolment(statement: string): Promise<EnrolmentPayload & { device: DeviceId }> {
   const { kid, payload } = readStatement('cordon-enrolment+jws', statement)
   const parsed = parsePayload(payload)
@@ -185,7 +204,10 @@ export async function readEnrolment(statement: string): Promise<EnrolmentPayload
   return { ...parsed, device }
 }
 
-/** The inviter's check: this very person, organization and tier were meant, by somebody who held the invitation. */
+/**
+ * The inviter's check: this very person, organization and tier were meant, by somebody who held the
+ * invitation.
+ */
 export async function checkEnrolment(
   certify: Uint8Array,
   { statement, mac }: { statement: string; mac: string },

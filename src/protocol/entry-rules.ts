@@ -8,9 +8,10 @@ import type { OperationView } from './operation-view.ts'
 import { statementTypeOf, type ReadStatement, type StatementValues, type ViewEntry } from './view-entry.ts'
 
 /**
- * What the order of a log demands of an entry, whoever signed it: that it commits to the statement it comes with, that the
- * statement says what the entry says and follows the one before it, and that a device and a state may come here. The
- * service demands it before it appends, clients and the verifier before they believe. `ProtocolError` otherwise.
+ * What the order of a log demands of an entry, whoever signed it: that it commits to the statement
+ * it comes with, that the statement says what the entry says and follows the one before it, and
+ * that a device and a state may come here. The service demands it before it appends, clients and
+ * the verifier before they believe. `ProtocolError` otherwise.
  */
 export function requireEntry(view: OperationView, entry: ViewEntry): void {
   demand(entry.index > view.position, 'VIEW_ORDER', 'Entries are applied in the order of the log.')
@@ -37,7 +38,10 @@ export function statementOf<T extends ReadStatement['type']>(entry: ViewEntry, t
   return statement.value as StatementValues[T]
 }
 
-/** Creating an operation and removing an organization make several entries of one statement; every other statement makes one. */
+/**
+ * Creating an operation and removing an organization make several entries of one statement; every
+ * other statement makes one.
+ */
 function makesMany(act: MemberAct): boolean {
   return act.act === 'create-operation' || (act.act === 'remove' && 'organization' in act)
 }
@@ -86,7 +90,9 @@ function says(view: OperationView, entry: ViewEntry, act: MemberAct): boolean {
   }
 }
 
-/** An operation begins once; every other statement follows the newest, and stands behind one act. */
+/**
+ * An operation begins once; every other statement follows the newest, and stands behind one act.
+ */
 function requireInOperationChain(view: OperationView, { act, hash }: MemberStatement): void {
   const again = hash === view.head && makesMany(act)
   if (again) return

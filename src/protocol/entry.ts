@@ -3,8 +3,8 @@ import { ProtocolError, demand } from './errors.ts'
 import { isUuid, parseDeviceId, parseTimestamp } from './ids.ts'
 
 /**
- * What can happen, in the past tense. The union is closed: a kind that is not here does not parse, and each feature
- * that makes entries of a new kind adds it here first.
+ * What can happen, in the past tense. The union is closed: a kind that is not here does not parse,
+ * and each feature that makes entries of a new kind adds it here first.
  */
 export const kinds = [
   'log.started',
@@ -76,7 +76,10 @@ export type Kind = (typeof kinds)[number]
 
 const kindSet: ReadonlySet<string> = new Set(kinds)
 
-/** The kinds that a word means: one by its name, or with `member.*` all that begin so; none where there is no such kind. */
+/**
+ * The kinds that a word means: one by its name, or with `member.*` all that begin so; none where
+ * there is no such kind.
+ */
 export function kindsOf(word: string): readonly Kind[] {
   return kinds.filter((kind) => (word.endsWith('.*') ? kind.startsWith(word.slice(0, -1)) : kind === word))
 }
@@ -85,17 +88,25 @@ export function isKind(value: unknown): value is Kind {
   return typeof value === 'string' && kindSet.has(value)
 }
 
-/** Whether an entry of this kind says that something was refused; every other one that it was done. */
+/**
+ * Whether an entry of this kind says that something was refused; every other one that it was done.
+ */
 export function isRefusal(kind: Kind): boolean {
   return kind.endsWith('.refused')
 }
 
-/** Kinds that count within their compartment (protocol.md, "Live frames"): a hole shows that a server withholds one. */
+/**
+ * Kinds that count within their compartment (protocol.md, "Live frames"): a hole shows that a
+ * server withholds one.
+ */
 export function countsInCompartment(kind: Kind): boolean {
   return /^(compartment|epoch|message)\.|^attachment\.stored$/.test(kind)
 }
 
-/** Kinds after which the members, compartments, devices, epochs or state of an operation may differ from before. */
+/**
+ * Kinds after which the members, compartments, devices, epochs or state of an operation may differ
+ * from before.
+ */
 export function changesOperation(kind: Kind): boolean {
   return /^(operation|member|device|compartment|epoch)\./.test(kind)
 }
@@ -105,8 +116,9 @@ export type Actor =
   { readonly person: string; readonly organization: string; readonly device: string } | { readonly server: string }
 
 /**
- * One entry as it is hashed (log.md, "Entries"). `subject` is the id or the code of what it is about, never the name of a
- * person and never content; `digest` and `private` are SHA-256, base64url.
+ * One entry as it is hashed (log.md, "Entries"). `subject` is the id or the code of what it is
+ * about, never the name of a person and never content; `digest` and `private` are SHA-256,
+ * base64url.
  */
 export interface Leaf {
   readonly v: 1
@@ -126,11 +138,15 @@ export const maximalLeafBytes = 65_535
 const serverPattern = /^[\x21-\x7e]{1,255}$/
 const controlPattern = /[\u0000-\u001f\u007f]/
 
-/** A leaf as one line of JSON in its fixed order of keys. `ProtocolError` LEAF where a value is outside its shape. */
+/**
+ * A leaf as one line of JSON in its fixed order of keys. `ProtocolError` LEAF where a value is
+ * outside its shape.
+ */
 export function serializeLeaf(leaf: Leaf): string {
   checkLeaf(leaf as unknown as Record<string, unknown>)
   const text = writeLeaf(leaf)
-  // A character takes at most three bytes of UTF-8, so that only long texts need to be measured exactly.
+  // A character takes at most three bytes of UTF-8, so that only long texts need to be measured
+  // exactly.
   demand(
     text.length * 3 <= maximalLeafBytes || utf8(text).length <= maximalLeafBytes,
     'LEAF',
@@ -139,7 +155,10 @@ export function serializeLeaf(leaf: Leaf): string {
   return text
 }
 
-/** Reads a leaf strictly: what does not serialise to the very same text is refused with `ProtocolError` LEAF. */
+/**
+ * Reads a leaf strictly: what does not serialise to the very same text is refused with
+ * `ProtocolError` LEAF.
+ */
 export function parseLeaf(text: string): Leaf {
   let value: unknown
   try {
@@ -158,7 +177,9 @@ export function leafHash(leaf: string): Promise<Uint8Array> {
   return sha256(concat(Uint8Array.of(0), utf8(leaf)))
 }
 
-/** SHA-256(salt ‖ details), base64url: what the leaf keeps of details that may have to be erased. */
+/**
+ * SHA-256(salt ‖ details), base64url: what the leaf keeps of details that may have to be erased.
+ */
 export async function privateDigest(salt: Uint8Array, details: string): Promise<string> {
   return base64url(await sha256(concat(salt, utf8(details))))
 }

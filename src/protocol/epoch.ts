@@ -64,7 +64,9 @@ export function signEpochStatement(signer: Device, crt: string, payload: Plain<E
   return signStatement('cordon-epoch+jws', payload, { kid: signer.id, key: signer.signKey, crt })
 }
 
-/** Reads an epoch statement without checking its signature; recipients must be sorted and distinct. */
+/**
+ * Reads an epoch statement without checking its signature; recipients must be sorted and distinct.
+ */
 export async function readEpochStatement(jws: string): Promise<EpochStatement> {
   const { kid, crt, payload } = readStatement('cordon-epoch+jws', jws)
   const parsed = parsePayload(payload)

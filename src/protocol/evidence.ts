@@ -14,7 +14,9 @@ import { verifyInclusion } from './tree.ts'
 
 const Text = Type.String()
 
-/** Entries of one log with all that proves them, in one file that is checked without the service. */
+/**
+ * Entries of one log with all that proves them, in one file that is checked without the service.
+ */
 export const Evidence = Type.Object(
   {
     format: Type.Literal('cordon-evidence/v1'),
@@ -74,13 +76,18 @@ export interface VerifiedEvidence {
   readonly details: number
   /** What a reader should know although it is what the log holds. */
   readonly notes: readonly { readonly index: number; readonly what: string }[]
-  /** One sentence each, with the index of the entry that it is about. Empty: everything was checked and is right. */
+  /**
+   * One sentence each, with the index of the entry that it is about. Empty: everything was checked
+   * and is right.
+   */
   readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
 }
 
 const parse = shape('evidence', Evidence)
 
-/** Reads a file of evidence. `ProtocolError` where it is none; nothing in it is verified by that. */
+/**
+ * Reads a file of evidence. `ProtocolError` where it is none; nothing in it is verified by that.
+ */
 export function parseEvidence(text: string): Evidence {
   let value: unknown
   try {
@@ -91,7 +98,10 @@ export function parseEvidence(text: string): Evidence {
   return parse(value)
 }
 
-/** Checks evidence against what the checker trusts: checkpoint, cosignatures, each entry, its details, its statement and signer. */
+/**
+ * Checks evidence against what the checker trusts: checkpoint, cosignatures, each entry, its
+ * details, its statement and signer.
+ */
 export async function verifyEvidence(
   evidence: Evidence,
   trust: EvidenceTrust,

@@ -45,7 +45,10 @@ export const ClientFrame = Type.Union([
       operation: operationId,
       /** Index of the last entry that the client holds; -1 for everything. */
       after: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
-      /** The newest checkpoint that the client has verified; the answer proves that the log has only grown since. */
+      /**
+       * The newest checkpoint that the client has verified; the answer proves that the log has only
+       * grown since.
+       */
       seen: Type.Optional(Type.Object({ size: Type.Integer({ minimum: 1 }), root: digest }, exactly)),
     },
     exactly,
@@ -104,7 +107,9 @@ export interface EntryFrame {
   readonly operation: string
   readonly index: number
   readonly leaf: string
-  /** The member, epoch or message statement, certificate or revocation that the leaf's digest names. */
+  /**
+   * The member, epoch or message statement, certificate or revocation that the leaf's digest names.
+   */
   readonly statement?: string
   readonly body?: string
   readonly extract?: string

@@ -14,7 +14,10 @@ export type SealPublicKey = HPKE.Key
 /** Types of objects sealed to a device. */
 export type SealedType = 'cordon-grant+jwe' | 'cordon-invitation+jwe' | 'cordon-import+jwe'
 
-/** What a sealed object says in the clear beside its type and algorithm; `kid` is the recipient device. */
+/**
+ * What a sealed object says in the clear beside its type and algorithm; `kid` is the recipient
+ * device.
+ */
 export type SealedHeader = { readonly kid: string } & Readonly<Record<string, string | number>>
 
 /** A new key pair: the public key has 1,216 bytes, the seed of the private key 32. */
@@ -37,8 +40,9 @@ export async function importSealPublicKey(pub: string): Promise<SealPublicKey> {
 }
 
 /**
- * Seals bytes to one device: a compact JWE in HPKE's integrated mode (draft-ietf-jose-hpke-encrypt): no `enc`, the
- * encapsulated secret as encrypted key, empty IV and tag, the encoded header as additional data.
+ * Seals bytes to one device: a compact JWE in HPKE's integrated mode
+ * (draft-ietf-jose-hpke-encrypt): no `enc`, the encapsulated secret as encrypted key, empty IV and
+ * tag, the encoded header as additional data.
  */
 export async function sealTo(
   typ: SealedType,
@@ -87,7 +91,10 @@ export function readSealed(typ: SealedType, jwe: string): Record<string, unknown
   return named
 }
 
-/** Opens what was sealed to this device; every named member of the header must match what the caller expects. */
+/**
+ * Opens what was sealed to this device; every named member of the header must match what the caller
+ * expects.
+ */
 export async function openSealed(
   typ: SealedType,
   expected: SealedHeader,

@@ -4,7 +4,10 @@ import { demand } from './errors.ts'
 declare const brand: unique symbol
 type Branded<B extends string> = string & { readonly [brand]: B }
 
-/** A value before its shape was checked: its ids are plain texts. What is written takes these; what was read has ids. */
+/**
+ * A value before its shape was checked: its ids are plain texts. What is written takes these; what
+ * was read has ids.
+ */
 export type Plain<T> =
   T extends Branded<string> ? string : T extends object ? { readonly [K in keyof T]: Plain<T[K]> } : T
 
@@ -47,7 +50,10 @@ export function parseDeviceId(value: unknown): DeviceId {
   return value as DeviceId
 }
 
-/** Whether a message became of a row of a table: its id is a UUIDv8 (RFC 9562), which the row itself gives. */
+/**
+ * Whether a message became of a row of a table: its id is a UUIDv8 (RFC 9562), which the row itself
+ * gives.
+ */
 export function isImportId(message: string): boolean {
   return message[14] === '8'
 }

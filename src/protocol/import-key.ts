@@ -16,7 +16,10 @@ const ImportKeyPayload = Type.Object(
 )
 const parsePayload = shape('import key', ImportKeyPayload)
 
-/** The import key of an organization in an operation, signed: for whatever is only sealed to a device anybody could have sealed. */
+/**
+ * The import key of an organization in an operation, signed: for whatever is only sealed to a
+ * device anybody could have sealed.
+ */
 export function signImportKey(
   signer: Device,
   { operation, organization, key }: { operation: string; organization: string; key: Uint8Array },
@@ -25,7 +28,10 @@ export function signImportKey(
   return signStatement('cordon-import-key+jws', payload, { kid: signer.id, key: signer.signKey })
 }
 
-/** Reads it without checking its signature: the caller has to know `signer` as a device of the organization. */
+/**
+ * Reads it without checking its signature: the caller has to know `signer` as a device of the
+ * organization.
+ */
 export function readImportKey(jws: string): Static<typeof ImportKeyPayload> & { signer: DeviceId } {
   const { kid, payload } = readStatement('cordon-import-key+jws', jws)
   return { ...parsePayload(payload), signer: kid as DeviceId }

@@ -168,7 +168,8 @@ export {
   type NoteSignature,
   type NoteSigner,
 } from './note.ts'
-export { OperationView, breaksOrder, type EpochState, type HistoryRule, type Member } from './operation-view.ts'
+export type { EpochState, HistoryRule, Member } from './operation-state.ts'
+export { OperationView, breaksOrder } from './operation-view.ts'
 
 export { shape } from './shape.ts'
 export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'

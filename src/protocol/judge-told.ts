@@ -7,8 +7,9 @@ import type { ViewEntry } from './view-entry.ts'
 const absent: Refusal = { code: 'NOT_FOUND', message: 'Nobody of this operation is meant.' }
 
 /**
- * Whether what an operation is told from outside, of devices and people by the directory or the service, has a place in it as it is now. It hears of
- * its members alone, and of each only what was so: acts of members are judged by `judgeMemberAct`.
+ * Whether what an operation is told from outside, of devices and people by the directory or the
+ * service, has a place in it as it is now. It hears of its members alone, and of each only what was
+ * so: acts of members are judged by `judgeMemberAct`.
  */
 export function judgeTold(view: OperationView, entry: ViewEntry): Refusal | undefined {
   switch (entry.kind) {

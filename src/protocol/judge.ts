@@ -1,7 +1,8 @@
 import { may, nextStates, rolesGrantableBy, type Holder, type Permission, type Role, type State } from '../access.ts'
 import type { CompartmentId, OrganizationId, PersonId } from './ids.ts'
 import type { MemberAct } from './members.ts'
-import type { Member, OperationView } from './operation-view.ts'
+import type { Member } from './operation-state.ts'
+import type { OperationView } from './operation-view.ts'
 
 /** Why an act on an operation is refused. The codes are those of the service's problems. */
 export interface Refusal {
@@ -17,10 +18,13 @@ const absent: Refusal = { code: 'NOT_FOUND', message: 'There is no such thing he
 
 const holderOf = (view: OperationView, person: PersonId): Holder => (view.services.has(person) ? 'service' : 'person')
 
-/** Whether a member may use a permission now; `own`, `self` and `totals` still bind the caller to what access.md says. */
-/** What is said to whoever sleeps in an operation, whatever they ask for. */
-export const asleep = 'You sleep in this operation until somebody who may admit there wakes you.'
+/** The refusal of every act of a member who sleeps in the operation. */
+export const asleep = 'You sleep in this operation until a member who may admit there wakes you.'
 
+/**
+ * Whether a member may use a permission now; `own`, `self` and `totals` still bind the caller to
+ * what access.md says.
+ */
 export function judgePermission(view: OperationView, member: Member, permission: Permission): Refusal | undefined {
   if (member.asleep) return { code: 'FORBIDDEN', permission, message: asleep }
   const verdict = may(member.role, permission, view.state)
@@ -39,8 +43,8 @@ export function judgePermission(view: OperationView, member: Member, permission:
 const forbidden = (permission: Permission, message: string): Refusal => ({ code: 'FORBIDDEN', permission, message })
 
 /**
- * Whether this member may do this member act at this point of the log: the rule book of `access.md`, used by the
- * server before it appends and by every client before it believes.
+ * Whether this member may do this member act at this point of the log: the rule book of
+ * `access.md`, used by the server before it appends and by every client before it believes.
  */
 export function judgeMemberAct(view: OperationView, signer: Member, act: MemberAct): Refusal | undefined {
   if (act.operation !== view.operation) return absent
@@ -133,8 +137,9 @@ function judgeAdmit(
 }
 
 /**
- * Making a coordinator or an auditor takes two people once the operation has two coordinators; and so it does, however many there are left, for whoever took
- * one out: two cannot be reduced to one and replaced by a single person (decision 0050).
+ * Making a coordinator or an auditor takes two people once the operation has two coordinators; and
+ * so it does, however many there are left, for whoever took one out: two cannot be reduced to one
+ * and replaced by a single person (decision 0050).
  */
 function needsSecondPerson(
   view: OperationView,

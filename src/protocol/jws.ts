@@ -29,7 +29,10 @@ const bounds = { deepest: 8, parts: 2_500 } as const
 const mostHeader = 1_024
 const memberNames = new Set(['alg', 'typ', 'kid', 'crt'])
 
-/** Signs a compact JWS (RFC 7515) with Ed25519 (RFC 9864). `crt` names the signer's certificate by its SHA-256. */
+/**
+ * Signs a compact JWS (RFC 7515) with Ed25519 (RFC 9864). `crt` names the signer's certificate by
+ * its SHA-256.
+ */
 export function signStatement(
   typ: StatementType,
   payload: object,
@@ -40,7 +43,10 @@ export function signStatement(
   return new CompactSign(utf8(JSON.stringify(payload))).setProtectedHeader(header).sign(signer.key)
 }
 
-/** Reads a compact JWS without checking its signature: the type and the shape of the header are demanded. */
+/**
+ * Reads a compact JWS without checking its signature: the type and the shape of the header are
+ * demanded.
+ */
 export function readStatement<P>(typ: StatementType, jws: string): Signed<P> {
   const parts = jws.split('.')
   const [head = '', body = '', signature = ''] = parts
@@ -64,13 +70,19 @@ export function readStatement<P>(typ: StatementType, jws: string): Signed<P> {
   return crt === undefined ? { kid, payload } : { kid, crt, payload }
 }
 
-/** The hash of the certificate that a statement says it was signed under, where its kind says so; nothing else of it is checked. */
+/**
+ * The hash of the certificate that a statement says it was signed under, where its kind says so;
+ * nothing else of it is checked.
+ */
 export function certificateNamedBy(jws: string): string | undefined {
   const { crt } = parseObject(jws.split('.', 1)[0] ?? '')
   return typeof crt === 'string' ? crt : undefined
 }
 
-/** Checks the signature with a key that the caller has found by itself, never one that the object brings. */
+/**
+ * Checks the signature with a key that the caller has found by itself, never one that the object
+ * brings.
+ */
 export async function verifyStatement<P>(typ: StatementType, jws: string, key: CryptoKey): Promise<Signed<P>> {
   const statement = readStatement<P>(typ, jws)
   try {

@@ -10,7 +10,10 @@ import { digest, exactly } from './shape.ts'
 export const SignJwk = Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: digest }, exactly)
 export type SignJwk = Static<typeof SignJwk>
 
-/** A device's public sealing key: MLKEM768-X25519 as a JWK (draft-skokan-jose-hpke-pq-pqt); `pub` is 1,216 bytes. */
+/**
+ * A device's public sealing key: MLKEM768-X25519 as a JWK (draft-skokan-jose-hpke-pq-pqt); `pub` is
+ * 1,216 bytes.
+ */
 export const SealJwk = Type.Object(
   {
     kty: Type.Literal('AKP'),
@@ -24,12 +27,18 @@ export type SealJwk = Static<typeof SealJwk>
 export const DeviceKeys = Type.Object({ sign: SignJwk, seal: SealJwk }, exactly)
 export type DeviceKeys = Static<typeof DeviceKeys>
 
-/** ML-KEM-768 (FIPS 203): 768 coefficients of 12 bits below this, and a seed of 32 bytes; then the X25519 key of 32 bytes. */
+/**
+ * ML-KEM-768 (FIPS 203): 768 coefficients of 12 bits below this, and a seed of 32 bytes; then the
+ * X25519 key of 32 bytes.
+ */
 const modulus = 3329
 const coefficientBytes = 1152
 const kemBytes = 1184
 
-/** u-coordinates of the points of small order on Curve25519 (RFC 7748, section 6.1): no secret comes of them. */
+/**
+ * u-coordinates of the points of small order on Curve25519 (RFC 7748, section 6.1): no secret comes
+ * of them.
+ */
 const smallOrder: ReadonlySet<string> = new Set([
   '00'.repeat(32),
   `01${'00'.repeat(31)}`,
@@ -41,8 +50,9 @@ const smallOrder: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Demands that something can be sealed to a public key: its ML-KEM part passes the modulus check of FIPS 203, section 7.2,
- * and its X25519 part is no point of small order. A key that fails would keep everybody from opening an epoch. KEY otherwise.
+ * Demands that something can be sealed to a public key: its ML-KEM part passes the modulus check of
+ * FIPS 203, section 7.2, and its X25519 part is no point of small order. A key that fails would
+ * keep everybody from opening an epoch. KEY otherwise.
  */
 export function requireSealKey({ pub }: SealJwk): void {
   const bytes = fromBase64url(pub)
@@ -57,7 +67,10 @@ export function requireSealKey({ pub }: SealJwk): void {
   demand(!smallOrder.has(hex(point)), 'KEY', 'Nothing can be sealed to this key: its X25519 part has a small order.')
 }
 
-/** Both private keys of a device, as JWKs, for its encrypted store and for nothing else; `priv` is the 32-byte seed. */
+/**
+ * Both private keys of a device, as JWKs, for its encrypted store and for nothing else; `priv` is
+ * the 32-byte seed.
+ */
 export interface DeviceSecrets {
   readonly sign: SignJwk & { readonly d: string }
   readonly seal: SealJwk & { readonly priv: string }

@@ -33,7 +33,10 @@ export async function formatLogKeys(keys: LogKeys, origin: string): Promise<stri
   return Promise.all(noteKeysOf(keys, origin).map(formatNoteKey))
 }
 
-/** Reads the verifier keys of one log, whichever of the host's. `ProtocolError` NOTE_KEY unless they are one of each kind, of one log. */
+/**
+ * Reads the verifier keys of one log, whichever of the host's. `ProtocolError` NOTE_KEY unless they
+ * are one of each kind, of one log.
+ */
 export async function parseLogKeys(lines: readonly string[]): Promise<{ host: string; origin: string; keys: LogKeys }> {
   const parsed = await Promise.all(lines.map(parseNoteKey))
   const of = (algorithm: NoteKey['algorithm']) => parsed.find((key) => key.algorithm === algorithm)

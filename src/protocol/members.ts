@@ -38,9 +38,15 @@ const state = Type.Union([
 const version = Type.Union([Type.Literal(1), Type.Literal(2)])
 const common = { v: version, operation: operationId, previous: Type.Union([digest, Type.Null()]), at: time }
 const rules = {
-  /** How far back a newcomer may read: everything, or what was opened since they came into the compartment. */
+  /**
+   * How far back a newcomer may read: everything, or what was opened since they came into the
+   * compartment.
+   */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
-  /** Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers: two roles, and service accounts by their ids. */
+  /**
+   * Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers: two roles,
+   * and service accounts by their ids.
+   */
   allHolds: distinct(Type.Union([Type.Literal('partner'), Type.Literal('observer'), uuid]), { maxItems: 100 }),
 }
 const act = <A extends string>(name: A) => ({ act: Type.Literal(name) })
@@ -101,9 +107,10 @@ export type MemberAct = Static<typeof MemberAct>
 const parseAct = shape('member statement', MemberAct)
 
 /**
- * The version of every new member statement. A statement of version 1 keeps what it meant, in operations that were created
- * by one. Since version 2: the state of an operation is a statement; whom a change of role or rules brings into a compartment
- * is there since that entry, and not since the admission; who took the role from another coordinator makes none alone.
+ * The version of every new member statement. A statement of version 1 keeps what it meant, in
+ * operations that were created by one. Since version 2: the state of an operation is a statement;
+ * whom a change of role or rules brings into a compartment is there since that entry, and not since
+ * the admission; who took the role from another coordinator makes none alone.
  */
 export const memberVersion = 2
 
@@ -128,6 +135,8 @@ export async function readMemberStatement(jws: string): Promise<MemberStatement>
   return { jws, hash: await digestOf(jws), signer: kid as DeviceId, crt: crt ?? '', act }
 }
 
-/** The newest statement of each chain that a signer knows; message and epoch statements carry it. */
+/**
+ * The newest statement of each chain that a signer knows; message and epoch statements carry it.
+ */
 export const Heads = Type.Object({ operation: digest, compartment: Type.Optional(digest) }, exactly)
 export type Heads = Static<typeof Heads>

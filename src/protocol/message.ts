@@ -127,7 +127,10 @@ export interface BodyContent {
 
 const minimalPlaintext = 1024
 
-/** Pads to at least 1 KiB with Padmé (Nikitin et al., PETS 2019), so that a length says little of what is inside. */
+/**
+ * Pads to at least 1 KiB with Padmé (Nikitin et al., PETS 2019), so that a length says little of
+ * what is inside.
+ */
 function padded(content: BodyContent): Bytes {
   const bare = utf8(JSON.stringify({ ...content, pad: '' }))
   const target = padmeLength(Math.max(bare.length, minimalPlaintext))
@@ -160,7 +163,10 @@ export async function describeBody(body: string): Promise<{ sha256: string; size
   return { sha256: await digestOf(body), size: body.length }
 }
 
-/** Demands that a body is the one that its statement names, and that its header says the same as the statement. */
+/**
+ * Demands that a body is the one that its statement names, and that its header says the same as the
+ * statement.
+ */
 export async function checkBody(statement: MessageStatement, body: string): Promise<void> {
   const { payload, signer } = statement
   demand(body.length <= limits.body, 'BODY_SIZE', `A body has at most ${String(limits.body)} bytes.`)
@@ -200,8 +206,8 @@ export async function checkBody(statement: MessageStatement, body: string): Prom
 }
 
 /**
- * Opens a body with its epoch's key, as bytes or imported for AES-GCM. Call `checkBody` first: it binds the body to its
- * statement.
+ * Opens a body with its epoch's key, as bytes or imported for AES-GCM. Call `checkBody` first: it
+ * binds the body to its statement.
  */
 export async function openBody(body: string, key: EpochKey | CryptoKey): Promise<BodyContent> {
   let plaintext: Uint8Array
@@ -215,7 +221,10 @@ export async function openBody(body: string, key: EpochKey | CryptoKey): Promise
   return readContent(fromUtf8(plaintext))
 }
 
-/** Only its readers see what is inside a body: each reads it as carefully as the service reads a statement. */
+/**
+ * Only its readers see what is inside a body: each reads it as carefully as the service reads a
+ * statement.
+ */
 const contentBounds = { deepest: 16, parts: 20_000 } as const
 
 function readContent(text: string): BodyContent {

@@ -3,13 +3,15 @@ import { base64, concat, equalBytes, fromBase64, hex, sha256, utf8, type Bytes }
 import { ProtocolError, demand } from './errors.ts'
 
 /**
- * Signed notes (C2SP signed-note) and the cosignatures of checkpoints (C2SP tlog-cosignature). A note is a text that ends
- * with a newline, an empty line, and signature lines `— <name> <base64 of key id ‖ signature>`.
+ * Signed notes (C2SP signed-note) and the cosignatures of checkpoints (C2SP tlog-cosignature). A
+ * note is a text that ends with a newline, an empty line, and signature lines `— <name> <base64 of
+ * key id ‖ signature>`.
  */
 
 /**
- * How a key signs: the signature types 0x01, 0x04 and 0x06. The latter two sign checkpoints alone, together with a time in seconds
- * since the epoch. A log signs with `Ed25519` and, as a cosigner of itself without a time, with `ML-DSA-44 cosignature`.
+ * How a key signs: the signature types 0x01, 0x04 and 0x06. The latter two sign checkpoints alone,
+ * together with a time in seconds since the epoch. A log signs with `Ed25519` and, as a cosigner of
+ * itself without a time, with `ML-DSA-44 cosignature`.
  */
 export type NoteAlgorithm = 'Ed25519' | 'Ed25519 cosignature' | 'ML-DSA-44 cosignature'
 
@@ -71,7 +73,9 @@ export async function noteKeyId(key: NoteKey): Promise<Bytes> {
   return (await sha256(named)).slice(0, 4)
 }
 
-/** `<name>+<key id in hex>+<base64 of type ‖ raw key>`: the line by which others configure the key. */
+/**
+ * `<name>+<key id in hex>+<base64 of type ‖ raw key>`: the line by which others configure the key.
+ */
 export async function formatNoteKey(key: NoteKey): Promise<string> {
   const typed = concat(Uint8Array.of(algorithms[key.algorithm].type), key.publicKey)
   return `${key.name}+${hex(await noteKeyId(key))}+${base64(typed)}`
@@ -95,7 +99,10 @@ export async function signNote(text: string, ...signers: readonly NoteSigner[]):
   return `${text}\n${await signatureLines(text, signers, 0)}`
 }
 
-/** The signature lines of these signers over a text, each ending with a newline. `timestamp`: seconds since the epoch. */
+/**
+ * The signature lines of these signers over a text, each ending with a newline. `timestamp`:
+ * seconds since the epoch.
+ */
 export async function signatureLines(text: string, signers: readonly NoteSigner[], timestamp: number): Promise<string> {
   const time = BigInt(timestamp)
   const lines = await Promise.all(
@@ -110,9 +117,9 @@ export async function signatureLines(text: string, signers: readonly NoteSigner[
 }
 
 /**
- * Opens a note: returns its text if at least one of the keys signed it and none of them is used with a wrong signature.
- * `ProtocolError` NOTE (malformed), NOTE_SIGNATURE (wrong), NOTE_UNSIGNED (by none of the keys). `strangers` counts the
- * signatures that were ignored.
+ * Opens a note: returns its text if at least one of the keys signed it and none of them is used
+ * with a wrong signature. `ProtocolError` NOTE (malformed), NOTE_SIGNATURE (wrong), NOTE_UNSIGNED
+ * (by none of the keys). `strangers` counts the signatures that were ignored.
  */
 export async function openNote(
   note: string,
@@ -141,8 +148,9 @@ export async function signCheckpoint(checkpoint: Checkpoint, ...signers: readonl
 }
 
 /**
- * Opens a signed checkpoint of the log that these keys sign: every one of them must have signed it, and its origin must be their
- * name. `ProtocolError` NOTE_UNSIGNED where the signature of one is missing, NOTE_SIGNATURE where it is wrong.
+ * Opens a signed checkpoint of the log that these keys sign: every one of them must have signed it,
+ * and its origin must be their name. `ProtocolError` NOTE_UNSIGNED where the signature of one is
+ * missing, NOTE_SIGNATURE where it is wrong.
  */
 export async function openCheckpoint(note: string, ...keys: readonly NoteKey[]): Promise<Checkpoint> {
   const { text, signatures } = await openNote(note, keys)
@@ -213,7 +221,8 @@ function imported(key: NoteKey): ImportedKey {
   const known = importedKeys.get(key)
   if (known !== undefined) return known
   const { webCrypto, keyFormat } = algorithms[key.algorithm]
-  // The types of Web Crypto do not know raw-public yet (draft "Modern Algorithms in the Web Cryptography API").
+  // The types of Web Crypto do not know raw-public yet (draft "Modern Algorithms in the Web
+  // Cryptography API").
   const importing = crypto.subtle.importKey(keyFormat as 'raw', key.publicKey as Bytes, { name: webCrypto }, false, [
     'verify',
   ])

@@ -4,66 +4,33 @@ import { ProtocolError, demand } from './errors.ts'
 import type { CompartmentId, DeviceId, OperationId, OrganizationId, PersonId } from './ids.ts'
 import type { Heads, MemberAct, MemberStatement } from './members.ts'
 import { requireEntry, statementOf } from './entry-rules.ts'
+import type { CompartmentState, EpochState, HistoryRule, Member } from './operation-state.ts'
 import { Rights, rightTo } from './rights.ts'
 import { bringsNewcomers, noteSince } from './since.ts'
 import { statementTypeOf, type ViewEntry } from './view-entry.ts'
 
-/** A member of an operation as the statements say it. */
-export interface Member {
-  readonly person: PersonId
-  readonly organization: OrganizationId
-  readonly role: Role
-  /** Index of the entry that admitted the person. */
-  readonly joinedIndex: number
-  readonly asleep: boolean
-}
-
-export interface EpochState {
-  readonly number: number
-  readonly commitment: string
-  readonly recipients: readonly DeviceId[]
-  readonly openedIndex: number
-  readonly signer: DeviceId
-  /** The digest of the statement that opened it. */
-  readonly digest: string
-  /** It was opened by somebody who had no right to, or for others than the members: nothing is sealed or opened with it. */
-  readonly refused?: true
-}
-
-export interface CompartmentState {
-  readonly id: CompartmentId
-  /** Who is in it and since which index; for `all` this is computed from roles and stays empty. */
-  readonly members: Map<PersonId, number>
-  /** Since which index each person who may hold its keys has been in it without a break; also of `all`. */
-  readonly since: Map<PersonId, number>
-  head: string | undefined
-  /** The newest of its statements that is believed. */
-  believed: string | undefined
-  /** Which statements are in the compartment's chain, by hash. */
-  readonly chain: Set<string>
-  readonly epochs: EpochState[]
-  stale: boolean
-  staleBecause: 'member-left' | 'member-joined' | 'state-changed' | 'disputed' | undefined
-  readonly disputedBy: Set<DeviceId>
-}
-
-export type HistoryRule = 'full' | 'from-joining'
-
 const rolesInAll: readonly Role[] = ['coordinator', 'analyst', 'ncp', 'officer']
 
 /**
- * Who is in an operation, in its compartments and among the recipients of its epochs, folded from the entries of its
- * log in their order. Server, client and verifier use this same fold; it trusts the order it is given and checks
- * chains and numbers, while signatures and rights are checked by `verifyEntry` and `judge` before an entry is applied.
+ * Who is in an operation, in its compartments and among the recipients of its epochs, folded from
+ * the entries of its log in their order. Server, client and verifier use this same fold; it trusts
+ * the order it is given and checks chains and numbers, while signatures and rights are checked by
+ * `verifyEntry` and `judge` before an entry is applied.
  */
 export class OperationView {
   readonly operation: OperationId
   /** Index of the newest entry that was applied; -1 at the beginning. */
   position = -1
   state: State = 'draft'
-  /** Version of the statement that created the operation; statements of an earlier one are not believed in it. */
+  /**
+   * Version of the statement that created the operation; statements of an earlier one are not
+   * believed in it.
+   */
   version: 1 | 2 = 1
-  /** Whether a state counts only where a coordinator signed it: from the first that one did, or from the beginning. */
+  /**
+   * Whether a state counts only where a coordinator signed it: from the first that one did, or from
+   * the beginning.
+   */
   statesSigned = false
   history: HistoryRule = 'full'
   /** Roles, and service accounts by their ids. */
@@ -79,7 +46,10 @@ export class OperationView {
   /** Live, certified devices of members. */
   readonly devices = new Map<DeviceId, Certificate>()
   readonly compartments = new Map<CompartmentId, CompartmentState>()
-  /** What ended each device that was revoked; of several revocations the one that reaches back furthest. */
+  /**
+   * What ended each device that was revoked; of several revocations the one that reaches back
+   * furthest.
+   */
   readonly revocations = new Map<DeviceId, Revocation>()
   /** The sealing key of every device that was ever shown: a device keeps one for ever. */
   readonly seals = new Map<DeviceId, string>()
@@ -90,7 +60,10 @@ export class OperationView {
   #refusing = false
   /** Those who took a coordinator other than themselves out of that role. */
   readonly unseated = new Set<PersonId>()
-  /** A right holder sees only some of the statements; its view accepts holes in the operation's chain. */
+  /**
+   * A right holder sees only some of the statements; its view accepts holes in the operation's
+   * chain.
+   */
   readonly partial: boolean
 
   constructor(operation: OperationId, options: { partial?: boolean } = {}) {
@@ -122,15 +95,18 @@ export class OperationView {
   }
 
   /**
-   * From which index on a person may read what was said in a compartment, and hold the keys that were opened there: by the
-   * rule of history from the beginning, or since they came in. Undefined where they do not belong to it.
+   * From which index on a person may read what was said in a compartment, and hold the keys that
+   * were opened there: by the rule of history from the beginning, or since they came in. Undefined
+   * where they do not belong to it.
    */
   readsFrom(person: PersonId, compartment: CompartmentId): number | undefined {
     const joined = this.joinedCompartmentAt(person, compartment)
     return joined !== undefined && this.history === 'full' ? 0 : joined
   }
 
-  /** Whether a person belongs to those of a compartment who may hold its keys while they are awake. */
+  /**
+   * Whether a person belongs to those of a compartment who may hold its keys while they are awake.
+   */
   reads(person: PersonId, compartment: CompartmentId): boolean {
     return this.isIn(person, compartment) && this.members.get(person)?.role !== 'auditor'
   }
@@ -177,8 +153,8 @@ export class OperationView {
   }
 
   /**
-   * Applies the next entry, or throws and changes nothing: `ProtocolError` where it is not what the order of the log
-   * demands. Entries that change nothing here only move the position.
+   * Applies the next entry, or throws and changes nothing: `ProtocolError` where it is not what the
+   * order of the log demands. Entries that change nothing here only move the position.
    */
   apply(entry: ViewEntry): void {
     requireEntry(this, entry)
@@ -190,8 +166,9 @@ export class OperationView {
   }
 
   /**
-   * Goes past an entry that is not believed: what it gives is not given, what it takes away is taken away. Where its
-   * signer really signed it (`authentic`), the statements that follow it still do.
+   * Goes past an entry that is not believed: what it gives is not given, what it takes away is
+   * taken away. Where its signer really signed it (`authentic`), the statements that follow it
+   * still do.
    */
   refuse(entry: ViewEntry, authentic: boolean): void {
     demand(entry.index > this.position, 'VIEW_ORDER', 'Entries are applied in the order of the log.')
@@ -205,7 +182,10 @@ export class OperationView {
     this.#refusing = false
   }
 
-  /** Applies an entry that is in the log, or goes past it where it cannot be believed; answers why it was not. */
+  /**
+   * Applies an entry that is in the log, or goes past it where it cannot be believed; answers why
+   * it was not.
+   */
   take(entry: ViewEntry): ProtocolError | undefined {
     try {
       this.apply(entry)
@@ -329,7 +309,10 @@ export class OperationView {
     if (act.act === 'remove-from-compartment') this.#changeCompartment(entry, act)
   }
 
-  /** The statement behind an entry, put at the end of its chain; one may stand behind several entries in a row. */
+  /**
+   * The statement behind an entry, put at the end of its chain; one may stand behind several
+   * entries in a row.
+   */
   #chained(entry: ViewEntry): MemberStatement {
     const statement = statementOf(entry, 'member')
     const chained = entry.kind.startsWith('compartment.')
@@ -379,14 +362,18 @@ export class OperationView {
   #remove(person: PersonId, index: number): void {
     this.members.delete(person)
     this.#take(rightTo.belong(person), index)
-    // Of somebody who is no member the log no longer hears which devices end: who comes back brings the live ones again.
+    // Of somebody who is no member the log no longer hears which devices end: who comes back brings
+    // the live ones again.
     for (const { device } of this.devicesOf(person)) this.#endDevice(device, index)
     for (const { id, members } of this.compartments.values()) {
       if (members.delete(person)) this.#take(rightTo.beIn(id, person), index)
     }
   }
 
-  /** A device counts while its person is a member: what comes for somebody who is none changes nothing. */
+  /**
+   * A device counts while its person is a member: what comes for somebody who is none changes
+   * nothing.
+   */
   #certify(entry: ViewEntry): void {
     const certificate = statementOf(entry, 'certificate')
     const { device, person, tier, keys } = certificate
@@ -442,7 +429,8 @@ export class OperationView {
     }
     switch (act.act) {
       case 'create-compartment': {
-        // The device that made it may have ended since, and is then not shown to whoever reads it now.
+        // The device that made it may have ended since, and is then not shown to whoever reads it
+        // now.
         const signer = statementOf(entry, 'member').signer
         const creator = (entry.signer ?? this.devices.get(signer))?.person
         if (creator) put(creator)
@@ -494,7 +482,10 @@ function follows(view: OperationView, entry: ViewEntry): boolean {
   }
 }
 
-/** Whether an error says that something is missing before an entry: nothing after it can then be judged. */
+/**
+ * Whether an error says that something is missing before an entry: nothing after it can then be
+ * judged.
+ */
 export function breaksOrder({ code }: ProtocolError): boolean {
   return ['MEMBERS_HIDDEN', 'MEMBERS_CHAIN', 'EPOCH_HIDDEN', 'VIEW_ORDER'].includes(code)
 }

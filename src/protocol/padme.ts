@@ -1,4 +1,7 @@
-/** The padded length of L bytes by Padmé (Nikitin, Barman, Lueks, Underwood, Hubaux, Ford: PETS 2019): at most 12 % more. */
+/**
+ * The padded length of L bytes by Padmé (Nikitin, Barman, Lueks, Underwood, Hubaux, Ford: PETS
+ * 2019): at most 12 % more.
+ */
 export function padmeLength(length: number): number {
   if (length < 2) return length
   const exponent = Math.floor(Math.log2(length))

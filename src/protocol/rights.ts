@@ -28,7 +28,10 @@ export class Rights {
     return this.#believed
   }
 
-  /** Whether a right is held that was given before this index: as if the entry that took it there had never been. */
+  /**
+   * Whether a right is held that was given before this index: as if the entry that took it there
+   * had never been.
+   */
   forgets(right: string, takenAt: number): boolean {
     const given = this.#given.get(right)
     return given !== undefined && given < takenAt && given > (this.#taken.get(right) ?? -1)

@@ -45,7 +45,10 @@ export function shape<S extends TSchema>(name: string, schema: S): (value: unkno
   }
 }
 
-/** The most items, or members of an object, that any part of a schema allows; endless where one of its lists has no bound. */
+/**
+ * The most items, or members of an object, that any part of a schema allows; endless where one of
+ * its lists has no bound.
+ */
 function longestListOf(schema: unknown): number {
   if (typeof schema !== 'object' || schema === null) return 0
   const { type, maxItems, properties, ...others } = schema as Record<string, unknown>
@@ -60,7 +63,10 @@ function hasLongerList(value: unknown, longest: number): boolean {
   return inner.length > longest || inner.some((one) => hasLongerList(one, longest))
 }
 
-/** A list of texts none of which stands in it twice: told in time that grows with its length, also when there are faults to name. */
+/**
+ * A list of texts none of which stands in it twice: told in time that grows with its length, also
+ * when there are faults to name.
+ */
 export function distinct<S extends TSchema>(
   items: S,
   bounds: { readonly minItems?: number; readonly maxItems: number },

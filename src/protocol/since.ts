@@ -1,11 +1,15 @@
 import type { CompartmentId, DeviceId, PersonId } from './ids.ts'
-import type { CompartmentState, OperationView } from './operation-view.ts'
+import type { CompartmentState } from './operation-state.ts'
+import type { OperationView } from './operation-view.ts'
 import type { ViewEntry } from './view-entry.ts'
 
 /** Entries that bring somebody into a compartment. */
 const entering = /^(member\.(admitted|role-changed)|compartment\.member-added|operation\.rules-set)$/
 
-/** An act of version 1 that moves people counts them from their admission and makes no epoch stale: so logs of before stay valid. */
+/**
+ * An act of version 1 that moves people counts them from their admission and makes no epoch stale:
+ * so logs of before stay valid.
+ */
 function countsFromAdmission({ statement }: ViewEntry): boolean {
   if (statement?.type !== 'member') return false
   const { act } = statement.value
@@ -25,7 +29,10 @@ function moved(view: OperationView, { kind, subject, compartment }: ViewEntry): 
   return kind.startsWith('compartment.') ? [subject as PersonId] : []
 }
 
-/** Notes, once an entry was applied, since which index those whom it moves have been in each compartment. */
+/**
+ * Notes, once an entry was applied, since which index those whom it moves have been in each
+ * compartment.
+ */
 export function noteSince(view: OperationView, entry: ViewEntry): void {
   for (const person of moved(view, entry)) {
     for (const { id, since, members } of view.compartments.values()) {
@@ -38,7 +45,10 @@ export function noteSince(view: OperationView, entry: ViewEntry): void {
   }
 }
 
-/** Whether an entry left somebody in a compartment who came after its epoch was opened, and who may not have that key. */
+/**
+ * Whether an entry left somebody in a compartment who came after its epoch was opened, and who may
+ * not have that key.
+ */
 export function bringsNewcomers(view: OperationView, entry: ViewEntry, { since, epochs }: CompartmentState): boolean {
   if (view.history !== 'from-joining' || !entering.test(entry.kind) || countsFromAdmission(entry)) return false
   const opened = epochs.at(-1)?.openedIndex ?? 0

@@ -1,7 +1,10 @@
 import { demand } from './errors.ts'
 import { tileHeight } from './tree.ts'
 
-/** Hashes or entries of one tile (C2SP tlog-tiles): `width` of them from `index · 256` on, of a level, or the entries themselves. */
+/**
+ * Hashes or entries of one tile (C2SP tlog-tiles): `width` of them from `index · 256` on, of a
+ * level, or the entries themselves.
+ */
 export interface Tile {
   readonly level: number | 'entries'
   readonly index: number

@@ -2,14 +2,19 @@ import { base64, fromBase64 } from './encoding.ts'
 import { demand } from './errors.ts'
 import { hashBytes } from './tree.ts'
 
-/** What C2SP tlog-proof says of one entry: its inclusion in the tree of a checkpoint, to be checked offline. */
+/**
+ * What C2SP tlog-proof says of one entry: its inclusion in the tree of a checkpoint, to be checked
+ * offline.
+ */
 export interface TlogProof {
   readonly index: number
   /** From the leaf's sibling upwards. */
   readonly proof: readonly Uint8Array[]
   /** The signed note, with whatever cosignatures it has. */
   readonly checkpoint: string
-  /** Not authenticated. Receipts that leave a device carry the leaf here, byte for byte as hashed. */
+  /**
+   * Not authenticated. Receipts that leave a device carry the leaf here, byte for byte as hashed.
+   */
   readonly extra?: Uint8Array
 }
 

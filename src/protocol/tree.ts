@@ -2,12 +2,15 @@ import { concat, equalBytes, sha256 } from './encoding.ts'
 import { demand } from './errors.ts'
 
 /**
- * Merkle trees as in RFC 6962 and RFC 9162, section 2.1. A perfect subtree is named by its level (0 for a leaf) and its
- * index within that level; a tree of any size is the row of perfect subtrees that the binary digits of its size name,
- * largest first: its edge.
+ * Merkle trees as in RFC 6962 and RFC 9162, section 2.1. A perfect subtree is named by its level (0
+ * for a leaf) and its index within that level; a tree of any size is the row of perfect subtrees
+ * that the binary digits of its size name, largest first: its edge.
  */
 
-/** The hashes of a tree. The server hands in a synchronous one; verifying needs few and uses Web Crypto. */
+/**
+ * The hashes of a tree. The server hands in a synchronous one; verifying needs few and uses Web
+ * Crypto.
+ */
 export interface Hasher {
   /** SHA-256 of nothing: the root of the empty tree. */
   readonly empty: Uint8Array
@@ -29,7 +32,10 @@ export interface Run {
   readonly count: number
 }
 
-/** Reads stored hashes: of each run asked for, its hashes in order. Stored are the levels 0, 8, 16 … alone. */
+/**
+ * Reads stored hashes: of each run asked for, its hashes in order. Stored are the levels 0, 8, 16 …
+ * alone.
+ */
 export type HashReader = (runs: readonly Run[]) => Promise<Uint8Array[][]>
 
 /** Leaves `from` (inclusive) to `to` (exclusive). */
@@ -41,7 +47,10 @@ export interface Range {
 export const hashBytes = 32
 export const tileHeight = 8
 
-/** The perfect subtrees of the leaves from `from` to `to`, in order. `from` must be where a subtree of that size can begin. */
+/**
+ * The perfect subtrees of the leaves from `from` to `to`, in order. `from` must be where a subtree
+ * of that size can begin.
+ */
 export function subtreesOf({ from, to }: Range): Node[] {
   const nodes: Node[] = []
   let at = from
@@ -87,7 +96,10 @@ export function inclusionRanges(index: number, size: number): Range[] {
   return ranges.reverse()
 }
 
-/** The ranges whose roots prove that a tree of `old` leaves became one of `size` (RFC 9162, 2.1.4.1). */
+/**
+ * The ranges whose roots prove that a tree of `old` leaves became one of `size` (RFC 9162,
+ * 2.1.4.1).
+ */
 export function consistencyRanges(old: number, size: number): Range[] {
   demand(isCount(old) && isCount(size) && old <= size, 'PROOF', 'A tree only grows.')
   if (old === 0 || old === size) return []
@@ -110,7 +122,10 @@ export function consistencyRanges(old: number, size: number): Range[] {
   return ranges.reverse()
 }
 
-/** The roots over ranges of a stored tree, read in one go: at most 255 hashes a tile touched, O(log n) tiles. */
+/**
+ * The roots over ranges of a stored tree, read in one go: at most 255 hashes a tile touched, O(log
+ * n) tiles.
+ */
 export async function readRanges(hasher: Hasher, read: HashReader, ranges: readonly Range[]): Promise<Uint8Array[]> {
   const rows = ranges.map(subtreesOf)
   const runs = rows.flat().map(runOf)
@@ -187,7 +202,10 @@ async function nodeHash(left: Uint8Array, right: Uint8Array): Promise<Uint8Array
   return sha256(concat(Uint8Array.of(1), left, right))
 }
 
-/** Whether the leaf with this hash is entry `index` of the tree with this size and root (RFC 9162, 2.1.3.2). */
+/**
+ * Whether the leaf with this hash is entry `index` of the tree with this size and root (RFC 9162,
+ * 2.1.3.2).
+ */
 export async function verifyInclusion(
   hash: Uint8Array,
   index: number,
@@ -216,7 +234,10 @@ export async function verifyInclusion(
   return sn === 0 && equalBytes(r, root)
 }
 
-/** Whether the tree with `oldRoot` at `old` leaves is the beginning of the one with `root` at `size` (RFC 9162, 2.1.4.2). */
+/**
+ * Whether the tree with `oldRoot` at `old` leaves is the beginning of the one with `root` at `size`
+ * (RFC 9162, 2.1.4.2).
+ */
 export async function verifyConsistency(
   old: number,
   size: number,
@@ -233,7 +254,8 @@ export async function verifyConsistency(
     fn = half(fn)
     sn = half(sn)
   }
-  // Where `old` is a power of two its root is a node of the new tree, and the proof does not repeat it.
+  // Where `old` is a power of two its root is a node of the new tree, and the proof does not repeat
+  // it.
   const [first, ...rest] = fn === 0 ? [oldRoot, ...proof] : proof
   if (first === undefined) return false
   let fr = first
@@ -273,13 +295,19 @@ export interface Edge {
 
 export const emptyEdge: Edge = { size: 0, hashes: [] }
 
-/** A tree after some leaves were appended: its new edge, the nodes a store must keep, and proofs of the new leaves. */
+/**
+ * A tree after some leaves were appended: its new edge, the nodes a store must keep, and proofs of
+ * the new leaves.
+ */
 export interface Growth {
   readonly edge: Edge
   readonly root: Uint8Array
   /** Nodes of the levels 8, 16 … that were completed, in the order of their completion. */
   readonly nodes: readonly (Node & { readonly hash: Uint8Array })[]
-  /** The inclusion proof of a leaf that was just appended, in the tree after all of them; nothing is read for it. */
+  /**
+   * The inclusion proof of a leaf that was just appended, in the tree after all of them; nothing is
+   * read for it.
+   */
   inclusion(index: number): Uint8Array[]
 }
 

@@ -5,29 +5,40 @@ import { judgeMemberAct, judgePermission } from './judge.ts'
 import { verifyStatement } from './jws.ts'
 import type { MemberStatement } from './members.ts'
 import type { EpochStatement } from './epoch.ts'
-import type { Member, OperationView } from './operation-view.ts'
+import type { Member } from './operation-state.ts'
+import type { OperationView } from './operation-view.ts'
 import type { ViewEntry } from './view-entry.ts'
 
-/** What a client trusts when it believes an entry: its pin, and the certificates that it has verified up to it. */
+/**
+ * What a client trusts when it believes an entry: its pin, and the certificates that it has
+ * verified up to it.
+ */
 export interface Trust {
   readonly pin: Pin
   readonly keys: VerifyKeys
   /** Certificates of issuers outside the operation, verified before they are put here. */
   readonly issuers: Map<DeviceId, Certificate>
-  /** The same by their hashes, with those that have been renewed since: what a partial view is shown may have been signed under either. */
+  /**
+   * The same by their hashes, with those that have been renewed since: what a partial view is shown
+   * may have been signed under either.
+   */
   readonly signers: Map<string, Certificate>
 }
 
 /**
- * Checks an entry against everything before it: signatures, chains of certificates, and whether its signer had the
- * right, so that a server can neither add a reader nor speak for anybody. Call it before `view.apply(entry)`.
+ * Checks an entry against everything before it: signatures, chains of certificates, and whether its
+ * signer had the right, so that a server can neither add a reader nor speak for anybody. Call it
+ * before `view.apply(entry)`.
  */
 export async function verifyEntry(view: OperationView, entry: ViewEntry, trust: Trust): Promise<void> {
   await authenticateEntry(view, entry, trust)
   judgeEntry(view, entry, trust)
 }
 
-/** Whether who is named as its signer signed the statement behind an entry, and was somebody whose signature counts. */
+/**
+ * Whether who is named as its signer signed the statement behind an entry, and was somebody whose
+ * signature counts.
+ */
 export async function authenticateEntry(view: OperationView, entry: ViewEntry, trust: Trust): Promise<void> {
   const statement = entry.statement
   switch (statement?.type) {
@@ -59,7 +70,10 @@ export async function authenticateEntry(view: OperationView, entry: ViewEntry, t
   }
 }
 
-/** Whether who signed the statement behind an entry had the right to what it says, at this point of the log. */
+/**
+ * Whether who signed the statement behind an entry had the right to what it says, at this point of
+ * the log.
+ */
 export function judgeEntry(view: OperationView, entry: ViewEntry, trust: Trust): void {
   const statement = entry.statement
   if (statement?.type === 'revocation') judgeRevocation(view, statement.value, trust)
@@ -78,8 +92,9 @@ function requireCertificate(view: OperationView, trust: Trust, device: DeviceId)
 }
 
 /**
- * The member behind a live device of the view, and its certificate. A partial view does not show everybody: there a certificate
- * that leads up to the pinned root has to do, and `member` is undefined.
+ * The member behind a live device of the view, and its certificate. A partial view does not show
+ * everybody: there a certificate that leads up to the pinned root has to do, and `member` is
+ * undefined.
  */
 function requireSigner(
   view: OperationView,
@@ -121,7 +136,8 @@ function judgeMember(view: OperationView, entry: ViewEntry, statement: MemberSta
   const { member } = requireSigner(view, trust, statement.signer, statement.crt)
   const refusal = member && judgeMemberAct(view, member, act)
   if (!refusal) return
-  // What a partial view does not show cannot be judged in it, except what the signer's role says by itself.
+  // What a partial view does not show cannot be judged in it, except what the signer's role says by
+  // itself.
   if (view.partial && refusal.code !== 'FORBIDDEN') return
   // An act that does not follow the newest statement shows that one is missing.
   const code = refusal.code === 'MEMBERS_MOVED' ? 'MEMBERS_CHAIN' : 'UNENTITLED'
@@ -132,7 +148,8 @@ function judgeEpoch(view: OperationView, statement: EpochStatement, trust: Trust
   const { payload } = statement
   const compartment = payload.compartment
   const { member } = requireSigner(view, trust, statement.signer, statement.crt)
-  // Those who left are not shown in a partial view: whoever seals there compares the recipients when it seals.
+  // Those who left are not shown in a partial view: whoever seals there compares the recipients
+  // when it seals.
   if (view.partial || !member) return
   const refusal = judgePermission(view, member, 'epoch.open')
   const entitled = !refusal && view.isIn(member.person, compartment)

@@ -5,7 +5,10 @@ import type { Leaf } from './entry.ts'
 import type { DeviceId } from './ids.ts'
 import { readMemberStatement, type MemberStatement } from './members.ts'
 
-/** What one entry says to this view: the leaf's fields and, where it has one, its statement, read but not yet verified. */
+/**
+ * What one entry says to this view: the leaf's fields and, where it has one, its statement, read
+ * but not yet verified.
+ */
 export interface ViewEntry {
   readonly index: number
   readonly kind: string
@@ -14,7 +17,9 @@ export interface ViewEntry {
   readonly digest?: string
   readonly device?: DeviceId
   readonly statement?: ReadStatement
-  /** The certificate of who signed the statement, where a view does not show that device any more. */
+  /**
+   * The certificate of who signed the statement, where a view does not show that device any more.
+   */
   readonly signer?: Certificate
 }
 
@@ -42,8 +47,8 @@ const statementTypes: readonly [RegExp, ReadStatement['type']][] = [
 ]
 
 /**
- * Which kind of statement an entry commits to; undefined where no statement is behind it. Logs of before have entries
- * `operation.advanced` that nobody signed: they have no digest.
+ * Which kind of statement an entry commits to; undefined where no statement is behind it. Logs of
+ * before have entries `operation.advanced` that nobody signed: they have no digest.
  */
 export function statementTypeOf({
   kind,

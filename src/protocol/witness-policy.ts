@@ -10,14 +10,17 @@ export interface WitnessPolicy {
 }
 
 /**
- * A witness as its lines name it: all keys of one name. It has cosigned once every one of them has, so that who lists its
- * Ed25519 and its ML-DSA-44 key demands both.
+ * A witness as its lines name it: all keys of one name. It has cosigned once every one of them has,
+ * so that who lists its Ed25519 and its ML-DSA-44 key demands both.
  */
 export interface Witness {
   /** The name of its keys. */
   readonly name: string
   readonly keys: readonly NoteKey[]
-  /** Where checkpoints are submitted (tlog-witness, "submission prefix"), without a slash at its end. */
+  /**
+   * Where checkpoints are submitted (tlog-witness, "submission prefix"), without a slash at its
+   * end.
+   */
   readonly url: string | undefined
 }
 
@@ -32,9 +35,9 @@ const most = 128
 const cosigning = ['Ed25519 cosignature', 'ML-DSA-44 cosignature']
 
 /**
- * Reads a policy. `witnesses`: how many of the witnesses make the quorum, whatever the file's own line says; it may then be left
- * out. Lines of logs are read and otherwise ignored: which keys sign a log is known here by other means. `ProtocolError` POLICY
- * with the number of the line.
+ * Reads a policy. `witnesses`: how many of the witnesses make the quorum, whatever the file's own
+ * line says; it may then be left out. Lines of logs are read and otherwise ignored: which keys sign
+ * a log is known here by other means. `ProtocolError` POLICY with the number of the line.
  */
 export async function parseWitnessPolicy(text: string, witnesses?: number): Promise<WitnessPolicy> {
   demand(text.length <= longest, 'POLICY', 'A policy is a short text.')
@@ -164,13 +167,17 @@ export function fewestKeys({ least, of }: Rule): number {
 
 /** A checkpoint with the quorum of its witnesses. */
 export interface Witnessed extends Checkpoint {
-  /** The latest time that a cosignature states, seconds since the epoch; 0 where the policy demands none. */
+  /**
+   * The latest time that a cosignature states, seconds since the epoch; 0 where the policy demands
+   * none.
+   */
   readonly cosignedAt: number
 }
 
 /**
- * Opens a checkpoint that all these keys of its log signed and that the policy's quorum of witnesses cosigned. `ProtocolError`
- * WITNESSES where it lacks cosignatures; NOTE_SIGNATURE where one of a known key is wrong.
+ * Opens a checkpoint that all these keys of its log signed and that the policy's quorum of
+ * witnesses cosigned. `ProtocolError` WITNESSES where it lacks cosignatures; NOTE_SIGNATURE where
+ * one of a known key is wrong.
  */
 export async function openWitnessed(
   note: string,
@@ -178,7 +185,8 @@ export async function openWitnessed(
   { witnesses, quorum }: WitnessPolicy,
 ): Promise<Witnessed> {
   const checkpoint = await openCheckpoint(note, ...logKeys)
-  // With the log's keys among them some signature is always found, so that none of a witness is no error of the note.
+  // With the log's keys among them some signature is always found, so that none of a witness is no
+  // error of the note.
   const { signatures } = await openNote(note, [...logKeys, ...witnesses.flatMap(({ keys }) => keys)])
   const times = new Map(signatures.map(({ key, timestamp }) => [key, timestamp]))
   // A witness always says when it looked.

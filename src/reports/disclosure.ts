@@ -1,4 +1,7 @@
-/** What one country contributes to something that is shown: `quantity` and `estimated` in trillionths of the base unit. */
+/**
+ * What one country contributes to something that is shown: `quantity` and `estimated` in
+ * trillionths of the base unit.
+ */
 export interface Share {
   readonly quantity: bigint
   readonly estimated: bigint
@@ -16,8 +19,9 @@ const enough = 3
 const measures = ['quantity', 'estimated', 'seizures', 'cases'] as const
 
 /**
- * Whether the step from one value to another may be shown: in each number that is shown, nobody's share changed, or that of
- * at least three countries. With nothing before, it says whether the value itself may be.
+ * Whether the step from one value to another may be shown: in each number that is shown, nobody's
+ * share changed, or that of at least three countries. With nothing before, it says whether the
+ * value itself may be.
  */
 export function mayStep(from: Shares, to: Shares): boolean {
   const countries = new Set([...from.keys(), ...to.keys()])

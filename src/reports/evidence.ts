@@ -29,7 +29,10 @@ export interface EvidenceInput {
 
 type EvidenceEntry = Evidence['entries'][number]
 
-/** More than this is not evidence of something any more, but a copy of the log: for that there are its tiles. */
+/**
+ * More than this is not evidence of something any more, but a copy of the log: for that there are
+ * its tiles.
+ */
 const most = 2_000
 const page = 500
 
@@ -42,8 +45,9 @@ export class EvidenceBundles {
   }
 
   /**
-   * The bundle as one JSON text. That it was made, of what, for whom and why, is in the log with its SHA-256 before a byte of it
-   * is given. NOT_FOUND and FORBIDDEN by access, EVIDENCE_EMPTY, EVIDENCE_TOO_LARGE.
+   * The bundle as one JSON text. That it was made, of what, for whom and why, is in the log with
+   * its SHA-256 before a byte of it is given. NOT_FOUND and FORBIDDEN by access, EVIDENCE_EMPTY,
+   * EVIDENCE_TOO_LARGE.
    */
   async make(actor: Actor, log: string, input: EvidenceInput): Promise<string> {
     await this.#requireAuditor(actor, log)

@@ -12,7 +12,10 @@ interface LogExportDeps {
   readonly clock: () => Date
 }
 
-/** Entries themselves are given to the auditors of a log alone; each time an entry records it before they are. */
+/**
+ * Entries themselves are given to the auditors of a log alone; each time an entry records it before
+ * they are.
+ */
 export async function enterLogExport(
   deps: LogExportDeps,
   actor: Actor,

@@ -1,4 +1,7 @@
-/** How evidence is checked with tools that everybody has, in words. Each line stands alone, so that the file stays readable as it is. */
+/**
+ * How evidence is checked with tools that everybody has, in words. Each line stands alone, so that
+ * the file stays readable as it is.
+ */
 export const manual: readonly string[] = [
   'This file proves what entries a log of Cordon holds. It can be checked without Cordon, with sha256sum, openssl, jq and xxd.',
   'Trust nothing that the file says of keys: get the log’s keys, the witnesses’ keys and the thumbprint of the root from somebody you trust, and compare them with "keys" and "root".',

@@ -15,7 +15,10 @@ export interface ReportsDeps {
   readonly clock: () => Date
 }
 
-/** `whole` counts everything; `totals` is for partners and observers: what three countries made together, at day ends. */
+/**
+ * `whole` counts everything; `totals` is for partners and observers: what three countries made
+ * together, at day ends.
+ */
 export type Edition = 'whole' | 'totals'
 
 export type FiguresAsAt = Figures & {
@@ -44,7 +47,8 @@ export class Reports {
     return transaction(db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'report.view')
       await store.lookAsFigures(tx)
-      // A role that was narrowed in between counts at once; one that was widened was not what the entry says.
+      // A role that was narrowed in between counts at once; one that was widened was not what the
+      // entry says.
       if (entered === 'whole' && editionFor(membership) === 'whole') {
         return { ...(await store.figuresOf(tx, operation)), edition: 'whole' }
       }

@@ -3,7 +3,10 @@ import type { Tx } from '../db/index.ts'
 import { sumCommodities, units, type Figures } from '../forms/index.ts'
 import type { Span } from './totals.ts'
 
-/** From here on, and until it ends, the transaction sees headers and extracts of its person's operations and nothing else. */
+/**
+ * From here on, and until it ends, the transaction sees headers and extracts of its person's
+ * operations and nothing else.
+ */
 export async function lookAsFigures(tx: Tx): Promise<void> {
   await sql`SET LOCAL ROLE cordon_figures`.execute(tx)
 }
@@ -18,8 +21,9 @@ const unitTable = () => {
   ) AS u (code, base, factor)`
 }
 
-// Messages with what they correct or withdraw. What is an exercise, or was an exercise when it began, counts for nothing, and
-// only an organization's own corrections and withdrawals touch its messages.
+// Messages with what they correct or withdraw. What is an exercise, or was an exercise when it
+// began, counts for nothing, and only an organization's own corrections and withdrawals touch its
+// messages.
 const versions = (operation: string) => sql`
   SELECT m.id, m.stands_for, m.thread_id, m.form, m.log_index, m.refers_as
   FROM message m JOIN message first ON first.operation_id = m.operation_id AND first.id = m.stands_for
@@ -85,8 +89,9 @@ interface SpanRow {
 }
 
 /**
- * From which day to which each version of a seizure stood, with its goods, up to the end of yesterday in the operation's time
- * zone; a version that came and went within one day is left out. `asAt` is the last entry of that day, -1 if there is none.
+ * From which day to which each version of a seizure stood, with its goods, up to the end of
+ * yesterday in the operation's time zone; a version that came and went within one day is left out.
+ * `asAt` is the last entry of that day, -1 if there is none.
  */
 export async function spansAtDayEnd(
   tx: Tx,

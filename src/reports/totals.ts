@@ -1,7 +1,10 @@
 import type { BaseUnit, CategoryAmount, Figures } from '../forms/index.ts'
 import { add, addTo, mayStep, noShares, nothing, together, type Share, type Shares } from './disclosure.ts'
 
-/** One version of a seizure, from the day (`YYYY-MM-DD`) at whose end it counted to the first at whose end it did not. */
+/**
+ * One version of a seizure, from the day (`YYYY-MM-DD`) at whose end it counted to the first at
+ * whose end it did not.
+ */
 export interface Span {
   readonly message: string
   readonly thread: string
@@ -26,19 +29,23 @@ interface Line {
   shown: boolean
 }
 
-/** What remains of a unit beside the rows that are shown, treated like a row, and the last total that was shown. */
+/**
+ * What remains of a unit beside the rows that are shown, treated like a row, and the last total
+ * that was shown.
+ */
 interface Remainder {
   last: Shares
   total: Share | undefined
 }
 
 /**
- * The figures for those who see totals only (access.md, `totals`), as at the end of the last day in `spans`, which are in the
- * order of the log. Day by day: a row is shown where three countries contribute to each of its numbers, and changes only where
- * three contributed to the change since it was last shown; until then it stays as it was. A hidden row hides the next smallest
- * of its unit, and more until three countries stand behind what is hidden; a total follows only where that remainder may be
- * shown too. So every number, every step of one, and what is left between a total and its rows, is of nobody or of three.
- * Counts that were never shown are 0.
+ * The figures for those who see totals only (access.md, `totals`), as at the end of the last day in
+ * `spans`, which are in the order of the log. Day by day: a row is shown where three countries
+ * contribute to each of its numbers, and changes only where three contributed to the change since
+ * it was last shown; until then it stays as it was. A hidden row hides the next smallest of its
+ * unit, and more until three countries stand behind what is hidden; a total follows only where that
+ * remainder may be shown too. So every number, every step of one, and what is left between a total
+ * and its rows, is of nobody or of three. Counts that were never shown are 0.
  */
 export function discloseAtDayEnds(spans: readonly Span[], sums: ReadonlySet<string>): Figures {
   const lines = new Map<string, Line>()

@@ -1,6 +1,8 @@
-// What this holds: with the command alone somebody enrols by invitation, takes a second device into use, and loses it.
-// What makes it fail: an invitation that works twice or after it was taken back; a device that somebody else can make; history that a device is
-// not given; a follower, a session or a sign-in that goes on after the loss; a key that is not renewed with the next message; words that do not
+// What this holds: with the command alone somebody enrols by invitation, takes a second device into
+// use, and loses it.
+// What makes it fail: an invitation that works twice or after it was taken back; a device that
+// somebody else can make; history that a device is not given; a follower, a session or a sign-in
+// that goes on after the loss; a key that is not renewed with the next message; words that do not
 // say what to do next.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

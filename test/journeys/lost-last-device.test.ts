@@ -1,5 +1,6 @@
-// What this holds: with the command alone somebody who has lost every device comes back by two people of two organizations, and nothing of the
-// old device works any more. What makes it fail: an invitation that works unapproved, an approval within one organization, words that do not say what
+// What this holds: with the command alone somebody who has lost every device comes back by two
+// people of two organizations, and nothing of the old device works any more. What makes it fail: an
+// invitation that works unapproved, an approval within one organization, words that do not say what
 // is missing, a device of old that still reads or signs in.
 import t from 'tap'
 import { Desk, seat } from '../support/command.ts'

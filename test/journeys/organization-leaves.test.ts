@@ -1,5 +1,6 @@
-// What this holds: with the command alone an administrator lets an organization leave in the middle of two operations; its people are out of both at
-// once, whoever followed is told so, and nothing is sealed to them again. What makes it fail: an operation or a session that is forgotten, a
+// What this holds: with the command alone an administrator lets an organization leave in the middle
+// of two operations; its people are out of both at once, whoever followed is told so, and nothing
+// is sealed to them again. What makes it fail: an operation or a session that is forgotten, a
 // follower that hangs, an act without a yes, a list that shows it as before.
 import t from 'tap'
 import { seat, until } from '../support/command.ts'

@@ -1,6 +1,8 @@
-// What this holds: somebody who has a passphrase adds passkeys, signs in with them, gives the passphrase up and does everything by passkey
-// from then on: proving again who they are, enrolling a further device, removing a passkey. Once through the SDK, once with the commands,
-// whose addresses go to a browser without a window. What makes it fail: a door that knows passphrases alone, or a command that asks for one.
+// What this holds: somebody who has a passphrase adds passkeys, signs in with them, gives the
+// passphrase up and does everything by passkey from then on: proving again who they are, enrolling
+// a further device, removing a passkey. Once through the SDK, once with the commands, whose
+// addresses go to a browser without a window. What makes it fail: a door that knows passphrases
+// alone, or a command that asks for one.
 import t from 'tap'
 import { administratorOf, newClient, operationOn, partyOf, passphrase } from '../support/actors.ts'
 import { SoftwareAuthenticator } from '../support/authenticator.ts'

@@ -1,6 +1,8 @@
-// What this holds: a service account that is stopped while it works is out at once, everywhere: its sockets close, its posts are refused,
-// what others post goes under a key that it has not, and nobody can take it in again. Once through the SDK, once with the commands.
-// What makes it fail: a session, a device, a server or an operation that does not hear of the end of an account.
+// What this holds: a service account that is stopped while it works is out at once, everywhere: its
+// sockets close, its posts are refused, what others post goes under a key that it has not, and
+// nobody can take it in again. Once through the SDK, once with the commands.
+// What makes it fail: a session, a device, a server or an operation that does not hear of the end
+// of an account.
 import t from 'tap'
 import { MemoryStore, type Alarm } from '../../src/client/index.ts'
 import type { CompartmentId } from '../../src/protocol/index.ts'
@@ -43,7 +45,8 @@ t.test('INV-83: a service account killed in mid-stream, through the SDK', async 
   const posted = await session.post(draft('Posted by the service', compartment))
   t.ok(await opened(coordinator, operation, posted.message), 'it reads and writes')
 
-  // The raw channel on the other server, so that the code of its close is seen, and not only what the SDK makes of it.
+  // The raw channel on the other server, so that the code of its close is seen, and not only what
+  // the SDK makes of it.
   const { ticket } = await service.transport.request<{ ticket: string }>('POST', '/v1/live-tickets', {})
   const socket = new WebSocket(`${second.url.replace('http', 'ws')}/v1/live`, ['cordon.v1', `ticket.${ticket}`])
   const closed = new Promise<number>((resolve) => socket.addEventListener('close', ({ code }) => resolve(code)))

@@ -1,6 +1,8 @@
-// What this holds: with the command alone an organization keeps its own people: a sleeping account is woken, a contact point hands over.
-// What makes it fail: somebody asleep or gone who acts, one act that is enough to wake, a predecessor's open invitation that works, a key that is
-// sealed to who is out, an act without a yes, words that do not say what is missing.
+// What this holds: with the command alone an organization keeps its own people: a sleeping account
+// is woken, a contact point hands over.
+// What makes it fail: somebody asleep or gone who acts, one act that is enough to wake, a
+// predecessor's open invitation that works, a key that is sealed to who is out, an act without a
+// yes, words that do not say what is missing.
 import t from 'tap'
 import { Desk } from '../support/command.ts'
 import { follow, heldBy, invitationIn, isOut, setOut, tell } from '../support/journey.ts'
@@ -31,7 +33,7 @@ t.test('a sleeping account and a hand-over, with the commands', async (t) => {
     t.match(woken.stdout, /Amina Otieno can sign in again\. In each operation .*: cordon operation wake\./)
     const signedIn = await amina.run(['sign-in'])
     t.equal(signedIn.code, 0, 'the account is awake')
-    t.match(signedIn.stderr, /Operation Test: You sleep in this operation until somebody who may admit there wakes you/)
+    t.match(signedIn.stderr, /Operation Test: You sleep in this operation until a member who may admit there wakes you/)
     const asleep = await amina.run(['post', 'Half awake.'])
     t.match(asleep, { code: 1, stderr: /You sleep in this operation/ }, 'in the operation she sleeps still')
     t.match((await wanjiru.run(['operation', 'wake', 'amina'])).stdout, /Woken: Amina Otieno\./)

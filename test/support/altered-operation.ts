@@ -56,7 +56,10 @@ async function peopleOf(owner: Owner) {
   return { server, administrator: clients.administrator, altered, unit, kenya, thailand }
 }
 
-/** Each call answers a new operation of the same people: Kenya sees the service through `altered`, Thailand and the coordinator as it is. */
+/**
+ * Each call answers a new operation of the same people: Kenya sees the service through `altered`,
+ * Thailand and the coordinator as it is.
+ */
 export function alteredOperations(owner: Owner) {
   const people = peopleOf(owner)
   return async () => {

@@ -3,8 +3,8 @@ import type { Platform, Socket } from '../../src/client/index.ts'
 export type Frame = Record<string, unknown> & { type: string }
 
 /**
- * A service that was altered, as one client sees it: what it answers over HTTP and what it pushes passes through here. Nothing
- * is altered until a test says so.
+ * A service that was altered, as one client sees it: what it answers over HTTP and what it pushes
+ * passes through here. Nothing is altered until a test says so.
  */
 export class Altered {
   /** Another frame, several, or none instead of one that the service pushes. */

@@ -83,7 +83,9 @@ export function templateOf(templates: readonly string[], path: string): string |
   return templates.find((template) => template === path) ?? templates.find(fits)
 }
 
-/** An example that people can read: long texts are cut, and of a list the first items stand for all. */
+/**
+ * An example that people can read: long texts are cut, and of a list the first items stand for all.
+ */
 export function abridged(value: unknown): unknown {
   if (typeof value === 'string') {
     if (value.length <= 120) return value

@@ -41,7 +41,8 @@ const mayImport: ReadonlyMap<string, readonly string[]> = new Map([
   // Makes dist/ of the others, and is no part of it.
   ['build', []],
   ['client', shared],
-  // Beside the SDK: the service it starts, its configuration, the migrations and the log's verifier.
+  // Beside the SDK: the service it starts, its configuration, the migrations and the log's
+  // verifier.
   ['cli', ['client', 'main', 'config', 'log', 'db', 'errors', ...shared]],
 ])
 const mayReadConfiguration = ['main', 'cli']
@@ -117,7 +118,7 @@ function packageOf(target: string): string {
     .join('/')
 }
 
-/** Everything in `sources` that breaks the ladder or the rules beside it, in the order of files and lines. */
+/** Everything in `sources` that breaks the ladder or the rules beside it, by file and line. */
 export function findBreaches(sources: Sources): Breach[] {
   const breaches: Breach[] = []
   for (const [file, text] of sources) {
@@ -216,7 +217,10 @@ function checkLines(file: string, code: string, say: Say): void {
   }
 }
 
-/** Two parts that name one table. `reports` may read what figures are computed from, in the one query that does. */
+/**
+ * Two parts that name one table. `reports` may read what figures are computed from, in the one
+ * query that does.
+ */
 function findSharedTables(sources: Sources): Breach[] {
   const schema = sources.get('db/tables.ts') ?? ''
   const tables = [...(/interface DB \{([^}]*)\}/.exec(schema)?.[1] ?? '').matchAll(/^\s*(\w+):/gm)].map(

@@ -21,7 +21,10 @@ const flags = { present: 0x01, verified: 0x04, attested: 0x40 }
 const base64url = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest()
 
-/** An authenticator in software (WebAuthn, level 3) as a page of this origin would ask it; its faults are for tests to set. */
+/**
+ * An authenticator in software (WebAuthn, level 3) as a page of this origin would ask it; its
+ * faults are for tests to set.
+ */
 export class SoftwareAuthenticator implements Authenticator {
   readonly #origin: string
   readonly #credentials: Credential[] = []

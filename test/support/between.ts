@@ -12,8 +12,8 @@ interface Owner {
 }
 
 /**
- * Stands between a service and programs that are not ours, and alters what the service says to those whose User-Agent
- * matches. Nothing is altered until a test says so.
+ * Stands between a service and programs that are not ours, and alters what the service says to
+ * those whose User-Agent matches. Nothing is altered until a test says so.
  */
 export class Between {
   readonly url: string

@@ -122,7 +122,8 @@ export async function busyService(owner: Owner, options: TestServerOptions = {})
   live.send({ type: 'acknowledge', operation: operation.id, upTo: 5 })
   live.send({ type: 'acknowledge', operation: operation.id, messages: [warning.id] })
   const told = watching.first(({ type }) => type === 'receipts').then(() => true)
-  // Whether the reader may read the message is looked up beside the other frames: only the receipt says that it was noted.
+  // Whether the reader may read the message is looked up beside the other frames: only the receipt
+  // says that it was noted.
   while (!(await Promise.race([told, pause(20, false)]))) await server.consultation.flush()
   live.close()
   watching.close()

@@ -16,7 +16,10 @@ interface Owner {
 /** What can be verified: a server with its database, or another connection to the same database. */
 export type Verifiable = Pick<TestServer, 'database' | 'directory'>
 
-/** The keys of the logs, and the checkpoints that the server filed beside its key, which must be in the logs too. */
+/**
+ * The keys of the logs, and the checkpoints that the server filed beside its key, which must be in
+ * the logs too.
+ */
 async function heldBeside({ directory }: Verifiable): Promise<Pick<VerifyInput, 'keys' | 'held' | 'logHost'>> {
   const { publicKeys } = openLogKey(join(directory, 'log.key'), true)
   const files = await readdir(join(directory, 'checkpoints'))
@@ -29,8 +32,8 @@ async function heldBeside({ directory }: Verifiable): Promise<Pick<VerifyInput, 
 }
 
 /**
- * Verifies every log of a server's database from its raw rows, with the verifier of `cordon verify`, as the role that serves: no
- * superuser's eyes are needed.
+ * Verifies every log of a server's database from its raw rows, with the verifier of `cordon
+ * verify`, as the role that serves: no superuser's eyes are needed.
  */
 export async function verifyAll(server: Verifiable, options: { url?: string; root?: string } = {}): Promise<Report> {
   return verify({
@@ -48,7 +51,10 @@ export async function openVerifier(owner: Owner, server: Verifiable, url: string
   return () => verifyLogs({ db, keys, originHost, held: held ?? [] }, verificationOwners())
 }
 
-/** Every test that writes ends with this, at the latest when its server closes (support/server.ts): throws with the first discrepancies unless each row of each log is right. */
+/**
+ * Every test that writes ends with this, at the latest when its server closes (support/server.ts):
+ * throws with the first discrepancies unless each row of each log is right.
+ */
 export async function checkLog(server: Verifiable): Promise<Report> {
   const report = await verifyAll(server)
   if (report.discrepancies.length > 0) {

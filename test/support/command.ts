@@ -146,7 +146,10 @@ export interface Seated {
   readonly organization: string
 }
 
-/** Enrolled by somebody's client, certified and signed in; `leave` hands the store over to the command. */
+/**
+ * Enrolled by somebody's client, certified and signed in; `leave` hands the store over to the
+ * command.
+ */
 export async function seat(
   owner: Owner,
   directory: string,
@@ -171,7 +174,10 @@ export async function seat(
   }
 }
 
-/** The contact point of an administration who joins an operation and then works with the command alone. */
+/**
+ * The contact point of an administration who joins an operation and then works with the command
+ * alone.
+ */
 export async function joinWithDesk(
   owner: Owner,
   directory: string,
@@ -194,7 +200,10 @@ export interface Service {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** `cordon serve` on its embedded database, or whatever the environment says; resolves once it listens. */
+/**
+ * `cordon serve` on its embedded database, or whatever the environment says; resolves once it
+ * listens.
+ */
 export async function serve(
   owner: Owner,
   env: Readonly<Record<string, string>>,

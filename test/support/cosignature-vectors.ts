@@ -16,7 +16,8 @@ export interface KeptCosignatures {
   readonly witness: string
 }
 
-// PKCS #8 around a seed of 32 bytes (RFC 8410; FIPS 204 keys as in draft-ietf-lamps-dilithium-certificates).
+// PKCS #8 around a seed of 32 bytes (RFC 8410; FIPS 204 keys as in
+// draft-ietf-lamps-dilithium-certificates).
 const shells = {
   ed25519: { prefix: '302e020100300506032b657004220420', rawBytes: 32 },
   mlDsa44: { prefix: '3034020100300b060960864801650304031104228020', rawBytes: 1_312 },
@@ -35,7 +36,10 @@ function signerOf(name: string, algorithm: NoteAlgorithm, kind: keyof typeof she
   }
 }
 
-/** A checkpoint as it is published, cosigned by a witness, and the same as a proof of its last entry. */
+/**
+ * A checkpoint as it is published, cosigned by a witness, and the same as a proof of its last
+ * entry.
+ */
 export async function makeCosignatures(
   tree: { origin: string; size: number; root: Uint8Array; last: { leaf: string; proof: readonly Uint8Array[] } },
   secret: (word: string) => Uint8Array,

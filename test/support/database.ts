@@ -38,7 +38,10 @@ export async function cloneOf(owner: Owner, template: string): Promise<TestDatab
   return dropped(owner, server, name)
 }
 
-/** What a database holds now, in another one: a backup that was restored elsewhere. Whoever uses the first is cut off for a moment. */
+/**
+ * What a database holds now, in another one: a backup that was restored elsewhere. Whoever uses the
+ * first is cut off for a moment.
+ */
 export async function copyOfDatabase(owner: Owner, original: TestDatabase): Promise<TestDatabase> {
   const server = await sharedPostgres()
   const name = newName()
@@ -98,7 +101,10 @@ export async function privatePostgres(
   return { ...server, directory }
 }
 
-/** Runs `work` on a connection to no database that is cloned: whoever is connected to one keeps others from cloning it. */
+/**
+ * Runs `work` on a connection to no database that is cloned: whoever is connected to one keeps
+ * others from cloning it.
+ */
 function outside<T>(server: Pick<SharedPostgres, 'superUrl'>, work: (client: pg.Client) => Promise<T>): Promise<T> {
   return admin(withDatabase(server.superUrl, 'postgres'), work)
 }

@@ -62,7 +62,10 @@ export async function entriesSince(
     })
 }
 
-/** What was noted in memory, entered now: after this every entry of what was answered before is there. */
+/**
+ * What was noted in memory, entered now: after this every entry of what was answered before is
+ * there.
+ */
 export async function settle(server: Pick<TestServer, 'consultation' | 'refusals'>): Promise<void> {
   await server.consultation.flush()
   await server.refusals.flush()

@@ -148,7 +148,10 @@ export const recipientsWanted = ({ altered }: Scene, difference: { missing: stri
       : undefined
 }
 
-/** Somebody waits to be certified as a device of Kenya's own person, with a key that the service sealed itself. */
+/**
+ * Somebody waits to be certified as a device of Kenya's own person, with a key that the service
+ * sealed itself.
+ */
 export async function showEnrolment(
   { altered, kenya, forged }: Scene,
   intend: (intended: Parameters<typeof signIntention>[1]) => Promise<string> | string,
@@ -206,7 +209,10 @@ export const exchanged = (certificate: string, keys: DeviceKeys) => {
 
 const leaving = /\/(epochs|messages|grants|compartments|members|removal|certificates|invitations|revocations)$/
 
-/** What this client asked of the service that seals, signs or certifies, and for whom it sealed where the test answered instead. */
+/**
+ * What this client asked of the service that seals, signs or certifies, and for whom it sealed
+ * where the test answered instead.
+ */
 export function whatLeft({ requests, instead }: Altered): { left: string[]; granted: string[] } {
   const asked = requests.filter(({ method, path }) => method === 'POST' && leaving.test(path))
   const bodies = asked.map(({ body }) => body as { grants?: { device: string }[] })

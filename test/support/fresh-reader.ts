@@ -17,8 +17,8 @@ export interface Read {
 }
 
 /**
- * A further device of somebody that reads an operation from the beginning in a thread of its own: what clients of this process have proven it
- * has to prove itself.
+ * A further device of somebody that reads an operation from the beginning in a thread of its own:
+ * what clients of this process have proven it has to prove itself.
  */
 export async function readAfresh(client: Cordon, operation: string, upTo: number, now: () => Date): Promise<Read> {
   const { text } = await client.directory.invite({

@@ -3,7 +3,10 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { TestServer } from './server.ts'
 
-/** One attempt to open the live channel by hand, and its status: a browser's WebSocket asks again after a 401. */
+/**
+ * One attempt to open the live channel by hand, and its status: a browser's WebSocket asks again
+ * after a 401.
+ */
 export async function handshake(server: Pick<TestServer, 'url'>, ticket: string, origin?: string): Promise<number> {
   const { hostname, port } = new URL(server.url)
   const socket = connect(Number(port), hostname)

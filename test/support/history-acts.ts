@@ -369,7 +369,10 @@ async function acknowledge(history: History, by: WireActor): Promise<void> {
   history.ledger.act('acknowledge', 'accepted')
 }
 
-/** Somebody without a device is admitted, gets another role, comes into a compartment and out of it, and leaves. */
+/**
+ * Somebody without a device is admitted, gets another role, comes into a compartment and out of it,
+ * and leaves.
+ */
 async function changeMembers(history: History, by: WireActor): Promise<void> {
   const { operation, administrator, organizations, shared, byRole } = history.scene
   const { path } = operation

@@ -16,7 +16,10 @@ import {
   type WireActor,
 } from './wire.ts'
 
-/** Refusals that answer with another status than 401, 403 and 404, as log.md and access.md name them. */
+/**
+ * Refusals that answer with another status than 401, 403 and 404, as log.md and access.md name
+ * them.
+ */
 const refusedCodes = new Set([
   'OPERATION_STATE',
   'MEMBER_RULE',
@@ -43,7 +46,10 @@ export interface Message {
 export type Expected = readonly [kind: Kind, subject: string, log?: string]
 export type Act = (by: WireActor) => Promise<unknown>
 
-/** A random history of one service by people of all roles, one act after the other, with a ledger of what was answered. */
+/**
+ * A random history of one service by people of all roles, one act after the other, with a ledger of
+ * what was answered.
+ */
 export class History {
   readonly ledger = new Ledger()
   readonly scene: EveryRole
@@ -133,7 +139,9 @@ export class History {
     return this.settle(name, by, await by.call(method, path, body), expected)
   }
 
-  /** Acts that answer with the index of their entry, or with none where the same was there before. */
+  /**
+   * Acts that answer with the index of their entry, or with none where the same was there before.
+   */
   placed(...expected: Expected[]): (answer: Answer) => readonly Expected[] {
     return ({ body }) => (body.index === undefined ? [] : expected)
   }

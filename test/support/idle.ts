@@ -38,7 +38,10 @@ const makeIdle: MakeClientScene<
   return { clients: { administrator, coordinator: unit.client, ncp, officer }, made: { organization, operation } }
 }
 
-/** A service with a mail server, an operation in draft, and an officer of Kenya in it beside the contact point: everybody goes by the service's clock. */
+/**
+ * A service with a mail server, an operation in draft, and an officer of Kenya in it beside the
+ * contact point: everybody goes by the service's clock.
+ */
 export async function idleScene(owner: Owner, options: TestServerOptions = {}): Promise<IdleScene> {
   const mail = await startMailServer(owner)
   const { server, clients, made } = await startClientScene(owner, 'idle-accounts', makeIdle, {
@@ -46,7 +49,8 @@ export async function idleScene(owner: Owner, options: TestServerOptions = {}): 
     of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),
   })
   const { administrator, coordinator, ncp } = clients
-  // Nobody follows: what a live client asks for by itself is a use of its account, on whichever day it comes.
+  // Nobody follows: what a live client asks for by itself is a use of its account, on whichever day
+  // it comes.
   return { server, mail, ...clients, ...made, others: [administrator, coordinator, ncp] }
 }
 
@@ -56,7 +60,10 @@ export async function review(...servers: readonly TestServer[]): Promise<void> {
   await Promise.all(servers.map(({ identity }) => identity.outbox.deliver()))
 }
 
-/** Days go by, each with a review, while those who are named sign in now and then; answers what `each` saw on which day. */
+/**
+ * Days go by, each with a review, while those who are named sign in now and then; answers what
+ * `each` saw on which day.
+ */
 export async function pass(
   days: number,
   {

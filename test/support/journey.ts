@@ -8,7 +8,10 @@ import { usualOperation } from './usual-operation.ts'
 
 type Owner = Parameters<typeof startServer>[0]
 
-/** An operation that is active, with the contact point and an officer of Kenya at their desks; who coordinates is always online. */
+/**
+ * An operation that is active, with the contact point and an officer of Kenya at their desks; who
+ * coordinates is always online.
+ */
 export interface Journey extends Scene {
   readonly directory: string
   readonly kenya: string
@@ -62,7 +65,10 @@ export async function tell(
   return { index, epoch, recipients: [...new Set([...stated, ...rows.map(({ device }) => device)])] }
 }
 
-/** What a store on the disk holds of an operation, whatever the service says of its owner: numbers of its keys, and opened texts. */
+/**
+ * What a store on the disk holds of an operation, whatever the service says of its owner: numbers
+ * of its keys, and opened texts.
+ */
 export async function heldBy({ store: path }: Desk, operation: string): Promise<{ keys: number[]; texts: unknown[] }> {
   const store = await FileStore.open(path, passphrases.store)
   const keys = await store.list(`operation/${operation}/key/${operation}#`)

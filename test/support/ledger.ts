@@ -1,7 +1,10 @@
 import type { Kind } from '../../src/protocol/index.ts'
 import type { Entered } from './entries.ts'
 
-/** Kinds of which one entry stands for what many did; their details are compared, and not their number. */
+/**
+ * Kinds of which one entry stands for what many did; their details are compared, and not their
+ * number.
+ */
 const gathered: ReadonlySet<Kind> = new Set<Kind>(['messages.delivered', 'messages.read', 'access.refused'])
 
 const key = (entry: Pick<Entered, 'log' | 'kind' | 'person' | 'subject'>) =>

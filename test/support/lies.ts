@@ -55,7 +55,8 @@ export const lie: fc.Arbitrary<Lie> = fc.record({
   flag: fc.boolean(),
 })
 
-// What a service may enter without anybody's signature takes away and is remembered: a test of its own tells that.
+// What a service may enter without anybody's signature takes away and is remembered: a test of its
+// own tells that.
 const unsigned = /^(member\.(ended|slept)|device\.expired|epoch\.disputed)$/
 
 /** The frame that a lie becomes, or text that is none. */

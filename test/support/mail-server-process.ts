@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline'
 import { SMTPServer } from 'smtp-server'
 import type { Mail, Manner } from './mail-server.ts'
 
-// The process behind mail-server.ts: a real SMTP server on the loopback. What it took over goes to its output, a line each, and how it behaves comes
-// by its input.
+// The process behind mail-server.ts: a real SMTP server on the loopback. What it took over goes to
+// its output, a line each, and how it behaves comes by its input.
 
 interface Settings {
   readonly port: number

@@ -13,7 +13,10 @@ export function needle(name: string, value: string | Uint8Array): Needle {
   return { name, bytes }
 }
 
-/** Raw, hexadecimal in both cases, and base64 in both alphabets at each of the three places where it can begin. */
+/**
+ * Raw, hexadecimal in both cases, and base64 in both alphabets at each of the three places where it
+ * can begin.
+ */
 export function formsOf({ bytes }: Needle): string[] {
   const forms = [bytes.toString('latin1'), bytes.toString('hex'), bytes.toString('hex').toUpperCase()]
   for (let shift = 0; shift < 3; shift++) {

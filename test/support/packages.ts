@@ -5,10 +5,13 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { apart, repository, requireInModules } from '../../src/build.ts'
 
-// Loaded before each test. It gives the packages that the sources import as one file each: a test with a server otherwise
-// reads 1,600 files of packages before its first assertion. The sources, and patched copies of them, run as they are.
+// Loaded before each test. It gives the packages that the sources import as one file each: a test
+// with a server otherwise reads 1,600 files of packages before its first assertion. The sources,
+// and patched copies of them, run as they are.
 
-/** Every package that the sources import, as they name it, but for those that stay in their folder. */
+/**
+ * Every package that the sources import, as they name it, but for those that stay in their folder.
+ */
 export const packages = [
   '@fastify/helmet',
   '@fastify/swagger',

@@ -22,7 +22,10 @@ export function readAddress(address: string): Asked {
   }
 }
 
-/** Loads the page with all that it names, as a browser does before anybody can press its button; throws where it is not served so that one may. */
+/**
+ * Loads the page with all that it names, as a browser does before anybody can press its button;
+ * throws where it is not served so that one may.
+ */
 export async function loadPage(address: string): Promise<{ page: Response; text: string }> {
   const url = new URL(address)
   url.hash = ''
@@ -44,8 +47,9 @@ export function post(action: string, fields: Record<string, string>): Promise<Re
 }
 
 /**
- * A browser without a window: loads the page, asks the authenticator and posts its answer, or the name of its error, as the page does. Answers
- * what the loopback then shows; throws where it does not take the answer.
+ * A browser without a window: loads the page, asks the authenticator and posts its answer, or the
+ * name of its error, as the page does. Answers what the loopback then shows; throws where it does
+ * not take the answer.
  */
 export async function browse(address: string, authenticator: Authenticator): Promise<string> {
   await loadPage(address)
@@ -74,7 +78,10 @@ export function printedAddress(child: ChildProcess): Promise<string> {
   })
 }
 
-/** Runs a command with --json; whatever address it prints goes to a browser, and both have ended when this resolves. */
+/**
+ * Runs a command with --json; whatever address it prints goes to a browser, and both have ended
+ * when this resolves.
+ */
 export async function runWithBrowser(
   desk: Desk,
   args: readonly string[],

@@ -17,8 +17,9 @@ export interface Patch {
 }
 
 /**
- * The composition root of a copy of src/ from which guards were taken: nothing in the source itself can switch one off. A patch
- * that finds nothing to replace is an error, for it would prove nothing.
+ * The composition root of a copy of src/ from which guards were taken: nothing in the source itself
+ * can switch one off. A patch that finds nothing to replace is an error, for it would prove
+ * nothing.
  */
 export async function patchedServer(owner: Owner, patches: readonly Patch[]): Promise<typeof createServer> {
   const made = (await import(await patchedFile(owner, patches, 'server.ts'))) as { createServer: typeof createServer }
@@ -45,7 +46,10 @@ export async function patchedFile(owner: Owner, patches: readonly Patch[], file:
   return pathToFileURL(join(copy, 'src', file)).href
 }
 
-/** `authorize` and `authorizeIn` forced to say yes to everybody, as coordinator of whatever is asked for. */
+/**
+ * `authorize` and `authorizeIn` forced to say yes to everybody, as coordinator of whatever is asked
+ * for.
+ */
 export const everybodyMay: readonly Patch[] = [
   {
     file: 'operations/authorize.ts',

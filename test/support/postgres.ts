@@ -42,7 +42,10 @@ export function sharedPostgres(): Promise<SharedPostgres> {
   return shared
 }
 
-/** For a file that does things to the whole Postgres, such as to roles: it has one of its own. Called before the first database. */
+/**
+ * For a file that does things to the whole Postgres, such as to roles: it has one of its own.
+ * Called before the first database.
+ */
 export function keepOwnPostgres(): void {
   shared ??= startOwn()
   // Whoever asks for a database is told.
@@ -69,7 +72,10 @@ export async function startShared(directory: string): Promise<Embedded> {
   return startEmbedded({ directory: cluster, log: quiet, settings: sharedSettings })
 }
 
-/** When a process was started, in ticks since the machine was; undefined once it has ended. Ids are given anew, so that an id alone says little. */
+/**
+ * When a process was started, in ticks since the machine was; undefined once it has ended. Ids are
+ * given anew, so that an id alone says little.
+ */
 export async function startOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
@@ -168,7 +174,8 @@ async function fingerprint(): Promise<string> {
   return hash.digest('hex').slice(0, 16)
 }
 
-// A killed process leaves its directory; its Postgres has ended with it. Templates of yesterday belong to older migrations.
+// A killed process leaves its directory; its Postgres has ended with it. Templates of yesterday
+// belong to older migrations.
 async function removeAbandoned(base: string): Promise<void> {
   const yesterday = Date.now() - 24 * 60 * 60 * 1000
   for (const name of await readdir(base)) {

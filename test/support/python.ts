@@ -30,7 +30,10 @@ const quietly = [
   '15',
 ]
 
-/** Makes it once, in a place of its own that is then renamed, and keeps it between runs until the requirements change. */
+/**
+ * Makes it once, in a place of its own that is then renamed, and keeps it between runs until the
+ * requirements change.
+ */
 export function pythonWith(requirements: string): Python {
   const system = ['python3', 'python3.13', 'python3.12', 'python3.11'].find(
     (name) => run(name, ['-c', newEnough], 30).status === 0,

@@ -10,7 +10,10 @@ export const alone = () => ({
   clock: () => new Date(),
 })
 
-/** A window of a minute that ends meanwhile would make the quotas whole again: the next one begins now, where that is soon. */
+/**
+ * A window of a minute that ends meanwhile would make the quotas whole again: the next one begins
+ * now, where that is soon.
+ */
 export function startAMinute({ clock }: Pick<TestServer, 'clock'>): void {
   const left = minute - (clock.now().getTime() % minute)
   if (left < 30_000) clock.advance(left)

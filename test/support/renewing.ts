@@ -37,7 +37,10 @@ const makeRenewing: MakeClientScene<
   }
 }
 
-/** Kenya with a contact point and an officer in an operation, by the clock of the server, and the key of the root. */
+/**
+ * Kenya with a contact point and an officer in an operation, by the clock of the server, and the
+ * key of the root.
+ */
 export async function renewing(owner: Owner) {
   const { server, clients, made } = await startClientScene(owner, 'renewing', makeRenewing, {
     of: (_, on) => ({ platform: { clock: () => on.clock.now() } }),

@@ -30,8 +30,9 @@ export function renumber(entries: readonly RawEntry[]): RawEntry[] {
 }
 
 /**
- * Writes a log as if these had always been its entries, as well as somebody can who has every right in the database and not the log's
- * key: leaves, columns, hashes, nodes, root, edge. Checkpoints that the new log contradicts are taken away; new ones cannot be signed.
+ * Writes a log as if these had always been its entries, as well as somebody can who has every right
+ * in the database and not the log's key: leaves, columns, hashes, nodes, root, edge. Checkpoints
+ * that the new log contradicts are taken away; new ones cannot be signed.
  */
 export async function rewriteLog(client: pg.Client, log: string, entries: readonly RawEntry[]): Promise<void> {
   const before = await client.query<{ leaf: string }>('SELECT leaf FROM log_entry WHERE log_id = $1 ORDER BY index', [

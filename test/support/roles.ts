@@ -17,7 +17,10 @@ export interface Cell {
   readonly value: string
 }
 
-/** The cells of one of the design's tables, as they were copied: the expected values, never computed. */
+/**
+ * The cells of one of the design's tables, as they were copied: the expected values, never
+ * computed.
+ */
 export function cellsOf(name: 'access-roles' | 'access-states' | 'access-entries'): Cell[] {
   const text = readFileSync(new URL(`../tables/${name}.csv`, import.meta.url), 'utf8')
   const [head = '', ...lines] = text.trimEnd().split(/\r?\n/)
@@ -28,7 +31,10 @@ export function cellsOf(name: 'access-roles' | 'access-states' | 'access-entries
   })
 }
 
-/** An active operation with one member of each role, a compartment that they share, and one that they do not. */
+/**
+ * An active operation with one member of each role, a compartment that they share, and one that
+ * they do not.
+ */
 export interface EveryRole {
   readonly server: TestServer
   readonly administrator: WireActor
@@ -52,7 +58,10 @@ export interface EveryRole {
   }
   readonly organizations: { kenya: string; thailand: string }
   roleOf(actor: WireActor): Role
-  /** Posts what `messages` names, where that was not possible before: in an operation that was left in its first state. */
+  /**
+   * Posts what `messages` names, where that was not possible before: in an operation that was left
+   * in its first state.
+   */
   fill(): Promise<void>
   /** Somebody who exists, has no device, and can be admitted. */
   candidate(organization: string): Promise<{ person: string; organization: string }>
@@ -60,7 +69,10 @@ export interface EveryRole {
   member(organization: string, role: Role): Promise<string>
   /** An organization without members, in the operation or not yet. */
   organization(admitted: boolean): Promise<string>
-  /** Makes so many officers of Kenya and organizations beforehand, for states in which nobody can be admitted. */
+  /**
+   * Makes so many officers of Kenya and organizations beforehand, for states in which nobody can be
+   * admitted.
+   */
   lay(members: number, organizations: number): Promise<void>
 }
 

@@ -11,7 +11,10 @@ import {
 } from '../../src/protocol/index.ts'
 import { freshId } from './wire.ts'
 
-/** A member's device posts a message that the service cannot find fault with, with these very bytes in its sealed body; answers its id, and the index of its entry. */
+/**
+ * A member's device posts a message that the service cannot find fault with, with these very bytes
+ * in its sealed body; answers its id, and the index of its entry.
+ */
 export async function postBytes(
   { client, store }: { client: Cordon; store: ClientStore },
   operation: string,

@@ -34,7 +34,8 @@ export async function startScene<Data>(
   const { directory: shared, superUrl } = await sharedPostgres()
   const keys = join(shared, `scene-${name}`)
   const file = `${keys}.json`
-  // The lock ends with its connection, so a process that was killed while it made a scene keeps none.
+  // The lock ends with its connection, so a process that was killed while it made a scene keeps
+  // none.
   if (!existsSync(file))
     await admin(withDatabase(superUrl, 'postgres'), async (client) => {
       await client.query('SELECT pg_advisory_lock(hashtext($1))', [name])

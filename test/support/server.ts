@@ -25,7 +25,9 @@ export interface TestServer extends CordonServer {
 }
 
 export interface TestServerOptions {
-  /** Share the database and the keys of another one: a second server process of the same service. */
+  /**
+   * Share the database and the keys of another one: a second server process of the same service.
+   */
   readonly beside?: TestServer
   readonly database?: TestDatabase
   /** Of keys that exist already. */
@@ -49,17 +51,26 @@ export interface TestServerOptions {
   readonly sleepAfterDays?: number
   /** Another composition root: that of a copy of the source from which a guard was taken. */
   readonly create?: typeof createServer
-  /** The test leaves rows behind that the logs do not know. Otherwise every log is verified when the server has closed. */
+  /**
+   * The test leaves rows behind that the logs do not know. Otherwise every log is verified when the
+   * server has closed.
+   */
   readonly altered?: boolean
 }
 
-/** argon2id as everywhere, in a tenth of the time: what it costs matters to the tests alone that bring `passphrases` of their own, or a process. */
+/**
+ * argon2id as everywhere, in a tenth of the time: what it costs matters to the tests alone that
+ * bring `passphrases` of their own, or a process.
+ */
 const lightArgon2 = {
   hash: (text: string, options: argon2.Options) => argon2.hash(text, { ...options, memoryCost: 1024 }),
   verify: argon2.verify,
 } as typeof argon2
 
-/** The real server on a private database, listening on a free loopback port; closed when the test ends. */
+/**
+ * The real server on a private database, listening on a free loopback port; closed when the test
+ * ends.
+ */
 export async function startServer(owner: Owner, options: TestServerOptions = {}): Promise<TestServer> {
   const database = options.beside?.database ?? options.database ?? (await testDatabase(owner))
   const directory = options.beside?.directory ?? options.directory ?? temporaryDirectory(owner)

@@ -5,7 +5,10 @@ import { text } from 'node:stream/consumers'
 // npm test: all test files, and beside them, since both wait a third of the time, lint and types.
 // npm run test:quick: what needs neither people nor commands, and nothing else.
 
-/** Pure rules, the toy log and the wire: what an editor of `src/protocol`, `src/forms`, `src/log` or of a route asks first. */
+/**
+ * Pure rules, the toy log and the wire: what an editor of `src/protocol`, `src/forms`, `src/log` or
+ * of a route asks first.
+ */
 const quick = [
   'access-tables',
   'architecture',

@@ -22,8 +22,8 @@ import { newId, type Receipt } from '../../src/protocol/index.ts'
 import { admin, testDatabase, type TestDatabase } from './database.ts'
 
 /**
- * A log with the smallest rules that show what the appender does: members are admitted and removed, members leave notes, a
- * note's text must be unique.
+ * A log with the smallest rules that show what the appender does: members are admitted and removed,
+ * members leave notes, a note's text must be unique.
  */
 export interface ToySnapshot {
   readonly members: Set<string>
@@ -197,7 +197,9 @@ const notes: Owner = {
   }),
 }
 
-/** A database with a directory log and the log of one operation, whose first member is `founder`. */
+/**
+ * A database with a directory log and the log of one operation, whose first member is `founder`.
+ */
 export async function toyLog(owner: Ending, founder: Acting): Promise<Toy> {
   const database = await testDatabase(owner)
   await admin(database.ownerUrl, async (client) => {

@@ -2,7 +2,10 @@ import { enrolWith, partyOf, takeIn } from './actors.ts'
 import type { MakeClientScene } from './client-scenes.ts'
 import { makeOperation } from './usual-operation.ts'
 
-/** The usual operation with the contact point and an officer of Kenya, and the contact point of Thailand. */
+/**
+ * The usual operation with the contact point and an officer of Kenya, and the contact point of
+ * Thailand.
+ */
 export const makeTwoAdministrations: MakeClientScene<
   'administrator' | 'coordinator' | 'kenya' | 'thailand' | 'officer',
   { secretariat: string; operation: string; kenya: string; thailand: string }

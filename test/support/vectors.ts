@@ -121,7 +121,10 @@ const hasher = {
     createHash('sha256').update(Uint8Array.of(1)).update(left).update(right).digest(),
 }
 
-/** Computes all vectors; with `kept`, everything but what was sealed at random comes out the same each time. */
+/**
+ * Computes all vectors; with `kept`, everything but what was sealed at random comes out the same
+ * each time.
+ */
 export async function makeVectors(kept?: Kept): Promise<Vectors> {
   const secrets = {
     root: await deviceSecrets('root'),

@@ -43,7 +43,10 @@ export const sampleFields = {
   },
 } as const
 
-/** One operation as its actors see it who do everything by hand: heads, recipients and keys are looked up in the log. */
+/**
+ * One operation as its actors see it who do everything by hand: heads, recipients and keys are
+ * looked up in the log.
+ */
 export class WireOperation {
   readonly id: string
   readonly server: TestServer

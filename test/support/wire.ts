@@ -6,8 +6,8 @@ import type { Tier } from '../../src/protocol/index.ts'
 import type { TestServer } from './server.ts'
 
 /**
- * People who speak to the service without the SDK, which would refuse to say most of what the tests here say: each request is
- * written by hand, and may be wrong in one place.
+ * People who speak to the service without the SDK, which would refuse to say most of what the tests
+ * here say: each request is written by hand, and may be wrong in one place.
  */
 export interface Answer {
   readonly status: number
@@ -72,7 +72,10 @@ export class WireActor {
     this.ownJwk = { kty: 'OKP', crv: 'Ed25519', x }
   }
 
-  /** A client assertion (RFC 7523), right in everything but what is changed; a claim that is undefined is left out. */
+  /**
+   * A client assertion (RFC 7523), right in everything but what is changed; a claim that is
+   * undefined is left out.
+   */
   assertion(change: { header?: object; claims?: object; key?: CryptoKey | Uint8Array } = {}): Promise<string> {
     const seconds = Math.floor(Date.now() / 1000)
     const { person, server, thumbprint } = this
@@ -159,7 +162,10 @@ export async function keepActor(actor: WireActor) {
   return { name, person, organization, secrets, certificate, crt, key: await exportJWK(key) }
 }
 
-/** The actor goes on at another address of the service, and signs in there as if they had just been made. */
+/**
+ * The actor goes on at another address of the service, and signs in there as if they had just been
+ * made.
+ */
 export async function takeUpActor(
   server: TestServer,
   { key: jwk, name, ...kept }: Awaited<ReturnType<typeof keepActor>>,
@@ -195,7 +201,10 @@ export interface LiveWire {
   /** Set once the socket is closed. */
   readonly closed: Promise<{ code: number; reason: string }>
   send(frame: unknown): void
-  /** The first frame that matches, also among those that came already. Rejects after so many milliseconds, 5,000 if not given; `from` leaves out earlier ones. */
+  /**
+   * The first frame that matches, also among those that came already. Rejects after so many
+   * milliseconds, 5,000 if not given; `from` leaves out earlier ones.
+   */
   first(matches: (frame: Frame) => boolean, patience?: number, from?: number): Promise<Frame>
   /** Follows an operation from an index and resolves when caught up. */
   follow(operation: string, after?: number): Promise<Frame[]>

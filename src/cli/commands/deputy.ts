@@ -68,7 +68,10 @@ Examples:
     })
 }
 
-/** Whether a contact point is on duty, for whom else, and who stands in until when; nothing for anybody else. */
+/**
+ * Whether a contact point is on duty, for whom else, and who stands in until when; nothing for
+ * anybody else.
+ */
 export function dutyWords({ onDuty, handOvers }: Duty, person: string): string {
   const present = onDuty.find((one) => one.person === person)
   const away = handOvers.find((one) => one.person === person)

@@ -92,7 +92,9 @@ function signIn(
   return withCode(terminal, code, { passphrase }, (evidence) => client.signIn(evidence))
 }
 
-/** A service account makes a key to sign in with; a damaged invitation is refused where it is used. */
+/**
+ * A service account makes a key to sign in with; a damaged invitation is refused where it is used.
+ */
 function isForService(invitation: string): boolean {
   try {
     return parseInvitation(invitation).tier === 'service'

@@ -8,8 +8,8 @@ export interface Listed {
 }
 
 /**
- * Every command by its name, in groups, in the order of `cordon --help`. The list alone is read before one of them is loaded:
- * nobody waits for the code of the service before reading a message.
+ * Every command by its name, in groups, in the order of `cordon --help`. The list alone is read
+ * before one of them is loaded: nobody waits for the code of the service before reading a message.
  */
 export const groups: Readonly<Record<string, Readonly<Record<string, Listed>>>> = {
   'This device and you:': {

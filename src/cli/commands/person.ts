@@ -22,7 +22,10 @@ interface ActOptions extends OfOrganization, Confirmed, ProofOptions {
   readonly compromisedSince?: string
 }
 
-/** Something that is done to one of the people; `asks` where it cannot be undone, `reason` is an example of one that is entered in the log. */
+/**
+ * Something that is done to one of the people; `asks` where it cannot be undone, `reason` is an
+ * example of one that is entered in the log.
+ */
 interface Act {
   readonly name: string
   readonly description: string

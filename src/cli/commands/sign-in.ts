@@ -75,7 +75,10 @@ async function signIn(device: Device, { code, passkey }: ProofOptions) {
   return withCode(terminal, code, { passphrase }, (evidence) => client.signIn(evidence))
 }
 
-/** Catches up with an operation; who sleeps there, or was removed this moment, is signed in all the same. */
+/**
+ * Catches up with an operation; who sleeps there, or was removed this moment, is signed in all the
+ * same.
+ */
 async function visit(device: Device, operation: string, name: string): Promise<void> {
   try {
     await leavePlace(await openPlace(device, operation))

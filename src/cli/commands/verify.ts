@@ -150,7 +150,10 @@ function firstLines(discrepancies: readonly Discrepancy[]): string[] {
   ]
 }
 
-/** The database that is meant: one that runs is looked into, one that does not is started for as long as it takes. */
+/**
+ * The database that is meant: one that runs is looked into, one that does not is started for as
+ * long as it takes.
+ */
 async function reachDatabase(
   config: Config,
   terminal: Terminal,
@@ -193,7 +196,10 @@ async function heldCheckpoints({ dataDirectory }: Config): Promise<Held> {
   return Promise.all(logs.map(async (log) => ({ log, note: await readFile(join(directory, log), 'utf8') })))
 }
 
-/** What signs the checkpoints, and under which host: from the keys that were given, or from log.key and the filed checkpoints. */
+/**
+ * What signs the checkpoints, and under which host: from the keys that were given, or from log.key
+ * and the filed checkpoints.
+ */
 async function keysOf(
   config: Config,
   held: Held,

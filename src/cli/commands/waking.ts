@@ -17,7 +17,10 @@ export function sleepersIn(place: Place): { id: string; name: string; organizati
   })
 }
 
-/** Wakes everybody whom this person may wake: accounts of their own organization first, then each in the operation. */
+/**
+ * Wakes everybody whom this person may wake: accounts of their own organization first, then each in
+ * the operation.
+ */
 export async function wakeAll(device: Device, place: Place, { reason, ...proof }: WakeOptions): Promise<void> {
   const { client, terminal } = device
   const role = place.session.view.member(client.person as PersonId)?.role

@@ -44,7 +44,10 @@ const roles: Readonly<Record<Participant['kind'], Role>> = {
 const newClient = (store: ClientStore, keep: 'all' | 'none') =>
   new Cordon({ store, platform: webPlatform(clock), keep })
 
-/** Sets the stage: the root, the organizations, a client for each, and the operation with all of them in it. */
+/**
+ * Sets the stage: the root, the organizations, a client for each, and the operation with all of
+ * them in it.
+ */
 export async function gather(
   service: DemoService,
   participants: readonly Participant[],
@@ -84,7 +87,8 @@ export async function gather(
       name,
       ...given({ country, region }),
     })
-    // One administration keeps what it opens: its figures are compared with the server's. The others open and count.
+    // One administration keeps what it opens: its figures are compared with the server's. The
+    // others open and count.
     const keep = i === 0 ? 'all' : 'none'
     return { name, organization, client: await enrol(administrator, { name, organization }, new MemoryStore(), keep) }
   })

@@ -30,7 +30,9 @@ export interface DemoResult {
 export interface DemoOptions {
   readonly plan: Plan
   readonly published: PublishedFigures
-  /** The messages from which the reader computes; all that it opened unless a test takes one away. */
+  /**
+   * The messages from which the reader computes; all that it opened unless a test takes one away.
+   */
   readonly readerHas?: (messages: readonly Message[]) => readonly Message[]
   readonly keep?: boolean
   readonly say: (line: string) => void
@@ -47,7 +49,10 @@ export interface Demonstration {
   readonly cast: Cast
 }
 
-/** Runs an operation from its first organization to its verified log. The service goes on running until `service.stop()`. */
+/**
+ * Runs an operation from its first organization to its verified log. The service goes on running
+ * until `service.stop()`.
+ */
 export async function runDemo(options: DemoOptions): Promise<Demonstration> {
   const began = performance.now()
   const { plan, say } = options

@@ -4,9 +4,10 @@ import { type Chance, divide, seededChance } from './random.ts'
 import { caution, containerNumber, covers, narrative, note, plate, suspicion } from './words.ts'
 
 /**
- * What was published of Operation GOALS, as the order for this demonstration states it: 79 administrations, 8 regional
- * offices, 11 partner organizations; 937 seizures, 6.78 t, of them 2.325 t synthetic drugs. Kept as a constant of its own, so
- * that what readers and server compute is compared with something that neither of them made.
+ * What was published of Operation GOALS, as the order for this demonstration states it: 79
+ * administrations, 8 regional offices, 11 partner organizations; 937 seizures, 6.78 t, of them
+ * 2.325 t synthetic drugs. Kept as a constant of its own, so that what readers and server compute
+ * is compared with something that neither of them made.
  */
 export const published = {
   seizures: 937,
@@ -14,7 +15,10 @@ export const published = {
   syntheticDrugsKg: '2325',
 } as const
 
-/** A message that somebody will write: everything but ids, times and keys, which belong to whoever sends it. */
+/**
+ * A message that somebody will write: everything but ids, times and keys, which belong to whoever
+ * sends it.
+ */
 export interface PlannedMessage {
   /** Index into the organizations. */
   readonly sender: number
@@ -34,7 +38,10 @@ export interface PlannedMessage {
 export interface Plan {
   readonly organizations: readonly Participant[]
   readonly messages: readonly PlannedMessage[]
-  /** An organization that sends nothing from that message on and is addressed by nothing after it: it may be removed there. */
+  /**
+   * An organization that sends nothing from that message on and is addressed by nothing after it:
+   * it may be removed there.
+   */
   readonly departure: { readonly organization: number; readonly before: number }
 }
 
@@ -89,8 +96,9 @@ const otherDrugs = [
 ].map((word) => `drugs/${word}`)
 
 /**
- * Plans an operation shaped like the published one: the order in which its messages come, who sends them and what they say.
- * The same options give the same plan. It writes messages and never figures: what it is worth is for others to compute.
+ * Plans an operation shaped like the published one: the order in which its messages come, who sends
+ * them and what they say. The same options give the same plan. It writes messages and never
+ * figures: what it is worth is for others to compute.
  */
 export function planOperation(options: PlanOptions): Plan {
   const { seed, firstDay = '2026-09-07', days = 14, warnings = 60, corrections = 12, duplicates = 5 } = options
@@ -312,7 +320,10 @@ function later({ at }: Draft): number {
   return at + (1 - at) * 0.05
 }
 
-/** Puts the drafts in order, and indexes in place of references. A draft never comes before what it refers to. */
+/**
+ * Puts the drafts in order, and indexes in place of references. A draft never comes before what it
+ * refers to.
+ */
 function arrange(drafts: readonly Draft[], leaver: number): Plan {
   const ordered = drafts.toSorted((a, b) => a.at - b.at)
   const place = new Map(ordered.map((draft, n) => [draft, n]))

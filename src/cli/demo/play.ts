@@ -36,7 +36,10 @@ class Arrivals {
   }
 }
 
-/** Plays the plan: first at a walking pace, to see how long a message takes, then as fast as it goes; midway a member leaves. */
+/**
+ * Plays the plan: first at a walking pace, to see how long a message takes, then as fast as it
+ * goes; midway a member leaves.
+ */
 export async function play(cast: Cast, plan: Plan, progress: (done: number) => void): Promise<Played> {
   const arrivals = new Arrivals()
   const readers = new Set([cast.coordinator, ...cast.players])

@@ -38,8 +38,8 @@ export function seededChance(seed: number): Chance {
 }
 
 /**
- * Divides a whole number into so many parts of at least 1 that add up to it exactly; few are large and many small, as
- * seizures are.
+ * Divides a whole number into so many parts of at least 1 that add up to it exactly; few are large
+ * and many small, as seizures are.
  */
 export function divide(total: number, parts: number, chance: Chance): number[] {
   if (parts < 1 || total < parts) throw new RangeError('cannot be divided into so many parts')

@@ -18,7 +18,9 @@ export interface DemoService {
   readonly url: string
   readonly setUpString: string
   readonly directory: string
-  /** Verifies every log from its raw rows, with the public key and the published checkpoints alone. */
+  /**
+   * Verifies every log from its raw rows, with the public key and the published checkpoints alone.
+   */
   verify(root: string): Promise<Report>
   stop(): Promise<void>
 }

@@ -1,6 +1,9 @@
 import type { Chance } from './random.ts'
 
-/** What officers write, in English, put together from parts; people, plates and numbers are invented. */
+/**
+ * What officers write, in English, put together from parts; people, plates and numbers are
+ * invented.
+ */
 
 const finds = [
   'The goods lay under {cover}, packed in {pack}.',

@@ -16,7 +16,10 @@ interface Asking {
 /** As long as the service takes an answer to its question. */
 const fiveMinutes = 5 * 60_000
 
-/** Asks for passkeys in a browser on this machine, on the page of the service that the passkeys are for. */
+/**
+ * Asks for passkeys in a browser on this machine, on the page of the service that the passkeys are
+ * for.
+ */
 export function inBrowser(device: Asking['device'], server: () => string, patience = fiveMinutes): Authenticator {
   const asking = () => ({ device, server: server(), patience })
   return {

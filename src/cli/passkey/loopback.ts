@@ -3,7 +3,10 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What the page hands over: the answer of the passkey as JSON, or the name of what the browser refused with. */
+/**
+ * What the page hands over: the answer of the passkey as JSON, or the name of what the browser
+ * refused with.
+ */
 export type Handed = { readonly answer: object } | { readonly refused: string }
 
 const address = '127.0.0.1'
@@ -11,8 +14,9 @@ const longestAnswer = 128 * 1024
 const stateBytes = 32
 
 /**
- * Takes one answer from a browser on this machine (RFC 8252, section 7.3): the first form posted to its own address with the state that only
- * the address for the browser carries. Whatever else comes is refused and changes nothing.
+ * Takes one answer from a browser on this machine (RFC 8252, section 7.3): the first form posted to
+ * its own address with the state that only the address for the browser carries. Whatever else comes
+ * is refused and changes nothing.
  */
 export class Loopback {
   readonly state = randomBytes(stateBytes).toString('base64url')

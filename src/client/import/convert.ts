@@ -23,7 +23,10 @@ export function toDay(cell: string, format: DateFormat): string | undefined {
   return isDay(day) ? day : undefined
 }
 
-/** A decimal, perhaps below zero, rounded half away from zero to exactly so many places; undefined if it is none. */
+/**
+ * A decimal, perhaps below zero, rounded half away from zero to exactly so many places; undefined
+ * if it is none.
+ */
 export function toDecimals(cell: string, places: number): string | undefined {
   const parts = /^([+-]?)(\d{1,15})(?:\.(\d{1,20}))?$/.exec(cell)
   if (parts === null) return undefined

@@ -1,10 +1,16 @@
-/** One record of a file, with the line its first cell stands on. The header is line 1 unless blank lines precede it. */
+/**
+ * One record of a file, with the line its first cell stands on. The header is line 1 unless blank
+ * lines precede it.
+ */
 export interface CsvRecord {
   readonly line: number
   readonly cells: readonly string[]
 }
 
-/** One thing that keeps a file from being imported: where (line from 1, column by its name, '' where it is the whole line), why, and what to do. */
+/**
+ * One thing that keeps a file from being imported: where (line from 1, column by its name, '' where
+ * it is the whole line), why, and what to do.
+ */
 export interface ImportFault {
   readonly line: number
   readonly column: string
@@ -35,9 +41,10 @@ class CsvFault extends Error {
 }
 
 /**
- * Reads a CSV file as RFC 4180 has it: UTF-8 with or without a byte order mark, records ended by LF, CRLF or CR, blank lines
- * skipped. Either the whole file is read or the first fault of its structure is told with its line; nothing is guessed.
- * A parser of our own, because the line of an unclosed quote is the line where it opens, and that is the one to tell.
+ * Reads a CSV file as RFC 4180 has it: UTF-8 with or without a byte order mark, records ended by
+ * LF, CRLF or CR, blank lines skipped. Either the whole file is read or the first fault of its
+ * structure is told with its line; nothing is guessed. A parser of our own, because the line of an
+ * unclosed quote is the line where it opens, and that is the one to tell.
  */
 export function readCsv(file: Uint8Array | string, delimiter: ',' | ';' | '\t' = ','): Csv | ImportFault {
   try {

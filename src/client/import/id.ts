@@ -1,9 +1,10 @@
 import { utf8 } from '../../protocol/index.ts'
 
 /**
- * The id of the message that a row becomes: a UUIDv8 (RFC 9562) of HMAC-SHA-256 over operation, mapping and row key under the
- * import key of the organization (32 bytes). The same row gives the same id, so that an import can be repeated; without the key
- * nobody can tell from an id whether a row was imported. With `revision`, the hash of a changed row, it is the id of its correction.
+ * The id of the message that a row becomes: a UUIDv8 (RFC 9562) of HMAC-SHA-256 over operation,
+ * mapping and row key under the import key of the organization (32 bytes). The same row gives the
+ * same id, so that an import can be repeated; without the key nobody can tell from an id whether a
+ * row was imported. With `revision`, the hash of a changed row, it is the id of its correction.
  */
 export async function importMessageId(
   importKey: Uint8Array<ArrayBuffer>,

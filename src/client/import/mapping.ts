@@ -5,7 +5,10 @@ import { isDateFormat, type DateFormat } from './convert.ts'
 export interface FieldTarget {
   /** A JSON pointer into the fields, not into a list of groups. */
   readonly field: string
-  /** From what the file says to what the form says; null where the value says nothing to this field. Without it cells are taken as they are. */
+  /**
+   * From what the file says to what the form says; null where the value says nothing to this field.
+   * Without it cells are taken as they are.
+   */
   readonly codes?: Readonly<Record<string, string | null>>
   /** Splits the cell, for fields that are lists. */
   readonly separator?: string
@@ -23,7 +26,10 @@ export type Target = FieldTarget | GoodsTarget
 
 /** How the columns of a file become the fields of a form. */
 export interface Mapping {
-  /** The name of the mapping. Message ids are made with it: a mapping that is improved keeps its name. */
+  /**
+   * The name of the mapping. Message ids are made with it: a mapping that is improved keeps its
+   * name.
+   */
   readonly mapping: string
   readonly form: string
   readonly version: number
@@ -65,7 +71,10 @@ const known = {
 
 type Fault = (pointer: string, reason: string, advice: string) => void
 
-/** Reads a mapping from JSON, as a text or as a value, and checks it against the form it names. All its faults at once. */
+/**
+ * Reads a mapping from JSON, as a text or as a value, and checks it against the form it names. All
+ * its faults at once.
+ */
 export function readMapping(json: unknown): { mapping: Mapping } | { faults: MappingFault[] } {
   const faults: MappingFault[] = []
   const fault: Fault = (pointer, reason, advice) => void faults.push({ pointer, reason, advice })
@@ -123,7 +132,9 @@ interface Members {
   readonly constants: Record<string, unknown>
 }
 
-/** Checks each member by itself, and fills in what may be absent; undefined where a fault was found. */
+/**
+ * Checks each member by itself, and fills in what may be absent; undefined where a fault was found.
+ */
 function checkMembers(value: Record<string, unknown>, fault: Fault): Members | undefined {
   refuseUnknown(value, known.mapping, '', fault)
   const { mapping, form: id, version = 1, delimiter = ',', decimalComma = false, key, subject, ignore = [] } = value

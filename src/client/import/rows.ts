@@ -13,7 +13,10 @@ export interface MappedRow {
   readonly version: number
   readonly subject?: string
   readonly fields: Readonly<Record<string, unknown>>
-  /** SHA-256 of what the mapping uses of the row, base64url: tells whether a row changed since it was imported. */
+  /**
+   * SHA-256 of what the mapping uses of the row, base64url: tells whether a row changed since it
+   * was imported.
+   */
   readonly source: string
 }
 
@@ -25,8 +28,9 @@ export interface MappedRows {
 const maxFaults = 1_000
 
 /**
- * Maps every row of a CSV file, and validates it against its form, before any is sent. Never throws over what a file says: each
- * bad row is told with line, column, reason and advice (up to 1,000), and is not among the rows. Who imports sends nothing while there are faults.
+ * Maps every row of a CSV file, and validates it against its form, before any is sent. Never throws
+ * over what a file says: each bad row is told with line, column, reason and advice (up to 1,000),
+ * and is not among the rows. Who imports sends nothing while there are faults.
  */
 export async function mapRows(csv: Uint8Array | string, mapping: Mapping): Promise<MappedRows> {
   const file = readCsv(csv, mapping.delimiter)
@@ -93,7 +97,8 @@ function subjectFaults(line: number, subject: string | undefined, { form, versio
   return validateSubject(form, version, subject).map(({ reason, advice }) => ({ line, column: '', reason, advice }))
 }
 
-// Columns in the order of their names and only those that are used: to move or add a column changes no row.
+// Columns in the order of their names and only those that are used: to move or add a column changes
+// no row.
 function sourceOf(cells: ReadonlyMap<string, string>, mapping: Mapping): string {
   const used = Object.keys(mapping.columns).toSorted((a, b) => (a < b ? -1 : 1))
   return JSON.stringify(used.map((column) => [column, cells.get(column) ?? '']))
@@ -176,7 +181,8 @@ function single(cell: string, target: FieldTarget, field: Schema | undefined, de
     return /^\d{1,9}$/.test(word)
       ? { value: Number(word) }
       : { reason: 'not-a-number', advice: 'This is no whole number.' }
-  // What is coded or has a form of its own is taken without the white space around it; words are taken as they are.
+  // What is coded or has a form of its own is taken without the white space around it; words are
+  // taken as they are.
   return { value: field?.enum !== undefined || isNarrow(field) ? word : cell }
 }
 
@@ -196,7 +202,10 @@ function put(fields: Record<string, unknown>, pointer: string, value: unknown): 
   at[last] = value
 }
 
-/** The column that a fault of the form comes from: the one that filled the field, or the group that the field is missing in. */
+/**
+ * The column that a fault of the form comes from: the one that filled the field, or the group that
+ * the field is missing in.
+ */
 function columnOf(pointer: string, columnAt: ReadonlyMap<string, string>, mapping: Mapping): string {
   for (let at = pointer; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
     const column = columnAt.get(at)

@@ -37,8 +37,8 @@ export interface ImportRows {
   readonly update?: boolean
   readonly compartment?: string
   /**
-   * A new import key in place of the organization's, where that one is refused (an NCP or a coordinator). Rows that were imported before are unknown
-   * under it and sent again.
+   * A new import key in place of the organization's, where that one is refused (an NCP or a
+   * coordinator). Rows that were imported before are unknown under it and sent again.
    */
   readonly newKey?: boolean
   /** Posts under way at once; 32 if not given. */
@@ -80,9 +80,11 @@ type Task = { readonly row: MappedRow; readonly id: string; readonly corrects?: 
 const atOnce = 1000
 
 /**
- * Sends rows as sealed messages, each under an id that only the organization can compute, so that a repetition sends nothing
- * twice: what is known is asked first. Rows that changed are named, and corrected where that is asked for. Ends with one entry
- * that records the import. IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not yet.
+ * Sends rows as sealed messages, each under an id that only the organization can compute, so that a
+ * repetition sends nothing twice: what is known is asked first. Rows that changed are named, and
+ * corrected where that is asked for. Ends with one entry that records the import.
+ * IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not
+ * yet.
  */
 export async function importRows(deps: ImportDeps, input: ImportRows): Promise<ImportOutcome> {
   const { session, rows, mapping, update = false, newKey = false } = input
@@ -104,7 +106,8 @@ export async function importRows(deps: ImportDeps, input: ImportRows): Promise<I
     const last = latest.get(row.key)
     if (!last || sourceOf(last)?.source === row.source) continue
     changed.push(row)
-    // Named after the version that it replaces: a row may change back and forth, and each change is sent once.
+    // Named after the version that it replaces: a row may change back and forth, and each change is
+    // sent once.
     const revision = `${row.source} after ${last.id}`
     if (update)
       tasks.push({
@@ -196,7 +199,10 @@ function sourceOf(message: Message): Imported | undefined {
   return typeof imported?.key === 'string' ? (imported as Imported) : undefined
 }
 
-/** The newest version of each row that this organization imported with this mapping, as this device has opened it. */
+/**
+ * The newest version of each row that this organization imported with this mapping, as this device
+ * has opened it.
+ */
 function latestByKey(session: OperationSession, mapping: string, organization: string): Map<string, Message> {
   const latest = new Map<string, Message>()
   for (const message of session.messages) {
@@ -206,7 +212,10 @@ function latestByKey(session: OperationSession, mapping: string, organization: s
   return latest
 }
 
-/** The organization's import key: made at its first import, and sealed again for devices that came since. */
+/**
+ * The organization's import key: made at its first import, and sealed again for devices that came
+ * since.
+ */
 async function importKey(deps: ImportDeps, session: OperationSession): Promise<Bytes> {
   const { transport, self, platform } = deps
   const path = `/v1/operations/${session.operation}/import-key`
@@ -234,7 +243,10 @@ async function replaceImportKey(deps: ImportDeps, session: OperationSession): Pr
   return key
 }
 
-/** Opens the key, and believes it of a device of one's own organization alone: whoever knows a public key can seal to it. IMPORT_KEY_REFUSED. */
+/**
+ * Opens the key, and believes it of a device of one's own organization alone: whoever knows a
+ * public key can seal to it. IMPORT_KEY_REFUSED.
+ */
 async function openKey(deps: ImportDeps, operation: string, { sealed, chain }: SealedKey): Promise<Bytes> {
   const { account, device } = deps.self()
   try {

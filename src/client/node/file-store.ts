@@ -17,8 +17,9 @@ interface Waiting {
 }
 
 /**
- * A store in one encrypted file (mode 0600), for one process at a time. Everything is read once and then held; what is written
- * together is one record, on the disk before `write` resolves, and either whole or not there after a kill.
+ * A store in one encrypted file (mode 0600), for one process at a time. Everything is read once and
+ * then held; what is written together is one record, on the disk before `write` resolves, and
+ * either whole or not there after a kill.
  */
 export class FileStore implements ClientStore {
   readonly holdsKeys = false
@@ -51,8 +52,8 @@ export class FileStore implements ClientStore {
   }
 
   /**
-   * Opens the store at a path, or makes it. STORE_PASSPHRASE (wrong), STORE_PASSPHRASE_WEAK (a new one of fewer than 15
-   * characters), STORE_IN_USE, STORE_DAMAGED.
+   * Opens the store at a path, or makes it. STORE_PASSPHRASE (wrong), STORE_PASSPHRASE_WEAK (a new
+   * one of fewer than 15 characters), STORE_IN_USE, STORE_DAMAGED.
    */
   static async open(path: string, passphrase: string): Promise<FileStore> {
     const unlock = await lockStore(path)
@@ -123,7 +124,8 @@ export class FileStore implements ClientStore {
   }
 
   async #compact(): Promise<void> {
-    // Changes that wait are in the values already, and are only repeated by the record that follows.
+    // Changes that wait are in the values already, and are only repeated by the record that
+    // follows.
     const before = this.#file
     const opened = await writeWhole(this.#path, this.#key, this.#header, this.#values)
     this.#file = opened.file

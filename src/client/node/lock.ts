@@ -2,9 +2,9 @@ import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { refuse } from '../problem.ts'
 
 /**
- * Holds a store for this process: a file beside it with the process id and, where the system tells it, the time at which the
- * process started, so that a number that was given again is not taken for the old owner. STORE_IN_USE where another process
- * that lives holds it. The answer lets go.
+ * Holds a store for this process: a file beside it with the process id and, where the system tells
+ * it, the time at which the process started, so that a number that was given again is not taken for
+ * the old owner. STORE_IN_USE where another process that lives holds it. The answer lets go.
  */
 export async function lockStore(path: string): Promise<() => Promise<void>> {
   const lock = `${path}.lock`
@@ -21,7 +21,8 @@ export async function lockStore(path: string): Promise<() => Promise<void>> {
       const owner = await readOwner(lock)
       if (owner === own || (owner !== undefined && (await lives(owner))))
         throw refuse('STORE_IN_USE', `Another process (${owner.split(' ')[0] ?? ''}) uses ${path}.`)
-      // Whoever wins the renaming removes the lock that a dead process left; the others find it gone.
+      // Whoever wins the renaming removes the lock that a dead process left; the others find it
+      // gone.
       const stale = `${candidate}.stale`
       if (await succeeds(rename(lock, stale), 'ENOENT')) await rm(stale, { force: true })
     }

@@ -3,9 +3,10 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { refuse } from '../problem.ts'
 
 /**
- * A file of records, each encrypted by itself (AES-256-GCM, random nonce) under a key from the store's passphrase (argon2id,
- * RFC 9106): a line of JSON with the parameters, then for each record its length (4 bytes, big-endian), nonce (12), ciphertext
- * and tag (16). A record's place is authenticated with it, so that records cannot be moved, repeated or left out in between.
+ * A file of records, each encrypted by itself (AES-256-GCM, random nonce) under a key from the
+ * store's passphrase (argon2id, RFC 9106): a line of JSON with the parameters, then for each record
+ * its length (4 bytes, big-endian), nonce (12), ciphertext and tag (16). A record's place is
+ * authenticated with it, so that records cannot be moved, repeated or left out in between.
  */
 export interface Header {
   readonly v: 1
@@ -86,8 +87,9 @@ export function readHeader(file: Buffer, path: string): { header: Header; line: 
 }
 
 /**
- * All records, and where the last whole one ends. What a kill left of the last record is not part of it; anything else that
- * does not open is STORE_DAMAGED, and STORE_PASSPHRASE where not even the first one does.
+ * All records, and where the last whole one ends. What a kill left of the last record is not part
+ * of it; anything else that does not open is STORE_DAMAGED, and STORE_PASSPHRASE where not even the
+ * first one does.
  */
 export function readRecords(key: Buffer, file: Buffer, line: Buffer, path: string): { texts: string[]; end: number } {
   const texts: string[] = []

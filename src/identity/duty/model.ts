@@ -26,8 +26,9 @@ export function overlap(one: Pick<HandOver, 'from' | 'until'>, other: Pick<HandO
 }
 
 /**
- * Whom of an organization's contact points, all of them able to act, a duty finds at this moment: those who are not away, each with those they stand
- * in for. One step is followed, never a second: for whom nobody stands in, all of them do. Where everybody is away, everybody is asked.
+ * Whom of an organization's contact points, all of them able to act, a duty finds at this moment:
+ * those who are not away, each with those they stand in for. One step is followed, never a second:
+ * for whom nobody stands in, all of them do. Where everybody is away, everybody is asked.
  */
 export function whoIsOnDuty(contactPoints: readonly Named[], handOvers: readonly HandOver[], at: Date): OnDuty[] {
   const standIn = new Map(handOvers.filter((one) => isInForce(one, at)).map(({ person, deputy }) => [person, deputy]))

@@ -28,7 +28,10 @@ export interface DutyView {
   handOvers: (Party & { deputy: Party; from: string; until: string | null })[]
 }
 
-/** Whom of an organization a duty finds at this moment; nobody only where it has no contact point who can act. */
+/**
+ * Whom of an organization a duty finds at this moment; nobody only where it has no contact point
+ * who can act.
+ */
 export async function onDuty(tx: Tx, organization: string, at: Date): Promise<OnDuty[]> {
   return whoIsOnDuty(await store.contactPointsOf(tx, organization), await store.handOversOf(tx, organization), at)
 }
@@ -42,8 +45,10 @@ export class Duty {
   }
 
   /**
-   * From then on the deputy stands in for this person, instead of whoever did before. By the person, another contact point of the organization or an
-   * administrator; NOT_FOUND for anybody else. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in that time.
+   * From then on the deputy stands in for this person, instead of whoever did before. By the
+   * person, another contact point of the organization or an administrator; NOT_FOUND for anybody
+   * else. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in
+   * that time.
    */
   async handOver(actor: Actor, person: string, input: HandOverInput): Promise<void> {
     await actInDirectory(this.#deps, actor, [person, input.deputy], async (act) => {
@@ -77,7 +82,10 @@ export class Duty {
     })
   }
 
-  /** Who is on duty now, and what is arranged, for administrators and the organization's contact points; looking is entered. */
+  /**
+   * Who is on duty now, and what is arranged, for administrators and the organization's contact
+   * points; looking is entered.
+   */
   async show(actor: Actor, organization: string): Promise<DutyView> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')

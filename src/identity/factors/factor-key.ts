@@ -5,7 +5,10 @@ const algorithm = 'aes-256-gcm'
 const nonceBytes = 12
 const tagBytes = 16
 
-/** Keeps what proves a person from whoever reads the database: the key lies in a file beside the service. */
+/**
+ * Keeps what proves a person from whoever reads the database: the key lies in a file beside the
+ * service.
+ */
 export interface FactorKey {
   /** AES-256-GCM, bound to its person: nonce, ciphertext and tag. */
   seal(person: string, secret: Uint8Array): Uint8Array
@@ -13,11 +16,17 @@ export interface FactorKey {
   open(person: string, sealed: Uint8Array): Uint8Array
   /** HMAC-SHA-256 of a recovery code, by which it is recognised. */
   digest(person: string, code: string): Uint8Array
-  /** By which a passkey knows its person (WebAuthn, user handle). Who could guess it could have a passkey made in the place of this person's. */
+  /**
+   * By which a passkey knows its person (WebAuthn, user handle). Who could guess it could have a
+   * passkey made in the place of this person's.
+   */
   handle(person: string): Uint8Array
 }
 
-/** Reads the key; makes it where there is none and nothing was sealed under one. `KeyFileFault` otherwise. */
+/**
+ * Reads the key; makes it where there is none and nothing was sealed under one. `KeyFileFault`
+ * otherwise.
+ */
 export function openFactorKey(file: string, needed: boolean): FactorKey {
   if (readFileIfThere(file) === undefined) {
     if (needed) throw new KeyFileFault(`the key of the second factors is missing at ${file}: put it back`)

@@ -30,7 +30,10 @@ export function totpSheet(secret: Uint8Array, label: string): { secret: string; 
   return { secret: totp.secret.base32, uri: totp.toString() }
 }
 
-/** The step that this code is of, the one before and after now allowed for; undefined where it is of none. */
+/**
+ * The step that this code is of, the one before and after now allowed for; undefined where it is of
+ * none.
+ */
 export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
   const delta = totpOf(secret).validate({ token: code, timestamp: now.getTime(), window: 1 })
   return delta === null ? undefined : Math.floor(now.getTime() / 1000 / period) + delta

@@ -27,7 +27,10 @@ export interface PasskeyDeps {
   readonly factorKey: Pick<FactorKey, 'handle'>
 }
 
-/** WebAuthn (W3C, level 3): discoverable credentials, user verification required, no attestation asked for. */
+/**
+ * WebAuthn (W3C, level 3): discoverable credentials, user verification required, no attestation
+ * asked for.
+ */
 export class Passkeys {
   readonly #deps: PasskeyDeps
 
@@ -62,7 +65,10 @@ export class Passkeys {
     })
   }
 
-  /** The passkey that was made for this person; PASSKEY_INVALID where the answer is not to our question. */
+  /**
+   * The passkey that was made for this person; PASSKEY_INVALID where the answer is not to our
+   * question.
+   */
   async verifyNew(
     person: string,
     response: unknown,
@@ -84,7 +90,9 @@ export class Passkeys {
     }
   }
 
-  /** Which of the person's own passkeys this answers a challenge with; undefined where it is none. */
+  /**
+   * Which of the person's own passkeys this answers a challenge with; undefined where it is none.
+   */
   async verify(person: string, passkeys: readonly store.Passkey[], response: unknown): Promise<string | undefined> {
     const { db, clock, address, factorKey } = this.#deps
     const answer = response as AuthenticationResponseJSON

@@ -1,13 +1,19 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { Problem } from '../../errors.ts'
 
-/** NIST SP 800-63B-4, section 3.1.1.2: alone at least 15 characters, beside a second factor 8; no rules of composition. */
+/**
+ * NIST SP 800-63B-4, section 3.1.1.2: alone at least 15 characters, beside a second factor 8; no
+ * rules of composition.
+ */
 export const passphraseLength = { alone: 15, besideSecondFactor: 8, most: 128 } as const
 
 const common = new Set(dictionary['passwords-common'])
 const longestPeriod = 10
 
-/** PASSPHRASE_WEAK with a reason: `length`, or `common` where it is among the 49,000 commonest, repeats itself or is one of `names`. */
+/**
+ * PASSPHRASE_WEAK with a reason: `length`, or `common` where it is among the 49,000 commonest,
+ * repeats itself or is one of `names`.
+ */
 export function requireStrong(passphrase: string, names: readonly string[], least: number): void {
   const length = lengthOf(passphrase)
   if (length < least || length > passphraseLength.most)

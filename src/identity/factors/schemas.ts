@@ -57,7 +57,10 @@ const NewPasskey = Type.Object(
 )
 
 export const knowledge = { passphrase: Type.Optional(Passphrase), passkey: Type.Optional(PasskeyAnswer) }
-/** What proves who somebody is: a passkey's answer, or a passphrase with a code where there is a second factor. */
+/**
+ * What proves who somebody is: a passkey's answer, or a passphrase with a code where there is a
+ * second factor.
+ */
 export const evidence = { ...knowledge, code: Type.Optional(Code) }
 export const StepUp = Type.Object(evidence, { ...exactly, minProperties: 1 })
 export const SteppedUp = Type.Object({ verifiedAt: Type.String({ maxLength: 30 }) })

@@ -13,7 +13,10 @@ import { Passkeys } from './passkeys.ts'
 import { lengthOf, passphraseLength, requireStrong } from './passphrase-rules.ts'
 import * as store from './store.ts'
 
-/** What somebody brings to prove who they are: a passkey's answer, or a passphrase with a code where there is a second factor. */
+/**
+ * What somebody brings to prove who they are: a passkey's answer, or a passphrase with a code where
+ * there is a second factor.
+ */
 export interface Evidence {
   readonly passphrase?: string
   /** Six digits of the authenticator app, or a recovery code. */
@@ -44,7 +47,10 @@ interface FactorsDeps extends IdentityDeps {
 /** How long a proof of who one is counts for acts that ask for a recent one. */
 export const recent = 10 * 60_000
 
-/** By what people prove who they are. Every door asks `prove`; whoever changes a factor has proven themselves lately. */
+/**
+ * By what people prove who they are. Every door asks `prove`; whoever changes a factor has proven
+ * themselves lately.
+ */
 export class Factors {
   readonly #deps: FactorsDeps
   readonly #passkeys: Passkeys
@@ -55,8 +61,9 @@ export class Factors {
   }
 
   /**
-   * By what this evidence proves the person: undefined where it does not, after the work of a passphrase. SECOND_FACTOR_REQUIRED where the
-   * passphrase is right and a code is missing. A code, a step and a challenge are taken: they work once, on all servers.
+   * By what this evidence proves the person: undefined where it does not, after the work of a
+   * passphrase. SECOND_FACTOR_REQUIRED where the passphrase is right and a code is missing. A code,
+   * a step and a challenge are taken: they work once, on all servers.
    */
   async prove(attempt: Attempt, evidence: Evidence, now: Date): Promise<Proof | undefined> {
     const first = await this.#first(attempt, evidence, now)
@@ -70,14 +77,18 @@ export class Factors {
   }
 
   /**
-   * Whether this is the passphrase or a passkey of the person. That is enough to enrol a further device, which the person's first one invited and
-   * certifies; its first sign-in asks for the code.
+   * Whether this is the passphrase or a passkey of the person. That is enough to enrol a further
+   * device, which the person's first one invited and certifies; its first sign-in asks for the
+   * code.
    */
   async knows(attempt: Attempt, evidence: Evidence, now: Date): Promise<boolean> {
     return (await this.#first(attempt, evidence, now)) !== undefined
   }
 
-  /** Each attempt is counted before it is checked: SIGN_IN_REFUSED once too many have failed at this door. */
+  /**
+   * Each attempt is counted before it is checked: SIGN_IN_REFUSED once too many have failed at this
+   * door.
+   */
   async #first(attempt: Attempt, { passphrase, passkey }: Evidence, now: Date): Promise<Proof | undefined> {
     const { db, passphrases } = this.#deps
     const { person } = attempt
@@ -108,7 +119,10 @@ export class Factors {
     return this.#passkeys.askToSignIn()
   }
 
-  /** Whether this person can prove anything yet. A person without factors sets a passphrase at enrolment. */
+  /**
+   * Whether this person can prove anything yet. A person without factors sets a passphrase at
+   * enrolment.
+   */
   async has(tx: Tx, person: string): Promise<boolean> {
     const { credential, passkeys } = await store.factorsOf(tx, person)
     return credential !== undefined || passkeys.length > 0
@@ -134,7 +148,10 @@ export class Factors {
     return [...people, ...organizations].map(({ name }) => name)
   }
 
-  /** Everything by which this person was known is forgotten: they begin again with what they set next. */
+  /**
+   * Everything by which this person was known is forgotten: they begin again with what they set
+   * next.
+   */
   async forget(tx: Tx, person: string): Promise<void> {
     await store.dropCredential(tx, person)
     await store.dropTotp(tx, person)
@@ -159,7 +176,9 @@ export class Factors {
     }
   }
 
-  /** Sets another passphrase; PASSPHRASE_WEAK. Eight characters are enough beside a second factor. */
+  /**
+   * Sets another passphrase; PASSPHRASE_WEAK. Eight characters are enough beside a second factor.
+   */
   async setPassphrase(actor: Actor, passphrase: string): Promise<void> {
     const { db, clock, passphrases } = this.#deps
     const { names, second } = await transaction(db, async (tx) => {
@@ -178,7 +197,10 @@ export class Factors {
     })
   }
 
-  /** From then on a passkey alone; FACTOR_NEEDED where there is none. The codes of the passphrase go with it. */
+  /**
+   * From then on a passkey alone; FACTOR_NEEDED where there is none. The codes of the passphrase go
+   * with it.
+   */
   removePassphrase(actor: Actor): Promise<void> {
     return this.#change(actor, 'passphrase', 'removed', async (tx) => {
       const { credential, passkeys } = await store.factorsOf(tx, actor.person)
@@ -190,7 +212,10 @@ export class Factors {
     })
   }
 
-  /** A new secret for an authenticator app; it counts once a code of it has been given to `confirmTotp`. */
+  /**
+   * A new secret for an authenticator app; it counts once a code of it has been given to
+   * `confirmTotp`.
+   */
   async beginTotp(actor: Actor): Promise<{ secret: string; uri: string }> {
     const { factorKey } = this.#deps
     const secret = newTotpSecret()
@@ -212,7 +237,10 @@ export class Factors {
     return totpSheet(secret, label)
   }
 
-  /** The second factor counts from now on; answers the recovery codes, which are shown once. CODE_WRONG. */
+  /**
+   * The second factor counts from now on; answers the recovery codes, which are shown once.
+   * CODE_WRONG.
+   */
   async confirmTotp(actor: Actor, code: string): Promise<readonly string[]> {
     const { clock, factorKey } = this.#deps
     const codes = newRecoveryCodes()
@@ -325,8 +353,9 @@ function shortId(id: string): string {
 }
 
 /**
- * STEP_UP_REQUIRED unless this session's person has proven lately who they are, on a certified device, by what they signed in with or could have, and still can:
- * neither a factor that somebody added since nor one that is gone.
+ * STEP_UP_REQUIRED unless this session's person has proven lately who they are, on a certified
+ * device, by what they signed in with or could have, and still can: neither a factor that somebody
+ * added since nor one that is gone.
  */
 export async function requireRecent(tx: Tx, actor: Actor, now: Date): Promise<void> {
   if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')

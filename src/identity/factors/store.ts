@@ -32,8 +32,9 @@ export async function factorsOf(tx: Tx, person: string): Promise<PersonFactors> 
 }
 
 /**
- * SHA-256, base64url, of all that a person's factors are checked against; recovery codes, which go as they are used, are not in it. Entries name it,
- * so that none can be put in the place of another.
+ * SHA-256, base64url, of all that a person's factors are checked against; recovery codes, which go
+ * as they are used, are not in it. Entries name it, so that none can be put in the place of
+ * another.
  */
 export const heldBy = (person: RawBuilder<unknown>) => sql<string>`(
   SELECT rtrim(translate(encode(sha256(convert_to(
@@ -137,7 +138,10 @@ export async function dropPasskeys(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('passkey').where('person_id', '=', person).execute()
 }
 
-/** False where another use has counted as far meanwhile: of two copies one is refused. A key that does not count stays at 0. */
+/**
+ * False where another use has counted as far meanwhile: of two copies one is refused. A key that
+ * does not count stays at 0.
+ */
 export async function notePasskeyUse(tx: Tx, id: string, signCount: number, at: Date): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('passkey')
@@ -185,14 +189,18 @@ export async function markVerified(tx: Tx, session: string, proof: Proof, at: Da
     .execute()
 }
 
-/** From now on the session knows the factors as they are: it changed them itself, and all others ended. */
+/**
+ * From now on the session knows the factors as they are: it changed them itself, and all others
+ * ended.
+ */
 export async function markKnown(tx: Tx, session: string, at: Date): Promise<void> {
   await tx.updateTable('session').set({ known_since: at }).where('id', '=', session).execute()
 }
 
 /**
- * Whether that by which a session's person was last known existed when the session began to know them, and still exists: the passkey itself, or the passphrase
- * with the code of an app where there is one.
+ * Whether that by which a session's person was last known existed when the session began to know
+ * them, and still exists: the passkey itself, or the passphrase with the code of an app where there
+ * is one.
  */
 export async function proofHolds(tx: Tx, session: string): Promise<'holds' | 'newer' | 'gone'> {
   const { rows } = await sql<{ since: Date; exists: boolean; newest: Date | null }>`

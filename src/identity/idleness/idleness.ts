@@ -14,7 +14,9 @@ interface IdlenessDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'ser
   readonly onError: (what: string, error: unknown) => void
 }
 
-/** What would be left without: an operation without coordinator, the service without administrator. */
+/**
+ * What would be left without: an operation without coordinator, the service without administrator.
+ */
 type Needed = 'coordinator' | 'administrator'
 
 /** When each of these people sleeps at the earliest, and who would but is needed. */
@@ -34,8 +36,9 @@ export async function sleepTimes(
 }
 
 /**
- * Accounts that nobody uses sleep once their people were told 30, 10 and 3 days before. Any number of servers may do this at once: what is due is
- * looked at again under the lock of the person's row.
+ * Accounts that nobody uses sleep once their people were told 30, 10 and 3 days before. Any number
+ * of servers may do this at once: what is due is looked at again under the lock of the person's
+ * row.
  */
 export class Idleness implements Sleeping {
   readonly #deps: IdlenessDeps
@@ -87,7 +90,10 @@ export class Idleness implements Sleeping {
     return this.#deps.people.sleepIdle(tx, person)
   }
 
-  /** An account that is needed stays awake, and those who can change that hear of it: once, in the log and by a notice. */
+  /**
+   * An account that is needed stays awake, and those who can change that hear of it: once, in the
+   * log and by a notice.
+   */
   async #keep(tx: Tx, person: string, needed: Needed): Promise<Appended | undefined> {
     const { logs, server, clock } = this.#deps
     const idle = await this.#lock(tx, person)
@@ -115,7 +121,10 @@ export class Idleness implements Sleeping {
     if (idle) await this.#tellOthers(tx, person, idle.organization)
   }
 
-  /** Whoever answers for a person who could not be told: the contact points of the organization, or else the administrators. */
+  /**
+   * Whoever answers for a person who could not be told: the contact points of the organization, or
+   * else the administrators.
+   */
   async #tellOthers(tx: Tx, person: string, organization: string): Promise<void> {
     const now = this.#deps.clock()
     const others = async (tier: string, of?: string) =>

@@ -22,8 +22,9 @@ export interface Idle {
 }
 
 /**
- * What is due for an account that was last used at `idleSince`. Each notice is due its days before the sleep, and puts it off to that many days
- * after itself: so nobody sleeps without all three, each in time, whatever a service that was down or a clock that jumped has missed.
+ * What is due for an account that was last used at `idleSince`. Each notice is due its days before
+ * the sleep, and puts it off to that many days after itself: so nobody sleeps without all three,
+ * each in time, whatever a service that was down or a clock that jumped has missed.
  */
 export function nextStep(idle: Idle, now: Date, limit: number): Step {
   const plan = standing(idle, now)
@@ -38,7 +39,10 @@ export function sleepsAfter(idle: Idle, days: NoticeDays, now: Date, limit: numb
   return later(sleepsAt(idle, now, limit), daysAfter(now, days))
 }
 
-/** The earliest time at which the account can sleep, for those who look it up: notices that are still to come included. */
+/**
+ * The earliest time at which the account can sleep, for those who look it up: notices that are
+ * still to come included.
+ */
 export function earliestSleep(idle: Idle, now: Date, limit: number): Date {
   const plan = standing(idle, now)
   const least = plan === undefined ? noticeDays[0] : (noticeDays[noticeDays.indexOf(plan.days) + 1] ?? 0)
@@ -51,7 +55,10 @@ function sleepsAt(idle: Idle, now: Date, limit: number): Date {
   return plan === undefined ? due : later(later(due, plan.sleepsAt), daysAfter(plan.noticedAt, plan.days))
 }
 
-/** A notice counts while the account stays unused, and none counts that comes from a time which has not come. */
+/**
+ * A notice counts while the account stays unused, and none counts that comes from a time which has
+ * not come.
+ */
 function standing({ idleSince, plan }: Idle, now: Date): Plan | undefined {
   return plan?.idleSince.getTime() === idleSince.getTime() && plan.noticedAt <= now ? plan : undefined
 }

@@ -21,8 +21,9 @@ export interface IdlePerson extends Idle {
 }
 
 /**
- * People who can sleep, with when they last used their account and the newest notice: those with a certified device who are awake. Programs
- * end by a date of their own. All of them, those of an organization, one, or those unused since a time.
+ * People who can sleep, with when they last used their account and the newest notice: those with a
+ * certified device who are awake. Programs end by a date of their own. All of them, those of an
+ * organization, one, or those unused since a time.
  */
 export async function idlePeople(
   tx: Tx,

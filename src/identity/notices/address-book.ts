@@ -8,7 +8,10 @@ import type { FactorKey } from '../factors/factor-key.ts'
 import { addressSealing, isAddress } from './addresses.ts'
 import * as store from './store.ts'
 
-/** Minutes that a code can come back in, and how often somebody may be wrong before another one is needed. */
+/**
+ * Minutes that a code can come back in, and how often somebody may be wrong before another one is
+ * needed.
+ */
 export const codeLife = 60
 const mostTries = 5
 /** Codes in a day: that a person may ask for, and that one address gets whoever asks. */
@@ -29,7 +32,10 @@ interface AddressBookDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | '
   readonly sends: boolean
 }
 
-/** Where people want to be told that something waits: set, confirmed, shown and removed by each for themselves alone. */
+/**
+ * Where people want to be told that something waits: set, confirmed, shown and removed by each for
+ * themselves alone.
+ */
 export class AddressBook {
   readonly #deps: AddressBookDeps
   readonly #sealing: ReturnType<typeof addressSealing>
@@ -58,7 +64,10 @@ export class AddressBook {
     }
   }
 
-  /** Has a code sent to an address, which counts once the code came back. NOTICES_OFF, NOTICE_CODE_LIMIT, STEP_UP_REQUIRED. */
+  /**
+   * Has a code sent to an address, which counts once the code came back. NOTICES_OFF,
+   * NOTICE_CODE_LIMIT, STEP_UP_REQUIRED.
+   */
   async ask(actor: Actor, address: string): Promise<void> {
     const { clock, random, sends } = this.#deps
     const { person } = actor
@@ -113,7 +122,10 @@ export class AddressBook {
     return row?.sealed_address ? this.#sealing.open(person, row.sealed_address) : undefined
   }
 
-  /** What goes to the address that waits since then: undefined once another one waits, or none does any more. */
+  /**
+   * What goes to the address that waits since then: undefined once another one waits, or none does
+   * any more.
+   */
   async candidateSince(tx: Tx, person: string, since: Date): Promise<{ address: string; code: string } | undefined> {
     const row = await store.findAddress(tx, person)
     if (!row?.sealed_candidate || row.asked_at?.getTime() !== since.getTime() || !this.#holds(since)) return undefined

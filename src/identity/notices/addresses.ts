@@ -2,8 +2,9 @@ import type { FactorKey } from '../factors/factor-key.ts'
 import { fromUtf8, utf8 } from '../../protocol/index.ts'
 
 /**
- * What is taken for an e-mail address: letters of any script in the places that RFC 6531 gives them, and nothing that means something to a mail
- * server, a header or a terminal. Quoted local parts and addresses by number are not taken.
+ * What is taken for an e-mail address: letters of any script in the places that RFC 6531 gives
+ * them, and nothing that means something to a mail server, a header or a terminal. Quoted local
+ * parts and addresses by number are not taken.
  */
 export const addressPattern =
   "^[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+(\\.[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+)*@([\\p{L}\\p{M}\\p{N}]([\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}])?\\.)+[\\p{L}][\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}]$"
@@ -24,7 +25,10 @@ export interface Candidate {
   readonly code: string
 }
 
-/** Addresses as the database holds them: sealed for their person, for nothing else that the same key seals. */
+/**
+ * Addresses as the database holds them: sealed for their person, for nothing else that the same key
+ * seals.
+ */
 export function addressSealing(key: FactorKey) {
   const bound = (person: string, what: string) => `${person} notices: ${what}`
   const open = (person: string, what: string, sealed: Uint8Array) => fromUtf8(key.open(bound(person, what), sealed))

@@ -4,7 +4,10 @@ type Words = Pick<Letter, 'subject' | 'text'>
 
 const ending = 'This message was made by a program: answers to it are not read.'
 
-/** What each notice says: nothing of an operation, a colleague or an organization, and no word of what it is that waits. */
+/**
+ * What each notice says: nothing of an operation, a colleague or an organization, and no word of
+ * what it is that waits.
+ */
 export const letters = {
   sleep: (sleepsAt: Date): Words => ({
     subject: 'Your account will sleep unless you sign in',

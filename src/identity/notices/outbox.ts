@@ -7,7 +7,9 @@ import type { Letter, NoticeChannel } from './channel.ts'
 import { letters } from './letters.ts'
 import * as store from './store.ts'
 
-/** How a notice was given: by the channel, or by being listed to those who answer for the person. */
+/**
+ * How a notice was given: by the channel, or by being listed to those who answer for the person.
+ */
 export type Given =
   | { readonly outcome: 'mailed' }
   | { readonly outcome: 'listed'; readonly reason: 'no-channel' | 'no-address' | 'address-refused' }
@@ -51,8 +53,9 @@ const kept = 48 * 60 * minute
 const grace = 3_000
 
 /**
- * Gives the notices that wait, one after the other. Each is held by a lock while it goes out, so that of several servers one gives it, and only
- * where the commit fails after the channel took it over does it go out again, as the same letter. What fails waits, longer each time.
+ * Gives the notices that wait, one after the other. Each is held by a lock while it goes out, so
+ * that of several servers one gives it, and only where the commit fails after the channel took it
+ * over does it go out again, as the same letter. What fails waits, longer each time.
  */
 export class Outbox {
   readonly #deps: OutboxDeps

@@ -3,7 +3,10 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { Letter, NoticeChannel } from './channel.ts'
 
 export interface SmtpSettings {
-  /** `smtp://` (STARTTLS) or `smtps://` (TLS from the start), with user and password where the server asks for them. */
+  /**
+   * `smtp://` (STARTTLS) or `smtps://` (TLS from the start), with user and password where the
+   * server asks for them.
+   */
   readonly url: string
   readonly from: string
 }
@@ -11,7 +14,10 @@ export interface SmtpSettings {
 export interface SmtpOptions extends SmtpSettings {
   /** Whom the server's certificate must come from; the system's authorities unless given. */
   readonly authorities?: string
-  /** Whether a server without STARTTLS is refused: every one that is not on this machine, unless said otherwise. */
+  /**
+   * Whether a server without STARTTLS is refused: every one that is not on this machine, unless
+   * said otherwise.
+   */
   readonly requireTls?: boolean
   /** Milliseconds that one letter may take. */
   readonly patience?: number
@@ -36,7 +42,10 @@ interface SmtpError {
   readonly response?: string | undefined
 }
 
-/** Notices by e-mail: one connection for each letter, encrypted unless the server is on this machine. */
+/**
+ * Notices by e-mail: one connection for each letter, encrypted unless the server is on this
+ * machine.
+ */
 export class SmtpChannel implements NoticeChannel {
   readonly #options: SmtpOptions
   readonly #open = new Set<SMTPConnection>()
@@ -121,8 +130,9 @@ function compose({ id, to, at, subject, text }: Letter, from: string): Promise<B
 }
 
 /**
- * Whether the server says for good that the mailbox does not exist or takes nothing (RFC 3463: 5.1 and 5.2). Everything else, a server that relays
- * for nobody or takes us for a nuisance, can be put right, and the letter waits for it.
+ * Whether the server says for good that the mailbox does not exist or takes nothing (RFC 3463: 5.1
+ * and 5.2). Everything else, a server that relays for nobody or takes us for a nuisance, can be put
+ * right, and the letter waits for it.
  */
 function isNoSuchAddress({ command, response }: SmtpError): boolean {
   return command === 'RCPT TO' && /^5\d\d[ -]5\.[12]\.\d/.test(response ?? '')

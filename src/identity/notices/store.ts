@@ -17,7 +17,10 @@ export async function queueNotices(tx: Tx, drafts: readonly NoticeDraft[], now: 
   await tx.insertInto('notice').values(rows).execute()
 }
 
-/** The notice that has waited longest, held until the transaction ends; others take the next one meanwhile. */
+/**
+ * The notice that has waited longest, held until the transaction ends; others take the next one
+ * meanwhile.
+ */
 export async function claimNotice(tx: Tx, now: Date): Promise<Notice | undefined> {
   return tx
     .selectFrom('notice')
@@ -98,7 +101,10 @@ export async function hasNoticeAddresses(tx: Tx): Promise<boolean> {
   return (await tx.selectFrom('notice_address').select('person_id').limit(1).executeTakeFirst()) !== undefined
 }
 
-/** How many codes this person asked for and this address was to get since then. Whoever asks for the same address waits until this transaction ends. */
+/**
+ * How many codes this person asked for and this address was to get since then. Whoever asks for the
+ * same address waits until this transaction ends.
+ */
 export async function codesSince(
   tx: Tx,
   { person, recipient, since }: { person: string; recipient: Uint8Array; since: Date },

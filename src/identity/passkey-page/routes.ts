@@ -4,7 +4,10 @@ import { everybody, type HttpServer } from '../../http/index.ts'
 const config = { access: everybody, door: 'page', record: 'nothing: it shows nothing of anybody' } as const
 const schema = { hide: true }
 
-/** Scripts and styles of this service alone, no markup from text, in no frame; forms go to the machine that shows the page. */
+/**
+ * Scripts and styles of this service alone, no markup from text, in no frame; forms go to the
+ * machine that shows the page.
+ */
 const helmet = {
   contentSecurityPolicy: {
     useDefaults: false,

@@ -24,8 +24,9 @@ export interface AtStake {
 }
 
 /**
- * Organizations run themselves: their NCPs retire, suspend and wake their own people, administrators end whole organizations. Whoever
- * ends or sleeps is out of every operation in the same transaction, on every server.
+ * Organizations run themselves: their NCPs retire, suspend and wake their own people,
+ * administrators end whole organizations. Whoever ends or sleeps is out of every operation in the
+ * same transaction, on every server.
  */
 export class People {
   readonly #deps: IdentityDeps
@@ -44,12 +45,18 @@ export class People {
     return this.#changeOne(actor, person, 'slept', reason)
   }
 
-  /** The same by the service itself, for who has not used the account for long. The person's row is locked by the caller. LAST_COORDINATOR. */
+  /**
+   * The same by the service itself, for who has not used the account for long. The person's row is
+   * locked by the caller. LAST_COORDINATOR.
+   */
   sleepIdle(tx: Tx, person: string): Promise<Appended> {
     return this.#take(tx, undefined, [person], 'slept', 'idle')
   }
 
-  /** The account can sign in again; each operation takes it back by a statement of somebody who may admit. */
+  /**
+   * The account can sign in again; each operation takes it back by a statement of somebody who may
+   * admit.
+   */
   async wake(actor: Actor, person: string, reason: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       const { tx, by, now, enter } = act
@@ -142,7 +149,10 @@ export class People {
     })
   }
 
-  /** Takes people out of their sessions and operations, whose logs hear of it from the service: their rows are locked by the caller. */
+  /**
+   * Takes people out of their sessions and operations, whose logs hear of it from the service:
+   * their rows are locked by the caller.
+   */
   async #take(
     tx: Tx,
     by: Upright | undefined,
@@ -204,7 +214,10 @@ export class People {
     return row
   }
 
-  /** Whoever may not vouch for somebody may not end them either; and a program is stopped, not retired. */
+  /**
+   * Whoever may not vouch for somebody may not end them either; and a program is stopped, not
+   * retired.
+   */
   async #requireReach(tx: Tx, actor: Upright, person: string): Promise<void> {
     const devices = (await identityStore.devicesOf(tx, person)).map(({ id }) => id)
     const certificates = await identityStore.newestCertificates(tx, [...devices, actor.device])

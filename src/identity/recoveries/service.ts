@@ -24,8 +24,8 @@ export function requestOf(input: {
 }
 
 /**
- * Who approved the recovery that this invitation is for; undefined for any other invitation. APPROVAL_MISSING where nobody did in time, or who did is
- * no longer anybody who could.
+ * Who approved the recovery that this invitation is for; undefined for any other invitation.
+ * APPROVAL_MISSING where nobody did in time, or who did is no longer anybody who could.
  */
 export async function requireApproved(tx: Tx, invitation: string, now: Date): Promise<string | undefined> {
   const recovery = await store.lockRecovery(tx, invitation)
@@ -37,7 +37,10 @@ export async function requireApproved(tx: Tx, invitation: string, now: Date): Pr
   return approver
 }
 
-/** Approving that somebody who has lost every device comes back: by a contact point or an administrator of another organization. */
+/**
+ * Approving that somebody who has lost every device comes back: by a contact point or an
+ * administrator of another organization.
+ */
 export class Recoveries {
   readonly #deps: IdentityDeps
 
@@ -67,7 +70,10 @@ export class Recoveries {
     }
   }
 
-  /** Approves the request with this hash. FORBIDDEN for who asked and for anybody of the organizations that are concerned; APPROVAL_MISSING too late. */
+  /**
+   * Approves the request with this hash. FORBIDDEN for who asked and for anybody of the
+   * organizations that are concerned; APPROVAL_MISSING too late.
+   */
   async approve(actor: Actor, invitation: string, request: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [], async ({ tx, by: actor, now, enter }) => {
       await requireRecent(tx, actor, now)

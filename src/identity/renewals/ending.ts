@@ -8,7 +8,10 @@ import type { EndingDevice } from './store.ts'
 
 type Deps = Pick<IdentityDeps, 'logs' | 'clock' | 'server' | 'operationsOf' | 'membersAmong'>
 
-/** Ends devices and their sessions, and answers what the logs are to enter of it. Their people are locked by the caller. */
+/**
+ * Ends devices and their sessions, and answers what the logs are to enter of it. Their people are
+ * locked by the caller.
+ */
 export async function endDevices(tx: Tx, deps: Deps, ending: readonly EndingDevice[]): Promise<Part[]> {
   const { logs, clock, server } = deps
   const told: Told[] = []

@@ -12,7 +12,10 @@ import * as store from './store.ts'
 const day = 24 * 3600_000
 /** So long before its end a certificate is due. */
 const dueWithin = 60 * day
-/** So many certificates at most above a renewed one: whoever has it can still vouch for others (`longestChain`). */
+/**
+ * So many certificates at most above a renewed one: whoever has it can still vouch for others
+ * (`longestChain`).
+ */
 const longestRenewed = 6
 
 export interface DueView {
@@ -28,8 +31,9 @@ export interface DueView {
 }
 
 /**
- * Certificates end by an entry, and are renewed by somebody else who may vouch for the person, for the same keys (decision 0037). Nobody
- * renews their own, and nobody who was vouched for by the very device: chains stay chains.
+ * Certificates end by an entry, and are renewed by somebody else who may vouch for the person, for
+ * the same keys (decision 0037). Nobody renews their own, and nobody who was vouched for by the
+ * very device: chains stay chains.
  */
 export class Renewals {
   readonly #deps: IdentityDeps
@@ -40,7 +44,10 @@ export class Renewals {
     this.#certificates = certificates
   }
 
-  /** What this NCP (of their organization) or administrator (of all) is asked to renew. Looking is itself an entry. */
+  /**
+   * What this NCP (of their organization) or administrator (of all) is asked to renew. Looking is
+   * itself an entry.
+   */
   async due(actor: Actor, justification?: string): Promise<DueView[]> {
     if (!renews(actor)) throw new Problem('NOT_FOUND')
     return actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
@@ -60,8 +67,8 @@ export class Renewals {
   }
 
   /**
-   * Accepts a certificate that this actor's device issued anew for a device that has one, or that the root did, which an administrator brings.
-   * The same certificate may come again.
+   * Accepts a certificate that this actor's device issued anew for a device that has one, or that
+   * the root did, which an administrator brings. The same certificate may come again.
    */
   async renew(actor: Actor, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
     const renewed = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
@@ -82,7 +89,10 @@ export class Renewals {
     return { device: renewed.device, expiresAt: renewed.expiresAt }
   }
 
-  /** Ends what has run out, and what a compromised device vouched for; any number of servers may do it at once. */
+  /**
+   * Ends what has run out, and what a compromised device vouched for; any number of servers may do
+   * it at once.
+   */
   async endOverdue(): Promise<void> {
     const { db, clock } = this.#deps
     const ending = await transaction(db, (tx) => store.endingDevices(tx, clock()))
@@ -96,7 +106,10 @@ export class Renewals {
     }
   }
 
-  /** Its own device's renewals, and an administrator the root's; outside their organization nobody exists for an NCP. */
+  /**
+   * Its own device's renewals, and an administrator the root's; outside their organization nobody
+   * exists for an NCP.
+   */
   async #requireReach(tx: Tx, actor: Actor, renewed: Certificate): Promise<void> {
     if (renewed.organization !== actor.organization && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
     if (renewed.issuer === actor.device) return

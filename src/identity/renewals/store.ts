@@ -14,8 +14,9 @@ export interface DueCertificate {
 }
 
 /**
- * Devices that end with some that were compromised, and since when: those that hold their newest certificate from one of them since that time, those that hold it
- * from these, and so on through all generations.
+ * Devices that end with some that were compromised, and since when: those that hold their newest
+ * certificate from one of them since that time, those that hold it from these, and so on through
+ * all generations.
  */
 const fallen = (compromised: RawBuilder<unknown>) => sql`WITH RECURSIVE fallen(device_id, since, falls) AS (
     ${compromised}
@@ -27,7 +28,10 @@ const stated = sql`SELECT device_id, compromised_at, false FROM revocation WHERE
 const doomed = sql`EXISTS (SELECT FROM fallen WHERE fallen.device_id = d.id AND falls)`
 const newest = sql`JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.id ORDER BY directory_index DESC LIMIT 1) c ON true`
 
-/** Certificates in force that end before a time, and those that have ended, of people who are there and awake; of one organization or all. */
+/**
+ * Certificates in force that end before a time, and those that have ended, of people who are there
+ * and awake; of one organization or all.
+ */
 export async function dueCertificates(
   tx: Tx,
   which: { readonly before: Date; readonly organization: string | undefined; readonly except: string },
@@ -52,7 +56,10 @@ export interface EndingDevice {
   readonly reason: 'expired' | 'issuer-compromised'
 }
 
-/** Live devices of people whose newest certificate has ended. Service accounts end with their accounts. */
+/**
+ * Live devices of people whose newest certificate has ended. Service accounts end with their
+ * accounts.
+ */
 export async function endingDevices(tx: Tx, now: Date, device?: string): Promise<EndingDevice[]> {
   const { rows } = await sql<EndingDevice>`${fallen(stated)}
     SELECT d.id AS device, p.id AS person, CASE WHEN ${doomed} THEN 'issuer-compromised' ELSE 'expired' END AS reason
@@ -63,7 +70,10 @@ export async function endingDevices(tx: Tx, now: Date, device?: string): Promise
   return rows
 }
 
-/** Live devices that a device vouched for from a time on, as the directory entered it, and those that these vouched for since. */
+/**
+ * Live devices that a device vouched for from a time on, as the directory entered it, and those
+ * that these vouched for since.
+ */
 export async function vouchedSince(tx: Tx, issuer: string, since: Date): Promise<EndingDevice[]> {
   const { rows } = await sql<EndingDevice>`${fallen(sql`SELECT ${issuer}::text, ${since}::timestamptz, false`)}
     SELECT d.id AS device, p.id AS person, 'issuer-compromised' AS reason
@@ -98,8 +108,9 @@ export async function haveAdministrator(tx: Tx, devices: readonly string[]): Pro
 }
 
 /**
- * On all servers: a renewal goes alone, since two that do not know of each other could close a circle, and so does the end of all that a device vouched for.
- * First certificates go with others like them. Taken before the rows of people.
+ * On all servers: a renewal goes alone, since two that do not know of each other could close a
+ * circle, and so does the end of all that a device vouched for. First certificates go with others
+ * like them. Taken before the rows of people.
  */
 export async function lockVouching(tx: Tx, how: 'alone' | 'with others'): Promise<void> {
   await (

@@ -8,7 +8,10 @@ interface Bits {
 
 const groupsOfIPv6 = 8
 
-/** Whether a text is a range of addresses in CIDR notation; one that names a single address and means many is none. */
+/**
+ * Whether a text is a range of addresses in CIDR notation; one that names a single address and
+ * means many is none.
+ */
 export function isRange(text: string): boolean {
   const range = parseRange(text)
   return range !== undefined && (range.network.bits & ((1n << range.free) - 1n)) === 0n

@@ -12,8 +12,9 @@ import * as store from './store.ts'
 const noteEvery = 60_000
 
 /**
- * The account and device behind a client assertion: signed with the account's own key, for this service and this session key, now and
- * once, on whichever server. Otherwise SIGN_IN_REFUSED; ADDRESS_REFUSED to whoever holds the key elsewhere than agreed.
+ * The account and device behind a client assertion: signed with the account's own key, for this
+ * service and this session key, now and once, on whichever server. Otherwise SIGN_IN_REFUSED;
+ * ADDRESS_REFUSED to whoever holds the key elsewhere than agreed.
  */
 export async function requireAssertion(
   { db, address: service }: Pick<IdentityDeps, 'db' | 'address'>,
@@ -38,7 +39,10 @@ export async function requireAssertion(
   return { person, device }
 }
 
-/** Asked at every request and at the socket: a service account comes from its own addresses. Notes that it was used. */
+/**
+ * Asked at every request and at the socket: a service account comes from its own addresses. Notes
+ * that it was used.
+ */
 export async function admitAddress(
   tx: Tx,
   { person, addresses }: Pick<SessionStanding, 'person' | 'addresses'>,

@@ -30,8 +30,9 @@ export interface Expected {
 }
 
 /**
- * Verifies a client assertion (RFC 7523 with the audience of rfc7523bis: the issuer alone, so that what was made for one service is worth
- * nothing at another); everything that is wrong with it is SIGN_IN_REFUSED. Its `jti` still has to be recorded as seen.
+ * Verifies a client assertion (RFC 7523 with the audience of rfc7523bis: the issuer alone, so that
+ * what was made for one service is worth nothing at another); everything that is wrong with it is
+ * SIGN_IN_REFUSED. Its `jti` still has to be recorded as seen.
  */
 export async function verifyAssertion(assertion: string, expected: Expected, now: Date): Promise<{ jti: string }> {
   const { account, key, audience, thumbprint } = expected

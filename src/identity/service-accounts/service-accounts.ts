@@ -24,7 +24,9 @@ export interface ServiceAccountView {
   readonly lastUsed: { readonly at: string; readonly address: string } | null
 }
 
-/** Accounts of national systems and other programs: who may list and stop them, and how they end. */
+/**
+ * Accounts of national systems and other programs: who may list and stop them, and how they end.
+ */
 export class ServiceAccounts {
   readonly #deps: IdentityDeps
   readonly #certificates: Certificates
@@ -34,7 +36,10 @@ export class ServiceAccounts {
     this.#certificates = certificates
   }
 
-  /** Those of an organization, for its NCPs and administrators; all of them for administrators. Looking is itself an entry. */
+  /**
+   * Those of an organization, for its NCPs and administrators; all of them for administrators.
+   * Looking is itself an entry.
+   */
   async list(actor: Actor, organization?: string, justification?: string): Promise<ServiceAccountView[]> {
     const asked = organization ?? (isAdministrator(actor) ? undefined : actor.organization)
     if (!manages(actor, asked)) throw new Problem('NOT_FOUND')
@@ -48,8 +53,9 @@ export class ServiceAccounts {
   }
 
   /**
-   * Stops an account at once and for good: its sessions end on every server, its device is revoked by the statement that comes with this,
-   * so that the epochs it could read become stale, and its invitation is worth nothing any more.
+   * Stops an account at once and for good: its sessions end on every server, its device is revoked
+   * by the statement that comes with this, so that the epochs it could read become stale, and its
+   * invitation is worth nothing any more.
    */
   async stop(actor: Actor, account: string, jws: string | undefined): Promise<void> {
     const revocation = jws === undefined ? undefined : await checked('STATEMENT_INVALID', () => readRevocation(jws))
@@ -89,7 +95,9 @@ export class ServiceAccounts {
     }
   }
 
-  /** Sessions, device, invitations and the account itself; `by` the server where its time was over. */
+  /**
+   * Sessions, device, invitations and the account itself; `by` the server where its time was over.
+   */
   async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Upright): Promise<Appended> {
     const { logs, clock, server } = this.#deps
     const actor = by ? asActor(by) : { server }

@@ -29,8 +29,8 @@ function requireTerms({ permissions, addresses, expiresAt }: TermsInput, now: Da
 }
 
 /**
- * Makes the account that an invitation of the tier `service` is for, once. Nobody is both a person and a service account, and nobody
- * becomes the other. Answers the terms as the entry has them.
+ * Makes the account that an invitation of the tier `service` is for, once. Nobody is both a person
+ * and a service account, and nobody becomes the other. Answers the terms as the entry has them.
  */
 export async function registerAccount(
   tx: Tx,
@@ -50,7 +50,10 @@ export async function registerAccount(
   return { ...terms, expiresAt: terms.expiresAt.toISOString() }
 }
 
-/** The key with which an account will sign in, which must be nobody's device: no key serves two protocols. */
+/**
+ * The key with which an account will sign in, which must be nobody's device: no key serves two
+ * protocols.
+ */
 export async function keepSignInKey(tx: Tx, account: string, key: SignJwk, device: string, now: Date): Promise<string> {
   const known = await store.findServiceAccount(tx, account)
   if (!known || known.ended_at || known.expires_at <= now) throw new Problem('INVITATION_INVALID')

@@ -24,7 +24,10 @@ interface Enrolled {
   readonly details: Details
 }
 
-/** What the directory has said so far of devices; grows with their number, not with that of the entries. */
+/**
+ * What the directory has said so far of devices; grows with their number, not with that of the
+ * entries.
+ */
 export class DirectoryFold {
   readonly #pin: Pin
   readonly #certificates = new Map<string, Certificate>()

@@ -14,7 +14,10 @@ interface Factors {
 
 const none = (): Factors => ({ passphrase: undefined, totp: undefined, passkeys: 0, held: undefined })
 
-/** By how many factors the directory says that each person signs in: none can be added, exchanged or come back unseen. */
+/**
+ * By how many factors the directory says that each person signs in: none can be added, exchanged or
+ * come back unseen.
+ */
 export class FactorFold {
   readonly #people = new Map<string, Factors>()
 

@@ -12,7 +12,10 @@ interface Entered {
   approval: { readonly by: string; readonly request: string | undefined; readonly at: string } | undefined
 }
 
-/** What the directory has said so far of invitations, and of requests to come back that hang on them. */
+/**
+ * What the directory has said so far of invitations, and of requests to come back that hang on
+ * them.
+ */
 export class InvitationFold {
   readonly #invitations = new Map<string, Entered>()
   readonly #seen = { invitations: new Set<string>(), recoveries: new Set<string>() }

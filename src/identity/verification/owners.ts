@@ -26,7 +26,10 @@ import {
 } from './store.ts'
 
 export interface IdentityOwnersOptions {
-  /** Thumbprint of the root that the verifier trusts; without one, the root that the database itself names. */
+  /**
+   * Thumbprint of the root that the verifier trusts; without one, the root that the database itself
+   * names.
+   */
   readonly root?: string
 }
 
@@ -55,7 +58,10 @@ function directoryOwner(name: string, open: (tx: Tx) => OwnerView): Owner {
   return { name, open: (tx, log) => (log.operation === null ? open(tx) : nothing) }
 }
 
-/** An owner whose rows are lists as they stand now: the whole log is folded first, then each row is compared with the fold. */
+/**
+ * An owner whose rows are lists as they stand now: the whole log is folded first, then each row is
+ * compared with the fold.
+ */
 function foldOwner<F extends Fold>(name: string, makeFold: () => F, judge: (fold: F, tx: Tx) => AsyncIterable<string>) {
   return directoryOwner(name, (tx) => {
     const fold = makeFold()
@@ -97,7 +103,10 @@ function rowsOwner<Row extends { readonly directory_index: number }>(
   }))
 }
 
-/** Certificates, revocations and devices share one fold: each certificate is judged by those before it. */
+/**
+ * Certificates, revocations and devices share one fold: each certificate is judged by those before
+ * it.
+ */
 function deviceOwners(options: IdentityOwnersOptions): Owner[] {
   let fold = new DirectoryFold(noRoot)
   async function* certificates(tx: Tx) {
@@ -132,9 +141,10 @@ function deviceOwners(options: IdentityOwnersOptions): Owner[] {
 }
 
 /**
- * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned sleep, deputies, sessions,
- * invitations and factors, against the directory log: each has its entry, says what the entry commits
- * to, and leads to the root by rights that were held at that point.
+ * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned
+ * sleep, deputies, sessions, invitations and factors, against the directory log: each has its
+ * entry, says what the entry commits to, and leads to the root by rights that were held at that
+ * point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
   return [

@@ -11,14 +11,18 @@ const textIn = (details: Details, name: string): string | undefined => {
 
 interface Awaited {
   readonly row: RawSession
-  /** Whether an entry has said by now by what its person was known, and since when the session knows the factors. */
+  /**
+   * Whether an entry has said by now by what its person was known, and since when the session knows
+   * the factors.
+   */
   proven: boolean
   known: boolean
 }
 
 /**
- * Sessions, as their entries make them: one that was put there, was handed to another key or was made to live on is found. Rows are looked up as
- * entries come by, since there is no end to the sessions of a service: what is kept are those alone whose row says something later.
+ * Sessions, as their entries make them: one that was put there, was handed to another key or was
+ * made to live on is found. Rows are looked up as entries come by, since there is no end to the
+ * sessions of a service: what is kept are those alone whose row says something later.
  */
 export class SessionFold {
   readonly #tx: Tx
@@ -36,7 +40,8 @@ export class SessionFold {
     if (kind === 'session.ended') return this.#end(subject)
     if (kind === 'session.stepped-up') this.#hear(subject, leaf, textIn(details, 'reason'))
     if (kind === 'credential.set') {
-      // Whoever gives a code of a new app has proven it by that; whoever changes a factor knows the factors from there on.
+      // Whoever gives a code of a new app has proven it by that; whoever changes a factor knows the
+      // factors from there on.
       const proof = textIn(details, 'factor') === 'totp' ? 'passphrase+totp' : undefined
       this.#hear(textIn(details, 'session'), leaf, proof)
     }

@@ -2,7 +2,10 @@ import { sql } from 'kysely'
 import { inOrder, type Tx } from '../../db/index.ts'
 import { heldBy } from '../factors/store.ts'
 
-/** Rows as the verifier reads them: times as exact text, so that no digit that a type would round away is missed. */
+/**
+ * Rows as the verifier reads them: times as exact text, so that no digit that a type would round
+ * away is missed.
+ */
 export interface RawCertificate {
   readonly hash: string
   readonly device_id: string

@@ -39,7 +39,10 @@ export interface RunningWitness {
 const namePattern = /^[^\s+\p{Cc}]+$/u
 const longestName = 255
 
-/** Makes a witness ready to listen. `WitnessFault` or `KeyFileFault` where the directory cannot be used. */
+/**
+ * Makes a witness ready to listen. `WitnessFault` or `KeyFileFault` where the directory cannot be
+ * used.
+ */
 export async function openWitness(options: WitnessOptions): Promise<RunningWitness> {
   const { directory, hosts, clock, logLevel, logTo } = options
   const state = await WitnessState.open(directory)
@@ -73,7 +76,10 @@ export async function openWitness(options: WitnessOptions): Promise<RunningWitne
   }
 }
 
-/** The verifier keys of the witness in a directory; undefined where there is none. Also while it runs. WitnessFault where it has another name than `given`. */
+/**
+ * The verifier keys of the witness in a directory; undefined where there is none. Also while it
+ * runs. WitnessFault where it has another name than `given`.
+ */
 export async function witnessKeys(directory: string, given?: string): Promise<readonly string[] | undefined> {
   const name = await readName(directory)
   if (name !== undefined) requireSameName(name, given)

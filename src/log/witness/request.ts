@@ -7,7 +7,10 @@ import {
   type Checkpoint,
 } from '../../protocol/index.ts'
 
-/** What a log submits with add-checkpoint (C2SP tlog-witness): a checkpoint, and a proof that it follows from an older size. */
+/**
+ * What a log submits with add-checkpoint (C2SP tlog-witness): a checkpoint, and a proof that it
+ * follows from an older size.
+ */
 export interface Submission {
   readonly old: number
   readonly proof: readonly Uint8Array[]

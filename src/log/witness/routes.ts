@@ -16,7 +16,10 @@ export interface WitnessAppOptions {
 const bodyLimit = 128 * 1024
 const plain = 'text/plain; charset=utf-8'
 
-/** The two addresses of a witness (C2SP tlog-witness), submission and monitoring prefix being one. Listens nowhere yet. */
+/**
+ * The two addresses of a witness (C2SP tlog-witness), submission and monitoring prefix being one.
+ * Listens nowhere yet.
+ */
 export function witnessApp(witness: Witness, options: WitnessAppOptions): FastifyInstance {
   const { logLevel, logTo, throttle, requestTimeout } = options
   const app = Fastify({

@@ -12,8 +12,8 @@ export class WitnessFault extends Error {
 }
 
 /**
- * What a witness remembers: of each log the newest checkpoint that it cosigned, a file each, written whole. One process at a time
- * has the directory.
+ * What a witness remembers: of each log the newest checkpoint that it cosigned, a file each,
+ * written whole. One process at a time has the directory.
  */
 export class WitnessState {
   readonly #directory: string
@@ -28,8 +28,8 @@ export class WitnessState {
   static async open(directory: string): Promise<WitnessState> {
     const checkpoints = join(directory, 'checkpoints')
     await mkdir(checkpoints, { recursive: true, mode: 0o700 })
-    // SQLite locks files as the system does, without a moment in which two could have it, and the system lets go when the
-    // process ends; Node itself offers no such lock.
+    // SQLite locks files as the system does, without a moment in which two could have it, and the
+    // system lets go when the process ends; Node itself offers no such lock.
     const lock = new DatabaseSync(join(directory, 'lock'))
     try {
       lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
@@ -40,7 +40,10 @@ export class WitnessState {
     return new WitnessState(checkpoints, lock)
   }
 
-  /** The note that was written last for the log whose origin has this hash; undefined where there is none. */
+  /**
+   * The note that was written last for the log whose origin has this hash; undefined where there is
+   * none.
+   */
   async read(hash: string): Promise<string | undefined> {
     try {
       return await readFile(join(this.#directory, hash), 'utf8')

@@ -2,7 +2,10 @@ import { hostOf, isUuid, noteKeysOf, originOf, type LogKeys, type NoteKey } from
 
 const mostKept = 10_000
 
-/** Which logs a witness knows: every `<host>/logs/<id>` of these hosts, signed with both keys of its host. */
+/**
+ * Which logs a witness knows: every `<host>/logs/<id>` of these hosts, signed with both keys of its
+ * host.
+ */
 export class TrustedHosts {
   readonly #hosts: ReadonlyMap<string, LogKeys>
   // The same keys as the same objects: what is imported of a key is kept with it.
@@ -12,7 +15,10 @@ export class TrustedHosts {
     this.#hosts = hosts
   }
 
-  /** The keys that must have signed a checkpoint of this origin; undefined where it is none of a trusted host. */
+  /**
+   * The keys that must have signed a checkpoint of this origin; undefined where it is none of a
+   * trusted host.
+   */
   keysOf(origin: string): readonly [NoteKey, NoteKey] | undefined {
     const kept = this.#kept.get(origin)
     if (kept !== undefined) return kept

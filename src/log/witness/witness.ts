@@ -25,10 +25,16 @@ export interface WitnessDeps {
   readonly state: WitnessState
   /** Both keys of the witness: every checkpoint is cosigned with each. */
   readonly signers: readonly NoteSigner[]
-  /** All the keys that must have signed a checkpoint of this origin; undefined for a log that is not witnessed here. */
+  /**
+   * All the keys that must have signed a checkpoint of this origin; undefined for a log that is not
+   * witnessed here.
+   */
   keysOf(origin: string): readonly NoteKey[] | undefined
   readonly clock: () => Date
-  /** A log signed a checkpoint that was not shown to follow from the one that is held; both notes, each signed by it. */
+  /**
+   * A log signed a checkpoint that was not shown to follow from the one that is held; both notes,
+   * each signed by it.
+   */
   onInconsistent(origin: string, held: string, shown: string): void
 }
 
@@ -36,7 +42,10 @@ interface Held extends Checkpoint {
   readonly note: string
 }
 
-/** The witness of C2SP tlog-witness: cosigns a checkpoint only if it follows from the last one that it cosigned. */
+/**
+ * The witness of C2SP tlog-witness: cosigns a checkpoint only if it follows from the last one that
+ * it cosigned.
+ */
 export class Witness {
   readonly #deps: WitnessDeps
   readonly #working = new Map<string, Promise<unknown>>()
@@ -64,7 +73,10 @@ export class Witness {
     return this.#alone(hash, () => this.#cosign(hash, submission, signatures))
   }
 
-  /** The newest checkpoint that was cosigned for the log whose origin has this SHA-256, with its signatures and cosignatures. */
+  /**
+   * The newest checkpoint that was cosigned for the log whose origin has this SHA-256, with its
+   * signatures and cosignatures.
+   */
   async newest(hash: string): Promise<string | undefined> {
     return /^[0-9a-f]{64}$/.test(hash) ? this.#deps.state.read(hash) : undefined
   }
@@ -89,7 +101,10 @@ export class Witness {
     return { status: 200, type: plain, body: lines }
   }
 
-  /** `WitnessFault` where the file is not what this witness wrote: beginning again would cosign another tree. */
+  /**
+   * `WitnessFault` where the file is not what this witness wrote: beginning again would cosign
+   * another tree.
+   */
   async #held(hash: string, origin: string): Promise<Held | undefined> {
     const note = await this.#deps.state.read(hash)
     if (note === undefined) return undefined
@@ -112,7 +127,10 @@ export class Witness {
     return seconds
   }
 
-  /** One at a time for each log: between looking at what was cosigned last and writing what is, nobody else does either. */
+  /**
+   * One at a time for each log: between looking at what was cosigned last and writing what is,
+   * nobody else does either.
+   */
   #alone<T>(hash: string, work: () => Promise<T>): Promise<T> {
     const before = this.#working.get(hash) ?? Promise.resolve()
     const mine = before.then(work, work)
@@ -146,7 +164,9 @@ async function signaturesOf(note: string, keys: readonly NoteKey[]): Promise<rea
   }
 }
 
-/** Why a checkpoint does not follow from the one that was cosigned last; undefined where it does. */
+/**
+ * Why a checkpoint does not follow from the one that was cosigned last; undefined where it does.
+ */
 async function inconsistency(
   { old, proof, checkpoint }: Submission,
   held: Held | undefined,

@@ -11,7 +11,10 @@ const nothing = (): OwnerView => ({
 
 const exactly = (at: string) => at.replace(/Z$/, '000Z')
 const listIn = <T>(details: Details, name: string) => (Array.isArray(details?.[name]) ? details[name] : []) as T[]
-/** What details name is only compared where it has the form of a name: the verifier reads what anybody may have written. */
+/**
+ * What details name is only compared where it has the form of a name: the verifier reads what
+ * anybody may have written.
+ */
 const namedIn = (list: unknown) => (Array.isArray(list) ? list.filter(isUuid) : [])
 
 interface Acknowledged {
@@ -33,7 +36,10 @@ function homes(tx: Tx): (person: string) => Promise<string> {
   }
 }
 
-/** Who has and who has read what: each row has the entry that says so, at its time, and each entry its rows. */
+/**
+ * Who has and who has read what: each row has the entry that says so, at its time, and each entry
+ * its rows.
+ */
 export function consultedOwners(): Owner[] {
   return [
     {
@@ -52,8 +58,9 @@ export function consultedOwners(): Owner[] {
 }
 
 /**
- * A row is made by the first entry that says how far somebody has everything; a later one that says the same makes none. So each must
- * have been found once beside an entry of its own time, and none may be left over.
+ * A row is made by the first entry that says how far somebody has everything; a later one that says
+ * the same makes none. So each must have been found once beside an entry of its own time, and none
+ * may be left over.
  */
 function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
   const homeOf = homes(tx)
@@ -124,7 +131,10 @@ function readings(tx: Tx, operation: string): OwnerView {
 interface Stored {
   readonly sha256: unknown
   readonly by: string
-  /** Keys of before 2026-11-21 were not signed, and entries of before 2026-11-30 do not say whether theirs was. */
+  /**
+   * Keys of before 2026-11-21 were not signed, and entries of before 2026-11-30 do not say whether
+   * theirs was.
+   */
   readonly signed: boolean
 }
 

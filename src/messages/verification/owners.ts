@@ -22,8 +22,9 @@ import { countContents, messagesByIndex, type RawMessage } from './store.ts'
 const kinds: readonly string[] = ['message.posted', 'message.corrected', 'message.withdrawn']
 
 /**
- * Messages: each has exactly one entry and the other way round; its statement is what the entry commits to, signed by a device
- * that was certified then, of a member who could; body and extract are those that the statement names; every column repeats it.
+ * Messages: each has exactly one entry and the other way round; its statement is what the entry
+ * commits to, signed by a device that was certified then, of a member who could; body and extract
+ * are those that the statement names; every column repeats it.
  */
 export function messagesOwners(views: VerifiedViews): Owner[] {
   const message: Owner = {
@@ -129,7 +130,10 @@ class MessageVerification {
     ]
   }
 
-  /** Whether its sender could post this at that point of the log, by the rules of the appender itself. */
+  /**
+   * Whether its sender could post this at that point of the log, by the rules of the appender
+   * itself.
+   */
   async #judge(row: RawMessage, statement: MessageStatement, view: OperationView): Promise<string[]> {
     const { refersTo, id } = statement.payload
     const target = refersTo && (await findMessages(this.#tx, this.#operation, [refersTo.message])).get(refersTo.message)

@@ -14,8 +14,9 @@ export type RawMessage = MessageRow & {
 const page = 200
 
 /**
- * Messages of an operation by the index of their entry, with all that belongs to them. Read a page at a time by their indexes, and what
- * belongs to a page by its ids: over a join of everything the planner may choose a way that takes hours, where it has no statistics.
+ * Messages of an operation by the index of their entry, with all that belongs to them. Read a page
+ * at a time by their indexes, and what belongs to a page by its ids: over a join of everything the
+ * planner may choose a way that takes hours, where it has no statistics.
  */
 export async function* messagesByIndex(tx: Tx, operation: string): AsyncGenerator<RawMessage, undefined> {
   for (let after = -1; ;) {
@@ -123,7 +124,10 @@ export function readsByIndex(tx: Tx, operation: string): AsyncIterable<RawRead> 
   )
 }
 
-/** Those of these messages of which it is not stored that the person has read them, at this index or before. */
+/**
+ * Those of these messages of which it is not stored that the person has read them, at this index or
+ * before.
+ */
 export async function missingReads(
   tx: Tx,
   operation: string,

@@ -37,7 +37,10 @@ const permissionFor: Partial<Record<Kind, Permission>> = {
   'records.key-stored': 'records.import',
 }
 
-/** One operation as its log makes it, verified entry by entry by the rules that every client applies. */
+/**
+ * One operation as its log makes it, verified entry by entry by the rules that every client
+ * applies.
+ */
 export class VerifiedOperation {
   readonly view: OperationView
   readonly #tx: Tx
@@ -88,7 +91,8 @@ export class VerifiedOperation {
     if (kind === 'operation.created') return []
     // Certificates and revocations come from the directory, whoever is a member here.
     if (kind.startsWith('device.')) return []
-    // One statement may stand behind several entries, and take out its own signer with the first; the creator never is a member.
+    // One statement may stand behind several entries, and take out its own signer with the first;
+    // the creator never is a member.
     if (digest !== undefined && this.view.chain.has(digest)) return []
     const member = this.view.member(actor.person as PersonId)
     const device = this.view.devices.get(actor.device as DeviceId)
@@ -104,7 +108,10 @@ export class VerifiedOperation {
     return allowed.includes(kind) ? [] : [`a server caused it, and no server causes ${kind}`]
   }
 
-  /** Issuers outside the operation, as the directory has them: they are verified with the chain that needs them. */
+  /**
+   * Issuers outside the operation, as the directory has them: they are verified with the chain that
+   * needs them.
+   */
   async #learnIssuers({ statement, kind, device }: ViewEntry): Promise<void> {
     const certificates: string[] = []
     if (statement?.type === 'certificate') certificates.push(statement.value.jws)

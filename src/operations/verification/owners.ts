@@ -13,7 +13,10 @@ import { mayHold } from '../epoch-acts.ts'
 import { couldGive, VerifiedOperation } from './fold.ts'
 import { grantsByIndex, operationRow, operationRows, stateRows, type RawGrant } from './store.ts'
 
-/** The operation as its log has made it up to the entry that is being verified, for the owners of what entries are about. */
+/**
+ * The operation as its log has made it up to the entry that is being verified, for the owners of
+ * what entries are about.
+ */
 export interface VerifiedViews {
   current(operation: string): OperationView | undefined
 }
@@ -22,8 +25,9 @@ const none = async function* (): AsyncGenerator<OwnedRow> {}
 const nothing = (): OwnerView => ({ expects: () => 'none', rows: none() })
 
 /**
- * Members, compartments and epochs of operations: every statement by the signature, chain and right of its signer at that point,
- * recipients by membership, grants by the digests that entries commit to, and the rows that repeat all this.
+ * Members, compartments and epochs of operations: every statement by the signature, chain and right
+ * of its signer at that point, recipients by membership, grants by the digests that entries commit
+ * to, and the rows that repeat all this.
  */
 export function operationsOwners(options: IdentityOwnersOptions = {}): { owners: Owner[]; views: VerifiedViews } {
   let current: VerifiedOperation | undefined

@@ -28,7 +28,9 @@ export async function operationRow(tx: Tx, operation: string): Promise<RawOperat
   return rows[0]
 }
 
-/** Everything but the operation's own row, each row as one line of text, by the table it stands in. */
+/**
+ * Everything but the operation's own row, each row as one line of text, by the table it stands in.
+ */
 export async function stateRows(tx: Tx, operation: string): Promise<Map<string, Set<string>>> {
   const { rows } = await sql<{ owned: string; line: string }>`
     SELECT 'operation_organization' AS owned, concat_ws(' ', organization_id, admitted_index) AS line
