@@ -131,9 +131,7 @@ export class OperationSession {
     })
   }
 
-  /**
-   * Asks the service for the operation's facts; a partial view takes its state and rules from them.
-   */
+  /** Asks the service for the facts; a partial view takes its state and rules from them. */
   async #refresh(): Promise<void> {
     const facts = await this.#deps.transport.request<OperationFacts>('GET', `/v1/operations/${this.operation}`)
     this.#facts = facts
@@ -285,9 +283,7 @@ export class OperationSession {
     return this.#intake.flush()
   }
 
-  /**
-   * Reads the log again from its beginning, because the service has shown this device another one.
-   */
+  /** Reads the log again from its beginning: the service goes by another one. */
   readAgain(): void {
     this.#intake.widen()
     if (this.#status !== 'live' && this.#status !== 'catching-up') return
@@ -349,9 +345,7 @@ export class OperationSession {
     })
   }
 
-  /**
-   * Does what is due once this device is up to date: gives and fetches keys, sends what is pending.
-   */
+  /** Does what is due at the head of the log: gives and fetches keys, sends what is pending. */
   async #afterCatchUp(): Promise<void> {
     this.#seenChecks.checkLater()
     this.#witnessing.lookLater()
@@ -441,9 +435,7 @@ export class OperationSession {
     await this.#posting.epochs.require(compartment as CompartmentId)
   }
 
-  /**
-   * Whether role, state and, for a service account, its list allow an act now; the service decides.
-   */
+  /** Whether role, state and the list of a service account allow an act; the service decides. */
   may(permission: Permission): boolean {
     return mayUse(this.#deps.self(), this.view, permission)
   }
@@ -468,9 +460,7 @@ export class OperationSession {
     return figuresOf(this.messages.filter(({ marks }) => !marks.some(({ kind }) => kind === 'fields-invalid')))
   }
 
-  /**
-   * Gives keys of the past to the members who lack them, as following also does; answers how many.
-   */
+  /** Gives keys of the past to members who lack them, as following does; answers how many. */
   async giveGrants(): Promise<number> {
     await this.ready()
     this.#requireSound()
