@@ -161,7 +161,8 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
     listen(
       options.databaseUrl,
       hintChannel,
-      (payload) => {
+      (payload, sender) => {
+        if (stores.notifier.isSender(sender)) return
         for (const grown of notifiedLogs(payload)) hub.hint(grown)
       },
       () => hub.reread(),
@@ -240,7 +241,7 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: M
     }),
     (it) => it.close(),
   )
-  return { db, logs, tokenKey, factorKey, rateStore: createRateStore(db) }
+  return { db, logs, notifier, tokenKey, factorKey, rateStore: createRateStore(db) }
 }
 
 type Stores = Awaited<ReturnType<typeof openStores>>

@@ -15,12 +15,12 @@ export interface Listener {
  * LISTENs on a channel for as long as it is not closed. A connection that breaks is replaced with
  * growing pauses; after each LISTEN that stands, the first included, `onConnected` is called,
  * because what was said before was heard by nobody: read again. `onError` hears why a connection
- * could not be had.
+ * could not be had. `sender` is the backend process of the connection that notified.
  */
 export function listen(
   connectionString: string,
   channel: string,
-  onMessage: (payload: string) => void,
+  onMessage: (payload: string, sender: number) => void,
   onConnected: () => void,
   onError: (error: unknown) => void,
 ): Listener {
@@ -31,7 +31,7 @@ export function listen(
   const once = async (): Promise<void> => {
     const current = newClient(connectionString, 'cordon listen')
     const broken = new Promise<void>((resolve) => current.once('end', resolve).once('error', () => resolve()))
-    current.on('notification', (notification) => onMessage(notification.payload ?? ''))
+    current.on('notification', ({ payload = '', processId }) => onMessage(payload, processId))
     try {
       await current.connect()
       await current.query(`LISTEN ${pg.escapeIdentifier(channel)}`)
@@ -98,6 +98,8 @@ function newClient(connectionString: string, name: string): pg.Client {
 export interface Notifier {
   /** Says that a log has grown; returns at once. */
   notify(logId: string): void
+  /** Whether this notifier is the sender of a notification: its own server knows already. */
+  isSender(backend: number): boolean
   close(): Promise<void>
 }
 
@@ -157,12 +159,21 @@ export function createNotifier(connectionString: string, channel: string, option
       pending.add(logId)
       work()
     },
+    isSender: (backend) => backend === backendOf(client),
     async close() {
       ending.abort()
       await working
       await client?.end().catch(() => {})
     },
   }
+}
+
+/**
+ * The backend process that serves a connection (`BackendKeyData`), which pg keeps and does not
+ * declare.
+ */
+function backendOf(client: pg.Client | undefined): number | undefined {
+  return (client as { processID?: number } | undefined)?.processID
 }
 
 /** The ids in a payload of a notifier. */

@@ -66,6 +66,8 @@ export class Follower {
   readonly #subscriptions = new Set<Subscription>()
   #position = -1
   #known = -1
+  /** The log may have grown, as far as nobody knows. */
+  #suspected = false
   #running: Promise<void> | undefined
   #ready = false
   /**
@@ -91,25 +93,40 @@ export class Follower {
   /** The log has grown to this size; undefined: it may have. */
   hint(size?: number): void {
     if (!this.#ready) return
-    if (size !== undefined && size - 1 <= this.#position) return
-    this.#known = Math.max(this.#known, size === undefined ? this.#position + 1 : size - 1)
+    if (size === undefined) this.#suspected = true
+    else if (size - 1 <= this.#position) return
+    else this.#known = Math.max(this.#known, size - 1)
     this.#running ??= this.#run()
   }
 
   async #run(): Promise<void> {
     try {
-      while (this.#known > this.#position || this.#slowest() < this.#position) {
-        const before = this.#position
+      while (this.#suspected || this.#known > this.#position || this.#slowest() < this.#position) {
+        if (this.#suspected) await this.#ask()
+        if (this.#known <= this.#position && this.#slowest() >= this.#position) continue
+        const [position, known] = [this.#position, this.#known]
         await this.#advance()
-        if (this.#position === before) this.#known = this.#position
+        // Nothing was there to read, and nobody has said since that there is.
+        if (this.#position === position && this.#known === known) this.#known = position
       }
     } catch (error) {
       // The slow poll tries again; nothing is lost, the position stands.
+      this.#suspected = false
       this.#known = this.#position
       this.#deps.onError(`following ${this.operation}`, error)
     } finally {
       this.#running = undefined
     }
+  }
+
+  /** Asks how long the log is, which costs less than to read nothing. */
+  async #ask(): Promise<void> {
+    this.#suspected = false
+    const size = await readSnapshot(this.#deps.db, async (tx) => {
+      await enterOperation(tx, this.operation)
+      return sizeOf(tx, this.operation)
+    })
+    this.#known = Math.max(this.#known, (size ?? 0) - 1)
   }
 
   /** Readers join while a page is being read: they are not in it and get it with the next one. */

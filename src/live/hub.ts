@@ -36,7 +36,7 @@ export class Hub {
   #pings = 0
   #lastBeat = 0
   #beforeLast = 0
-  #checking = false
+  #checking: 'no' | 'yes' | 'and again' = 'no'
   #closing = false
 
   constructor(deps: HubDeps) {
@@ -157,19 +157,30 @@ export class Hub {
 
   /** Closes the sockets whose session, device, person or organization has ended. */
   async #endSessions(): Promise<void> {
-    if (this.#checking || this.#connections.size === 0) return
-    this.#checking = true
+    if (this.#connections.size === 0) return
+    // What ends while the sessions are read is not in what is read: they are read once more.
+    if (this.#checking !== 'no') {
+      this.#checking = 'and again'
+      return
+    }
     try {
-      const sessions = [...this.#connections].map(({ actor }) => actor.session)
-      const ended = await transaction(this.#deps.db, (tx) => this.#deps.sessions.endedAmong(tx, sessions))
-      for (const connection of this.#connections) {
-        if (ended.has(connection.actor.session)) connection.outbox.close(closeCodes.sessionEnded, 'session ended')
-      }
+      do {
+        this.#checking = 'yes'
+        const sessions = [...this.#connections].map(({ actor }) => actor.session)
+        const ended = await transaction(this.#deps.db, (tx) => this.#deps.sessions.endedAmong(tx, sessions))
+        for (const connection of this.#connections) {
+          if (ended.has(connection.actor.session)) connection.outbox.close(closeCodes.sessionEnded, 'session ended')
+        }
+      } while (this.#isAskedAgain())
     } catch (error) {
       this.#deps.onError('looking for ended sessions', error)
     } finally {
-      this.#checking = false
+      this.#checking = 'no'
     }
+  }
+
+  #isAskedAgain(): boolean {
+    return this.#checking === 'and again'
   }
 
   async close(): Promise<void> {

@@ -20,7 +20,8 @@ export async function enterLog(tx: Tx, log: string): Promise<void> {
  */
 export async function lockLog(tx: Tx, log: string): Promise<Head | undefined> {
   await enterLog(tx, log)
-  const row = await tx.selectFrom('log').selectAll().where('id', '=', log).forUpdate().executeTakeFirst()
+  // Its id never changes: rows that refer to it, such as checkpoints, need not wait for this.
+  const row = await tx.selectFrom('log').selectAll().where('id', '=', log).forNoKeyUpdate().executeTakeFirst()
   if (row === undefined) return undefined
   return {
     log,

@@ -2,7 +2,15 @@ import type { Tx } from '../../db/index.ts'
 import { differences, findPeople } from '../../identity/index.ts'
 import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
 import { isUuid, type Leaf } from '../../protocol/index.ts'
-import { countDeliveries, deliveriesOf, importKeyRows, missingReads, readsByIndex, type RawRead } from './store.ts'
+import {
+  countDeliveries,
+  countReadsOfNothing,
+  deliveriesOf,
+  importKeyRows,
+  missingReads,
+  readsByIndex,
+  type RawRead,
+} from './store.ts'
 
 const nothing = (): OwnerView => ({
   expects: () => 'none',
@@ -124,6 +132,10 @@ function readings(tx: Tx, operation: string): OwnerView {
           faults.push(`that ${person} read ${message} is missing`)
       }
       return faults
+    },
+    async finish() {
+      const strays = await countReadsOfNothing(tx, operation)
+      return strays === 0 ? [] : [`it has ${String(strays)} readings of messages that it does not have`]
     },
   }
 }

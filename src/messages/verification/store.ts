@@ -75,6 +75,15 @@ export async function countContents(
   return rows[0] ?? { bodies: 0, extracts: 0, threads: 0 }
 }
 
+/** How many readings name a message that the operation does not have. */
+export async function countReadsOfNothing(tx: Tx, operation: string): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*)::int AS count FROM message_read r
+    WHERE r.operation_id = ${operation} AND NOT EXISTS
+      (SELECT FROM message m WHERE m.operation_id = r.operation_id AND m.id = r.message_id)`.execute(tx)
+  return rows[0]?.count ?? 0
+}
+
 const exactTime = (column: string) =>
   sql<string>`to_char(${sql.ref(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
