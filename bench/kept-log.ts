@@ -17,7 +17,7 @@ export const command = fileURLToPath(new URL('../src/cli/main.ts', import.meta.u
 export const logHost = 'bench.example'
 const memberCount = 100
 
-interface Kept {
+interface LogOwners {
   readonly operation: string
   readonly people: readonly Cause[]
   readonly auditor: Cause
@@ -27,7 +27,7 @@ interface Kept {
  * A log of so many entries in a database that is kept on disk, and what reads it and appends to it
  * as the service does.
  */
-export interface KeptLog extends Kept {
+export interface KeptLog extends LogOwners {
   readonly directory: string
   readonly size: number
   readonly database: Embedded
@@ -54,7 +54,7 @@ export async function openKeptLog(directory: string, size: number, note: (line: 
   try {
     await migrate(database.superUrl)
     const kept = existsSync(facts)
-      ? (JSON.parse(readFileSync(facts, 'utf8')) as Kept)
+      ? (JSON.parse(readFileSync(facts, 'utf8')) as LogOwners)
       : await found(directory, database)
     if (!existsSync(facts)) writeFileSync(facts, JSON.stringify(kept))
     const began = performance.now()
@@ -91,7 +91,7 @@ export function seconds(since: number): string {
  * A real service makes the operation with its members and an auditor; they are remembered by their
  * ids.
  */
-async function found(directory: string, database: Embedded): Promise<Kept> {
+async function found(directory: string, database: Embedded): Promise<LogOwners> {
   const server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
     env: {
       ...process.env,
@@ -120,7 +120,7 @@ async function found(directory: string, database: Embedded): Promise<Kept> {
   }
 }
 
-async function open(kept: Kept, directory: string, size: number, database: Embedded): Promise<KeptLog> {
+async function open(kept: LogOwners, directory: string, size: number, database: Embedded): Promise<KeptLog> {
   const onError = (...what: unknown[]) => console.error(what.map(String).join(' '))
   const db = openDatabase({ connectionString: database.appUrl, onError })
   const logs: Logs<OperationView> = createLogs<OperationView>({

@@ -44,7 +44,7 @@ const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000
 const passphrase = 'a passphrase for the bench'
 
 /** A request that only has to be sent. */
-export interface Prepared {
+export interface PreparedRequest {
   readonly path: string
   readonly init: Omit<RequestInit, 'headers'> & { readonly headers: Record<string, string> }
 }
@@ -81,7 +81,7 @@ export class LightClient {
   }
 
   /** A request with its proof of possession, to be sent within a minute. */
-  async prepare(method: string, path: string, body?: unknown, token = this.#token): Promise<Prepared> {
+  async prepare(method: string, path: string, body?: unknown, token = this.#token): Promise<PreparedRequest> {
     const ath = token === '' ? {} : { ath: createHash('sha256').update(token).digest('base64url') }
     const dpop = await new SignJWT({ htm: method, htu: this.url + (path.split('?')[0] ?? ''), jti: id(), ...ath })
       .setProtectedHeader({ alg: 'Ed25519', typ: 'dpop+jwt', jwk: this.#jwk })
@@ -95,7 +95,7 @@ export class LightClient {
     return { path, init: { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) } }
   }
 
-  send({ path, init }: Prepared): Promise<Response> {
+  send({ path, init }: PreparedRequest): Promise<Response> {
     return fetch(this.url + path, init)
   }
 
@@ -115,7 +115,7 @@ export class LightClient {
     return (text === '' ? {} : JSON.parse(text)) as T
   }
 
-  async prepareSignIn(): Promise<Prepared> {
+  async prepareSignIn(): Promise<PreparedRequest> {
     const proof = await signSignIn(this.device, this.person, this.#thumbprint, now())
     return this.prepare('POST', '/v1/sessions', { proof, passphrase }, '')
   }

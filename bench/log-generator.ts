@@ -13,7 +13,7 @@ export interface Cause {
   readonly device: string
 }
 
-export interface Generated {
+export interface LogPlan {
   readonly log: string
   /** Members of the operation, who cause the entries. */
   readonly people: readonly Cause[]
@@ -62,7 +62,7 @@ export function idOf(what: 'compartment' | 'message' | 'session', number: number
  * Appends entries to a log until it has so many: leaves, hashes, details, nodes, root and edge as
  * the appender makes them, written with COPY. Goes on where it was interrupted.
  */
-export async function generateLog(superUrl: string, options: Generated): Promise<void> {
+export async function generateLog(superUrl: string, options: LogPlan): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl })
   await client.connect()
   try {
@@ -72,7 +72,7 @@ export async function generateLog(superUrl: string, options: Generated): Promise
     await client.query("SET maintenance_work_mem = '512MB'")
     const { rows } = await client.query<{ size: string }>('SELECT size FROM log WHERE id = $1', [options.log])
     if (options.size - Number(rows[0]?.size) > fewestWithoutIndexes) await putIndexesAside(client)
-    const made = new Maker(options)
+    const made = new EntryMaker(options)
     let writing: Promise<unknown> = Promise.resolve()
     for (let head = await headOf(client, options.log); head.edge.size < options.size;) {
       const batches = await made.batches(head, Math.min(perCopy, options.size - head.edge.size))
@@ -92,12 +92,12 @@ export async function generateLog(superUrl: string, options: Generated): Promise
   }
 }
 
-class Maker {
-  readonly #options: Generated
+class EntryMaker {
+  readonly #options: LogPlan
   readonly #ids = new Map<string, string>()
   #state = 1
 
-  constructor(options: Generated) {
+  constructor(options: LogPlan) {
     this.#options = options
   }
 

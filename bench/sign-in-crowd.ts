@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Prepared } from './light-client.ts'
+import type { PreparedRequest } from './light-client.ts'
 
 /**
  * What the people of a crowd send: each its requests, one after the other, from an address of its
@@ -9,7 +9,7 @@ import type { Prepared } from './light-client.ts'
  */
 export interface Crowd {
   readonly url: string
-  readonly people: readonly { readonly from: string; readonly prepared: readonly Prepared[] }[]
+  readonly people: readonly { readonly from: string; readonly prepared: readonly PreparedRequest[] }[]
 }
 
 export interface SignIns {

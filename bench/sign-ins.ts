@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { base64url, parseCheckpoint } from '../src/protocol/index.ts'
-import type { LightClient, Prepared } from './light-client.ts'
+import type { LightClient, PreparedRequest } from './light-client.ts'
 import { makeOperation, type BenchOperation } from './operation.ts'
 import type { Crowd, SignIns } from './sign-in-crowd.ts'
 
@@ -89,7 +89,7 @@ async function measure(bench: BenchOperation): Promise<Measured> {
 
 interface PreparedPost {
   readonly member: LightClient
-  readonly request: Prepared
+  readonly request: PreparedRequest
 }
 
 async function preparePosts(

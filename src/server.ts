@@ -74,7 +74,7 @@ import {
 import {
   formatNoteKey,
   formatSetUp,
-  given,
+  definedMembers,
   newId,
   type OperationView,
   type Random,
@@ -310,8 +310,9 @@ async function openHttp(
 ) {
   const { db, logs, rateStore, opened, log, onError } = made
   const { clock, quotas, tls } = options
-  const rates = opened.adopt(new RateLimits({ store: rateStore, clock, onError, ...given({ quotas }) }), (it) =>
-    it.close(),
+  const rates = opened.adopt(
+    new RateLimits({ store: rateStore, clock, onError, ...definedMembers({ quotas }) }),
+    (it) => it.close(),
   )
   const app = await buildHttp({
     publicUrl: options.publicUrl ?? 'http://localhost',

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { Posted } from '../src/client/index.ts'
+import type { PostedMessage } from '../src/client/index.ts'
 import { admin, privatePostgres } from './support/database.ts'
 import { howMany, patience } from './support/counts.ts'
 import { checkLogs, crowd, words } from './support/crowd.ts'
@@ -25,7 +25,7 @@ async function underFire(
   const databaseUrl = postgres.appUrl
   const servers = [await serverProcess(t, { databaseUrl, keys }), await serverProcess(t, { databaseUrl, keys })]
   const { operation, posters } = await crowd(t, servers, clients)
-  const accepted: Posted[] = []
+  const accepted: PostedMessage[] = []
   let inFlight = 0
   const round = { going: true }
   const posting = posters.map(async ({ session }, i) => {

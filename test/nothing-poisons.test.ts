@@ -1,6 +1,6 @@
 // What this holds: no one entry, whoever signed it, stops an operation for everybody, and what is
 // unsigned or misplaced changes nothing that is sealed or signed. What makes it fail:
-// `asProtocolError` in Opening.open answering ProtocolErrors alone; `requireSealKey`,
+// `asProtocolError` in MessageOpener.open answering ProtocolErrors alone; `requireSealKey`,
 // `standsAfter`, `requireInOperationChain` or `requireBareEntry` demanding nothing;
 // `ViewEntry.signer` left out.
 import { mkdtemp, rm } from 'node:fs/promises'

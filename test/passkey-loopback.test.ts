@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { inBrowser } from '../src/cli/passkey/browser.ts'
-import { Loopback, type Handed } from '../src/cli/passkey/loopback.ts'
+import { Loopback, type BrowserAnswer } from '../src/cli/passkey/loopback.ts'
 import type { Cordon } from '../src/client/index.ts'
 import { signSignIn, timestamp, type PersonId } from '../src/protocol/index.ts'
 import { partyOf } from './support/actors.ts'
@@ -60,7 +60,7 @@ function raw(
   })
 }
 
-const outcome = (loopback: Loopback): Promise<Handed | 'waiting'> =>
+const outcome = (loopback: Loopback): Promise<BrowserAnswer | 'waiting'> =>
   Promise.race([loopback.handed, sleep(50, 'waiting' as const)])
 
 t.test(

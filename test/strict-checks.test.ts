@@ -260,7 +260,7 @@ t.test(
   },
 )
 
-// Bites: `leaveReading` in cli/place.ts.
+// Bites: `leaveReading` in cli/followed-operation.ts.
 t.test('INV-173: a command that shows what the log says fails where it could not believe all of it', async (t) => {
   const good = await desk.run(['read', '--json'])
   t.equal(good.code, 0)

@@ -5,7 +5,7 @@ import { CommandFailure } from './failures.ts'
  * Something that can be named: by its id, its whole name (or another word for it), or the beginning
  * of its name.
  */
-export interface Named {
+export interface Choice {
   readonly id: string
   readonly name: string
   readonly also?: string
@@ -18,7 +18,7 @@ const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('
  * The one that a word means. Says which there are where none is meant, or several; `none` where
  * "there is no …" would not be a sentence.
  */
-export function choose<T extends Named>(what: string, word: string, among: readonly T[], none?: string): T {
+export function choose<T extends Choice>(what: string, word: string, among: readonly T[], none?: string): T {
   const wanted = plain(word)
   const exact = among.filter(({ id, name, also }) => [id, plain(name), plain(also ?? '')].includes(wanted))
   const found =
@@ -41,7 +41,7 @@ export function idOf(word: string): string | undefined {
   return isUuid(word.trim().toLowerCase()) ? word.trim().toLowerCase() : undefined
 }
 
-function listed(among: readonly Named[], ids: boolean): string {
+function listed(among: readonly Choice[], ids: boolean): string {
   const names = among.slice(0, mostListed).map(({ id, name }) => (ids ? `${name} (${id})` : name))
   return names.join(', ') + (among.length > mostListed ? ` and ${String(among.length - mostListed)} more` : '')
 }

@@ -10,20 +10,20 @@ import {
   webPlatform,
   type CertifyOutcome,
   type Authenticator,
-  type Evidence,
+  type SignInEvidence,
 } from '../client/index.ts'
 import { FileStore } from '../client/node/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { inBrowser } from './passkey/browser.ts'
 import { Interrupted, openTerminal, type Terminal } from './terminal.ts'
-import { Patience } from './waiting.ts'
+import { Patience } from './patience.ts'
 
 export interface DeviceOptions {
   readonly json?: boolean
   readonly store?: string
 }
 
-interface Running extends DeviceOptions {
+interface RunOptions extends DeviceOptions {
   /** Makes the store where there is none. */
   readonly make?: boolean
   /** The command ends by Ctrl-C in its own way. */
@@ -31,7 +31,7 @@ interface Running extends DeviceOptions {
 }
 
 /** The device that a command acts on: its store, opened, and the client on it. */
-export interface Device {
+export interface CommandDevice {
   readonly client: Cordon
   readonly store: FileStore
   readonly terminal: Terminal
@@ -53,7 +53,7 @@ export function onStore(command: Command): Command {
 /**
  * Opens the store, runs a command on it, and lets go of it, also when the command is interrupted.
  */
-export async function onDevice(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
+export async function onDevice(options: RunOptions, work: (device: CommandDevice) => Promise<void>): Promise<void> {
   const terminal = openTerminal({ json: options.json ?? false })
   const store = await openStore(terminal, options)
   const patience = new Patience(terminal)
@@ -83,7 +83,7 @@ export async function onDevice(options: Running, work: (device: Device) => Promi
 }
 
 /** The same for a signed-in person; certifies first who waits for this device. */
-export function asMember(options: Running, work: (device: Device) => Promise<void>): Promise<void> {
+export function asMember(options: RunOptions, work: (device: CommandDevice) => Promise<void>): Promise<void> {
   return onDevice(options, async (device) => {
     await beMember(device)
     await work(device)
@@ -91,7 +91,7 @@ export function asMember(options: Running, work: (device: Device) => Promise<voi
 }
 
 /** Certifies who waits for this device. */
-export async function beMember({ client, terminal }: Device): Promise<void> {
+export async function beMember({ client, terminal }: CommandDevice): Promise<void> {
   // Only the service knows whether somebody has certified this device meanwhile.
   if (!client.self.certificate) await client.me()
   if (client.self.certificate) await certifyWaiting(client, terminal)
@@ -134,7 +134,7 @@ export function storePath({ store }: DeviceOptions): string {
   return resolve(store ?? process.env['CORDON_STORE'] ?? join(homedir(), '.cordon', 'store'))
 }
 
-async function openStore(terminal: Terminal, options: Running): Promise<FileStore> {
+async function openStore(terminal: Terminal, options: RunOptions): Promise<FileStore> {
   const path = storePath(options)
   const exists = existsSync(path)
   if (!exists && options.make !== true) {
@@ -169,7 +169,7 @@ export async function withCode<T>(
   terminal: Terminal,
   given: string | undefined,
   evidence: { readonly passphrase: string },
-  work: (evidence: Evidence) => Promise<T>,
+  work: (evidence: SignInEvidence) => Promise<T>,
 ): Promise<T> {
   try {
     return await work(given === undefined ? evidence : { ...evidence, code: given })
@@ -192,12 +192,16 @@ export function orPasskey(command: Command): Command {
 }
 
 /** The passkeys of whoever this device belongs to. */
-export function passkeysOf(device: Device): Authenticator {
+export function passkeysOf(device: CommandDevice): Authenticator {
   return inBrowser(device, () => device.client.transport.server)
 }
 
 /** Does what asks for a recent proof of who one is, and asks for that proof where it is too old. */
-export async function asProven<T>(device: Device, { code, passkey }: ProofOptions, work: () => Promise<T>): Promise<T> {
+export async function asProven<T>(
+  device: CommandDevice,
+  { code, passkey }: ProofOptions,
+  work: () => Promise<T>,
+): Promise<T> {
   const { client, terminal } = device
   try {
     return await work()

@@ -20,7 +20,7 @@ export class CommandFailure extends Error {
   }
 }
 
-interface Told {
+interface Explanation {
   readonly code: string
   readonly lines: readonly string[]
   readonly exitCode: number
@@ -36,7 +36,7 @@ const commands: Readonly<Record<string, string>> = {
 }
 
 /** Every way in which a command ends badly, as lines for a person and a code for a machine. */
-export function explain(error: unknown): Told {
+export function explain(error: unknown): Explanation {
   const exitCode = exitCodes.failed
   if (error instanceof CommanderError)
     return { code: error.code, lines: [], exitCode: error.exitCode === 0 ? exitCodes.done : exitCodes.usage }
@@ -61,10 +61,10 @@ function internal(error: unknown): string {
 }
 
 /** What the operating system refuses, with the file or the port. */
-function explainSystem(error: unknown): Told | undefined {
+function explainSystem(error: unknown): Explanation | undefined {
   const { code, syscall, address, port, path } = error as Record<string, unknown>
   if (typeof code !== 'string' || typeof syscall !== 'string') return undefined
-  const told = (line: string): Told => ({ code, lines: [harmless(line)], exitCode: exitCodes.failed })
+  const told = (line: string): Explanation => ({ code, lines: [harmless(line)], exitCode: exitCodes.failed })
   if (code === 'EADDRINUSE')
     return told(
       `The port ${String(port)} of ${String(address)} is in use: choose another one (PORT of a service, --listen of a witness), or stop what listens there.`,
@@ -87,7 +87,7 @@ function explainSystem(error: unknown): Told | undefined {
 }
 
 /** Refusals of the service, the SDK and the protocol: a code, what happened, and what to do. */
-function explainCoded(error: unknown): Told | undefined {
+function explainCoded(error: unknown): Explanation | undefined {
   const { code, message, advice, detail, extra } = error as Record<string, unknown>
   if (typeof code !== 'string' || typeof message !== 'string') return undefined
   const command = commands[code]

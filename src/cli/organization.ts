@@ -1,14 +1,17 @@
 import { isProblem } from '../client/index.ts'
 import { choose, idOf } from './choice.ts'
-import type { Device, DeviceOptions } from './device.ts'
+import type { CommandDevice, DeviceOptions } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 
-export interface OfOrganization extends DeviceOptions {
+export interface OrganizationOptions extends DeviceOptions {
   readonly organization?: string
 }
 
 /** The organization whose people are meant: one's own, or another one for administrators. */
-export async function organizationMeant({ client }: Device, { organization }: OfOrganization): Promise<string> {
+export async function organizationMeant(
+  { client }: CommandDevice,
+  { organization }: OrganizationOptions,
+): Promise<string> {
   if (organization === undefined) return client.organization
   const id = idOf(organization)
   if (id !== undefined) return id

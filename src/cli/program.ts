@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { groups } from './commands/index.ts'
-import { Explained, nameHelp } from './explained.ts'
+import { ExplainedCommand, nameHelp } from './explained-command.ts'
 import { explain, exitCodes } from './failures.ts'
 import { harmless } from './terminal.ts'
 
@@ -36,7 +36,7 @@ export async function cordon(words: readonly string[]): Promise<number> {
 
 /** The program, with the name of each command and what it does. */
 function listCommands(): Command {
-  const program = new Explained('cordon')
+  const program = new ExplainedCommand('cordon')
     .description(manifest.description)
     .version(manifest.version, '-v, --version', 'show the version')
     .helpOption('-h, --help', 'show this help; after a command, the help of that command')

@@ -12,7 +12,7 @@ import {
 import { CommandFailure, exitCodes } from './failures.ts'
 import { readLogKeys } from './log-keys.ts'
 import { harmlessLine, type Progress, type Terminal } from './terminal.ts'
-import { counted } from './wording.ts'
+import { counted } from './words.ts'
 
 export interface BundleOptions {
   readonly logKeys?: string

@@ -3,19 +3,19 @@ import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, readCertificateOnce, requirePinned } from './certificates.ts'
 import { Audit } from './audit.ts'
-import { importRows, type ImportOutcome, type ImportRows } from './import/runner.ts'
-import { Factors, askPasskey, type Authenticator, type Evidence } from './factors.ts'
+import { importRows, type ImportOutcome, type ImportInput } from './import/runner.ts'
+import { Factors, askPasskey, type Authenticator, type SignInEvidence } from './factors.ts'
 import { LiveConnection } from './connection.ts'
 import { Directory, type CertifyOutcome, type OwnDevice } from './directory.ts'
 import {
   enrol,
   initialize,
-  type Enrol,
-  type Enrolled,
-  type Initialize,
+  type EnrolmentInput,
+  type EnrolmentResult,
+  type InitializationInput,
   type RootSecrets,
   type ServerFacts,
-} from './joining.ts'
+} from './enrolment.ts'
 import { Notices } from './notices.ts'
 import { Operations } from './operations.ts'
 import type { Platform } from './platform.ts'
@@ -30,7 +30,7 @@ import { GuardedStore } from './guarded-store.ts'
 import type { ClientStore } from './store.ts'
 import { Transparency } from './transparency.ts'
 import { Transport, type LentSession } from './transport.ts'
-import { readPin, writePin, type WitnessPin } from './witnessing.ts'
+import { readPin, writePin, type WitnessPin } from './witness-watch.ts'
 
 export interface CordonOptions {
   readonly store: ClientStore
@@ -126,14 +126,14 @@ export class Cordon {
    * The root, its successor and the first administrator, on a service that has none. See
    * `initialize`.
    */
-  async initialize(input: Initialize): Promise<RootSecrets> {
+  async initialize(input: InitializationInput): Promise<RootSecrets> {
     const secrets = await initialize(this.#options, input)
     await this.load()
     return secrets
   }
 
   /** Enrols this device with an invitation. See `enrol`. */
-  async enrol(input: Enrol): Promise<Enrolled> {
+  async enrol(input: EnrolmentInput): Promise<EnrolmentResult> {
     const enrolled = await enrol(this.#options, input)
     await this.load()
     return enrolled
@@ -226,7 +226,7 @@ export class Cordon {
    * service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
    */
   async signIn(
-    by: Evidence | { readonly authenticator: Authenticator },
+    by: SignInEvidence | { readonly authenticator: Authenticator },
   ): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
     const { store } = this.#options
     const { account, device } = this.self
@@ -367,7 +367,7 @@ export class Cordon {
   }
 
   /** Imports rows into an operation, each once however often it is repeated. See `importRows`. */
-  async importRows(input: Omit<ImportRows, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
+  async importRows(input: Omit<ImportInput, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
     const { operation, ...rest } = input
     const deps = {
       platform: this.#platform,

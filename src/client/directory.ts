@@ -30,7 +30,7 @@ import {
 } from '../protocol/index.ts'
 import { requireCertificate, type Self } from './account.ts'
 import { proveChain, readCertificateOnce, verifyKeys } from './certificates.ts'
-import { certificateTimes } from './joining.ts'
+import { certificateTimes } from './enrolment.ts'
 import type { Platform } from './platform.ts'
 import { isProblem } from './problem.ts'
 import type { Transparency } from './transparency.ts'
@@ -47,7 +47,7 @@ export interface Organization {
 }
 
 /** What goes with people who leave. */
-export interface AtStake {
+export interface DepartureEffects {
   readonly people: readonly { readonly person: string; readonly name: string }[]
   readonly devices: number
   readonly operations: number
@@ -75,7 +75,7 @@ interface Party {
  * Which contact points of an organization are on duty, each with those they stand in for, and what
  * is arranged.
  */
-export interface Duty {
+export interface DutyRoster {
   readonly onDuty: readonly (Party & { readonly standsInFor: readonly Party[] })[]
   readonly handOvers: readonly (Party & {
     readonly deputy: Party
@@ -85,7 +85,7 @@ export interface Duty {
   })[]
 }
 
-export interface HandOver {
+export interface HandOverInput {
   readonly deputy: string
   /** Now, if not given or past. */
   readonly from?: Date
@@ -94,7 +94,7 @@ export interface HandOver {
   readonly reason: string
 }
 
-export interface RecoveryAsked {
+export interface RecoveryRequest {
   readonly invitation: string
   /** Hash of exactly what is asked. */
   readonly request: string
@@ -115,7 +115,7 @@ export interface OwnDevice {
   readonly current: boolean
 }
 
-export interface InvitationMade {
+export interface NewInvitation {
   readonly invitation: string
   readonly person: string
   /** The string to hand over: shown once, kept nowhere. */
@@ -134,7 +134,7 @@ export interface InvitationListed {
   readonly state: 'open' | 'used' | 'revoked' | 'expired'
 }
 
-export interface Invite {
+export interface InvitationInput {
   /**
    * A name for a new person, or the id of one who is known and has no device yet, or one's own id
    * for a further device.
@@ -147,7 +147,7 @@ export interface Invite {
 }
 
 /** What a service account may be used for, from where and until when. */
-export interface InviteService extends Omit<Invite, 'person' | 'tier'> {
+export interface ServiceInvitationInput extends Omit<InvitationInput, 'person' | 'tier'> {
   readonly name: string
   readonly permissions: readonly Permission[]
   /** Ranges in CIDR notation. */
@@ -224,7 +224,7 @@ export class Directory {
    * this person's own certified devices, so that only they can vouch. FORBIDDEN where one may not
    * vouch for such a person.
    */
-  invite(input: Invite): Promise<InvitationMade> {
+  invite(input: InvitationInput): Promise<NewInvitation> {
     return this.#invite(input)
   }
 
@@ -233,15 +233,15 @@ export class Directory {
    * is settled with this and stays. FORBIDDEN for whoever is no NCP of the organization and no
    * administrator.
    */
-  inviteService({ name, permissions, addresses, expiresAt, ...input }: InviteService): Promise<InvitationMade> {
+  inviteService({ name, permissions, addresses, expiresAt, ...input }: ServiceInvitationInput): Promise<NewInvitation> {
     const service = { permissions, addresses, expiresAt: timestamp(expiresAt) }
     return this.#invite({ ...input, person: { name }, tier: 'service' }, service)
   }
 
   async #invite(
-    input: Omit<Invite, 'tier'> & { readonly tier: Tier },
+    input: Omit<InvitationInput, 'tier'> & { readonly tier: Tier },
     service?: { readonly expiresAt: string },
-  ): Promise<InvitationMade> {
+  ): Promise<NewInvitation> {
     const { platform, transport, self } = this.#deps
     const { account, device: inviter } = self()
     const secret = makeInvitationSecret(platform.random)
@@ -404,7 +404,7 @@ export class Directory {
   }
 
   /** Who is on duty for an organization now, for administrators and its own NCPs. */
-  duty(organization: string): Promise<Duty> {
+  duty(organization: string): Promise<DutyRoster> {
     return this.#deps.transport.request('GET', `/v1/organizations/${organization}/duty`)
   }
 
@@ -413,7 +413,7 @@ export class Directory {
    * DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in that
    * time; NOT_FOUND for whoever is no NCP of the organization and no administrator.
    */
-  async handOverDuty(person: string, { deputy, from, until, reason }: HandOver): Promise<void> {
+  async handOverDuty(person: string, { deputy, from, until, reason }: HandOverInput): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/people/${person}/deputy`, {
       deputy,
       ...(from === undefined ? {} : { from: timestamp(from) }),
@@ -430,12 +430,12 @@ export class Directory {
   /**
    * What would go with one of one's own people, or with a program, before it is retired or stopped.
    */
-  atStake(person: string): Promise<AtStake> {
+  atStake(person: string): Promise<DepartureEffects> {
     return this.#deps.transport.request('GET', `/v1/people/${person}/retirement`)
   }
 
   /** What would go with an organization. ADMINISTRATOR_ONLY. */
-  atStakeIn(organization: string): Promise<AtStake> {
+  atStakeIn(organization: string): Promise<DepartureEffects> {
     return this.#deps.transport.request('GET', `/v1/organizations/${organization}/departure`)
   }
 
@@ -470,7 +470,7 @@ export class Directory {
    * What is asked of a second person: that somebody who lost every device comes back. For contact
    * points and administrators who were told the invitation's id.
    */
-  recovery(invitation: string): Promise<RecoveryAsked> {
+  recovery(invitation: string): Promise<RecoveryRequest> {
     return this.#deps.transport.request('GET', `/v1/recoveries/${invitation}`)
   }
 
@@ -478,7 +478,7 @@ export class Directory {
    * Approves exactly what was shown. FORBIDDEN for the organizations concerned, APPROVAL_MISSING
    * too late, STEP_UP_REQUIRED.
    */
-  async approveRecovery({ invitation, request }: Pick<RecoveryAsked, 'invitation' | 'request'>): Promise<void> {
+  async approveRecovery({ invitation, request }: Pick<RecoveryRequest, 'invitation' | 'request'>): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/recoveries/${invitation}/approval`, { request })
   }
 

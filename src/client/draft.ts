@@ -34,7 +34,7 @@ export interface Draft {
 }
 
 /** A draft as it is kept until it has a receipt. */
-export type KeptDraft = Omit<Draft, 'replyBy' | 'id' | 'version'> & {
+export type StoredDraft = Omit<Draft, 'replyBy' | 'id' | 'version'> & {
   readonly version: number
   readonly replyBy?: string
 }

@@ -12,8 +12,8 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import { certificateIn, mayUse } from './account.ts'
-import { inBackground } from './believing.ts'
-import type { Footing } from './footing.ts'
+import { inBackground } from './failures.ts'
+import type { SessionContext } from './session-context.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
 
@@ -30,15 +30,15 @@ export interface UsableEpoch {
  * the service.
  */
 export class Epochs {
-  readonly #footing: Footing
+  readonly #context: SessionContext
   readonly #opening = new Map<string, Promise<void>>()
 
-  constructor(footing: Footing) {
-    this.#footing = footing
+  constructor(context: SessionContext) {
+    this.#context = context
   }
 
   #current(compartment: CompartmentId): EpochState | undefined {
-    const state = this.#footing.ledger().view.compartments.get(compartment)
+    const state = this.#context.ledger().view.compartments.get(compartment)
     return state?.stale === false ? state.epochs.at(-1) : undefined
   }
 
@@ -54,28 +54,28 @@ export class Epochs {
       // A device that the directory does not have is in no honest log either: read again, it may be
       // gone.
       if (!isProblem(error, 'DEVICE_HIDDEN')) throw error
-      this.#footing.readAgain()
-      await this.#footing.ready()
+      this.#context.readAgain()
+      await this.#context.ready()
       return this.#require(compartment)
     }
   }
 
   async #require(compartment: CompartmentId): Promise<UsableEpoch> {
-    const person = this.#footing.self().account.person as PersonId
-    if (!this.#footing.ledger().view.isIn(person, compartment))
+    const person = this.#context.self().account.person as PersonId
+    if (!this.#context.ledger().view.isIn(person, compartment))
       throw refuse('NOT_IN_COMPARTMENT', 'You do not belong to this compartment, or it does not exist.')
     for (let attempt = 0; attempt < attempts; attempt++) {
       const epoch = this.#current(compartment)
       if (!epoch) await this.#openOrWait(compartment)
       else {
-        const key = this.#footing.keyring.find(compartment, epoch.number)
+        const key = this.#context.keyring.find(compartment, epoch.number)
         if (key) {
           this.#requireMembers(compartment)
-          await this.#requireProven(this.#footing.ledger().view.recipients(compartment))
+          await this.#requireProven(this.#context.ledger().view.recipients(compartment))
           return { epoch, key: key.bytes }
         }
-        const holds = () => this.#footing.keyring.find(compartment, epoch.number) !== undefined
-        await this.#footing.until(() => holds() || this.#current(compartment) !== epoch, 20_000)
+        const holds = () => this.#context.keyring.find(compartment, epoch.number) !== undefined
+        await this.#context.until(() => holds() || this.#current(compartment) !== epoch, 20_000)
         if (!holds() && this.#current(compartment) === epoch)
           throw refuse('KEY_MISSING', 'This device does not hold the current key of the compartment yet.')
       }
@@ -87,7 +87,7 @@ export class Epochs {
    * A partial view could not judge the recipients when the epoch opened: it does before it seals.
    */
   #requireMembers(compartment: CompartmentId): void {
-    const ledger = this.#footing.ledger()
+    const ledger = this.#context.ledger()
     if (!ledger.view.partial || ledger.isForMembers(compartment)) return
     throw refuse(
       'MEMBERS_HIDDEN',
@@ -99,23 +99,23 @@ export class Epochs {
    * Nothing is sealed for a device that the directory log does not have, whoever opened the key.
    */
   async #requireProven(devices: readonly DeviceId[]): Promise<void> {
-    await this.#footing.transparency.require(this.#certificatesOf(devices))
+    await this.#context.transparency.require(this.#certificatesOf(devices))
   }
 
   #certificatesOf(devices: readonly DeviceId[]): Certificate[] {
-    const { view } = this.#footing.ledger()
+    const { view } = this.#context.ledger()
     return devices.flatMap((device) => view.devices.get(device) ?? [])
   }
 
   async #openOrWait(compartment: CompartmentId): Promise<void> {
     if (this.#mayOpen(compartment)) return this.open(compartment)
-    const came = await this.#footing.until(() => this.#current(compartment) !== undefined, 60_000)
+    const came = await this.#context.until(() => this.#current(compartment) !== undefined, 60_000)
     if (!came) throw refuse('EPOCH_WAITING', 'This compartment has no usable key, and no other member opened one.')
   }
 
   #mayOpen(compartment: CompartmentId): boolean {
-    const { view } = this.#footing.ledger()
-    const self = this.#footing.self()
+    const { view } = this.#context.ledger()
+    const self = this.#context.self()
     return view.isIn(self.account.person as PersonId, compartment) && mayUse(self, view, 'epoch.open')
   }
 
@@ -132,16 +132,16 @@ export class Epochs {
     let refused: unknown
     let again = false
     for (let attempt = 0; attempt < attempts; attempt++) {
-      await this.#footing.ready()
-      this.#footing.requireSound()
+      await this.#context.ready()
+      this.#context.requireSound()
       if (this.#current(compartment)) return
-      const position = this.#footing.position()
+      const position = this.#context.position()
       try {
-        const path = `/v1/operations/${this.#footing.operation}/epochs`
+        const path = `/v1/operations/${this.#context.operation}/epochs`
         const made = await this.#make(compartment)
-        await this.#footing.kept()
-        const { index } = await this.#footing.transport.request<{ index?: number }>('POST', path, made)
-        await this.#footing.until(() => this.#footing.position() >= (index ?? position + 1), 20_000)
+        await this.#context.kept()
+        const { index } = await this.#context.transport.request<{ index?: number }>('POST', path, made)
+        await this.#context.until(() => this.#context.position() >= (index ?? position + 1), 20_000)
         return
       } catch (error) {
         if (
@@ -157,12 +157,12 @@ export class Epochs {
         )
           throw error
         refused = error
-        const moved = await this.#footing.until(() => this.#footing.position() > position, 1_500)
+        const moved = await this.#context.until(() => this.#context.position() > position, 1_500)
         // This device stands at the end of what it was shown, and the service goes by something
         // else.
         if (!moved && isProblem(error, 'EPOCH_NUMBER', 'EPOCH_FRESH', 'MEMBERS_MOVED') && !again) {
           again = true
-          this.#footing.readAgain()
+          this.#context.readAgain()
         }
       }
     }
@@ -170,10 +170,10 @@ export class Epochs {
   }
 
   async #make(compartment: CompartmentId) {
-    const { operation, platform, transparency } = this.#footing
-    const self = this.#footing.self()
+    const { operation, platform, transparency } = this.#context
+    const self = this.#context.self()
     const { device } = self
-    const { view } = this.#footing.ledger()
+    const { view } = this.#context.ledger()
     const number = (view.currentEpoch(compartment)?.number ?? 0) + 1
     const recipients = view.recipients(compartment)
     if (!recipients.includes(device.id))
@@ -211,16 +211,16 @@ export class Epochs {
    * once: after a moment of chance somebody else may have done it.
    */
   renewForOthers(compartment: CompartmentId): void {
-    const { platform } = this.#footing
+    const { platform } = this.#context
     // The entry that made the key stale may still be on its way when this device is told.
     platform.after(50 + randomBelow(platform, 2_000), () => {
-      const { view } = this.#footing.ledger()
+      const { view } = this.#context.ledger()
       const waits = [...view.members.values()].some(
         ({ person, role }) => (role === 'right-holder' || view.services.has(person)) && view.isIn(person, compartment),
       )
       if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
       // Whoever posts opens it then, or another client does: nothing is lost where this one cannot.
-      inBackground(this.open(compartment), this.#footing)
+      inBackground(this.open(compartment), this.#context)
     })
   }
 }

@@ -4,7 +4,7 @@ import type { Transport } from './transport.ts'
  * What proves who somebody is: a passphrase, with a code where there is a second factor, or the
  * answer of a passkey.
  */
-export interface Evidence {
+export interface SignInEvidence {
   readonly passphrase?: string
   /** Six digits of the authenticator app, or a recovery code. */
   readonly code?: string
@@ -35,7 +35,7 @@ export interface FactorsView {
 }
 
 /** Asks a passkey to prove who signs in, at a service that nobody is signed in to yet. */
-export async function askPasskey(transport: Transport, authenticator: Authenticator): Promise<Evidence> {
+export async function askPasskey(transport: Transport, authenticator: Authenticator): Promise<SignInEvidence> {
   const options = await transport.open<object>('POST', '/v1/passkeys/questions', {})
   return { passkey: await authenticator.get(options) }
 }
@@ -60,7 +60,7 @@ export class Factors {
    * Proves again who this is, for ten minutes. SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED,
    * FACTOR_NEWER for what was added since this session began.
    */
-  async stepUp(evidence: Evidence): Promise<void> {
+  async stepUp(evidence: SignInEvidence): Promise<void> {
     await this.#transport.request('POST', '/v1/step-ups', evidence, false)
   }
 

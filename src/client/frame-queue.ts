@@ -1,5 +1,5 @@
 import type { EntryFrame, ServerFrame } from '../protocol/index.ts'
-import { asProtocolError } from './believing.ts'
+import { asProtocolError } from './failures.ts'
 import { isProblem } from './problem.ts'
 
 const batch = 64

@@ -4,23 +4,23 @@ export type { Pins } from './certificates.ts'
 export { Cordon, type CordonOptions, type Me, type Session } from './cordon.ts'
 export {
   Directory,
-  type AtStake,
+  type DepartureEffects,
   type CertifyOutcome,
-  type Duty,
-  type HandOver,
+  type DutyRoster,
+  type HandOverInput,
   type InvitationListed,
-  type InvitationMade,
-  type Invite,
-  type InviteService,
+  type NewInvitation,
+  type InvitationInput,
+  type ServiceInvitationInput,
   type Organization,
   type OwnDevice,
   type PersonListed,
-  type RecoveryAsked,
+  type RecoveryRequest,
 } from './directory.ts'
 export { Events } from './events.ts'
-export { Factors, type Authenticator, type Evidence, type FactorsView } from './factors.ts'
+export { Factors, type Authenticator, type SignInEvidence, type FactorsView } from './factors.ts'
 export { figuresOf, standingMessages, type OpenedMessage } from './figures.ts'
-export type { Alarm, SessionEvents } from './footing.ts'
+export type { Alarm, SessionEvents } from './session-context.ts'
 export { csvLimits, importMessageId, isImportFault, mapRows, readCsv, readMapping } from './import/index.ts'
 export type {
   Csv,
@@ -34,8 +34,8 @@ export type {
   MappingFault,
   Target,
 } from './import/index.ts'
-export type { ImportOutcome, ImportRows } from './import/runner.ts'
-export type { Enrol, Enrolled, Initialize, RootSecrets } from './joining.ts'
+export type { ImportOutcome, ImportInput } from './import/runner.ts'
+export type { EnrolmentInput, EnrolmentResult, InitializationInput, RootSecrets } from './enrolment.ts'
 export {
   dropMessage,
   keepMessage,
@@ -45,20 +45,20 @@ export {
   pendingMessages,
   sealedMessages,
   type PendingMessage,
-} from './kept.ts'
+} from './stored-messages.ts'
 export type { Mark, Message } from './message.ts'
 export type { OperationFacts } from './facts.ts'
 export { OperationSession } from './operation-session.ts'
 export {
   Operations,
   type CompartmentListed,
-  type CreateOperation,
+  type OperationInput,
   type MemberListed,
   type OperationListed,
 } from './operations.ts'
 export { webPlatform, type Platform, type Socket } from './platform.ts'
 export type { Draft } from './draft.ts'
-export type { Posted } from './posting.ts'
+export type { PostedMessage } from './message-poster.ts'
 export { Notices, type NoticeAddress } from './notices.ts'
 export { ClientProblem, isProblem, type OwnCode } from './problem.ts'
 export { verifyReceipt } from './receipt.ts'
@@ -68,4 +68,4 @@ export { Renewals, type DueCertificate } from './renewals.ts'
 export { ServiceAccounts, type ServiceAccountListed } from './service-accounts.ts'
 export { MemoryStore, type Change, type ClientStore } from './store.ts'
 export { Transport, type LentSession } from './transport.ts'
-export type { WitnessPin } from './witnessing.ts'
+export type { WitnessPin } from './witness-watch.ts'

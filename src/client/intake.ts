@@ -14,37 +14,37 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import { getsContent } from './account.ts'
-import { asProtocolError } from './believing.ts'
+import { asProtocolError } from './failures.ts'
 import { missing, raise, type Floor } from './floor.ts'
-import type { Footing } from './footing.ts'
-import type { Ledger, Refused } from './ledger.ts'
-import { LogReading, type Broken } from './log-reading.ts'
+import type { SessionContext } from './session-context.ts'
+import type { Ledger, EntryRefusal } from './ledger.ts'
+import { LogPassage, type LogFault } from './log-passage.ts'
 import type { Message } from './message.ts'
-import { Opening, type Read } from './opening.ts'
-import type { Seen } from './receipt.ts'
+import { MessageOpener, type MessageOutcome } from './message-opener.ts'
+import type { SeenCheckpoint } from './receipt.ts'
 import { hiddenSenders } from './senders.ts'
-import type { Counted } from './sequences.ts'
-import { SetAside } from './set-aside.ts'
+import type { CompartmentCount } from './sequences.ts'
+import { SetAsideItems } from './set-aside.ts'
 import type { Change } from './store.ts'
 
 /** What a device keeps of where it is in a log. */
-interface Kept {
+interface StoredPlace {
   readonly position: number
   readonly basis: number
-  readonly counted: readonly Counted[]
+  readonly counted: readonly CompartmentCount[]
   readonly holes: boolean
-  readonly seen?: Seen
+  readonly seen?: SeenCheckpoint
   readonly newest?: Pick<Leaf, 'index' | 'at'>
   /** The log is to be read again from its beginning. */
   readonly again?: true
 }
 
-interface KeptEntry {
+interface StoredEntry {
   readonly leaf: string
   readonly statement?: string
   readonly chain?: readonly string[]
   /** It was not believed, and gave nothing. */
-  readonly refused?: Refused
+  readonly refused?: EntryRefusal
 }
 
 export interface IntakeOptions {
@@ -62,10 +62,10 @@ export interface IntakeOptions {
 }
 
 /** The log read again: what is to be kept of it, and shown, once it is whole. */
-interface Anew {
-  readonly reading: LogReading
+interface SecondPassage {
+  readonly passage: LogPassage
   readonly entries: Change[]
-  readonly held: Read[]
+  readonly held: MessageOutcome[]
   /** Indexes of what is not believed in it. */
   readonly aside: Set<number>
 }
@@ -77,19 +77,19 @@ interface Anew {
  * verified before.
  */
 export class Intake {
-  readonly aside: SetAside
-  readonly opening: Opening
-  seen: Seen | undefined
-  readonly #footing: Footing
+  readonly aside: SetAsideItems
+  readonly opener: MessageOpener
+  seen: SeenCheckpoint | undefined
+  readonly #context: SessionContext
   #options: IntakeOptions
   /** What this device goes by. */
-  #current: LogReading
+  #current: LogPassage
   /** The log read again, until it is whole. */
-  #anew: Anew | undefined
+  #second: SecondPassage | undefined
   #floor: Floor | undefined
   /** Why the log has to be read again; `broken` is why nothing may be sealed until then. */
   #widened = false
-  #broken: Broken | undefined
+  #broken: LogFault | undefined
   /** What this subscription goes on after: no checkpoint that answers it ends before. */
   #after = -1
   #live = false
@@ -97,37 +97,37 @@ export class Intake {
   #raised = false
   #flushing: Promise<void> = Promise.resolve()
 
-  constructor(footing: Footing, options: IntakeOptions) {
-    this.#footing = footing
+  constructor(context: SessionContext, options: IntakeOptions) {
+    this.#context = context
     this.#options = options
     const put = (change: Change) => void this.#changes.push(change)
-    this.aside = new SetAside(footing, put)
-    this.opening = new Opening({
+    this.aside = new SetAsideItems(context, put)
+    this.opener = new MessageOpener({
       ...options,
-      footing,
+      context,
       aside: this.aside,
       put,
       views: () => this.#views,
       onMissing: (error, index) => this.#break(error, index),
     })
-    this.#current = this.#newReading()
+    this.#current = this.#newPassage()
   }
 
-  #newReading(kept?: Kept): LogReading {
-    const { operation, self } = this.#footing
+  #newPassage(kept?: StoredPlace): LogPassage {
+    const { operation, self } = this.#context
     const { account, device } = self()
     const { partial } = this.#options
     const reader = { operation, root: account.pins.root, person: this.#me, partial }
-    return new LogReading({ ...reader, device: { id: device.id, seal: device.keys.seal.pub } }, kept)
+    return new LogPassage({ ...reader, device: { id: device.id, seal: device.keys.seal.pub } }, kept)
   }
 
   get #me(): PersonId {
-    return this.#footing.self().account.person as PersonId
+    return this.#context.self().account.person as PersonId
   }
 
   /** Where entries go: beside what is known while the log is read again. */
-  get #reading(): LogReading {
-    return this.#anew?.reading ?? this.#current
+  get #passage(): LogPassage {
+    return this.#second?.passage ?? this.#current
   }
 
   /** Who is in the operation, as this device goes by it. */
@@ -136,7 +136,7 @@ export class Intake {
   }
 
   get #views(): OperationView[] {
-    return [this.#current.ledger.view, ...(this.#anew ? [this.#anew.reading.ledger.view] : [])]
+    return [this.#current.ledger.view, ...(this.#second ? [this.#second.passage.ledger.view] : [])]
   }
 
   /** Index of the newest entry that was processed. */
@@ -146,25 +146,25 @@ export class Intake {
 
   /** More of the log is visible now than before, and nobody has asked for it yet. */
   get widened(): boolean {
-    return this.#widened && !this.#anew
+    return this.#widened && !this.#second
   }
 
   /** Why the log is not believed, unless it is being read again. */
-  get broken(): Broken | undefined {
-    return this.#anew ? this.#anew.reading.broken : this.#broken
+  get broken(): LogFault | undefined {
+    return this.#second ? this.#second.passage.broken : this.#broken
   }
 
   /** Why nothing may be sealed, also while the log is being read again. */
-  get distrusted(): Broken | undefined {
-    return this.#broken ?? this.#anew?.reading.broken
+  get distrusted(): LogFault | undefined {
+    return this.#broken ?? this.#second?.passage.broken
   }
 
   /** Nothing more is believed until the log was read again from its beginning. */
-  break(broken: Broken): void {
+  break(broken: LogFault): void {
     const first = this.broken === undefined
-    if (this.#anew) this.#anew.reading.broken ??= broken
+    if (this.#second) this.#second.passage.broken ??= broken
     else this.#broken ??= broken
-    this.#footing.alarm(broken)
+    this.#context.alarm(broken)
     if (first) this.#options.onBroken()
   }
 
@@ -182,18 +182,18 @@ export class Intake {
 
   /** Takes up what the store holds. */
   async load(): Promise<void> {
-    const { store, prefix } = this.#footing
-    const kept = (await store.get(`${prefix}place`)) as Kept | undefined
+    const { store, prefix } = this.#context
+    const kept = (await store.get(`${prefix}place`)) as StoredPlace | undefined
     this.#floor = (await store.get(`${prefix}floor`)) as Floor | undefined
     await this.aside.load()
-    await this.opening.load()
+    await this.opener.load()
     if (!kept) return
     this.seen = kept.seen
-    const reading = this.#newReading(kept)
+    const passage = this.#newPassage(kept)
     try {
       for (const [, value] of await store.list(`${prefix}entry/`)) {
-        const { leaf, ...brought } = value as KeptEntry
-        await reading.takeAgain(parseLeaf(leaf), brought)
+        const { leaf, ...brought } = value as StoredEntry
+        await passage.takeAgain(parseLeaf(leaf), brought)
       }
     } catch (error) {
       // What was verified and written whole does not fold: the log is read again.
@@ -201,13 +201,13 @@ export class Intake {
       this.#widened = true
       return
     }
-    reading.position = kept.position
-    reading.newest = kept.newest
-    reading.basis = kept.basis
-    this.#current = reading
+    passage.position = kept.position
+    passage.newest = kept.newest
+    passage.basis = kept.basis
+    this.#current = passage
     this.#widened ||=
       kept.again === true ||
-      missing(this.#floor ?? raise(undefined, reading.ledger.view), reading.ledger.view).length > 0
+      missing(this.#floor ?? raise(undefined, passage.ledger.view), passage.ledger.view).length > 0
   }
 
   /**
@@ -216,51 +216,51 @@ export class Intake {
    */
   async begin(): Promise<number> {
     this.#live = false
-    this.#anew = undefined
-    const reading = this.#current
+    this.#second = undefined
+    const passage = this.#current
     // A partial view is never told who went while it was away.
     if (this.#broken || this.#widened || this.partial) await this.#readAnew()
-    else if (reading.basis === Number.POSITIVE_INFINITY && reading.position >= 0) reading.basis = reading.position
-    this.#after = this.#reading.position
+    else if (passage.basis === Number.POSITIVE_INFINITY && passage.position >= 0) passage.basis = passage.position
+    this.#after = this.#passage.position
     return this.#after
   }
 
   async #readAnew(): Promise<void> {
-    const { store, prefix } = this.#footing
+    const { store, prefix } = this.#context
     const old = await store.list(`${prefix}entry/`)
-    this.#anew = { reading: this.#newReading(), entries: old.map(([name]) => ({ name })), held: [], aside: new Set() }
-    this.opening.lookAgain()
+    this.#second = { passage: this.#newPassage(), entries: old.map(([name]) => ({ name })), held: [], aside: new Set() }
+    this.opener.lookAgain()
   }
 
   /**
-   * What was read anew takes the place of what was known, if nothing is missing in it that was
+   * What was read second takes the place of what was known, if nothing is missing in it that was
    * known.
    */
   async #adopt(index: number): Promise<boolean> {
-    const anew = this.#anew
-    if (!anew) return true
-    const { reading, entries, held, aside } = anew
-    const lacks = reading.broken
+    const second = this.#second
+    if (!second) return true
+    const { passage, entries, held, aside } = second
+    const lacks = passage.broken
       ? []
-      : missing(this.#floor ?? raise(undefined, reading.ledger.view), reading.ledger.view)
+      : missing(this.#floor ?? raise(undefined, passage.ledger.view), passage.ledger.view)
     const [first] = lacks
     if (first !== undefined) {
       const more = lacks.length === 1 ? '' : ` and ${String(lacks.length - 1)} more`
       const detail = `The service no longer shows what this device has verified before: ${first}${more}.`
       this.break({ code: 'LOG_ALTERED', reason: 'FLOOR', index, detail })
     }
-    this.#anew = undefined
-    if (reading.broken) {
-      this.#broken = reading.broken
+    this.#second = undefined
+    if (passage.broken) {
+      this.#broken = passage.broken
       return false
     }
-    this.#current = reading
+    this.#current = passage
     this.#widened = false
     this.#broken = undefined
     this.#changes.push(...entries)
     this.#raised = true
     this.aside.keepOnly(aside)
-    for (const one of held) await this.opening.settle(one)
+    for (const one of held) await this.opener.settle(one)
     return true
   }
 
@@ -274,7 +274,7 @@ export class Intake {
       if (this.broken || this.widened) break
       const leaf = this.#parse(frame)
       if (!leaf) break
-      if (leaf.index <= (group.at(-1)?.[0].index ?? this.#reading.position)) continue
+      if (leaf.index <= (group.at(-1)?.[0].index ?? this.#passage.position)) continue
       if (leaf.kind.startsWith('message.')) {
         group.push([leaf, frame])
         continue
@@ -290,12 +290,12 @@ export class Intake {
   #parse(frame: EntryFrame): Leaf | undefined {
     try {
       const leaf = parseLeaf(frame.leaf)
-      const meant = leaf.index === frame.index && leaf.log === this.#footing.operation
+      const meant = leaf.index === frame.index && leaf.log === this.#context.operation
       demand(meant, 'LEAF', 'This entry is of another log.')
-      const reading = this.#reading
-      if (leaf.index <= (reading.newest?.index ?? -1)) return leaf
-      requireNoEarlier(reading.newest?.at, leaf)
-      reading.newest = { index: leaf.index, at: leaf.at }
+      const passage = this.#passage
+      if (leaf.index <= (passage.newest?.index ?? -1)) return leaf
+      requireNoEarlier(passage.newest?.at, leaf)
+      passage.newest = { index: leaf.index, at: leaf.at }
       return leaf
     } catch (error) {
       this.#break(asProtocolError(error), frame.index)
@@ -304,8 +304,8 @@ export class Intake {
   }
 
   async #enter(leaf: Leaf, frame: EntryFrame): Promise<void> {
-    const reading = this.#reading
-    const widens = !this.#anew && this.#current.widens(leaf)
+    const passage = this.#passage
+    const widens = !this.#second && this.#current.widens(leaf)
     let newDevice: Certificate | undefined
     if (changesOperation(leaf.kind)) {
       try {
@@ -314,7 +314,7 @@ export class Intake {
         const fault = asProtocolError(error)
         const mine = leaf.kind === 'compartment.member-added' && leaf.subject === this.#me
         // Served from before one was added: asked for again from the beginning, it is whole.
-        if (mine && !this.#anew) this.widen()
+        if (mine && !this.#second) this.widen()
         else this.#break(fault, leaf.index)
         return
       }
@@ -323,26 +323,26 @@ export class Intake {
     if (newDevice) this.#expectDevice(leaf, newDevice)
     if (leaf.kind === 'epoch.opened' && frame.grant !== undefined) {
       const [, number] = leaf.subject.split('#')
-      await this.opening.accept(leaf.compartment ?? '', [{ epoch: Number(number), grant: frame.grant }])
+      await this.opener.accept(leaf.compartment ?? '', [{ epoch: Number(number), grant: frame.grant }])
     }
     // Somebody left whom this view does not show: read again, it shows who is there now.
     const compartment = leaf.compartment as CompartmentId
-    if (leaf.kind === 'epoch.opened' && this.partial && this.#live && !reading.ledger.isForAll(compartment)) {
+    if (leaf.kind === 'epoch.opened' && this.partial && this.#live && !passage.ledger.isForAll(compartment)) {
       this.widen()
     }
-    this.#footing.events.emit('entry', leaf)
+    this.#context.events.emit('entry', leaf)
   }
 
   /** Answers the certificate of a device of this very person that came with the entry. */
   async #fold(leaf: Leaf, frame: EntryFrame, widens: boolean): Promise<Certificate | undefined> {
     const { leaf: text, statement, chain } = frame
     const brought = { ...(statement === undefined ? {} : { statement }), ...(chain === undefined ? {} : { chain }) }
-    const { refused, own } = await this.#reading.take(leaf, brought)
-    const kept: KeptEntry = { leaf: text, ...brought, ...(refused ? { refused } : {}) }
+    const { refused, own } = await this.#passage.take(leaf, brought)
+    const kept: StoredEntry = { leaf: text, ...brought, ...(refused ? { refused } : {}) }
     const change = { name: this.#name(leaf.index), value: kept }
-    ;(this.#anew?.entries ?? this.#changes).push(change)
+    ;(this.#second?.entries ?? this.#changes).push(change)
     this.#raised = true
-    if (refused) this.#anew?.aside.add(leaf.index)
+    if (refused) this.#second?.aside.add(leaf.index)
     if (refused)
       this.aside.put({
         code: 'ENTRY_REFUSED',
@@ -363,14 +363,14 @@ export class Intake {
   }
 
   #expectDevice(leaf: Leaf, certificate: Certificate): void {
-    const { device } = this.#footing.self()
+    const { device } = this.#context.self()
     // What was there before this device first read the log is nothing new; what came while it was
     // away is.
-    if (this.#anew || leaf.index <= this.#current.basis) return
+    if (this.#second || leaf.index <= this.#current.basis) return
     if (certificate.device === device.id || certificate.issuer === device.id) return
     const detail =
       'A device was certified for you that this one did not certify. If it is not yours, revoke it at once.'
-    this.#footing.alarm({ code: 'DEVICE_UNEXPECTED', index: leaf.index, detail })
+    this.#context.alarm({ code: 'DEVICE_UNEXPECTED', index: leaf.index, detail })
   }
 
   #break({ code: reason, message: detail }: ProtocolError, index: number): void {
@@ -379,36 +379,36 @@ export class Intake {
   }
 
   #pass(leaf: Leaf): void {
-    const reading = this.#reading
-    const hole = reading.pass(leaf, this.#live)
-    if (hole) this.#judge(reading, hole)
+    const passage = this.#passage
+    const hole = passage.pass(leaf, this.#live)
+    if (hole) this.#judge(passage, hole)
   }
 
-  #judge(reading: LogReading, hole: Parameters<LogReading['explains']>[0]): void {
-    if (reading.explains(hole)) return
+  #judge(passage: LogPassage, hole: Parameters<LogPassage['explains']>[0]): void {
+    if (passage.explains(hole)) return
     const detail = `Between ${String(hole.after)} and ${String(hole.before)} an entry of a compartment was withheld.`
-    this.#footing.alarm({ code: 'ENTRY_WITHHELD', index: hole.before, detail })
+    this.#context.alarm({ code: 'ENTRY_WITHHELD', index: hole.before, detail })
   }
 
   async #read(group: readonly [Leaf, EntryFrame][]): Promise<void> {
-    const reading = this.#reading
-    const fresh = group.filter(([{ index }]) => !this.opening.has(index))
+    const passage = this.#passage
+    const fresh = group.filter(([{ index }]) => !this.opener.has(index))
     const hidden = await this.#hiddenSenders(fresh)
-    const read = await Promise.all(fresh.map(([leaf, frame]) => this.opening.open(reading, leaf, frame, hidden)))
+    const read = await Promise.all(fresh.map(([leaf, frame]) => this.opener.open(passage, leaf, frame, hidden)))
     const opened = new Map(read.map((one) => [one.leaf.index, one]))
     for (const [leaf] of group) {
       // With what is to be kept of it, before anything is waited for: whoever writes meanwhile
       // writes both.
       this.#pass(leaf)
       const one = opened.get(leaf.index)
-      // What is read anew may yet turn out to lack something: its messages are shown once it
+      // What is read second may yet turn out to lack something: its messages are shown once it
       // counts.
-      if (one && this.#anew) this.#hold(this.#anew, one)
-      else if (one) await this.opening.settle(one)
+      if (one && this.#second) this.#hold(this.#second, one)
+      else if (one) await this.opener.settle(one)
     }
   }
 
-  #hold({ held, aside }: Anew, read: Read): void {
+  #hold({ held, aside }: SecondPassage, read: MessageOutcome): void {
     held.push(read)
     if ('refused' in read) aside.add(read.leaf.index)
     const fault = 'hidden' in read ? read.hidden : 'refused' in read ? read.refused : undefined
@@ -416,35 +416,35 @@ export class Intake {
   }
 
   async #hiddenSenders(group: readonly [Leaf, EntryFrame][]): Promise<ReadonlySet<DeviceId>> {
-    const { ledger } = this.#reading
-    if (!getsContent(this.#footing.self(), ledger.view)) return new Set()
-    return hiddenSenders({ ...this.#footing, ledger: () => ledger }, this.partial, this.#options.over, group)
+    const { ledger } = this.#passage
+    if (!getsContent(this.#context.self(), ledger.view)) return new Set()
+    return hiddenSenders({ ...this.#context, ledger: () => ledger }, this.partial, this.#options.over, group)
   }
 
   /**
    * A newer checkpoint, grown from `than`: not while a subscription is answered, whose proof begins
    * at the checkpoint that was sent with it, nor where another one came meanwhile.
    */
-  adopt(seen: Seen, than: Seen): boolean {
+  adopt(seen: SeenCheckpoint, than: SeenCheckpoint): boolean {
     if (!this.#live || this.seen !== than) return false
     this.seen = seen
     return true
   }
 
   /** Everything up to this index has been served: what is missing by now was withheld. */
-  async caughtUp(index: number, seen: Seen): Promise<void> {
+  async caughtUp(index: number, seen: SeenCheckpoint): Promise<void> {
     this.seen = seen
     if (!(await this.#adopt(index))) return this.flush(true)
-    const reading = this.#current
+    const passage = this.#current
     if (this.#after >= seen.size) {
       const detail = 'This device was shown entries that are beyond the end of the log.'
-      this.break({ code: 'LOG_ALTERED', reason: 'BEYOND_END', index: reading.position, detail })
+      this.break({ code: 'LOG_ALTERED', reason: 'BEYOND_END', index: passage.position, detail })
       return this.flush(true)
     }
-    if (reading.basis === Number.POSITIVE_INFINITY) reading.basis = index
-    reading.position = Math.max(reading.position, index)
+    if (passage.basis === Number.POSITIVE_INFINITY) passage.basis = index
+    passage.position = Math.max(passage.position, index)
     this.#live = true
-    for (const hole of reading.takeHoles()) this.#judge(reading, hole)
+    for (const hole of passage.takeHoles()) this.#judge(passage, hole)
     await this.flush(true)
   }
 
@@ -464,9 +464,9 @@ export class Intake {
     if (!always && !raised && changes.length === 0) return
     this.#changes = []
     this.#raised = false
-    const { prefix, store } = this.#footing
+    const { prefix, store } = this.#context
     const { position, basis, toleratesHoles, ledger, newest } = this.#current
-    const kept: Kept = {
+    const kept: StoredPlace = {
       position,
       basis: basis === Number.POSITIVE_INFINITY ? position : basis,
       counted: this.#current.counted(),
@@ -490,6 +490,6 @@ export class Intake {
   }
 
   #name(index: number): string {
-    return `${this.#footing.prefix}entry/${String(index).padStart(12, '0')}`
+    return `${this.#context.prefix}entry/${String(index).padStart(12, '0')}`
   }
 }

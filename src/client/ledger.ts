@@ -17,11 +17,11 @@ import {
   type Trust,
   type ViewEntry,
 } from '../protocol/index.ts'
-import { asProtocolError } from './believing.ts'
+import { asProtocolError } from './failures.ts'
 import { proveChain, proveTogether, readCertificateOnce, verifyKeys } from './certificates.ts'
 
 /** What an entry brings beside its leaf, as far as members are concerned. */
-export interface Brought {
+export interface EntryStatements {
   readonly statement?: string
   readonly chain?: readonly string[]
 }
@@ -30,13 +30,13 @@ export interface Brought {
  * Why an entry is not believed; `authentic`: whether its signer really signed it. Plain JSON, for
  * the store.
  */
-export interface Refused {
+export interface EntryRefusal {
   readonly code: string
   readonly detail: string
   readonly authentic: boolean
 }
 
-export interface Heads {
+export interface KnownHeads {
   readonly operation: string
   readonly compartment?: string | undefined
 }
@@ -59,7 +59,7 @@ export class Ledger {
   }
 
   /** Verifies the next entry and applies it, or goes past it; answers why it is not believed. */
-  async take(leaf: Leaf, brought: Brought): Promise<Refused | undefined> {
+  async take(leaf: Leaf, brought: EntryStatements): Promise<EntryRefusal | undefined> {
     let entry = toViewEntry(leaf)
     let authentic = false
     try {
@@ -83,7 +83,7 @@ export class Ledger {
   }
 
   /** Applies what this device verified before, or went past. */
-  async takeAgain(leaf: Leaf, brought: Brought, refused?: Refused): Promise<void> {
+  async takeAgain(leaf: Leaf, brought: EntryStatements, refused?: EntryRefusal): Promise<void> {
     if (refused && !refused.authentic) return this.view.refuse(toViewEntry(leaf), false)
     if (brought.chain) await this.learn(brought.chain)
     if (refused) return this.view.refuse(this.#entry(leaf, await this.#read(leaf, brought.statement)), true)
@@ -175,7 +175,7 @@ export class Ledger {
   }
 
   /** MEMBERS_HIDDEN where another device signed a head that this one has not seen. */
-  requireHeads(compartment: string, heads: Heads): void {
+  requireHeads(compartment: string, heads: KnownHeads): void {
     const { view } = this
     if (!view.partial && !view.chain.has(heads.operation)) throw hidden('of the operation')
     const known = view.compartments.get(compartment as CompartmentId)

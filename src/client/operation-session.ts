@@ -3,27 +3,27 @@ import type { Figures } from '../forms/index.ts'
 import type { CompartmentId, EntryFrame, OperationView, ReaderReceipt, ServerFrame } from '../protocol/index.ts'
 import { ProtocolError } from '../protocol/index.ts'
 import { mayUse } from './account.ts'
-import { Acknowledging } from './acknowledging.ts'
-import { inBackground } from './believing.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import { inBackground } from './failures.ts'
 import { Conditions } from './conditions.ts'
 import { Events } from './events.ts'
 import { FrameQueue } from './frame-queue.ts'
 import { figuresOf } from './figures.ts'
 import type { OperationFacts } from './facts.ts'
-import type { Alarm, Footing, SessionDeps, SessionEvents } from './footing.ts'
-import { Granting } from './granting.ts'
+import type { Alarm, SessionContext, SessionDeps, SessionEvents } from './session-context.ts'
+import { GrantGiver } from './grant-giver.ts'
 import { Intake } from './intake.ts'
 import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
-import { Later } from './later.ts'
+import { RetryTimer } from './retry-timer.ts'
 import type { Draft } from './draft.ts'
-import { Posting, type Posted } from './posting.ts'
+import { MessagePoster, type PostedMessage } from './message-poster.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint } from './receipt.ts'
 import { SeenChecks } from './seen-checks.ts'
-import type { Aside } from './set-aside.ts'
-import { Witnessing } from './witnessing.ts'
+import type { SetAsideItem } from './set-aside.ts'
+import { WitnessWatch } from './witness-watch.ts'
 
 type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
@@ -36,13 +36,13 @@ export class OperationSession {
   readonly events = new Events<SessionEvents>()
   readonly operation: string
   readonly #deps: SessionDeps
-  readonly #footing: Footing
+  readonly #context: SessionContext
   readonly #intake: Intake
-  readonly #posting: Posting
-  readonly #granting: Granting
+  readonly #poster: MessagePoster
+  readonly #grantGiver: GrantGiver
   readonly #seenChecks: SeenChecks
-  readonly #witnessing: Witnessing
-  readonly #acknowledging: Acknowledging
+  readonly #witnessWatch: WitnessWatch
+  readonly #acknowledgements: Acknowledgements
   readonly #alarms: Alarm[] = []
   readonly #conditions: Conditions
   #status: Status = 'starting'
@@ -51,7 +51,7 @@ export class OperationSession {
   #facts: OperationFacts | undefined
   readonly #frames: FrameQueue
   #resubscribing = false
-  readonly #later: Later
+  readonly #retryTimer: RetryTimer
   /** How often one subscribed: an earlier try that is still under way gives up. */
   #subscribing = 0
 
@@ -61,8 +61,8 @@ export class OperationSession {
     const { operation, platform, store, transport, connection, transparency, self, keep } = deps
     const prefix = `operation/${operation}/`
     this.#conditions = new Conditions(platform)
-    this.#later = new Later(platform)
-    this.#footing = {
+    this.#retryTimer = new RetryTimer(platform)
+    this.#context = {
       operation,
       prefix,
       platform,
@@ -92,26 +92,26 @@ export class OperationSession {
         this.#alarm({ code: 'FRAME_REFUSED', reason, detail: `A frame of the service makes no sense: ${detail}` }),
       failed: (error) => this.#pause(error),
     })
-    this.#posting = new Posting(this.#footing)
-    this.#granting = new Granting(this.#footing)
+    this.#poster = new MessagePoster(this.#context)
+    this.#grantGiver = new GrantGiver(this.#context)
     this.events.on('entry', ({ kind }) => {
-      if (kind === 'history.granted') this.#granting.heard()
+      if (kind === 'history.granted') this.#grantGiver.heard()
     })
     this.#seenChecks = new SeenChecks(
-      this.#footing,
+      this.#context,
       (seen, than) => this.#intake.adopt(seen, than),
       () => this.#over(),
     )
-    this.#acknowledging = new Acknowledging(this.#footing, () => this.#status === 'live')
-    const watched = { ...this.#footing, log: operation, pins: () => self().account.pins }
-    this.#witnessing = new Witnessing(watched, (detail) =>
+    this.#acknowledgements = new Acknowledgements(this.#context, () => this.#status === 'live')
+    const watched = { ...this.#context, log: operation, pins: () => self().account.pins }
+    this.#witnessWatch = new WitnessWatch(watched, (detail) =>
       this.#intake.break({ code: 'LOG_ALTERED', reason: 'WITNESSES', index: this.#intake.position, detail }),
     )
-    this.#intake = new Intake(this.#footing, {
+    this.#intake = new Intake(this.#context, {
       keep,
       partial: false,
       over: () => this.#over(),
-      knows: (message) => this.#posting.knows(message),
+      knows: (message) => this.#poster.knows(message),
       onMessage: (message) => this.#seenChecks.take(message),
       onBroken: () => this.#mendLater(),
     })
@@ -119,11 +119,11 @@ export class OperationSession {
 
   /** Loads what the store holds and connects. NOT_FOUND where one is no member. */
   async start(): Promise<void> {
-    await this.#footing.keyring.load(this.#deps.store)
-    await this.#posting.load()
+    await this.#context.keyring.load(this.#deps.store)
+    await this.#poster.load()
     await this.#refresh()
     await this.#intake.load()
-    await this.#witnessing.load()
+    await this.#witnessWatch.load()
     this.#deps.connection.attach(this.operation, {
       connected: () => this.#subscribeSoon(),
       frame: (frame) => this.#take(frame),
@@ -173,16 +173,16 @@ export class OperationSession {
 
   /** The newest checkpoint that the pinned witnesses cosigned; undefined where none are pinned. */
   get final(): { readonly size: number; readonly root: string } | undefined {
-    return this.#witnessing.final
+    return this.#witnessWatch.final
   }
 
   /** The messages that were opened and kept, in the order of the log. */
   get messages(): Message[] {
-    return [...this.#intake.opening.messages.values()].sort((a, b) => a.index - b.index)
+    return [...this.#intake.opener.messages.values()].sort((a, b) => a.index - b.index)
   }
 
   message(id: string): Message | undefined {
-    return this.#intake.opening.messages.get(id)
+    return this.#intake.opener.messages.get(id)
   }
 
   /** What this device was alarmed about since it began to follow. */
@@ -191,7 +191,7 @@ export class OperationSession {
   }
 
   /** Every entry that this device does not believe or cannot open, in the order of the log. */
-  get aside(): readonly Aside[] {
+  get aside(): readonly SetAsideItem[] {
     return this.#intake.aside.list()
   }
 
@@ -264,7 +264,7 @@ export class OperationSession {
     this.events.emit('disconnected', { final: this.#failure })
     this.#wake()
     // Where the socket has gone by then, its successor subscribes.
-    this.#later.run(500, 30_000, () => {
+    this.#retryTimer.run(500, 30_000, () => {
       if (this.#over() || !this.#resubscribing) return
       connection.send({ type: 'unsubscribe', operation: this.operation })
     })
@@ -273,9 +273,9 @@ export class OperationSession {
   async #entries(frames: readonly EntryFrame[]): Promise<void> {
     const before = this.#intake.position
     await this.#intake.take(frames)
-    await this.#witnessing.accepted(frames.at(-1))
+    await this.#witnessWatch.accepted(frames.at(-1))
     if (this.#intake.widened) return this.readAgain()
-    if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledging.soon()
+    if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledgements.soon()
   }
 
   /** Resolves once everything that this device has verified of the operation is in its store. */
@@ -298,13 +298,13 @@ export class OperationSession {
       case 'caught-up':
         return this.#caughtUp(frame)
       case 'granted':
-        await this.#intake.opening.accept(frame.compartment, frame.grants)
+        await this.#intake.opener.accept(frame.compartment, frame.grants)
         return this.#intake.flush()
       case 'grant-wanted':
-        return this.#granting.answer(frame.requests)
+        return this.#grantGiver.answer(frame.requests)
       case 'epoch-stale':
         this.events.emit('stale', { compartment: frame.compartment })
-        return this.#posting.epochs.renewForOthers(frame.compartment as CompartmentId)
+        return this.#poster.epochs.renewForOthers(frame.compartment as CompartmentId)
       case 'receipts':
         return this.events.emit('receipts', frame.receipts)
       case 'ended':
@@ -328,19 +328,19 @@ export class OperationSession {
       if (!(error instanceof ProtocolError)) throw error
       this.#intake.break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
-    await this.#witnessing.accepted()
+    await this.#witnessWatch.accepted()
     // The socket that it came over may be gone by now: then the next subscription catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
-    if (!this.#intake.broken) this.#later.reset()
-    this.#acknowledging.now()
+    if (!this.#intake.broken) this.#retryTimer.reset()
+    this.#acknowledgements.now()
     this.events.emit('caught-up', { index })
-    inBackground(this.#afterCatchUp(), this.#footing)
+    inBackground(this.#afterCatchUp(), this.#context)
   }
 
   /** Reads a log that is not believed again, less and less often: a proxy may have altered it. */
   #mendLater(): void {
-    this.#later.run(2_000, 600_000, () => {
+    this.#retryTimer.run(2_000, 600_000, () => {
       if (this.#intake.broken && !this.#resubscribing) this.readAgain()
     })
   }
@@ -348,19 +348,19 @@ export class OperationSession {
   /** Does what is due at the head of the log: gives and fetches keys, sends what is pending. */
   async #afterCatchUp(): Promise<void> {
     this.#seenChecks.checkLater()
-    this.#witnessing.lookLater()
-    await this.#witnessing.refresh()
+    this.#witnessWatch.lookLater()
+    await this.#witnessWatch.refresh()
     this.#requireSound()
     await this.#fetchGrants()
-    await this.#posting.resend()
-    for (const { id, stale } of this.view.compartments.values()) if (stale) this.#posting.epochs.renewForOthers(id)
-    await this.#granting.giveWaiting()
+    await this.#poster.resend()
+    for (const { id, stale } of this.view.compartments.values()) if (stale) this.#poster.epochs.renewForOthers(id)
+    await this.#grantGiver.giveWaiting()
   }
 
   async #fetchGrants(): Promise<void> {
-    if (this.#intake.opening.lacking(this.view).length === 0) return
-    for (const { compartment, ...grant } of await this.#granting.fetchOwn())
-      await this.#intake.opening.accept(compartment, [grant])
+    if (this.#intake.opener.lacking(this.view).length === 0) return
+    for (const { compartment, ...grant } of await this.#grantGiver.fetchOwn())
+      await this.#intake.opener.accept(compartment, [grant])
     await this.#intake.flush()
     this.#wake()
   }
@@ -390,13 +390,13 @@ export class OperationSession {
     if (this.#failure) throw this.#failure
     this.#requireFollowing()
     if (this.#status !== 'live') throw refuse('TIMED_OUT', 'This device could not catch up with the operation in time.')
-    await this.#witnessing.refresh()
+    await this.#witnessWatch.refresh()
     this.#requireSound()
   }
 
   #requireSound(): void {
     this.#requireFollowing()
-    this.#witnessing.require()
+    this.#witnessWatch.require()
   }
 
   #requireFollowing(): void {
@@ -414,14 +414,14 @@ export class OperationSession {
     )
   }
 
-  /** Posts a message; resolves when its receipt was verified and stored. See `Posting.post`. */
-  post(draft: Draft, wait?: number): Promise<Posted> {
-    return this.#posting.post(draft, wait)
+  /** Posts a message; resolves when its receipt was verified and stored. See `MessagePoster.post`. */
+  post(draft: Draft, wait?: number): Promise<PostedMessage> {
+    return this.#poster.post(draft, wait)
   }
 
-  /** Gives up a message that has no receipt yet. See `Posting.drop`. */
+  /** Gives up a message that has no receipt yet. See `MessagePoster.drop`. */
   drop(message: string): Promise<void> {
-    return this.#posting.drop(message)
+    return this.#poster.drop(message)
   }
 
   /** Answers a message in its thread and compartment. */
@@ -432,7 +432,7 @@ export class OperationSession {
 
   /** Opens the next epoch of a compartment now; posting does it by itself where it is needed. */
   async openEpoch(compartment: string = this.operation): Promise<void> {
-    await this.#posting.epochs.require(compartment as CompartmentId)
+    await this.#poster.epochs.require(compartment as CompartmentId)
   }
 
   /** Whether role, state and the list of a service account allow an act; the service decides. */
@@ -464,7 +464,7 @@ export class OperationSession {
   async giveGrants(): Promise<number> {
     await this.ready()
     this.#requireSound()
-    return this.#granting.giveWaiting()
+    return this.#grantGiver.giveWaiting()
   }
 
   /** Checks the heads that senders say they have seen; following also does so every minute. */
@@ -473,16 +473,16 @@ export class OperationSession {
   }
 
   #stopTimers(): void {
-    this.#witnessing.stop()
-    this.#acknowledging.stop()
+    this.#witnessWatch.stop()
+    this.#acknowledgements.stop()
     this.#seenChecks.stop()
-    this.#later.stop()
+    this.#retryTimer.stop()
   }
 
   /** Ends following. Pending messages stay in the store, for the next time. */
   async close(): Promise<void> {
     if (this.#status === 'closed') return
-    if (this.#status === 'live') this.#acknowledging.now()
+    if (this.#status === 'live') this.#acknowledgements.now()
     const ended = this.#status === 'ended'
     this.#status = 'closed'
     this.#stopTimers()

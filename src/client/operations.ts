@@ -15,7 +15,7 @@ import {
 import { certificateIn, requireCertificate } from './account.ts'
 import type { Organization, PersonListed } from './directory.ts'
 import type { OperationFacts } from './facts.ts'
-import type { SessionDeps } from './footing.ts'
+import type { SessionDeps } from './session-context.ts'
 import { OperationSession } from './operation-session.ts'
 import { isProblem, refuse } from './problem.ts'
 
@@ -45,7 +45,7 @@ export interface CompartmentListed {
   readonly members: readonly string[]
 }
 
-export interface CreateOperation {
+export interface OperationInput {
   readonly name: string
   readonly reference: string
   /** IANA, such as Europe/Brussels. */
@@ -98,7 +98,7 @@ export class Operations {
    * Creates an operation and names its first coordinators; answers its id. ADMINISTRATOR_ONLY,
    * MEMBER_RULE.
    */
-  async create(input: CreateOperation): Promise<string> {
+  async create(input: OperationInput): Promise<string> {
     const { platform, self, me } = this.#deps
     const operation = newId<OperationId>(platform.clock(), platform.random)
     const { name, reference, timeZone, purpose } = input

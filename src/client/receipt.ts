@@ -48,7 +48,7 @@ export async function verifyReceipt(
 }
 
 /** A checkpoint that was verified; `root` in base64url. */
-export interface Seen {
+export interface SeenCheckpoint {
   readonly size: number
   readonly root: string
 }
@@ -61,9 +61,9 @@ export interface Seen {
 export async function verifyCheckpoint(
   note: string,
   keys: readonly NoteKey[],
-  older: Seen | undefined,
+  older: SeenCheckpoint | undefined,
   proof: readonly string[] | undefined,
-): Promise<Seen> {
+): Promise<SeenCheckpoint> {
   const checkpoint = await openCheckpoint(note, ...keys)
   const { size, root } = checkpoint
   if (older && !(await hasGrown(older, checkpoint, proof)))
@@ -71,7 +71,11 @@ export async function verifyCheckpoint(
   return { size, root: base64url(root) }
 }
 
-async function hasGrown(older: Seen, newer: Checkpoint, proof: readonly string[] | undefined): Promise<boolean> {
+async function hasGrown(
+  older: SeenCheckpoint,
+  newer: Checkpoint,
+  proof: readonly string[] | undefined,
+): Promise<boolean> {
   if (older.size > newer.size || (proof === undefined && older.size !== newer.size)) return false
   const hashes = (proof ?? []).map(fromBase64url)
   return verifyConsistency(older.size, newer.size, fromBase64url(older.root), newer.root, hashes)

@@ -9,7 +9,7 @@ import {
 } from '../protocol/index.ts'
 import { requireCertificate, type Self } from './account.ts'
 import { proveTogether } from './certificates.ts'
-import { certificateTimes } from './joining.ts'
+import { certificateTimes } from './enrolment.ts'
 import type { Platform } from './platform.ts'
 import { refuse } from './problem.ts'
 import type { Transparency } from './transparency.ts'

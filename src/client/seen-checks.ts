@@ -1,11 +1,11 @@
 import { ProtocolError, fromBase64url, verifyConsistency } from '../protocol/index.ts'
-import { asProtocolError } from './believing.ts'
-import type { Footing } from './footing.ts'
+import { asProtocolError } from './failures.ts'
+import type { SessionContext } from './session-context.ts'
 import type { Message } from './message.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
-import { verifyCheckpoint, type Seen } from './receipt.ts'
+import { verifyCheckpoint, type SeenCheckpoint } from './receipt.ts'
 
 const mostAtOnce = 32
 const every = 60_000
@@ -16,10 +16,10 @@ const patience = 5
  * after the messages were shown. A sender who was shown another log is found out here.
  */
 export class SeenChecks {
-  readonly #footing: Footing
-  readonly #adopt: (seen: Seen, than: Seen) => boolean
+  readonly #context: SessionContext
+  readonly #adopt: (seen: SeenCheckpoint, than: SeenCheckpoint) => boolean
   readonly #over: () => boolean
-  readonly #waiting = new Map<string, { seen: Seen; message: string; index: number; tries: number }>()
+  readonly #waiting = new Map<string, { seen: SeenCheckpoint; message: string; index: number; tries: number }>()
   readonly #checked = new Set<string>()
   #running: Promise<number> | undefined
   #cancel: (() => void) | undefined
@@ -29,8 +29,12 @@ export class SeenChecks {
    * that is not to be now. `over`: whether this device has been shut out, so that what it asks is
    * refused for that reason and no other.
    */
-  constructor(footing: Footing, adopt: (seen: Seen, than: Seen) => boolean, over: () => boolean) {
-    this.#footing = footing
+  constructor(
+    context: SessionContext,
+    adopt: (seen: SeenCheckpoint, than: SeenCheckpoint) => boolean,
+    over: () => boolean,
+  ) {
+    this.#context = context
     this.#over = over
     this.#adopt = adopt
   }
@@ -52,7 +56,7 @@ export class SeenChecks {
   /** Checks some every minute or so, from now on and until it is stopped. */
   checkLater(): void {
     this.stop()
-    const { platform, connection } = this.#footing
+    const { platform, connection } = this.#context
     this.#cancel = platform.after(every / 2 + randomBelow(platform, every), () => {
       // A service that cannot be reached now is asked the next time.
       if (connection.open && this.#waiting.size > 0) this.check().catch((error: unknown) => this.#failed(error))
@@ -67,7 +71,7 @@ export class SeenChecks {
   #failed(error: unknown): void {
     if (isProblem(error)) return
     const { code: reason, message: detail } = asProtocolError(error)
-    this.#footing.alarm({ code: 'LOG_ALTERED', reason, detail })
+    this.#context.alarm({ code: 'LOG_ALTERED', reason, detail })
   }
 
   stop(): void {
@@ -97,14 +101,14 @@ export class SeenChecks {
       this.#checked.add(key)
       if (right === true) continue
       const detail = 'The sender of this message was shown another log than this device.'
-      this.#footing.alarm({ code: 'SEEN_REFUSED', message, index, detail })
+      this.#context.alarm({ code: 'SEEN_REFUSED', message, index, detail })
     }
     return this.#waiting.size
   }
 
   /** Undefined where this device cannot tell yet; 'later' where it is catching up just now. */
-  async #holds(seen: Seen): Promise<boolean | 'later' | undefined> {
-    const known = this.#footing.seen()
+  async #holds(seen: SeenCheckpoint): Promise<boolean | 'later' | undefined> {
+    const known = this.#context.seen()
     if (!known) return undefined
     const own = seen.size > known.size ? await this.#catchUp(known) : known
     if (!own) return 'later'
@@ -126,8 +130,8 @@ export class SeenChecks {
     }
   }
 
-  async #catchUp(own: Seen): Promise<Seen | undefined> {
-    const { operation, transport, self } = this.#footing
+  async #catchUp(own: SeenCheckpoint): Promise<SeenCheckpoint | undefined> {
+    const { operation, transport, self } = this.#context
     const note = await transport.text(`/v1/logs/${operation}/checkpoint`)
     const size = Number(note.split('\n')[1])
     if (!(size > own.size)) return own
@@ -137,7 +141,7 @@ export class SeenChecks {
   }
 
   async #consistency(from: number, to: number): Promise<string[] | undefined> {
-    const { operation, transport } = this.#footing
+    const { operation, transport } = this.#context
     const path = `/v1/logs/${operation}/consistency?from=${String(from)}&to=${String(to)}`
     try {
       return (await transport.request<{ proof: string[] }>('GET', path)).proof

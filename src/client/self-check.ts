@@ -14,10 +14,10 @@ import {
 import { logKeysOf, type Pins } from './certificates.ts'
 import { sleep, type Platform } from './platform.ts'
 import { isProblem } from './problem.ts'
-import { verifyCheckpoint, type Seen } from './receipt.ts'
+import { verifyCheckpoint, type SeenCheckpoint } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
-import { isOverdue, readFinal, readPin, readWitnessed, rememberFinal } from './witnessing.ts'
+import { isOverdue, readFinal, readPin, readWitnessRecord, rememberFinal } from './witness-watch.ts'
 
 export interface SelfCheck {
   /** The newest published checkpoint. */
@@ -42,7 +42,7 @@ const patience = { times: 10, milliseconds: 500 }
  * 2.1.4).
  */
 export async function checkOwnPlace(
-  { transport, store, pins, platform }: Means,
+  { transport, store, pins, platform }: CheckDeps,
   operation: string,
   progress: (done: number, of: number) => void = () => {},
 ): Promise<SelfCheck> {
@@ -55,10 +55,10 @@ export async function checkOwnPlace(
   const note = await publishedBeyond(promised, { transport, platform }, operation)
   const prove = async (path: string) =>
     (await transport.request<{ proof: string[] }>('GET', `/v1/logs/${operation}/${path}`)).proof
-  const place = (await store.get(`${prefix}place`)) as { seen?: Seen; position?: number } | undefined
+  const place = (await store.get(`${prefix}place`)) as { seen?: SeenCheckpoint; position?: number } | undefined
   const seen = place?.seen
   const keys = await logKeysOf(pins, operation)
-  let newest: Seen
+  let newest: SeenCheckpoint
   try {
     newest = await verifyCheckpoint(note, keys, undefined, undefined)
   } catch (error) {
@@ -116,7 +116,7 @@ export async function checkOwnPlace(
  */
 async function publishedBeyond(
   index: number,
-  { transport, platform }: Pick<Means, 'transport' | 'platform'>,
+  { transport, platform }: Pick<CheckDeps, 'transport' | 'platform'>,
   operation: string,
 ): Promise<string> {
   let note = ''
@@ -127,16 +127,16 @@ async function publishedBeyond(
   return note
 }
 
-interface Means {
+interface CheckDeps {
   readonly transport: Transport
   readonly store: ClientStore
   readonly pins: Pins
   readonly platform: Platform
 }
 
-interface Witnessed {
+interface WitnessFindings {
   readonly pinned: boolean
-  readonly final?: Seen
+  readonly final?: SeenCheckpoint
   readonly faults: readonly string[]
 }
 
@@ -145,14 +145,14 @@ interface Witnessed {
  * they did before.
  */
 async function checkWitnesses(
-  { transport, store, pins, platform }: Means,
+  { transport, store, pins, platform }: CheckDeps,
   operation: string,
   has: { position: number; receipts: readonly (readonly [string, Receipt])[] },
-): Promise<Witnessed> {
+): Promise<WitnessFindings> {
   const pin = await readPin(store)
   if (!pin) return { pinned: false, faults: [] }
   const policy = await parseWitnessPolicy(pin.policy)
-  const kept = await readWitnessed(store, `operation/${operation}/`)
+  const kept = await readWitnessRecord(store, `operation/${operation}/`)
   // The last mark reaches as far as was accepted when the process that made it ended.
   const accepted = kept.accepted.map((mark, n, all) =>
     n === all.length - 1 ? { ...mark, upTo: Math.max(mark.upTo, has.position) } : mark,
@@ -231,7 +231,7 @@ function whyNot(error: unknown): Error {
   throw error
 }
 
-function inOrder(one: Seen, other: Seen): [older: Seen, newer: Seen] {
+function inOrder(one: SeenCheckpoint, other: SeenCheckpoint): [older: SeenCheckpoint, newer: SeenCheckpoint] {
   return one.size <= other.size ? [one, other] : [other, one]
 }
 
@@ -239,7 +239,7 @@ const sizeOf = (note: string) => Number(note.split('\n')[1])
 
 type Prove = (path: string) => Promise<string[]>
 
-async function grew(older: Seen, newer: Seen, prove: Prove): Promise<boolean> {
+async function grew(older: SeenCheckpoint, newer: SeenCheckpoint, prove: Prove): Promise<boolean> {
   if (older.size === newer.size) return older.root === newer.root
   const proof = await prove(`consistency?from=${String(older.size)}&to=${String(newer.size)}`)
   const [from, to] = [fromBase64url(older.root), fromBase64url(newer.root)]
@@ -250,7 +250,7 @@ async function whatIsWrong(
   operation: string,
   message: string,
   receipt: Receipt,
-  newest: Seen,
+  newest: SeenCheckpoint,
   key: NoteKey,
   prove: Prove,
 ): Promise<string | undefined> {

@@ -6,13 +6,13 @@ import {
   type EntryFrame,
   type Leaf,
 } from '../protocol/index.ts'
-import type { Footing } from './footing.ts'
+import type { SessionContext } from './session-context.ts'
 import type { Ledger } from './ledger.ts'
 import { isProblem } from './problem.ts'
 
 /** The devices behind these messages that the directory log does not have. */
 export async function hiddenSenders(
-  { ledger, transparency, alarm }: Pick<Footing, 'ledger' | 'transparency' | 'alarm'>,
+  { ledger, transparency, alarm }: Pick<SessionContext, 'ledger' | 'transparency' | 'alarm'>,
   partial: boolean,
   over: () => boolean,
   group: readonly [Leaf, EntryFrame][],

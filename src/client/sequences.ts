@@ -7,16 +7,16 @@ export interface Hole {
 }
 
 /** Compartment, number and index of the newest entry that was seen in it. */
-export type Counted = readonly [compartment: string, seq: number, index: number]
+export type CompartmentCount = readonly [compartment: string, seq: number, index: number]
 
 /**
  * The entries of each compartment are numbered without a gap, so that a service cannot withhold one
  * unseen.
  */
 export class Sequences {
-  readonly #last: Map<string, Counted>
+  readonly #last: Map<string, CompartmentCount>
 
-  constructor(counted: readonly Counted[] = []) {
+  constructor(counted: readonly CompartmentCount[] = []) {
     this.#last = new Map(counted.map((last) => [last[0], last]))
   }
 
@@ -30,7 +30,7 @@ export class Sequences {
     return last !== undefined && seq !== last[1] + 1 ? { compartment, after: last[2], before: index } : undefined
   }
 
-  counted(): Counted[] {
+  counted(): CompartmentCount[] {
     return [...this.#last.values()]
   }
 }

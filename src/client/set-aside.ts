@@ -1,11 +1,11 @@
-import type { Alarm, Footing } from './footing.ts'
+import type { Alarm, SessionContext } from './session-context.ts'
 import type { Change } from './store.ts'
 
 /**
  * An entry or a message that this device does not believe or cannot open, and why. Plain JSON, for
  * the store.
  */
-export interface Aside extends Alarm {
+export interface SetAsideItem extends Alarm {
   readonly code: 'ENTRY_REFUSED' | 'MESSAGE_REFUSED'
   readonly index: number
   /** Kind of the entry, where it is no message. */
@@ -16,35 +16,35 @@ export interface Aside extends Alarm {
  * What was set aside, by the index of its entry: it is shown to whoever reads, for as long as it is
  * in the log.
  */
-export class SetAside {
-  readonly #footing: Pick<Footing, 'store' | 'prefix' | 'alarm'>
+export class SetAsideItems {
+  readonly #context: Pick<SessionContext, 'store' | 'prefix' | 'alarm'>
   readonly #write: (change: Change) => void
-  readonly #all = new Map<number, Aside>()
+  readonly #all = new Map<number, SetAsideItem>()
 
   /** `write`: takes what is to be stored with the next place. */
-  constructor(footing: Pick<Footing, 'store' | 'prefix' | 'alarm'>, write: (change: Change) => void) {
-    this.#footing = footing
+  constructor(context: Pick<SessionContext, 'store' | 'prefix' | 'alarm'>, write: (change: Change) => void) {
+    this.#context = context
     this.#write = write
   }
 
   async load(): Promise<void> {
-    for (const [, value] of await this.#footing.store.list(`${this.#footing.prefix}aside/`))
-      this.#all.set((value as Aside).index, value as Aside)
+    for (const [, value] of await this.#context.store.list(`${this.#context.prefix}aside/`))
+      this.#all.set((value as SetAsideItem).index, value as SetAsideItem)
   }
 
   /** In the order of the log. */
-  list(): Aside[] {
+  list(): SetAsideItem[] {
     return [...this.#all.values()].sort((a, b) => a.index - b.index)
   }
 
   /** Alarms, unless it was set aside for this reason before. */
-  put(aside: Aside): void {
+  put(aside: SetAsideItem): void {
     const { index, code, reason } = aside
     const known = this.#all.get(index)
     if (known?.code === code && known.reason === reason) return
     this.#all.set(index, aside)
     this.#write({ name: this.#name(index), value: aside })
-    this.#footing.alarm(aside)
+    this.#context.alarm(aside)
   }
 
   /** It is believed after all. */
@@ -58,6 +58,6 @@ export class SetAside {
   }
 
   #name(index: number): string {
-    return `${this.#footing.prefix}aside/${String(index).padStart(12, '0')}`
+    return `${this.#context.prefix}aside/${String(index).padStart(12, '0')}`
   }
 }

@@ -37,7 +37,7 @@ export class MemoryStore implements ClientStore {
   }
 
   list(prefix: string): Promise<[string, unknown][]> {
-    return Promise.resolve(listOf(this.#values, prefix))
+    return Promise.resolve(entriesUnder(this.#values, prefix))
   }
 
   write(changes: readonly Change[]): Promise<void> {
@@ -54,6 +54,6 @@ export class MemoryStore implements ClientStore {
   }
 }
 
-export function listOf(values: ReadonlyMap<string, unknown>, prefix: string): [string, unknown][] {
+export function entriesUnder(values: ReadonlyMap<string, unknown>, prefix: string): [string, unknown][] {
   return [...values].filter(([name]) => name.startsWith(prefix)).sort(([a], [b]) => (a < b ? -1 : 1))
 }

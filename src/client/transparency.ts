@@ -13,10 +13,10 @@ import {
 import { logKeysOf, type Pins } from './certificates.ts'
 import { backOff, sleep, type Platform } from './platform.ts'
 import { ClientProblem, refuse } from './problem.ts'
-import { verifyCheckpoint, type Seen } from './receipt.ts'
+import { verifyCheckpoint, type SeenCheckpoint } from './receipt.ts'
 import type { Change, ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
-import { Witnessing, type WatchedLog } from './witnessing.ts'
+import { WitnessWatch, type WatchedLog } from './witness-watch.ts'
 
 interface Proofs {
   readonly checkpoint: string
@@ -43,8 +43,8 @@ export class Transparency {
   /** SHA-256 of the sealing key of each device, as it was proven first. */
   readonly #seals = new Map<DeviceId, string>()
   #asking: Promise<unknown> = Promise.resolve()
-  #seen: Seen | undefined
-  #watching: Promise<Witnessing> | undefined
+  #seen: SeenCheckpoint | undefined
+  #watching: Promise<WitnessWatch> | undefined
   #forked: string | undefined
 
   constructor(deps: {
@@ -92,13 +92,13 @@ export class Transparency {
     watch.require()
   }
 
-  #watch(): Promise<Witnessing> {
+  #watch(): Promise<WitnessWatch> {
     this.#watching ??= this.#startWatching()
     return this.#watching
   }
 
-  async #startWatching(): Promise<Witnessing> {
-    this.#seen ??= (await this.#store.get(seenName)) as Seen | undefined
+  async #startWatching(): Promise<WitnessWatch> {
+    this.#seen ??= (await this.#store.get(seenName)) as SeenCheckpoint | undefined
     const watched: WatchedLog = {
       log: await this.#directory(),
       prefix: 'directory/',
@@ -109,7 +109,7 @@ export class Transparency {
       position: () => (this.#seen?.size ?? 0) - 1,
       seen: () => this.#seen,
     }
-    const watch = new Witnessing(watched, () => {
+    const watch = new WitnessWatch(watched, () => {
       this.#forked = 'The witnesses cosigned another directory log than the one that this device was shown.'
     })
     await watch.load()
@@ -179,7 +179,7 @@ export class Transparency {
   }
 
   async #prove(hashes: readonly string[], wanted: ReadonlyMap<string, Certificate>): Promise<void> {
-    const older = (await this.#store.get(seenName)) as Seen | undefined
+    const older = (await this.#store.get(seenName)) as SeenCheckpoint | undefined
     const body = { certificates: hashes, ...(older === undefined ? {} : { seen: older.size }) }
     const answer = await this.#transport.request<Proofs>('POST', '/v1/certificates/proofs', body)
     try {

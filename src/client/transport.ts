@@ -39,7 +39,7 @@ interface StoredSession extends Tokens, Exchange {
   readonly ahead?: number
 }
 
-interface Open extends Tokens, Exchange {
+interface OpenSession extends Tokens, Exchange {
   readonly session: string
   readonly key: SessionKey
   readonly stored: StoredSessionKey
@@ -67,8 +67,8 @@ export class Transport {
   readonly #platform: Platform
   readonly #store: ClientStore
   readonly #time: ServiceTime
-  #open: Open | undefined
-  #refreshing: Promise<Open> | undefined
+  #open: OpenSession | undefined
+  #refreshing: Promise<OpenSession> | undefined
 
   constructor(server: string, platform: Platform, store: ClientStore) {
     this.server = server.replace(/\/+$/, '')
@@ -203,7 +203,7 @@ export class Transport {
     }
   }
 
-  async #current(): Promise<Open> {
+  async #current(): Promise<OpenSession> {
     const open = this.#open
     if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
     const remaining = open.expiresAt - this.#platform.clock().getTime()
@@ -211,13 +211,13 @@ export class Transport {
   }
 
   /** Exchanges the refresh token; several that ask at once share one exchange. */
-  refresh(before = this.#open): Promise<Open> {
+  refresh(before = this.#open): Promise<OpenSession> {
     if (this.#open && before && this.#open.accessToken !== before.accessToken) return Promise.resolve(this.#open)
     this.#refreshing ??= this.#exchange().finally(() => (this.#refreshing = undefined))
     return this.#refreshing
   }
 
-  async #exchange(): Promise<Open> {
+  async #exchange(): Promise<OpenSession> {
     const open = this.#open
     if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
     const attempt = open.attempt ?? base64url(this.#platform.random(16))
@@ -236,7 +236,7 @@ export class Transport {
     return { accessToken, refreshToken, expiresAt: this.#platform.clock().getTime() + expiresIn * 1000 }
   }
 
-  async #keep(open: Open): Promise<Open> {
+  async #keep(open: OpenSession): Promise<OpenSession> {
     const { session, accessToken, refreshToken, expiresAt, stored, attempt } = open
     const beside = { ...(attempt === undefined ? {} : { attempt }), ahead: this.#time.ahead }
     await this.#store.write([

@@ -3,7 +3,14 @@ import { certificatesByHash, chainOfDevice, chainsOf, withThoseAbove, type Sessi
 import type { StoredEntry } from '../log/index.ts'
 import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
-import { certificateNamedBy, given, parseLeaf, statementTypeOf, type EntryFrame, type Leaf } from '../protocol/index.ts'
+import {
+  certificateNamedBy,
+  definedMembers,
+  parseLeaf,
+  statementTypeOf,
+  type EntryFrame,
+  type Leaf,
+} from '../protocol/index.ts'
 
 /**
  * A frame that many readers get: it is made text once, and again only for a reader who gets
@@ -98,7 +105,7 @@ export async function readEntries(
       operation,
       index: leaf.index,
       leaf: text,
-      ...given({ statement, chain }),
+      ...definedMembers({ statement, chain }),
     }
     const bare = new SharedFrame(frame)
     const whole = content ? new SharedFrame({ ...frame, ...sealedOf(content) }) : bare
@@ -110,7 +117,7 @@ export async function readEntries(
 
 /** The sealed parts of a message that are still kept. */
 function sealedOf({ body, extract, salt }: Content): Pick<EntryFrame, 'body' | 'extract' | 'salt'> {
-  return given({ body: body ?? undefined, extract: extract ?? undefined, salt: salt ?? undefined })
+  return definedMembers({ body: body ?? undefined, extract: extract ?? undefined, salt: salt ?? undefined })
 }
 
 /**
@@ -198,5 +205,5 @@ export function frameFor(entry: ReadEntry, { withContent, partial, grant }: Read
   const chain = partial ? entry.signer : undefined
   const own = entry.leaf.kind === 'epoch.opened' ? grant : undefined
   if (chain === undefined && own === undefined) return shared.text
-  return shared.with(given({ chain, grant: own }))
+  return shared.with(definedMembers({ chain, grant: own }))
 }

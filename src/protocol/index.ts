@@ -94,7 +94,7 @@ export {
   type ServerFrame,
 } from './frames.ts'
 export { serverFrames } from './server-frames.ts'
-export { given } from './given.ts'
+export { definedMembers } from './defined-members.ts'
 export { importSealPublicKey, openSealed, readSealed, sealTo } from './hpke.ts'
 export {
   isUuid,

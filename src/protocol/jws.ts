@@ -16,7 +16,7 @@ export type StatementType =
   | 'cordon-epoch+jws'
   | 'cordon-message+jws'
 
-export interface Signed<P> {
+export interface SignedStatement<P> {
   readonly kid: string
   readonly crt?: string
   readonly payload: P
@@ -47,7 +47,7 @@ export function signStatement(
  * Reads a compact JWS without checking its signature: the type and the shape of the header are
  * demanded.
  */
-export function readStatement<P>(typ: StatementType, jws: string): Signed<P> {
+export function readStatement<P>(typ: StatementType, jws: string): SignedStatement<P> {
   const parts = jws.split('.')
   const [head = '', body = '', signature = ''] = parts
   demand(
@@ -83,7 +83,7 @@ export function certificateNamedBy(jws: string): string | undefined {
  * Checks the signature with a key that the caller has found by itself, never one that the object
  * brings.
  */
-export async function verifyStatement<P>(typ: StatementType, jws: string, key: CryptoKey): Promise<Signed<P>> {
+export async function verifyStatement<P>(typ: StatementType, jws: string, key: CryptoKey): Promise<SignedStatement<P>> {
   const statement = readStatement<P>(typ, jws)
   try {
     await compactVerify(jws, key, { algorithms: [alg] })

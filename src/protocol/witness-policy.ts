@@ -41,7 +41,7 @@ const cosigning = ['Ed25519 cosignature', 'ML-DSA-44 cosignature']
  */
 export async function parseWitnessPolicy(text: string, witnesses?: number): Promise<WitnessPolicy> {
   demand(text.length <= longest, 'POLICY', 'A policy is a short text.')
-  const reading = new Reading()
+  const reading = new PolicyReader()
   for (const [i, line] of text.split('\n').entries()) {
     try {
       await reading.take(line)
@@ -53,7 +53,7 @@ export async function parseWitnessPolicy(text: string, witnesses?: number): Prom
   return reading.finish(witnesses)
 }
 
-class Reading {
+class PolicyReader {
   readonly #names = new Map<string, Rule | NoteKey>()
   readonly #members = new Set<string>()
   readonly #publicKeys = new Set<string>()
@@ -166,7 +166,7 @@ export function fewestKeys({ least, of }: Rule): number {
 }
 
 /** A checkpoint with the quorum of its witnesses. */
-export interface Witnessed extends Checkpoint {
+export interface WitnessedCheckpoint extends Checkpoint {
   /**
    * The latest time that a cosignature states, seconds since the epoch; 0 where the policy demands
    * none.
@@ -183,7 +183,7 @@ export async function openWitnessed(
   note: string,
   logKeys: readonly NoteKey[],
   { witnesses, quorum }: WitnessPolicy,
-): Promise<Witnessed> {
+): Promise<WitnessedCheckpoint> {
   const checkpoint = await openCheckpoint(note, ...logKeys)
   // With the log's keys among them some signature is always found, so that none of a witness is no
   // error of the note.

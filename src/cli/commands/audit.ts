@@ -4,14 +4,21 @@ import type { EntryFilters, LogEntry } from '../../client/index.ts'
 import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { csvLine } from '../csv.ts'
-import { asMember, type Device } from '../device.ts'
+import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { chooseOperation, entries as named, inOperation, remembered, type Names, type PlaceOptions } from '../place.ts'
+import {
+  chooseOperation,
+  entries as named,
+  inOperation,
+  knownOperation,
+  type Names,
+  type OperationOptions,
+} from '../followed-operation.ts'
 import { harmlessLine, table, type Progress } from '../terminal.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 import { instantIn, localTime } from '../zones.ts'
 
-interface Options extends PlaceOptions {
+interface Options extends OperationOptions {
   readonly directory?: true
   readonly kind?: readonly string[]
   readonly person?: string
@@ -33,7 +40,7 @@ interface Options extends PlaceOptions {
 }
 
 /** A log, and the words in which people speak of what is in it. */
-interface Asked {
+interface AuditedLog {
   readonly log: string
   readonly title: string
   readonly timeZone: string
@@ -131,7 +138,7 @@ function requireForms({ kind, device, message, csv, json, evidence, recipient, l
     )
 }
 
-async function whatIsAsked(device: Device, options: Options): Promise<Asked> {
+async function whatIsAsked(device: CommandDevice, options: Options): Promise<AuditedLog> {
   const { client } = device
   if (options.directory === true) {
     if (options.operation !== undefined)
@@ -140,7 +147,7 @@ async function whatIsAsked(device: Device, options: Options): Promise<Asked> {
     return { log: await client.audit.directory(), title: 'The directory', timeZone: 'UTC', names }
   }
   const { operation, name, reference, timeZone } = await chooseOperation(device, options.operation)
-  const known = (await remembered(device, operation))?.names
+  const known = (await knownOperation(device, operation))?.names
   const [organizations, people, compartments] = await Promise.all([
     client.operations.organizations(operation),
     client.operations.members(operation),
@@ -155,7 +162,7 @@ async function whatIsAsked(device: Device, options: Options): Promise<Asked> {
   return { log: operation, title: `${name} (${reference})`, timeZone, names }
 }
 
-function filtersOf({ names, timeZone }: Asked, options: Options): EntryFilters {
+function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilters {
   const { kind, device, message, subject, outcome, text, justification } = options
   const meant = (what: string, word: string | undefined, known: Readonly<Record<string, string>>) =>
     word === undefined ? undefined : (idOf(word) ?? choose(what, word, named(known)).id)
@@ -179,8 +186,8 @@ function filtersOf({ names, timeZone }: Asked, options: Options): EntryFilters {
 }
 
 async function writeEvidence(
-  { client, terminal }: Device,
-  asked: Asked,
+  { client, terminal }: CommandDevice,
+  asked: AuditedLog,
   options: Options,
   file: string,
 ): Promise<void> {
@@ -216,8 +223,8 @@ async function writeEvidence(
 }
 
 async function* look(
-  { client, terminal }: Device,
-  { log }: Asked,
+  { client, terminal }: CommandDevice,
+  { log }: AuditedLog,
   filters: EntryFilters,
   limit: number,
 ): AsyncGenerator<LogEntry> {
@@ -238,7 +245,7 @@ async function* look(
   }
 }
 
-async function tell({ terminal }: Device, asked: Asked, options: Options, found: AsyncIterable<LogEntry>) {
+async function tell({ terminal }: CommandDevice, asked: AuditedLog, options: Options, found: AsyncIterable<LogEntry>) {
   const local = localTime(asked.timeZone)
   if (options.json === true) {
     for await (const { leaf, text, details, detailsText, salt } of found)
@@ -265,7 +272,7 @@ function whoOf({ actor }: LogEntry['leaf'], { people, organizations }: Names) {
   return { person: people[person] ?? person, organization: organizations[organization] ?? organization }
 }
 
-function tableCells({ leaf, detailsText }: LogEntry, { names }: Asked, local: (at: string) => string): string[] {
+function tableCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, local: (at: string) => string): string[] {
   const { person, organization } = whoOf(leaf, names)
   const about = names.people[leaf.subject] ?? names.compartments[leaf.subject] ?? leaf.subject
   const details = [...(detailsText ?? '')]
@@ -289,7 +296,7 @@ const csvHead = [
   'details',
 ]
 
-function csvCells({ leaf, detailsText }: LogEntry, { names }: Asked, local: (at: string) => string): string[] {
+function csvCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, local: (at: string) => string): string[] {
   const { person, organization } = whoOf(leaf, names)
   const ids = 'server' in leaf.actor ? { person: '', organization: '', device: '' } : leaf.actor
   return [

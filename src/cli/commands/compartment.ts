@@ -1,7 +1,14 @@
 import type { Command } from 'commander'
-import { choose, type Named } from '../choice.ts'
-import { asMember, type Device } from '../device.ts'
-import { inOperation, leavePlace, membersIn, openPlace, type Place, type PlaceOptions } from '../place.ts'
+import { choose, type Choice } from '../choice.ts'
+import { asMember, type CommandDevice } from '../device.ts'
+import {
+  inOperation,
+  leaveOperation,
+  membersIn,
+  openOperation,
+  type FollowedOperation,
+  type OperationOptions,
+} from '../followed-operation.ts'
 import { table } from '../terminal.ts'
 
 export function addCompartment(operation: Command): void {
@@ -9,8 +16,8 @@ export function addCompartment(operation: Command): void {
 
   inOperation(compartment.command('list').description('List the compartments that you see'))
     .addHelpText('after', '\nExample:\n  $ cordon operation compartment list')
-    .action((options: PlaceOptions) =>
-      inPlace(options, async ({ client, terminal }, { session, names }) => {
+    .action((options: OperationOptions) =>
+      inFollowedOperation(options, async ({ client, terminal }, { session, names }) => {
         const compartments = await client.operations.compartments(session.operation)
         const rows = compartments.map(({ name, members, compartment: id }) => [
           name,
@@ -29,10 +36,10 @@ export function addCompartment(operation: Command): void {
       .argument('[people...]', 'names or ids of members'),
   )
     .addHelpText('after', "\nExample:\n  $ cordon operation compartment create 'KE–HK' 'Wanjiru Kamau' 'Chan Tai Man'")
-    .action((name: string, people: string[], options: PlaceOptions) =>
-      inPlace(options, async ({ client, terminal }, place) => {
-        const { session } = place
-        const all = membersIn(place)
+    .action((name: string, people: string[], options: OperationOptions) =>
+      inFollowedOperation(options, async ({ client, terminal }, followed) => {
+        const { session } = followed
+        const all = membersIn(followed)
         const members = people.map((who) => choose('member', who, all).id)
         const id = await client.operations.createCompartment(session.operation, { name, members })
         terminal.result({ compartment: id, name, members }, () => [`Created: ${name}, with the id ${id}.`])
@@ -51,7 +58,7 @@ function change(
   compartment: Command,
   verb: 'add' | 'remove',
   description: string,
-  act: (device: Device, operation: string, compartment: string, person: string) => Promise<void>,
+  act: (device: CommandDevice, operation: string, compartment: string, person: string) => Promise<void>,
 ): void {
   inOperation(
     compartment
@@ -61,11 +68,11 @@ function change(
       .argument('<person>', 'name or id of a member of the operation'),
   )
     .addHelpText('after', `\nExample:\n  $ cordon operation compartment ${verb} 'KE–HK' 'Chan Tai Man'`)
-    .action((which: string, who: string, options: PlaceOptions) =>
-      inPlace(options, async (device, place) => {
-        const { session } = place
+    .action((which: string, who: string, options: OperationOptions) =>
+      inFollowedOperation(options, async (device, followed) => {
+        const { session } = followed
         const { id, name } = await findCompartment(device, session.operation, which)
-        const person = choose('member', who, membersIn(place))
+        const person = choose('member', who, membersIn(followed))
         await act(device, session.operation, id, person.id)
         const words = verb === 'add' ? `${person.name} is in ${name} now.` : `${person.name} is out of ${name} now.`
         device.terminal.result({ compartment: id, person: person.id }, () => [words])
@@ -73,16 +80,19 @@ function change(
     )
 }
 
-function inPlace(options: PlaceOptions, work: (device: Device, place: Place) => Promise<void>): Promise<void> {
+function inFollowedOperation(
+  options: OperationOptions,
+  work: (device: CommandDevice, followed: FollowedOperation) => Promise<void>,
+): Promise<void> {
   return asMember(options, async (device) => {
-    const place = await openPlace(device, options.operation)
-    await work(device, place)
-    await leavePlace(place)
+    const followed = await openOperation(device, options.operation)
+    await work(device, followed)
+    await leaveOperation(followed)
   })
 }
 
 /** The compartment that a word means; `all` is the one of everybody. */
-export async function findCompartment({ client }: Device, operation: string, word: string): Promise<Named> {
+export async function findCompartment({ client }: CommandDevice, operation: string, word: string): Promise<Choice> {
   const all = await client.operations.compartments(operation)
   return choose(
     'compartment',

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
-import type { Duty } from '../../client/index.ts'
+import type { DutyRoster } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { asMember, onStore } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { organizationMeant, type OfOrganization } from '../organization.ts'
+import { organizationMeant, type OrganizationOptions } from '../organization.ts'
 import { instantIn } from '../zones.ts'
 
-interface Options extends OfOrganization {
+interface Options extends OrganizationOptions {
   readonly for?: string
   readonly from?: string
   readonly until?: string
@@ -72,7 +72,7 @@ Examples:
  * Whether a contact point is on duty, for whom else, and who stands in until when; nothing for
  * anybody else.
  */
-export function dutyWords({ onDuty, handOvers }: Duty, person: string): string {
+export function dutyWords({ onDuty, handOvers }: DutyRoster, person: string): string {
   const present = onDuty.find((one) => one.person === person)
   const away = handOvers.find((one) => one.person === person)
   const also = present?.standsInFor.map(({ name }) => name).join(', ') ?? ''

@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import type { OwnDevice } from '../../client/index.ts'
 import { choose } from '../choice.ts'
-import { agreed, type Confirmed } from '../confirming.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { compromisedSince } from '../since.ts'
+import { compromisedSince } from '../compromise-time.ts'
 import { table } from '../terminal.ts'
 
-interface Options extends DeviceOptions, Confirmed, ProofOptions {
+interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
   readonly revoke?: string
   readonly compromisedSince?: string
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { isProblem, type Enrol, type Enrolled, type Me } from '../../client/index.ts'
+import { isProblem, type EnrolmentInput, type EnrolmentResult, type Me } from '../../client/index.ts'
 import { parseInvitation } from '../../protocol/index.ts'
 import {
   askSignIn,
@@ -9,7 +9,7 @@ import {
   orPasskey,
   storePath,
   withCode,
-  type Device,
+  type CommandDevice,
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
@@ -22,7 +22,7 @@ interface Options extends DeviceOptions, ProofOptions {
 }
 
 /** With what the person signs in; nothing for a service account. */
-type Credential = Pick<Enrol, 'passphrase' | 'authenticator'>
+type Credential = Pick<EnrolmentInput, 'passphrase' | 'authenticator'>
 
 const askEvery = 2_000
 
@@ -64,13 +64,13 @@ Examples:
     )
 }
 
-async function credentialFor(device: Device, invitation: string, { passkey }: Options): Promise<Credential> {
+async function credentialFor(device: CommandDevice, invitation: string, { passkey }: Options): Promise<Credential> {
   if (isForService(invitation)) return {}
   if (passkey === true) return { authenticator: inBrowser(device, () => parseInvitation(invitation).server) }
   return { passphrase: await askSignIn(device.terminal, true) }
 }
 
-async function enrol({ client }: Device, invitation: string, credential: Credential): Promise<Enrolled> {
+async function enrol({ client }: CommandDevice, invitation: string, credential: Credential): Promise<EnrolmentResult> {
   try {
     return await client.enrol({ invitation, ...credential })
   } catch (error) {
@@ -83,7 +83,7 @@ async function enrol({ client }: Device, invitation: string, credential: Credent
 }
 
 function signIn(
-  { client, terminal }: Device,
+  { client, terminal }: CommandDevice,
   { passphrase, authenticator }: Credential,
   { code }: Options,
 ): Promise<Me> {
@@ -103,7 +103,7 @@ function isForService(invitation: string): boolean {
   }
 }
 
-async function untilCertified({ client, store, terminal }: Device): Promise<Me> {
+async function untilCertified({ client, store, terminal }: CommandDevice): Promise<Me> {
   terminal.note(`${waiting(await store.get('inviter'))} Ctrl-C ends the waiting; the enrolment holds.`)
   for (;;) {
     await sleep(askEvery)

@@ -8,13 +8,13 @@ import {
   onStore,
   orPasskey,
   passkeysOf,
-  type Device,
+  type CommandDevice,
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 
 interface Options extends DeviceOptions, ProofOptions {}
 
@@ -81,7 +81,7 @@ From a passphrase to passkeys (two, so that you can lose one):
   )
 }
 
-async function list({ client, terminal }: Device): Promise<void> {
+async function list({ client, terminal }: CommandDevice): Promise<void> {
   const factors = await client.factors.list()
   const { passphrase, totp, recoveryCodes, passkeys } = factors
   const day = (at: string) => at.slice(0, 10)
@@ -105,7 +105,7 @@ async function list({ client, terminal }: Device): Promise<void> {
   )
 }
 
-async function setPassphrase(device: Device, options: Options): Promise<void> {
+async function setPassphrase(device: CommandDevice, options: Options): Promise<void> {
   const { client, store, terminal } = device
   const passphrase = await askPassphrase(terminal, {
     what: 'New passphrase to sign in with',
@@ -118,7 +118,7 @@ async function setPassphrase(device: Device, options: Options): Promise<void> {
   terminal.result({ factor: 'passphrase', changed: true }, () => ['The passphrase is changed.', othersEnded])
 }
 
-async function removePassphrase(device: Device, options: Options): Promise<void> {
+async function removePassphrase(device: CommandDevice, options: Options): Promise<void> {
   const { client, terminal } = device
   await asProven(device, options, () => client.factors.removePassphrase())
   const { passkeys } = await client.factors.list()
@@ -129,7 +129,7 @@ async function removePassphrase(device: Device, options: Options): Promise<void>
   ])
 }
 
-async function addPasskey(device: Device, text: string, options: Options): Promise<void> {
+async function addPasskey(device: CommandDevice, text: string, options: Options): Promise<void> {
   const { client, terminal } = device
   const name = text.trim()
   // Before the browser makes one that the service would then not take.
@@ -145,7 +145,7 @@ async function addPasskey(device: Device, text: string, options: Options): Promi
   ])
 }
 
-async function removePasskey(device: Device, word: string, options: Options): Promise<void> {
+async function removePasskey(device: CommandDevice, word: string, options: Options): Promise<void> {
   const { client, terminal } = device
   const { passkeys } = await client.factors.list()
   const named = passkeys.map((one) => ({ ...one, also: one.id }))
@@ -157,7 +157,7 @@ async function removePasskey(device: Device, word: string, options: Options): Pr
   ])
 }
 
-async function changeApp(device: Device, options: AppOptions): Promise<void> {
+async function changeApp(device: CommandDevice, options: AppOptions): Promise<void> {
   const { client, terminal } = device
   const { remove, confirm } = options
   if (remove === true) {

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { isProblem, type OperationSession } from '../../client/index.ts'
 import { sameFigures, type Figures } from '../../forms/index.ts'
-import { asMember, type Device } from '../device.ts'
-import { inOperation, leaveReading, openPlace, type PlaceOptions } from '../place.ts'
+import { asMember, type CommandDevice } from '../device.ts'
+import { inOperation, leaveReading, openOperation, type OperationOptions } from '../followed-operation.ts'
 import { table } from '../terminal.ts'
-import { codeName, counted, number } from '../wording.ts'
+import { codeName, counted, number } from '../words.ts'
 
 type ServerFigures = Figures & { readonly asAt: number; readonly edition: 'whole' | 'totals' }
 
-interface Options extends PlaceOptions {
+interface Options extends OperationOptions {
   readonly justification?: string
 }
 
@@ -30,8 +30,8 @@ Examples:
     .option('--justification <text>', 'why you look, for an operation that is closed')
     .action((options: Options) =>
       asMember(options, async (device) => {
-        const place = await openPlace(device, options.operation)
-        const { session, facts } = place
+        const followed = await openOperation(device, options.operation)
+        const { session, facts } = followed
         const server = await serverFigures(device, session.operation, options.justification)
         const reader = await readersFigures(session, server)
         const whole = server?.edition === 'whole'
@@ -43,14 +43,14 @@ Examples:
           '',
           ...comparison(reader, server, agree),
         ])
-        await leaveReading(place, device)
+        await leaveReading(followed, device)
       }),
     )
 }
 
 /** Undefined for a role that has no figures of the service. */
 async function serverFigures(
-  { client }: Device,
+  { client }: CommandDevice,
   operation: string,
   justification: string | undefined,
 ): Promise<ServerFigures | undefined> {

@@ -1,10 +1,17 @@
 import type { Command } from 'commander'
 import { asMember } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
-import { inOperation, leaveReading, openPlace, senderOf, type Names, type PlaceOptions } from '../place.ts'
+import {
+  inOperation,
+  leaveReading,
+  openOperation,
+  senderOf,
+  type Names,
+  type OperationOptions,
+} from '../followed-operation.ts'
 import { Interrupted, harmlessLine } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
-import { markWords, timesIn } from '../wording.ts'
+import { markWords, timesIn } from '../words.ts'
 
 export function addFollow(command: Command): void {
   inOperation(command)
@@ -16,12 +23,12 @@ With --json one JSON document a line. Meanwhile newcomers who wait for you are c
 Example:
   $ cordon follow --operation HORIZON`,
     )
-    .action((options: PlaceOptions) =>
+    .action((options: OperationOptions) =>
       asMember({ ...options, endsItself: true }, async (device) => {
         const { client, terminal, interrupted } = device
-        const place = await Promise.race([openPlace(device, options.operation), interrupted])
-        const { session, facts } = place
-        let { names } = place
+        const followed = await Promise.race([openOperation(device, options.operation), interrupted])
+        const { session, facts } = followed
+        let { names } = followed
         const time = timesIn(facts.timeZone)
         terminal.note(`Following ${facts.name} (${facts.reference}); times in ${facts.timeZone}. Ctrl-C ends it.`)
         const ended = new Promise<never>((_, reject) => {
@@ -55,7 +62,7 @@ Example:
           await line
           if (!(error instanceof Interrupted)) throw error
         }
-        await leaveReading(place, device)
+        await leaveReading(followed, device)
 
         async function newNames(before: Names): Promise<Names> {
           try {

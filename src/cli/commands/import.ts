@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { mapRows, readMapping, type ImportFault, type Mapping, type MappedRow } from '../../client/index.ts'
-import { agreed, type Confirmed } from '../confirming.ts'
-import { asMember, type Device } from '../device.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
+import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
+import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
 import { openTerminal } from '../terminal.ts'
-import { counted, number } from '../wording.ts'
+import { counted, number } from '../words.ts'
 import { findCompartment } from './compartment.ts'
 
-interface Options extends PlaceOptions, Confirmed {
+interface Options extends OperationOptions, ConfirmationOptions {
   readonly map: string
   readonly update?: true
   readonly dryRun?: true
@@ -18,7 +18,7 @@ interface Options extends PlaceOptions, Confirmed {
   readonly newKey?: true
 }
 
-interface Read {
+interface ImportFile {
   readonly mapping: Mapping
   readonly rows: readonly MappedRow[]
   /** SHA-256 of the file, base64url. */
@@ -65,15 +65,15 @@ Examples:
     })
 }
 
-async function send(device: Device, { mapping, rows, file }: Read, options: Options): Promise<void> {
+async function send(device: CommandDevice, { mapping, rows, file }: ImportFile, options: Options): Promise<void> {
   const { client, terminal } = device
-  const place = await openPlace(device, options.operation)
-  const { operation } = place.session
+  const followed = await openOperation(device, options.operation)
+  const { operation } = followed.session
   const { compartment: word } = options
   const compartment = word === undefined ? undefined : (await findCompartment(device, operation, word)).id
   const newKey = options.newKey === true
   if (newKey && !(await agreed(terminal, options, replacing, 'Go on?'))) {
-    await leavePlace(place)
+    await leaveOperation(followed)
     terminal.result({ operation, imported: 0 }, () => ['Nothing was done.'])
     return
   }
@@ -90,7 +90,7 @@ async function send(device: Device, { mapping, rows, file }: Read, options: Opti
       onProgress: ({ done, of }) => bar.advance(done + rows.length - of),
     })
     bar.stop()
-    await leavePlace(place)
+    await leaveOperation(followed)
     const { imported, already, changed, corrected, index } = outcome
     const lines = changed.map(({ line }) => line).join(', ')
     terminal.result({ operation, ...outcome }, () => [
@@ -109,7 +109,7 @@ async function send(device: Device, { mapping, rows, file }: Read, options: Opti
 }
 
 /** File and mapping, read and checked whole; all faults at once, and nothing is sent then. */
-async function readRows(file: string, map: string): Promise<Read> {
+async function readRows(file: string, map: string): Promise<ImportFile> {
   const [csv, json] = await Promise.all([readFile(file), readFile(map, 'utf8')])
   let value: unknown
   try {

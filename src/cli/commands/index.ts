@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 
 /** A command in the list of `cordon --help`. */
-export interface Listed {
+export interface ListedCommand {
   readonly does: string
   /** Loads what gives the command its arguments, its options and what it does. */
   readonly load: () => Promise<(command: Command) => void>
@@ -11,7 +11,7 @@ export interface Listed {
  * Every command by its name, in groups, in the order of `cordon --help`. The list alone is read
  * before one of them is loaded: nobody waits for the code of the service before reading a message.
  */
-export const groups: Readonly<Record<string, Readonly<Record<string, Listed>>>> = {
+export const groups: Readonly<Record<string, Readonly<Record<string, ListedCommand>>>> = {
   'This device and you:': {
     enrol: {
       does: 'Enrol this device with an invitation, and sign in',

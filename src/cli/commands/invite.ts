@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
 import qrcode from 'qrcode'
-import type { Cordon, InvitationListed, Invite, Me } from '../../client/index.ts'
+import type { Cordon, InvitationListed, InvitationInput, Me } from '../../client/index.ts'
 import { choose, idOf } from '../choice.ts'
-import { asMember, certifyWaiting, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { asMember, certifyWaiting, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
-import { localTimeAndZone } from '../wording.ts'
+import { localTimeAndZone } from '../words.ts'
 
 interface Options extends DeviceOptions {
   readonly organization?: string
-  readonly tier?: Invite['tier']
+  readonly tier?: InvitationInput['tier']
   readonly hours: string
   readonly furtherDevice?: true
   readonly wait?: true
@@ -72,7 +72,7 @@ Examples:
 }
 
 /** Whether a second person has to approve it, because the person has lost every device. */
-async function approvalOf({ client }: Device, invitation: string): Promise<InvitationListed['approval']> {
+async function approvalOf({ client }: CommandDevice, invitation: string): Promise<InvitationListed['approval']> {
   const all = await client.directory.invitations()
   return all.find((one) => one.invitation === invitation)?.approval ?? null
 }
@@ -84,7 +84,7 @@ function approvalLines(name: string, invitation: string): string[] {
   ]
 }
 
-async function whom({ client }: Device, name: string | undefined, options: Options): Promise<Invite> {
+async function whom({ client }: CommandDevice, name: string | undefined, options: Options): Promise<InvitationInput> {
   const hours = Number(options.hours)
   if (!(hours > 0 && hours <= 720))
     throw new CommandFailure('--hours is a number above 0 and up to 720.', exitCodes.usage)
@@ -107,7 +107,7 @@ async function whom({ client }: Device, name: string | undefined, options: Optio
   return { person: known ? { id: known.person, name } : { name }, organization, tier, hours }
 }
 
-function ownTier({ tier }: Me): Invite['tier'] {
+function ownTier({ tier }: Me): InvitationInput['tier'] {
   return tier === 'administrator' || tier === 'ncp' || tier === 'auditor' ? tier : 'person'
 }
 
@@ -125,7 +125,7 @@ export async function organizationOf(client: Cordon, me: Me, word: string | unde
   ).id
 }
 
-async function untilCertified({ client, terminal }: Device, person: string): Promise<true> {
+async function untilCertified({ client, terminal }: CommandDevice, person: string): Promise<true> {
   terminal.note('Waiting for the device; Ctrl-C ends the waiting, the invitation holds.')
   for (;;) {
     await sleep(askEvery)

@@ -4,7 +4,7 @@ import {
   asProven,
   onStore,
   orPasskey,
-  type Device,
+  type CommandDevice,
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
@@ -55,7 +55,7 @@ Examples:
   )
 }
 
-async function show({ client, terminal }: Device): Promise<void> {
+async function show({ client, terminal }: CommandDevice): Promise<void> {
   const known = await client.notices.show()
   const { address, waiting, sends } = known
   terminal.result(known, () => [
@@ -67,7 +67,7 @@ async function show({ client, terminal }: Device): Promise<void> {
   ])
 }
 
-async function set(device: Device, address: string, options: Options): Promise<void> {
+async function set(device: CommandDevice, address: string, options: Options): Promise<void> {
   const { client, terminal } = device
   await asProven(device, options, () => client.notices.setAddress(address.trim()))
   if (!terminal.interactive)
@@ -77,7 +77,7 @@ async function set(device: Device, address: string, options: Options): Promise<v
   return confirm(device, await terminal.ask(`The code that ${address.trim()} gets within minutes: `))
 }
 
-async function confirm({ client, terminal }: Device, digits: string): Promise<void> {
+async function confirm({ client, terminal }: CommandDevice, digits: string): Promise<void> {
   const code = digits.replaceAll(/\s/g, '')
   if (!/^\d{8}$/.test(code))
     throw new CommandFailure('Eight digits are needed: cordon notices confirm DIGITS.', exitCodes.usage)

@@ -8,16 +8,16 @@ import {
   chooseOperation,
   entries,
   inOperation,
-  leavePlace,
+  leaveOperation,
   membersIn,
-  openPlace,
+  openOperation,
   organizationIn,
-  type PlaceOptions,
-} from '../place.ts'
+  type OperationOptions,
+} from '../followed-operation.ts'
 import { table } from '../terminal.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 import { addCompartment } from './compartment.ts'
-import { sleepersIn, wakeAll, type WakeOptions } from './waking.ts'
+import { sleepersIn, wakeAll, type WakeOptions } from './wake-all.ts'
 
 interface Create extends DeviceOptions {
   readonly reference: string
@@ -136,7 +136,7 @@ function addLooks(operation: Command): void {
     operation.command('show').description('Show an operation: its state, organizations, members and compartments'),
   )
     .addHelpText('after', '\nExample:\n  $ cordon operation show --operation HORIZON')
-    .action((options: PlaceOptions) =>
+    .action((options: OperationOptions) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const { operation: id } = await chooseOperation(device, options.operation)
@@ -210,20 +210,20 @@ Examples:
   $ cordon operation admit 019a… 'Wanjiru Kamau' --role ncp
   $ cordon operation admit 'Kenya Revenue Authority' 'Otieno Odhiambo' --role officer`,
     )
-    .action((word: string, who: string | undefined, options: PlaceOptions & { role?: Role }) =>
+    .action((word: string, who: string | undefined, options: OperationOptions & { role?: Role }) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         if ((who === undefined) !== (options.role === undefined))
           throw new CommandFailure('Name a person and --role together, or neither.', exitCodes.usage)
-        const place = await openPlace(device, options.operation)
-        const id = place.session.operation
-        const organization = await organizationToAdmit(client, place, word)
+        const followed = await openOperation(device, options.operation)
+        const id = followed.session.operation
+        const organization = await organizationToAdmit(client, followed, word)
         const inside = (await client.operations.organizations(id)).some((one) => one.organization === organization)
         if (!inside) await client.operations.admitOrganization(id, organization)
         const organizations = await client.operations.organizations(id)
         const name = organizations.find((one) => one.organization === organization)?.name ?? organization
         if (who === undefined) {
-          await leavePlace(place)
+          await leaveOperation(followed)
           return terminal.result({ organization, admitted: !inside }, () => [
             inside ? `${name} is in the operation.` : `Admitted: ${name}.`,
           ])
@@ -232,7 +232,7 @@ Examples:
         const { id: person, name: called } = choose(`person of ${name}`, who, people)
         const role = options.role as Role
         await client.operations.admit(id, { person, organization, role })
-        await leavePlace(place)
+        await leaveOperation(followed)
         return terminal.result({ organization, person, role }, () => [`Admitted: ${called} (${name}) as ${role}.`])
       }),
     )
@@ -245,12 +245,12 @@ Examples:
       .addArgument(new Argument('<role>', 'the new role').choices(roles)),
   )
     .addHelpText('after', "\nExample:\n  $ cordon operation role 'Otieno Odhiambo' ncp")
-    .action((who: string, role: Role, options: PlaceOptions) =>
+    .action((who: string, role: Role, options: OperationOptions) =>
       asMember(options, async (device) => {
-        const place = await openPlace(device, options.operation)
-        const { id, name } = choose('member', who, membersIn(place))
-        await device.client.operations.changeRole(place.session.operation, id, role)
-        await leavePlace(place)
+        const followed = await openOperation(device, options.operation)
+        const { id, name } = choose('member', who, membersIn(followed))
+        await device.client.operations.changeRole(followed.session.operation, id, role)
+        await leaveOperation(followed)
         device.terminal.result({ person: id, role }, () => [`${name} is ${role} now.`])
       }),
     )
@@ -266,14 +266,14 @@ Examples:
       'after',
       "\nExamples:\n  $ cordon operation remove 'Otieno Odhiambo'\n  $ cordon operation remove 'Kenya Revenue Authority' --whole-organization",
     )
-    .action((who: string, options: PlaceOptions & { wholeOrganization?: true }) =>
+    .action((who: string, options: OperationOptions & { wholeOrganization?: true }) =>
       asMember(options, async (device) => {
         const { operations } = device.client
-        const place = await openPlace(device, options.operation)
+        const followed = await openOperation(device, options.operation)
         const whole = options.wholeOrganization === true
-        const { id, name } = whole ? organizationIn(place, who) : choose('member', who, membersIn(place))
-        if (whole) await operations.removeOrganization(place.session.operation, id)
-        else await operations.remove(place.session.operation, id)
+        const { id, name } = whole ? organizationIn(followed, who) : choose('member', who, membersIn(followed))
+        if (whole) await operations.removeOrganization(followed.session.operation, id)
+        else await operations.remove(followed.session.operation, id)
         // The next message is sealed for those who are left.
         device.terminal.result({ removed: id }, () => [
           `Removed: ${name}. What is sent from now on is sealed without them.`,
@@ -305,10 +305,10 @@ Examples:
       asMember(options, async (device) => {
         if ((who === undefined) !== (options.all === true))
           throw new CommandFailure('Name a member, or say --all.', exitCodes.usage)
-        const place = await openPlace(device, options.operation)
-        if (who === undefined) return wakeAll(device, place, options)
-        const { id, name } = choose('member', who, membersIn(place))
-        await device.client.operations.wake(place.session.operation, id)
+        const followed = await openOperation(device, options.operation)
+        if (who === undefined) return wakeAll(device, followed, options)
+        const { id, name } = choose('member', who, membersIn(followed))
+        await device.client.operations.wake(followed.session.operation, id)
         device.terminal.result({ woken: id }, () => [`Woken: ${name}. The next key is sealed for them too.`])
       }),
     )
@@ -321,14 +321,14 @@ Examples:
       .option('--reason <reason>', 'why, for the log'),
   )
     .addHelpText('after', '\nExample:\n  $ cordon operation advance active')
-    .action((state: State, options: PlaceOptions & { reason?: string }) =>
+    .action((state: State, options: OperationOptions & { reason?: string }) =>
       asMember(options, async (device) => {
-        const place = await openPlace(device, options.operation)
-        const sleepers = sleepersIn(place).length
-        await device.client.operations.advance(place.session.operation, state, options.reason)
-        await leavePlace(place)
-        device.terminal.result({ operation: place.session.operation, state, sleepers }, () => [
-          `${place.facts.name} is ${stateWords[state]} now.`,
+        const followed = await openOperation(device, options.operation)
+        const sleepers = sleepersIn(followed).length
+        await device.client.operations.advance(followed.session.operation, state, options.reason)
+        await leaveOperation(followed)
+        device.terminal.result({ operation: followed.session.operation, state, sleepers }, () => [
+          `${followed.facts.name} is ${stateWords[state]} now.`,
           ...(state === 'rehearsal' ? ['What is posted is marked EXERCISE and counted in no figure.'] : []),
           ...((state === 'rehearsal' || state === 'active') && sleepers > 0
             ? [`${counted(sleepers, 'member')} asleep: cordon operation wake --all. Who else may wake them was told.`]
@@ -349,7 +349,7 @@ const stateWords: Readonly<Record<State, string>> = {
 
 async function organizationToAdmit(
   client: Cordon,
-  place: { names: { organizations: Readonly<Record<string, string>> } },
+  followed: { names: { organizations: Readonly<Record<string, string>> } },
   word: string,
 ): Promise<string> {
   const id = idOf(word)
@@ -357,7 +357,7 @@ async function organizationToAdmit(
   const { administrator } = await client.me()
   const all = administrator
     ? (await client.directory.organizations()).map((one) => ({ id: one.organization, name: one.name }))
-    : entries(place.names.organizations)
+    : entries(followed.names.organizations)
   try {
     return choose('organization', word, all).id
   } catch (error) {

@@ -1,10 +1,10 @@
 import { Argument, type Command } from 'commander'
 import { organizationKinds, type OrganizationKind } from '../../access.ts'
 import { choose } from '../choice.ts'
-import { agreed, type Confirmed } from '../confirming.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { table } from '../terminal.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 
 interface Add extends DeviceOptions {
   readonly country?: string
@@ -60,7 +60,7 @@ Its people are out of every operation at once and their sessions end; what they 
 Example:
   $ cordon organization end 'Kenya Revenue Authority' --reason 'Left the programme'`,
     )
-    .action((word: string, options: DeviceOptions & Confirmed & ProofOptions & { reason: string }) =>
+    .action((word: string, options: DeviceOptions & ConfirmationOptions & ProofOptions & { reason: string }) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const all = (await client.directory.organizations()).map((one) => ({ ...one, id: one.organization }))

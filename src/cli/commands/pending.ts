@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { dropMessage, keptOperations, listPending, type PendingMessage } from '../../client/index.ts'
 import { choose } from '../choice.ts'
-import { onDevice, onStore, type Device, type DeviceOptions } from '../device.ts'
-import { remembered } from '../place.ts'
+import { onDevice, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
+import { knownOperation } from '../followed-operation.ts'
 import { table } from '../terminal.ts'
-import { timesIn } from '../wording.ts'
+import { timesIn } from '../words.ts'
 
 interface Options extends DeviceOptions {
   readonly drop?: string
@@ -33,16 +33,16 @@ Examples:
     )
 }
 
-async function pendingOf({ store }: Device): Promise<Listed[]> {
+async function pendingOf({ store }: CommandDevice): Promise<Listed[]> {
   const all: Listed[] = []
   for (const operation of await keptOperations(store)) {
-    const { reference = operation, timeZone = 'UTC' } = (await remembered({ store }, operation))?.facts ?? {}
+    const { reference = operation, timeZone = 'UTC' } = (await knownOperation({ store }, operation))?.facts ?? {}
     for (const one of await listPending(store, operation)) all.push({ ...one, operation, reference, timeZone })
   }
   return all
 }
 
-async function list(device: Device): Promise<void> {
+async function list(device: CommandDevice): Promise<void> {
   const pending = await pendingOf(device)
   device.terminal.result({ pending }, () => {
     if (pending.length === 0) return ['Nothing waits to be sent.']
@@ -58,7 +58,7 @@ async function list(device: Device): Promise<void> {
   })
 }
 
-async function drop(device: Device, word: string): Promise<void> {
+async function drop(device: CommandDevice, word: string): Promise<void> {
   const pending = await pendingOf(device)
   const named = pending.map((one) => ({ ...one, id: one.message, name: one.message }))
   const { id, operation, signed } = choose('pending message', word, named)

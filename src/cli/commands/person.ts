@@ -1,23 +1,23 @@
 import type { Command } from 'commander'
-import type { AtStake } from '../../client/index.ts'
+import type { DepartureEffects } from '../../client/index.ts'
 import { choose } from '../choice.ts'
-import { agreed, type Confirmed } from '../confirming.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import {
   asMember,
   asProven,
   onStore,
   orPasskey,
-  type Device,
+  type CommandDevice,
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
-import { compromisedSince } from '../since.ts'
-import { asContactPoint, organizationMeant, type OfOrganization } from '../organization.ts'
+import { compromisedSince } from '../compromise-time.ts'
+import { asContactPoint, organizationMeant, type OrganizationOptions } from '../organization.ts'
 import { table } from '../terminal.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 import { addDeputy, dutyWords } from './deputy.ts'
 
-interface ActOptions extends OfOrganization, Confirmed, ProofOptions {
+interface ActOptions extends OrganizationOptions, ConfirmationOptions, ProofOptions {
   readonly reason?: string
   readonly compromisedSince?: string
 }
@@ -29,13 +29,13 @@ interface ActOptions extends OfOrganization, Confirmed, ProofOptions {
 interface Act {
   readonly name: string
   readonly description: string
-  readonly work: (device: Device, person: string, reason: string, since: Date | undefined) => Promise<void>
+  readonly work: (device: CommandDevice, person: string, reason: string, since: Date | undefined) => Promise<void>
   readonly said: (name: string) => string
   readonly help: string
   readonly reason?: string
   /** Whether it can be said since when devices were in wrong hands. */
   readonly compromised?: true
-  readonly asks?: (name: string, stake: AtStake) => string
+  readonly asks?: (name: string, stake: DepartureEffects) => string
 }
 
 export function addPerson(person: Command): void {
@@ -45,7 +45,7 @@ export function addPerson(person: Command): void {
       'after',
       '\nWho has no live device has not enrolled yet, or all were revoked, or their certificates have ended. An account that nobody uses\nsleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
     )
-    .action((options: OfOrganization) =>
+    .action((options: OrganizationOptions) =>
       asMember(options, async (device) => {
         const { directory } = device.client
         const organization = await organizationMeant(device, options)
@@ -140,7 +140,7 @@ export function addPerson(person: Command): void {
       'after',
       '\nMake sure by another way that the person has asked for it.\n\nExample:\n  $ cordon person approve 019a…',
     )
-    .action((invitation: string, options: DeviceOptions & Confirmed & ProofOptions) =>
+    .action((invitation: string, options: DeviceOptions & ConfirmationOptions & ProofOptions) =>
       asMember(options, async (device) => {
         const { client, terminal } = device
         const asked = await client.directory.recovery(invitation.trim().toLowerCase())

@@ -3,15 +3,22 @@ import { text as readAll } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
 import type { Draft, Message } from '../../client/index.ts'
 import { forms, relations, type Relation } from '../../forms/index.ts'
-import { beMember, onDevice, type Device } from '../device.ts'
+import { beMember, onDevice, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { orKeep, type Away } from '../later.ts'
-import { inOperation, leavePlace, openPlace, organizationIn, type Place, type PlaceOptions } from '../place.ts'
+import { orKeep, type OfflineOperation } from '../offline-operation.ts'
+import {
+  inOperation,
+  leaveOperation,
+  openOperation,
+  organizationIn,
+  type FollowedOperation,
+  type OperationOptions,
+} from '../followed-operation.ts'
 import { findMessage } from '../threads.ts'
-import { timesIn } from '../wording.ts'
+import { timesIn } from '../words.ts'
 import { findCompartment } from './compartment.ts'
 
-interface Options extends PlaceOptions {
+interface Options extends OperationOptions {
   readonly form?: string
   readonly fields?: string
   readonly subject?: string
@@ -56,7 +63,7 @@ export function addPost(command: Command): void {
     .addHelpText(
       'after',
       `
-Sent is what has a receipt that proves its place in the log. What has none yet is kept in the store and sent by the next command.
+Sent is what has a receipt that proves its followed in the log. What has none yet is kept in the store and sent by the next command.
 
 Examples:
   $ cordon post 'Container seen at the terminal, unopened.' --reply-to 41
@@ -86,23 +93,23 @@ Examples:
 }
 
 async function sendNow(
-  device: Device,
+  device: CommandDevice,
   form: string,
   fields: Readonly<Record<string, unknown>>,
   options: Options,
 ): Promise<void> {
   await beMember(device)
-  const place = await openPlace(device, options.operation)
+  const followed = await openOperation(device, options.operation)
   const { compartment } = options
   const inside =
-    compartment === undefined ? undefined : await findCompartment(device, place.session.operation, compartment)
-  const draft = draftOf({ ...place, messages: place.session.messages }, form, fields, options, inside?.id)
-  await confirmRed(device, draft, place, options)
-  const posted = await device.patience.for(place.session.post(draft))
-  await leavePlace(place)
+    compartment === undefined ? undefined : await findCompartment(device, followed.session.operation, compartment)
+  const draft = draftOf({ ...followed, messages: followed.session.messages }, form, fields, options, inside?.id)
+  await confirmRed(device, draft, followed, options)
+  const posted = await device.patience.for(followed.session.post(draft))
+  await leaveOperation(followed)
   const { message, thread, index, at } = posted
-  device.terminal.result({ operation: place.session.operation, message, thread, index, at }, () => [
-    `Sent as ${String(index)} of ${place.facts.reference}, ${timesIn(place.facts.timeZone)(at)}; its receipt holds.`,
+  device.terminal.result({ operation: followed.session.operation, message, thread, index, at }, () => [
+    `Sent as ${String(index)} of ${followed.facts.reference}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
   ])
 }
 
@@ -111,7 +118,7 @@ async function sendNow(
  * service.
  */
 function draftAway(
-  away: Away,
+  away: OfflineOperation,
   form: string,
   fields: Readonly<Record<string, unknown>>,
   options: Options,
@@ -121,7 +128,7 @@ function draftAway(
 }
 
 async function fieldsOf(
-  { terminal }: Device,
+  { terminal }: CommandDevice,
   form: string,
   text: string | undefined,
   options: Options,
@@ -145,20 +152,20 @@ async function fieldsOf(
 }
 
 function draftOf(
-  place: Pick<Place, 'names'> & { readonly messages: readonly Message[] },
+  followed: Pick<FollowedOperation, 'names'> & { readonly messages: readonly Message[] },
   form: string,
   fields: Readonly<Record<string, unknown>>,
   options: Options,
   compartment?: string,
 ): Draft {
   const { subject, to, precedence, tlp, replyTo, replyBy } = options
-  const target = replyTo === undefined ? undefined : findMessage(place.messages, replyTo)
+  const target = replyTo === undefined ? undefined : findMessage(followed.messages, replyTo)
   return {
     form,
     fields,
     precedence,
     ...(subject === undefined ? {} : { subject }),
-    ...(to === undefined ? {} : { addressees: to.map((word) => organizationIn(place, word).id) }),
+    ...(to === undefined ? {} : { addressees: to.map((word) => organizationIn(followed, word).id) }),
     ...(tlp === undefined ? {} : { handling: { tlp } }),
     ...(replyBy === undefined ? {} : { replyBy: new Date(replyBy) }),
     ...(compartment === undefined ? {} : { compartment }),
@@ -173,9 +180,9 @@ function answering(target: Message, form: string, as: Relation = form === 'feedb
 
 /** RED is for those who read it now, by name: whoever sends it sees them first. */
 async function confirmRed(
-  { client, terminal }: Device,
+  { client, terminal }: CommandDevice,
   draft: Draft,
-  { session, names }: Place,
+  { session, names }: FollowedOperation,
   { yes }: Options,
 ): Promise<void> {
   if (draft.handling?.tlp !== 'RED' || yes === true) return

@@ -1,8 +1,16 @@
 import type { Command } from 'commander'
 import type { Message } from '../../client/index.ts'
-import { asMember, type Device } from '../device.ts'
+import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { inOperation, leaveReading, openPlace, senderOf, type Names, type Place, type PlaceOptions } from '../place.ts'
+import {
+  inOperation,
+  leaveReading,
+  openOperation,
+  senderOf,
+  type Names,
+  type FollowedOperation,
+  type OperationOptions,
+} from '../followed-operation.ts'
 import { harmless, harmlessLine, table } from '../terminal.ts'
 import {
   changesTo,
@@ -14,9 +22,9 @@ import {
   threadsOf,
   type Thread,
 } from '../threads.ts'
-import { counted, fieldLines, markWords, timesIn } from '../wording.ts'
+import { counted, fieldLines, markWords, timesIn } from '../words.ts'
 
-interface Options extends PlaceOptions {
+interface Options extends OperationOptions {
   readonly limit: string
   readonly unread?: true
   readonly markAll?: true
@@ -36,22 +44,22 @@ export function addRead(command: Command): void {
         const limit = Number(options.limit)
         if (!Number.isInteger(limit) || limit < 1)
           throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
-        const place = await openPlace(device, options.operation)
-        if (options.markAll === true) await markAll(device, place)
-        else if (word === undefined) await listThreads(device, place, limit, options.unread === true)
-        else await showThread(device, place, word)
-        await leaveReading(place, device)
+        const followed = await openOperation(device, options.operation)
+        if (options.markAll === true) await markAll(device, followed)
+        else if (word === undefined) await listThreads(device, followed, limit, options.unread === true)
+        else await showThread(device, followed, word)
+        await leaveReading(followed, device)
       }),
     )
 }
 
 async function listThreads(
-  { store, terminal }: Device,
-  place: Place,
+  { store, terminal }: CommandDevice,
+  followed: FollowedOperation,
   limit: number,
   onlyUnread: boolean,
 ): Promise<void> {
-  const { session, facts, names } = place
+  const { session, facts, names } = followed
   const all = threadsOf(session.messages, await readMarks(store, session.operation))
   const fitting = onlyUnread ? all.filter(({ unread }) => unread > 0) : all
   const threads = fitting.slice(0, limit)
@@ -105,8 +113,8 @@ function summary({ number, thread, messages, unread }: Thread, names: Names) {
   }
 }
 
-async function showThread(device: Device, place: Place, word: string): Promise<void> {
-  const { session, facts, names } = place
+async function showThread(device: CommandDevice, followed: FollowedOperation, word: string): Promise<void> {
+  const { session, facts, names } = followed
   const { thread } = findMessage(session.messages, word)
   const messages = session.messages.filter((message) => message.thread === thread)
   const read = await readMarks(device.store, session.operation)
@@ -131,7 +139,7 @@ async function showThread(device: Device, place: Place, word: string): Promise<v
       ...fieldLines(message.form, message.version, message.fields).map((line) => `  ${line}`),
     ]),
   ])
-  await mark(device, place, unread)
+  await mark(device, followed, unread)
 }
 
 function headOf(message: Message, names: Names, time: (at: string) => string, isNew: boolean): string[] {
@@ -148,16 +156,20 @@ function headOf(message: Message, names: Names, time: (at: string) => string, is
   return lines.map(harmlessLine)
 }
 
-async function markAll(device: Device, place: Place): Promise<void> {
-  const { session } = place
+async function markAll(device: CommandDevice, followed: FollowedOperation): Promise<void> {
+  const { session } = followed
   const read = await readMarks(device.store, session.operation)
   const unread = session.messages.filter((message) => isUnread(message, read))
-  await mark(device, place, unread)
+  await mark(device, followed, unread)
   device.terminal.result({ marked: unread.length }, () => [`Marked read: ${counted(unread.length, 'message')}.`])
 }
 
 /** Kept here first: a mark that the service did not get only costs its sender the knowledge. */
-async function mark({ store }: Device, { session }: Place, messages: readonly Message[]): Promise<void> {
+async function mark(
+  { store }: CommandDevice,
+  { session }: FollowedOperation,
+  messages: readonly Message[],
+): Promise<void> {
   if (messages.length === 0) return
   const ids = messages.map(({ id }) => id)
   await keepReadMarks(store, session.operation, ids)

@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { isCosigned } from '../../client/index.ts'
 import { asMember } from '../device.ts'
-import { inOperation, leavePlace, openPlace, type PlaceOptions } from '../place.ts'
+import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
 import { findMessage } from '../threads.ts'
 
-interface Options extends PlaceOptions {
+interface Options extends OperationOptions {
   readonly out?: string
 }
 
@@ -28,8 +28,8 @@ Examples:
     )
     .action((word: string, options: Options) =>
       asMember(options, async (device) => {
-        const place = await openPlace(device, options.operation)
-        const { operation, messages } = place.session
+        const followed = await openOperation(device, options.operation)
+        const { operation, messages } = followed.session
         const { id, index } = findMessage(messages, word)
         const receipt = await device.client.portableReceipt(operation, id)
         if (options.out !== undefined) await writeFile(options.out, receipt, { flag: 'wx' })
@@ -40,7 +40,7 @@ Examples:
             ? [receipt.trimEnd()]
             : [`Written: the receipt of ${String(index)} to ${options.out}.`],
         )
-        await leavePlace(place)
+        await leaveOperation(followed)
       }),
     )
 }

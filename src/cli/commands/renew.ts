@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { isProblem, type Cordon, type DueCertificate } from '../../client/index.ts'
 import { openDevice, type DeviceSecrets } from '../../protocol/index.ts'
 import { choose } from '../choice.ts'
-import { asMember, onStore, type Device, type DeviceOptions } from '../device.ts'
+import { asMember, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { asContactPoint } from '../organization.ts'
 import { harmlessLine, table } from '../terminal.ts'
@@ -51,7 +51,7 @@ function requireOneChoice(people: readonly string[], { all, rootFile }: Options)
     throw new CommandFailure('Name people, or say --all, or --root-file: one of the three.', exitCodes.usage)
 }
 
-async function renewOwn({ client, terminal }: Device, file: string): Promise<void> {
+async function renewOwn({ client, terminal }: CommandDevice, file: string): Promise<void> {
   if (client.self.certificate?.tier !== 'administrator')
     throw new CommandFailure(
       'The root renews administrators alone, and this device is not an administrator’s: let a contact point of your organization, or an administrator, renew it (cordon renew).',
@@ -63,7 +63,7 @@ async function renewOwn({ client, terminal }: Device, file: string): Promise<voi
   ])
 }
 
-async function renewAll({ client, terminal }: Device, chosen: readonly DueCertificate[]): Promise<void> {
+async function renewAll({ client, terminal }: CommandDevice, chosen: readonly DueCertificate[]): Promise<void> {
   const renewed: { device: string; person: string; expiresAt: string }[] = []
   const refused: { device: string; person: string; why: string }[] = []
   const progress = terminal.progress('Renewing', chosen.length)

@@ -1,16 +1,22 @@
 import type { Command } from 'commander'
 import { keptMessages, keptOperations, type Message } from '../../client/index.ts'
 import { choose } from '../choice.ts'
-import { onDevice, type Device } from '../device.ts'
+import { onDevice, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { inOperation, remembered, senderOf, type PlaceOptions, type Remembered } from '../place.ts'
+import {
+  inOperation,
+  knownOperation,
+  senderOf,
+  type OperationOptions,
+  type KnownOperation,
+} from '../followed-operation.ts'
 import { harmlessLine, table } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
-import { counted, fieldLines, timesIn } from '../wording.ts'
+import { counted, fieldLines, timesIn } from '../words.ts'
 
 interface Found {
   readonly message: Message
-  readonly known: Remembered
+  readonly known: KnownOperation
   readonly where: string
 }
 
@@ -26,7 +32,7 @@ export function addSearch(command: Command): void {
       'after',
       "\nExamples:\n  $ cordon search pangolin mombasa\n  $ cordon search 'MSKU 123456 7' --operation HORIZON",
     )
-    .action((words: string[], options: PlaceOptions & { limit: string }) =>
+    .action((words: string[], options: OperationOptions & { limit: string }) =>
       onDevice(options, async (device) => {
         const limit = Number(options.limit)
         if (!Number.isInteger(limit) || limit < 1)
@@ -62,10 +68,10 @@ export function addSearch(command: Command): void {
     )
 }
 
-async function places(device: Device, word: string | undefined): Promise<[string, Remembered][]> {
-  const all: [string, Remembered][] = []
+async function places(device: CommandDevice, word: string | undefined): Promise<[string, KnownOperation][]> {
+  const all: [string, KnownOperation][] = []
   for (const operation of await keptOperations(device.store)) {
-    const known = await remembered(device, operation)
+    const known = await knownOperation(device, operation)
     if (known) all.push([operation, known])
   }
   if (word === undefined) return all
@@ -83,7 +89,7 @@ function plain(text: string): string {
 }
 
 /** The words around the first match; undefined unless all of them occur. */
-function findIn(message: Message, { names }: Remembered, wanted: readonly string[]): string | undefined {
+function findIn(message: Message, { names }: KnownOperation, wanted: readonly string[]): string | undefined {
   const { organization, person } = senderOf(names, message)
   const lines = [
     message.subject ?? '',

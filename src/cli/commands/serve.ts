@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { readConfig } from '../../config.ts'
 import { start } from '../../main.ts'
-import { stopOnSignal } from '../stopping.ts'
+import { stopOnSignal } from '../stop-signal.ts'
 import { openTerminal } from '../terminal.ts'
 
 export function addServe(command: Command): void {

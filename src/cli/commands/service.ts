@@ -2,11 +2,11 @@ import { Option, type Command } from 'commander'
 import { isPermission, mayBeListed, permissions, type Permission } from '../../access.ts'
 import type { ServiceAccountListed } from '../../client/index.ts'
 import { choose } from '../choice.ts'
-import { agreed, type Confirmed } from '../confirming.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table } from '../terminal.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 import { organizationOf } from './invite.ts'
 
 interface Invite extends DeviceOptions {
@@ -145,7 +145,7 @@ program is another account.
 Example:
   $ cordon service stop 'Declaration system'`,
     )
-    .action((word: string, options: DeviceOptions & Confirmed) =>
+    .action((word: string, options: DeviceOptions & ConfirmationOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const all = (await client.serviceAccounts.list()).filter(({ state }) => state !== 'ended')
         const { account, name, organization } = choose(

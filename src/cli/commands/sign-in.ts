@@ -9,11 +9,11 @@ import {
   passkeysOf,
   tellCertified,
   withCode,
-  type Device,
+  type CommandDevice,
   type DeviceOptions,
   type ProofOptions,
 } from '../device.ts'
-import { leavePlace, openPlace } from '../place.ts'
+import { leaveOperation, openOperation } from '../followed-operation.ts'
 import { table } from '../terminal.ts'
 import { choose } from '../choice.ts'
 import { waiting } from './enrol.ts'
@@ -67,7 +67,7 @@ function endingSoon(certificate: { readonly expiresAt: string } | undefined): st
   return [`The certificate of this device ends on ${day}: let your contact point, or an administrator, renew it.`]
 }
 
-async function signIn(device: Device, { code, passkey }: ProofOptions) {
+async function signIn(device: CommandDevice, { code, passkey }: ProofOptions) {
   const { client, terminal } = device
   if (client.isService) return client.signInService()
   if (passkey === true) return client.signIn({ authenticator: passkeysOf(device) })
@@ -79,9 +79,9 @@ async function signIn(device: Device, { code, passkey }: ProofOptions) {
  * Catches up with an operation; who sleeps there, or was removed this moment, is signed in all the
  * same.
  */
-async function visit(device: Device, operation: string, name: string): Promise<void> {
+async function visit(device: CommandDevice, operation: string, name: string): Promise<void> {
   try {
-    await leavePlace(await openPlace(device, operation))
+    await leaveOperation(await openOperation(device, operation))
   } catch (error) {
     if (!isProblem(error, 'FORBIDDEN', 'NOT_FOUND', 'OPERATION_ENDED')) throw error
     device.terminal.note(`${name}: ${error.detail}`)

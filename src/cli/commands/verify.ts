@@ -9,13 +9,13 @@ import { verify } from '../../main.ts'
 import { hostOf, type LogKeys } from '../../protocol/index.ts'
 import { asMember } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { chooseOperation, inOperation, type PlaceOptions } from '../place.ts'
+import { chooseOperation, inOperation, type OperationOptions } from '../followed-operation.ts'
 import { readLogKeys } from '../log-keys.ts'
 import { verifyBundle, type BundleOptions } from '../verify-bundle.ts'
 import { harmlessLine, openTerminal, type Progress, type Terminal } from '../terminal.ts'
-import { counted, number } from '../wording.ts'
+import { counted, number } from '../words.ts'
 
-interface Options extends PlaceOptions, BundleOptions {
+interface Options extends OperationOptions, BundleOptions {
   readonly server?: true
 }
 

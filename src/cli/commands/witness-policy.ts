@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { parseWitnessPolicy } from '../../protocol/index.ts'
 import { onDevice, onStore, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { counted } from '../wording.ts'
+import { counted } from '../words.ts'
 
 interface SetOptions extends DeviceOptions {
   readonly lag: string

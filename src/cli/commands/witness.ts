@@ -4,7 +4,7 @@ import { KeyFileFault, WitnessFault, openWitness, witnessKeys } from '../../log/
 import type { LogKeys } from '../../protocol/index.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { readLogKeys } from '../log-keys.ts'
-import { stopOnSignal } from '../stopping.ts'
+import { stopOnSignal } from '../stop-signal.ts'
 import { openTerminal } from '../terminal.ts'
 
 interface Options {

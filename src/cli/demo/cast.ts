@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Cordon, MemoryStore, webPlatform, type ClientStore, type OperationSession } from '../../client/index.ts'
 import { FileStore } from '../../client/node/index.ts'
 import type { Role } from '../../access.ts'
-import { given } from '../../protocol/index.ts'
+import { definedMembers } from '../../protocol/index.ts'
 import type { Participant } from './participants.ts'
 import type { DemoService } from './service.ts'
 
@@ -85,7 +85,7 @@ export async function gather(
     const organization = await administrator.directory.registerOrganization({
       kind,
       name,
-      ...given({ country, region }),
+      ...definedMembers({ country, region }),
     })
     // One administration keeps what it opens: its figures are compared with the server's. The
     // others open and count.

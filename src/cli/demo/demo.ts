@@ -4,7 +4,7 @@ import { figuresOf, type Message } from '../../client/index.ts'
 import type { Report } from '../../log/index.ts'
 import { gather, passphrases, type Cast } from './cast.ts'
 import type { Plan } from './generator.ts'
-import { play, type Played } from './play.ts'
+import { play, type DemoRun } from './play.ts'
 import { startDemoService, type DemoService } from './service.ts'
 
 export interface PublishedFigures {
@@ -43,7 +43,7 @@ export interface DemoOptions {
 
 export interface Demonstration {
   readonly result: DemoResult
-  readonly played: Played
+  readonly played: DemoRun
   readonly report: Report
   readonly service: DemoService
   readonly cast: Cast

@@ -326,9 +326,9 @@ function later({ at }: Draft): number {
  */
 function arrange(drafts: readonly Draft[], leaver: number): Plan {
   const ordered = drafts.toSorted((a, b) => a.at - b.at)
-  const place = new Map(ordered.map((draft, n) => [draft, n]))
+  const followed = new Map(ordered.map((draft, n) => [draft, n]))
   const placeOf = (draft: Draft): number => {
-    const n = place.get(draft)
+    const n = followed.get(draft)
     if (n === undefined) throw new Error('a message refers to one that is not in the plan')
     return n
   }

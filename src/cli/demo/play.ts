@@ -1,8 +1,8 @@
-import type { Posted } from '../../client/index.ts'
+import type { PostedMessage } from '../../client/index.ts'
 import type { Cast, Player } from './cast.ts'
 import type { Plan, PlannedMessage } from './generator.ts'
 
-export interface Played {
+export interface DemoRun {
   readonly accepted: number
   readonly deliveries: number
   readonly latencyMs: { readonly p50: number; readonly p99: number }
@@ -40,13 +40,13 @@ class Arrivals {
  * Plays the plan: first at a walking pace, to see how long a message takes, then as fast as it
  * goes; midway a member leaves.
  */
-export async function play(cast: Cast, plan: Plan, progress: (done: number) => void): Promise<Played> {
+export async function play(cast: Cast, plan: Plan, progress: (done: number) => void): Promise<DemoRun> {
   const arrivals = new Arrivals()
   const readers = new Set([cast.coordinator, ...cast.players])
   for (const { session } of readers) session.events.on('message', ({ id }) => arrivals.note(id))
-  const posted: Promise<Posted>[] = []
+  const posted: Promise<PostedMessage>[] = []
   let done = 0
-  const post = (i: number): Promise<Posted> => {
+  const post = (i: number): Promise<PostedMessage> => {
     const message = plan.messages[i] as PlannedMessage
     const player = cast.players[message.sender] as Player
     return (posted[i] = (async () => {
@@ -115,7 +115,7 @@ export async function play(cast: Cast, plan: Plan, progress: (done: number) => v
 
 async function playPaced(
   count: number,
-  post: (i: number) => Promise<Posted>,
+  post: (i: number) => Promise<PostedMessage>,
   arrivals: Arrivals,
   readers: number,
 ): Promise<number[]> {

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Authenticator } from '../../client/index.ts'
-import type { Device } from '../device.ts'
+import type { CommandDevice } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
-import type { Handed } from './loopback.ts'
+import type { BrowserAnswer } from './loopback.ts'
 
 /** What is asked of a browser, and whom it is asked for. */
-interface Asking {
-  readonly device: Pick<Device, 'terminal' | 'interrupted'>
+interface PasskeyTask {
+  readonly device: Pick<CommandDevice, 'terminal' | 'interrupted'>
   readonly server: string
   /** Milliseconds. */
   readonly patience: number
@@ -20,7 +20,7 @@ const fiveMinutes = 5 * 60_000
  * Asks for passkeys in a browser on this machine, on the page of the service that the passkeys are
  * for.
  */
-export function inBrowser(device: Asking['device'], server: () => string, patience = fiveMinutes): Authenticator {
+export function inBrowser(device: PasskeyTask['device'], server: () => string, patience = fiveMinutes): Authenticator {
   const asking = () => ({ device, server: server(), patience })
   return {
     create: (options) => ask(asking(), 'create', options),
@@ -28,7 +28,11 @@ export function inBrowser(device: Asking['device'], server: () => string, patien
   }
 }
 
-async function ask({ device, server, patience }: Asking, what: 'create' | 'get', options: object): Promise<object> {
+async function ask(
+  { device, server, patience }: PasskeyTask,
+  what: 'create' | 'get',
+  options: object,
+): Promise<object> {
   const { terminal, interrupted } = device
   requireNamed(server)
   // Loaded here, since it brings the whole HTTP server of Node into commands that need none.
@@ -89,7 +93,7 @@ const refusals: Readonly<Record<string, string>> = {
   SecurityError: 'it has no passkeys under the address of this service. Ask whoever runs it',
 }
 
-function answerIn(handed: Handed): object {
+function answerIn(handed: BrowserAnswer): object {
   if ('answer' in handed) return handed.answer
   const { refused } = handed
   const why = refusals[refused] ?? `it failed (${refused}). Try another browser`

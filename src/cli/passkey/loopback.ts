@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
  * What the page hands over: the answer of the passkey as JSON, or the name of what the browser
  * refused with.
  */
-export type Handed = { readonly answer: object } | { readonly refused: string }
+export type BrowserAnswer = { readonly answer: object } | { readonly refused: string }
 
 const address = '127.0.0.1'
 const longestAnswer = 128 * 1024
@@ -21,7 +21,7 @@ const stateBytes = 32
 export class Loopback {
   readonly state = randomBytes(stateBytes).toString('base64url')
   readonly #server: Server
-  readonly #handed = Promise.withResolvers<Handed>()
+  readonly #handed = Promise.withResolvers<BrowserAnswer>()
   #taken = false
 
   private constructor(server: Server) {
@@ -55,7 +55,7 @@ export class Loopback {
   }
 
   /** Resolves once the browser has its page that says so. */
-  get handed(): Promise<Handed> {
+  get handed(): Promise<BrowserAnswer> {
     return this.#handed.promise
   }
 
@@ -64,7 +64,7 @@ export class Loopback {
     this.#server.closeAllConnections()
   }
 
-  async #take(request: IncomingMessage): Promise<Handed> {
+  async #take(request: IncomingMessage): Promise<BrowserAnswer> {
     // A name that somebody else's DNS leads here is not this address.
     if (request.headers.host !== `${address}:${String(this.port)}`) throw new Refusal(421)
     if (request.url !== '/') throw new Refusal(404)
@@ -74,7 +74,7 @@ export class Loopback {
     const form = new URLSearchParams(await bodyOf(request))
     if (!sameText(form.get('state') ?? '', this.state)) throw new Refusal(403)
     if (this.#taken) throw new Refusal(409)
-    const handed = readHanded(form)
+    const handed = readBrowserAnswer(form)
     if (!handed) throw new Refusal(400)
     this.#taken = true
     return handed
@@ -107,7 +107,7 @@ function sameText(one: string, other: string): boolean {
   return timingSafeEqual(digest(one), digest(other))
 }
 
-function readHanded(form: URLSearchParams): Handed | undefined {
+function readBrowserAnswer(form: URLSearchParams): BrowserAnswer | undefined {
   const error = form.get('error')
   if (error !== null) return { refused: /^[A-Za-z]{1,40}$/.test(error) ? error : 'Error' }
   try {

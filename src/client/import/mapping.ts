@@ -1,5 +1,5 @@
 import { codeLists, findForm, type Form, type Schema } from '../../forms/index.ts'
-import { isDateFormat, type DateFormat } from './convert.ts'
+import { isDateFormat, type DateFormat } from './conversions.ts'
 
 /** Puts a cell into a field of the form. */
 export interface FieldTarget {

@@ -1,6 +1,6 @@
 import { type FormId, findForm, type Schema, validateFields, validateSubject } from '../../forms/index.ts'
 import { base64url, sha256, utf8 } from '../../protocol/index.ts'
-import { toDay, toDecimals } from './convert.ts'
+import { toDay, toDecimals } from './conversions.ts'
 import { type CsvRecord, type ImportFault, isImportFault, readCsv } from './csv.ts'
 import { type FieldTarget, type Mapping, schemaAt, type Target } from './mapping.ts'
 

@@ -26,7 +26,7 @@ import { importMessageId } from './id.ts'
 import type { Mapping } from './mapping.ts'
 import type { MappedRow } from './rows.ts'
 
-export interface ImportRows {
+export interface ImportInput {
   readonly session: OperationSession
   readonly mapping: Mapping
   /** From `mapRows`, without a fault. */
@@ -65,12 +65,12 @@ export interface ImportDeps {
   readonly self: () => Self
 }
 
-interface Sealed {
+interface SealedCopy {
   readonly device: string
   readonly sealed: string
 }
 
-interface SealedKey extends Sealed {
+interface SealedKey extends SealedCopy {
   /** The certificate of the device that sealed it, and those above. */
   readonly chain: readonly string[]
 }
@@ -86,7 +86,7 @@ const atOnce = 1000
  * IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not
  * yet.
  */
-export async function importRows(deps: ImportDeps, input: ImportRows): Promise<ImportOutcome> {
+export async function importRows(deps: ImportDeps, input: ImportInput): Promise<ImportOutcome> {
   const { session, rows, mapping, update = false, newKey = false } = input
   await session.ready()
   const key = newKey ? await replaceImportKey(deps, session) : await importKey(deps, session)
@@ -134,7 +134,7 @@ export async function importRows(deps: ImportDeps, input: ImportRows): Promise<I
 }
 
 async function sendAll(
-  { session, inFlight = 32, onProgress, compartment }: ImportRows,
+  { session, inFlight = 32, onProgress, compartment }: ImportInput,
   tasks: readonly Task[],
 ): Promise<{ imported: number; corrected: number }> {
   const counts = { imported: 0, corrected: 0 }
@@ -188,15 +188,15 @@ async function knownIds({ transport }: ImportDeps, operation: string, ids: reado
   return known
 }
 
-interface Imported {
+interface ImportedRow {
   readonly mapping: string
   readonly key: string
   readonly source: string
 }
 
-function sourceOf(message: Message): Imported | undefined {
-  const imported = message.fields['imported'] as Partial<Imported> | undefined
-  return typeof imported?.key === 'string' ? (imported as Imported) : undefined
+function sourceOf(message: Message): ImportedRow | undefined {
+  const imported = message.fields['imported'] as Partial<ImportedRow> | undefined
+  return typeof imported?.key === 'string' ? (imported as ImportedRow) : undefined
 }
 
 /**
@@ -270,7 +270,7 @@ async function openKey(deps: ImportDeps, operation: string, { sealed, chain }: S
   }
 }
 
-async function sealedFor(deps: ImportDeps, session: OperationSession, key: Bytes): Promise<Sealed[]> {
+async function sealedFor(deps: ImportDeps, session: OperationSession, key: Bytes): Promise<SealedCopy[]> {
   const { view, operation } = session
   const { account, device: own } = deps.self()
   const { organization } = account

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { refuse } from '../problem.ts'
-import { listOf, type Change, type ClientStore } from '../store.ts'
+import { entriesUnder, type Change, type ClientStore } from '../store.ts'
 import { lockStore } from './lock.ts'
 import { deriveKey, newHeader, readHeader, readRecords, sealRecord, type Header } from './sealed-file.ts'
 
@@ -80,7 +80,7 @@ export class FileStore implements ClientStore {
   }
 
   list(prefix: string): Promise<[string, unknown][]> {
-    return Promise.resolve(listOf(this.#values, prefix))
+    return Promise.resolve(entriesUnder(this.#values, prefix))
   }
 
   /** Whoever writes while another record is on its way to the disk shares the next one. */

@@ -10,23 +10,23 @@ import {
   type ProtocolError,
 } from '../protocol/index.ts'
 import { getsContent } from './account.ts'
-import { asProtocolError } from './believing.ts'
-import type { Footing } from './footing.ts'
-import type { LogReading } from './log-reading.ts'
+import { asProtocolError } from './failures.ts'
+import type { SessionContext } from './session-context.ts'
+import type { LogPassage } from './log-passage.ts'
 import { checkMessage, openMessage, readOnce, type Message, type SealedMessage } from './message.ts'
-import type { SetAside } from './set-aside.ts'
+import type { SetAsideItems } from './set-aside.ts'
 import type { Change } from './store.ts'
 
 /** What became of a message that the log shows. */
-export type Read =
+export type MessageOutcome =
   | { leaf: Leaf; message: Message; hidden?: ProtocolError }
   | { leaf: Leaf; sealed: SealedMessage; hidden?: ProtocolError }
   | { leaf: Leaf; refused: ProtocolError }
   | { leaf: Leaf }
 
-export interface OpeningDeps {
-  readonly footing: Footing
-  readonly aside: SetAside
+export interface MessageOpenerDeps {
+  readonly context: SessionContext
+  readonly aside: SetAsideItems
   readonly keep: 'all' | 'none'
   /**
    * Whether somebody of this device's own knows the message: it has the receipt, or waits for it.
@@ -45,19 +45,19 @@ export interface OpeningDeps {
  * Messages: checked where they stand in the log, opened as soon as their key is there, or set aside
  * with the reason.
  */
-export class Opening {
+export class MessageOpener {
   readonly messages = new Map<string, Message>()
-  readonly #deps: OpeningDeps
+  readonly #deps: MessageOpenerDeps
   readonly #handled = new Set<number>()
   readonly #sealed = new Map<string, SealedMessage[]>()
 
-  constructor(deps: OpeningDeps) {
+  constructor(deps: MessageOpenerDeps) {
     this.#deps = deps
   }
 
   /** Takes up what the store holds. */
   async load(): Promise<void> {
-    const { store, prefix } = this.#deps.footing
+    const { store, prefix } = this.#deps.context
     for (const [, value] of await store.list(`${prefix}message/`)) {
       const message = value as Message
       this.messages.set(message.id, message)
@@ -71,7 +71,7 @@ export class Opening {
   }
 
   get #me(): PersonId {
-    return this.#deps.footing.self().account.person as PersonId
+    return this.#deps.context.self().account.person as PersonId
   }
 
   has(index: number): boolean {
@@ -87,13 +87,13 @@ export class Opening {
 
   /** Checks a message where it stands in the log, and opens it where its key is there. */
   async open(
-    { ledger, basis }: LogReading,
+    { ledger, basis }: LogPassage,
     leaf: Leaf,
     frame: EntryFrame,
     hidden: ReadonlySet<DeviceId>,
-  ): Promise<Read> {
-    const { footing } = this.#deps
-    if (!getsContent(footing.self(), ledger.view)) return { leaf }
+  ): Promise<MessageOutcome> {
+    const { context } = this.#deps
+    if (!getsContent(context.self(), ledger.view)) return { leaf }
     try {
       if (ledger.view.partial && frame.chain) await ledger.learn(frame.chain)
       const past = leaf.index <= basis
@@ -105,7 +105,7 @@ export class Opening {
       )
       const rest = withheld ? { leaf, hidden: withheld } : { leaf }
       const { compartment, epoch } = statement.payload
-      const key = footing.keyring.find(compartment, epoch)
+      const key = context.keyring.find(compartment, epoch)
       return key ? { ...rest, message: await openMessage(sealed, key.opening, this.#me) } : { ...rest, sealed }
     } catch (error) {
       return { leaf, refused: asProtocolError(error) }
@@ -113,8 +113,8 @@ export class Opening {
   }
 
   /** Shows a message, keeps it for its key, or sets it aside. */
-  async settle(read: Read): Promise<void> {
-    const { footing, put, onMissing } = this.#deps
+  async settle(read: MessageOutcome): Promise<void> {
+    const { context, put, onMissing } = this.#deps
     const { leaf } = read
     this.#handled.add(leaf.index)
     this.#requireKnown(leaf)
@@ -127,13 +127,13 @@ export class Opening {
       put({ name: this.#name('sealed', leaf.index), value: read.sealed })
       const { payload } = await this.#await(read.sealed)
       const { id: message, compartment, epoch } = payload
-      footing.events.emit('sealed', { message, index: leaf.index, compartment, epoch })
+      context.events.emit('sealed', { message, index: leaf.index, compartment, epoch })
       // The key may have come since it was looked for.
       await this.#openWaiting(contentKeyId(compartment, epoch))
     } else if ('message' in read) {
       this.#show(read.message)
     }
-    footing.events.emit('entry', leaf)
+    context.events.emit('entry', leaf)
   }
 
   async #await(sealed: SealedMessage) {
@@ -150,7 +150,7 @@ export class Opening {
     }
     this.#deps.aside.drop(message.index)
     this.#deps.onMessage(message)
-    this.#deps.footing.events.emit('message', message)
+    this.#deps.context.events.emit('message', message)
   }
 
   /**
@@ -158,10 +158,10 @@ export class Opening {
    * a receipt was held back.
    */
   #requireKnown({ actor, subject, index }: Leaf): void {
-    if (!('device' in actor) || actor.device !== this.#deps.footing.self().device.id) return
+    if (!('device' in actor) || actor.device !== this.#deps.context.self().device.id) return
     if (this.#deps.knows(subject)) return
     const detail = 'The log shows a message of this device that it has not sent.'
-    this.#deps.footing.alarm({ code: 'OWN_MESSAGE_UNKNOWN', index, message: subject, detail })
+    this.#deps.context.alarm({ code: 'OWN_MESSAGE_UNKNOWN', index, message: subject, detail })
   }
 
   /**
@@ -169,7 +169,7 @@ export class Opening {
    * that are bad.
    */
   async accept(compartment: string, grants: readonly { epoch: number; grant: string }[]): Promise<void> {
-    const { keyring, connection, operation, self } = this.#deps.footing
+    const { keyring, connection, operation, self } = this.#deps.context
     const id = compartment as CompartmentId
     for (const { epoch, grant } of grants) {
       const state = this.#deps
@@ -179,7 +179,7 @@ export class Opening {
       if (!state || state.refused || keyring.find(compartment, epoch)) continue
       const change = await keyring.accept(self().device, id, state, grant)
       if (change === false) {
-        this.#deps.footing.alarm({ code: 'GRANT_BAD', detail: `The grant for epoch ${String(epoch)} does not open.` })
+        this.#deps.context.alarm({ code: 'GRANT_BAD', detail: `The grant for epoch ${String(epoch)} does not open.` })
         connection.send({ type: 'grant-bad', operation, compartment, epoch })
         continue
       }
@@ -191,7 +191,7 @@ export class Opening {
   async #openWaiting(keyId: string): Promise<void> {
     const waiting = this.#sealed.get(keyId) ?? []
     const [compartment = '', epoch = ''] = keyId.split('#')
-    const key = this.#deps.footing.keyring.find(compartment, Number(epoch))
+    const key = this.#deps.context.keyring.find(compartment, Number(epoch))
     if (!key) return
     this.#sealed.delete(keyId)
     for (const sealed of waiting) {
@@ -211,7 +211,7 @@ export class Opening {
 
   /** Epochs whose key this device may have and does not hold. */
   lacking(view: OperationView): { compartment: CompartmentId; epoch: number }[] {
-    const { keyring, self } = this.#deps.footing
+    const { keyring, self } = this.#deps.context
     return [...view.compartments.values()].flatMap(({ id, epochs }) => {
       const from = view.readsFrom(this.#me, id)
       if (from === undefined || !view.isRecipient(self().device.id, id)) return []
@@ -227,6 +227,6 @@ export class Opening {
   }
 
   #name(what: 'message' | 'sealed', index: number): string {
-    return `${this.#deps.footing.prefix}${what}/${String(index).padStart(12, '0')}`
+    return `${this.#deps.context.prefix}${what}/${String(index).padStart(12, '0')}`
   }
 }

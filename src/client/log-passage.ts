@@ -1,9 +1,9 @@
 import type { Certificate, CompartmentId, DeviceId, Leaf, PersonId } from '../protocol/index.ts'
-import { Ledger, type Brought, type Refused } from './ledger.ts'
+import { Ledger, type EntryStatements, type EntryRefusal } from './ledger.ts'
 import { OwnDevices } from './own-devices.ts'
-import { Sequences, type Counted, type Hole } from './sequences.ts'
+import { Sequences, type CompartmentCount, type Hole } from './sequences.ts'
 
-export interface Reader {
+export interface PassageReader {
   readonly operation: string
   readonly root: DeviceId
   readonly person: PersonId
@@ -13,7 +13,7 @@ export interface Reader {
 }
 
 /** Why nothing more is believed until the log was read again from its beginning. */
-export interface Broken {
+export interface LogFault {
   readonly code: 'MEMBERS_HIDDEN' | 'LOG_ALTERED'
   readonly reason: string
   readonly index: number
@@ -23,7 +23,7 @@ export interface Broken {
 /**
  * One passage through a log from its beginning: what it has shown so far, and how far it has come.
  */
-export class LogReading {
+export class LogPassage {
   readonly ledger: Ledger
   /** Index of the newest entry that was processed. */
   position = -1
@@ -32,7 +32,7 @@ export class LogReading {
   /** Up to this index everything was shown under the view that one has now. */
   basis = Number.POSITIVE_INFINITY
   /** Why nothing more of this passage is believed. */
-  broken: Broken | undefined
+  broken: LogFault | undefined
   toleratesHoles: boolean
   readonly #person: PersonId
   readonly #ownDevices: OwnDevices
@@ -40,8 +40,8 @@ export class LogReading {
   #holes: Hole[] = []
 
   constructor(
-    { operation, root, person, device, partial }: Reader,
-    kept?: { readonly counted: readonly Counted[]; readonly holes: boolean },
+    { operation, root, person, device, partial }: PassageReader,
+    kept?: { readonly counted: readonly CompartmentCount[]; readonly holes: boolean },
   ) {
     this.ledger = new Ledger(operation, root, partial)
     this.ledger.view.seals.set(device.id, device.seal)
@@ -55,13 +55,19 @@ export class LogReading {
    * Verifies an entry and takes it in, or goes past it; answers why it is not believed, and whether
    * it brought a further device of this person.
    */
-  async take(leaf: Leaf, brought: Brought): Promise<{ refused: Refused | undefined; own: Certificate | undefined }> {
+  async take(
+    leaf: Leaf,
+    brought: EntryStatements,
+  ): Promise<{ refused: EntryRefusal | undefined; own: Certificate | undefined }> {
     const refused = await this.ledger.take(leaf, brought)
     return { refused, own: refused ? undefined : this.#ownDevices.take(leaf, this.ledger.view.devices) }
   }
 
   /** Takes in what this device verified before. */
-  async takeAgain(leaf: Leaf, { refused, ...brought }: Brought & { readonly refused?: Refused }): Promise<void> {
+  async takeAgain(
+    leaf: Leaf,
+    { refused, ...brought }: EntryStatements & { readonly refused?: EntryRefusal },
+  ): Promise<void> {
     await this.ledger.takeAgain(leaf, brought, refused)
     if (!refused) this.#ownDevices.take(leaf, this.ledger.view.devices)
   }
@@ -79,7 +85,7 @@ export class LogReading {
     return undefined
   }
 
-  counted(): Counted[] {
+  counted(): CompartmentCount[] {
     return this.#sequences.counted()
   }
 

@@ -1,11 +1,11 @@
 import { isProblem, keepMessage, keptMessages, keptOperations, type Draft, type Message } from '../client/index.ts'
 import { choose } from './choice.ts'
-import type { Device } from './device.ts'
+import type { CommandDevice } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
-import { remembered, type Remembered } from './place.ts'
+import { knownOperation, type KnownOperation } from './followed-operation.ts'
 
 /** What is known of an operation without asking anybody. */
-export interface Away extends Remembered {
+export interface OfflineOperation extends KnownOperation {
   readonly operation: string
   readonly messages: readonly Message[]
 }
@@ -14,10 +14,10 @@ export interface Away extends Remembered {
  * The operation that is meant, of those in which a command of this device ever was; undefined where
  * there is none, or a word is missing.
  */
-async function awayFrom({ store }: Device, word: string | undefined): Promise<Away | undefined> {
-  const known: (Remembered & { operation: string })[] = []
+async function awayFrom({ store }: CommandDevice, word: string | undefined): Promise<OfflineOperation | undefined> {
+  const known: (KnownOperation & { operation: string })[] = []
   for (const operation of await keptOperations(store)) {
-    const kept = await remembered({ store }, operation)
+    const kept = await knownOperation({ store }, operation)
     if (kept) known.push({ ...kept, operation })
   }
   const named = known.map((one) => ({ ...one, id: one.operation, name: one.facts.name, also: one.facts.reference }))
@@ -30,10 +30,10 @@ async function awayFrom({ store }: Device, word: string | undefined): Promise<Aw
  * and says that it was not sent. What cannot be made of what this device knows is not kept.
  */
 export async function orKeep(
-  device: Device,
+  device: CommandDevice,
   operation: string | undefined,
   work: () => Promise<void>,
-  make: (away: Away) => Draft | undefined,
+  make: (away: OfflineOperation) => Draft | undefined,
 ): Promise<void> {
   try {
     await work()

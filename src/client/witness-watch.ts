@@ -9,11 +9,11 @@ import {
   verifyInclusion,
   type WitnessPolicy,
 } from '../protocol/index.ts'
-import { asProtocolError } from './believing.ts'
+import { asProtocolError } from './failures.ts'
 import { logKeysOf, type Pins } from './certificates.ts'
 import type { Platform } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
-import type { Seen } from './receipt.ts'
+import type { SeenCheckpoint } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
 
@@ -43,7 +43,7 @@ export async function writePin(store: ClientStore, pin: WitnessPin | undefined):
 }
 
 /** Entries that were accepted at about one time. */
-interface Accepted {
+interface AcceptedRange {
   readonly from: number
   upTo: number
   /** The newest of them that was shown here, as it is hashed. */
@@ -52,9 +52,9 @@ interface Accepted {
   readonly at: number
 }
 
-interface Kept {
-  readonly final?: Seen
-  readonly accepted: readonly Accepted[]
+interface WitnessRecord {
+  readonly final?: SeenCheckpoint
+  readonly accepted: readonly AcceptedRange[]
 }
 
 const keptName = (prefix: string) => `${prefix}witnessed`
@@ -63,16 +63,16 @@ const keptName = (prefix: string) => `${prefix}witnessed`
  * What a device keeps of its witnesses of one operation: the newest final checkpoint that it
  * verified, and when it accepted what.
  */
-export async function readWitnessed(store: ClientStore, prefix: string): Promise<Kept> {
-  return ((await store.get(keptName(prefix))) as Kept | undefined) ?? { accepted: [] }
+export async function readWitnessRecord(store: ClientStore, prefix: string): Promise<WitnessRecord> {
+  return ((await store.get(keptName(prefix))) as WitnessRecord | undefined) ?? { accepted: [] }
 }
 
 /**
  * Keeps a final checkpoint that was verified beside a session, so that an older one is known for
  * what it is.
  */
-export async function rememberFinal(store: ClientStore, prefix: string, final: Seen): Promise<void> {
-  const kept = await readWitnessed(store, prefix)
+export async function rememberFinal(store: ClientStore, prefix: string, final: SeenCheckpoint): Promise<void> {
+  const kept = await readWitnessRecord(store, prefix)
   if ((kept.final?.size ?? 0) < final.size)
     await store.write([{ name: keptName(prefix), value: { ...kept, final: { size: final.size, root: final.root } } }])
 }
@@ -82,7 +82,7 @@ export async function rememberFinal(store: ClientStore, prefix: string, final: S
  * the final checkpoint.
  */
 export function isOverdue(
-  { position, size, accepted }: { position: number; size: number; accepted: readonly Accepted[] },
+  { position, size, accepted }: { position: number; size: number; accepted: readonly AcceptedRange[] },
   lag: number,
   now: Date,
 ): boolean {
@@ -108,7 +108,7 @@ export interface WatchedLog {
   /** Index of the newest entry that was accepted; -1 before the first. */
   readonly position: () => number
   /** The newest checkpoint that was verified. */
-  readonly seen: () => Seen | undefined
+  readonly seen: () => SeenCheckpoint | undefined
 }
 
 /**
@@ -116,12 +116,12 @@ export interface WatchedLog {
  * final checkpoint, and that must be of the log that this device has seen. Otherwise nothing is
  * sealed and nothing is ready. Without a pin it asks for nothing.
  */
-export class Witnessing {
+export class WitnessWatch {
   readonly #watched: WatchedLog
   readonly #onFork: (detail: string) => void
   #pin: WitnessPin | undefined
-  #final: Seen | undefined
-  #accepted: Accepted[] = []
+  #final: SeenCheckpoint | undefined
+  #accepted: AcceptedRange[] = []
   #base = -1
   #reason = 'The service has shown no checkpoint with cosignatures.'
   #looking: Promise<void> | undefined
@@ -134,14 +134,14 @@ export class Witnessing {
   }
 
   /** The newest final checkpoint that was verified here; undefined without a pin. */
-  get final(): Seen | undefined {
+  get final(): SeenCheckpoint | undefined {
     return this.#pin && this.#final
   }
 
   async load(): Promise<void> {
     const { store, prefix } = this.#watched
     await this.#takePin()
-    const kept = await readWitnessed(store, prefix)
+    const kept = await readWitnessRecord(store, prefix)
     this.#final = kept.final
     this.#accepted = kept.accepted.map((mark) => ({ ...mark }))
     const last = this.#accepted.at(-1)
@@ -258,7 +258,7 @@ export class Witnessing {
    * Whether a final checkpoint is of the log that this device has seen, and holds what was shown
    * here last.
    */
-  async #isOurs(final: Seen): Promise<boolean> {
+  async #isOurs(final: SeenCheckpoint): Promise<boolean> {
     const { log, transport } = this.#watched
     const seen = this.#watched.seen()
     if (seen && !(await isSameLog(transport, log, seen, final))) return false
@@ -272,7 +272,7 @@ export class Witnessing {
 
   async #keep(): Promise<void> {
     const { store, prefix } = this.#watched
-    const value: Kept = { accepted: this.#accepted, ...(this.#final ? { final: this.#final } : {}) }
+    const value: WitnessRecord = { accepted: this.#accepted, ...(this.#final ? { final: this.#final } : {}) }
     await store.write([{ name: keptName(prefix), value: structuredClone(value) }])
   }
 }
@@ -281,7 +281,12 @@ export class Witnessing {
  * The newest final checkpoint of a log, verified. NOT_WITNESSED where the service has none;
  * `ProtocolError` where it is not right.
  */
-export async function readFinal(transport: Transport, log: string, pins: Pins, policy: WitnessPolicy): Promise<Seen> {
+export async function readFinal(
+  transport: Transport,
+  log: string,
+  pins: Pins,
+  policy: WitnessPolicy,
+): Promise<SeenCheckpoint> {
   const note = await transport.text(`/v1/logs/${log}/final-checkpoint`)
   const { size, root } = await openWitnessed(note, await logKeysOf(pins, log), policy)
   return { size, root: base64url(root) }
@@ -291,7 +296,12 @@ export async function readFinal(transport: Transport, log: string, pins: Pins, p
  * Whether one of two checkpoints is the beginning of the other. The service's refusal where it
  * shows no proof.
  */
-export async function isSameLog(transport: Transport, log: string, one: Seen, other: Seen): Promise<boolean> {
+export async function isSameLog(
+  transport: Transport,
+  log: string,
+  one: SeenCheckpoint,
+  other: SeenCheckpoint,
+): Promise<boolean> {
   const [older, newer] = one.size <= other.size ? [one, other] : [other, one]
   if (older.size === newer.size) return older.root === newer.root
   const path = `/v1/logs/${log}/consistency?from=${String(older.size)}&to=${String(newer.size)}`
@@ -303,7 +313,7 @@ export async function isSameLog(transport: Transport, log: string, one: Seen, ot
 async function holdsEntry(
   transport: Transport,
   log: string,
-  { size, root }: Seen,
+  { size, root }: SeenCheckpoint,
   { index, leaf }: { index: number; leaf: string },
 ): Promise<boolean> {
   const path = `/v1/logs/${log}/inclusion?index=${String(index)}&size=${String(size)}`

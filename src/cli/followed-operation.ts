@@ -10,26 +10,26 @@ import {
   type OperationSession,
 } from '../client/index.ts'
 import type { PersonId } from '../protocol/index.ts'
-import { choose, idOf, type Named } from './choice.ts'
-import { onStore, type Device, type DeviceOptions } from './device.ts'
+import { choose, idOf, type Choice } from './choice.ts'
+import { onStore, type CommandDevice, type DeviceOptions } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { harmlessLine } from './terminal.ts'
-import { counted } from './wording.ts'
+import { counted } from './words.ts'
 
-export interface PlaceOptions extends DeviceOptions {
+export interface OperationOptions extends DeviceOptions {
   readonly operation?: string
 }
 
 /** An operation that this device follows, with the names of those in it. */
-export interface Place {
+export interface FollowedOperation {
   readonly session: OperationSession
   readonly facts: OperationFacts
   readonly names: Names
   /** What an earlier command left unsent: whether that is settled, and what is to be said of it. */
-  readonly unsent: Unsent
+  readonly unsent: UnsentMessages
 }
 
-interface Unsent {
+interface UnsentMessages {
   readonly settled: Promise<void>
   tell(): void
 }
@@ -44,7 +44,7 @@ export interface Names {
 }
 
 /** What a store keeps of an operation beside what the SDK keeps: for words without the service. */
-export interface Remembered {
+export interface KnownOperation {
   readonly facts: OperationFacts
   readonly names: Names
 }
@@ -70,7 +70,7 @@ export function inOperation(command: Command): Command {
  * The operation that is meant: by id, reference or beginning of its name; the only one where none
  * is named.
  */
-export async function chooseOperation({ client }: Device, word: string | undefined): Promise<OperationListed> {
+export async function chooseOperation({ client }: CommandDevice, word: string | undefined): Promise<OperationListed> {
   const all = await client.operations.list()
   if (all.length === 0)
     throw new CommandFailure('You are in no operation yet: a coordinator admits you (cordon operation admit).')
@@ -87,7 +87,7 @@ export async function chooseOperation({ client }: Device, word: string | undefin
  * Follows the operation until this device has caught up, and sends what an earlier command left
  * unsent.
  */
-export async function openPlace(device: Device, word: string | undefined): Promise<Place> {
+export async function openOperation(device: CommandDevice, word: string | undefined): Promise<FollowedOperation> {
   const { client, store, terminal } = device
   const { operation } = await chooseOperation(device, word)
   const unsent = await pendingMessages(store, operation)
@@ -109,7 +109,7 @@ export async function openPlace(device: Device, word: string | undefined): Promi
 /**
  * How many messages stay sealed; keys that somebody who is online gives this moment are waited for.
  */
-async function sealedAfterAMoment(store: Device['store'], operation: string): Promise<number> {
+async function sealedAfterAMoment(store: CommandDevice['store'], operation: string): Promise<number> {
   let waiting = await sealedMessages(store, operation)
   for (let waited = 0; waiting > 0 && waited < keysWithin; waited += keysEvery) {
     await sleep(keysEvery)
@@ -123,7 +123,10 @@ export function alarmLine({ code, detail, index }: Alarm): string {
 }
 
 /** Ends following, after whoever waits for keys of the past has them. */
-export async function leavePlace({ session, unsent }: Pick<Place, 'session' | 'unsent'>): Promise<void> {
+export async function leaveOperation({
+  session,
+  unsent,
+}: Pick<FollowedOperation, 'session' | 'unsent'>): Promise<void> {
   await Promise.race([unsent.settled, sleep(sendWithin)])
   unsent.tell()
   try {
@@ -139,9 +142,12 @@ export async function leavePlace({ session, unsent }: Pick<Place, 'session' | 'u
  * missing from what was shown, or wrong in it, so the command has failed although it showed the
  * rest.
  */
-export async function leaveReading(place: Place, { terminal }: Pick<Device, 'terminal'>): Promise<void> {
-  await leavePlace(place)
-  const { alarms, aside } = place.session
+export async function leaveReading(
+  followed: FollowedOperation,
+  { terminal }: Pick<CommandDevice, 'terminal'>,
+): Promise<void> {
+  await leaveOperation(followed)
+  const { alarms, aside } = followed.session
   const told = new Set(alarms.map(({ index }) => index))
   const before = aside.filter(({ index }) => !told.has(index))
   if (alarms.length === 0 && before.length === 0) return
@@ -156,7 +162,7 @@ export async function leaveReading(place: Place, { terminal }: Pick<Device, 'ter
   process.exitCode = exitCodes.failed
 }
 
-async function caughtUp({ client, terminal }: Device, session: OperationSession): Promise<void> {
+async function caughtUp({ client, terminal }: CommandDevice, session: OperationSession): Promise<void> {
   let bar = terminal.interactive ? await barToHead() : undefined
   const timer = bar && setInterval(() => bar?.advance(session.position + 1), 100)
   try {
@@ -178,7 +184,7 @@ async function caughtUp({ client, terminal }: Device, session: OperationSession)
  * Follows what becomes of messages that an earlier command left: no command does anything later
  * because of them.
  */
-function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<string>): Unsent {
+function tellSent(session: OperationSession, { terminal }: CommandDevice, unsent: Set<string>): UnsentMessages {
   let sent = 0
   const { promise: settled, resolve } = Promise.withResolvers<void>()
   const isLast = (message: string) => {
@@ -199,8 +205,8 @@ function tellSent(session: OperationSession, { terminal }: Device, unsent: Set<s
   return { settled, tell }
 }
 
-async function learnNames({ client, store }: Device, { operation, facts }: OperationSession): Promise<Names> {
-  const before = await remembered({ store }, operation)
+async function learnNames({ client, store }: CommandDevice, { operation, facts }: OperationSession): Promise<Names> {
+  const before = await knownOperation({ store }, operation)
   const [organizations, people] = await Promise.all([
     client.operations.organizations(operation),
     client.operations.members(operation),
@@ -209,7 +215,7 @@ async function learnNames({ client, store }: Device, { operation, facts }: Opera
     organizations: { ...before?.names.organizations, ...byId(organizations, 'organization') },
     people: { ...before?.names.people, ...byId(people, 'person') },
   }
-  const value: Remembered = { facts, names }
+  const value: KnownOperation = { facts, names }
   if (JSON.stringify(before) !== JSON.stringify(value)) await store.write([{ name: `known/${operation}`, value }])
   return names
 }
@@ -219,8 +225,11 @@ function byId<K extends string>(list: readonly (Record<K, string> & { name: stri
 }
 
 /** What this device remembers of an operation; undefined where no command of it was ever in it. */
-export async function remembered({ store }: Pick<Device, 'store'>, operation: string): Promise<Remembered | undefined> {
-  return (await store.get(`known/${operation}`)) as Remembered | undefined
+export async function knownOperation(
+  { store }: Pick<CommandDevice, 'store'>,
+  operation: string,
+): Promise<KnownOperation | undefined> {
+  return (await store.get(`known/${operation}`)) as KnownOperation | undefined
 }
 
 /** Who sent something, in words. */
@@ -232,17 +241,17 @@ export function senderOf(
 }
 
 /** The organization of an operation that a word means; an id is taken as it is. */
-export function organizationIn({ names }: Pick<Place, 'names'>, word: string): Named {
+export function organizationIn({ names }: Pick<FollowedOperation, 'names'>, word: string): Choice {
   const id = idOf(word)
   if (id !== undefined) return { id, name: names.organizations[id] ?? id }
   return choose('organization', word, entries(names.organizations))
 }
 
 /** Those who are in the operation now. */
-export function membersIn({ session, names }: Place): Named[] {
+export function membersIn({ session, names }: FollowedOperation): Choice[] {
   return entries(names.people).filter(({ id }) => session.view.member(id as PersonId) !== undefined)
 }
 
-export function entries(names: Readonly<Record<string, string>>): Named[] {
+export function entries(names: Readonly<Record<string, string>>): Choice[] {
   return Object.entries(names).map(([id, name]) => ({ id, name }))
 }

@@ -6,9 +6,9 @@ const usualWidth = 80
  * A command whose texts fit the terminal, and whose refusals name the line that says how it is
  * used.
  */
-export class Explained extends Command {
+export class ExplainedCommand extends Command {
   override createCommand(name?: string): Command {
-    return new Explained(name)
+    return new ExplainedCommand(name)
   }
 
   /**

@@ -10,8 +10,8 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import { mayUse } from './account.ts'
-import { inBackground } from './believing.ts'
-import type { Footing } from './footing.ts'
+import { inBackground } from './failures.ts'
+import type { SessionContext } from './session-context.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
 
@@ -23,13 +23,13 @@ const longestDelay = 400
  * Gives keys of the past to devices that may have them, after checking with the members that this
  * device has verified: the service only says who asks.
  */
-export class Granting {
-  readonly #footing: Footing
+export class GrantGiver {
+  readonly #context: SessionContext
   readonly #given = new Set<string>()
   #heard = 0
 
-  constructor(footing: Footing) {
-    this.#footing = footing
+  constructor(context: SessionContext) {
+    this.#context = context
   }
 
   /** Somebody else granted something in this operation. */
@@ -42,14 +42,14 @@ export class Granting {
    * answers, the rest is given.
    */
   answer(requests: readonly GrantRequest[]): void {
-    const { platform } = this.#footing
+    const { platform } = this.#context
     const heard = this.#heard
     platform.after(1 + randomBelow(platform, longestDelay), () => {
       const rest = this.#heard === heard ? Promise.resolve(requests) : this.#wanted()
       // Requests that could not be answered are asked for again with the next catch-up.
       inBackground(
         rest.then((wanted) => this.give(wanted)),
-        this.#footing,
+        this.#context,
       )
     })
   }
@@ -61,25 +61,25 @@ export class Granting {
 
   /** The keys that were given to this device. */
   async fetchOwn(): Promise<readonly { compartment: string; epoch: number; grant: string }[]> {
-    const { transport, operation } = this.#footing
+    const { transport, operation } = this.#context
     type Answer = { grants: { compartment: string; epoch: number; grant: string }[] }
     return (await transport.request<Answer>('GET', `/v1/operations/${operation}/grants`)).grants
   }
 
   async #wanted(): Promise<readonly GrantRequest[]> {
     if (!this.#mayGive()) return []
-    const path = `/v1/operations/${this.#footing.operation}/grant-requests`
-    return (await this.#footing.transport.request<{ requests: GrantRequest[] }>('GET', path)).requests
+    const path = `/v1/operations/${this.#context.operation}/grant-requests`
+    return (await this.#context.transport.request<{ requests: GrantRequest[] }>('GET', path)).requests
   }
 
   #mayGive(): boolean {
-    const { view } = this.#footing.ledger()
-    return mayUse(this.#footing.self(), view, 'grant.give')
+    const { view } = this.#context.ledger()
+    return mayUse(this.#context.self(), view, 'grant.give')
   }
 
   async give(requests: readonly GrantRequest[]): Promise<number> {
     if (!this.#mayGive()) return 0
-    const { operation, transport } = this.#footing
+    const { operation, transport } = this.#context
     let given = 0
     for (const { compartment, device, epochs } of requests) {
       const grants = await this.#grantsFor(compartment as CompartmentId, device as DeviceId, epochs)
@@ -100,7 +100,7 @@ export class Granting {
   }
 
   async #grantsFor(compartment: CompartmentId, device: DeviceId, epochs: readonly number[]): Promise<GrantToGive[]> {
-    const { keyring } = this.#footing
+    const { keyring } = this.#context
     const grants: GrantToGive[] = []
     for (const number of new Set(epochs)) {
       const certificate = this.#entitled(compartment, device, number)
@@ -124,10 +124,10 @@ export class Granting {
    * and keeps nobody else waiting.
    */
   async #isProven(certificate: Certificate): Promise<boolean> {
-    const hidden = await this.#footing.transparency.unproven([certificate])
+    const hidden = await this.#context.transparency.unproven([certificate])
     if (hidden.length === 0) return true
     const detail = `The directory log does not have the device ${certificate.device}, which asks for a key: it was given none.`
-    this.#footing.alarm({ code: 'DEVICE_HIDDEN', detail })
+    this.#context.alarm({ code: 'DEVICE_HIDDEN', detail })
     return false
   }
 
@@ -141,8 +141,8 @@ export class Granting {
    * rule of history.
    */
   #entitled(compartment: CompartmentId, device: DeviceId, number: number) {
-    const { view } = this.#footing.ledger()
-    const me = this.#footing.self().account.person as PersonId
+    const { view } = this.#context.ledger()
+    const me = this.#context.self().account.person as PersonId
     const role = view.member(me)?.role
     const certificate = view.devices.get(device)
     const epoch = view.epoch(compartment, number)

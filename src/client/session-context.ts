@@ -61,7 +61,7 @@ export interface SessionDeps {
 }
 
 /** What the parts of a session stand on. */
-export interface Footing {
+export interface SessionContext {
   readonly operation: string
   /** Names in the store begin with this. */
   readonly prefix: string

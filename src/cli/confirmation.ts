@@ -2,7 +2,7 @@ import { CommandFailure, exitCodes } from './failures.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The option of every command that asks before it does what cannot be undone. */
-export interface Confirmed {
+export interface ConfirmationOptions {
   readonly yes?: true
 }
 
@@ -10,7 +10,12 @@ export interface Confirmed {
  * Says what will happen, and answers whether somebody agrees; where nobody can be asked, they say
  * so beforehand with --yes.
  */
-export async function agreed(terminal: Terminal, { yes }: Confirmed, what: string, question: string): Promise<boolean> {
+export async function agreed(
+  terminal: Terminal,
+  { yes }: ConfirmationOptions,
+  what: string,
+  question: string,
+): Promise<boolean> {
   terminal.note(what)
   if (yes === true) return true
   if (!terminal.interactive) throw new CommandFailure('Nobody can be asked here: say --yes.', exitCodes.usage)

@@ -1,7 +1,7 @@
 import { backOff, type Platform } from './platform.ts'
 
 /** Does one thing a little later, and less and less often while it has to be done again. */
-export class Later {
+export class RetryTimer {
   readonly #platform: Platform
   #times = 0
   #cancel: (() => void) | undefined

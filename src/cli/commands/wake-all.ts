@@ -1,17 +1,17 @@
 import { isProblem } from '../../client/index.ts'
 import type { PersonId } from '../../protocol/index.ts'
-import { asProven, type Device, type ProofOptions } from '../device.ts'
-import { membersIn, type Place, type PlaceOptions } from '../place.ts'
+import { asProven, type CommandDevice, type ProofOptions } from '../device.ts'
+import { membersIn, type FollowedOperation, type OperationOptions } from '../followed-operation.ts'
 
-export interface WakeOptions extends PlaceOptions, ProofOptions {
+export interface WakeOptions extends OperationOptions, ProofOptions {
   readonly all?: true
   readonly reason: string
 }
 
 /** Members who sleep in the operation. */
-export function sleepersIn(place: Place): { id: string; name: string; organization: string }[] {
-  const { view } = place.session
-  return membersIn(place).flatMap(({ id, name }) => {
+export function sleepersIn(followed: FollowedOperation): { id: string; name: string; organization: string }[] {
+  const { view } = followed.session
+  return membersIn(followed).flatMap(({ id, name }) => {
     const member = view.member(id as PersonId)
     return member?.asleep === true ? [{ id, name, organization: member.organization }] : []
   })
@@ -21,10 +21,14 @@ export function sleepersIn(place: Place): { id: string; name: string; organizati
  * Wakes everybody whom this person may wake: accounts of their own organization first, then each in
  * the operation.
  */
-export async function wakeAll(device: Device, place: Place, { reason, ...proof }: WakeOptions): Promise<void> {
+export async function wakeAll(
+  device: CommandDevice,
+  followed: FollowedOperation,
+  { reason, ...proof }: WakeOptions,
+): Promise<void> {
   const { client, terminal } = device
-  const role = place.session.view.member(client.person as PersonId)?.role
-  const sleepers = sleepersIn(place).filter(
+  const role = followed.session.view.member(client.person as PersonId)?.role
+  const sleepers = sleepersIn(followed).filter(
     ({ organization }) => role === 'coordinator' || organization === client.organization,
   )
   const asleep = sleepers.length > 0 ? await sleepingAccounts(device) : new Set<string>()
@@ -33,7 +37,7 @@ export async function wakeAll(device: Device, place: Place, { reason, ...proof }
   for (const { id, name } of sleepers) {
     if (asleep.has(id)) await asProven(device, proof, () => client.directory.wake(id, reason))
     try {
-      await client.operations.wake(place.session.operation, id)
+      await client.operations.wake(followed.session.operation, id)
       woken.push(name)
     } catch (error) {
       // The account sleeps, and somebody else answers for it.
@@ -50,7 +54,7 @@ export async function wakeAll(device: Device, place: Place, { reason, ...proof }
 }
 
 /** Accounts of one's own organization that sleep: contact points alone can see and wake them. */
-async function sleepingAccounts({ client }: Device): Promise<Set<string>> {
+async function sleepingAccounts({ client }: CommandDevice): Promise<Set<string>> {
   try {
     const people = await client.directory.people(client.organization)
     return new Set(people.filter(({ asleep }) => asleep).map(({ person }) => person))

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../protocol/index.ts'
-import type { Footing } from './footing.ts'
+import type { SessionContext } from './session-context.ts'
 import { isProblem } from './problem.ts'
 
 /**
@@ -17,8 +17,8 @@ export function asProtocolError(error: unknown): ProtocolError {
  * Goes on with work that nobody waits for. What the service refuses now is tried again at its next
  * occasion; whatever else goes wrong is an alarm.
  */
-export function inBackground(work: Promise<unknown>, footing: Pick<Footing, 'alarm'>): void {
+export function inBackground(work: Promise<unknown>, context: Pick<SessionContext, 'alarm'>): void {
   work.catch((error: unknown) => {
-    if (!isProblem(error)) footing.alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message })
+    if (!isProblem(error)) context.alarm({ code: 'UNEXPECTED', detail: asProtocolError(error).message })
   })
 }

@@ -35,7 +35,7 @@ export interface ServerFacts {
   readonly logKeys: readonly string[]
 }
 
-export interface Joining {
+export interface EnrolmentDeps {
   readonly store: ClientStore
   readonly platform: Platform
 }
@@ -47,7 +47,7 @@ export function certificateTimes(now: Date): { issuedAt: string; expiresAt: stri
   return { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + year)) }
 }
 
-export interface Initialize {
+export interface InitializationInput {
   readonly server: string
   /** The string that the service printed at its first start. */
   readonly setupString: string
@@ -75,7 +75,7 @@ export interface RootSecrets {
  * becomes the administrator's. SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the service;
  * nothing stays in the store then.
  */
-export async function initialize({ store, platform }: Joining, input: Initialize): Promise<RootSecrets> {
+export async function initialize({ store, platform }: EnrolmentDeps, input: InitializationInput): Promise<RootSecrets> {
   await requireEmpty(store)
   await requireOtherPassphrase(store, input.passphrase)
   const { random } = platform
@@ -118,7 +118,7 @@ export async function initialize({ store, platform }: Joining, input: Initialize
   return { root, successor }
 }
 
-export interface Enrol {
+export interface EnrolmentInput {
   /** The whole string that the inviter handed over. */
   readonly invitation: string
   /**
@@ -129,7 +129,7 @@ export interface Enrol {
   readonly authenticator?: Authenticator
 }
 
-export interface Enrolled {
+export interface EnrolmentResult {
   readonly person: string
   readonly organization: string
   readonly name: string
@@ -146,7 +146,7 @@ export interface Enrolled {
  * with, too. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED
  * (a person's further device proves the person) and PASSPHRASE_WEAK of the service.
  */
-export async function enrol({ store, platform }: Joining, input: Enrol): Promise<Enrolled> {
+export async function enrol({ store, platform }: EnrolmentDeps, input: EnrolmentInput): Promise<EnrolmentResult> {
   const invitation = readInvitation(input.invitation)
   const { passphrase, authenticator } = input
   if (passphrase !== undefined) await requireOtherPassphrase(store, passphrase)
@@ -174,7 +174,7 @@ export async function enrol({ store, platform }: Joining, input: Enrol): Promise
   const { authenticate, certify } = await deriveInvitationKeys(invitation.secret)
   const request = { invitation: invitation.invitation, person, organization, tier }
   try {
-    const answer = await transport.open<Enrolled>(
+    const answer = await transport.open<EnrolmentResult>(
       'POST',
       '/v1/enrolments',
       {

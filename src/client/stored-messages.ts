@@ -1,7 +1,7 @@
 import type { Message } from './message.ts'
 import type { Draft } from './draft.ts'
 import type { Platform } from './platform.ts'
-import { dropPending, keepPending, type Pending } from './posting.ts'
+import { dropPending, keepPending, type OutgoingMessage } from './message-poster.ts'
 import type { ClientStore } from './store.ts'
 
 /** A message of this device that has no receipt yet. */
@@ -42,7 +42,7 @@ export async function pendingMessages(store: ClientStore, operation: string): Pr
 
 /** The same, with what they say. */
 export async function listPending(store: ClientStore, operation: string): Promise<PendingMessage[]> {
-  const pending = (await store.list(`operation/${operation}/pending/`)).map(([, value]) => value as Pending)
+  const pending = (await store.list(`operation/${operation}/pending/`)).map(([, value]) => value as OutgoingMessage)
   return pending.map(({ id, draft, at, frame }) => {
     const { form, subject, fields } = draft
     const beside = { ...(subject === undefined ? {} : { subject }), ...(at === undefined ? {} : { at }) }

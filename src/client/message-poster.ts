@@ -16,16 +16,16 @@ import {
   type Receipt,
 } from '../protocol/index.ts'
 import { certificateIn } from './account.ts'
-import { requireSize, requireStatable, requireValid, versionOf, type Draft, type KeptDraft } from './draft.ts'
+import { requireSize, requireStatable, requireValid, versionOf, type Draft, type StoredDraft } from './draft.ts'
 import { Epochs } from './epochs.ts'
-import type { Footing } from './footing.ts'
+import type { SessionContext } from './session-context.ts'
 import { backOff, longestTimer, sleep, type Platform } from './platform.ts'
 import { ClientProblem, isProblem, refuse } from './problem.ts'
 import { verifyReceipt } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 
 /** What a message that has its place in the log has to show for it. */
-export interface Posted {
+export interface PostedMessage {
   readonly message: string
   readonly thread: string
   readonly index: number
@@ -35,10 +35,10 @@ export interface Posted {
 }
 
 /** A message that this device is to send, and that has no receipt yet. */
-export interface Pending {
+export interface OutgoingMessage {
   readonly id: string
   readonly thread: string
-  readonly draft: KeptDraft
+  readonly draft: StoredDraft
   /** When it was written; unknown in stores of before. */
   readonly at?: string
   /** As it goes out, always the same until it is surely refused. */
@@ -70,10 +70,10 @@ const isDefinite = (error: unknown) =>
 const pendingName = (prefix: string, id: string) => `${prefix}pending/${id}`
 
 /** Seals, signs and sends, and believes only a receipt. What has none is kept and sent again. */
-export class Posting {
+export class MessagePoster {
   readonly epochs: Epochs
-  readonly #footing: Footing
-  readonly #pending = new Map<string, Promise<Posted>>()
+  readonly #context: SessionContext
+  readonly #pending = new Map<string, Promise<PostedMessage>>()
   readonly #receipted = new Set<string>()
   /** Signed, and neither receipted nor refused yet: also what an earlier process left. */
   readonly #kept = new Set<string>()
@@ -82,13 +82,13 @@ export class Posting {
   /** Given up by whoever wrote them. */
   readonly #dropped = new Set<string>()
 
-  constructor(footing: Footing) {
-    this.#footing = footing
-    this.epochs = new Epochs(footing)
+  constructor(context: SessionContext) {
+    this.#context = context
+    this.epochs = new Epochs(context)
   }
 
   async load(): Promise<void> {
-    const { store, prefix } = this.#footing
+    const { store, prefix } = this.#context
     for (const [name] of await store.list(`${prefix}receipt/`)) this.#receipted.add(name.slice(prefix.length + 8))
     for (const what of ['pending/', 'dropped/'])
       for (const [name] of await store.list(prefix + what)) this.#kept.add(name.slice(prefix.length + 8))
@@ -109,8 +109,8 @@ export class Posting {
    * (120,000): then the message stays pending and is sent as soon as it can be, and events tell of
    * it.
    */
-  async post(draft: Draft, wait = 120_000): Promise<Posted> {
-    const pending = pendingOf(draft, this.#footing.platform)
+  async post(draft: Draft, wait = 120_000): Promise<PostedMessage> {
+    const pending = pendingOf(draft, this.#context.platform)
     return this.#within(this.#pending.get(pending.id) ?? this.#begin(pending), pending, wait)
   }
 
@@ -119,9 +119,9 @@ export class Posting {
    * became of it.
    */
   async resend(): Promise<void> {
-    const { store, prefix } = this.#footing
+    const { store, prefix } = this.#context
     for (const [, value] of await store.list(`${prefix}pending/`)) {
-      const pending = value as Pending
+      const pending = value as OutgoingMessage
       if (this.#pending.has(pending.id)) continue
       this.#promised.add(pending.id)
       this.#tell(this.#begin(pending), pending.id)
@@ -133,22 +133,22 @@ export class Posting {
    * NOT_PENDING where there is none.
    */
   async drop(id: string): Promise<void> {
-    await dropPending(this.#footing.store, this.#footing.prefix, id)
+    await dropPending(this.#context.store, this.#context.prefix, id)
     this.#dropped.add(id)
   }
 
-  #begin(pending: Pending): Promise<Posted> {
+  #begin(pending: OutgoingMessage): Promise<PostedMessage> {
     const posted = this.#deliver(pending).finally(() => this.#pending.delete(pending.id))
     this.#pending.set(pending.id, posted)
     return posted
   }
 
   /** Waits so long; what comes later is told by events. */
-  #within(delivery: Promise<Posted>, pending: Pending, wait: number): Promise<Posted> {
+  #within(delivery: Promise<PostedMessage>, pending: OutgoingMessage, wait: number): Promise<PostedMessage> {
     const { id } = pending
     return new Promise((resolve, reject) => {
       let isLate = false
-      const cancel = this.#footing.platform.after(Math.min(wait, longestTimer), () => {
+      const cancel = this.#context.platform.after(Math.min(wait, longestTimer), () => {
         isLate = true
         this.#promised.add(id)
         this.#tell(delivery, id)
@@ -166,8 +166,8 @@ export class Posting {
     })
   }
 
-  #tell(delivery: Promise<Posted>, id: string): void {
-    const { events } = this.#footing
+  #tell(delivery: Promise<PostedMessage>, id: string): void {
+    const { events } = this.#context
     delivery.then(
       ({ message, index }) => events.emit('posted', { message, index }),
       (error: unknown) => {
@@ -182,13 +182,13 @@ export class Posting {
    * Until there is a receipt, or a refusal that is meant: nothing else ends it but that nobody
    * follows any more.
    */
-  async #deliver(first: Pending): Promise<Posted> {
-    const { platform } = this.#footing
+  async #deliver(first: OutgoingMessage): Promise<PostedMessage> {
+    const { platform } = this.#context
     let pending = first
     let refusals = 0
     for (let attempt = 0; ; attempt++) {
       this.#requireWanted(first.id)
-      const position = this.#footing.position()
+      const position = this.#context.position()
       try {
         pending = await this.#sealed(pending)
         const receipt = await this.#send(pending.id, pending.frame as MessageToPost)
@@ -205,13 +205,13 @@ export class Posting {
         }
         const { frame: _, ...unsealed } = pending
         pending = unsealed
-        await this.#footing.until(() => this.#footing.position() > position, 2_000)
+        await this.#context.until(() => this.#context.position() > position, 2_000)
       }
     }
   }
 
   #requireWanted(id: string): void {
-    if (this.#footing.isClosed()) throw refuse('CLOSED', 'This operation was closed here.', { message: id })
+    if (this.#context.isClosed()) throw refuse('CLOSED', 'This operation was closed here.', { message: id })
     if (this.#dropped.has(id)) throw refuse('NOT_PENDING', 'This message was given up.', { message: id })
   }
 
@@ -219,10 +219,10 @@ export class Posting {
    * Sealed and signed, and kept so before it is sent. What cannot be sealed yet is kept as it was
    * written.
    */
-  async #sealed(pending: Pending): Promise<Pending> {
+  async #sealed(pending: OutgoingMessage): Promise<OutgoingMessage> {
     if (pending.frame) return pending
-    if (!this.#footing.connection.open) await this.#keepOnce(pending)
-    await this.#footing.ready()
+    if (!this.#context.connection.open) await this.#keepOnce(pending)
+    await this.#context.ready()
     const sealed = { ...pending, frame: await this.#seal(pending) }
     this.#requireWanted(pending.id)
     await this.#keep(sealed)
@@ -230,13 +230,13 @@ export class Posting {
   }
 
   /** As it was written, where nothing of it is kept yet. */
-  async #keepOnce(pending: Pending): Promise<void> {
+  async #keepOnce(pending: OutgoingMessage): Promise<void> {
     if (!this.#kept.has(pending.id) && !this.#receipted.has(pending.id)) await this.#keep(pending)
   }
 
-  async #keep(pending: Pending): Promise<void> {
-    const { store, prefix } = this.#footing
-    await this.#footing.kept()
+  async #keep(pending: OutgoingMessage): Promise<void> {
+    const { store, prefix } = this.#context
+    await this.#context.kept()
     this.#requireWanted(pending.id)
     this.#kept.add(pending.id)
     await store.write([{ name: pendingName(prefix, pending.id), value: pending }])
@@ -244,36 +244,36 @@ export class Posting {
 
   async #forget(id: string): Promise<void> {
     if (!this.#kept.delete(id)) return
-    const { store, prefix } = this.#footing
+    const { store, prefix } = this.#context
     await store.write([{ name: pendingName(prefix, id) }])
   }
 
   /** Whether the same message, sealed under what has become current, may be taken. */
-  #isOutdated(error: unknown, { frame }: Pending): boolean {
+  #isOutdated(error: unknown, { frame }: OutgoingMessage): boolean {
     if (isProblem(error, ...sealAgain)) return true
     // The operation moved into or out of rehearsal between the sealing and the answer.
-    const exercise = this.#footing.ledger().view.state === 'rehearsal'
+    const exercise = this.#context.ledger().view.state === 'rehearsal'
     return isProblem(error, 'OPERATION_STATE') && frame !== undefined && isExercise(frame) !== exercise
   }
 
   async #send(id: string, frame: MessageToPost): Promise<Receipt> {
-    const { connection, transport, operation } = this.#footing
+    const { connection, transport, operation } = this.#context
     if (connection.open) return (await connection.post(id, { type: 'post', ...frame }, answerWithin)).receipt
     const path = `/v1/operations/${operation}/messages`
     return (await transport.request<{ receipt: Receipt }>('POST', path, frame, false)).receipt
   }
 
-  async #seal(pending: Pending): Promise<MessageToPost> {
-    const { platform, operation } = this.#footing
+  async #seal(pending: OutgoingMessage): Promise<MessageToPost> {
+    const { platform, operation } = this.#context
     const { draft, id, thread } = pending
     const compartment = (draft.compartment ?? operation) as CompartmentId
     const { epoch, key } = await this.epochs.require(compartment)
     // From here on nothing waits for the network: what is signed is what this device knows now.
-    this.#footing.requireSound()
-    const seen = this.#footing.seen()
+    this.#context.requireSound()
+    const seen = this.#context.seen()
     if (!seen) throw refuse('TIMED_OUT', 'This device has not seen a checkpoint of the log yet.')
-    const { view } = this.#footing.ledger()
-    const self = this.#footing.self()
+    const { view } = this.#context.ledger()
+    const self = this.#context.self()
     const { form, fields, subject, refersTo, addressees, replyBy } = draft
     const { version } = draft
     const members = view.heads(compartment)
@@ -309,8 +309,8 @@ export class Posting {
     return { statement, body, ...(extract === undefined ? {} : { extract, salt }) }
   }
 
-  async #receipt(pending: Pending, receipt: Receipt): Promise<Posted> {
-    const { store, prefix, operation, self } = this.#footing
+  async #receipt(pending: OutgoingMessage, receipt: Receipt): Promise<PostedMessage> {
+    const { store, prefix, operation, self } = this.#context
     const { id, thread, frame } = pending
     let at: string
     try {
@@ -318,7 +318,7 @@ export class Posting {
         await verifyReceipt(receipt, { operation, message: id, statement: frame?.statement ?? '' }, self().account.pins)
       ).at
     } catch (error) {
-      this.#footing.alarm({ code: 'RECEIPT_INVALID', message: id, detail: error instanceof Error ? error.message : '' })
+      this.#context.alarm({ code: 'RECEIPT_INVALID', message: id, detail: error instanceof Error ? error.message : '' })
       throw error
     }
     this.#receipted.add(id)
@@ -335,7 +335,7 @@ function isExercise({ statement }: MessageToPost): boolean {
 /**
  * A draft as it is kept until it has a receipt. FIELDS_INVALID where it is none that could be sent.
  */
-function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'random'>): Pending {
+function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'random'>): OutgoingMessage {
   const version = draft.version ?? versionOf(draft.form)
   requireValid({ ...draft, version })
   requireStatable(draft)
