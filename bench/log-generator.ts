@@ -43,8 +43,8 @@ export const commonWord = 'pangolin'
 /** In one of 50,000 entries. */
 export const rareWord = 'narwhal'
 const words = ['seizure', 'container', 'manifest', 'cigarettes', 'airport', 'review', 'complaint', 'shift', commonWord]
-const perCommit = 128
-const perCopy = 40_000
+const entriesPerCommit = 128
+const entriesPerCopy = 40_000
 const fewestWithoutIndexes = 500_000
 
 /**
@@ -75,7 +75,7 @@ export async function generateLog(superUrl: string, options: LogPlan): Promise<v
     const made = new EntryMaker(options)
     let writing: Promise<unknown> = Promise.resolve()
     for (let head = await headOf(client, options.log); head.edge.size < options.size;) {
-      const batches = await made.batches(head, Math.min(perCopy, options.size - head.edge.size))
+      const batches = await made.batches(head, Math.min(entriesPerCopy, options.size - head.edge.size))
       await writing
       head = (batches.at(-1) as Batch).after
       writing = write(client, batches)
@@ -105,10 +105,10 @@ class EntryMaker {
   async batches(head: Head, count: number): Promise<Batch[]> {
     const batches: Batch[] = []
     this.#state = head.edge.size + 1
-    for (let made = 0; made < count; made += perCommit) {
+    for (let made = 0; made < count; made += entriesPerCommit) {
       const before: Head = batches.at(-1)?.after ?? head
       const placing = new Placing(before, new Date(before.lastAt.getTime() + 1), (length) => this.#random(length))
-      placing.place(Array.from({ length: Math.min(perCommit, count - made) }, () => this.#draft()))
+      placing.place(Array.from({ length: Math.min(entriesPerCommit, count - made) }, () => this.#draft()))
       batches.push(placing.finish())
       // What is being copied meanwhile goes on.
       if (batches.length % 64 === 0) await nextTurn()

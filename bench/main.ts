@@ -14,11 +14,11 @@ import { fanOutLimit, insertLimits } from './raw-limits.ts'
 import { benchSignIns } from './sign-ins.ts'
 
 const memberCount = 150
-const posters = 20
-const unpaced = 4_000
+const posterCount = 20
+const unpacedMessages = 4_000
 const pacedPerSecond = 20
 const pacedSeconds = 10
-const window = 64
+const mostUnansweredPerPoster = 64
 
 interface Reader {
   socket: WebSocket
@@ -106,7 +106,7 @@ async function measure({ operation, head, key, members }: BenchOperation): Promi
   const compose = (count: number) =>
     Promise.all(
       Array.from({ length: count }, async (_, i) => {
-        const poster = i % posters
+        const poster = i % posterCount
         const member = members[poster]
         if (!member) throw new Error('too few members')
         return { poster, ...(await member.compose(operation, head, key, seen)) }
@@ -132,25 +132,25 @@ async function measure({ operation, head, key, members }: BenchOperation): Promi
   const quantile = (q: number) =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))] ?? Number.NaN
 
-  note(`unpaced: ${String(unpaced)} messages from ${String(posters)} members`)
-  const messages = await compose(unpaced)
+  note(`unpaced: ${String(unpacedMessages)} messages from ${String(posterCount)} members`)
+  const messages = await compose(unpacedMessages)
   const before = { accepted: acceptedCount, deliveries }
   const start = performance.now()
   let sent = 0
-  while (acceptedCount - before.accepted < unpaced) {
-    while (sent < unpaced && sent - (acceptedCount - before.accepted) < window * posters) {
+  while (acceptedCount - before.accepted < unpacedMessages) {
+    while (sent < unpacedMessages && sent - (acceptedCount - before.accepted) < mostUnansweredPerPoster * posterCount) {
       const message = messages[sent++]
       if (message) send(message.poster, message.input)
     }
     await sleep(1)
   }
   const acceptedSeconds = (performance.now() - start) / 1000
-  while (deliveries - before.deliveries < unpaced * members.length) await sleep(5)
+  while (deliveries - before.deliveries < unpacedMessages * members.length) await sleep(5)
   const deliveredSeconds = (performance.now() - start) / 1000
   for (const { socket } of readers) socket.terminate()
   return {
-    accepted: unpaced / acceptedSeconds,
-    deliveries: (unpaced * members.length) / deliveredSeconds,
+    accepted: unpacedMessages / acceptedSeconds,
+    deliveries: (unpacedMessages * members.length) / deliveredSeconds,
     p50: quantile(0.5),
     p99: quantile(0.99),
     frameBytes,

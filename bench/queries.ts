@@ -9,14 +9,14 @@ import { parseLeaf, type OperationView } from '../src/protocol/index.ts'
 import { acting, command, logHost, openKeptLog, seconds, type KeptLog } from './kept-log.ts'
 import { commonWord, idOf, rareWord } from './log-generator.ts'
 
-const small = 10_000
-const usual = 10_000_000
-const rounds = 200
-const proofs = 1_000
-const appends = 10_000
+const smallLogEntries = 10_000
+const usualLogEntries = 10_000_000
+const measuredRounds = 200
+const measuredProofs = 1_000
+const measuredAppends = 10_000
 const appendRuns = 5
-const inFlight = 1_024
-const newest = 5_000
+const appendsInFlight = 1_024
+const newestEntries = 5_000
 const note = (line: string) => process.stderr.write(`${line}\n`)
 const number = (value: number) => Math.round(value).toLocaleString('en')
 
@@ -37,7 +37,7 @@ interface Result {
  * `npm run bench -- queries [entries]`: what a log of 10 million entries costs against one of
  * 10,000, both kept in ./bench-data.
  */
-export async function benchQueries(size = usual): Promise<void> {
+export async function benchQueries(size = usualLogEntries): Promise<void> {
   const large = await openKeptLog(join('bench-data', String(size)), size, note)
   try {
     const copy = await openCopy()
@@ -51,7 +51,7 @@ export async function benchQueries(size = usual): Promise<void> {
   }
 }
 
-type Pair<T> = readonly [small: T, large: T]
+type Pair<T> = readonly [smallLogEntries: T, large: T]
 
 const inTurn = async <T, R>([one, other]: Pair<T>, work: (kept: T) => Promise<R>): Promise<Pair<R>> => [
   await work(one),
@@ -71,12 +71,12 @@ async function measure(logs: Pair<KeptLog>): Promise<Pair<Result>> {
 
 /** What is measured grows by it: a small log is measured in a copy, and stays small. */
 async function openCopy(): Promise<KeptLog> {
-  const [original, copy] = [join('bench-data', String(small)), join('bench-data', 'copy')]
-  await (await openKeptLog(original, small, note)).close()
+  const [original, copy] = [join('bench-data', String(smallLogEntries)), join('bench-data', 'copy')]
+  await (await openKeptLog(original, smallLogEntries, note)).close()
   rmSync(copy, { recursive: true, force: true })
   // cp keeps owners and modes, which Postgres looks at.
   execFileSync('cp', ['-a', original, copy])
-  return openKeptLog(copy, small, note)
+  return openKeptLog(copy, smallLogEntries, note)
 }
 
 async function measureReading(kept: KeptLog): Promise<Pick<Result, 'pages' | 'proof' | 'row'>> {
@@ -153,8 +153,8 @@ async function firstPages(kept: KeptLog, filtersOf: (round: number) => Filters):
   }
   // Each has another value: what it reads is read once before, so that the cache is as warm for a
   // large log as for a small one.
-  await spread(rounds, page)
-  return spread(rounds, page)
+  await spread(measuredRounds, page)
+  return spread(measuredRounds, page)
 }
 
 async function proveAndRead({ logs, db, operation, size }: KeptLog): Promise<{ proof: Spread; row: Spread }> {
@@ -165,8 +165,8 @@ async function proveAndRead({ logs, db, operation, size }: KeptLog): Promise<{ p
       await sizeOf(tx, operation)
       await entriesAt(tx, operation, [indexOf(round)])
     })
-  for (const work of [prove, read]) await spread(proofs, work)
-  return { proof: await spread(proofs, prove), row: await spread(proofs, read) }
+  for (const work of [prove, read]) await spread(measuredProofs, work)
+  return { proof: await spread(measuredProofs, prove), row: await spread(measuredProofs, read) }
 }
 
 async function spread(count: number, work: (round: number) => Promise<unknown>): Promise<Spread> {
@@ -192,7 +192,7 @@ const fetchAct: Act<OperationView, number, null, never, null> = {
         // What is fetched are the newest messages. (The first entry about any other one writes a
         // page of the index by subject whole into the journal, once between two checkpoints of the
         // database.)
-        subject: idOf('message', input % newest),
+        subject: idOf('message', input % newestEntries),
         details: { session, justification: 'the purpose of the operation' },
       },
     ],
@@ -219,14 +219,14 @@ async function appendRun({ logs, operation, people }: KeptLog): Promise<number> 
   const actors = people.map(acting)
   let next = 0
   const one = async () => {
-    for (let n = next++; n < appends; n = next++) {
+    for (let n = next++; n < measuredAppends; n = next++) {
       const actor = actors[n % actors.length]
       if (actor) await logs.append(operation, fetchAct, n, actor)
     }
   }
   const began = performance.now()
-  await Promise.all(Array.from({ length: inFlight }, one))
-  return (appends / (performance.now() - began)) * 1_000
+  await Promise.all(Array.from({ length: appendsInFlight }, one))
+  return (measuredAppends / (performance.now() - began)) * 1_000
 }
 
 /**
@@ -271,8 +271,11 @@ function report(size: number, [before, after]: Pair<Result>): void {
   const judge = (fits: boolean) => (fits ? 'holds' : 'DOES NOT HOLD')
   let worst = 0
   const lines = [
-    `a log of ${number(size)} entries against one of ${number(small)}, warm; milliseconds`,
-    cells('first page', `p50 ${number(small)}      N   ratio |  p99 ${number(small)}      N   ratio`),
+    `a log of ${number(size)} entries against one of ${number(smallLogEntries)}, warm; milliseconds`,
+    cells(
+      'first page',
+      `p50 ${number(smallLogEntries)}      N   ratio |  p99 ${number(smallLogEntries)}      N   ratio`,
+    ),
   ]
   for (const [name, large] of after.pages) {
     const base = before.pages.get(name) ?? large

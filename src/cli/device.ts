@@ -41,7 +41,7 @@ export interface CommandDevice {
   readonly interrupted: Promise<never>
 }
 
-const longest = 4096
+const mostPassphraseCharacters = 4096
 
 /** The options of every command that acts on a device. */
 export function onStore(command: Command): Command {
@@ -252,7 +252,7 @@ function readSecretFile(path: string, name: string): string {
     const { code = '' } = error as NodeJS.ErrnoException
     throw new CommandFailure(`${name} names ${path}, which cannot be read (${code}): correct it.`, exitCodes.usage)
   }
-  if (text === '' || text.length > longest)
+  if (text === '' || text.length > mostPassphraseCharacters)
     throw new CommandFailure(`${name} names ${path}, which holds no passphrase: correct it.`, exitCodes.usage)
   return text
 }

@@ -1,6 +1,6 @@
 import { Command, type AddHelpTextContext, type AddHelpTextPosition } from 'commander'
 
-const usualWidth = 80
+const usualWidthColumns = 80
 
 /**
  * A command whose texts fit the terminal, and whose refusals name the line that says how it is
@@ -17,7 +17,7 @@ export class ExplainedCommand extends Command {
    */
   override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
     return super.addHelpText(position, (context) => {
-      const width = this.configureOutput().getOutHelpWidth?.() ?? usualWidth
+      const width = this.configureOutput().getOutHelpWidth?.() ?? usualWidthColumns
       const whole = typeof text === 'string' ? text : text(context)
       const lines = whole.replace(/(?<=\S)\n(?=\S)/g, ' ').split('\n')
       return lines.map((line) => (line.startsWith(' ') ? line : this.createHelp().boxWrap(line, width))).join('\n')

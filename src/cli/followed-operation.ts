@@ -50,12 +50,12 @@ export interface KnownOperation {
 }
 
 /** Milliseconds that a command waits at its end for what an earlier one left unsent. */
-const sendWithin = 3_000
-const keysWithin = 2_000
-const keysEvery = 100
+const sendWithinMs = 3_000
+const keysWithinMs = 2_000
+const askForKeysEveryMs = 100
 
 /** So many things that were set aside are shown by each command. */
-const mostAside = 10
+const mostSetAsideShown = 10
 
 export function inOperation(command: Command): Command {
   return onStore(
@@ -111,8 +111,8 @@ export async function openOperation(device: CommandDevice, word: string | undefi
  */
 async function sealedAfterAMoment(store: CommandDevice['store'], operation: string): Promise<number> {
   let waiting = await sealedMessages(store, operation)
-  for (let waited = 0; waiting > 0 && waited < keysWithin; waited += keysEvery) {
-    await sleep(keysEvery)
+  for (let waited = 0; waiting > 0 && waited < keysWithinMs; waited += askForKeysEveryMs) {
+    await sleep(askForKeysEveryMs)
     waiting = await sealedMessages(store, operation)
   }
   return waiting
@@ -127,7 +127,7 @@ export async function leaveOperation({
   session,
   unsent,
 }: Pick<FollowedOperation, 'session' | 'unsent'>): Promise<void> {
-  await Promise.race([unsent.settled, sleep(sendWithin)])
+  await Promise.race([unsent.settled, sleep(sendWithinMs)])
   unsent.tell()
   try {
     await session.giveGrants()
@@ -151,11 +151,11 @@ export async function leaveReading(
   const told = new Set(alarms.map(({ index }) => index))
   const before = aside.filter(({ index }) => !told.has(index))
   if (alarms.length === 0 && before.length === 0) return
-  for (const { code, index, detail } of before.slice(-mostAside))
+  for (const { code, index, detail } of before.slice(-mostSetAsideShown))
     terminal.note(harmlessLine(`SET ASIDE before, ${code} at entry ${String(index)}: ${detail}`))
-  if (before.length > mostAside)
+  if (before.length > mostSetAsideShown)
     terminal.note(
-      `… and ${counted(before.length - mostAside, 'entry', 'entries')} more; cordon read --json lists them.`,
+      `… and ${counted(before.length - mostSetAsideShown, 'entry', 'entries')} more; cordon read --json lists them.`,
     )
   const things = counted(alarms.length + before.length, 'thing')
   terminal.note(`NOT everything could be believed: ${things}, above. What is shown leaves that out.`)

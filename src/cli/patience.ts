@@ -1,8 +1,8 @@
 import type { Terminal } from './terminal.ts'
 
 /** Milliseconds after which somebody is told what a command waits for, and after which again. */
-const tellAfter = 3_000
-const tellAgainAfter = 30_000
+const tellAfterMs = 3_000
+const tellAgainAfterMs = 30_000
 
 /** Says that a command still waits for the service, so that nobody thinks that it hangs. */
 export class Patience {
@@ -16,7 +16,7 @@ export class Patience {
 
   /** A request; one that fails is made again, and waited for from the first time. */
   readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
-    this.#tellIn(tellAfter)
+    this.#tellIn(tellAfterMs)
     const response = await fetch(url, init)
     this.#answered()
     return response
@@ -25,7 +25,7 @@ export class Patience {
   /** Something that is asked for over the live connection. */
   async for<T>(work: Promise<T>): Promise<T> {
     this.#waiting++
-    this.#tellIn(tellAfter)
+    this.#tellIn(tellAfterMs)
     try {
       return await work
     } finally {
@@ -38,7 +38,7 @@ export class Patience {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.#terminal.note('Still waiting for the service…')
-      this.#tellIn(tellAgainAfter)
+      this.#tellIn(tellAgainAfterMs)
     }, milliseconds).unref()
   }
 

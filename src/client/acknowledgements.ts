@@ -1,6 +1,6 @@
 import type { SessionContext } from './session-context.ts'
 
-const every = 1_000
+const acknowledgeEveryMs = 1_000
 
 /** Tells the service up to where this device has what it was sent, at most once a second. */
 export class Acknowledgements {
@@ -18,7 +18,7 @@ export class Acknowledgements {
   soon(): void {
     this.#upTo = this.#context.position()
     if (!this.#isLive()) return
-    this.#cancel ??= this.#context.platform.after(every, () => this.now())
+    this.#cancel ??= this.#context.platform.after(acknowledgeEveryMs, () => this.now())
   }
 
   /** What was opened and written to the store counts as delivered. */

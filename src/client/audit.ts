@@ -78,7 +78,7 @@ interface WirePage {
   readonly range: { readonly first: number; readonly past: number }
 }
 
-const pageSize = 500
+const pageEntries = 500
 
 /**
  * Queries of logs: by members of an operation as their role allows, of the directory by auditors of
@@ -104,7 +104,7 @@ export class Audit {
    */
   async page(log: string, filters: EntryFilters, options: { after?: number; limit?: number } = {}): Promise<EntryPage> {
     const { kinds, ...rest } = filters
-    const query = new URLSearchParams({ limit: String(options.limit ?? pageSize) })
+    const query = new URLSearchParams({ limit: String(options.limit ?? pageEntries) })
     if (kinds !== undefined && kinds.length > 0) query.set('kind', kinds.join(','))
     for (const [name, value] of Object.entries(rest)) if (value !== undefined) query.set(name, value)
     if (options.after !== undefined) query.set('after', String(options.after))
@@ -156,7 +156,7 @@ export class Audit {
   }
 
   /** All pages, newest first. What is appended meanwhile is not among them. */
-  async *pages(log: string, filters: EntryFilters, limit = pageSize): AsyncGenerator<EntryPage> {
+  async *pages(log: string, filters: EntryFilters, limit = pageEntries): AsyncGenerator<EntryPage> {
     for (let after: number | undefined; ;) {
       const page = await this.page(log, filters, { limit, ...(after === undefined ? {} : { after }) })
       yield page

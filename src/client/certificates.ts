@@ -28,9 +28,9 @@ export interface Pins {
 
 // Public facts of this process: what a certificate says, its imported key, and that it leads up to
 // a root.
-const read = new Map<string, Promise<Certificate>>()
-const proven = new Set<string>()
-const many = 50_000
+const readCertificates = new Map<string, Promise<Certificate>>()
+const provenChains = new Set<string>()
+const mostCached = 50_000
 
 /**
  * Imported public keys by device; a device is named by the thumbprint of its key, so they cannot
@@ -40,12 +40,12 @@ export const verifyKeys = new VerifyKeys()
 
 /** Reads a certificate, the same one only once. `ProtocolError` where it is none. */
 export function readCertificateOnce(jws: string): Promise<Certificate> {
-  const known = read.get(jws)
+  const known = readCertificates.get(jws)
   if (known) return known
-  if (read.size >= many) read.clear()
+  if (readCertificates.size >= mostCached) readCertificates.clear()
   const certificate = readCertificate(jws)
-  read.set(jws, certificate)
-  certificate.catch(() => read.delete(jws))
+  readCertificates.set(jws, certificate)
+  certificate.catch(() => readCertificates.delete(jws))
   return certificate
 }
 
@@ -55,10 +55,10 @@ export function readCertificateOnce(jws: string): Promise<Certificate> {
  */
 export async function proveChain(certificate: Certificate, root: DeviceId, find: FindCertificate): Promise<void> {
   const fact = `${root} ${certificate.hash}`
-  if (proven.has(fact)) return
+  if (provenChains.has(fact)) return
   await verifyChain(certificate, { root }, find)
-  if (proven.size >= many) proven.clear()
-  proven.add(fact)
+  if (provenChains.size >= mostCached) provenChains.clear()
+  provenChains.add(fact)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { longestTimer, type Platform } from './platform.ts'
+import { longestTimerMs, type Platform } from './platform.ts'
 
 /** Those who wait for something to be true: asked again whenever it may have become so. */
 export class Conditions {
@@ -27,7 +27,7 @@ export class Conditions {
         if (condition()) finish(true)
         else if (over) finish(false)
       }
-      const cancel = this.#platform.after(Math.min(milliseconds, longestTimer), () => finish(false))
+      const cancel = this.#platform.after(Math.min(milliseconds, longestTimerMs), () => finish(false))
       this.#checks.add(check)
     })
   }

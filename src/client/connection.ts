@@ -33,12 +33,12 @@ export interface ConnectionDeps {
  * Milliseconds after which a socket that does not open is given up, as one whose handshake
  * something on the way swallowed.
  */
-const openWithin = 10_000
-const pingEvery = 20_000
+const openWithinMs = 10_000
+const pingEveryMs = 20_000
 /** Milliseconds in which something must come after a ping. */
-const answerWithin = 10_000
+const answerWithinMs = 10_000
 /** RFC 6455: an application closes with 1000 or a code of its own. */
-const normal = 1000
+const normalCloseCode = 1000
 
 /**
  * One WebSocket for all operations of a device: opened with a ticket, kept alive, opened again with
@@ -170,7 +170,7 @@ export class LiveConnection {
   #listen(socket: Socket): void {
     this.#socket = socket
     const mine = () => this.#socket === socket
-    this.#timer(openWithin, () => this.#again())
+    this.#timer(openWithinMs, () => this.#again())
     socket.addEventListener('open', () => {
       if (!mine()) return
       this.#open = true
@@ -219,10 +219,10 @@ export class LiveConnection {
    */
   #pingLater(): void {
     const { platform } = this.#deps
-    this.#timer(pingEvery, () => {
+    this.#timer(pingEveryMs, () => {
       const askedAt = platform.elapsed()
       this.send({ type: 'ping' })
-      this.#timer(answerWithin, () => {
+      this.#timer(answerWithinMs, () => {
         if (this.#heardAt < askedAt) this.#again()
         else this.#pingLater()
       })
@@ -250,7 +250,7 @@ export class LiveConnection {
     this.#open = false
     this.#cancelTimer?.()
     if (!socket) return
-    if (socket.readyState < 2) socket.close(normal)
+    if (socket.readyState < 2) socket.close(normalCloseCode)
     const posts = [...this.#posts.values()]
     this.#posts.clear()
     for (const { reject } of posts) reject(refuse('NETWORK', 'The live connection ended before the answer.'))

@@ -40,11 +40,11 @@ export interface EnrolmentDeps {
   readonly platform: Platform
 }
 
-const year = 365 * 24 * 3600_000
+const yearMs = 365 * 24 * 3600_000
 
 /** Certificates run for one year. */
 export function certificateTimes(now: Date): { issuedAt: string; expiresAt: string } {
-  return { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + year)) }
+  return { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + yearMs)) }
 }
 
 export interface InitializationInput {
@@ -89,7 +89,7 @@ export async function initialize({ store, platform }: EnrolmentDeps, input: Init
   const person = newId<PersonId>(at, random)
   const certified = { person, organization, tier: 'administrator' as const, ...certificateTimes(at) }
   // The root lies in a safe and vouches for longer than one year.
-  const rootTimes = { expiresAt: timestamp(new Date(at.getTime() + 20 * year)) }
+  const rootTimes = { expiresAt: timestamp(new Date(at.getTime() + 20 * yearMs)) }
   const request = { invitation: newId<PersonId>(at, random), person, organization, tier: 'administrator' as const }
   const { statement } = await signEnrolment(device, random(32), request)
   const { kty, crv, x } = successor.sign

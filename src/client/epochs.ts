@@ -17,7 +17,7 @@ import type { SessionContext } from './session-context.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem, refuse } from './problem.ts'
 
-const attempts = 4
+const mostAttempts = 4
 
 export interface UsableEpoch {
   readonly epoch: EpochState
@@ -64,7 +64,7 @@ export class Epochs {
     const person = this.#context.self().account.person as PersonId
     if (!this.#context.ledger().view.isIn(person, compartment))
       throw refuse('NOT_IN_COMPARTMENT', 'You do not belong to this compartment, or it does not exist.')
-    for (let attempt = 0; attempt < attempts; attempt++) {
+    for (let attempt = 0; attempt < mostAttempts; attempt++) {
       const epoch = this.#current(compartment)
       if (!epoch) await this.#openOrWait(compartment)
       else {
@@ -131,7 +131,7 @@ export class Epochs {
   async #open(compartment: CompartmentId): Promise<void> {
     let refused: unknown
     let again = false
-    for (let attempt = 0; attempt < attempts; attempt++) {
+    for (let attempt = 0; attempt < mostAttempts; attempt++) {
       await this.#context.ready()
       this.#context.requireSound()
       if (this.#current(compartment)) return

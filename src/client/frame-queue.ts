@@ -2,7 +2,7 @@ import type { EntryFrame, ServerFrame } from '../protocol/index.ts'
 import { asProtocolError } from './failures.ts'
 import { isProblem } from './problem.ts'
 
-const batch = 64
+const mostEntriesPerTurn = 64
 
 export interface FrameQueueDeps {
   readonly entries: (frames: readonly EntryFrame[]) => Promise<void>
@@ -49,7 +49,8 @@ export class FrameQueue {
     try {
       while (this.#waiting.length > 0) {
         const entries: EntryFrame[] = []
-        while (entries.length < batch && isEntry(this.#waiting[0])) entries.push(this.#waiting.shift() as EntryFrame)
+        while (entries.length < mostEntriesPerTurn && isEntry(this.#waiting[0]))
+          entries.push(this.#waiting.shift() as EntryFrame)
         if (entries.length > 0) await this.#deps.entries(entries)
         else await this.#other(this.#waiting.shift() as ServerFrame)
         this.#deps.turned()

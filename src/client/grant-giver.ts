@@ -16,8 +16,8 @@ import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
 
 /** As many as one frame takes. */
-const most = 200
-const longestDelay = 400
+const mostGrantsPerRequest = 200
+const longestDelayMs = 400
 
 /**
  * Gives keys of the past to devices that may have them, after checking with the members that this
@@ -44,7 +44,7 @@ export class GrantGiver {
   answer(requests: readonly GrantRequest[]): void {
     const { platform } = this.#context
     const heard = this.#heard
-    platform.after(1 + randomBelow(platform, longestDelay), () => {
+    platform.after(1 + randomBelow(platform, longestDelayMs), () => {
       const rest = this.#heard === heard ? Promise.resolve(requests) : this.#wanted()
       // Requests that could not be answered are asked for again with the next catch-up.
       inBackground(
@@ -83,8 +83,8 @@ export class GrantGiver {
     let given = 0
     for (const { compartment, device, epochs } of requests) {
       const grants = await this.#grantsFor(compartment as CompartmentId, device as DeviceId, epochs)
-      for (let at = 0; at < grants.length; at += most) {
-        const part = grants.slice(at, at + most)
+      for (let at = 0; at < grants.length; at += mostGrantsPerRequest) {
+        const part = grants.slice(at, at + mostGrantsPerRequest)
         try {
           await transport.request('POST', `/v1/operations/${operation}/grants`, { compartment, grants: part })
           given += part.length

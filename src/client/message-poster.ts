@@ -19,7 +19,7 @@ import { certificateIn } from './account.ts'
 import { requireSize, requireStatable, requireValid, versionOf, type Draft, type StoredDraft } from './draft.ts'
 import { Epochs } from './epochs.ts'
 import type { SessionContext } from './session-context.ts'
-import { backOff, longestTimer, sleep, type Platform } from './platform.ts'
+import { backOff, longestTimerMs, sleep, type Platform } from './platform.ts'
 import { ClientProblem, isProblem, refuse } from './problem.ts'
 import { verifyReceipt } from './receipt.ts'
 import type { ClientStore } from './store.ts'
@@ -45,11 +45,11 @@ export interface OutgoingMessage {
   readonly frame?: MessageToPost
 }
 
-const attempts = 10
+const mostRefusals = 10
 /** Tries in quick succession; later ones are further apart. */
 const quickAttempts = 20
 /** Milliseconds after which an answer counts as lost. */
-const answerWithin = 20_000
+const answerWithinMs = 20_000
 /** Definite refusals after which the same message is sealed again under what has become current. */
 const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND', 'CERTIFICATE_OUTDATED']
 /**
@@ -148,7 +148,7 @@ export class MessagePoster {
     const { id } = pending
     return new Promise((resolve, reject) => {
       let isLate = false
-      const cancel = this.#context.platform.after(Math.min(wait, longestTimer), () => {
+      const cancel = this.#context.platform.after(Math.min(wait, longestTimerMs), () => {
         isLate = true
         this.#promised.add(id)
         this.#tell(delivery, id)
@@ -199,7 +199,7 @@ export class MessagePoster {
           await sleep(platform, backOff(platform, attempt, 100, attempt < quickAttempts ? 5_000 : 30_000))
           continue
         }
-        if (!this.#isOutdated(error, pending) || refusals++ >= attempts) {
+        if (!this.#isOutdated(error, pending) || refusals++ >= mostRefusals) {
           if (isDefinite(error) || !(pending.frame || this.#promised.has(pending.id))) await this.#forget(pending.id)
           throw error
         }
@@ -258,7 +258,7 @@ export class MessagePoster {
 
   async #send(id: string, frame: MessageToPost): Promise<Receipt> {
     const { connection, transport, operation } = this.#context
-    if (connection.open) return (await connection.post(id, { type: 'post', ...frame }, answerWithin)).receipt
+    if (connection.open) return (await connection.post(id, { type: 'post', ...frame }, answerWithinMs)).receipt
     const path = `/v1/operations/${operation}/messages`
     return (await transport.request<{ receipt: Receipt }>('POST', path, frame, false)).receipt
   }

@@ -81,17 +81,18 @@ export interface CheckedMessage {
 
 // Clients of one process read the same statements at the same time; what a text says depends on
 // nothing else.
-const recent = new Map<string, Promise<MessageStatement>>()
-const mostRecent = 512
+const recentStatements = new Map<string, Promise<MessageStatement>>()
+const mostRecentStatements = 512
 
 /** Reads a message statement without checking its signature, the same one once in a while only. */
 export function readOnce(jws: string): Promise<MessageStatement> {
-  const known = recent.get(jws)
+  const known = recentStatements.get(jws)
   if (known) return known
-  if (recent.size >= mostRecent) for (const old of [...recent.keys()].slice(0, mostRecent / 2)) recent.delete(old)
+  if (recentStatements.size >= mostRecentStatements)
+    for (const old of [...recentStatements.keys()].slice(0, mostRecentStatements / 2)) recentStatements.delete(old)
   const statement = readMessageStatement(jws)
-  recent.set(jws, statement)
-  statement.catch(() => recent.delete(jws))
+  recentStatements.set(jws, statement)
+  statement.catch(() => recentStatements.delete(jws))
   return statement
 }
 

@@ -414,7 +414,7 @@ export class OperationSession {
     )
   }
 
-  /** Posts a message; resolves when its receipt was verified and stored. See `MessagePoster.post`. */
+  /** Posts a message; resolves when its receipt was verified and stored. See `post` of the poster. */
   post(draft: Draft, wait?: number): Promise<PostedMessage> {
     return this.#poster.post(draft, wait)
   }

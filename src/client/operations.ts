@@ -76,7 +76,7 @@ type Unsigned = MemberAct extends infer A
     : never
   : never
 
-const attempts = 8
+const mostAttempts = 8
 
 /**
  * Operations and their members. What concerns members is signed by this device over the newest
@@ -271,7 +271,7 @@ export class Operations {
         await this.#reached(operation, await this.#request('POST', `/${operation}${path}`, { statement, ...beside }))
         return
       } catch (error) {
-        if (!isProblem(error, 'MEMBERS_MOVED', 'CERTIFICATE_OUTDATED') || attempt >= attempts) throw error
+        if (!isProblem(error, 'MEMBERS_MOVED', 'CERTIFICATE_OUTDATED') || attempt >= mostAttempts) throw error
         const moved = await session.reached(position + 1, 2_000)
         if (!moved && isProblem(error, 'MEMBERS_MOVED') && attempt === 2) session.readAgain()
       }

@@ -45,7 +45,7 @@ export function webPlatform(clock: () => Date, changes: Partial<Platform> = {}):
 }
 
 /** Timers take at most 31 bits. */
-export const longestTimer = 2 ** 31 - 1
+export const longestTimerMs = 2 ** 31 - 1
 
 /** Waits. Tests that own the clock give an `after` of their own. */
 export function sleep(platform: Platform, milliseconds: number): Promise<void> {

@@ -15,7 +15,7 @@ import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
 
 /** How long the witnesses of a service are waited for, who cosign within a second or two. */
-const patience = { times: 10, milliseconds: 500 }
+const witnessWait = { times: 10, milliseconds: 500 }
 
 /**
  * The receipt of a message of this device under a published checkpoint, with the cosignatures of
@@ -36,8 +36,8 @@ export async function portableReceipt(
     let text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
     const path = `/v1/logs/${operation}/witnesses`
     const { witnesses } = await transport.request<{ witnesses: unknown[] }>('GET', path)
-    for (let n = 0; n < patience.times && witnesses.length > 0 && !isCosigned(text); n++) {
-      await sleep(platform, patience.milliseconds)
+    for (let n = 0; n < witnessWait.times && witnesses.length > 0 && !isCosigned(text); n++) {
+      await sleep(platform, witnessWait.milliseconds)
       text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
     }
     const { index, proof, checkpoint } = parseTlogProof(text)

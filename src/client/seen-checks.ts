@@ -7,9 +7,9 @@ import { isProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint, type SeenCheckpoint } from './receipt.ts'
 
-const mostAtOnce = 32
-const every = 60_000
-const patience = 5
+const mostChecksAtOnce = 32
+const checkEveryMs = 60_000
+const mostTries = 5
 
 /**
  * Checks what senders say they have seen of the log against what this device has seen: in batches,
@@ -57,7 +57,7 @@ export class SeenChecks {
   checkLater(): void {
     this.stop()
     const { platform, connection } = this.#context
-    this.#cancel = platform.after(every / 2 + randomBelow(platform, every), () => {
+    this.#cancel = platform.after(checkEveryMs / 2 + randomBelow(platform, checkEveryMs), () => {
       // A service that cannot be reached now is asked the next time.
       if (connection.open && this.#waiting.size > 0) this.check().catch((error: unknown) => this.#failed(error))
       if (!this.#over()) this.checkLater()
@@ -89,14 +89,14 @@ export class SeenChecks {
   }
 
   async #check(): Promise<number> {
-    const batch = [...this.#waiting].slice(0, mostAtOnce)
+    const batch = [...this.#waiting].slice(0, mostChecksAtOnce)
     for (const [key, waiting] of batch) {
       const { seen, message, index } = waiting
       const right = await this.#holds(seen)
       if (this.#over()) return 0
       if (right === 'later') continue
       // A checkpoint is published up to a second after it was signed for whoever subscribed.
-      if (right === undefined && ++waiting.tries < patience) continue
+      if (right === undefined && ++waiting.tries < mostTries) continue
       this.#waiting.delete(key)
       this.#checked.add(key)
       if (right === true) continue

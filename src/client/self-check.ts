@@ -31,9 +31,9 @@ export interface SelfCheck {
   readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
 }
 
-const atOnce = 8
+const proofsAtOnce = 8
 /** A checkpoint is published at most a second after an entry. */
-const patience = { times: 10, milliseconds: 500 }
+const publicationWait = { times: 10, milliseconds: 500 }
 
 /**
  * What a member can check of a log without its rows: that the pinned key signed the newest
@@ -103,7 +103,7 @@ export async function checkOwnPlace(
       progress(++done, receipts.length)
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, worker))
+  await Promise.all(Array.from({ length: proofsAtOnce }, worker))
   discrepancies.push(...datedBack(receipts.map(([, receipt]) => receipt)))
   discrepancies.sort((a, b) => (a.index ?? -1) - (b.index ?? -1))
   const cosigned = witnessed.pinned ? { cosigned: final?.size ?? 0 } : {}
@@ -120,8 +120,8 @@ async function publishedBeyond(
   operation: string,
 ): Promise<string> {
   let note = ''
-  for (let n = 0; n < patience.times && !(sizeOf(note) > index); n++) {
-    if (n > 0) await sleep(platform, patience.milliseconds)
+  for (let n = 0; n < publicationWait.times && !(sizeOf(note) > index); n++) {
+    if (n > 0) await sleep(platform, publicationWait.milliseconds)
     note = await transport.text(`/v1/logs/${operation}/checkpoint`)
   }
   return note
@@ -174,11 +174,11 @@ async function checkWitnesses(
       receipts.some(([, { index, leaf }]) => index >= size && Date.parse(timeOf(leaf)) < since)
     if (!late) return { pinned: true, final, faults: [] }
     // Witnesses answer within a second or two of what is new.
-    if (n === patience.times) {
+    if (n === publicationWait.times) {
       const words = `what this device accepted more than ${String(pin.lag)} minutes ago has too few cosignatures`
       return { pinned: true, final, faults: [`${words}: the witnesses are at ${String(size)} entries`] }
     }
-    await sleep(platform, patience.milliseconds)
+    await sleep(platform, publicationWait.milliseconds)
   }
 }
 
@@ -215,10 +215,10 @@ async function catchesUp(
   size: number,
   platform: Platform,
 ): Promise<boolean> {
-  for (let n = 0; n < patience.times; n++) {
+  for (let n = 0; n < publicationWait.times; n++) {
     const note = await transport.text(`/v1/logs/${operation}/checkpoint`)
     if ((await verifyCheckpoint(note, keys, undefined, undefined)).size >= size) return true
-    await sleep(platform, patience.milliseconds)
+    await sleep(platform, publicationWait.milliseconds)
   }
   return false
 }

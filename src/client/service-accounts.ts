@@ -25,7 +25,7 @@ export interface ServiceAccountsDeps {
   readonly self: () => Self
 }
 
-const attempts = 3
+const mostAttempts = 3
 /** In which the device of an account may still be live. */
 const liveStates: readonly ServiceAccountListed['state'][] = ['waiting', 'active', 'expired']
 
@@ -67,7 +67,7 @@ export class ServiceAccounts {
         return
       } catch (error) {
         // It enrolled, or its time was over, since it was listed.
-        if (!isProblem(error, 'VALIDATION') || attempt === attempts) throw error
+        if (!isProblem(error, 'VALIDATION') || attempt === mostAttempts) throw error
       }
     }
   }

@@ -10,7 +10,7 @@ export const signInKeyName = 'sign-in-key'
 /** RFC 7523, section 2.2. */
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 /** Seconds. */
-const lifetime = 60
+const assertionSeconds = 60
 
 export async function makeSignInKey(): Promise<SignInKey> {
   const { privateKey } = await generateKeyPair('Ed25519', { extractable: true })
@@ -37,7 +37,7 @@ export async function signInWithKey(
     .setSubject(account)
     .setAudience(server)
     .setIssuedAt(seconds)
-    .setExpirationTime(seconds + lifetime)
+    .setExpirationTime(seconds + assertionSeconds)
     .sign(await importJWK(key as JWK, 'Ed25519'))
   return { grant_type: 'client_credentials', client_assertion_type: assertionType, client_assertion: assertion }
 }

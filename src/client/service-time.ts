@@ -1,9 +1,9 @@
-import { clockDifference } from '../protocol/index.ts'
+import { mostClockDifferenceMs } from '../protocol/index.ts'
 import type { Platform } from './platform.ts'
 import { refuse, type ClientProblem } from './problem.ts'
 
 /** Dates in HTTP are whole seconds: on average half of one more has passed. */
-const resolution = 1_000
+const dateResolutionMs = 1_000
 
 /**
  * The time of the service, as its answers say it (Date, RFC 9110, 6.6.1): what this device signs
@@ -35,7 +35,7 @@ export class ServiceTime {
   }
 
   get isFollowed(): boolean {
-    return Math.abs(this.#ahead) <= clockDifference
+    return Math.abs(this.#ahead) <= mostClockDifferenceMs
   }
 
   /**
@@ -45,9 +45,9 @@ export class ServiceTime {
   learn(date: string | null, took: number): boolean {
     const said = Date.parse(date ?? '')
     if (Number.isNaN(said)) return false
-    const ahead = said + resolution / 2 - (this.#platform.clock().getTime() - took / 2)
+    const ahead = said + dateResolutionMs / 2 - (this.#platform.clock().getTime() - took / 2)
     // An answer that was long on its way says little.
-    if (Math.abs(ahead - this.#ahead) <= took / 2 + resolution) return false
+    if (Math.abs(ahead - this.#ahead) <= took / 2 + dateResolutionMs) return false
     this.#ahead = ahead
     return true
   }

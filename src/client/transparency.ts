@@ -24,7 +24,7 @@ interface Proofs {
   readonly proofs: readonly { readonly certificate: string; readonly leaf: string; readonly proof: readonly string[] }[]
 }
 
-const atOnce = 500
+const mostProofsPerRequest = 500
 const seenName = 'directory/seen'
 const provenName = (hash: string) => `directory/proven/${hash}`
 const sealName = (device: string) => `directory/seal/${device}`
@@ -173,8 +173,8 @@ export class Transparency {
   async #ask(certificates: readonly Certificate[]): Promise<DeviceId[]> {
     const wanted = new Map((await this.#unknown(certificates)).map((certificate) => [certificate.hash, certificate]))
     const hashes = [...wanted.keys()]
-    for (let first = 0; first < hashes.length; first += atOnce)
-      await this.#prove(hashes.slice(first, first + atOnce), wanted)
+    for (let first = 0; first < hashes.length; first += mostProofsPerRequest)
+      await this.#prove(hashes.slice(first, first + mostProofsPerRequest), wanted)
     return [...wanted.values()].filter(({ hash }) => !this.#proven.has(hash)).map(({ device }) => device)
   }
 

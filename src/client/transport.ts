@@ -45,16 +45,16 @@ interface OpenSession extends Tokens, Exchange {
   readonly stored: StoredSessionKey
 }
 
-const attempts = 5
+const mostAttempts = 5
 /**
  * Milliseconds that one request may take altogether: where a quota is used up, two windows of it.
  */
-const longestWait = 150_000
+const longestRequestMs = 150_000
 /** Milliseconds until an answer begins, less than a proof lives; and until all of it is there. */
-const answerWithin = 30_000
-const wholeWithin = 60_000
+const answerWithinMs = 30_000
+const wholeAnswerWithinMs = 60_000
 /** Milliseconds after which a proof may have been too old when the service came to look at it. */
-const slow = 10_000
+const lateProofMs = 10_000
 const name = 'session'
 
 /**
@@ -197,7 +197,7 @@ export class Transport {
       } catch (error) {
         if (!mayRepeat(error, attempt, repeat)) throw error
         const pause = (error.retryAfter ?? 0) * 1000 + backOff(this.#platform, attempt, 200, 5_000)
-        if (this.#platform.elapsed() - begun + pause > longestWait) throw error
+        if (this.#platform.elapsed() - begun + pause > longestRequestMs) throw error
         await sleep(this.#platform, pause)
       }
     }
@@ -268,7 +268,7 @@ export class Transport {
       if (status >= 200 && status < 300) return text
       const problem = this.#problemOf(text, status, retryAfter)
       const unproven = proof.key !== undefined && problem.code === 'UNAUTHENTICATED'
-      if (unproven && attempt === 0 && this.#time.isFollowed && (corrected || took > slow)) continue
+      if (unproven && attempt === 0 && this.#time.isFollowed && (corrected || took > lateProofMs)) continue
       throw (unproven ? this.#time.refusal() : undefined) ?? problem
     }
   }
@@ -301,11 +301,11 @@ export class Transport {
 
   async #exchangeBytes(url: string, init: RequestInit) {
     const { platform, giveUp, signal } = this.#deadline()
-    let cancel = giveUp(answerWithin)
+    let cancel = giveUp(answerWithinMs)
     try {
       const response = await platform.fetch(url, { ...init, signal })
       cancel()
-      cancel = giveUp(wholeWithin)
+      cancel = giveUp(wholeAnswerWithinMs)
       const { status, headers } = response
       return { status, text: await response.text(), date: headers.get('date'), retryAfter: retryAfterOf(headers) }
     } catch (cause) {
@@ -332,7 +332,7 @@ function mayRepeat(error: unknown, attempt: number, repeat: boolean): error is C
   if (!(error instanceof ClientProblem)) return false
   if (error.status === 429) return true
   const passing = error.code === 'NETWORK' || error.status === 503
-  return passing && (repeat || error.code === 'OVERLOADED') && attempt + 1 < attempts
+  return passing && (repeat || error.code === 'OVERLOADED') && attempt + 1 < mostAttempts
 }
 
 /** Whole seconds; a date says nothing to a clock that may be wrong. */

@@ -29,8 +29,8 @@ export interface WitnessPin {
 }
 
 const pinName = 'witness-policy'
-const markEvery = 10_000
-const mostProven = 32
+const markEveryMs = 10_000
+const mostEntriesProven = 32
 
 export async function readPin(store: ClientStore): Promise<WitnessPin | undefined> {
   return (await store.get(pinName)) as WitnessPin | undefined
@@ -162,7 +162,7 @@ export class WitnessWatch {
     if (position < from) return
     const now = this.#now()
     const shown = newest && { newest: { index: newest.index, leaf: newest.leaf } }
-    if (last && now - last.at < markEvery) Object.assign(last, { upTo: position, ...shown })
+    if (last && now - last.at < markEveryMs) Object.assign(last, { upTo: position, ...shown })
     else {
       this.#accepted.push({ from, upTo: position, at: now, ...shown })
       await this.#keep()
@@ -265,7 +265,7 @@ export class WitnessWatch {
     // An entry that was shown to this device alone has the place of another one in the log that
     // everybody else has.
     const covered = this.#accepted.filter(({ newest }) => newest !== undefined && newest.index < final.size)
-    for (const { newest } of covered.slice(-mostProven))
+    for (const { newest } of covered.slice(-mostEntriesProven))
       if (newest && !(await holdsEntry(transport, log, final, newest))) return false
     return true
   }

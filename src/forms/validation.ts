@@ -33,7 +33,7 @@ export type FaultReason =
   | 'not-extracted'
 
 // A hostile body may hold thousands of faults; whoever corrects it reads a few.
-const maxFaults = 50
+const mostFaults = 50
 
 function compiler(allErrors: boolean): Ajv2020 {
   // Our own schemas are checked against the meta-schema by a test, not at every start.
@@ -121,7 +121,7 @@ function noSuchForm(id: string): Fault {
 
 function check(validate: ValidateFunction, value: unknown): Fault[] {
   if (validate(value)) return contradictions(value as Readonly<Record<string, unknown>>)
-  return (validate.errors ?? []).slice(0, maxFaults).map(toFault)
+  return (validate.errors ?? []).slice(0, mostFaults).map(toFault)
 }
 
 function contradictions({ date, dateTo }: Readonly<Record<string, unknown>>): Fault[] {

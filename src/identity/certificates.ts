@@ -3,7 +3,7 @@ import { Problem } from '../errors.ts'
 import { entriesAt, sizeOf, type Appended } from '../log/index.ts'
 import {
   ProtocolError,
-  clockDifference,
+  mostClockDifferenceMs,
   mayCertify,
   mayRevoke,
   readCertificate,
@@ -45,7 +45,7 @@ const longestChain = 8
 
 /** Clients go by when a certificate says that it was issued: that must be now. */
 export function requireTimely({ issuedAt }: Certificate, now: Date): void {
-  if (Math.abs(now.getTime() - new Date(issuedAt).getTime()) > clockDifference)
+  if (Math.abs(now.getTime() - new Date(issuedAt).getTime()) > mostClockDifferenceMs)
     throw new Problem('CERTIFICATE_INVALID', {
       reason: 'VALIDITY',
       detail: 'The certificate was not issued now: set the clock of the device that issues it.',
@@ -356,10 +356,10 @@ export class Certificates {
   #requireTimes({ at, compromisedAt }: Revocation, enrolledAt: Date): Date | undefined {
     const now = this.#deps.clock().getTime()
     const since = compromisedAt === undefined ? undefined : new Date(compromisedAt)
-    const timely = Math.abs(now - new Date(at).getTime()) <= clockDifference
+    const timely = Math.abs(now - new Date(at).getTime()) <= mostClockDifferenceMs
     const within =
       since === undefined ||
-      (since.getTime() <= now + clockDifference && since.getTime() >= enrolledAt.getTime() - 24 * 3600_000)
+      (since.getTime() <= now + mostClockDifferenceMs && since.getTime() >= enrolledAt.getTime() - 24 * 3600_000)
     if (timely && within) return since
     throw new Problem('STATEMENT_INVALID', {
       reason: 'TIME',

@@ -1,7 +1,7 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Acting, Standing } from '../log/index.ts'
-import { clockDifference, DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
+import { mostClockDifferenceMs, DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
 import { actInDirectory, actorOf, lockActors, type DirectoryAct } from './acting.ts'
 import { patientSince } from './attempts.ts'
 import { asActor, type Actor, type IdentityDeps } from './deps.ts'
@@ -101,7 +101,7 @@ export class Sessions {
     if (!claim) throw new Problem('SIGN_IN_REFUSED')
     const device = await transaction(db, (tx) => store.findDevice(tx, claim.device))
     const proven = await provesDevice(proof, claim, device)
-    const timely = Math.abs(now.getTime() - new Date(claim.at).getTime()) <= clockDifference
+    const timely = Math.abs(now.getTime() - new Date(claim.at).getTime()) <= mostClockDifferenceMs
     if (!proven || !timely || claim.jkt !== possession.thumbprint) throw new Problem('SIGN_IN_REFUSED')
     return { claim, possession }
   }

@@ -107,7 +107,7 @@ export function mayCertify(
   return false
 }
 
-const maximalDepth = 16
+const mostChainLinks = 16
 
 /**
  * Verifies a certificate and every certificate above it up to the pinned root. The root's own
@@ -116,7 +116,7 @@ const maximalDepth = 16
  */
 export async function verifyChain(certificate: Certificate, pin: Pin, find: FindCertificate): Promise<void> {
   let current = certificate
-  for (let depth = 0; depth < maximalDepth; depth++) {
+  for (let depth = 0; depth < mostChainLinks; depth++) {
     const issuer = current.issuer === current.device ? current : find(current.issuer)
     if (!issuer) throw new ProtocolError('CERTIFICATE_CHAIN', 'The device that issued this certificate is not known.')
     demand(issuer.device === current.issuer, 'CERTIFICATE_CHAIN', 'Another device issued this certificate.')
@@ -191,7 +191,7 @@ export interface Revocation {
  * Milliseconds by which the clock of who signs and that of the service may differ; the service
  * refuses what differs more.
  */
-export const clockDifference = 5 * 60_000
+export const mostClockDifferenceMs = 5 * 60_000
 
 /** Since when a revoked device is not believed. */
 export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromisedAt' | 'at'>): string {
@@ -200,7 +200,7 @@ export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromise
 
 /**
  * Whether a certificate may stand although its issuer was revoked. The service takes a certificate
- * and a revocation each within `clockDifference` of its own clock, and lets no certificate stand
+ * and a revocation each within `mostClockDifferenceMs` of its own clock, and lets no certificate stand
  * that came in after the device was compromised: what it let in was therefore issued less than
  * twice that after. Everybody asks this one function.
  */
@@ -208,7 +208,7 @@ export function standsAfter(
   revocation: Pick<Revocation, 'at' | 'compromisedAt'>,
   certificate: Pick<Certificate, 'issuedAt'>,
 ): boolean {
-  const latest = new Date(revokedSince(revocation)).getTime() + 2 * clockDifference
+  const latest = new Date(revokedSince(revocation)).getTime() + 2 * mostClockDifferenceMs
   return new Date(certificate.issuedAt).getTime() <= latest
 }
 

@@ -6,7 +6,7 @@ import { ProtocolError, demand } from './errors.ts'
 const suite = new HPKE.CipherSuite(HPKE.KEM_MLKEM768_X25519, HPKE.KDF_SHAKE256, HPKE.AEAD_AES_256_GCM)
 
 const alg = 'HPKE-10'
-const encapsulatedLength = 1120
+const encapsulatedBytes = 1120
 
 export type SealPrivateKey = HPKE.Key
 export type SealPublicKey = HPKE.Key
@@ -65,7 +65,7 @@ export function readSealed(typ: SealedType, jwe: string): Record<string, unknown
     'A sealed object is a compact JWE without IV and tag.',
   )
   demand(
-    fromBase64url(secret).length === encapsulatedLength,
+    fromBase64url(secret).length === encapsulatedBytes,
     'SEALED_FORM',
     'The encapsulated secret has the wrong length.',
   )

@@ -2,7 +2,7 @@ export {
   VerifyKeys,
   Tier,
   issueCertificate,
-  clockDifference,
+  mostClockDifferenceMs,
   mayCertify,
   proveAll,
   mayRevoke,

@@ -5,7 +5,7 @@ import type { OperationView } from './operation-view.ts'
  * Of so many people, those who opened it aside, it takes the word that a key does not open, where
  * there are as many.
  */
-const complaints = 2
+const complaintsNeeded = 2
 
 /**
  * Whether the next epoch of a compartment may be opened: the first one, one after a stale one, and
@@ -22,5 +22,5 @@ export function mayOpenNext(view: OperationView, compartment: CompartmentId): bo
   const others = (devices: Iterable<DeviceId>) =>
     new Set([...devices].map(personOf).filter((person) => person !== undefined && person !== signer))
   const readers = others(current.recipients).size
-  return readers < complaints && readers > 0 && others(state.disputedBy).size === readers
+  return readers < complaintsNeeded && readers > 0 && others(state.disputedBy).size === readers
 }

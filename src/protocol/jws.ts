@@ -26,7 +26,7 @@ const alg = 'Ed25519'
 /** An epoch statement names 2,000 devices, a compartment as many people. */
 const bounds = { deepest: 8, parts: 2_500 } as const
 /** Characters; one that there is has below 300. */
-const mostHeader = 1_024
+const mostHeaderCharacters = 1_024
 const memberNames = new Set(['alg', 'typ', 'kid', 'crt'])
 
 /**
@@ -55,7 +55,7 @@ export function readStatement<P>(typ: StatementType, jws: string): SignedStateme
     'STATEMENT_FORM',
     'A statement is a compact JWS of three parts.',
   )
-  demand(head.length <= mostHeader, 'STATEMENT_FORM', 'The header of a statement is short.')
+  demand(head.length <= mostHeaderCharacters, 'STATEMENT_FORM', 'The header of a statement is short.')
   const header = parseObject(head)
   for (const name of Object.keys(header)) {
     demand(memberNames.has(name), 'STATEMENT_FORM', `A statement's header has no place for "${name}".`)

@@ -125,7 +125,7 @@ export interface BodyContent {
   readonly attachments: readonly { id: string; name: string; type: string; size: number; key: string; sha256: string }[]
 }
 
-const minimalPlaintext = 1024
+const fewestPlaintextBytes = 1024
 
 /**
  * Pads to at least 1 KiB with Padmé (Nikitin et al., PETS 2019), so that a length says little of
@@ -133,7 +133,7 @@ const minimalPlaintext = 1024
  */
 function padded(content: BodyContent): Bytes {
   const bare = utf8(JSON.stringify({ ...content, pad: '' }))
-  const target = padmeLength(Math.max(bare.length, minimalPlaintext))
+  const target = padmeLength(Math.max(bare.length, fewestPlaintextBytes))
   return utf8(JSON.stringify({ ...content, pad: '0'.repeat(target - bare.length) }))
 }
 

@@ -1,4 +1,4 @@
-import { clockDifference } from './certificate.ts'
+import { mostClockDifferenceMs } from './certificate.ts'
 import { demand } from './errors.ts'
 
 /**
@@ -10,7 +10,7 @@ export function requireNoEarlier(before: string | undefined, leaf: { readonly at
   demand(before === undefined || leaf.at >= before, 'LEAF_TIME', 'It is dated before an entry that precedes it.')
 }
 
-const hour = 3600_000
+const hourMs = 3600_000
 
 /**
  * What is strange about when a message was entered, beside when its sender says that it was sent:
@@ -19,6 +19,6 @@ const hour = 3600_000
  */
 export function strangeTime(at: string, sentAt: string): 'early' | 'late' | undefined {
   const after = Date.parse(at) - Date.parse(sentAt)
-  if (after < -clockDifference) return 'early'
-  return after > hour ? 'late' : undefined
+  if (after < -mostClockDifferenceMs) return 'early'
+  return after > hourMs ? 'late' : undefined
 }

@@ -20,7 +20,7 @@ export interface TlogProof {
 
 const title = 'c2sp.org/tlog-proof@v1'
 /** A tree whose size is a safe integer is no deeper than this. */
-const longest = 63
+const mostProofHashes = 63
 
 export function formatTlogProof({ index, proof, checkpoint, extra }: TlogProof): string {
   demand(Number.isSafeInteger(index) && index >= 0, 'TLOG_PROOF', 'An index is a whole number from 0.')
@@ -50,7 +50,7 @@ export function parseTlogProof(text: string): TlogProof {
   )
   const proof = lines.map((line) => fromBase64(line, 'TLOG_PROOF'))
   demand(
-    proof.length <= longest && proof.every((hash) => hash.length === hashBytes),
+    proof.length <= mostProofHashes && proof.every((hash) => hash.length === hashBytes),
     'TLOG_PROOF',
     'A proof is at most 63 hashes.',
   )

@@ -30,8 +30,8 @@ export interface Rule {
   readonly of: readonly (Rule | NoteKey)[]
 }
 
-const longest = 512 * 1024
-const most = 128
+const mostPolicyCharacters = 512 * 1024
+const mostNamesInPolicy = 128
 const cosigning = ['Ed25519 cosignature', 'ML-DSA-44 cosignature']
 
 /**
@@ -40,7 +40,7 @@ const cosigning = ['Ed25519 cosignature', 'ML-DSA-44 cosignature']
  * a log is known here by other means. `ProtocolError` POLICY with the number of the line.
  */
 export async function parseWitnessPolicy(text: string, witnesses?: number): Promise<WitnessPolicy> {
-  demand(text.length <= longest, 'POLICY', 'A policy is a short text.')
+  demand(text.length <= mostPolicyCharacters, 'POLICY', 'A policy is a short text.')
   const reading = new PolicyReader()
   for (const [i, line] of text.split('\n').entries()) {
     try {
@@ -127,7 +127,7 @@ class PolicyReader {
 
   #define(name: string, what: Rule | NoteKey): void {
     demand(name !== 'none' && !this.#names.has(name), 'POLICY', `the name ${name} is taken.`)
-    demand(this.#names.size < most, 'POLICY', `there are more than ${most} names.`)
+    demand(this.#names.size < mostNamesInPolicy, 'POLICY', `there are more than ${mostNamesInPolicy} names.`)
     this.#names.set(name, what)
   }
 

@@ -47,8 +47,8 @@ interface AuditedLog {
   readonly names: Names & { readonly compartments: Readonly<Record<string, string>> }
 }
 
-const listed = 100
-const longestDetails = 60
+const entriesInTable = 100
+const mostDetailsCharacters = 60
 
 export function addAudit(command: Command): void {
   inOperation(
@@ -66,7 +66,10 @@ export function addAudit(command: Command): void {
       .addOption(new Option('--outcome <outcome>', 'what was done, or what was refused').choices(['done', 'refused']))
       .option('--text <words>', 'whole words in the details, all of them; with --from or --person')
       .option('--justification <why>', 'why you look; entered in the log (the purpose of the operation if not given)')
-      .option('--limit <n>', `at most so many; ${String(listed)} in a table, all with --json or --csv, if not given`)
+      .option(
+        '--limit <n>',
+        `at most so many; ${String(entriesInTable)} in a table, all with --json or --csv, if not given`,
+      )
       .option('--csv', 'comma-separated values, for spreadsheets')
       .option(
         '--evidence <file>',
@@ -104,7 +107,7 @@ Examples:
 }
 
 function readLimit({ limit, csv, json }: Options): number {
-  if (limit === undefined) return csv === true || json === true ? Number.POSITIVE_INFINITY : listed
+  if (limit === undefined) return csv === true || json === true ? Number.POSITIVE_INFINITY : entriesInTable
   const number = Number(limit)
   if (!Number.isSafeInteger(number) || number < 1)
     throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
@@ -276,7 +279,8 @@ function tableCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, loca
   const { person, organization } = whoOf(leaf, names)
   const about = names.people[leaf.subject] ?? names.compartments[leaf.subject] ?? leaf.subject
   const details = [...(detailsText ?? '')]
-  const short = details.length > longestDetails ? `${details.slice(0, longestDetails).join('')}…` : details.join('')
+  const short =
+    details.length > mostDetailsCharacters ? `${details.slice(0, mostDetailsCharacters).join('')}…` : details.join('')
   return [String(leaf.index), local(leaf.at), leaf.kind, `${person} (${organization})`, about, short]
 }
 

@@ -13,7 +13,7 @@ interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
 }
 
 /** So much of a thumbprint is shown, and tells devices apart. */
-const shown = 12
+const shownCharacters = 12
 
 export function addDevices(command: Command): void {
   orPasskey(
@@ -65,7 +65,7 @@ Examples:
           ...table(
             ['device', 'state', 'enrolled (UTC)', 'in the directory log', ''],
             devices.map(({ device, state, enrolledAt, proven, current }) => [
-              device.slice(0, shown),
+              device.slice(0, shownCharacters),
               state,
               enrolledAt.slice(0, 16).replace('T', ' '),
               state === 'waiting' ? '' : proven ? 'proven' : 'NOT THERE',
@@ -85,7 +85,7 @@ Examples:
 function whatEnds({ device, current }: OwnDevice, devices: readonly OwnDevice[]): string {
   const last = !devices.some((one) => one.device !== device && one.state === 'certified')
   return [
-    `The device ${device.slice(0, shown)} will be revoked for good: its sessions end, and keys are renewed without it.`,
+    `The device ${device.slice(0, shownCharacters)} will be revoked for good: its sessions end, and keys are renewed without it.`,
     ...(current ? ['It is the one that you are using.'] : []),
     ...(last
       ? ['You have no other one: you will be locked out, and two people of two organizations bring you back.']

@@ -24,7 +24,7 @@ interface Options extends DeviceOptions, ProofOptions {
 /** With what the person signs in; nothing for a service account. */
 type Credential = Pick<EnrolmentInput, 'passphrase' | 'authenticator'>
 
-const askEvery = 2_000
+const askEveryMs = 2_000
 
 export function addEnrol(command: Command): void {
   orPasskey(
@@ -106,7 +106,7 @@ function isForService(invitation: string): boolean {
 async function untilCertified({ client, store, terminal }: CommandDevice): Promise<Me> {
   terminal.note(`${waiting(await store.get('inviter'))} Ctrl-C ends the waiting; the enrolment holds.`)
   for (;;) {
-    await sleep(askEvery)
+    await sleep(askEveryMs)
     const me = await client.me()
     if (me.tier !== null) return me
   }

@@ -13,7 +13,7 @@ interface Options extends OperationOptions {
   readonly justification?: string
 }
 
-const patience = { times: 30, milliseconds: 100 }
+const agreementWait = { times: 30, milliseconds: 100 }
 
 export function addFigures(command: Command): void {
   inOperation(command)
@@ -68,8 +68,8 @@ async function readersFigures(session: OperationSession, server: ServerFigures |
   for (let n = 0; ; n++) {
     const figures = session.figures()
     const settled = server === undefined || server.edition !== 'whole' || sameFigures(figures, server)
-    if (settled || n === patience.times) return figures
-    await sleep(patience.milliseconds)
+    if (settled || n === agreementWait.times) return figures
+    await sleep(agreementWait.milliseconds)
   }
 }
 

@@ -16,7 +16,7 @@ interface Options extends DeviceOptions {
   readonly wait?: true
 }
 
-const askEvery = 2_000
+const askEveryMs = 2_000
 
 export function addInvite(command: Command): void {
   onStore(
@@ -128,7 +128,7 @@ export async function organizationOf(client: Cordon, me: Me, word: string | unde
 async function untilCertified({ client, terminal }: CommandDevice, person: string): Promise<true> {
   terminal.note('Waiting for the device; Ctrl-C ends the waiting, the invitation holds.')
   for (;;) {
-    await sleep(askEvery)
+    await sleep(askEveryMs)
     if ((await certifyWaiting(client, terminal)).includes(person)) return true
   }
 }

@@ -20,7 +20,7 @@ interface Found {
   readonly where: string
 }
 
-const around = 30
+const charactersAround = 30
 
 export function addSearch(command: Command): void {
   inOperation(
@@ -100,9 +100,9 @@ function findIn(message: Message, { names }: KnownOperation, wanted: readonly st
   const text = plain([...lines, message.form].join('\n'))
   if (wanted.length === 0 || !wanted.every((word) => text.includes(word))) return undefined
   const line = lines.find((one) => plain(one).includes(wanted[0] ?? '')) ?? ''
-  const at = Math.max(0, plain(line).indexOf(wanted[0] ?? '') - around)
+  const at = Math.max(0, plain(line).indexOf(wanted[0] ?? '') - charactersAround)
   return [...line]
-    .slice(at, at + 2 * around)
+    .slice(at, at + 2 * charactersAround)
     .join('')
     .trim()
 }

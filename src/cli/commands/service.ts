@@ -42,8 +42,8 @@ const bundles: Readonly<Record<string, readonly Permission[]>> = {
   ],
 }
 
-const day = 24 * 3600_000
-const longestDays = 366
+const dayMs = 24 * 3600_000
+const mostDays = 366
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
@@ -71,7 +71,7 @@ function addServiceInvite(service: Command): void {
           .argParser(collect)
           .makeOptionMandatory(),
       )
-      .option('--days <days>', `how long it may be used, at most ${String(longestDays)}`, '365')
+      .option('--days <days>', `how long it may be used, at most ${String(mostDays)}`, '365')
       .option('--hours <hours>', 'how long the invitation holds, at most 720', '168'),
   )
     .addHelpText(
@@ -92,7 +92,7 @@ Example:
           organization,
           permissions: listed,
           addresses: options.from,
-          expiresAt: new Date(Date.now() + numberOf('--days', options.days, longestDays) * day),
+          expiresAt: new Date(Date.now() + numberOf('--days', options.days, mostDays) * dayMs),
           hours: numberOf('--hours', options.hours, 720),
         })
         const { person: account, invitation, text, expiresAt } = made

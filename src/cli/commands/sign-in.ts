@@ -56,13 +56,13 @@ Examples:
     )
 }
 
-const noticed = 60 * 24 * 3600_000
+const noticedWithinMs = 60 * 24 * 3600_000
 
 /** What somebody should know in time: an ended certificate locks the device out. */
 function endingSoon(certificate: { readonly expiresAt: string } | undefined): string[] {
   if (certificate === undefined) return []
   const end = new Date(certificate.expiresAt)
-  if (end.getTime() - Date.now() > noticed) return []
+  if (end.getTime() - Date.now() > noticedWithinMs) return []
   const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(end)
   return [`The certificate of this device ends on ${day}: let your contact point, or an administrator, renew it.`]
 }

@@ -14,8 +14,8 @@ export interface DemoRun {
 
 const pacedPerSecond = 10
 const pacedShare = 0.15
-const inFlight = 48
-const patienceMs = 60_000
+const postsInFlight = 48
+const receiveWithinMs = 60_000
 
 /** Counts who has opened what, so that one knows when the last reader has. */
 class Arrivals {
@@ -89,7 +89,7 @@ export async function play(cast: Cast, plan: Plan, progress: (done: number) => v
   const running = new Set<Promise<unknown>>()
   for (let i = pacedCount; i < plan.messages.length; i++) {
     if (i === plan.departure.before) await removeLeaver()
-    if (running.size >= inFlight) await Promise.race(running)
+    if (running.size >= postsInFlight) await Promise.race(running)
     const one: Promise<unknown> = post(i).finally(() => running.delete(one))
     running.add(one)
   }
@@ -136,7 +136,7 @@ async function playPaced(
 }
 
 async function everybodyHasAll(readers: ReadonlySet<Player>, messages: number): Promise<void> {
-  const deadline = performance.now() + patienceMs
+  const deadline = performance.now() + receiveWithinMs
   for (const player of readers) {
     while (player.opened < messages && performance.now() < deadline) await sleep(20)
   }

@@ -10,29 +10,25 @@ interface PasskeyTask {
   readonly device: Pick<CommandDevice, 'terminal' | 'interrupted'>
   readonly server: string
   /** Milliseconds. */
-  readonly patience: number
+  readonly waitMs: number
 }
 
 /** As long as the service takes an answer to its question. */
-const fiveMinutes = 5 * 60_000
+const answerWithinMs = 5 * 60_000
 
 /**
  * Asks for passkeys in a browser on this machine, on the page of the service that the passkeys are
  * for.
  */
-export function inBrowser(device: PasskeyTask['device'], server: () => string, patience = fiveMinutes): Authenticator {
-  const asking = () => ({ device, server: server(), patience })
+export function inBrowser(device: PasskeyTask['device'], server: () => string, waitMs = answerWithinMs): Authenticator {
+  const asking = () => ({ device, server: server(), waitMs })
   return {
     create: (options) => ask(asking(), 'create', options),
     get: (options) => ask(asking(), 'get', options),
   }
 }
 
-async function ask(
-  { device, server, patience }: PasskeyTask,
-  what: 'create' | 'get',
-  options: object,
-): Promise<object> {
+async function ask({ device, server, waitMs }: PasskeyTask, what: 'create' | 'get', options: object): Promise<object> {
   const { terminal, interrupted } = device
   requireNamed(server)
   // Loaded here, since it brings the whole HTTP server of Node into commands that need none.
@@ -47,7 +43,7 @@ async function ask(
       terminal.note(
         `No screen here? On the computer with the browser, first: ssh -L ${String(port)}:127.0.0.1:${String(port)} THIS_MACHINE`,
       )
-    const handed = await Promise.race([loopback.handed, interrupted, tooLate(patience, ended.signal)])
+    const handed = await Promise.race([loopback.handed, interrupted, tooLate(waitMs, ended.signal)])
     return answerIn(handed)
   } finally {
     ended.abort()
@@ -79,8 +75,8 @@ function hasScreen(): boolean {
   return SSH_CONNECTION === undefined && (process.platform !== 'linux' || (DISPLAY ?? WAYLAND_DISPLAY) !== undefined)
 }
 
-async function tooLate(patience: number, signal: AbortSignal): Promise<never> {
-  await sleep(patience, undefined, { signal })
+async function tooLate(waitMs: number, signal: AbortSignal): Promise<never> {
+  await sleep(waitMs, undefined, { signal })
   throw new CommandFailure('No answer came from the browser in time; nothing was done. Start it again.')
 }
 

@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 export type BrowserAnswer = { readonly answer: object } | { readonly refused: string }
 
 const address = '127.0.0.1'
-const longestAnswer = 128 * 1024
+const mostAnswerBytes = 128 * 1024
 const stateBytes = 32
 
 /**
@@ -91,12 +91,12 @@ class Refusal extends Error {
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
-  if (Number(request.headers['content-length']) > longestAnswer) throw new Refusal(413)
+  if (Number(request.headers['content-length']) > mostAnswerBytes) throw new Refusal(413)
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > longestAnswer) throw new Refusal(413)
+    if (size > mostAnswerBytes) throw new Refusal(413)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

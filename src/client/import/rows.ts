@@ -25,7 +25,7 @@ export interface MappedRows {
   readonly faults: readonly ImportFault[]
 }
 
-const maxFaults = 1_000
+const mostFaults = 1_000
 
 /**
  * Maps every row of a CSV file, and validates it against its form, before any is sent. Never throws
@@ -51,9 +51,9 @@ export async function mapRows(csv: Uint8Array | string, mapping: Mapping): Promi
     found.push(...bad, ...subjectFaults(record.line, subject, mapping))
     if (found.length > 0) {
       faults.push(...found)
-      if (faults.length < maxFaults) continue
+      if (faults.length < mostFaults) continue
       const advice = 'There are more faults than are listed here: correct these first; is it the right mapping?'
-      faults.splice(maxFaults, Infinity, { line: record.line, column: '', reason: 'too-many-faults', advice })
+      faults.splice(mostFaults, Infinity, { line: record.line, column: '', reason: 'too-many-faults', advice })
       break
     }
     const form = { form: mapping.form as FormId, version: mapping.version }

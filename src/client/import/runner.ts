@@ -77,7 +77,7 @@ interface SealedKey extends SealedCopy {
 
 type Task = { readonly row: MappedRow; readonly id: string; readonly corrects?: Message }
 
-const atOnce = 1000
+const mostIdsPerRequest = 1000
 
 /**
  * Sends rows as sealed messages, each under an id that only the organization can compute, so that a
@@ -179,8 +179,8 @@ async function sendAll(
 
 async function knownIds({ transport }: ImportDeps, operation: string, ids: readonly string[]): Promise<Set<string>> {
   const known = new Set<string>()
-  for (let at = 0; at < ids.length; at += atOnce) {
-    const part = ids.slice(at, at + atOnce)
+  for (let at = 0; at < ids.length; at += mostIdsPerRequest) {
+    const part = ids.slice(at, at + mostIdsPerRequest)
     const path = `/v1/operations/${operation}/imports/known`
     const answer = await transport.request<{ known: { id: string }[] }>('POST', path, { ids: part })
     for (const { id } of answer.known) known.add(id)

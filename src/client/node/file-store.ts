@@ -6,9 +6,9 @@ import { entriesUnder, type Change, type ClientStore } from '../store.ts'
 import { lockStore } from './lock.ts'
 import { deriveKey, newHeader, readHeader, readRecords, sealRecord, type Header } from './sealed-file.ts'
 
-const shortestPassphrase = 15
+const fewestPassphraseCharacters = 15
 /** A file is written anew once it is this long and less than half of it is still true. */
-const compactFrom = 4 * 1024 * 1024
+const compactFromBytes = 4 * 1024 * 1024
 
 interface Waiting {
   readonly changes: readonly Change[]
@@ -60,7 +60,7 @@ export class FileStore implements ClientStore {
     try {
       const existing = await readIfThere(path)
       if (existing === undefined) {
-        if (passphrase.length < shortestPassphrase)
+        if (passphrase.length < fewestPassphraseCharacters)
           throw refuse('STORE_PASSPHRASE_WEAK', 'The passphrase of the store is too short.')
         const header = newHeader()
         const key = await deriveKey(passphrase, header)
@@ -103,7 +103,7 @@ export class FileStore implements ClientStore {
       try {
         if (this.#failed) throw this.#failed
         await this.#append(together.flatMap(({ changes }) => changes))
-        if (this.#size > compactFrom && this.#trueSize * 3 < this.#size) await this.#compact()
+        if (this.#size > compactFromBytes && this.#trueSize * 3 < this.#size) await this.#compact()
         for (const { resolve } of together) resolve()
       } catch (error) {
         // What is held and what is on the disk may differ from here on: nothing more is promised.

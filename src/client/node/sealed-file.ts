@@ -21,13 +21,13 @@ export interface Header {
 }
 
 // The second recommended option of RFC 9106, section 4: for all environments.
-const cost = { m: 64 * 1024, t: 3, p: 4 } as const
-const nonceLength = 12
-const tagLength = 16
-const longestRecord = 256 * 1024 * 1024
+const argon2Cost = { m: 64 * 1024, t: 3, p: 4 } as const
+const nonceBytes = 12
+const tagBytes = 16
+const mostRecordBytes = 256 * 1024 * 1024
 
 export function newHeader(): Header {
-  return { v: 1, kdf: { name: 'argon2id', ...cost, salt: randomBytes(16).toString('base64url') } }
+  return { v: 1, kdf: { name: 'argon2id', ...argon2Cost, salt: randomBytes(16).toString('base64url') } }
 }
 
 export function deriveKey(passphrase: string, { kdf }: Header): Promise<Buffer> {
@@ -50,21 +50,21 @@ function place(header: Uint8Array, number: number): Buffer {
 
 /** One record, the `number`-th of its file, as it is appended. */
 export function sealRecord(key: Buffer, header: Uint8Array, number: number, text: string): Buffer {
-  const nonce = randomBytes(nonceLength)
+  const nonce = randomBytes(nonceBytes)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
   cipher.setAAD(place(header, number))
   const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
   const length = Buffer.alloc(4)
-  length.writeUInt32BE(nonceLength + sealed.length + tagLength)
+  length.writeUInt32BE(nonceBytes + sealed.length + tagBytes)
   return Buffer.concat([length, nonce, sealed, cipher.getAuthTag()])
 }
 
 function openRecord(key: Buffer, header: Uint8Array, number: number, record: Buffer): string | undefined {
-  const decipher = createDecipheriv('aes-256-gcm', key, record.subarray(0, nonceLength))
+  const decipher = createDecipheriv('aes-256-gcm', key, record.subarray(0, nonceBytes))
   decipher.setAAD(place(header, number))
-  decipher.setAuthTag(record.subarray(record.length - tagLength))
+  decipher.setAuthTag(record.subarray(record.length - tagBytes))
   try {
-    const text = decipher.update(record.subarray(nonceLength, record.length - tagLength))
+    const text = decipher.update(record.subarray(nonceBytes, record.length - tagBytes))
     return Buffer.concat([text, decipher.final()]).toString('utf8')
   } catch {
     return undefined
@@ -80,7 +80,12 @@ export function readHeader(file: Buffer, path: string): { header: Header; line: 
     header = undefined
   }
   const kdf = header?.kdf
-  const known = header?.v === 1 && kdf?.name === 'argon2id' && kdf.m === cost.m && kdf.t === cost.t && kdf.p === cost.p
+  const known =
+    header?.v === 1 &&
+    kdf?.name === 'argon2id' &&
+    kdf.m === argon2Cost.m &&
+    kdf.t === argon2Cost.t &&
+    kdf.p === argon2Cost.p
   if (end < 0 || !known || typeof kdf?.salt !== 'string')
     throw refuse('STORE_DAMAGED', `${path} does not begin like a store of Cordon.`)
   return { header: header as Header, line: file.subarray(0, end + 1) }
@@ -97,7 +102,7 @@ export function readRecords(key: Buffer, file: Buffer, line: Buffer, path: strin
   while (at + 4 <= file.length) {
     const length = file.readUInt32BE(at)
     const next = at + 4 + length
-    if (length < nonceLength + tagLength || length > longestRecord || next > file.length) break
+    if (length < nonceBytes + tagBytes || length > mostRecordBytes || next > file.length) break
     const text = openRecord(key, line, texts.length, file.subarray(at + 4, next))
     if (text === undefined) {
       if (texts.length === 0) throw refuse('STORE_PASSPHRASE', `The passphrase does not open ${path}.`)
