@@ -5,7 +5,14 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { migrate, openDatabase, startEmbedded, transaction, type Database, type Embedded } from '../src/db/index.ts'
+import {
+  migrate,
+  openDatabase,
+  startEmbedded,
+  transaction,
+  type Database,
+  type EmbeddedPostgres,
+} from '../src/db/index.ts'
 import { createLogs, openLogKey, type Logs, sizeOf } from '../src/log/index.ts'
 import { LogReaders, Views, operationSnapshots } from '../src/operations/index.ts'
 import type { OperationView } from '../src/protocol/index.ts'
@@ -30,7 +37,7 @@ interface LogOwners {
 export interface KeptLog extends LogOwners {
   readonly directory: string
   readonly size: number
-  readonly database: Embedded
+  readonly database: EmbeddedPostgres
   readonly db: Database
   readonly logs: Logs<OperationView>
   readonly readers: LogReaders
@@ -91,7 +98,7 @@ export function seconds(since: number): string {
  * A real service makes the operation with its members and an auditor; they are remembered by their
  * ids.
  */
-async function found(directory: string, database: Embedded): Promise<LogOwners> {
+async function found(directory: string, database: EmbeddedPostgres): Promise<LogOwners> {
   const server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
     env: {
       ...process.env,
@@ -120,7 +127,7 @@ async function found(directory: string, database: Embedded): Promise<LogOwners> 
   }
 }
 
-async function open(kept: LogOwners, directory: string, size: number, database: Embedded): Promise<KeptLog> {
+async function open(kept: LogOwners, directory: string, size: number, database: EmbeddedPostgres): Promise<KeptLog> {
   const onError = (...what: unknown[]) => console.error(what.map(String).join(' '))
   const db = openDatabase({ connectionString: database.appUrl, onError })
   const logs: Logs<OperationView> = createLogs<OperationView>({

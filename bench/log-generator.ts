@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import pg from 'pg'
 import type { EntryDraft } from '../src/log/index.ts'
-import { Placing, type Batch, type Head } from '../src/log/placing.ts'
+import { BatchBuilder, type Batch, type Head } from '../src/log/batch.ts'
 import { splitEdge } from '../src/log/store.ts'
 import type { Kind } from '../src/protocol/index.ts'
 import { bytea, copyInto, copyLine } from './copy.ts'
@@ -107,7 +107,7 @@ class EntryMaker {
     this.#state = head.edge.size + 1
     for (let made = 0; made < count; made += entriesPerCommit) {
       const before: Head = batches.at(-1)?.after ?? head
-      const placing = new Placing(before, new Date(before.lastAt.getTime() + 1), (length) => this.#random(length))
+      const placing = new BatchBuilder(before, new Date(before.lastAt.getTime() + 1), (length) => this.#random(length))
       placing.place(Array.from({ length: Math.min(entriesPerCommit, count - made) }, () => this.#draft()))
       batches.push(placing.finish())
       // What is being copied meanwhile goes on.

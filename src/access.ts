@@ -277,9 +277,9 @@ export function mayHold(kind: OrganizationKind, role: Role, holder: Holder = 'pe
 /**
  * What is listed for a service account below its role; null for a person, whose role alone says it.
  */
-export type Listed = readonly Permission[] | null
+export type ListedPermissions = readonly Permission[] | null
 
-export function isListed(listed: Listed, permission: Permission): boolean {
+export function isListed(listed: ListedPermissions, permission: Permission): boolean {
   return listed === null || listed.includes(permission)
 }
 
@@ -292,7 +292,7 @@ export function mayBeListed(permission: Permission): boolean {
  * Which roles the holder of a role may give, change or take, and to whom: anybody, or people of its
  * own organization.
  */
-export interface Grantable {
+export interface GrantableRoles {
   readonly scope: 'any' | 'own' | 'none'
   readonly roles: readonly Role[]
 }
@@ -302,7 +302,7 @@ export interface Grantable {
  * officer only. Nobody grants to themselves: that check needs to know who asks, and is the
  * caller's.
  */
-export function rolesGrantableBy(role: Role, to: Holder = 'person'): Grantable {
+export function rolesGrantableBy(role: Role, to: Holder = 'person'): GrantableRoles {
   if (role === 'coordinator') return { scope: 'any', roles: to === 'service' ? serviceRoles : roles }
   if (role === 'ncp') return { scope: 'own', roles: to === 'service' ? ['officer'] : ['ncp', 'officer'] }
   return { scope: 'none', roles: [] }

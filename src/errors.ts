@@ -467,7 +467,7 @@ export class Problem extends Error {
 }
 
 /** The members of an RFC 9457 problem, `code` and `advice` being ours. */
-export interface ProblemJson {
+export interface ProblemBody {
   type: string
   title: string
   status: number
@@ -481,7 +481,7 @@ export interface ProblemJson {
  * The body of a refusal as application/problem+json (RFC 9457, section 3.1). NOT_FOUND never
  * carries anything specific: a body that differed would tell what exists.
  */
-export function toProblemJson(problem: Problem): ProblemJson {
+export function toProblemJson(problem: Problem): ProblemBody {
   const { status, title, advice } = problems[problem.code]
   const type = `urn:cordon:problem:${problem.code.toLowerCase().replaceAll('_', '-')}`
   if (problem.code === 'NOT_FOUND') return { type, title, status, code: problem.code, advice }

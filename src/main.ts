@@ -9,7 +9,7 @@ import { ProtocolError, parseWitnessPolicy, type LogKeys, type WitnessPolicy } f
 import { createServer, type CordonServer } from './server.ts'
 import { verificationOwners } from './verification.ts'
 
-export interface Running {
+export interface RunningService {
   readonly server: CordonServer
   readonly address: string
   /** Present on a service without a root. */
@@ -38,7 +38,10 @@ export const notKept =
  * server, and listens. Throws ConfigurationFault, a Problem of the database or the log, or the
  * error of a port that cannot be had.
  */
-export async function start(config: Config = readConfig(), say: (line: string) => void = () => {}): Promise<Running> {
+export async function start(
+  config: Config = readConfig(),
+  say: (line: string) => void = () => {},
+): Promise<RunningService> {
   const witnesses = await witnessPolicy(config)
   requireCertificate(config)
   mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 })

@@ -50,7 +50,7 @@ import {
 } from './identity/index.ts'
 import { Hub, frameDuties, mountLive, registerLive } from './live/index.ts'
 import {
-  Growth,
+  GrowthBroadcast,
   createLogs,
   hasLogs,
   mountLogRoutes,
@@ -59,10 +59,10 @@ import {
   type Logs,
   type ReadOnlyLog,
 } from './log/index.ts'
-import { Consultation, Messages, mountMessages } from './messages/index.ts'
+import { Consultation, MessageService, mountMessages } from './messages/index.ts'
 import {
   LogReaders,
-  Operations,
+  OperationService,
   Views,
   membersAmong,
   mountOperations,
@@ -80,7 +80,7 @@ import {
   type Random,
   type WitnessPolicy,
 } from './protocol/index.ts'
-import { EvidenceBundles, Reports, enterLogExport, mountReports } from './reports/index.ts'
+import { EvidenceBundles, ReportService, enterLogExport, mountReports } from './reports/index.ts'
 
 export interface ServerOptions {
   /** Connection string of the role cordon_app. */
@@ -150,7 +150,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
   const log = createLogger({ level: options.logLevel, to: options.logTo })
   const onError = (what: string, error: unknown) => log.error({ err: describeError(error) }, what)
   const address = new PublicAddress(options.publicUrl)
-  const growth = new Growth()
+  const growth = new GrowthBroadcast()
   const stores = await openStores(options, { opened, growth, onError })
   const services = await makeServices(options, { ...stores, opened, growth, address, onError })
   const { app, rates } = await openHttp(options, { ...stores, opened, log, onError })
@@ -195,9 +195,9 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
   }
 }
 
-interface Making {
+interface OpeningContext {
   readonly opened: AsyncDisposableStack
-  readonly growth: Growth
+  readonly growth: GrowthBroadcast
   readonly onError: (what: string, error: unknown) => void
 }
 
@@ -205,7 +205,7 @@ interface Making {
  * The database, the keys of this service, and the logs; nothing of what the rungs above keep in
  * memory.
  */
-async function openStores(options: ServerOptions, { opened, growth, onError }: Making) {
+async function openStores(options: ServerOptions, { opened, growth, onError }: OpeningContext) {
   const { clock, witnesses, logLimits } = options
   const db = opened.adopt(
     openDatabase({
@@ -247,7 +247,10 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: M
 type Stores = Awaited<ReturnType<typeof openStores>>
 
 /** What decides: a service for each rung above the log. */
-async function makeServices(options: ServerOptions, made: Stores & Making & { readonly address: PublicAddress }) {
+async function makeServices(
+  options: ServerOptions,
+  made: Stores & OpeningContext & { readonly address: PublicAddress },
+) {
   const { clock, logHost, witnesses, passphraseChecks } = options
   const { db, logs, tokenKey, factorKey, opened, address, onError } = made
   const passphrases = opened.adopt(
@@ -276,7 +279,7 @@ async function makeServices(options: ServerOptions, made: Stores & Making & { re
   const keys = new VerifyKeyCache(db)
   const refusals = opened.adopt(new Refusals({ db, logs, clock, server: logHost, onError }), (it) => it.close())
   const consultation = opened.adopt(new Consultation({ logs, server: logHost, onError }), (it) => it.close())
-  const operations = new Operations({ db, logs, clock, views, keys })
+  const operations = new OperationService({ db, logs, clock, views, keys })
   const witnessKeys = (witnesses?.witnesses ?? []).flatMap((witness) => witness.keys)
   return {
     identity,
@@ -284,8 +287,8 @@ async function makeServices(options: ServerOptions, made: Stores & Making & { re
     refusals,
     consultation,
     operations,
-    messages: new Messages({ db, logs, views, keys, operations }),
-    reports: new Reports({ db, logs, clock }),
+    messages: new MessageService({ db, logs, views, keys, operations }),
+    reports: new ReportService({ db, logs, clock }),
     logReaders: new LogReaders({ db, logs, clock, views }),
     evidence: new EvidenceBundles({
       db,
@@ -306,7 +309,7 @@ type Services = Awaited<ReturnType<typeof makeServices>>
  */
 async function openHttp(
   options: ServerOptions,
-  made: Stores & Omit<Making, 'growth'> & { readonly log: ReturnType<typeof createLogger> },
+  made: Stores & Omit<OpeningContext, 'growth'> & { readonly log: ReturnType<typeof createLogger> },
 ) {
   const { db, logs, rateStore, opened, log, onError } = made
   const { clock, quotas, tls } = options
@@ -334,7 +337,7 @@ async function openHttp(
 }
 
 /** The live connections and the followers of operations that feed them. */
-function openHub(options: ServerOptions, made: Stores & Services & Omit<Making, 'growth'>): Hub {
+function openHub(options: ServerOptions, made: Stores & Services & Omit<OpeningContext, 'growth'>): Hub {
   const { db, logs, identity, consultation, refusals, opened, onError } = made
   return opened.adopt(
     new Hub({
@@ -352,14 +355,18 @@ function openHub(options: ServerOptions, made: Stores & Services & Omit<Making, 
   )
 }
 
-interface Mounting {
+interface MountingContext {
   readonly hub: Hub
   readonly rates: RateLimits
   readonly address: PublicAddress
   readonly onError: (what: string, error: unknown) => void
 }
 
-async function mountRoutes(app: HttpServer, options: ServerOptions, made: Stores & Services & Mounting): Promise<void> {
+async function mountRoutes(
+  app: HttpServer,
+  options: ServerOptions,
+  made: Stores & Services & MountingContext,
+): Promise<void> {
   const { db, logs, identity, operations, messages, reports, evidence, logReaders } = made
   const { hub, rates, address, consultation, onError } = made
   noteRefusals(app, made.refusals)

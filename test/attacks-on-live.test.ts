@@ -386,7 +386,7 @@ t.test('B14: bytes that are no frames of ours end the connection, and nothing el
   live.close()
 })
 
-// Bites: `mostWaiting` in Outbox, and what it does not hand over.
+// Bites: `mostWaitingCharacters` in FrameOutbox, and what it does not hand over.
 t.test('B16: a reader that stops reading is cut off at a bound, and resumes', async (t) => {
   await renew()
   const client = await openRaw({ ticket: await ticketOf(byRole.officer) })

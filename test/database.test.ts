@@ -32,7 +32,7 @@ keepOwnPostgres()
 type Test = Pick<typeof t, 'teardown'>
 
 function open(t: Test, connectionString: string): Database {
-  const db = openDatabase({ connectionString, onError: () => {}, connectTimeout: 1_000 })
+  const db = openDatabase({ connectionString, onError: () => {}, connectTimeoutMs: 1_000 })
   t.teardown(() => db.close())
   return db
 }

@@ -260,7 +260,7 @@ t.test('whoever is not signed in is told how one signs in (RFC 9110, 15.5.2; RFC
   t.equal(ended.headers['www-authenticate'], 'DPoP error="invalid_token", algs="Ed25519"')
 })
 
-// Bites: the hook `preParsing` in src/http/crowding.ts; `problemOf` in src/http/failures.ts.
+// Bites: the hook `preParsing` in src/http/crowd-limits.ts; `problemOf` in src/http/failures.ts.
 t.test('a body in another encoding or character set is refused as that, and one too large by its limit', async (t) => {
   const { app } = await edgeWithRoutes(t)
   const post = (headers: Record<string, string>, payload: string | Buffer = '{"text":"a"}') =>
@@ -427,7 +427,7 @@ async function askForLive(port: number): Promise<'ended'> {
   return ended
 }
 
-// Bites: src/http/closing.ts. Fastify answers such a request with 503 while it closes, keeps its
+// Bites: src/http/shutdown.ts. Fastify answers such a request with 503 while it closes, keeps its
 // connection, and then waits for it without end.
 t.test('INV-66: a server that closes is not held open by whoever asks for the live channel meanwhile', async (t) => {
   const { app } = await edge(t)

@@ -14,7 +14,7 @@ import { copyOfDatabase } from './support/database.ts'
 import { freshId, originHost, somebody, toyLog, type Toy, type ToyServer } from './support/toy-log.ts'
 import { policyOf, send, startWitness, submission, type TestWitness } from './support/witness.ts'
 
-const quick = { publishEvery: 10, sendEvery: 10, retryAfter: 50, retryAtMost: 200, answerWithin: 2_000 }
+const quick = { publishEveryMs: 10, sendEveryMs: 10, retryAfterMs: 50, retryAtMostMs: 200, answerWithinMs: 2_000 }
 
 type Owner = Parameters<typeof toyLog>[0]
 type Post = (server: ToyServer, count: number) => Promise<void>

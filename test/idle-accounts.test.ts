@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { earliestSleep, nextStep, noticeDays, sleepsAfter, type Plan } from '../src/identity/idleness/schedule.ts'
+import { earliestSleep, nextStep, noticeDays, sleepsAfter, type SleepPlan } from '../src/identity/idleness/schedule.ts'
 import { isProblem } from '../src/client/index.ts'
 import { verifyAll } from './support/check-log.ts'
 import { enrolWith, passphrase } from './support/actors.ts'
@@ -61,7 +61,7 @@ t.test('INV-107: whatever is missed, nobody sleeps without three notices in time
     fc.property(fc.array(event, { minLength: 5, maxLength: 60 }), (events) => {
       let now = new Date('2026-01-01T00:00:00Z')
       let idleSince = now
-      let plan: Plan | undefined
+      let plan: SleepPlan | undefined
       let told: { days: number; at: Date; sleepsAt: Date }[] = []
       for (const { what, hours } of events) {
         now = new Date(now.getTime() + hours * 3600_000)

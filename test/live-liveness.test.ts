@@ -9,7 +9,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket as Client, WebSocketServer } from 'ws'
-import { Outbox, longestLinger } from '../src/live/outbox.ts'
+import { FrameOutbox, longestLinger } from '../src/live/outbox.ts'
 import * as protocol from '../src/protocol/index.ts'
 import { everyRole } from './support/roles.ts'
 import { WireActor, type Frame } from './support/wire.ts'
@@ -185,7 +185,7 @@ async function pair(owner: { teardown(clean: () => void): void }) {
   reader.on('message', (data: Buffer) => (received += data.length))
   const code = once(reader, 'close').then(([number]) => number as number)
   const raw = (reader as unknown as { _socket: Socket })._socket
-  return { outbox: new Outbox(wire, socket), reader, raw, received: () => received, code }
+  return { outbox: new FrameOutbox(wire, socket), reader, raw, received: () => received, code }
 }
 
 const stalled = pair(t).then(async ({ outbox, raw, received, code }) => {

@@ -66,7 +66,7 @@ for (const moment of ['before commit', 'after commit'] as const) {
     const founder = somebody()
     const toy = await toyLog(t, founder)
     const faulty = breaking(toy.database.url)
-    const server = await toy.server({ db: faulty.db, limits: { publishEvery: 3_600_000 } })
+    const server = await toy.server({ db: faulty.db, limits: { publishEveryMs: 3_600_000 } })
     await server.post(founder, note('before'))
     faulty.breakAt(moment)
     const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => server.post(founder, note(`n${i}`))))
@@ -84,7 +84,7 @@ for (const moment of ['before commit', 'after commit'] as const) {
     const founder = somebody()
     const toy = await toyLog(t, founder)
     const faulty = breaking(toy.database.url)
-    const [one, two] = [await toy.server({ db: faulty.db, limits: { publishEvery: 3_600_000 } }), await toy.server()]
+    const [one, two] = [await toy.server({ db: faulty.db, limits: { publishEveryMs: 3_600_000 } }), await toy.server()]
     const answers: Promise<Answer>[] = []
     for (let round = 0; round < 10; round++) {
       faulty.breakAt(moment)
@@ -106,7 +106,7 @@ t.test('it breaks again and again, then not any more', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
   const faulty = breaking(toy.database.url)
-  const server = await toy.server({ db: faulty.db, limits: { publishEvery: 3_600_000 } })
+  const server = await toy.server({ db: faulty.db, limits: { publishEveryMs: 3_600_000 } })
   faulty.breakAt('before commit', 'before commit', 'after commit', 'after commit')
   const answers = await Promise.all([server.post(founder, note('a')), server.post(founder, note('b'))])
   t.same(
@@ -154,7 +154,7 @@ t.test('connections that Postgres ends under way cost time, never an entry', asy
 t.test('a database that stays away: refused in time, at once while it is known, and recovers by itself', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
-  const server = await toy.server({ limits: { giveUpAfter: 3_000 } })
+  const server = await toy.server({ limits: { giveUpAfterMs: 3_000 } })
   await server.post(founder, note('before'))
   const block = (allow: boolean) =>
     admin(toy.database.superUrl, async (client) => {

@@ -18,7 +18,7 @@ const proofOf = (body: string) => (JSON.parse(body) as { proof: string[] }).proo
 t.test('a member fetches checkpoints and proofs that verify; others find nothing', async (t) => {
   const founder = somebody()
   const toy = await toyLog(t, founder)
-  const server = await toy.server({ limits: { publishEvery: 0 } })
+  const server = await toy.server({ limits: { publishEveryMs: 0 } })
   const app = await buildHttp({
     ...alone(),
     publicUrl: 'https://toy.example',

@@ -89,7 +89,7 @@ t.test('INV-06: a transaction sees the one log it named, whatever its statements
 const plain = (table: string) => table.replaceAll('"', '')
 const keptTables = `SELECT tgrelid::regclass::text AS name FROM pg_trigger WHERE tgfoid = 'refuse_change'::regproc GROUP BY 1 ORDER BY 1`
 
-// Bites: each object that `keptObjects` in db/keeping.ts leaves with cordon_owner: its trigger,
+// Bites: each object that `keptObjects` in db/keeper.ts leaves with cordon_owner: its trigger,
 // function, schema or database is changed here.
 t.test('INV-05, INV-175: whoever migrates can neither change what stays nor get rid of what guards it', async (t) => {
   const toy = await toyLog(t, somebody())

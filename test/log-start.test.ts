@@ -71,8 +71,8 @@ t.test(
     const toy = await toyLog(t, founder)
     const checkpointDirectory = await temporary(t)
     const [one, two] = [
-      await toy.server({ checkpointDirectory, limits: { publishEvery: 50 } }),
-      await toy.server({ limits: { publishEvery: 50 } }),
+      await toy.server({ checkpointDirectory, limits: { publishEveryMs: 50 } }),
+      await toy.server({ limits: { publishEveryMs: 50 } }),
     ]
     const name = `${originHost}/logs/${toy.operation}`
     const keys = toy.key.signers(name)

@@ -13,7 +13,7 @@ const tables = ['log', 'log_entry', 'log_private', 'log_node', 'log_checkpoint']
 async function filled(t: Tap): Promise<Toy> {
   const founder = somebody()
   const toy = await toyLog(t, founder)
-  const server = await toy.server({ limits: { publishEvery: 0 } })
+  const server = await toy.server({ limits: { publishEveryMs: 0 } })
   for (let round = 0; round < 4; round++) {
     await Promise.all(
       Array.from({ length: 75 }, (_, i) => server.post(founder, { id: freshId(), text: `${round} ${i} straße` })),

@@ -71,7 +71,7 @@ t.test('INV-105: only a mailbox that does not exist is given up; everything else
   for (const manner of ['relays for nobody', 'try later', 'silent', 'dies'] as const) {
     await server.behave(manner)
     const began = Date.now()
-    const said = await outcome(channel(server, { patience: 700 }).deliver(letter))
+    const said = await outcome(channel(server, { letterTimeoutMs: 700 }).deliver(letter))
     t.match(said, /SmtpFault/, manner)
     t.notMatch(said, /amina|otieno/, 'the address is not named')
     t.ok(Date.now() - began < 5_000, 'nobody waits for long')

@@ -9,7 +9,7 @@ import t from 'tap'
 import { Problem } from '../src/errors.ts'
 import { Ledger } from '../src/client/ledger.ts'
 import { operationSnapshots } from '../src/operations/snapshot.ts'
-import type { Committed } from '../src/log/index.ts'
+import type { CommittedEntry } from '../src/log/index.ts'
 import {
   OperationView,
   ProtocolError,
@@ -423,7 +423,7 @@ async function byService(entries: readonly Shown[]): Promise<string | undefined>
   for (const { leaf, statement } of entries) {
     const draft = statement === undefined ? {} : { statement: await readViewStatement(leaf, statement) }
     try {
-      operationSnapshots.fold(view, { leaf, draft } as unknown as Committed)
+      operationSnapshots.fold(view, { leaf, draft } as unknown as CommittedEntry)
     } catch (error) {
       return codeOf(error)
     }

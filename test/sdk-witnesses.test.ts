@@ -17,7 +17,7 @@ import { policyOf, policyText, startWitness, type TestWitness } from './support/
 type Owner = Parameters<typeof startServer>[0]
 
 const text = (words: string) => ({ form: 'text', fields: { text: words } })
-const logLimits = { publishEvery: 50, sendEvery: 50, retryAfter: 50, retryAtMost: 200, answerWithin: 2_000 }
+const logLimits = { publishEveryMs: 50, sendEveryMs: 50, retryAfterMs: 50, retryAtMostMs: 200, answerWithinMs: 2_000 }
 /** Minutes: four seconds, by the clock of the device that pins. */
 const lag = 4 / 60
 

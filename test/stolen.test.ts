@@ -88,7 +88,7 @@ async function refreshing(by: WireActor, refreshToken: string, at: { url: string
   return attempt(at, 'POST', '/v1/tokens', { proof: await by.proof('POST', '/v1/tokens'), body: { refreshToken } })
 }
 
-// Bites: the thumbprint in `recognise`, and `alive` in #actorOf.
+// Bites: the thumbprint in `recognise`, and `alive` in callerOf.
 t.test(
   'INV-91: a stolen access token is worth nothing without the session’s key, nor with it once the session ended',
   async (t) => {
@@ -171,7 +171,7 @@ t.test('INV-91: a stolen refresh token gives no token, and ends the session that
   )
 })
 
-// Bites: `takeTicket`, which deletes the row; `#actorOf` at redemption; the signature of the device
+// Bites: `takeTicket`, which deletes the row; `callerOf` at redemption; the signature of the device
 // under each statement.
 t.test(
   'INV-91: a stolen ticket opens one live channel, whose bodies stay sealed and in which nothing is signed',

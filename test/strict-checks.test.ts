@@ -59,7 +59,7 @@ const server = await startServer(t, {
   directory,
   witnesses: policy,
   publicUrl: between.url,
-  logLimits: { publishEvery: 50, sendEvery: 50, retryAfter: 50, retryAtMost: 200, answerWithin: 2_000 },
+  logLimits: { publishEveryMs: 50, sendEveryMs: 50, retryAfterMs: 50, retryAtMostMs: 200, answerWithinMs: 2_000 },
 })
 between.target = `http://127.0.0.1:${String((server.app.server.address() as AddressInfo).port)}`
 const scene: Scene = await operationOn(t, server)

@@ -48,7 +48,7 @@ async function someEntries(server: ToyServer, log: string, compartments: readonl
 
 async function scene(owner: Parameters<typeof toyLog>[0], batches: number) {
   const toy = await toyLog(owner, somebody())
-  const server = await toy.server({ limits: { publishEvery: 0 } })
+  const server = await toy.server({ limits: { publishEveryMs: 0 } })
   const compartments = [freshId(), freshId()]
   const grow = async () => {
     await someEntries(server, toy.operation, compartments)

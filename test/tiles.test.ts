@@ -140,7 +140,7 @@ async function fill(server: ToyServer, log: string, size: number): Promise<void>
 
 t.test('INV-32: tiles and bundles are those of tlog-tiles at every size, and stay when the log grows', async (t) => {
   const toy = await toyLog(t, somebody())
-  const server = await toy.server({ limits: { publishEvery: 0 } })
+  const server = await toy.server({ limits: { publishEveryMs: 0 } })
   const app = await serving(server)
   t.teardown(() => app.close())
   const base = `/v1/logs/${toy.operation}`

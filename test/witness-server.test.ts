@@ -17,7 +17,7 @@ import { heldBy, policyOf, policyText, startWitness, temporaryDirectory, type Te
 type Owner = Parameters<typeof toyLog>[0]
 
 const note = (text: string) => ({ id: freshId(), text })
-const quick = { publishEvery: 20, sendEvery: 20, retryAfter: 50, retryAtMost: 200, answerWithin: 2_000 }
+const quick = { publishEveryMs: 20, sendEveryMs: 20, retryAfterMs: 50, retryAtMostMs: 200, answerWithinMs: 2_000 }
 
 async function scene(owner: Owner, count: number, quorum: number) {
   const founder = somebody()
@@ -131,7 +131,7 @@ t.test('INV-51: a witness that is away, slow or wrong never stops a message', as
   const began = performance.now()
   const server = await toy.server({
     witnesses: policy,
-    limits: { ...quick, answerWithin: 1_000 },
+    limits: { ...quick, answerWithinMs: 1_000 },
     onError: (what) => said.push(what),
   })
   t.ok(performance.now() - began < 10_000, 'nor the start')

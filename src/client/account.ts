@@ -1,4 +1,4 @@
-import { isListed, may, type Listed, type Permission } from '../access.ts'
+import { isListed, may, type ListedPermissions, type Permission } from '../access.ts'
 import {
   openDevice,
   type Certificate,
@@ -34,7 +34,7 @@ export interface Self {
   /** Whether this is a service account, which signs in with a key of its own. */
   readonly isService: boolean
   /** What a service account may use below its role, as the service says; null for a person. */
-  readonly listed: Listed
+  readonly listed: ListedPermissions
 }
 
 /** The account, the device and the certificate that a store holds; undefined in an empty one. */
@@ -43,7 +43,7 @@ export async function loadSelf(store: ClientStore): Promise<Self | undefined> {
   const secrets = (await store.get('device')) as DeviceSecrets | undefined
   if (!account || !secrets) return undefined
   const kept = (await store.get('certificate')) as string[] | undefined
-  const listed = ((await store.get('listed')) ?? null) as Listed
+  const listed = ((await store.get('listed')) ?? null) as ListedPermissions
   const [certificate, ...chain] = await Promise.all((kept ?? []).map(readCertificateOnce))
   const isService = (await store.get(signInKeyName)) !== undefined
   return { account, device: await openDevice(secrets), certificate, chain, isService, listed }

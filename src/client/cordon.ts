@@ -1,4 +1,4 @@
-import type { Listed, OrganizationKind } from '../access.ts'
+import type { ListedPermissions, OrganizationKind } from '../access.ts'
 import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, readCertificateOnce, requirePinned } from './certificates.ts'
@@ -52,7 +52,7 @@ export interface Me {
   /** How many certificates this NCP or administrator is asked to renew: see `Renewals`. */
   readonly renewalsDue: number
   /** What a service account may use below its role; null for a person. */
-  readonly listed: Listed
+  readonly listed: ListedPermissions
 }
 
 export interface Session {

@@ -15,10 +15,10 @@ export const plainEnvironment = {
   LC_ALL: 'C',
 }
 
-const NOBODY = 65534
+const nobodysUid = 65534
 
 /** Under whose account Postgres runs, which refuses to run as root. */
-export interface Account {
+export interface PostgresAccount {
   /** Put before a command. */
   readonly prefix: readonly string[]
   /** Another user than ours: files have to be given to it, programs must be readable by it. */
@@ -35,7 +35,7 @@ function works(command: readonly string[]): boolean {
 function namedUser(): number {
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
   const named = lines.map((line) => Number(line.split(':')[2])).filter((uid) => uid > 0)
-  return named.includes(1000) ? 1000 : (named.at(-1) ?? NOBODY)
+  return named.includes(1000) ? 1000 : (named.at(-1) ?? nobodysUid)
 }
 
 function haveName(): boolean {
@@ -52,17 +52,17 @@ function haveName(): boolean {
  * the user 65534. With util-linux at hand the server also gets SIGINT when this process dies,
  * however it dies.
  */
-export function chooseAccount(): Account {
+export function chooseAccount(): PostgresAccount {
   const parting = works(['setpriv', '--pdeathsig', 'INT', 'true']) ? ['setpriv', '--pdeathsig', 'INT'] : []
   const root = process.getuid?.() === 0
-  const own: Account = { prefix: parting, uid: undefined, description: 'this user' }
+  const own: PostgresAccount = { prefix: parting, uid: undefined, description: 'this user' }
   if (!root && haveName()) return own
   const uid = namedUser()
   const namespace = ['unshare', '-U', `--map-user=${uid}`, `--map-group=${uid}`]
   if (works([...namespace, ...parting, 'true'])) {
     return { prefix: [...namespace, ...parting], uid: undefined, description: `user ${uid} of a user namespace` }
   }
-  return root ? { prefix: parting, uid: NOBODY, description: `user ${NOBODY}` } : own
+  return root ? { prefix: parting, uid: nobodysUid, description: `user ${nobodysUid}` } : own
 }
 
 /**
@@ -70,7 +70,7 @@ export function chooseAccount(): Account {
  * list) the one above it, which is our data directory. What lies further up is not ours to open:
  * Problem EMBEDDED_DATABASE names what is in the way.
  */
-export async function openWay(account: Account, directory: string): Promise<void> {
+export async function openWay(account: PostgresAccount, directory: string): Promise<void> {
   if (account.uid === undefined) return
   const parent = dirname(directory)
   await chmod(parent, ((await stat(parent)).mode & 0o7777) | 0o001)

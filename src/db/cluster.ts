@@ -5,7 +5,7 @@ import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { Problem } from '../errors.ts'
-import { plainEnvironment, type Account } from './account.ts'
+import { plainEnvironment, type PostgresAccount } from './account.ts'
 import type { Binaries } from './binaries.ts'
 
 export const SUPERUSER = 'postgres'
@@ -47,7 +47,7 @@ export async function passwordOf(layout: Layout, role: string): Promise<string> 
  * Makes the directories and, the first time, the database files. An initdb that was interrupted
  * leaves nothing behind that counts.
  */
-export async function prepareCluster(layout: Layout, binaries: Binaries, account: Account): Promise<void> {
+export async function prepareCluster(layout: Layout, binaries: Binaries, account: PostgresAccount): Promise<void> {
   await mkdir(layout.socket, { recursive: true, mode: 0o700 })
   await give(account, layout.directory, layout.socket)
   const passwordFile = join(layout.directory, `${SUPERUSER}.password`)
@@ -77,7 +77,7 @@ async function requireSameMajor(layout: Layout, binaries: Binaries): Promise<voi
   })
 }
 
-async function give(account: Account, ...paths: string[]): Promise<void> {
+async function give(account: PostgresAccount, ...paths: string[]): Promise<void> {
   if (account.uid === undefined) return
   for (const path of paths) await chown(path, account.uid, account.uid)
 }
@@ -91,7 +91,7 @@ async function output(program: string, args: readonly string[]): Promise<string>
   return text
 }
 
-async function run(account: Account, program: string, args: readonly string[]): Promise<void> {
+async function run(account: PostgresAccount, program: string, args: readonly string[]): Promise<void> {
   const [command = program, ...rest] = [...account.prefix, program, ...args]
   const child = spawn(command, rest, {
     env: plainEnvironment,

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Tx } from './database.ts'
 
-const page = 500
+const pageRows = 500
 const opened = new WeakMap<Tx, number>()
 
 /**
@@ -16,9 +16,9 @@ export async function* inOrder<T>(tx: Tx, query: RawBuilder<T>): AsyncGenerator<
   await sql`DECLARE ${name} NO SCROLL CURSOR FOR ${query}`.execute(tx)
   try {
     for (;;) {
-      const { rows } = await sql<T>`FETCH ${sql.lit(page)} FROM ${name}`.execute(tx)
+      const { rows } = await sql<T>`FETCH ${sql.lit(pageRows)} FROM ${name}`.execute(tx)
       yield* rows
-      if (rows.length < page) return
+      if (rows.length < pageRows) return
     }
   } finally {
     // A transaction that failed has closed its cursors and refuses this; what made it fail is

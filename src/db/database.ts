@@ -24,9 +24,9 @@ export interface DatabaseOptions {
   /** Most connections at once; 10 unless said otherwise. */
   readonly connections?: number
   /** Milliseconds to wait for a connection, 5,000 unless said otherwise. */
-  readonly connectTimeout?: number
+  readonly connectTimeoutMs?: number
   /** Milliseconds a statement may run, 30,000 unless said otherwise; 0 for no limit. */
-  readonly statementTimeout?: number
+  readonly statementTimeoutMs?: number
   readonly applicationName?: string
 }
 
@@ -37,9 +37,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.connectionString,
     max: options.connections ?? 10,
-    connectionTimeoutMillis: options.connectTimeout ?? 5_000,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
     idleTimeoutMillis: 30_000,
-    statement_timeout: options.statementTimeout ?? 30_000,
+    statement_timeout: options.statementTimeoutMs ?? 30_000,
     idle_in_transaction_session_timeout: 60_000,
     application_name: options.applicationName ?? 'cordon',
     keepAlive: true,

@@ -3,7 +3,7 @@ import { describeConnection, type Database } from './database.ts'
 import { errorCode, toDatabaseProblem } from './failures.ts'
 import { refuseNewer, schemaVersion } from './migrate.ts'
 
-const OLDEST_POSTGRES = 160_000
+const oldestPostgresVersion = 160_000
 
 /**
  * Refuses a database that may lose what it acknowledged: `fsync`, `full_page_writes` or
@@ -36,7 +36,7 @@ export async function requireServable(db: Database): Promise<void> {
   })
   const found = rows[0] as { version: number; mighty: boolean; owner: boolean }
   const where = describeConnection(db.connectionString)
-  if (found.version < OLDEST_POSTGRES) {
+  if (found.version < oldestPostgresVersion) {
     throw new Problem('DATABASE_UNSAFE', {
       detail: `${where} is Postgres ${Math.floor(found.version / 10_000)}; 16 or later is needed`,
     })

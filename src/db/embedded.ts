@@ -5,20 +5,20 @@ import { totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
-import { chooseAccount, openWay, plainEnvironment, type Account } from './account.ts'
+import { chooseAccount, openWay, plainEnvironment, type PostgresAccount } from './account.ts'
 import { findBinaries, type Binaries } from './binaries.ts'
 import { SUPERUSER, layoutOf, passwordOf, prepareCluster, prepareRoles, type Layout } from './cluster.ts'
 import { holdDirectory, processesIn, signal, waitUntilEmpty } from './processes.ts'
 
 // sun_path holds 108 bytes with its final NUL.
-const LONGEST_SOCKET_PATH = 107
-const LOG_LIMIT = 16 * 1024 * 1024
+const longestSocketPathBytes = 107
+const longestLogBytes = 16 * 1024 * 1024
 
 /**
  * An embedded Postgres that runs. The URLs stay the same for as long as it is held, also across its
  * restarts.
  */
-export interface Embedded {
+export interface EmbeddedPostgres {
   readonly superUrl: string
   readonly ownerUrl: string
   readonly appUrl: string
@@ -43,7 +43,7 @@ export interface EmbeddedOptions {
  * earlier process left behind. Problem DATA_DIRECTORY_IN_USE when another living process runs one
  * there, EMBEDDED_DATABASE when it cannot run here.
  */
-export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const layout = layoutOf(resolve(options.directory))
   const account = chooseAccount()
   const release = await prepareDirectory(layout).catch(refuseUnlessProblem)
@@ -113,7 +113,7 @@ interface Address {
 }
 
 async function addressOf(layout: Layout): Promise<Address> {
-  if (Buffer.byteLength(join(layout.socket, '.s.PGSQL.5432')) <= LONGEST_SOCKET_PATH)
+  if (Buffer.byteLength(join(layout.socket, '.s.PGSQL.5432')) <= longestSocketPathBytes)
     return { port: 5432, socket: true }
   const probe = createServer()
   await new Promise<void>((done, failed) => probe.once('error', failed).listen(0, '127.0.0.1', done))
@@ -149,14 +149,20 @@ async function stopOrphans(layout: Layout, log: (sentence: string) => void): Pro
 class Server {
   readonly #layout: Layout
   readonly #binaries: Binaries
-  readonly #account: Account
+  readonly #account: PostgresAccount
   readonly #address: Address
   readonly #options: EmbeddedOptions
   #child: ChildProcess | undefined
   #stopping = false
   #restarting: Promise<void> | undefined
 
-  constructor(layout: Layout, binaries: Binaries, account: Account, address: Address, options: EmbeddedOptions) {
+  constructor(
+    layout: Layout,
+    binaries: Binaries,
+    account: PostgresAccount,
+    address: Address,
+    options: EmbeddedOptions,
+  ) {
     this.#layout = layout
     this.#binaries = binaries
     this.#account = account
@@ -207,13 +213,13 @@ class Server {
     if (child.exitCode !== null || child.signalCode !== null) return
     child.ref()
     signal(child.pid, 'SIGINT')
-    const patience = new AbortController()
-    const hurry = sleep(20_000, undefined, { signal: patience.signal, ref: false }).then(
+    const fastShutdown = new AbortController()
+    const hurry = sleep(20_000, undefined, { signal: fastShutdown.signal, ref: false }).then(
       () => signal(child.pid as number, 'SIGQUIT'),
       () => {},
     )
     await ended
-    patience.abort()
+    fastShutdown.abort()
     await hurry
   }
 
@@ -222,7 +228,7 @@ class Server {
       (found) => found.size,
       () => 0,
     )
-    if (size > LOG_LIMIT) await truncate(this.#layout.log)
+    if (size > longestLogBytes) await truncate(this.#layout.log)
     const log = await open(this.#layout.log, 'a', 0o600)
     try {
       const settings = Object.entries(this.#settings()).flatMap(([name, value]) => ['-c', `${name}=${value}`])

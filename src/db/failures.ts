@@ -18,7 +18,7 @@ const serverCodes = /^(08...|57P0[1-5]|53300|25006)$/
 const poolSentences =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Cannot use a pool after calling end|Connection ended unexpectedly)/
 
-interface Coded {
+interface CodedError {
   code?: unknown
   syscall?: unknown
   message?: unknown
@@ -28,7 +28,7 @@ interface Coded {
 
 /** The SQLSTATE or system code of whatever was thrown. */
 export function errorCode(error: unknown): string | undefined {
-  const code = (error as Coded | null | undefined)?.code
+  const code = (error as CodedError | null | undefined)?.code
   return typeof code === 'string' ? code : undefined
 }
 
@@ -38,7 +38,7 @@ export function errorCode(error: unknown): string | undefined {
  */
 export function isConnectionError(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
-  const { syscall, message, errors } = error as Coded
+  const { syscall, message, errors } = error as CodedError
   const code = errorCode(error)
   if (code !== undefined && (socketCodes.has(code) || serverCodes.test(code))) return true
   // A Unix socket that is not there while Postgres restarts.

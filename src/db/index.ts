@@ -9,9 +9,9 @@ export {
   type Tx,
 } from './database.ts'
 export { answers, checkDurability, requireServable } from './durability.ts'
-export { findEmbedded, startEmbedded, type Embedded, type EmbeddedOptions } from './embedded.ts'
+export { findEmbedded, startEmbedded, type EmbeddedPostgres, type EmbeddedOptions } from './embedded.ts'
 export { errorCode, isConnectionError, isRetryable, toDatabaseProblem, violatedConstraint } from './failures.ts'
-export { isKept } from './keeping.ts'
+export { isKept } from './keeper.ts'
 export { createNotifier, listen, notifiedLogs, type Listener, type Notifier } from './listen.ts'
 export { createRateStore, type RateCount, type RateStore } from './rate-limits.ts'
 export {
@@ -19,7 +19,7 @@ export {
   migrationDirectory,
   refuseNewer,
   schemaVersion,
-  type Migrated,
+  type MigrationResult,
   type SchemaVersion,
 } from './migrate.ts'
 export type { DB } from './tables.ts'

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
-const SHORTEST_PAUSE = 50
-const LONGEST_PAUSE = 5_000
-const HEARTBEAT = 15_000
+const shortestPauseMs = 50
+const longestPauseMs = 5_000
+const heartbeatEveryMs = 15_000
 
 export interface Listener {
   /** Resolves once the first LISTEN stands. */
@@ -47,15 +47,15 @@ export function listen(
   }
 
   const running = (async () => {
-    let pause = SHORTEST_PAUSE
+    let pause = shortestPauseMs
     while (!ending.signal.aborted) {
       const began = performance.now()
       await once().catch((error: unknown) => {
         if (!ending.signal.aborted) onError(error)
       })
-      if (performance.now() - began > LONGEST_PAUSE) pause = SHORTEST_PAUSE
+      if (performance.now() - began > longestPauseMs) pause = shortestPauseMs
       await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
-      pause = Math.min(pause * 2, LONGEST_PAUSE)
+      pause = Math.min(pause * 2, longestPauseMs)
     }
     started.resolve()
   })()
@@ -74,7 +74,7 @@ export function listen(
 async function heartbeats(client: pg.Client, ending: AbortSignal): Promise<void> {
   while (!ending.aborted) {
     try {
-      await sleep(HEARTBEAT, undefined, { signal: ending, ref: false })
+      await sleep(heartbeatEveryMs, undefined, { signal: ending, ref: false })
     } catch {
       return
     }
@@ -88,7 +88,7 @@ function newClient(connectionString: string, name: string): pg.Client {
     application_name: name,
     keepAlive: true,
     connectionTimeoutMillis: 5_000,
-    query_timeout: HEARTBEAT,
+    query_timeout: heartbeatEveryMs,
   })
   // Without a listener an error of an idle connection ends the process.
   client.on('error', () => {})
@@ -104,7 +104,7 @@ export interface Notifier {
 }
 
 // A payload holds less than 8,000 bytes; an id and its comma 37.
-const IDS_PER_PAYLOAD = 200
+const mostIdsPerPayload = 200
 
 /**
  * Tells other servers which logs have grown: at most one NOTIFY per `everyMs` milliseconds, on a
@@ -131,7 +131,7 @@ export function createNotifier(connectionString: string, channel: string, option
   const flush = async (): Promise<void> => {
     for (let pause = options.everyMs; pending.size > 0;) {
       await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
-      const ids = [...pending].slice(0, IDS_PER_PAYLOAD)
+      const ids = [...pending].slice(0, mostIdsPerPayload)
       for (const id of ids) pending.delete(id)
       try {
         await (await connected()).query('SELECT pg_notify($1, $2)', [channel, ids.join(',')])
@@ -141,7 +141,7 @@ export function createNotifier(connectionString: string, channel: string, option
         client = undefined
         if (ending.signal.aborted) return
         for (const id of ids) pending.add(id)
-        pause = Math.min(Math.max(pause * 2, SHORTEST_PAUSE), LONGEST_PAUSE)
+        pause = Math.min(Math.max(pause * 2, shortestPauseMs), longestPauseMs)
       }
     }
   }

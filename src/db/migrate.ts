@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { sql, type Kysely } from 'kysely'
 import { Migrator, type Migration } from 'kysely/migration'
 import { Problem } from '../errors.ts'
-import { isKept, keep, mayKeep, release } from './keeping.ts'
+import { isKept, keep, mayKeep, release } from './keeper.ts'
 import { describeConnection, openDatabase, type Database } from './database.ts'
 import { errorCode, toDatabaseProblem } from './failures.ts'
 import type { DB } from './tables.ts'
@@ -47,7 +47,7 @@ export async function schemaVersion(db: Database): Promise<SchemaVersion> {
   return { applied: applied.at(-1), known: known.at(-1) ?? '', state, unknown }
 }
 
-export interface Migrated {
+export interface MigrationResult {
   readonly applied: string[]
   /**
    * Whether what is never changed belongs to a role that cordon_owner and cordon_app cannot become.
@@ -57,7 +57,7 @@ export interface Migrated {
 }
 
 /** Any number, the same for all who migrate. */
-const turn = 7_262_833
+const migrationLock = 7_262_833
 
 /**
  * Brings a database to the newest schema: plain SQL files in the order of their names, forward
@@ -67,17 +67,17 @@ const turn = 7_262_833
  * if the database knows migrations that this program does not, DATABASE_ROLE where cordon_keeper
  * has it already, and the role may not become it.
  */
-export async function migrate(ownerUrl: string): Promise<Migrated> {
+export async function migrate(ownerUrl: string): Promise<MigrationResult> {
   const url = new URL(ownerUrl)
   const db = openDatabase({
     connectionString: ownerUrl,
     connections: 1,
-    statementTimeout: 0,
+    statementTimeoutMs: 0,
     applicationName: 'cordon migrate',
     onError: () => {},
   })
   try {
-    await sql`SELECT pg_advisory_lock(${turn})`.execute(db.kysely)
+    await sql`SELECT pg_advisory_lock(${migrationLock})`.execute(db.kysely)
     const version = await schemaVersion(db)
     refuseNewer(version, ownerUrl)
     const keeps = await mayKeep(db.kysely)

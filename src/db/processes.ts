@@ -3,7 +3,7 @@ import { readFile, readdir, readlink, realpath, rm, writeFile } from 'node:fs/pr
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../errors.ts'
 
-const PATIENCE = 1_000
+const holderGoneWithinMs = 1_000
 
 /**
  * The processes whose working directory is `directory`: a postmaster and its backends, by /proc.
@@ -62,7 +62,7 @@ export async function holdDirectory(file: string, directory: string): Promise<()
   const mine = `${process.pid} ${startOf(process.pid) ?? ''}`
   let holder = ''
   // A process that was just killed takes a moment to be gone.
-  for (let waited = 0; waited < PATIENCE; waited += 50) {
+  for (let waited = 0; waited < holderGoneWithinMs; waited += 50) {
     try {
       await writeFile(file, mine, { flag: 'wx', mode: 0o600 })
       return () => rm(file, { force: true })

@@ -1,10 +1,10 @@
 import pg from 'pg'
 
 const INT8 = 20
-const DATE = 1082
-const TEXT_ARRAY = 1009
+const dateType = 1082
+const textArrayType = 1009
 const INT8_ARRAY = 1016
-const DATE_ARRAY = 1182
+const dateArrayType = 1182
 
 function safeInteger(text: string): number {
   const value = Number(text)
@@ -12,15 +12,15 @@ function safeInteger(text: string): number {
   return value
 }
 
-const textArray = pg.types.getTypeParser(TEXT_ARRAY as number, 'text') as (text: string) => (string | null)[]
+const textArray = pg.types.getTypeParser(textArrayType as number, 'text') as (text: string) => (string | null)[]
 const identity = (text: string) => text
 
 const ours = new Map<number, (text: string) => unknown>([
   [INT8, safeInteger],
   [INT8_ARRAY, (text) => textArray(text).map((item) => (item === null ? null : safeInteger(item)))],
   // A calendar day has no time zone: pg would make it local midnight.
-  [DATE, identity],
-  [DATE_ARRAY, textArray],
+  [dateType, identity],
+  [dateArrayType, textArray],
 ])
 
 /**

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { ProblemCode } from '../errors.ts'
 
 /** A request as whoever decides about it sees it. */
-export type Asked = FastifyRequest
+export type IncomingRequest = FastifyRequest
 
 /**
  * Who may call a route. Declared by the route, executed at each request before anything of its body

@@ -22,9 +22,9 @@ export const reasonsForNothing = [
  * The kinds of entries that something may write when it is accepted, or why it writes none. A
  * refusal is always `access.refused`.
  */
-export type Duty = readonly [Kind, ...Kind[]] | `nothing: ${(typeof reasonsForNothing)[number]}`
+export type RecordDuty = readonly [Kind, ...Kind[]] | `nothing: ${(typeof reasonsForNothing)[number]}`
 
-export function isDuty(value: unknown): value is Duty {
+export function isDuty(value: unknown): value is RecordDuty {
   if (Array.isArray(value)) return value.length > 0 && value.every(isKind)
   return reasonsForNothing.some((reason) => value === `nothing: ${reason}`)
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, toProblemJson } from '../errors.ts'
-import { headerLimitBytes } from './crowding.ts'
+import { headerLimitBytes } from './crowd-limits.ts'
 import { faultsOf } from './validation.ts'
 
 /**

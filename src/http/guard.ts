@@ -2,7 +2,7 @@ import type { FastifyContextConfig, FastifyInstance, FastifyRequest, RouteOption
 import { Problem, type ProblemCode } from '../errors.ts'
 import { isAccess, type Access } from './access.ts'
 import { unboundedIn } from './bounds.ts'
-import { isDuty, type Duty } from './duty.ts'
+import { isDuty, type RecordDuty } from './duty.ts'
 import { answerNowhere } from './failures.ts'
 import { refusalsOf } from './refusals.ts'
 
@@ -14,20 +14,20 @@ declare module 'fastify' {
      * What it writes into which log's entries (log.md, "Kinds"); without it the server does not
      * boot.
      */
-    record?: Duty
+    record?: RecordDuty
   }
   interface FastifyInstance {
     /** Every route that is served, as it was declared. */
-    declared: readonly Declared[]
+    declared: readonly DeclaredRoute[]
   }
 }
 
-export interface Declared {
+export interface DeclaredRoute {
   readonly method: string
   readonly url: string
   /** How pages name it. */
   readonly access: string
-  readonly record: Duty
+  readonly record: RecordDuty
   /** Every code that it may refuse with. */
   readonly refuses: ReadonlySet<ProblemCode>
   readonly config: Readonly<FastifyContextConfig>
@@ -50,7 +50,7 @@ export class RouteFault extends Error {
  * recognises whoever asks, at each request, before anything of a body is read.
  */
 export function guardRoutes(app: FastifyInstance): void {
-  const declared: Declared[] = []
+  const declared: DeclaredRoute[] = []
   app.decorate('declared', declared)
   app.addHook('onRoute', (route) => {
     const access: unknown = route.config?.access

@@ -4,7 +4,7 @@ import { Problem } from '../errors.ts'
 import { everybody } from './access.ts'
 import type { HttpServer } from './server.ts'
 
-const PATIENCE = 2_000
+const databaseAnswersWithinMs = 2_000
 
 interface About {
   /**
@@ -45,7 +45,9 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
     },
     async () => {
       // However many ask, one question is under way.
-      asking ??= Promise.race([ready(), sleep(PATIENCE, false, { ref: false })]).finally(() => (asking = undefined))
+      asking ??= Promise.race([ready(), sleep(databaseAnswersWithinMs, false, { ref: false })]).finally(
+        () => (asking = undefined),
+      )
       const answer = await asking
       if (answer === true) return { status: 'ready' as const }
       throw answer === false ? new Problem('DATABASE_UNAVAILABLE') : answer

@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { problems, type ProblemCode } from '../errors.ts'
 import { everybody } from './access.ts'
-import type { Declared } from './guard.ts'
+import type { DeclaredRoute } from './guard.ts'
 import {
   headers,
   headersOf,
@@ -99,10 +99,10 @@ function readExamples(): Examples {
 }
 
 /** What @fastify/swagger makes of the schemas, with what routes declare beside them. */
-function describeApi(page: Page, declared: readonly Declared[]): Json {
+function describeApi(page: Page, declared: readonly DeclaredRoute[]): Json {
   const examples = readExamples()
   const paths: Page['paths'] = {}
-  const responses: Shared['responses'] = new Map()
+  const responses: SharedParts['responses'] = new Map()
   for (const route of declared) {
     // A wildcard has no name in a route, and needs one here.
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{*}')
@@ -134,12 +134,12 @@ function describeApi(page: Page, declared: readonly Declared[]): Json {
 }
 
 /** What operations share: examples, and the answers that several of them give. */
-interface Shared {
+interface SharedParts {
   readonly examples: Examples
   readonly responses: Map<string, { readonly codes: readonly ProblemCode[]; readonly response: Json }>
 }
 
-function describe(operation: Operation, route: Declared, shared: Shared): Operation {
+function describe(operation: Operation, route: DeclaredRoute, shared: SharedParts): Operation {
   const { examples } = shared
   const { config, access, record } = route
   const known = config.access !== everybody
@@ -196,7 +196,7 @@ const sentences: Readonly<Record<string, string>> = {
  * One answer for each status, with the codes that it may carry; the same answer of several routes
  * stands once.
  */
-function refusals({ refuses }: Declared, counted: boolean, { examples, responses }: Shared): Responses {
+function refusals({ refuses }: DeclaredRoute, counted: boolean, { examples, responses }: SharedParts): Responses {
   const byStatus = Map.groupBy(refuses, (code) => problems[code].status)
   const shown = new Set(Object.keys(examples.problems))
   const described = [...byStatus]

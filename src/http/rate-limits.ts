@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Problem } from '../errors.ts'
-import type { Duty } from './duty.ts'
+import type { RecordDuty } from './duty.ts'
 
 /**
  * Requests and frames that each may make in a minute: of an account by what they write, through
@@ -31,14 +31,14 @@ export type Policy = keyof typeof quotas
 export type Quotas = Readonly<Record<Policy, number>>
 
 /** Seconds. */
-const window = 60
-const flushEvery = 100
-const pauseAfterFailure = 5_000
+const windowSeconds = 60
+const flushEveryMs = 100
+const pauseAfterFailureMs = 5_000
 /**
  * Different sources that are remembered, and as many accounts; whoever comes later is counted
  * together.
  */
-const most = 50_000
+const mostSources = 50_000
 /**
  * Of them at each door: from one network, and from one block of networks. Further ones of it are
  * counted together, so that none takes the room of all others.
@@ -57,7 +57,7 @@ export interface RateLimitsDeps {
 }
 
 /** What is left of a quota, and the seconds until it is whole again. */
-export interface Left {
+export interface QuotaBalance {
   readonly policy: Policy
   readonly quota: number
   readonly window: number
@@ -95,14 +95,14 @@ export class RateLimits {
   constructor(deps: RateLimitsDeps) {
     this.#deps = deps
     this.#quotas = { ...quotas, ...deps.quotas }
-    this.#timer = setInterval(() => void this.tell(), flushEvery)
+    this.#timer = setInterval(() => void this.tell(), flushEveryMs)
     this.#timer.unref()
   }
 
   /** Counts one request unless there is no room for it. */
-  take(policy: Policy, who: string): Left {
+  take(policy: Policy, who: string): QuotaBalance {
     const now = this.#deps.clock().getTime()
-    const endsAt = (Math.floor(now / 1000 / window) + 1) * window * 1000
+    const endsAt = (Math.floor(now / 1000 / windowSeconds) + 1) * windowSeconds * 1000
     if (endsAt !== this.#endsAt) this.#forget(now)
     this.#endsAt = endsAt
     const counter = this.#counter(policy, who, endsAt)
@@ -113,7 +113,7 @@ export class RateLimits {
       counter.untold++
     }
     const remaining = Math.max(0, quota - counter.requests)
-    return { policy, quota, window, remaining, reset: Math.ceil((endsAt - now) / 1000), refused }
+    return { policy, quota, window: windowSeconds, remaining, reset: Math.ceil((endsAt - now) / 1000), refused }
   }
 
   /** The same for what has no headers to say it in: TOO_MANY_REQUESTS where there is no room. */
@@ -127,7 +127,7 @@ export class RateLimits {
     const known = find(who)
     if (known) return known
     const crowd = this.#crowdOf(policy, who)
-    const counted = crowd ?? (counters.size >= most ? others : who)
+    const counted = crowd ?? (counters.size >= mostSources ? others : who)
     const found = find(counted)
     if (found) return found
     const key = createHash('sha256').update(`${policy} ${counted}`).digest()
@@ -179,7 +179,7 @@ export class RateLimits {
         counter.requests = (totals[i] ?? counter.requests) + counter.untold
       })
     } catch (error) {
-      this.#quietUntil = clock().getTime() + pauseAfterFailure
+      this.#quietUntil = clock().getTime() + pauseAfterFailureMs
       onError('sharing what was counted of requests', error)
     }
   }
@@ -192,7 +192,7 @@ export class RateLimits {
 
 const others = 'others'
 
-export function refuseNone(taken: readonly Left[]): void {
+export function refuseNone(taken: readonly QuotaBalance[]): void {
   const refused = taken.find((left) => left.refused)
   if (refused) throw new Problem('TOO_MANY_REQUESTS', { quota: refused.policy, retryAfter: refused.reset })
 }
@@ -225,7 +225,7 @@ function networksOf(source: string): readonly [network?: string, block?: string]
 }
 
 /** Against which of an account's quotas counts what makes these entries. */
-export function quotaFor(duty: Duty): Extract<Policy, `account-${string}`> {
+export function quotaFor(duty: RecordDuty): Extract<Policy, `account-${string}`> {
   if (typeof duty === 'string') return 'account-reading'
   return duty.some((kind) => kind.startsWith('message.')) ? 'account-posting' : 'account-writing'
 }

@@ -13,13 +13,13 @@ declare module 'fastify' {
   }
 }
 
-type Declaring = Pick<RouteOptions, 'method' | 'schema' | 'config'>
+type RouteDeclaration = Pick<RouteOptions, 'method' | 'schema' | 'config'>
 
 /**
  * Every code that a route may be answered with: its own, those of its access, and those that follow
  * from what it is.
  */
-export function refusalsOf({ method, schema, config }: Declaring): ReadonlySet<ProblemCode> {
+export function refusalsOf({ method, schema, config }: RouteDeclaration): ReadonlySet<ProblemCode> {
   const { access, record, uncounted, refusals = [] } = config ?? {}
   const codes = new Set<ProblemCode>(['BAD_REQUEST', 'INTERNAL', 'OVERLOADED'])
   const add = (...more: readonly ProblemCode[]) => more.forEach((code) => codes.add(code))

@@ -11,11 +11,11 @@ import Fastify, {
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import { Problem } from '../errors.ts'
-import { boundCrowd, headerLimitBytes, parseShallowJson, usualRoom, type Room } from './crowding.ts'
+import { boundCrowd, headerLimitBytes, parseShallowJson, usualRoom, type Room } from './crowd-limits.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
 import { entitleRequests, guardRoutes } from './guard.ts'
 import { mountHealth } from './health.ts'
-import { limitAccounts, limitSources } from './limiting.ts'
+import { limitAccounts, limitSources } from './quota-hooks.ts'
 import { logAnswers } from './logging.ts'
 import { describeRoutes, mountOpenApi } from './openapi.ts'
 import type { RateLimits } from './rate-limits.ts'
@@ -59,10 +59,10 @@ export interface HttpDeps {
 }
 
 /** Milliseconds that the event loop may lag on average before requests get 503. */
-const mostLag = 5_000
+const mostLagMs = 5_000
 
 // A message with its statement, body and extract; routes that take more say so themselves.
-const BODY_LIMIT = 512 * 1024
+const bodyLimitBytes = 512 * 1024
 
 const headers = { maxHeaderSize: headerLimitBytes, headersTimeout: 15_000 } as const
 
@@ -76,7 +76,7 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: deps.requestId,
     trustProxy: deps.trustedProxies.length === 0 ? false : [...deps.trustedProxies],
-    bodyLimit: BODY_LIMIT,
+    bodyLimit: bodyLimitBytes,
     routerOptions: { maxParamLength: 128 },
     requestTimeout: 30_000,
     keepAliveTimeout: 65_000,
@@ -106,7 +106,7 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     referrerPolicy: { policy: 'no-referrer' },
   })
   await app.register(underPressure, {
-    maxEventLoopDelay: mostLag,
+    maxEventLoopDelay: mostLagMs,
     exposeStatusRoute: false,
     pressureHandler: (request, _reply, _type, value) => {
       // The plugin takes a second without a sample, as after a moment in which the process stood

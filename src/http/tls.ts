@@ -21,7 +21,7 @@ export class TlsFault extends Error {
  */
 const settled = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const satisfies ServerOptions
 
-const lookEvery = 1_000
+const lookEveryMs = 1_000
 
 /**
  * Reads the pair as a server takes it. TlsFault where a file is missing or no PEM, or the key is
@@ -80,7 +80,7 @@ export function followCertificate(
     }
   }
   const paths = [files.certificateFile, files.keyFile]
-  for (const path of paths) watchFile(path, { interval: lookEvery, persistent: false }, look)
+  for (const path of paths) watchFile(path, { interval: lookEveryMs, persistent: false }, look)
   return () => {
     for (const path of paths) unwatchFile(path, look)
   }

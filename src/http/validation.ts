@@ -4,13 +4,13 @@ import buildSerializer from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 
 /** One thing wrong with a request: where (RFC 6901 pointer within the part) and why. */
-export interface Fault {
+export interface RequestFault {
   readonly in: string
   readonly pointer: string
   readonly reason: string
 }
 
-const MOST_FAULTS = 20
+const mostFaultsNamed = 20
 
 /**
  * Of what is made of more parts the first fault alone is named: looking for all would cost more the
@@ -95,8 +95,8 @@ function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
  * The faults of a validation error, at most 20. They name fields and rules, never the values that
  * were sent.
  */
-export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]): Fault[] {
-  return errors.slice(0, MOST_FAULTS).map((error) => {
+export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]): RequestFault[] {
+  return errors.slice(0, mostFaultsNamed).map((error) => {
     const { missingProperty, additionalProperty } = (error.params ?? {}) as Record<string, unknown>
     const name = missingProperty ?? additionalProperty
     const child = typeof name === 'string' ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1').slice(0, 100)}` : ''

@@ -1,22 +1,22 @@
 import { Problem, type ProblemCode } from '../errors.ts'
-import { makeAccess, type Access, type Asked } from '../http/index.ts'
-import { isAdministrator, type Actor } from './deps.ts'
-import type { ProofOf, Sessions } from './sessions.ts'
+import { makeAccess, type Access, type IncomingRequest } from '../http/index.ts'
+import { isAdministrator, type SignedInCaller } from './deps.ts'
+import type { ProofOf, SessionService } from './sessions.ts'
 
 /** Somebody on a certified device. */
-export interface Certified extends Actor {
+export interface CertifiedCaller extends SignedInCaller {
   readonly tier: string
 }
 
 /** Somebody who acts for the platform. */
-export interface Administrator extends Certified {
+export interface Administrator extends CertifiedCaller {
   readonly tier: 'administrator'
 }
 
 /** Who may call the routes that lie outside operations. */
 export interface Accesses {
   /** A session that stands, also of a device that waits for its certificate. */
-  readonly signedIn: Access<Actor>
+  readonly signedIn: Access<SignedInCaller>
   readonly administrator: Access<Administrator>
   /**
    * For what is decided above: `entitle` says what whoever asks may do, of those who are certified;
@@ -24,7 +24,7 @@ export interface Accesses {
    */
   certified<A>(
     name: string,
-    entitle: (actor: Certified, request: Asked) => Promise<A | undefined>,
+    entitle: (actor: CertifiedCaller, request: IncomingRequest) => Promise<A | undefined>,
     refusals?: readonly ProblemCode[],
   ): Access<A>
 }
@@ -33,10 +33,10 @@ export interface Accesses {
 const ofSessions = ['UNAUTHENTICATED', 'SESSION_ENDED', 'ADDRESS_REFUSED'] as const
 const ofDevices = [...ofSessions, 'DEVICE_NOT_CERTIFIED'] as const
 
-export function accessesOf(sessions: Sessions): Accesses {
-  const recognise = async (request: Asked): Promise<Actor> =>
+export function accessesOf(sessions: SessionService): Accesses {
+  const recognise = async (request: IncomingRequest): Promise<SignedInCaller> =>
     (request.actor = await sessions.recognise({ ...proofOf(request), authorization: header(request, 'authorization') }))
-  const recogniseCertified = async (request: Asked): Promise<Certified> => {
+  const recogniseCertified = async (request: IncomingRequest): Promise<CertifiedCaller> => {
     const actor = await recognise(request)
     if (!isCertified(actor)) throw new Problem('DEVICE_NOT_CERTIFIED')
     return actor
@@ -51,26 +51,26 @@ export function accessesOf(sessions: Sessions): Accesses {
   }
 }
 
-function isCertified(actor: Actor): actor is Certified {
+function isCertified(actor: SignedInCaller): actor is CertifiedCaller {
   return actor.tier !== null
 }
 
-function requireAdministrator(actor: Certified): Administrator {
+function requireAdministrator(actor: CertifiedCaller): Administrator {
   if (!isAdministrator(actor)) throw new Problem('ADMINISTRATOR_ONLY')
   return actor
 }
 
 /** The address of a request without its query, as proofs name it. */
-export function pathOf(request: Asked): string {
+export function pathOf(request: IncomingRequest): string {
   return request.url.split('?', 1)[0] ?? ''
 }
 
-export function header(request: Asked, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
+export function header(request: IncomingRequest, name: 'dpop' | 'authorization' | 'origin'): string | undefined {
   const value = request.headers[name]
   return typeof value === 'string' ? value : undefined
 }
 
-export function proofOf(request: Asked): ProofOf {
+export function proofOf(request: IncomingRequest): ProofOf {
   return {
     method: request.method,
     path: pathOf(request),

@@ -11,13 +11,13 @@ export type Argon2Work =
 export type Argon2Request = Argon2Work & { readonly id: number }
 export type Argon2Answer = { readonly id: number } & ({ readonly value: string | boolean } | { readonly error: string })
 
-interface Pending extends PromiseWithResolvers<never> {
+interface PendingWork extends PromiseWithResolvers<never> {
   readonly work: Argon2Work
   sent: number
 }
 
 /** A work is given to one more process where the first one ended over it. */
-const mostSent = 2
+const mostProcessesPerWork = 2
 
 /**
  * argon2 in a process of its own with a lower priority: a crowd that signs in takes the processors
@@ -27,7 +27,7 @@ const mostSent = 2
 export class Argon2Process implements Argon2 {
   readonly #atOnce: number
   readonly #onError: (what: string, error: unknown) => void
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new Map<number, PendingWork>()
   #child: ChildProcess | undefined
   #last = 0
 
@@ -57,7 +57,7 @@ export class Argon2Process implements Argon2 {
 
   #do<T extends string | boolean>(work: Argon2Work): Promise<T> {
     const id = ++this.#last
-    const pending: Pending = { ...Promise.withResolvers<never>(), work, sent: 0 }
+    const pending: PendingWork = { ...Promise.withResolvers<never>(), work, sent: 0 }
     this.#pending.set(id, pending)
     this.#send(id)
     return pending.promise
@@ -103,7 +103,7 @@ export class Argon2Process implements Argon2 {
     this.#child = undefined
     this.#onError('the process that checks passphrases ended, and is made again', why)
     for (const [id, pending] of this.#pending) {
-      if (pending.sent < mostSent) this.#send(id)
+      if (pending.sent < mostProcessesPerWork) this.#send(id)
       else {
         this.#pending.delete(id)
         pending.reject(why)

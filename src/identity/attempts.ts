@@ -6,24 +6,24 @@ import * as store from './store.ts'
  * Passphrases that may be wrong at one door of a person in so many minutes before it stays shut for
  * as long.
  */
-const patience = { failures: 10, minutes: 15 } as const
+const attemptLimit = { failures: 10, minutes: 15 } as const
 
 export function patientSince(now: Date): Date {
-  return new Date(now.getTime() - patience.minutes * 60_000)
+  return new Date(now.getTime() - attemptLimit.minutes * 60_000)
 }
 
 /**
  * What an attempt is checked against, read once it has been counted: SIGN_IN_REFUSED once too many
  * have failed at this door.
  */
-export async function counted<T>(
+export async function checkCountedAttempt<T>(
   db: Database,
   attempt: store.Attempt,
   now: Date,
   find: (tx: Tx) => Promise<T>,
 ): Promise<T> {
   return transaction(db, async (tx) => {
-    const fits = await store.countAttempt(tx, attempt, now, { since: patientSince(now), most: patience.failures })
+    const fits = await store.countAttempt(tx, attempt, now, { since: patientSince(now), most: attemptLimit.failures })
     if (!fits) throw new Problem('SIGN_IN_REFUSED')
     return find(tx)
   })

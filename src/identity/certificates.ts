@@ -1,6 +1,6 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { entriesAt, sizeOf, type Appended } from '../log/index.ts'
+import { entriesAt, sizeOf, type AppendResult } from '../log/index.ts'
 import {
   ProtocolError,
   mostClockDifferenceMs,
@@ -16,20 +16,20 @@ import {
   type DeviceId,
   type Revocation,
 } from '../protocol/index.ts'
-import { actInDirectory, type DirectoryAct } from './acting.ts'
-import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
+import { actInDirectory, type DirectoryAct } from './directory-act.ts'
+import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from './deps.ts'
 import { requireRecent } from './factors/service.ts'
-import { endDevices } from './renewals/ending.ts'
+import { endDevices } from './renewals/device-end.ts'
 import { administratorsBeside, haveAdministrator, lockVouching, vouchedSince } from './renewals/store.ts'
 import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
-import { tellLogs } from './telling.ts'
+import { tellLogs } from './device-news.ts'
 
 /**
  * Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who
  * renews early.
  */
-export const longestValidity = 400 * 24 * 3600_000
+export const longestValidityMs = 400 * 24 * 3600_000
 
 /**
  * The certificates above one, up to the root, in that order: as they stood when it was entered, or
@@ -41,7 +41,7 @@ export async function chainAbove(tx: Tx, certificate: Certificate): Promise<Cert
 }
 
 /** So many certificates at most above one: verifying ends after 16. */
-const longestChain = 8
+const mostCertificatesAbove = 8
 
 /** Clients go by when a certificate says that it was issued: that must be now. */
 export function requireTimely({ issuedAt }: Certificate, now: Date): void {
@@ -57,7 +57,7 @@ interface Version {
   readonly certificate: Certificate
 }
 
-const deepest = 16
+const mostCertificateLevels = 16
 
 /**
  * The same for several certificates at once, as compact JWS, keyed by the hash of the certificate
@@ -75,7 +75,7 @@ export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise
     const upTo = entered.get(certificate.hash) ?? Infinity
     const chain: string[] = []
     let current = certificate
-    while (current.issuer !== current.device && chain.length < deepest) {
+    while (current.issuer !== current.device && chain.length < mostCertificateLevels) {
       const issuer = versions.get(current.issuer)?.findLast(({ index }) => index <= upTo)?.certificate
       if (!issuer) break
       chain.push(issuer.jws)
@@ -90,7 +90,7 @@ export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise
 async function versionsAbove(tx: Tx, certificates: readonly Certificate[]): Promise<Map<string, Version[]>> {
   const versions = new Map<string, Version[]>()
   let wanted = [...new Set(certificates.map(({ issuer }) => issuer))]
-  for (let depth = 0; depth < deepest && wanted.length > 0; depth++) {
+  for (let depth = 0; depth < mostCertificateLevels && wanted.length > 0; depth++) {
     for (const device of wanted) versions.set(device, [])
     const above = new Set<DeviceId>()
     for (const { jws, index } of await store.certificatesOf(tx, wanted)) {
@@ -138,7 +138,7 @@ export interface CertificateProofs {
  * Certifying and revoking devices. Both reach every operation of the person in the same
  * transaction.
  */
-export class Certificates {
+export class CertificateService {
   readonly #deps: IdentityDeps
 
   constructor(deps: IdentityDeps) {
@@ -146,7 +146,7 @@ export class Certificates {
   }
 
   /** Accepts a certificate that this actor's device issued for a device that waits for it. */
-  async certify(actor: Actor, jws: string): Promise<{ device: DeviceId }> {
+  async certify(actor: SignedInCaller, jws: string): Promise<{ device: DeviceId }> {
     const certificate = await checked('CERTIFICATE_INVALID', async () => {
       const read = await readCertificate(jws)
       requireSealKey(read.keys.seal)
@@ -238,10 +238,10 @@ export class Certificates {
       throw new Problem('CERTIFICATE_INVALID', { reason: 'ISSUER' })
     }
     const prolongs = issuer.person === certificate.person && certificate.expiresAt > issuer.expiresAt
-    if (chain.length > longestChain) throw new Problem('CERTIFICATE_INVALID', { reason: 'DEPTH' })
+    if (chain.length > mostCertificatesAbove) throw new Problem('CERTIFICATE_INVALID', { reason: 'DEPTH' })
     requireTimely(certificate, this.#deps.clock())
     const until = new Date(certificate.expiresAt).getTime() - this.#deps.clock().getTime()
-    if (prolongs || until > longestValidity) throw new Problem('CERTIFICATE_INVALID', { reason: 'VALIDITY' })
+    if (prolongs || until > longestValidityMs) throw new Problem('CERTIFICATE_INVALID', { reason: 'VALIDITY' })
   }
 
   /**
@@ -251,9 +251,9 @@ export class Certificates {
   async record(
     tx: Tx,
     certificate: Certificate,
-    actor: Pick<Actor, 'person' | 'organization' | 'device'> & { readonly session?: string },
+    actor: Pick<SignedInCaller, 'person' | 'organization' | 'device'> & { readonly session?: string },
     reason: 'enrolment' | 'set-up' | 'renewal',
-  ): Promise<Appended> {
+  ): Promise<AppendResult> {
     const { logs } = this.#deps
     const draft = {
       kind: 'device.certified' as const,
@@ -286,7 +286,7 @@ export class Certificates {
    * Revokes a device: its sessions end, its person's operations hear of it, epochs it could read
    * become stale.
    */
-  async revoke(actor: Actor, jws: string): Promise<void> {
+  async revoke(actor: SignedInCaller, jws: string): Promise<void> {
     const revocation = await checked('STATEMENT_INVALID', () => readRevocation(jws))
     const concerned = (tx: Tx) => this.concernedBy(tx, revocation)
     await actInDirectory(this.#deps, actor, concerned, (act) => this.revokeWithin(act, revocation))
@@ -317,7 +317,7 @@ export class Certificates {
     if (!device || device.id === root?.device_id) throw new Problem('NOT_FOUND')
     const since = this.#requireTimes(revocation, device.enrolled_at)
     const current = await store.findDevice(tx, revocation.device)
-    const known = await store.compromisedSince(tx, revocation.device)
+    const known = await store.findCompromiseTime(tx, revocation.device)
     const graver = since !== undefined && (known === undefined || since < known)
     if (current?.state === 'revoked' && !graver) return
     await this.#requireRightToRevoke(tx, actor, revocation)
@@ -369,7 +369,7 @@ export class Certificates {
 
   async #requireRightToRevoke(
     tx: Tx,
-    actor: Actor,
+    actor: SignedInCaller,
     revocation: { device: DeviceId; signer: DeviceId; jws: string },
   ): Promise<void> {
     const root = await store.findTrustRoot(tx)
@@ -397,7 +397,7 @@ export class Certificates {
  */
 async function requireSurvivors(
   tx: Tx,
-  actor: Actor,
+  actor: SignedInCaller,
   revoked: string,
   falling: readonly { readonly device: string }[],
 ): Promise<void> {

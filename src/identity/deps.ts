@@ -1,7 +1,7 @@
-import type { Listed } from '../access.ts'
+import type { ListedPermissions } from '../access.ts'
 import type { Database, Tx } from '../db/index.ts'
 import type { PublicAddress } from '../http/index.ts'
-import type { Acting, Logs } from '../log/index.ts'
+import type { Caller, Logs } from '../log/index.ts'
 import type { Random } from '../protocol/index.ts'
 import type { Passphrases } from './passphrase.ts'
 import type { TokenKey } from './tokens.ts'
@@ -42,28 +42,28 @@ export interface IdentityDeps {
 }
 
 /** Somebody who is signed in, as the database said when the request came. */
-export interface Actor extends Acting {
+export interface SignedInCaller extends Caller {
   /** Null until the device is certified. */
   readonly tier: string | null
   readonly deviceState: string
   /** When the person last proved who they are in this session. */
   readonly verifiedAt: Date
   /** What it may use below its role, where it is a service account. */
-  readonly listed: Listed
+  readonly listed: ListedPermissions
 }
 
 /** Whether this actor acts for the platform: a certified device of the tier administrator. */
-export function isAdministrator<A extends Actor>(actor: A): actor is A & { readonly tier: 'administrator' } {
+export function isAdministrator<A extends SignedInCaller>(actor: A): actor is A & { readonly tier: 'administrator' } {
   return actor.tier === 'administrator'
 }
 
 /** Whether this actor audits the platform: a certified device of the tier auditor. */
-export function isPlatformAuditor(actor: Actor): boolean {
+export function isPlatformAuditor(actor: SignedInCaller): boolean {
   return actor.tier === 'auditor'
 }
 
 /** Who an entry names as its cause. */
-export function asActor({ person, organization, device }: Omit<Acting, 'session'>): {
+export function asActor({ person, organization, device }: Omit<Caller, 'session'>): {
   person: string
   organization: string
   device: string

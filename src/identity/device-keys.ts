@@ -5,7 +5,7 @@ import { importVerifyKey, type DeviceId } from '../protocol/index.ts'
 import { keysOf } from './sessions.ts'
 import { findDevice } from './store.ts'
 
-const most = 10_000
+const mostCachedKeys = 10_000
 
 /**
  * Public signing keys by device, imported once. A device's id is the thumbprint of its key, so no
@@ -25,7 +25,7 @@ export class VerifyKeyCache {
     const row = await transaction(this.#db, (tx) => findDevice(tx, device))
     if (!row) throw new Problem('DEVICE_NOT_CERTIFIED')
     const key = await importVerifyKey(keysOf(row).sign)
-    if (this.#keys.size >= most) this.#keys.clear()
+    if (this.#keys.size >= mostCachedKeys) this.#keys.clear()
     this.#keys.set(device, key)
     return key
   }

@@ -12,20 +12,20 @@ import {
   type Certificate,
   type DeviceId,
 } from '../protocol/index.ts'
-import type { Certificates } from './certificates.ts'
+import type { CertificateService } from './certificates.ts'
 import { chainAbove, checked } from './certificates.ts'
 import type { Administrator } from './access.ts'
-import { actInDirectory } from './acting.ts'
-import { asActor, isAdministrator, type Actor, type IdentityDeps } from './deps.ts'
-import type { Factors } from './factors/service.ts'
+import { actInDirectory } from './directory-act.ts'
+import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from './deps.ts'
+import type { FactorService } from './factors/service.ts'
 import { duePart, renews } from './renewals/service.ts'
 import { dueCertificates } from './renewals/store.ts'
-import { justifiedBy, viewedDraft } from './viewing.ts'
+import { justifiedBy, viewedDraft } from './justification.ts'
 import { sleepTimes } from './idleness/idleness.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'
 
-export interface OrganizationInput {
+export interface NewOrganizationInput {
   readonly id: string
   readonly kind: OrganizationKind
   readonly name: string
@@ -68,13 +68,13 @@ export interface OrganizationView {
 }
 
 /** Organizations and people, the root, and what a person may know about themselves. */
-export class Directory {
+export class DirectoryService {
   readonly #deps: IdentityDeps
-  readonly #certificates: Certificates
+  readonly #certificates: CertificateService
 
-  readonly #factors: Factors
+  readonly #factors: FactorService
 
-  constructor(deps: IdentityDeps, certificates: Certificates, factors: Factors) {
+  constructor(deps: IdentityDeps, certificates: CertificateService, factors: FactorService) {
     this.#deps = deps
     this.#factors = factors
     this.#certificates = certificates
@@ -126,7 +126,7 @@ export class Directory {
     for (const part of appended) part.afterCommit()
   }
 
-  async registerOrganization(actor: Administrator, input: OrganizationInput): Promise<void> {
+  async registerOrganization(actor: Administrator, input: NewOrganizationInput): Promise<void> {
     if (input.kind === 'administration' && input.country === undefined) {
       throw new Problem('VALIDATION', {
         faults: [
@@ -164,7 +164,7 @@ export class Directory {
   }
 
   /** People of an organization, for administrators and for its own NCPs. */
-  async people(actor: Actor, organization: string, justification?: string): Promise<PersonView[]> {
+  async people(actor: SignedInCaller, organization: string, justification?: string): Promise<PersonView[]> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
     const { clock, sleepAfterDays } = this.#deps
@@ -178,7 +178,7 @@ export class Directory {
   }
 
   async #viewed<T extends readonly unknown[]>(
-    actor: Actor,
+    actor: SignedInCaller,
     subject: string,
     justification: string | undefined,
     read: (tx: Tx) => Promise<T>,
@@ -191,7 +191,7 @@ export class Directory {
     })
   }
 
-  async me(actor: Actor) {
+  async me(actor: SignedInCaller) {
     return transaction(this.#deps.db, async (tx) => {
       const [person] = await store.findPeople(tx, [actor.person])
       const [organization] = await store.findOrganizations(tx, [actor.organization])
@@ -215,7 +215,7 @@ export class Directory {
     })
   }
 
-  async devices(actor: Actor) {
+  async devices(actor: SignedInCaller) {
     return transaction(this.#deps.db, async (tx) => {
       const devices = await store.devicesOf(tx, actor.person)
       const certificates = await store.newestCertificates(

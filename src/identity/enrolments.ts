@@ -13,9 +13,9 @@ import {
   type SignJwk,
 } from '../protocol/index.ts'
 import { checked } from './certificates.ts'
-import { actInDirectory } from './acting.ts'
-import { asActor, type Actor, type IdentityDeps } from './deps.ts'
-import { requireRecent, type Evidence, type Factors } from './factors/service.ts'
+import { actInDirectory } from './directory-act.ts'
+import { asActor, type SignedInCaller, type IdentityDeps } from './deps.ts'
+import { requireRecent, type FactorEvidence, type FactorService } from './factors/service.ts'
 import { requestOf, requireApproved } from './recoveries/service.ts'
 import { insertRecovery } from './recoveries/store.ts'
 import { isSignInKey } from './service-accounts/store.ts'
@@ -26,10 +26,10 @@ import { parseSecret, sameSecret } from './tokens.ts'
 /** Where attempts at enrolling are counted, apart from those at signing in on a device. */
 const door = 'enrolments'
 /** Of one person: certified or waiting, and open invitations to one. */
-const mostDevices = 20
+const mostDevicesPerPerson = 20
 /** Of one inviter, unused, unrevoked and in time. */
-const mostOpen = 1_000
-const longestInvitation = 30 * 24 * 3600_000
+const mostOpenInvitations = 1_000
+const longestInvitationMs = 30 * 24 * 3600_000
 
 export interface InvitationInput {
   readonly id: string
@@ -44,9 +44,9 @@ export interface InvitationInput {
 }
 
 /** Somebody new, somebody with a further device, or somebody who has lost every device. */
-type Invited = 'new' | 'again' | 'recovered'
+type InvitationKind = 'new' | 'again' | 'recovered'
 
-export interface EnrolmentInput extends Evidence {
+export interface EnrolmentInput extends FactorEvidence {
   readonly invitation: string
   readonly authenticate: string
   readonly statement: string
@@ -56,12 +56,12 @@ export interface EnrolmentInput extends Evidence {
 }
 
 /** Invitations and what newcomers make of them. */
-export class Enrolments {
+export class EnrolmentService {
   readonly #deps: IdentityDeps
 
-  readonly #factors: Factors
+  readonly #factors: FactorService
 
-  constructor(deps: IdentityDeps, factors: Factors) {
+  constructor(deps: IdentityDeps, factors: FactorService) {
     this.#deps = deps
     this.#factors = factors
   }
@@ -70,11 +70,11 @@ export class Enrolments {
    * Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's
    * certificate.
    */
-  async invite(actor: Actor, input: InvitationInput): Promise<void> {
+  async invite(actor: SignedInCaller, input: InvitationInput): Promise<void> {
     const now = this.#deps.clock()
     const expiresAt = new Date(input.expiresAt)
     const recognition = parseSecret(input.recognition)
-    if (!recognition || !(expiresAt > now) || expiresAt.getTime() - now.getTime() > longestInvitation) {
+    if (!recognition || !(expiresAt > now) || expiresAt.getTime() - now.getTime() > longestInvitationMs) {
       throw new Problem('VALIDATION', {
         faults: [{ pointer: '/expiresAt', reason: 'An invitation lives for at most 30 days.' }],
       })
@@ -127,7 +127,7 @@ export class Enrolments {
     return request
   }
 
-  async #requireRightToInvite(tx: Tx, actor: Actor, input: InvitationInput): Promise<void> {
+  async #requireRightToInvite(tx: Tx, actor: SignedInCaller, input: InvitationInput): Promise<void> {
     const jws = (await store.newestCertificates(tx, [actor.device])).get(actor.device)
     if (jws === undefined || actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     const issuer = await readCertificate(jws)
@@ -138,7 +138,7 @@ export class Enrolments {
       throw new Problem('FORBIDDEN', { detail: 'Your device may not vouch for this person.' })
   }
 
-  async #requireOwnDevices(tx: Tx, actor: Actor, input: InvitationInput): Promise<void> {
+  async #requireOwnDevices(tx: Tx, actor: SignedInCaller, input: InvitationInput): Promise<void> {
     const own = (await store.devicesOf(tx, actor.person))
       .filter(({ state }) => state === 'certified')
       .map(({ id }) => id)
@@ -158,7 +158,7 @@ export class Enrolments {
     })
   }
 
-  async #registerPerson(tx: Tx, actor: Actor, input: InvitationInput, now: Date): Promise<Invited> {
+  async #registerPerson(tx: Tx, actor: SignedInCaller, input: InvitationInput, now: Date): Promise<InvitationKind> {
     const [organization] = await store.findOrganizations(tx, [input.organization])
     if (!organization || organization.ended_at) throw new Problem('NOT_FOUND')
     const [person] = await store.findPeople(tx, [input.person.id])
@@ -183,7 +183,7 @@ export class Enrolments {
     return 'recovered'
   }
 
-  async invitations(actor: Actor) {
+  async invitations(actor: SignedInCaller) {
     const rows = await transaction(this.#deps.db, (tx) => store.invitationsBy(tx, actor.person))
     return rows.map((row) => ({
       invitation: row.id,
@@ -202,7 +202,7 @@ export class Enrolments {
     }))
   }
 
-  async revokeInvitation(actor: Actor, id: string): Promise<void> {
+  async revokeInvitation(actor: SignedInCaller, id: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
       const invitation = await store.lockInvitation(tx, id)
       if (!invitation || invitation.inviter_person_id !== by.person) throw new Problem('NOT_FOUND')
@@ -312,7 +312,7 @@ export class Enrolments {
    */
   async #proveOrBegin(
     { person_id: person, organization_id: organization }: { person_id: string; organization_id: string },
-    evidence: Evidence,
+    evidence: FactorEvidence,
     { now, begins }: { now: Date; begins: boolean },
   ): Promise<string | undefined> {
     const { known, names } = await transaction(this.#deps.db, async (tx) => ({
@@ -338,7 +338,7 @@ export class Enrolments {
    * The enrolments that this actor's device can certify, with the sealed key by which it checks
    * them.
    */
-  async waiting(actor: Actor) {
+  async waiting(actor: SignedInCaller) {
     const rows = await transaction(this.#deps.db, (tx) => store.enrolmentsWaitingFor(tx, actor.device))
     return rows.map(({ personName, organizationName, person, organization, ...row }) => ({
       ...row,
@@ -352,12 +352,18 @@ export class Enrolments {
  * Further devices that a person has or is invited to, and invitations that somebody has made and
  * nobody used, are bounded.
  */
-async function requireRoomFor(tx: Tx, inviter: Actor, person: string, now: Date): Promise<void> {
+async function requireRoomFor(tx: Tx, inviter: SignedInCaller, person: string, now: Date): Promise<void> {
   const { devices, invitations, open } = await store.countBefore(tx, { person, inviter: inviter.person }, now)
-  if (devices + invitations >= mostDevices)
-    throw new Problem('TOO_MANY', { most: mostDevices, detail: 'A person has no more devices and invitations to one.' })
-  if (open >= mostOpen)
-    throw new Problem('TOO_MANY', { most: mostOpen, detail: 'Nobody has more invitations that wait to be used.' })
+  if (devices + invitations >= mostDevicesPerPerson)
+    throw new Problem('TOO_MANY', {
+      most: mostDevicesPerPerson,
+      detail: 'A person has no more devices and invitations to one.',
+    })
+  if (open >= mostOpenInvitations)
+    throw new Problem('TOO_MANY', {
+      most: mostOpenInvitations,
+      detail: 'Nobody has more invitations that wait to be used.',
+    })
 }
 
 const otherCredential = (tier: string) =>

@@ -1,33 +1,42 @@
 import { accessesOf, type Accesses } from './access.ts'
-import { Certificates, chainOfDevice, chainsOf, withThoseAbove } from './certificates.ts'
+import { CertificateService, chainOfDevice, chainsOf, withThoseAbove } from './certificates.ts'
 import type { IdentityDeps } from './deps.ts'
-import { Directory } from './directory.ts'
-import { Duty } from './duty/service.ts'
-import { Enrolments } from './enrolments.ts'
+import { DirectoryService } from './directory.ts'
+import { DutyService } from './duty/service.ts'
+import { EnrolmentService } from './enrolments.ts'
 import type { FactorKey } from './factors/factor-key.ts'
-import { Factors } from './factors/service.ts'
-import { Idleness } from './idleness/idleness.ts'
+import { FactorService } from './factors/service.ts'
+import { IdlenessReview } from './idleness/idleness.ts'
 import { AddressBook } from './notices/address-book.ts'
 import type { NoticeChannel } from './notices/channel.ts'
-import { Outbox } from './notices/outbox.ts'
-import { Recoveries } from './recoveries/service.ts'
-import { People } from './people/service.ts'
-import { Renewals } from './renewals/service.ts'
-import { ServiceAccounts } from './service-accounts/service-accounts.ts'
-import { Sessions } from './sessions.ts'
+import { NoticeOutbox } from './notices/outbox.ts'
+import { RecoveryService } from './recoveries/service.ts'
+import { PeopleService } from './people/service.ts'
+import { RenewalService } from './renewals/service.ts'
+import { ServiceAccountService } from './service-accounts/service-accounts.ts'
+import { SessionService } from './sessions.ts'
 
-export { Certificates, Directory, Enrolments, Sessions, chainOfDevice, chainsOf, withThoseAbove }
-export { actInDirectory, lockActors } from './acting.ts'
-export { asActor, isPlatformAuditor, type Actor, type IdentityDeps } from './deps.ts'
+export {
+  CertificateService,
+  DirectoryService,
+  EnrolmentService,
+  SessionService,
+  chainOfDevice,
+  chainsOf,
+  withThoseAbove,
+}
+export { actInDirectory, lockActors } from './directory-act.ts'
+export { asActor, isPlatformAuditor, type SignedInCaller, type IdentityDeps } from './deps.ts'
 export { viewOfOrganization } from './directory.ts'
-export { justifiedBy, viewedDraft, type Justified } from './viewing.ts'
+export { justifiedBy, viewedDraft, type Justification } from './justification.ts'
 export { VerifyKeyCache } from './device-keys.ts'
 export { checked } from './certificates.ts'
 export { Argon2Process } from './argon2-process.ts'
 export { Passphrases } from './passphrase.ts'
-export { Refusals, type Refused } from './refusals.ts'
-export type { Accesses, Administrator, Certified } from './access.ts'
+export { Refusals, type RefusalPlace } from './refusals.ts'
+export type { Accesses, Administrator, CertifiedCaller } from './access.ts'
 export { mountIdentity, noteRefusals } from './routes.ts'
+export { JustifiedSchema, NothingSchema } from './schemas.ts'
 export { openFactorKey } from './factors/factor-key.ts'
 export { hasFactors } from './factors/store.ts'
 export type { NoticeChannel } from './notices/channel.ts'
@@ -54,19 +63,19 @@ export interface Identity {
   readonly logs: IdentityDeps['logs']
   /** Who may call what. */
   readonly access: Accesses
-  readonly sessions: Sessions
-  readonly enrolments: Enrolments
-  readonly certificates: Certificates
-  readonly directory: Directory
-  readonly factors: Factors
-  readonly people: People
-  readonly recoveries: Recoveries
-  readonly renewals: Renewals
-  readonly idleness: Idleness
+  readonly sessions: SessionService
+  readonly enrolments: EnrolmentService
+  readonly certificates: CertificateService
+  readonly directory: DirectoryService
+  readonly factors: FactorService
+  readonly people: PeopleService
+  readonly recoveries: RecoveryService
+  readonly renewals: RenewalService
+  readonly idleness: IdlenessReview
   readonly addresses: AddressBook
-  readonly outbox: Outbox
-  readonly duty: Duty
-  readonly serviceAccounts: ServiceAccounts
+  readonly outbox: NoticeOutbox
+  readonly duty: DutyService
+  readonly serviceAccounts: ServiceAccountService
 }
 
 interface CreateDeps extends IdentityDeps {
@@ -77,27 +86,27 @@ interface CreateDeps extends IdentityDeps {
 }
 
 export function createIdentity(deps: CreateDeps): Identity {
-  const certificates = new Certificates(deps)
-  const factors = new Factors(deps)
-  const people = new People(deps)
-  const idleness = new Idleness({ ...deps, people })
+  const certificates = new CertificateService(deps)
+  const factors = new FactorService(deps)
+  const people = new PeopleService(deps)
+  const idleness = new IdlenessReview({ ...deps, people })
   const addresses = new AddressBook({ ...deps, sends: deps.channel !== undefined })
-  const sessions = new Sessions(deps, factors)
+  const sessions = new SessionService(deps, factors)
   return {
     logs: deps.logs,
     access: accessesOf(sessions),
     sessions,
-    enrolments: new Enrolments(deps, factors),
+    enrolments: new EnrolmentService(deps, factors),
     certificates,
-    directory: new Directory(deps, certificates, factors),
+    directory: new DirectoryService(deps, certificates, factors),
     factors,
     people,
-    recoveries: new Recoveries(deps),
-    renewals: new Renewals(deps, certificates),
+    recoveries: new RecoveryService(deps),
+    renewals: new RenewalService(deps, certificates),
     idleness,
     addresses,
-    outbox: new Outbox({ ...deps, addresses, sleeping: idleness }),
-    duty: new Duty(deps),
-    serviceAccounts: new ServiceAccounts(deps, certificates),
+    outbox: new NoticeOutbox({ ...deps, addresses, sleeping: idleness }),
+    duty: new DutyService(deps),
+    serviceAccounts: new ServiceAccountService(deps, certificates),
   }
 }

@@ -16,9 +16,9 @@ export interface Argon2 {
  * For each that is worked on so many may wait: about a third of a second. Whoever comes later is
  * told to come again.
  */
-const waitingForEach = 8
+const mostWaitingPerTurn = 8
 /** Seconds. */
-const longestAway = 30
+const longestPauseSeconds = 30
 
 /**
  * Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED,
@@ -40,7 +40,7 @@ export class Passphrases {
 
   constructor(atOnce: number, work: Argon2) {
     this.#most = atOnce
-    this.#turns = new Turns(atOnce, atOnce * waitingForEach, () => this.#comeAgain())
+    this.#turns = new Turns(atOnce, atOnce * mostWaitingPerTurn, () => this.#comeAgain())
     this.#argon2 = work
   }
 
@@ -68,7 +68,7 @@ export class Passphrases {
    * would wait long.
    */
   requireRoom(): void {
-    if (this.#inside >= this.#most * (1 + waitingForEach)) throw this.#comeAgain()
+    if (this.#inside >= this.#most * (1 + mostWaitingPerTurn)) throw this.#comeAgain()
   }
 
   /**
@@ -88,7 +88,7 @@ export class Passphrases {
   /** Each of those who are away gets a time of its own, or all would be back at once. */
   #comeAgain(): Problem {
     const seconds = (++this.#away * this.#usual) / this.#most / 1000
-    return new Problem('OVERLOADED', { retryAfter: Math.min(1 + Math.floor(seconds), longestAway) })
+    return new Problem('OVERLOADED', { retryAfter: Math.min(1 + Math.floor(seconds), longestPauseSeconds) })
   }
 
   #makeDecoy(): Promise<string> {

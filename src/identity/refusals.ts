@@ -1,7 +1,7 @@
 import { transaction, type Database } from '../db/index.ts'
 import type { Problem, ProblemCode } from '../errors.ts'
 import type { EntryDraft, Logs } from '../log/index.ts'
-import { asActor, type Actor } from './deps.ts'
+import { asActor, type SignedInCaller } from './deps.ts'
 
 interface RefusalsDeps {
   readonly db: Database
@@ -13,13 +13,13 @@ interface RefusalsDeps {
 }
 
 /** What was refused: the route or the frame, and the operation that it named. */
-export interface Refused {
+export interface RefusalPlace {
   readonly where: string
   readonly operation?: string | undefined
 }
 
-interface Noted {
-  readonly actor: Actor | undefined
+interface RefusalCounts {
+  readonly actor: SignedInCaller | undefined
   /** Of a caller who is not known. */
   readonly network: string | undefined
   readonly counts: Map<string, number>
@@ -29,11 +29,11 @@ interface Noted {
  * Different people and networks that are remembered until their entry; whoever comes later is
  * counted together.
  */
-const most = 1_000
+const mostCallers = 1_000
 /** Different refusals of one of them that are told apart. */
-const mostDifferent = 100
-const every = 5_000
-const minute = 60_000
+const mostDifferentRefusals = 100
+const flushEveryMs = 5_000
+const minuteMs = 60_000
 const others = 'others'
 
 const refusedStatuses = new Set([401, 403, 404])
@@ -57,7 +57,7 @@ const refusedCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
  * Whether a Problem is a refusal that the directory log hears of; the others are mistakes, or the
  * service's own trouble.
  */
-export function isRefusal({ status, code }: Problem): boolean {
+export function isRecordedRefusal({ status, code }: Problem): boolean {
   return refusedStatuses.has(status) || refusedCodes.has(code)
 }
 
@@ -68,7 +68,7 @@ export function isRefusal({ status, code }: Problem): boolean {
  */
 export class Refusals {
   readonly #deps: RefusalsDeps
-  readonly #noted = new Map<string, Noted>()
+  readonly #noted = new Map<string, RefusalCounts>()
   /** When each of them was last entered, for a minute. */
   readonly #entered = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
@@ -76,16 +76,16 @@ export class Refusals {
 
   constructor(deps: RefusalsDeps) {
     this.#deps = deps
-    this.#timer = setInterval(() => void this.enterDue(), every)
+    this.#timer = setInterval(() => void this.enterDue(), flushEveryMs)
     this.#timer.unref()
   }
 
   note(
     problem: Problem,
-    by: { actor?: Actor | undefined; address?: string | undefined },
-    { where, operation }: Refused,
+    by: { actor?: SignedInCaller | undefined; address?: string | undefined },
+    { where, operation }: RefusalPlace,
   ): void {
-    if (!isRefusal(problem)) return
+    if (!isRecordedRefusal(problem)) return
     const network = by.actor ? undefined : networkOf(by.address ?? '')
     const key = by.actor ? `${by.actor.person} ${by.actor.device}` : `network ${network}`
     const { counts } = this.#of(key, by.actor, network)
@@ -94,13 +94,13 @@ export class Refusals {
     count(counts, what.filter((part) => part !== undefined).join(' '), 1)
   }
 
-  #of(key: string, actor: Actor | undefined, network: string | undefined): Noted {
+  #of(key: string, actor: SignedInCaller | undefined, network: string | undefined): RefusalCounts {
     const known = this.#noted.get(key)
     if (known) return known
-    const full = this.#noted.size >= most
+    const full = this.#noted.size >= mostCallers
     const together = full ? this.#noted.get(others) : undefined
     if (together) return together
-    const noted: Noted = full
+    const noted: RefusalCounts = full
       ? { actor: undefined, network: undefined, counts: new Map() }
       : { actor, network, counts: new Map() }
     this.#noted.set(full ? others : key, noted)
@@ -110,7 +110,7 @@ export class Refusals {
   /** Enters those who have had no entry for a minute. */
   enterDue(): Promise<void> {
     const now = this.#deps.clock().getTime()
-    for (const [key, at] of this.#entered) if (now - at >= minute) this.#entered.delete(key)
+    for (const [key, at] of this.#entered) if (now - at >= minuteMs) this.#entered.delete(key)
     return this.#enter((key) => !this.#entered.has(key))
   }
 
@@ -140,7 +140,7 @@ export class Refusals {
     }
   }
 
-  #draft(key: string, { actor, network, counts }: Noted): EntryDraft {
+  #draft(key: string, { actor, network, counts }: RefusalCounts): EntryDraft {
     return {
       kind: 'access.refused',
       actor: actor ? asActor(actor) : { server: this.#deps.server },
@@ -154,7 +154,7 @@ export class Refusals {
     }
   }
 
-  #keep(key: string, { actor, network, counts }: Noted): void {
+  #keep(key: string, { actor, network, counts }: RefusalCounts): void {
     const now = this.#of(key, actor, network)
     for (const [what, times] of counts) count(now.counts, what, times)
   }
@@ -166,7 +166,7 @@ export class Refusals {
 }
 
 function count(counts: Map<string, number>, what: string, times: number): void {
-  const name = counts.size < mostDifferent || counts.has(what) ? what : 'more'
+  const name = counts.size < mostDifferentRefusals || counts.has(what) ? what : 'more'
   counts.set(name, (counts.get(name) ?? 0) + times)
 }
 

@@ -4,7 +4,7 @@ import { Problem } from '../errors.ts'
 import { everybody, type HttpServer } from '../http/index.ts'
 import { isUuid } from '../protocol/index.ts'
 import { header, proofOf } from './access.ts'
-import type { Actor } from './deps.ts'
+import type { SignedInCaller } from './deps.ts'
 import { mountFactors } from './factors/routes.ts'
 import type { Identity } from './index.ts'
 import { mountPasskeyPage } from './passkey-page/routes.ts'
@@ -14,13 +14,13 @@ import { mountPeople } from './people/routes.ts'
 import { mountRecoveries } from './recoveries/routes.ts'
 import { mountRenewals } from './renewals/routes.ts'
 import type { Refusals } from './refusals.ts'
-import { afterProof, inDirectory } from './refused.ts'
+import { afterProof, inDirectory } from './refusal-codes.ts'
 import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; set once somebody is recognised. */
-    actor?: Actor
+    actor?: SignedInCaller
   }
 }
 
@@ -41,7 +41,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'readServer',
         summary: 'What this service is and whom it trusts',
-        response: { 200: schemas.Server },
+        response: { 200: schemas.ServerSchema },
       },
     },
     async () => ({
@@ -64,8 +64,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'setUp',
         summary: 'Make the root and the first administrator, once',
-        body: schemas.SetUp,
-        response: { 201: schemas.Nothing },
+        body: schemas.SetUpSchema,
+        response: { 201: schemas.NothingSchema },
       },
     },
     async (request, reply) => {
@@ -93,8 +93,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'enrolDevice',
         summary: 'Enrol a device with an invitation',
-        body: schemas.Enrol,
-        response: { 201: schemas.Enrolled },
+        body: schemas.EnrolSchema,
+        response: { 201: schemas.EnrolledSchema },
       },
     },
     async (request, reply) => {
@@ -115,8 +115,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'signIn',
         summary: 'Sign in on an enrolled device',
-        body: schemas.SignIn,
-        response: { 201: schemas.SignedIn },
+        body: schemas.SignInSchema,
+        response: { 201: schemas.SignedInSchema },
       },
     },
     async (request, reply) => {
@@ -137,8 +137,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'exchangeToken',
         summary: 'Exchange a refresh token',
-        body: schemas.Refresh,
-        response: { 200: schemas.Tokens },
+        body: schemas.RefreshSchema,
+        response: { 200: schemas.TokensSchema },
       },
     },
     async (request) => sessions.refresh(proofOf(request), request.body.refreshToken, request.body.attempt),
@@ -151,7 +151,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'listSessions',
         summary: 'One’s own live sessions',
-        response: { 200: schemas.SessionList },
+        response: { 200: schemas.SessionListSchema },
       },
     },
     async (request) => ({
@@ -182,7 +182,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'endSession',
         summary: 'Sign out, or end another session of one’s own',
-        params: Type.Object({ session: schemas.Uuid }),
+        params: Type.Object({ session: schemas.UuidSchema }),
         response: { 204: Type.Null() },
       },
     },
@@ -202,8 +202,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'issueLiveTicket',
         summary: 'A ticket for one WebSocket, for 30 seconds',
-        body: schemas.Nothing,
-        response: { 201: schemas.Ticket },
+        body: schemas.NothingSchema,
+        response: { 201: schemas.TicketSchema },
       },
     },
     async (request, reply) => {
@@ -218,7 +218,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'readMe',
         summary: 'Who one is, and the certificate of this device',
-        response: { 200: schemas.Me },
+        response: { 200: schemas.MeSchema },
       },
     },
     async (request) => directory.me(access.signedIn.of(request)),
@@ -228,7 +228,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     '/v1/devices',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { operationId: 'listDevices', summary: 'One’s own devices', response: { 200: schemas.Devices } },
+      schema: { operationId: 'listDevices', summary: 'One’s own devices', response: { 200: schemas.DevicesSchema } },
     },
     async (request) => ({
       devices: await directory.devices(access.signedIn.of(request)),
@@ -246,8 +246,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'invite',
         summary: 'Invite a person, or a further device of one’s own',
-        body: schemas.Invite,
-        response: { 201: schemas.Nothing },
+        body: schemas.InviteSchema,
+        response: { 201: schemas.NothingSchema },
       },
     },
     async (request, reply) => {
@@ -263,7 +263,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'listInvitations',
         summary: 'The invitations one has made',
-        response: { 200: schemas.Invitations },
+        response: { 200: schemas.InvitationsSchema },
       },
     },
     async (request) => ({
@@ -278,7 +278,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'revokeInvitation',
         summary: 'Revoke an invitation',
-        params: Type.Object({ invitation: schemas.Uuid }),
+        params: Type.Object({ invitation: schemas.UuidSchema }),
         response: { 204: Type.Null() },
       },
     },
@@ -295,7 +295,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'listWaitingEnrolments',
         summary: 'Devices that wait for a certificate from this one',
-        response: { 200: schemas.WaitingEnrolments },
+        response: { 200: schemas.WaitingEnrolmentsSchema },
       },
     },
     async (request) => ({
@@ -314,8 +314,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'certifyDevice',
         summary: 'Certify a device',
-        body: schemas.Certify,
-        response: { 201: schemas.Certified },
+        body: schemas.CertifySchema,
+        response: { 201: schemas.CertifiedSchema },
       },
     },
     async (request, reply) => {
@@ -334,8 +334,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'proveCertificates',
         summary: 'Proofs that the directory log holds certificates',
-        body: schemas.CertificatesAsked,
-        response: { 200: schemas.CertificateProofs },
+        body: schemas.CertificateHashesSchema,
+        response: { 200: schemas.CertificateProofsSchema },
       },
     },
     async (request) => {
@@ -362,7 +362,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'revokeDevice',
         summary: 'Revoke a device, and where it was compromised what it vouched for since',
-        body: schemas.Revoke,
+        body: schemas.RevokeSchema,
         response: { 204: Type.Null() },
       },
     },
@@ -383,8 +383,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'registerOrganization',
         summary: 'Register an organization',
-        body: schemas.RegisterOrganization,
-        response: { 201: schemas.Nothing },
+        body: schemas.RegisterOrganizationSchema,
+        response: { 201: schemas.NothingSchema },
       },
     },
     async (request, reply) => {
@@ -400,8 +400,8 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'listOrganizations',
         summary: 'All organizations',
-        querystring: schemas.Justified,
-        response: { 200: schemas.Organizations },
+        querystring: schemas.JustifiedSchema,
+        response: { 200: schemas.OrganizationsSchema },
       },
     },
     async (request) => ({
@@ -416,9 +416,9 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       schema: {
         operationId: 'listPeople',
         summary: 'People of an organization, for administrators and its NCPs',
-        params: Type.Object({ organization: schemas.Uuid }),
-        querystring: schemas.Justified,
-        response: { 200: schemas.People },
+        params: Type.Object({ organization: schemas.UuidSchema }),
+        querystring: schemas.JustifiedSchema,
+        response: { 200: schemas.PeopleSchema },
       },
     },
     async (request) => ({

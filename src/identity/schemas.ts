@@ -5,20 +5,20 @@ import { evidence, knowledge } from './factors/schemas.ts'
 
 const exactly = { additionalProperties: false }
 
-export const Uuid = Type.String({
+export const UuidSchema = Type.String({
   pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
 })
-export const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes in base64url' })
-export const Time = Type.String({ format: 'date-time', maxLength: 24 })
-export const Reason = Type.String({
+export const DigestSchema = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes in base64url' })
+export const TimeSchema = Type.String({ format: 'date-time', maxLength: 24 })
+export const ReasonSchema = Type.String({
   minLength: 1,
   maxLength: 500,
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
   description: 'Entered in the log.',
 })
-export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
+export const NameSchema = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
 /** Why one looks, where the purpose of the thing itself does not say it. */
-export const Justified = Type.Object(
+export const JustifiedSchema = Type.Object(
   {
     justification: Type.Optional(
       Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
@@ -26,42 +26,42 @@ export const Justified = Type.Object(
   },
   exactly,
 )
-const Jws = Type.String({ minLength: 1, maxLength: limits.statement })
-const Jwe = Type.String({ minLength: 1, maxLength: 4096 })
-const Passphrase = Type.String({ minLength: 1, maxLength: 512 })
-const NullableString = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
+const JwsSchema = Type.String({ minLength: 1, maxLength: limits.statement })
+const JweSchema = Type.String({ minLength: 1, maxLength: 4096 })
+const PassphraseSchema = Type.String({ minLength: 1, maxLength: 512 })
+const NullableStringSchema = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
 
-export const SetUp = Type.Object(
+export const SetUpSchema = Type.Object(
   {
-    secret: Digest,
+    secret: DigestSchema,
     organization: Type.Object(
-      { id: Uuid, name: Name, country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })) },
+      { id: UuidSchema, name: NameSchema, country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })) },
       exactly,
     ),
-    rootCertificate: Jws,
-    rootStatement: Jws,
-    person: Type.Object({ id: Uuid, name: Name }, exactly),
-    enrolment: Jws,
-    certificate: Jws,
-    passphrase: Passphrase,
+    rootCertificate: JwsSchema,
+    rootStatement: JwsSchema,
+    person: Type.Object({ id: UuidSchema, name: NameSchema }, exactly),
+    enrolment: JwsSchema,
+    certificate: JwsSchema,
+    passphrase: PassphraseSchema,
   },
   exactly,
 )
 
-export const Enrol = Type.Object(
+export const EnrolSchema = Type.Object(
   {
-    invitation: Uuid,
-    authenticate: Digest,
-    statement: Jws,
-    mac: Digest,
+    invitation: UuidSchema,
+    authenticate: DigestSchema,
+    statement: JwsSchema,
+    mac: DigestSchema,
     ...knowledge,
     signInKey: Type.Optional(SignJwk),
   },
   exactly,
 )
-export const Enrolled = Type.Object({
-  person: Uuid,
-  organization: Uuid,
+export const EnrolledSchema = Type.Object({
+  person: UuidSchema,
+  organization: UuidSchema,
   name: Type.String({ maxLength: 200 }),
   inviter: Type.Object(
     { name: Type.String({ maxLength: 200 }), organization: Type.String({ maxLength: 200 }) },
@@ -69,16 +69,21 @@ export const Enrolled = Type.Object({
   ),
 })
 
-export const SignIn = Type.Object({ proof: Jws, ...evidence }, exactly)
+export const SignInSchema = Type.Object({ proof: JwsSchema, ...evidence }, exactly)
 const tokens = {
   accessToken: Type.String({ maxLength: 4096 }),
   refreshToken: Type.String({ maxLength: 4096 }),
   expiresIn: Type.Integer(),
 }
-export const SignedIn = Type.Object({ session: Uuid, person: Uuid, organization: Uuid, ...tokens })
-export const Refresh = Type.Object(
+export const SignedInSchema = Type.Object({
+  session: UuidSchema,
+  person: UuidSchema,
+  organization: UuidSchema,
+  ...tokens,
+})
+export const RefreshSchema = Type.Object(
   {
-    refreshToken: Digest,
+    refreshToken: DigestSchema,
     attempt: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9_-]{22}$',
@@ -89,10 +94,10 @@ export const Refresh = Type.Object(
   },
   exactly,
 )
-export const Tokens = Type.Object(tokens)
+export const TokensSchema = Type.Object(tokens)
 
 /** What an invitation says of a service account. */
-export const ServiceTerms = Type.Object(
+export const ServiceTermsSchema = Type.Object(
   {
     permissions: Type.Array(Type.Enum([...permissions]), { minItems: 1, maxItems: 50, uniqueItems: true }),
     addresses: Type.Array(Type.String({ minLength: 3, maxLength: 50 }), {
@@ -101,28 +106,28 @@ export const ServiceTerms = Type.Object(
       uniqueItems: true,
       description: 'Ranges in CIDR notation; 0.0.0.0/0 and ::/0 mean anywhere.',
     }),
-    expiresAt: Time,
+    expiresAt: TimeSchema,
   },
   exactly,
 )
-export const Invite = Type.Object(
+export const InviteSchema = Type.Object(
   {
-    id: Uuid,
-    person: Type.Object({ id: Uuid, name: Name }, exactly),
-    organization: Uuid,
+    id: UuidSchema,
+    person: Type.Object({ id: UuidSchema, name: NameSchema }, exactly),
+    organization: UuidSchema,
     tier: Tier,
-    recognition: Digest,
-    sealed: Type.Array(Type.Object({ device: Digest, jwe: Jwe }, exactly), { minItems: 1, maxItems: 50 }),
-    expiresAt: Time,
-    service: Type.Optional(ServiceTerms),
+    recognition: DigestSchema,
+    sealed: Type.Array(Type.Object({ device: DigestSchema, jwe: JweSchema }, exactly), { minItems: 1, maxItems: 50 }),
+    expiresAt: TimeSchema,
+    service: Type.Optional(ServiceTermsSchema),
   },
   exactly,
 )
-export const Invitations = Type.Object({
+export const InvitationsSchema = Type.Object({
   invitations: Type.Array(
     Type.Object({
-      invitation: Uuid,
-      person: Uuid,
+      invitation: UuidSchema,
+      person: UuidSchema,
       name: Type.String({ maxLength: 200 }),
       tier: Type.String({ maxLength: 40 }),
       expiresAt: Type.String({ maxLength: 30 }),
@@ -133,27 +138,27 @@ export const Invitations = Type.Object({
     }),
   ),
 })
-export const WaitingEnrolments = Type.Object({
+export const WaitingEnrolmentsSchema = Type.Object({
   enrolments: Type.Array(
     Type.Object({
-      invitation: Uuid,
-      person: Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) }),
-      organization: Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) }),
+      invitation: UuidSchema,
+      person: Type.Object({ id: UuidSchema, name: Type.String({ maxLength: 200 }) }),
+      organization: Type.Object({ id: UuidSchema, name: Type.String({ maxLength: 200 }) }),
       tier: Type.String({ maxLength: 40 }),
-      device: Digest,
+      device: DigestSchema,
       statement: Type.String({ maxLength: 163_840 }),
       mac: Type.String({ maxLength: 43 }),
       sealed: Type.String({ maxLength: 4096 }),
     }),
   ),
 })
-export const Certify = Type.Object({ certificate: Jws }, exactly)
-export const Certified = Type.Object({ device: Digest })
-export const Revoke = Type.Object({ revocation: Jws }, exactly)
+export const CertifySchema = Type.Object({ certificate: JwsSchema }, exactly)
+export const CertifiedSchema = Type.Object({ device: DigestSchema })
+export const RevokeSchema = Type.Object({ revocation: JwsSchema }, exactly)
 
-export const RegisterOrganization = Type.Object(
+export const RegisterOrganizationSchema = Type.Object(
   {
-    id: Uuid,
+    id: UuidSchema,
     kind: Type.Union([
       Type.Literal('secretariat'),
       Type.Literal('administration'),
@@ -161,46 +166,46 @@ export const RegisterOrganization = Type.Object(
       Type.Literal('partner'),
       Type.Literal('right-holder'),
     ]),
-    name: Name,
+    name: NameSchema,
     country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })),
-    region: Type.Optional(Name),
+    region: Type.Optional(NameSchema),
   },
   exactly,
 )
-export const Organizations = Type.Object({
+export const OrganizationsSchema = Type.Object({
   organizations: Type.Array(
     Type.Object({
-      organization: Uuid,
+      organization: UuidSchema,
       kind: Type.String({ maxLength: 40 }),
       name: Type.String({ maxLength: 200 }),
-      country: NullableString,
-      region: NullableString,
+      country: NullableStringSchema,
+      region: NullableStringSchema,
       ended: Type.Boolean({ description: 'Whether it has left.' }),
     }),
   ),
 })
-export const People = Type.Object({
+export const PeopleSchema = Type.Object({
   people: Type.Array(
     Type.Object({
-      person: Uuid,
+      person: UuidSchema,
       name: Type.String({ maxLength: 200 }),
       certified: Type.Boolean(),
       asleep: Type.Boolean(),
       service: Type.Boolean(),
-      sleepsAt: NullableString,
+      sleepsAt: NullableStringSchema,
       needed: Type.Boolean(),
     }),
   ),
 })
-export const Me = Type.Object({
-  person: Uuid,
+export const MeSchema = Type.Object({
+  person: UuidSchema,
   name: Type.String({ maxLength: 200 }),
-  organization: Uuid,
+  organization: UuidSchema,
   organizationName: Type.String({ maxLength: 200 }),
   organizationKind: Type.String({ maxLength: 40 }),
-  device: Digest,
-  tier: NullableString,
-  certificate: NullableString,
+  device: DigestSchema,
+  tier: NullableStringSchema,
+  certificate: NullableStringSchema,
   chain: Type.Array(Type.String({ maxLength: 16_384 }), { maxItems: 17 }),
   administrator: Type.Boolean(),
   renewalsDue: Type.Integer({ description: 'How many certificates this NCP or administrator is asked to renew.' }),
@@ -208,19 +213,19 @@ export const Me = Type.Object({
     description: 'What a service account may use below its role; null for a person.',
   }),
 })
-export const Devices = Type.Object({
+export const DevicesSchema = Type.Object({
   devices: Type.Array(
     Type.Object({
-      device: Digest,
+      device: DigestSchema,
       state: Type.String({ maxLength: 40 }),
       enrolledAt: Type.String({ maxLength: 30 }),
-      certificate: NullableString,
+      certificate: NullableStringSchema,
     }),
   ),
 })
-export const CertificatesAsked = Type.Object(
+export const CertificateHashesSchema = Type.Object(
   {
-    certificates: Type.Array(Digest, { minItems: 1, maxItems: 500, description: 'SHA-256 of each.' }),
+    certificates: Type.Array(DigestSchema, { minItems: 1, maxItems: 500, description: 'SHA-256 of each.' }),
     seen: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -231,12 +236,12 @@ export const CertificatesAsked = Type.Object(
   },
   exactly,
 )
-export const CertificateProofs = Type.Object({
+export const CertificateProofsSchema = Type.Object({
   checkpoint: Type.String({ maxLength: 1_000_000, description: 'Of the directory log, as published.' }),
   consistency: Type.Optional(Type.Array(Type.String({ maxLength: 43 }), { maxItems: 64 })),
   proofs: Type.Array(
     Type.Object({
-      certificate: Digest,
+      certificate: DigestSchema,
       leaf: Type.String({ maxLength: 65_535 }),
       proof: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 64 }),
     }),
@@ -245,11 +250,11 @@ export const CertificateProofs = Type.Object({
     },
   ),
 })
-export const SessionList = Type.Object({
+export const SessionListSchema = Type.Object({
   sessions: Type.Array(
     Type.Object({
-      session: Uuid,
-      device: Digest,
+      session: UuidSchema,
+      device: DigestSchema,
       startedAt: Type.String({ maxLength: 30 }),
       lastRefreshedAt: Type.String({ maxLength: 30 }),
       address: Type.String({ maxLength: 254, description: 'From where it was last renewed.' }),
@@ -258,15 +263,15 @@ export const SessionList = Type.Object({
     }),
   ),
 })
-export const Ticket = Type.Object({ ticket: Type.String({ maxLength: 1000 }), expiresIn: Type.Integer() })
-export const Server = Type.Object({
+export const TicketSchema = Type.Object({ ticket: Type.String({ maxLength: 1000 }), expiresIn: Type.Integer() })
+export const ServerSchema = Type.Object({
   version: Type.String({ maxLength: 100 }),
-  root: NullableString,
-  directory: Uuid,
+  root: NullableStringSchema,
+  directory: UuidSchema,
   logHost: Type.String({ maxLength: 255 }),
   logKeys: Type.Array(Type.String({ maxLength: 4096 }), {
     maxItems: 4,
     description: 'Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44.',
   }),
 })
-export const Nothing = Type.Object({}, exactly)
+export const NothingSchema = Type.Object({}, exactly)

@@ -1,12 +1,12 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Acting, Standing } from '../log/index.ts'
+import type { Caller, Standing } from '../log/index.ts'
 import { mostClockDifferenceMs, DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
-import { actInDirectory, actorOf, lockActors, type DirectoryAct } from './acting.ts'
+import { actInDirectory, callerOf, lockActors, type DirectoryAct } from './directory-act.ts'
 import { patientSince } from './attempts.ts'
-import { asActor, type Actor, type IdentityDeps } from './deps.ts'
+import { asActor, type SignedInCaller, type IdentityDeps } from './deps.ts'
 import { claimOf, provesDevice } from './device-proof.ts'
-import type { Evidence, Factors, Proof } from './factors/service.ts'
+import type { FactorEvidence, FactorService, FactorProof } from './factors/service.ts'
 import { markVerified, proofColumns, proofHolds } from './factors/store.ts'
 import { admitAddress, requireAssertion } from './service-accounts/admission.ts'
 import * as store from './store.ts'
@@ -21,14 +21,14 @@ import {
   verifyProof,
 } from './tokens.ts'
 
-export interface Tokens {
+export interface SessionTokens {
   readonly accessToken: string
   readonly refreshToken: string
   /** Seconds. */
   readonly expiresIn: number
 }
 
-export interface SignedIn extends Tokens {
+export interface SignInAnswer extends SessionTokens {
   readonly session: string
   readonly person: string
   readonly organization: string
@@ -58,12 +58,12 @@ interface Possession {
 }
 
 /** Signing in and out, and recognising who asks: every door goes through here. */
-export class Sessions {
+export class SessionService {
   readonly #deps: IdentityDeps
-  readonly #factors: Factors
+  readonly #factors: FactorService
   readonly #proving = new Turns(2, 500, () => new Problem('OVERLOADED', { retryAfter: 2 }))
 
-  constructor(deps: IdentityDeps, factors: Factors) {
+  constructor(deps: IdentityDeps, factors: FactorService) {
     this.#deps = deps
     this.#factors = factors
   }
@@ -75,7 +75,7 @@ export class Sessions {
    * and no passphrase is checked: a stranger learns nothing by time, spends nothing of the service,
    * and counts against nobody.
    */
-  async signIn(request: ProofOf, input: Evidence & { proof: string }): Promise<SignedIn> {
+  async signIn(request: ProofOf, input: FactorEvidence & { proof: string }): Promise<SignInAnswer> {
     const { clock, passphrases } = this.#deps
     passphrases.requireRoom()
     const now = clock()
@@ -107,7 +107,7 @@ export class Sessions {
   }
 
   /** Signs in a service account with `private_key_jwt` (RFC 7523): see `requireAssertion`. */
-  async signInService(request: ProofOf, assertion: string): Promise<SignedIn> {
+  async signInService(request: ProofOf, assertion: string): Promise<SignInAnswer> {
     const now = this.#deps.clock()
     const { thumbprint } = await this.#requireProof(request, undefined, now)
     const { address } = request.source
@@ -119,7 +119,7 @@ export class Sessions {
    * Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at
    * sign-in, and counted with it.
    */
-  async stepUp(actor: Actor, evidence: Evidence): Promise<{ verifiedAt: string }> {
+  async stepUp(actor: SignedInCaller, evidence: FactorEvidence): Promise<{ verifiedAt: string }> {
     const { clock, passphrases } = this.#deps
     const now = clock()
     const attempt = { person: actor.person, door: actor.device }
@@ -139,9 +139,9 @@ export class Sessions {
     person: string,
     device: string,
     thumbprint: string,
-    proven: Proof | { readonly by: 'private_key_jwt' },
+    proven: FactorProof | { readonly by: 'private_key_jwt' },
     source: store.Source,
-  ): Promise<SignedIn> {
+  ): Promise<SignInAnswer> {
     const { db, clock, logs, random, tokenKey, address } = this.#deps
     const now = clock()
     const byKey = proven.by === 'private_key_jwt'
@@ -173,7 +173,7 @@ export class Sessions {
         issued_at: now,
         rotated_at: null,
       })
-      const acting: Acting = { session, person, organization: standing.organization, device }
+      const acting: Caller = { session, person, organization: standing.organization, device }
       const details = {
         outcome: 'accepted',
         reason: proven.by,
@@ -201,7 +201,7 @@ export class Sessions {
    * and, where it is the same attempt of its client, until the next token is exchanged itself; any
    * other reuse ends the session.
    */
-  async refresh(request: ProofOf, refreshToken: string, named?: string): Promise<Tokens> {
+  async refresh(request: ProofOf, refreshToken: string, named?: string): Promise<SessionTokens> {
     const { db, clock, tokenKey, address, random } = this.#deps
     const now = clock()
     const { thumbprint } = await this.#requireProof(request, undefined, now)
@@ -245,7 +245,7 @@ export class Sessions {
   }
 
   /** Recognises who asks, from the token, its proof and the rows as they are now. */
-  async recognise(request: ProofOf & { readonly authorization: string | undefined }): Promise<Actor> {
+  async recognise(request: ProofOf & { readonly authorization: string | undefined }): Promise<SignedInCaller> {
     const { clock, tokenKey, address } = this.#deps
     const now = clock()
     const token = /^DPoP ([A-Za-z0-9._-]{20,4096})$/i.exec(request.authorization ?? '')?.[1]
@@ -261,10 +261,10 @@ export class Sessions {
     return actor
   }
 
-  async #actorOf(session: string, thumbprint: string | undefined, address: string, now: Date): Promise<Actor> {
+  async #actorOf(session: string, thumbprint: string | undefined, address: string, now: Date): Promise<SignedInCaller> {
     return transaction(this.#deps.db, async (tx) => {
       const [found] = await store.sessionsStanding(tx, [session], now)
-      const actor = actorOf(found)
+      const actor = callerOf(found)
       if (actor instanceof Problem) throw actor
       if (!found || (thumbprint !== undefined && found.thumbprint !== thumbprint)) throw new Problem('UNAUTHENTICATED')
       await admitAddress(tx, found, address, now)
@@ -292,7 +292,7 @@ export class Sessions {
   }
 
   /** A ticket for one WebSocket: 30 seconds, once, for this session and origin. */
-  async issueTicket(actor: Actor, origin: string | undefined): Promise<{ ticket: string; expiresIn: number }> {
+  async issueTicket(actor: SignedInCaller, origin: string | undefined): Promise<{ ticket: string; expiresIn: number }> {
     const { db, clock, random } = this.#deps
     const ticket = base64url(random(32))
     const expiresAt = new Date(clock().getTime() + lifetimes.ticket * 1000)
@@ -307,7 +307,7 @@ export class Sessions {
     return { ticket, expiresIn: lifetimes.ticket }
   }
 
-  async redeemTicket(ticket: string, origin: string | undefined, address: string): Promise<Actor> {
+  async redeemTicket(ticket: string, origin: string | undefined, address: string): Promise<SignedInCaller> {
     const { db, clock } = this.#deps
     const now = clock()
     const row = await transaction(db, (tx) => store.takeTicket(tx, hashSecret(ticket)))
@@ -315,7 +315,7 @@ export class Sessions {
     return this.#actorOf(row.session_id, undefined, address, now)
   }
 
-  async list(actor: Actor): Promise<SessionView[]> {
+  async list(actor: SignedInCaller): Promise<SessionView[]> {
     const { db, clock } = this.#deps
     const rows = await transaction(db, (tx) => store.liveSessionsOf(tx, actor.person, clock()))
     return rows.map((row) => ({
@@ -330,13 +330,13 @@ export class Sessions {
   }
 
   /** Ends sessions of whoever asks; NOT_FOUND if there was none to end. */
-  async end(actor: Actor, which: store.Sessions): Promise<void> {
+  async end(actor: SignedInCaller, which: store.SessionSelection): Promise<void> {
     const ended = await actInDirectory(this.#deps, actor, [actor.person], (act) => endOwn(act, which, 'signed-out'))
     if (ended === 0) throw new Problem('NOT_FOUND')
   }
 
   /** Ends all sessions of this person but the one that asks, if there are any. */
-  async endOthers(actor: Actor): Promise<void> {
+  async endOthers(actor: SignedInCaller): Promise<void> {
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     await actInDirectory(this.#deps, actor, [actor.person], (act) => endOthers(act, 'signed-out'))
   }
@@ -355,7 +355,7 @@ export class Sessions {
   }
 
   /** For acts on a log: who of these still stands. */
-  lockActors(tx: Tx, actors: readonly Acting[], persons: readonly string[]): Promise<Map<string, Standing | Problem>> {
+  lockActors(tx: Tx, actors: readonly Caller[], persons: readonly string[]): Promise<Map<string, Standing | Problem>> {
     return lockActors(tx, actors, persons, this.#deps.clock())
   }
 
@@ -390,7 +390,11 @@ function requireDoor(standing: store.SessionStanding | undefined, byKey: boolean
 }
 
 /** Ends sessions of the person who acts, whose row is locked; answers how many. */
-async function endOwn({ tx, by, now, enter }: DirectoryAct, which: store.Sessions, reason: string): Promise<number> {
+async function endOwn(
+  { tx, by, now, enter }: DirectoryAct,
+  which: store.SessionSelection,
+  reason: string,
+): Promise<number> {
   const ended = await store.endSessions(tx, { person: by.person, ...which }, now)
   if (ended.length > 0) await enter(...endedDrafts(ended, reason, by))
   return ended.length
@@ -418,7 +422,7 @@ async function isSameAttempt(
 }
 
 /** Entries of sessions that a person, or the server itself, ended. */
-export function endedDrafts(sessions: readonly string[], reason: string, by: Acting | { readonly server: string }) {
+export function endedDrafts(sessions: readonly string[], reason: string, by: Caller | { readonly server: string }) {
   const [actor, own] = 'server' in by ? [{ server: by.server }, {}] : [asActor(by), { session: by.session }]
   return sessions.map((session) => ({
     kind: 'session.ended' as const,

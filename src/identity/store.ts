@@ -155,7 +155,7 @@ export async function newestCertificates(tx: Tx, devices: readonly string[]): Pr
  * Since when a device was compromised, the earliest that was stated; undefined where nobody said
  * so.
  */
-export async function compromisedSince(tx: Tx, device: string): Promise<Date | undefined> {
+export async function findCompromiseTime(tx: Tx, device: string): Promise<Date | undefined> {
   const row = await tx
     .selectFrom('revocation')
     .select((eb) => eb.fn.min('compromised_at').as('since'))
@@ -375,7 +375,7 @@ export async function liveSessionsOf(tx: Tx, person: string, now: Date): Promise
 }
 
 /** Some of a person's sessions: one, those of a device, all but one. */
-export interface Sessions {
+export interface SessionSelection {
   readonly session?: string
   readonly device?: string
   readonly except?: string
@@ -384,7 +384,11 @@ export interface Sessions {
 /**
  * Ends the live sessions that match; returns their ids. The person's row is locked by the caller.
  */
-export async function endSessions(tx: Tx, which: Sessions & { readonly person: string }, at: Date): Promise<string[]> {
+export async function endSessions(
+  tx: Tx,
+  which: SessionSelection & { readonly person: string },
+  at: Date,
+): Promise<string[]> {
   let query = tx
     .updateTable('session')
     .set({ ended_at: at })

@@ -9,7 +9,7 @@ import {
   type JWK,
 } from 'jose'
 import { Problem } from '../errors.ts'
-import type { Acting } from '../log/index.ts'
+import type { Caller } from '../log/index.ts'
 import { base64url, equalBytes, fromBase64url, isUuid } from '../protocol/index.ts'
 
 /** Lifetimes in seconds. */
@@ -36,7 +36,7 @@ const proofType = 'dpop+jwt'
 export function issueAccessToken(
   key: TokenKey,
   issuer: string,
-  acting: Acting,
+  acting: Caller,
   thumbprint: string,
   jti: string,
   now: Date,
@@ -59,7 +59,7 @@ export function issueAccessToken(
     .sign(key.sign)
 }
 
-export interface AccessToken extends Acting {
+export interface AccessToken extends Caller {
   readonly thumbprint: string
 }
 

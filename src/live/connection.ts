@@ -2,10 +2,10 @@ import { randomInt } from 'node:crypto'
 import type { Permission } from '../access.ts'
 import { Problem, toProblemJson } from '../errors.ts'
 import { toDatabaseProblem } from '../db/index.ts'
-import type { Actor } from '../identity/index.ts'
+import type { SignedInCaller } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
-import { noteAct, type Consultation, type Messages } from '../messages/index.ts'
-import type { Entitled, Operations } from '../operations/index.ts'
+import { noteAct, type Consultation, type MessageService } from '../messages/index.ts'
+import type { EntitledCaller, OperationService } from '../operations/index.ts'
 import {
   asleep,
   ClientFrame,
@@ -18,15 +18,15 @@ import {
   type PersonId,
 } from '../protocol/index.ts'
 import type { Hub } from './hub.ts'
-import { messageIn } from './named.ts'
-import type { Outbox } from './outbox.ts'
+import { messageIn } from './message-id.ts'
+import type { FrameOutbox } from './outbox.ts'
 import type { Subscription } from './subscription.ts'
 
-export interface ConnectionDeps {
+export interface LiveConnectionDeps {
   readonly hub: Hub
   readonly logs: Logs<OperationView>
-  readonly messages: Messages
-  readonly operations: Operations
+  readonly messages: MessageService
+  readonly operations: OperationService
   readonly consultation: Consultation
   readonly onError: (what: string, error: unknown) => void
   /**
@@ -49,9 +49,9 @@ const mostAtWork = 128
 
 /** One socket of one session: what its client sends, and what it follows. */
 export class Connection {
-  readonly actor: Actor
-  readonly outbox: Outbox
-  readonly #deps: ConnectionDeps
+  readonly actor: SignedInCaller
+  readonly outbox: FrameOutbox
+  readonly #deps: LiveConnectionDeps
   readonly #pause: (paused: boolean) => void
   readonly #subscriptions = new Map<string, Subscription>()
   #atWork = 0
@@ -60,7 +60,7 @@ export class Connection {
   #heard = 0
   #taken = 0
 
-  constructor(deps: ConnectionDeps, actor: Actor, outbox: Outbox, pause: (paused: boolean) => void) {
+  constructor(deps: LiveConnectionDeps, actor: SignedInCaller, outbox: FrameOutbox, pause: (paused: boolean) => void) {
     this.#deps = deps
     this.actor = actor
     this.outbox = outbox
@@ -155,7 +155,7 @@ export class Connection {
     }
   }
 
-  #entitled(operation: string, permission: Permission): Promise<Entitled> {
+  #entitled(operation: string, permission: Permission): Promise<EntitledCaller> {
     const { tier, ...actor } = this.actor
     if (tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     return this.#deps.operations.entitle({ ...actor, tier }, operation, permission)

@@ -1,11 +1,11 @@
-import type { Duty } from '../http/index.ts'
+import type { RecordDuty } from '../http/index.ts'
 import type { ClientFrame } from '../protocol/index.ts'
 
 /**
  * What each frame of a client writes, as routes declare it; the compiler misses a frame that is not
  * here.
  */
-export const frameDuties: Readonly<Record<ClientFrame['type'], Duty>> = {
+export const frameDuties: Readonly<Record<ClientFrame['type'], RecordDuty>> = {
   subscribe: ['feed.opened', 'messages.delivered'],
   unsubscribe: 'nothing: it ends what was entered when it began',
   post: ['message.posted', 'message.corrected', 'message.withdrawn'],

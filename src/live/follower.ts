@@ -1,11 +1,11 @@
 import { isListed, may } from '../access.ts'
 import { readSnapshot, type Database } from '../db/index.ts'
-import type { Sessions } from '../identity/index.ts'
+import type { SessionService } from '../identity/index.ts'
 import { changesBetween, entriesAfter, sizeOf, type Logs } from '../log/index.ts'
 import type { Consultation } from '../messages/index.ts'
 import {
   enterOperation,
-  mayHold,
+  mayHoldKey,
   mayReadFrom,
   seesContent,
   seesEntry,
@@ -25,26 +25,26 @@ import {
   type OperationId,
   type PersonId,
 } from '../protocol/index.ts'
-import { frameFor, readEntries, type ReadEntry, type Reading } from './reading.ts'
+import { frameFor, readEntries, type EntryForReaders, type FeedPage } from './entry-reader.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface FollowerDeps {
   readonly db: Database
   readonly logs: Logs<OperationView>
-  readonly sessions: Sessions
+  readonly sessions: SessionService
   readonly consultation: Consultation
   readonly random: (length: number) => Uint8Array
   readonly onError: (what: string, error: unknown) => void
 }
 
-const page = 500
+const pageEntries = 500
 /**
  * Catching up: pages grow to the whole from the first, and shrink where messages are so large that
  * a page has more bytes than this.
  */
-const firstPage = 125
-const smallestPage = 16
-const heavyPage = 8 * 1024 * 1024
+const firstPageEntries = 125
+const smallestPageEntries = 16
+const heavyPageBytes = 8 * 1024 * 1024
 
 /**
  * A right holder is not shown everybody, so that its client lacks certificates that others have
@@ -52,7 +52,7 @@ const heavyPage = 8 * 1024 * 1024
  */
 const isPartial = (member: Member | undefined) => member?.role === 'right-holder'
 /** How many of the members who could give a key are asked at once. */
-const askedForGrants = 3
+const mostMembersAsked = 3
 
 /**
  * Follows one operation's log for all its readers on this server. It folds the members as it goes,
@@ -173,7 +173,7 @@ export class Follower {
 
   async #advance(): Promise<void> {
     const subscribers = [...this.#subscriptions].filter(({ catchingUp }) => !catchingUp)
-    const reading = await this.#read(this.#slowest(), page, subscribers)
+    const reading = await this.#read(this.#slowest(), pageEntries, subscribers)
     for (const subscription of subscribers) {
       if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
     }
@@ -192,7 +192,7 @@ export class Follower {
     if (wanted.length > 0) this.#askForGrants(wanted)
   }
 
-  #read(after: number, limit: number, subscribers: readonly Subscription[]): Promise<Reading> {
+  #read(after: number, limit: number, subscribers: readonly Subscription[]): Promise<FeedPage> {
     return readSnapshot(this.#deps.db, async (tx) => {
       await enterOperation(tx, this.operation)
       const stored = await entriesAfter(tx, this.operation, after, limit)
@@ -204,7 +204,7 @@ export class Follower {
     })
   }
 
-  async #apply(entry: ReadEntry, wanted: GrantRequest[]): Promise<void> {
+  async #apply(entry: EntryForReaders, wanted: GrantRequest[]): Promise<void> {
     const viewEntry = await readViewEntry(entry.leaf, entry.statement)
     const staleBefore = new Set([...this.#view.compartments.values()].filter(({ stale }) => stale).map(({ id }) => id))
     this.#view.apply(viewEntry)
@@ -214,7 +214,7 @@ export class Follower {
     wanted.push(...this.#grantsWantedBy(entry))
   }
 
-  #send(subscription: Subscription, entry: ReadEntry): void {
+  #send(subscription: Subscription, entry: EntryForReaders): void {
     const member = this.#view.member(subscription.person)
     if (!member || member.organization !== subscription.actor.organization) {
       this.#end(subscription, 'removed')
@@ -224,7 +224,7 @@ export class Follower {
     this.#sendTo(subscription, member, entry)
   }
 
-  #sendTo(subscription: Subscription, member: Member, entry: ReadEntry): void {
+  #sendTo(subscription: Subscription, member: Member, entry: EntryForReaders): void {
     const { actor, outbox } = subscription
     const withContent = seesContent(member) && isListed(actor.listed, 'message.read')
     if (entry.leaf.kind === 'history.granted' && withContent) {
@@ -249,7 +249,8 @@ export class Follower {
   #mayHave({ device, compartment, epoch }: GrantRow): boolean {
     const opened = this.#view.epoch(compartment as CompartmentId, epoch)
     return (
-      opened !== undefined && mayHold(this.#view, device as DeviceId, compartment as CompartmentId, opened.openedIndex)
+      opened !== undefined &&
+      mayHoldKey(this.#view, device as DeviceId, compartment as CompartmentId, opened.openedIndex)
     )
   }
 
@@ -261,7 +262,7 @@ export class Follower {
     await this.start()
     subscription.catchingUp = true
     this.#subscriptions.add(subscription)
-    let entries = firstPage
+    let entries = firstPageEntries
     try {
       while (!subscription.over && !subscription.outbox.closed) {
         if (subscription.position >= this.#position) {
@@ -274,7 +275,8 @@ export class Follower {
         const reading = await this.#read(subscription.position, entries, [subscription])
         if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
         const bytes = reading.entries.reduce((sum, { whole }) => sum + whole.text.length, 0)
-        entries = bytes > heavyPage ? Math.max(smallestPage, entries >> 2) : Math.min(page, entries * 2)
+        entries =
+          bytes > heavyPageBytes ? Math.max(smallestPageEntries, entries >> 2) : Math.min(pageEntries, entries * 2)
         for (const entry of reading.entries) {
           // A reader that has enough for now is asked about again, with its session, when it has
           // taken that.
@@ -334,7 +336,7 @@ export class Follower {
   }
 
   /** Keys that they may have and were not given when the epoch opened. */
-  #grantsWantedBy({ leaf }: ReadEntry): GrantRequest[] {
+  #grantsWantedBy({ leaf }: EntryForReaders): GrantRequest[] {
     const compartment = leaf.kind === 'operation.rules-set' ? this.#view.all : leaf.compartment
     const devices = this.#newlyEntitled(leaf)
     const requests: GrantRequest[] = []
@@ -344,7 +346,7 @@ export class Follower {
         const lacking = epochs
           .filter(
             ({ openedIndex, recipients }) =>
-              !recipients.includes(device) && mayHold(this.#view, device, id, openedIndex),
+              !recipients.includes(device) && mayHoldKey(this.#view, device, id, openedIndex),
           )
           .map(({ number }) => number)
         if (lacking.length > 0) requests.push({ compartment: id, device, epochs: lacking })
@@ -361,14 +363,14 @@ export class Follower {
         return may(member.role, 'grant.give', this.#view.state).role === 'own' && isListed(actor.listed, 'grant.give')
       })
       const start = (this.#deps.random(1)[0] ?? 0) % Math.max(able.length, 1)
-      for (let i = 0; i < Math.min(askedForGrants, able.length); i++) {
+      for (let i = 0; i < Math.min(mostMembersAsked, able.length); i++) {
         able[(start + i) % able.length]?.outbox.send({ type: 'grant-wanted', operation: this.operation, requests: of })
       }
     }
   }
 
   /** Who read a message goes to its sender's organization and to coordinators. */
-  #pushReads({ reads }: Reading): void {
+  #pushReads({ reads }: FeedPage): void {
     if (reads.length === 0) return
     for (const { person, actor, outbox, catchingUp } of this.#subscriptions) {
       const member = this.#view.member(person)

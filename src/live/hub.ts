@@ -1,6 +1,6 @@
 import { transaction } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
-import type { Actor, Refused } from '../identity/index.ts'
+import type { SignedInCaller, RefusalPlace } from '../identity/index.ts'
 import { closeCodes } from '../protocol/index.ts'
 import type { Connection } from './connection.ts'
 import { Follower, type FollowerDeps } from './follower.ts'
@@ -9,21 +9,21 @@ import type { Subscription } from './subscription.ts'
 export interface HubDeps extends FollowerDeps {
   readonly directory: () => string
   /** Refusals over the socket are entered like those over HTTP. */
-  readonly refused: (actor: Actor, problem: Problem, what: Refused) => void
+  readonly refused: (actor: SignedInCaller, problem: Problem, what: RefusalPlace) => void
   readonly mostConnections: number
 }
 
 /** Sockets of one person: one for each session. */
-const mostForOne = 10
+const mostSocketsPerPerson = 10
 /** A lost hint costs at most this much latency, never an entry. */
-const pollEvery = 1_000
+const pollEveryMs = 1_000
 /** Milliseconds between two pings; who answers none of two in a row is gone. */
-const pingEvery = 20_000
+const pingEveryMs = 20_000
 /**
  * Milliseconds in which those of a person who has as many sockets as one may must answer before one
  * more is refused.
  */
-const answerWithin = 3_000
+const answerWithinMs = 3_000
 
 /** All live connections of this server and the followers that feed them. */
 export class Hub {
@@ -41,9 +41,9 @@ export class Hub {
 
   constructor(deps: HubDeps) {
     this.#deps = deps
-    this.#poll = setInterval(() => this.#lookEverywhere(), pollEvery)
+    this.#poll = setInterval(() => this.#lookEverywhere(), pollEveryMs)
     this.#poll.unref()
-    this.#pinging = setInterval(() => this.#beat(), pingEvery)
+    this.#pinging = setInterval(() => this.#beat(), pingEveryMs)
     this.#pinging.unref()
   }
 
@@ -56,24 +56,24 @@ export class Hub {
    * clients that vanished without a word are found out first and let go of. That of the same
    * session is replaced, and does not count.
    */
-  async hasRoomFor({ person, session }: Actor): Promise<boolean> {
+  async hasRoomFor({ person, session }: SignedInCaller): Promise<boolean> {
     const others = () =>
       [...this.#connections].filter(
         ({ actor, outbox }) => actor.person === person && actor.session !== session && !outbox.closed,
       )
-    if (others().length < mostForOne) return true
+    if (others().length < mostSocketsPerPerson) return true
     let probe = this.#probes.get(person)
     if (!probe) {
       probe = this.#probe(others()).finally(() => this.#probes.delete(person))
       this.#probes.set(person, probe)
     }
     await probe
-    return others().length < mostForOne
+    return others().length < mostSocketsPerPerson
   }
 
   async #probe(connections: readonly Connection[]): Promise<void> {
     const number = this.#ping(connections)
-    await new Promise((resolve) => setTimeout(resolve, answerWithin))
+    await new Promise((resolve) => setTimeout(resolve, answerWithinMs))
     await this.#letGoOfSilent(connections, number)
   }
 
@@ -132,7 +132,7 @@ export class Hub {
     follower?.unsubscribe(subscription)
   }
 
-  refused(actor: Actor, problem: Problem, what: Refused): void {
+  refused(actor: SignedInCaller, problem: Problem, what: RefusalPlace): void {
     this.#deps.refused(actor, problem, what)
   }
 
@@ -188,8 +188,8 @@ export class Hub {
     clearInterval(this.#pinging)
     this.#closing = true
     for (const connection of this.#connections) connection.goAway()
-    const deadline = 40
-    for (let i = 0; i < deadline && this.#connections.size > 0; i++)
+    const mostLooks = 40
+    for (let i = 0; i < mostLooks && this.#connections.size > 0; i++)
       await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

@@ -10,25 +10,25 @@ export interface Wire {
   terminate(): void
 }
 
-const open = 1
+const openState = 1
 /** Characters that may wait for a reader before it is cut off. */
-const mostWaiting = 16 * 1024 * 1024
+const mostWaitingCharacters = 16 * 1024 * 1024
 /** Characters above which a catch-up waits before it sends more. */
-const comfortable = 1024 * 1024
+const comfortableCharacters = 1024 * 1024
 /**
  * Characters that are handed to the socket at once. The rest waits here, where it can be thrown
  * away: a close does not queue behind it.
  */
-const window = 256 * 1024
+const windowCharacters = 256 * 1024
 /**
  * Milliseconds in which a reader answers the close before its socket is destroyed; one that does
  * not read may begin to again.
  */
-const lingers = { usual: 5_000, tooSlow: 60_000 } as const
-export const longestLinger = lingers.tooSlow
+const lingerMs = { usual: 5_000, tooSlow: 60_000 } as const
+export const longestLinger = lingerMs.tooSlow
 
 /** Frames on their way to one reader: written together once per turn, bounded, in order. */
-export class Outbox {
+export class FrameOutbox {
   readonly #wire: Wire
   readonly #raw: Socket | undefined
   readonly #waiting: string[] = []
@@ -46,7 +46,7 @@ export class Outbox {
   }
 
   get closed(): boolean {
-    return this.#closed || this.#wire.readyState !== open
+    return this.#closed || this.#wire.readyState !== openState
   }
 
   get #size(): number {
@@ -55,7 +55,7 @@ export class Outbox {
 
   /** Half of what may wait does: whoever can wait with more should. */
   get crowded(): boolean {
-    return this.#size > mostWaiting / 2
+    return this.#size > mostWaitingCharacters / 2
   }
 
   /** Whether more waits than the socket takes: the reader does not keep up. */
@@ -80,7 +80,7 @@ export class Outbox {
     if (this.closed) return
     this.#waiting.push(text)
     this.#waitingSize += text.length
-    if (this.#size > mostWaiting) this.close(closeCodes.tooSlow, 'too slow')
+    if (this.#size > mostWaitingCharacters) this.close(closeCodes.tooSlow, 'too slow')
     else this.#flushSoon()
   }
 
@@ -94,7 +94,7 @@ export class Outbox {
     setImmediate(() => {
       this.#scheduled = false
       if (this.closed) this.#release()
-      else this.#flush(window)
+      else this.#flush(windowCharacters)
     })
   }
 
@@ -112,8 +112,8 @@ export class Outbox {
     this.#wire.send(text, (error) => {
       this.#handed -= text.length
       if (!error) this.#taken += text.length
-      if (error || this.#size < comfortable) this.#release()
-      if (this.#waiting.length > 0 && this.#handed < window) this.#flushSoon()
+      if (error || this.#size < comfortableCharacters) this.#release()
+      if (this.#waiting.length > 0 && this.#handed < windowCharacters) this.#flushSoon()
     })
   }
 
@@ -123,7 +123,7 @@ export class Outbox {
 
   /** Resolves once the reader has taken enough of what it was sent; at once where nothing waits. */
   async comfortable(): Promise<void> {
-    while (!this.closed && this.#size > comfortable) {
+    while (!this.closed && this.#size > comfortableCharacters) {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
     }
   }
@@ -135,11 +135,11 @@ export class Outbox {
   close(code: number, reason: string): void {
     if (this.#closed) return
     const tooSlow = code === closeCodes.tooSlow
-    if (!tooSlow && this.#wire.readyState === open) this.#flush(Number.POSITIVE_INFINITY)
+    if (!tooSlow && this.#wire.readyState === openState) this.#flush(Number.POSITIVE_INFINITY)
     this.#closed = true
     this.#forget()
     this.#wire.close(code, reason)
-    setTimeout(() => this.#wire.terminate(), tooSlow ? lingers.tooSlow : lingers.usual).unref()
+    setTimeout(() => this.#wire.terminate(), tooSlow ? lingerMs.tooSlow : lingerMs.usual).unref()
   }
 
   /** Ends without a word: nobody is there to hear it. */

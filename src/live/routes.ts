@@ -2,14 +2,14 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../errors.ts'
 import { everybody, type HttpServer } from '../http/index.ts'
-import type { Sessions } from '../identity/index.ts'
+import type { SessionService } from '../identity/index.ts'
 import { limits, subProtocol, ticketProtocolPrefix } from '../protocol/index.ts'
 import { describeLive, refusedHandshakes } from './asyncapi.ts'
-import { Connection, type ConnectionDeps } from './connection.ts'
-import { Outbox, longestLinger } from './outbox.ts'
+import { Connection, type LiveConnectionDeps } from './connection.ts'
+import { FrameOutbox, longestLinger } from './outbox.ts'
 
-export interface LiveRouteDeps extends ConnectionDeps {
-  readonly sessions: Sessions
+export interface LiveRouteDeps extends LiveConnectionDeps {
+  readonly sessions: SessionService
   /** Origins whose pages may open the channel. Programs send none. */
   readonly allowedOrigins: () => readonly string[]
 }
@@ -75,7 +75,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
     (socket, request) => {
       const { actor } = request
       if (!actor) throw new Problem('UNAUTHENTICATED')
-      const outbox = new Outbox(socket, request.raw.socket)
+      const outbox = new FrameOutbox(socket, request.raw.socket)
       const connection = new Connection(deps, actor, outbox, (paused) => {
         if (paused) socket.pause()
         else socket.resume()

@@ -1,13 +1,13 @@
-import type { Actor } from '../identity/index.ts'
+import type { SignedInCaller } from '../identity/index.ts'
 import type { PersonId } from '../protocol/index.ts'
-import type { Outbox } from './outbox.ts'
+import type { FrameOutbox } from './outbox.ts'
 
 /** One device that follows one operation. */
 export interface Subscription {
   readonly operation: string
-  readonly actor: Actor
+  readonly actor: SignedInCaller
   readonly person: PersonId
-  readonly outbox: Outbox
+  readonly outbox: FrameOutbox
   /** Index of the last entry that was considered for this reader. */
   position: number
   /** Between the request and the moment from which the follower itself sends. */

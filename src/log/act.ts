@@ -1,4 +1,4 @@
-import type { Listed } from '../access.ts'
+import type { ListedPermissions } from '../access.ts'
 import type { Actor, Kind, Leaf, ReadStatement, Receipt } from '../protocol/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
@@ -7,7 +7,7 @@ import type { Tx } from '../db/index.ts'
  * Who asks to act: what the access token says. Locked and read again inside the transaction that
  * acts.
  */
-export interface Acting {
+export interface Caller {
   readonly session: string
   readonly person: string
   readonly organization: string
@@ -18,10 +18,10 @@ export interface Acting {
  * Who acts, as the rows say it while they are locked: a session that stands, of a live device of a
  * live person.
  */
-export interface Standing extends Acting {
+export interface Standing extends Caller {
   readonly tier: string
   /** What it may use below its role, where it is a service account. */
-  readonly listed: Listed
+  readonly listed: ListedPermissions
 }
 
 /** An entry that an act wants to have. Index, time, seq and salt are the appender's to give. */
@@ -43,7 +43,7 @@ export interface EntryDraft {
 }
 
 /** An entry with its place: in the log once the transaction commits. */
-export interface Committed {
+export interface CommittedEntry {
   readonly log: string
   readonly index: number
   readonly at: Date
@@ -64,7 +64,7 @@ export interface Decision<R, A> {
   readonly entries: readonly EntryDraft[]
   readonly rows: readonly R[]
   /** Called after the commit; `receipt(i)` is of the i-th entry of this decision. */
-  answer(committed: readonly Committed[], receipt: (i: number) => Receipt): A
+  answer(committed: readonly CommittedEntry[], receipt: (i: number) => Receipt): A
 }
 
 export interface DecideContext<S, I, L, P> {
@@ -118,7 +118,7 @@ export interface Act<S, I, L, R, A, P = Standing> {
    * Writes, set-wise, what the decisions want stored. Each row comes with the entries of its
    * decision.
    */
-  write(tx: Tx, rows: readonly { readonly row: R; readonly entries: readonly Committed[] }[]): Promise<void>
+  write(tx: Tx, rows: readonly { readonly row: R; readonly entries: readonly CommittedEntry[] }[]): Promise<void>
   /**
    * Turns the violation of a named constraint by one input alone into the Problem that it means.
    */
@@ -136,12 +136,12 @@ export interface Snapshots<S> {
    * Refuses what comes from another log and has no place here: acts of this log are judged by
    * `decide`.
    */
-  judge(snapshot: S, entry: Committed): Problem | undefined
+  judge(snapshot: S, entry: CommittedEntry): Problem | undefined
   /**
    * Applies one entry of a kind for which `changesOperation` holds. May change the snapshot in
    * place.
    */
-  fold(snapshot: S, entry: Committed): S
+  fold(snapshot: S, entry: CommittedEntry): S
 }
 
 /** Entries of one log within a transaction that somebody else opened. */
@@ -155,9 +155,9 @@ export interface Part {
 }
 
 /** What `appendWithin` and `create` leave to be done. */
-export interface Appended {
+export interface AppendResult {
   /** By log, the entries in their order. */
-  readonly entries: ReadonlyMap<string, readonly Committed[]>
+  readonly entries: ReadonlyMap<string, readonly CommittedEntry[]>
   /**
    * Call it once the transaction is committed, and only then: tells followers and has a checkpoint
    * published.

@@ -3,9 +3,16 @@ import { sql } from 'kysely'
 import { errorCode, isConnectionError, isRetryable, toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { ProtocolError, equalBytes, type Receipt } from '../protocol/index.ts'
-import { answerAll, decideGroup, type GroupDeps, type GroupResult, type Kept, type Waiting } from './group.ts'
+import {
+  answerAll,
+  decideGroup,
+  type GroupDeps,
+  type GroupResult,
+  type KeptSnapshot,
+  type PendingAct,
+} from './group.ts'
 import type { LogLimits } from './logs.ts'
-import { unfit, type Batch } from './placing.ts'
+import { unfit, type Batch } from './batch.ts'
 import { leafHashes, lockLog } from './store.ts'
 
 export interface AppenderDeps<S> extends GroupDeps<S> {
@@ -24,9 +31,9 @@ export interface AppenderDeps<S> extends GroupDeps<S> {
 export class Appender<S> {
   readonly #deps: AppenderDeps<S>
   readonly #log: string
-  #queue: Waiting<S>[] = []
+  #queue: PendingAct<S>[] = []
   #running: Promise<void> | undefined
-  #kept: Kept<S> | undefined
+  #kept: KeptSnapshot<S> | undefined
   /** The database does not answer; until it does, new acts are refused at once. */
   #away = false
 
@@ -35,7 +42,7 @@ export class Appender<S> {
     this.#log = log
   }
 
-  submit(waiting: Waiting<S>): void {
+  submit(waiting: PendingAct<S>): void {
     if (this.#away) return waiting.reject(new Problem('DATABASE_UNAVAILABLE'))
     if (this.#queue.length >= this.#deps.limits.queue) return waiting.reject(new Problem('OVERLOADED'))
     this.#queue.push(waiting)
@@ -53,7 +60,7 @@ export class Appender<S> {
     while (this.#queue.length > 0) {
       const group = this.#takeGroup()
       try {
-        await this.#commit(group, performance.now() + this.#deps.limits.giveUpAfter)
+        await this.#commit(group, performance.now() + this.#deps.limits.giveUpAfterMs)
       } catch (error) {
         for (const waiting of group) waiting.reject(error)
       }
@@ -61,9 +68,9 @@ export class Appender<S> {
     this.#running = undefined
   }
 
-  #takeGroup(): Waiting<S>[] {
-    const group: Waiting<S>[] = []
-    const rest: Waiting<S>[] = []
+  #takeGroup(): PendingAct<S>[] {
+    const group: PendingAct<S>[] = []
+    const rest: PendingAct<S>[] = []
     const keys = new Set<string>()
     for (const waiting of this.#queue) {
       const { key } = waiting
@@ -79,7 +86,7 @@ export class Appender<S> {
   }
 
   /** Commits a group and answers it, however often that has to be tried until the deadline. */
-  async #commit(group: readonly Waiting<S>[], deadline: number): Promise<void> {
+  async #commit(group: readonly PendingAct<S>[], deadline: number): Promise<void> {
     for (;;) {
       const result = await this.#attempt(group, deadline)
       if (result === 'again') continue
@@ -95,7 +102,7 @@ export class Appender<S> {
    * second time.
    */
   async #attempt(
-    group: readonly Waiting<S>[],
+    group: readonly PendingAct<S>[],
     deadline: number,
   ): Promise<GroupResult<S> | 'again' | 'one by one' | 'answered'> {
     let built: GroupResult<S> | undefined
@@ -170,7 +177,7 @@ export class Appender<S> {
    * Nobody knows what became of this group; who repeats with the same ids finds out. What waits was
    * never tried.
    */
-  #giveUp(group: readonly Waiting<S>[], cause: unknown): void {
+  #giveUp(group: readonly PendingAct<S>[], cause: unknown): void {
     this.#deps.onError(`log ${this.#log}: ${group.length} acts were given up, the database does not answer`, cause)
     const waiting = this.#queue
     this.#queue = []
@@ -187,7 +194,7 @@ function isOfTheDatabase(error: unknown): boolean {
   return /^(53|57|58|XX)/.test(code) || code === '55P03'
 }
 
-function explain<S>(waiting: Waiting<S>, error: unknown): unknown {
+function explain<S>(waiting: PendingAct<S>, error: unknown): unknown {
   if (error instanceof Problem) return error
   if (error instanceof ProtocolError) return unfit(error)
   const meant = waiting.act.explain?.(error, waiting.input)

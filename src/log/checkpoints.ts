@@ -25,7 +25,7 @@ export interface CheckpointDeps {
    */
   readonly directory: string
   /** Milliseconds between two published checkpoints of one log. */
-  readonly every: number
+  readonly publishEveryMs: number
   /**
    * Hears of each checkpoint that this server published, once it may be handed out. Must not wait.
    */
@@ -39,7 +39,7 @@ interface Head {
   readonly root: Uint8Array
 }
 
-interface Published {
+interface PublishedState {
   size: number
   note: string
   /** When this server looked last, on the clock that only goes forward. */
@@ -53,7 +53,7 @@ interface Published {
  */
 export class Checkpoints {
   readonly #deps: CheckpointDeps
-  readonly #published = new Map<string, Published>()
+  readonly #published = new Map<string, PublishedState>()
   readonly #filed = new Map<string, number>()
   readonly #working = new Map<string, Promise<string>>()
   readonly #due = new Map<string, NodeJS.Timeout>()
@@ -67,7 +67,7 @@ export class Checkpoints {
   grown(log: string): void {
     if (this.#closed || this.#due.has(log)) return
     const last = this.#published.get(log)?.at ?? Number.NEGATIVE_INFINITY
-    const wait = Math.max(0, last + this.#deps.every - performance.now())
+    const wait = Math.max(0, last + this.#deps.publishEveryMs - performance.now())
     const timer = setTimeout(() => {
       this.#due.delete(log)
       this.#publishAnew(log).catch((error: unknown) =>
@@ -82,7 +82,7 @@ export class Checkpoints {
    */
   async newest(log: string): Promise<string> {
     const known = this.#published.get(log)
-    if (known !== undefined && performance.now() < known.at + this.#deps.every) return known.note
+    if (known !== undefined && performance.now() < known.at + this.#deps.publishEveryMs) return known.note
     return this.#publishOnce(log)
   }
 
@@ -97,7 +97,7 @@ export class Checkpoints {
       const note = await this.newest(log)
       const { size } = parseCheckpoint(note.slice(0, note.indexOf('\n\n') + 1))
       if (size > index) return { size, note }
-      await pause(this.#deps.every)
+      await pause(this.#deps.publishEveryMs)
     }
   }
 

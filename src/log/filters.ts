@@ -5,8 +5,8 @@ import { wordsOf } from './words.ts'
 
 const exactly = { additionalProperties: false }
 // Lower case alone: an id has one form in the database too.
-export const uuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
-const Uuid = Type.String({ pattern: uuid })
+export const lowerCaseUuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+const Uuid = Type.String({ pattern: lowerCaseUuid })
 const time = (description: string) =>
   Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$', description })
 const mostWords = 10
@@ -20,12 +20,15 @@ export const EntriesQuery = Type.Object(
         description: 'Kinds, separated by commas; `member.*` is every kind that begins so.',
       }),
     ),
-    person: Type.Optional(Type.String({ pattern: uuid, description: 'Who caused the entry.' })),
+    person: Type.Optional(Type.String({ pattern: lowerCaseUuid, description: 'Who caused the entry.' })),
     organization: Type.Optional(Uuid),
     device: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })),
     compartment: Type.Optional(Uuid),
     message: Type.Optional(
-      Type.String({ pattern: uuid, description: 'The message that the entry is about: posting it, or fetching it.' }),
+      Type.String({
+        pattern: lowerCaseUuid,
+        description: 'The message that the entry is about: posting it, or fetching it.',
+      }),
     ),
     subject: Type.Optional(
       Type.String({

@@ -1,17 +1,17 @@
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { changesOperation, type Receipt } from '../protocol/index.ts'
-import type { Act, Acting, Committed, Decision, Snapshots, Standing } from './act.ts'
-import { Placing, type Batch } from './placing.ts'
+import type { Act, Caller, CommittedEntry, Decision, Snapshots, Standing } from './act.ts'
+import { BatchBuilder, type Batch } from './batch.ts'
 import { lockLog, writeEntries, writeHead } from './store.ts'
 
 /**
  * An act that waits for its answer. What it loads, writes and answers is known to its `act` alone.
  */
-export interface Waiting<S> {
+export interface PendingAct<S> {
   readonly act: AnyAct<S>
   readonly input: unknown
-  readonly actor: Acting | null
+  readonly actor: Caller | null
   /** Of two with the same key, one waits for the next group. */
   readonly key: string | undefined
   resolve(answer: unknown): void
@@ -24,7 +24,7 @@ export interface Waiting<S> {
  */
 export type AnyAct<S> = Act<S, unknown, unknown, unknown, unknown, Standing | null>
 
-export interface Kept<S> {
+export interface KeptSnapshot<S> {
   readonly snapshot: S
   /** Every entry up to this index is in the snapshot. */
   readonly upTo: number
@@ -32,17 +32,17 @@ export interface Kept<S> {
 
 /** What became of one act of a group, to be told once the group is committed. */
 export type Outcome<S> =
-  | { readonly waiting: Waiting<S>; readonly error: unknown }
+  | { readonly waiting: PendingAct<S>; readonly error: unknown }
   | {
-      readonly waiting: Waiting<S>
+      readonly waiting: PendingAct<S>
       readonly decision: Decision<unknown, unknown>
-      readonly committed: readonly Committed[]
+      readonly committed: readonly CommittedEntry[]
     }
 
 export interface GroupResult<S> {
   readonly outcomes: readonly Outcome<S>[]
   readonly batch: Batch
-  readonly kept: Kept<S>
+  readonly kept: KeptSnapshot<S>
 }
 
 export interface GroupDeps<S> {
@@ -50,7 +50,7 @@ export interface GroupDeps<S> {
   readonly random: (length: number) => Uint8Array
   lockActors(
     tx: Tx,
-    actors: readonly Acting[],
+    actors: readonly Caller[],
     persons: readonly string[],
   ): Promise<ReadonlyMap<string, Standing | Problem>>
   readonly snapshots: Snapshots<S>
@@ -65,8 +65,8 @@ export async function decideGroup<S>(
   deps: GroupDeps<S>,
   tx: Tx,
   log: string,
-  group: readonly Waiting<S>[],
-  kept: Kept<S> | undefined,
+  group: readonly PendingAct<S>[],
+  kept: KeptSnapshot<S> | undefined,
   built: (result: GroupResult<S>) => void,
 ): Promise<GroupResult<S>> {
   const standings = await lockStandings(deps, tx, group)
@@ -75,7 +75,7 @@ export async function decideGroup<S>(
   const fresh = kept !== undefined && head.changedIndex <= kept.upTo
   let snapshot = fresh ? kept.snapshot : await deps.snapshots.advance(tx, log, kept?.snapshot, head.changedIndex)
 
-  const able: { waiting: Waiting<S>; actor: Standing | null }[] = []
+  const able: { waiting: PendingAct<S>; actor: Standing | null }[] = []
   const outcomes: Outcome<S>[] = []
   for (const waiting of group) {
     const actor = waiting.actor === null ? null : standings.get(waiting.actor.session)
@@ -97,12 +97,12 @@ export async function decideGroup<S>(
     )
   }
 
-  const placing = new Placing(head, deps.clock(), deps.random)
-  const rows = new Map<AnyAct<S>, { row: unknown; entries: readonly Committed[] }[]>()
+  const placing = new BatchBuilder(head, deps.clock(), deps.random)
+  const rows = new Map<AnyAct<S>, { row: unknown; entries: readonly CommittedEntry[] }[]>()
   for (const { waiting, actor } of able) {
     const { act, input } = waiting
     let decision: Decision<unknown, unknown>
-    let committed: readonly Committed[]
+    let committed: readonly CommittedEntry[]
     try {
       const { at, nextIndex } = placing
       const decided = act.decide({ snapshot, loaded: loaded.get(act), input, actor, at, nextIndex })
@@ -138,9 +138,9 @@ export async function decideGroup<S>(
 async function lockStandings<S>(
   deps: GroupDeps<S>,
   tx: Tx,
-  group: readonly Waiting<S>[],
+  group: readonly PendingAct<S>[],
 ): Promise<ReadonlyMap<string, Standing | Problem>> {
-  const sessions = new Map<string, Acting>()
+  const sessions = new Map<string, Caller>()
   for (const { actor } of group) if (actor !== null) sessions.set(actor.session, actor)
   const persons = group.flatMap(({ act, input }) => act.persons?.(input) ?? [])
   if (sessions.size === 0 && persons.length === 0) return new Map()

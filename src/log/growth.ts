@@ -2,7 +2,7 @@
  * Tells those who follow logs that one of them has grown, after the commit. The log knows none of
  * them: they come from rungs above.
  */
-export class Growth {
+export class GrowthBroadcast {
   readonly #followers: ((log: string, size: number) => void)[] = []
 
   follow(follower: (log: string, size: number) => void): void {

@@ -1,8 +1,8 @@
 export type {
   Act,
-  Acting,
-  Appended,
-  Committed,
+  Caller,
+  AppendResult,
+  CommittedEntry,
   DecideContext,
   EntryDraft,
   Part,
@@ -10,12 +10,13 @@ export type {
   Standing,
   StoredEntry,
 } from './act.ts'
-export { Growth } from './growth.ts'
+export { GrowthBroadcast } from './growth.ts'
 export { openLogKey, type LogKey } from './key.ts'
 export { KeyFileFault, makeFileOnce, readFileIfThere } from './key-file.ts'
 export type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 export { EntriesQuery, readQuery, type LogQuery } from './filters.ts'
 export type { Scope } from './queries.ts'
+export { microsecondText } from './rows.ts'
 export { mountLogRoutes } from './routes.ts'
 export { createLogs } from './service.ts'
 export { changesBetween, entriesAfter, entriesAt, hasLogs, seesLog, sizeOf } from './store.ts'

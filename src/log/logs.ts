@@ -1,12 +1,12 @@
 import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
 import type { Receipt, Tile, WitnessPolicy } from '../protocol/index.ts'
-import type { Act, Acting, Appended, EntryDraft, Part, Snapshots, Standing } from './act.ts'
+import type { Act, Caller, AppendResult, EntryDraft, Part, Snapshots, Standing } from './act.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
 import type { LogKey } from './key.ts'
 import type { Scope } from './queries.ts'
 import type { WitnessLimits } from './witnesses.ts'
-import type { Starting } from './started.ts'
+import type { ServerStart } from './server-start.ts'
 
 /** What the log needs of others, handed in by the composition root. */
 export interface LogDeps<S> {
@@ -25,7 +25,7 @@ export interface LogDeps<S> {
    */
   lockActors(
     tx: Tx,
-    actors: readonly Acting[],
+    actors: readonly Caller[],
     persons: readonly string[],
   ): Promise<ReadonlyMap<string, Standing | Problem>>
   readonly snapshots: Snapshots<S>
@@ -47,9 +47,9 @@ export interface LogLimits extends WitnessLimits {
    * Milliseconds after which acts whose commit remains unknown are given up with
    * DATABASE_UNAVAILABLE.
    */
-  readonly giveUpAfter: number
+  readonly giveUpAfterMs: number
   /** Milliseconds between two published checkpoints of one log. */
-  readonly publishEvery: number
+  readonly publishEveryMs: number
 }
 
 /** A log that this server must not continue: it lost, or changed, what was published. */
@@ -69,10 +69,10 @@ export interface WitnessesPage {
   readonly final: number | null
   /** Whether the newest published checkpoint has its quorum. */
   readonly quorum: boolean
-  readonly witnesses: WitnessState[]
+  readonly witnesses: WitnessProgress[]
 }
 
-export interface WitnessState {
+export interface WitnessProgress {
   readonly name: string
   /** Its verifier keys. */
   readonly keys: string[]
@@ -112,25 +112,25 @@ export interface Logs<S> {
    * Hands an act of a person to the log's appender. Resolves after the commit; rejects with the
    * Problem that took it out.
    */
-  append<I, L, R, A>(log: string, act: Act<S, I, L, R, A>, input: I, actor: Acting): Promise<A>
+  append<I, L, R, A>(log: string, act: Act<S, I, L, R, A>, input: I, actor: Caller): Promise<A>
   /** The same for an act of the server itself. */
   append<I, L, R, A>(log: string, act: Act<S, I, L, R, A, null>, input: I, actor: null): Promise<A>
   /**
    * Appends within a transaction of the caller: locks the logs in the order of their ids, the
    * directory last.
    */
-  appendWithin(tx: Tx, parts: readonly Part[]): Promise<Appended>
+  appendWithin(tx: Tx, parts: readonly Part[]): Promise<AppendResult>
   /**
    * Makes the log of an operation (it has the operation's id) with its first entries; the first is
    * `operation.created`.
    */
-  create(tx: Tx, operation: string, drafts: readonly EntryDraft[]): Promise<Appended>
+  create(tx: Tx, operation: string, drafts: readonly EntryDraft[]): Promise<AppendResult>
 
   /**
    * Enters in the directory that this server starts to serve; not where the directory itself must
    * not be continued.
    */
-  enterStart(about: Pick<Starting, 'version' | 'configuration'>): Promise<void>
+  enterStart(about: Pick<ServerStart, 'version' | 'configuration'>): Promise<void>
   /**
    * The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached.
    */

@@ -13,7 +13,7 @@ import type { Checkpoints } from './checkpoints.ts'
 import { hasher } from './hashing.ts'
 import { entriesAt, enterLog, hashReader, headOf, sizeOf } from './store.ts'
 
-const rootsKept = 4_096
+const mostRootsPerLog = 4_096
 
 /** Roots of past sizes. What was once committed at a size stays so, hence they are kept. */
 export class Roots {
@@ -23,7 +23,7 @@ export class Roots {
     let roots = this.#kept.get(log)
     if (roots === undefined) this.#kept.set(log, (roots = new Map<number, Uint8Array>()))
     roots.set(size, root)
-    if (roots.size > rootsKept) for (const [oldest] of roots) return void roots.delete(oldest)
+    if (roots.size > mostRootsPerLog) for (const [oldest] of roots) return void roots.delete(oldest)
   }
 
   /** A root that was computed or read here before. */

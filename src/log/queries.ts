@@ -27,7 +27,7 @@ interface Filters extends LogQuery {
  * How many entries one page looks at where no index holds all that is asked: what lies below them
  * is the next page's.
  */
-const reach = 1_000
+const mostEntriesLookedAt = 1_000
 
 interface Row {
   /** The lowest place that was looked at, where there may be more below it. */
@@ -126,7 +126,7 @@ async function pageOf(tx: Tx, log: string, filters: Filters, first: number, befo
   const equals = ([name, column]: [string, string]) =>
     sql`${sql.ref(`log_entry.${column}`)} = ${filters[name as keyof typeof columns]}`
   const rest = [...others.map(equals), ...withinOf(filters), ...textOf(filters)]
-  const most = rest.length === 0 ? filters.limit : reach
+  const most = rest.length === 0 ? filters.limit : mostEntriesLookedAt
   const places = (kind: RawBuilder<unknown> | undefined) => sql`
     SELECT index FROM log_entry
     WHERE log_id = ${log} AND index >= ${first} AND index < ${before}

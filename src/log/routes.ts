@@ -6,7 +6,7 @@ import { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 import type { Access, HttpServer } from '../http/index.ts'
 import { ProtocolError, parseTilePath, tileWidth, type Tile } from '../protocol/index.ts'
-import { EntriesPage, EntriesQuery, readQuery, uuid, type LogQuery } from './filters.ts'
+import { EntriesPage, EntriesQuery, readQuery, lowerCaseUuid, type LogQuery } from './filters.ts'
 import type { Logs } from './logs.ts'
 import type { Scope } from './queries.ts'
 
@@ -34,7 +34,7 @@ export interface LogRouteDeps<A> {
 }
 
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
-const Id = Type.Object({ id: Type.String({ pattern: uuid }) }, { additionalProperties: false })
+const Id = Type.Object({ id: Type.String({ pattern: lowerCaseUuid }) }, { additionalProperties: false })
 const position = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 // As the proof itself has it (C2SP tlog-proof): one entry, one address.
 const decimal = '^(0|[1-9][0-9]{0,14})$'
@@ -196,7 +196,7 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
         summary: 'Proof of an entry under a published checkpoint, to be checked offline (C2SP tlog-proof)',
         params: Type.Object(
           {
-            id: Type.String({ pattern: uuid }),
+            id: Type.String({ pattern: lowerCaseUuid }),
             index: Type.String({ pattern: decimal, description: 'Index of the entry' }),
           },
           { additionalProperties: false },
@@ -220,7 +220,7 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
         summary:
           'Hash tiles (tile/0/x001/234.p/56) for members, entry bundles (tile/entries/…) for auditors (C2SP tlog-tiles)',
         params: Type.Object(
-          { id: Type.String({ pattern: uuid }), '*': Type.String({ maxLength: 64 }) },
+          { id: Type.String({ pattern: lowerCaseUuid }), '*': Type.String({ maxLength: 64 }) },
           { additionalProperties: false },
         ),
         response: { 200: TileBytes },

@@ -143,6 +143,6 @@ export function writtenByJsonb(counts: ReadonlyMap<string, number>): string {
   return `{${members.join(', ')}}`
 }
 
-export function exactly(at: string): string {
+export function microsecondText(at: string): string {
   return at.replace(/Z$/, '000Z')
 }

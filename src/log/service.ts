@@ -11,29 +11,29 @@ import {
   type Receipt,
   type WitnessPolicy,
 } from '../protocol/index.ts'
-import type { Act, Acting, EntryDraft, Standing } from './act.ts'
+import type { Act, Caller, EntryDraft, Standing } from './act.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
-import type { Batch } from './placing.ts'
+import type { Batch } from './batch.ts'
 import { consistency, inclusion, inclusions, receiptOf, Roots, tlogProof } from './proofs.ts'
 import { queryLog } from './queries.ts'
 import { allLogs, enterLog, entriesAt, newestCheckpoint } from './store.ts'
-import { startDrafts } from './started.ts'
+import { startDrafts } from './server-start.ts'
 import { readTile } from './tiles.ts'
-import { appendWithin, createLog, type WithinDeps } from './within.ts'
+import { appendWithin, createLog, type WithinDeps } from './append-within.ts'
 import { changesOfWitnesses } from './witness-register.ts'
 import { Witnesses } from './witnesses.ts'
 
 const usualLimits: LogLimits = {
   queue: 2_000,
   group: 256,
-  giveUpAfter: 10_000,
-  publishEvery: 1_000,
-  sendEvery: 1_000,
-  answerWithin: 5_000,
-  retryAfter: 1_000,
-  retryAtMost: 300_000,
+  giveUpAfterMs: 10_000,
+  publishEveryMs: 1_000,
+  sendEveryMs: 1_000,
+  answerWithinMs: 5_000,
+  retryAfterMs: 1_000,
+  retryAtMostMs: 300_000,
 }
 
 /** Makes the logs of one server process. Call `start` before anything else, `close` at the end. */
@@ -67,7 +67,7 @@ class LogService<S> implements Logs<S> {
       key,
       originHost,
       directory: checkpointDirectory,
-      every: this.#limits.publishEvery,
+      publishEveryMs: this.#limits.publishEveryMs,
       published: (log, checkpoint) => this.#witnesses?.published(log, checkpoint),
       onError,
     })
@@ -144,7 +144,7 @@ class LogService<S> implements Logs<S> {
     log: string,
     act: Act<S, I, L, R, A, P>,
     input: I,
-    actor: Acting | null,
+    actor: Caller | null,
   ): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       if (this.#closed) return reject(new Problem('OVERLOADED', { detail: 'the service is stopping' }))

@@ -1,9 +1,9 @@
 import { CompiledQuery, sql } from 'kysely'
 import type { Database, Tx } from '../db/index.ts'
 import { emptyEdge, hashBytes, subtreesOf, type HashReader, type Kind, type Run } from '../protocol/index.ts'
-import type { Committed, StoredEntry } from './act.ts'
+import type { CommittedEntry, StoredEntry } from './act.ts'
 import { hasher } from './hashing.ts'
-import type { Batch, Head, Private } from './placing.ts'
+import type { Batch, Head, Private } from './batch.ts'
 
 // A statement of Postgres takes at most 65,535 parameters.
 const mostParameters = 60_000
@@ -124,7 +124,7 @@ const entryColumns = [
   'subject',
 ]
 
-function entryRow({ log, index, text, kind, at, leaf, compartment, seq }: Committed, hash: Uint8Array): unknown[] {
+function entryRow({ log, index, text, kind, at, leaf, compartment, seq }: CommittedEntry, hash: Uint8Array): unknown[] {
   const { person, organization, device } =
     'server' in leaf.actor ? { person: null, organization: null, device: null } : leaf.actor
   return [

@@ -19,7 +19,7 @@ import { hashLeaf, hashPrivate, hasher } from './hashing.ts'
 import { Walk, type Details, type Owner } from './owners.ts'
 import {
   cosignatureNumbers,
-  exactly,
+  microsecondText,
   rawCheckpoints,
   rawCosignatures,
   rawEntries,
@@ -36,7 +36,7 @@ import {
 } from './rows.ts'
 import type { RegisteredWitnesses } from './witness-register.ts'
 
-const pageSize = 500
+const pageEntries = 500
 
 export type Found = (index: number | undefined, what: string) => void
 
@@ -95,7 +95,7 @@ export class LogVerification {
     this.#held = new Map(held)
     try {
       for (let last = -1; ;) {
-        const page = await rawEntries(this.#tx, this.#log, last, pageSize)
+        const page = await rawEntries(this.#tx, this.#log, last, pageEntries)
         if (page.length === 0) break
         await this.#verifyPage(page, last)
         last = page.at(-1)?.index ?? last
@@ -148,7 +148,7 @@ export class LogVerification {
       ['log', this.#log, leaf.log],
       ['index', row.index, leaf.index],
       ['kind', row.kind, leaf.kind],
-      ['at', row.at, exactly(leaf.at)],
+      ['at', row.at, microsecondText(leaf.at)],
       ['person', row.person_id, person],
       ['organization', row.organization_id, organization],
       ['device', row.device_id, device],
@@ -298,7 +298,7 @@ export class LogVerification {
     if (!equalBytes(row.edge, Buffer.concat(hashes))) faults.push('its edge is not that of its entries')
     if (row.seqs !== writtenByJsonb(this.#seqs)) faults.push('its seqs are not those of its entries')
     if (row.changed_index !== this.#changedIndex) faults.push('its changed_index is not that of its entries')
-    if (this.#lastAt !== '' && row.last_at !== exactly(this.#lastAt))
+    if (this.#lastAt !== '' && row.last_at !== microsecondText(this.#lastAt))
       faults.push('its last_at is not that of its last entry')
     return faults
   }

@@ -1,7 +1,7 @@
 import { base64, openNote, utf8, sha256, hex, type Witness } from '../protocol/index.ts'
 
 /** What a witness answers to a checkpoint. */
-export type Cosigning =
+export type WitnessReply =
   | { readonly is: 'cosigned'; readonly lines: string; readonly at: number }
   /** It holds another size than the proof began with. */
   | { readonly is: 'elsewhere'; readonly size: number }
@@ -20,7 +20,7 @@ export class WitnessFailure extends Error {
   }
 }
 
-const longestAnswer = 128 * 1024
+const longestAnswerBytes = 128 * 1024
 
 /** Speaks C2SP tlog-witness with one witness. Every cosignature that it gives back was verified. */
 export class WitnessClient {
@@ -38,7 +38,7 @@ export class WitnessClient {
   async add(
     input: { old: number; proof: readonly Uint8Array[]; note: string },
     signal: AbortSignal,
-  ): Promise<Cosigning> {
+  ): Promise<WitnessReply> {
     const { old, proof, note } = input
     const body = [`old ${old}`, ...proof.map(base64), '', note].join('\n')
     const { status, type, text } = await this.#ask('/add-checkpoint', { method: 'POST', body }, signal)
@@ -61,7 +61,7 @@ export class WitnessClient {
   }
 
   /** The lines of the keys that are known, each once; any others are left out. */
-  async #cosigned(note: string, answer: string): Promise<Cosigning> {
+  async #cosigned(note: string, answer: string): Promise<WitnessReply> {
     const { keys } = this.witness
     const text = note.slice(0, note.indexOf('\n\n') + 2)
     try {
@@ -116,7 +116,7 @@ async function readBounded(response: Response): Promise<string> {
   let length = 0
   for await (const part of response.body ?? []) {
     length += part.length
-    if (length > longestAnswer) throw new Error('its answer is too long')
+    if (length > longestAnswerBytes) throw new Error('its answer is too long')
     parts.push(part)
   }
   return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))

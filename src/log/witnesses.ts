@@ -14,7 +14,7 @@ import {
 import type { EntryDraft } from './act.ts'
 import { checkpointAt, insertCosignature, newestCosignatures } from './cosignatures.ts'
 import { finalCheckpoint } from './final.ts'
-import type { ReadOnlyLog, WitnessState, WitnessesPage } from './logs.ts'
+import type { ReadOnlyLog, WitnessProgress, WitnessesPage } from './logs.ts'
 import { enterLog, headOf, newestCheckpoint } from './store.ts'
 import { WitnessClient, WitnessFailure } from './witness-client.ts'
 
@@ -39,21 +39,21 @@ export interface WitnessesDeps {
 
 export interface WitnessLimits {
   /** Milliseconds between two checkpoints of one log that are sent to its witnesses. */
-  readonly sendEvery: number
+  readonly sendEveryMs: number
   /** Milliseconds that an answer of a witness may take. */
-  readonly answerWithin: number
+  readonly answerWithinMs: number
   /** Milliseconds after which a witness that is away is asked again: at first, and at most. */
-  readonly retryAfter: number
-  readonly retryAtMost: number
+  readonly retryAfterMs: number
+  readonly retryAtMostMs: number
 }
 
-interface Published {
+interface PublishedCheckpoint {
   readonly size: number
   readonly note: string
 }
 
 /** When something that failed may be tried again, on the clock that only goes forward. */
-interface Waiting {
+interface RetryState {
   failures: number
   until: number
 }
@@ -65,19 +65,19 @@ interface Place {
   /** Whether what it holds was compared with the log since this server started. */
   compared: boolean
   refusalEntered: boolean
-  readonly waiting: Waiting
+  readonly waiting: RetryState
   failure: { readonly at: Date; readonly reason: string } | undefined
 }
 
-interface Known {
+interface WitnessContact {
   readonly witness: Witness
   readonly client: WitnessClient
-  readonly away: Waiting
+  readonly away: RetryState
   readonly places: Map<string, Place>
 }
 
 const logsAtOnce = 8
-const lookEvery = 250
+const lookEveryMs = 250
 
 /**
  * Has published checkpoints cosigned. Of each log one at a time is out, the newest, sent to all
@@ -86,8 +86,8 @@ const lookEvery = 250
  */
 export class Witnesses {
   readonly #deps: WitnessesDeps
-  readonly #known: readonly Known[]
-  readonly #newest = new Map<string, Published>()
+  readonly #known: readonly WitnessContact[]
+  readonly #newest = new Map<string, PublishedCheckpoint>()
   readonly #sending = new Map<string, Promise<void>>()
   /** When a log was sent last. */
   readonly #sentAt = new Map<string, number>()
@@ -99,7 +99,7 @@ export class Witnesses {
     this.#known = deps.policy.witnesses.flatMap((witness) => {
       const { url } = witness
       if (url === undefined) return []
-      const client = new WitnessClient(witness, url, deps.limits.answerWithin)
+      const client = new WitnessClient(witness, url, deps.limits.answerWithinMs)
       return [{ witness, client, away: { failures: 0, until: 0 }, places: new Map<string, Place>() }]
     })
   }
@@ -118,12 +118,12 @@ export class Witnesses {
       }
     }
     await Promise.all(Array.from({ length: logsAtOnce }, worker))
-    this.#timer = setInterval(() => this.#sendWhatIsDue(), lookEvery)
+    this.#timer = setInterval(() => this.#sendWhatIsDue(), lookEveryMs)
     this.#timer.unref()
   }
 
   /** A checkpoint was published. Does not wait. */
-  published(log: string, checkpoint: Published): void {
+  published(log: string, checkpoint: PublishedCheckpoint): void {
     const known = this.#newest.get(log)
     if (known !== undefined && known.size >= checkpoint.size) return
     this.#newest.set(log, checkpoint)
@@ -133,7 +133,7 @@ export class Witnesses {
   /** Sends what was published last, for at most as long as an answer may take, and ends. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
-    const end = setTimeout(() => this.#stop.abort(), this.#deps.limits.answerWithin)
+    const end = setTimeout(() => this.#stop.abort(), this.#deps.limits.answerWithinMs)
     await Promise.all(this.#sending.values())
     const due = [...this.#newest.keys()].filter((log) => this.#isDue(log))
     await Promise.all(due.map((log) => this.#send(log)))
@@ -178,7 +178,7 @@ export class Witnesses {
     log: string,
     published: number,
     last: { size: number; note: string } | undefined,
-  ): Promise<WitnessState> {
+  ): Promise<WitnessProgress> {
     const { keys, name, url } = witness
     // Under keys that it has no more, a witness has cosigned nothing.
     const opened = last && (await openNote(last.note, keys).catch(() => undefined))
@@ -206,7 +206,7 @@ export class Witnesses {
     for (const log of this.#newest.keys()) {
       if (this.#sending.size >= logsAtOnce || this.#stop.signal.aborted) return
       const last = this.#sentAt.get(log) ?? Number.NEGATIVE_INFINITY
-      const soon = performance.now() < last + this.#deps.limits.sendEvery
+      const soon = performance.now() < last + this.#deps.limits.sendEveryMs
       if (soon || this.#sending.has(log) || !this.#isDue(log)) continue
       this.#sentAt.set(log, performance.now())
       this.#sending.set(
@@ -220,17 +220,17 @@ export class Witnesses {
     return this.#known.some((known) => this.#isBehind(known, log) && this.#mayAsk(known, log))
   }
 
-  #isBehind(known: Known, log: string): boolean {
+  #isBehind(known: WitnessContact, log: string): boolean {
     const { size, compared } = this.#place(known, log)
     return !compared || size < (this.#newest.get(log)?.size ?? 0)
   }
 
-  #mayAsk({ away, places }: Known, log: string): boolean {
+  #mayAsk({ away, places }: WitnessContact, log: string): boolean {
     const now = performance.now()
     return away.until <= now && (places.get(log)?.waiting.until ?? 0) <= now
   }
 
-  #place({ places }: Known, log: string): Place {
+  #place({ places }: WitnessContact, log: string): Place {
     let place = places.get(log)
     if (place === undefined) {
       const waiting = { failures: 0, until: 0 }
@@ -253,7 +253,7 @@ export class Witnesses {
     })
   }
 
-  async #toEach(log: string, work: (known: Known) => Promise<void>): Promise<void> {
+  async #toEach(log: string, work: (known: WitnessContact) => Promise<void>): Promise<void> {
     await Promise.all(
       this.#known.map(async (known) => {
         if (!this.#mayAsk(known, log)) return
@@ -268,14 +268,14 @@ export class Witnesses {
     )
   }
 
-  #failed(known: Known, log: string, error: unknown): void {
+  #failed(known: WitnessContact, log: string, error: unknown): void {
     if (this.#stop.signal.aborted) return
     const { clock, limits, random } = this.#deps
     const place = this.#place(known, log)
     const away = error instanceof WitnessFailure && error.away
     const waiting = away ? known.away : place.waiting
     // Full jitter, so that servers that lost a witness at once do not come back at once.
-    const most = Math.min(limits.retryAtMost, limits.retryAfter * 2 ** Math.min(waiting.failures, 20))
+    const most = Math.min(limits.retryAtMostMs, limits.retryAfterMs * 2 ** Math.min(waiting.failures, 20))
     const [a = 0, b = 0] = random(2)
     waiting.until = performance.now() + most * (0.5 + (a * 256 + b) / 131_072)
     const reason = error instanceof WitnessFailure ? error.message : 'this server failed'
@@ -285,7 +285,7 @@ export class Witnesses {
     place.failure = { at: clock(), reason }
   }
 
-  async #cosign(known: Known, log: string, { size, note }: Published): Promise<void> {
+  async #cosign(known: WitnessContact, log: string, { size, note }: PublishedCheckpoint): Promise<void> {
     const place = this.#place(known, log)
     for (let attempt = 0; attempt < 2 && place.size < size; attempt++) {
       const proof = place.size === 0 ? [] : await this.#deps.consistency(log, place.size, size)
@@ -313,13 +313,13 @@ export class Witnesses {
   }
 
   /** A witness does not follow this log: says so, once, also in the directory log. */
-  async #refused(known: Known, log: string, how: string): Promise<void> {
+  async #refused(known: WitnessContact, log: string, how: string): Promise<void> {
     await this.#compare(known, log)
     if (!this.#place(known, log).refusalEntered) await this.#enterRefusal(known, log, { reason: 'INCONSISTENT', how })
     throw new WitnessFailure(`it refused the growth of this log (${how})`, { away: false })
   }
 
-  async #enterRefusal(known: Known, log: string, details: Readonly<Record<string, unknown>>): Promise<void> {
+  async #enterRefusal(known: WitnessContact, log: string, details: Readonly<Record<string, unknown>>): Promise<void> {
     const { name } = known.witness
     this.#deps.onError(`WITNESS ${name} REFUSES THE LOG ${log}: docs/runbook.md says what to do`, undefined)
     const draft: EntryDraft = {
@@ -338,7 +338,7 @@ export class Witnesses {
    * own keys signed and that the log does not hold proves that the log was set back, or went two
    * ways: it is not continued.
    */
-  async #compare(known: Known, log: string): Promise<void> {
+  async #compare(known: WitnessContact, log: string): Promise<void> {
     const { originHost, db } = this.#deps
     const place = this.#place(known, log)
     const origin = originOf(originHost, log)
@@ -375,7 +375,7 @@ export class Witnesses {
     )
   }
 
-  #published(log: string): Promise<Published | undefined> {
+  #published(log: string): Promise<PublishedCheckpoint | undefined> {
     return transaction(this.#deps.db, async (tx) => {
       await enterLog(tx, log)
       return newestCheckpoint(tx, log)

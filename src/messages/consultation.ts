@@ -1,32 +1,32 @@
-import type { Act, Committed, EntryDraft, Logs } from '../log/index.ts'
+import type { Act, CommittedEntry, EntryDraft, Logs } from '../log/index.ts'
 import type { OperationView } from '../protocol/index.ts'
 import type { Tx } from '../db/index.ts'
 import { justifiedBy } from '../identity/index.ts'
 import { purposeOfOperation } from '../operations/index.ts'
 import { insertDeliveries, insertReads } from './store.ts'
 
-export interface Reader {
+export interface MessageReader {
   readonly person: string
   readonly organization: string
   readonly device: string
 }
 
-interface Range extends Reader {
+interface Range extends MessageReader {
   from: number
   to: number
   count: number
 }
 
-interface Pending {
+interface PendingConsultations {
   readonly delivered: Map<string, Range>
-  readonly acknowledged: Map<string, Reader & { upTo: number }>
-  readonly read: Map<string, Reader & { message: string }>
+  readonly acknowledged: Map<string, MessageReader & { upTo: number }>
+  readonly read: Map<string, MessageReader & { message: string }>
 }
 
-interface Flushed {
+interface ConsultationFlush {
   readonly operation: string
   readonly server: string
-  readonly pending: Pending
+  readonly pending: PendingConsultations
 }
 
 interface ConsultationDeps {
@@ -40,7 +40,7 @@ interface ConsultationDeps {
  * At most this long after a delivery its entry is written; a crash leaves the interval open, which
  * counts as delivered.
  */
-const every = 10_000
+const flushEveryMs = 10_000
 
 /**
  * What readers were sent and have read, gathered and entered for all of them together (log.md,
@@ -48,19 +48,19 @@ const every = 10_000
  */
 export class Consultation {
   readonly #deps: ConsultationDeps
-  readonly #pending = new Map<string, Pending>()
+  readonly #pending = new Map<string, PendingConsultations>()
   readonly #timer: NodeJS.Timeout
   readonly #failing = new Set<string>()
   #flushing: Promise<void> = Promise.resolve()
 
   constructor(deps: ConsultationDeps) {
     this.#deps = deps
-    this.#timer = setInterval(() => void this.flush(), every)
+    this.#timer = setInterval(() => void this.flush(), flushEveryMs)
     this.#timer.unref()
   }
 
   /** A message was sent to a reader's device. */
-  delivered(operation: string, reader: Reader, index: number): void {
+  delivered(operation: string, reader: MessageReader, index: number): void {
     const { delivered } = this.#of(operation)
     const range = delivered.get(reader.device)
     if (!range) delivered.set(reader.device, { ...reader, from: index, to: index, count: 1 })
@@ -72,19 +72,19 @@ export class Consultation {
   }
 
   /** A reader's device says that it has everything up to here. */
-  acknowledged(operation: string, reader: Reader, upTo: number): void {
+  acknowledged(operation: string, reader: MessageReader, upTo: number): void {
     const { acknowledged } = this.#of(operation)
     const before = acknowledged.get(reader.person)
     if (!before || before.upTo < upTo) acknowledged.set(reader.person, { ...reader, upTo })
   }
 
   /** A person has read these messages. */
-  read(operation: string, reader: Reader, messages: readonly string[]): void {
+  read(operation: string, reader: MessageReader, messages: readonly string[]): void {
     const { read } = this.#of(operation)
     for (const message of messages) read.set(`${reader.person} ${message}`, { ...reader, message })
   }
 
-  #of(operation: string): Pending {
+  #of(operation: string): PendingConsultations {
     let pending = this.#pending.get(operation)
     if (!pending) {
       pending = { delivered: new Map(), acknowledged: new Map(), read: new Map() }
@@ -117,7 +117,7 @@ export class Consultation {
     }
   }
 
-  #keep(operation: string, { delivered, acknowledged, read }: Pending): void {
+  #keep(operation: string, { delivered, acknowledged, read }: PendingConsultations): void {
     const now = this.#of(operation)
     for (const [device, range] of delivered) {
       const later = now.delivered.get(device)
@@ -146,9 +146,9 @@ export class Consultation {
   }
 }
 
-type Write = (tx: Tx, entries: readonly Committed[]) => Promise<void>
+type Write = (tx: Tx, entries: readonly CommittedEntry[]) => Promise<void>
 
-const consultAct: Act<OperationView, Flushed, string, Write, null, null> = {
+const consultAct: Act<OperationView, ConsultationFlush, string, Write, null, null> = {
   name: 'enter consultation',
   load: (tx, view) => purposeOfOperation(tx, view.operation),
   decide({ loaded: purpose, input: { operation, server, pending } }) {

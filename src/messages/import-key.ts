@@ -18,7 +18,7 @@ interface KeysInput {
 
 /** Devices that hold the key already, by organization. */
 type Holders = Map<string, Set<string>>
-interface Stored {
+interface ImportKeyRows {
   readonly operation: string
   readonly organization: string
   readonly replace: boolean
@@ -30,7 +30,7 @@ interface Stored {
  * adds a device holds it. An NCP or a coordinator of the organization can replace it as a whole:
  * else one device that stored what does not open would shut its imports for good.
  */
-export const storeKeysAct: Act<OperationView, KeysInput, Holders, Stored, null> = {
+export const storeKeysAct: Act<OperationView, KeysInput, Holders, ImportKeyRows, null> = {
   name: 'store import key',
   // One to a group, so that the second finds the key of the first.
   key: ({ operation }) => operation,

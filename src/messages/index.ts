@@ -2,6 +2,6 @@ export { Consultation } from './consultation.ts'
 export { noteAct } from './note.ts'
 
 export { mountMessages } from './routes.ts'
-export { Messages } from './service.ts'
+export { MessageService } from './service.ts'
 export { contentsAt, readsAt, type Content } from './store.ts'
 export { messagesOwners } from './verification/owners.ts'

@@ -1,6 +1,6 @@
 import type { Permission } from '../access.ts'
 import { Problem } from '../errors.ts'
-import { asActor, findOrganizations, justifiedBy, type Justified } from '../identity/index.ts'
+import { asActor, findOrganizations, justifiedBy, type Justification } from '../identity/index.ts'
 import type { Act, Standing } from '../log/index.ts'
 import { authorizeIn, purposeOfOperation } from '../operations/index.ts'
 import type { CompartmentId, Kind, OperationView, PersonId } from '../protocol/index.ts'
@@ -18,7 +18,7 @@ export interface NoteInput {
   readonly justification?: string | undefined
 }
 
-interface Loaded {
+interface LoadedNotes {
   readonly purpose: string
   /** By organization, where something is disclosed; null where it is of no country. */
   readonly countries: ReadonlyMap<string, string | null>
@@ -36,7 +36,7 @@ const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
  * report, ending an import. It is decided like every act, so that what was allowed when it was
  * asked is still allowed when it is entered.
  */
-export const noteAct: Act<OperationView, NoteInput, Loaded, never, { index: number }> = {
+export const noteAct: Act<OperationView, NoteInput, LoadedNotes, never, { index: number }> = {
   name: 'note',
   async load(tx, view, inputs) {
     const purpose = await purposeOfOperation(tx, view.operation)
@@ -68,7 +68,7 @@ const organizationsIn = (view: OperationView): Set<string> =>
   new Set([...view.members.values()].map(({ organization }) => organization))
 
 /** To whom something left, and by which right, unless whoever exported it said so. */
-function disclosed({ kind }: NoteInput, actor: Standing, { purpose, countries }: Loaded) {
+function disclosed({ kind }: NoteInput, actor: Standing, { purpose, countries }: LoadedNotes) {
   if (kind !== 'export.made') return {}
   const { person, organization } = actor
   return {
@@ -78,7 +78,7 @@ function disclosed({ kind }: NoteInput, actor: Standing, { purpose, countries }:
   }
 }
 
-function why(view: OperationView, { kind, justification }: NoteInput, purpose: string): Partial<Justified> {
+function why(view: OperationView, { kind, justification }: NoteInput, purpose: string): Partial<Justification> {
   const consultation = consultations[kind]
   if (consultation === undefined) return {}
   const over = view.state === 'closed' || view.state === 'archived'

@@ -1,7 +1,7 @@
 import { Problem } from '../errors.ts'
 import { findForm, mayRefer, permissionsFor, type FormId } from '../forms/index.ts'
 import { asActor } from '../identity/index.ts'
-import type { Act, Committed, Standing } from '../log/index.ts'
+import type { Act, CommittedEntry, Standing } from '../log/index.ts'
 import {
   isImportId,
   messageKind,
@@ -25,109 +25,114 @@ export interface PostInput {
   readonly channel: Channel
 }
 
-interface Loaded {
+interface LoadedPosts {
   readonly messages: Map<string, MessageHeader>
   readonly threads: Map<string, string>
 }
 
 /** The receipt of a new message, or the index of the one that was stored before. */
-export type Posted = { readonly receipt: Receipt } | { readonly storedAt: number }
+export type PostAnswer = { readonly receipt: Receipt } | { readonly storedAt: number }
 
 /**
  * A post: decided under the log's lock against the members, the state and the epoch that the log
  * has at that moment.
  */
-export const postAct: Act<OperationView, PostInput, Loaded, (entries: readonly Committed[]) => StoredMessage, Posted> =
-  {
-    name: 'post message',
-    key: ({ statement }) => statement.payload.id,
-    async load(tx, view, inputs) {
-      const payloads = inputs.map(({ statement }) => statement.payload)
-      const ids = new Set(payloads.map(({ id }) => id))
-      for (const { refersTo } of payloads) if (refersTo) ids.add(refersTo.message)
-      return {
-        messages: await findMessages(tx, view.operation, [...ids]),
-        threads: await findThreads(tx, view.operation, [...new Set(payloads.map(({ thread }) => thread))]),
-      }
-    },
-    decide({ snapshot: view, loaded, input, actor, nextIndex }) {
-      const { statement, operation, body, extract, channel } = input
-      const { payload, hash } = statement
-      const stored = requireMembership(view, actor) && loaded.messages.get(payload.id)
-      if (stored) {
-        if (stored.hash !== hash || stored.device_id !== actor.device) throw new Problem('MESSAGE_ID_REUSED')
-        return { entries: [], rows: [], answer: () => ({ storedAt: stored.log_index }) }
-      }
-      const target = payload.refersTo && loaded.messages.get(payload.refersTo.message)
-      const opensThread = !loaded.threads.has(payload.thread)
-      judgePost(view, actor, input, { threads: loaded.threads, target })
+export const postAct: Act<
+  OperationView,
+  PostInput,
+  LoadedPosts,
+  (entries: readonly CommittedEntry[]) => StoredMessage,
+  PostAnswer
+> = {
+  name: 'post message',
+  key: ({ statement }) => statement.payload.id,
+  async load(tx, view, inputs) {
+    const payloads = inputs.map(({ statement }) => statement.payload)
+    const ids = new Set(payloads.map(({ id }) => id))
+    for (const { refersTo } of payloads) if (refersTo) ids.add(refersTo.message)
+    return {
+      messages: await findMessages(tx, view.operation, [...ids]),
+      threads: await findThreads(tx, view.operation, [...new Set(payloads.map(({ thread }) => thread))]),
+    }
+  },
+  decide({ snapshot: view, loaded, input, actor, nextIndex }) {
+    const { statement, operation, body, extract, channel } = input
+    const { payload, hash } = statement
+    const stored = requireMembership(view, actor) && loaded.messages.get(payload.id)
+    if (stored) {
+      if (stored.hash !== hash || stored.device_id !== actor.device) throw new Problem('MESSAGE_ID_REUSED')
+      return { entries: [], rows: [], answer: () => ({ storedAt: stored.log_index }) }
+    }
+    const target = payload.refersTo && loaded.messages.get(payload.refersTo.message)
+    const opensThread = !loaded.threads.has(payload.thread)
+    judgePost(view, actor, input, { threads: loaded.threads, target })
 
-      const as = payload.refersTo?.as
-      const standsFor = as === 'correction' || as === 'withdrawal' ? (target?.stands_for ?? payload.id) : payload.id
-      const row = (entries: readonly Committed[]): StoredMessage => ({
-        message: {
-          operation_id: operation,
-          id: payload.id,
-          log_index: entries[0]?.index ?? -1,
-          hash,
-          jws: statement.jws,
-          thread_id: payload.thread,
-          compartment_id: payload.compartment,
-          device_id: actor.device,
-          person_id: actor.person,
-          organization_id: actor.organization,
-          form: payload.form.id,
-          form_version: payload.form.version,
-          precedence: payload.precedence,
-          exercise: payload.exercise === true,
-          refers_as: as ?? null,
-          refers_to: payload.refersTo?.message ?? null,
-          stands_for: standsFor,
-        },
-        body,
-        ...(extract === undefined ? {} : { extract }),
-        opensThread,
-      })
-      // Those that come later in this group find what this one brings.
-      loaded.threads.set(payload.thread, payload.compartment)
-      loaded.messages.set(payload.id, {
+    const as = payload.refersTo?.as
+    const standsFor = as === 'correction' || as === 'withdrawal' ? (target?.stands_for ?? payload.id) : payload.id
+    const row = (entries: readonly CommittedEntry[]): StoredMessage => ({
+      message: {
+        operation_id: operation,
         id: payload.id,
-        log_index: nextIndex,
+        log_index: entries[0]?.index ?? -1,
         hash,
+        jws: statement.jws,
         thread_id: payload.thread,
         compartment_id: payload.compartment,
         device_id: actor.device,
+        person_id: actor.person,
         organization_id: actor.organization,
         form: payload.form.id,
+        form_version: payload.form.version,
+        precedence: payload.precedence,
+        exercise: payload.exercise === true,
+        refers_as: as ?? null,
+        refers_to: payload.refersTo?.message ?? null,
         stands_for: standsFor,
-      })
-      return {
-        entries: [
-          {
-            kind: messageKind(as),
-            actor: asActor(actor),
-            compartment: payload.compartment,
-            subject: payload.id,
-            digest: hash,
-            details: {
-              channel,
-              session: actor.session,
-              ...(as === 'correction' || as === 'withdrawal'
-                ? { hashes: { old: target?.hash ?? null, new: hash }, reason: as }
-                : {}),
-            },
+      },
+      body,
+      ...(extract === undefined ? {} : { extract }),
+      opensThread,
+    })
+    // Those that come later in this group find what this one brings.
+    loaded.threads.set(payload.thread, payload.compartment)
+    loaded.messages.set(payload.id, {
+      id: payload.id,
+      log_index: nextIndex,
+      hash,
+      thread_id: payload.thread,
+      compartment_id: payload.compartment,
+      device_id: actor.device,
+      organization_id: actor.organization,
+      form: payload.form.id,
+      stands_for: standsFor,
+    })
+    return {
+      entries: [
+        {
+          kind: messageKind(as),
+          actor: asActor(actor),
+          compartment: payload.compartment,
+          subject: payload.id,
+          digest: hash,
+          details: {
+            channel,
+            session: actor.session,
+            ...(as === 'correction' || as === 'withdrawal'
+              ? { hashes: { old: target?.hash ?? null, new: hash }, reason: as }
+              : {}),
           },
-        ],
-        rows: [row],
-        answer: (_committed, receipt) => ({ receipt: receipt(0) }),
-      }
-    },
-    write: (tx, rows) =>
-      insertMessages(
-        tx,
-        rows.map(({ row, entries }) => row(entries)),
-      ),
-  }
+        },
+      ],
+      rows: [row],
+      answer: (_committed, receipt) => ({ receipt: receipt(0) }),
+    }
+  },
+  write: (tx, rows) =>
+    insertMessages(
+      tx,
+      rows.map(({ row, entries }) => row(entries)),
+    ),
+}
 
 /**
  * Everything that a post must satisfy in an operation as it is at that moment: rights, place,

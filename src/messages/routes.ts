@@ -1,10 +1,11 @@
 import type { HttpServer } from '../http/index.ts'
-import type { OperationAccesses } from '../operations/index.ts'
+import { JustifiedSchema, NothingSchema } from '../identity/index.ts'
+import { InOperationSchema, type OperationAccesses } from '../operations/index.ts'
 import { MessageToPost } from '../protocol/index.ts'
 import * as schemas from './schemas.ts'
-import type { Messages } from './service.ts'
+import type { MessageService } from './service.ts'
 
-export function mountMessages(app: HttpServer, messages: Messages, may: OperationAccesses): void {
+export function mountMessages(app: HttpServer, messages: MessageService, may: OperationAccesses): void {
   const posting = may.memberTo('message.post')
   app.post(
     '/v1/operations/:operation/messages',
@@ -28,9 +29,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'postMessage',
         summary: 'Post a message',
-        params: schemas.InOperation,
+        params: InOperationSchema,
         body: MessageToPost,
-        response: { 201: schemas.Accepted },
+        response: { 201: schemas.AcceptedSchema },
       },
     },
     async (request, reply) =>
@@ -44,9 +45,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'readMessage',
         summary: 'Fetch a message',
-        params: schemas.InMessage,
-        querystring: schemas.Justified,
-        response: { 200: schemas.Message },
+        params: schemas.InMessageSchema,
+        querystring: JustifiedSchema,
+        response: { 200: schemas.MessageSchema },
       },
     },
     async (request) => {
@@ -62,8 +63,8 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'listReceipts',
         summary: 'Who has a message, for its sender and for coordinators',
-        params: schemas.InMessage,
-        response: { 200: schemas.Receipts },
+        params: schemas.InMessageSchema,
+        response: { 200: schemas.ReceiptsSchema },
       },
     },
     async (request) => ({
@@ -82,9 +83,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'listThreads',
         summary: 'Threads, newest first',
-        params: schemas.InOperation,
-        querystring: schemas.Page,
-        response: { 200: schemas.Threads },
+        params: InOperationSchema,
+        querystring: schemas.PageSchema,
+        response: { 200: schemas.ThreadsSchema },
       },
     },
     async (request) =>
@@ -103,9 +104,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'findKnownIds',
         summary: 'Which ids of one’s own imports exist',
-        params: schemas.InOperation,
-        body: schemas.Ids,
-        response: { 200: schemas.Known },
+        params: InOperationSchema,
+        body: schemas.IdsSchema,
+        response: { 200: schemas.KnownIdsSchema },
       },
     },
     async (request) => ({
@@ -124,9 +125,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'recordImport',
         summary: 'Record that an import ended',
-        params: schemas.InOperation,
-        body: schemas.Import,
-        response: { 200: schemas.Placed },
+        params: InOperationSchema,
+        body: schemas.ImportSchema,
+        response: { 200: schemas.EntryIndexSchema },
       },
     },
     async (request) =>
@@ -140,8 +141,8 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'readImportKey',
         summary: 'The import key of one’s organization, for this device',
-        params: schemas.InOperation,
-        response: { 200: schemas.ImportKeys },
+        params: InOperationSchema,
+        response: { 200: schemas.ImportKeysSchema },
       },
     },
     async (request) => messages.importKeys(may.to('records.import').of(request).actor, request.params.operation),
@@ -158,9 +159,9 @@ export function mountMessages(app: HttpServer, messages: Messages, may: Operatio
       schema: {
         operationId: 'storeImportKey',
         summary: 'Store the import key for devices of one’s organization',
-        params: schemas.InOperation,
-        body: schemas.StoreImportKeys,
-        response: { 200: schemas.Nothing },
+        params: InOperationSchema,
+        body: schemas.StoreImportKeysSchema,
+        response: { 200: NothingSchema },
       },
     },
     async (request) => {

@@ -2,14 +2,13 @@ import { Type } from 'typebox'
 import { Receipt } from '../protocol/index.ts'
 
 const exactly = { additionalProperties: false }
-const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
-const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
-const Count = Type.Integer({ minimum: 0, maximum: 1_000_000_000 })
+const UuidSchema = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+const DigestSchema = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+const CountSchema = Type.Integer({ minimum: 0, maximum: 1_000_000_000 })
 
-export const InOperation = Type.Object({ operation: Uuid })
-export const InMessage = Type.Object({ operation: Uuid, message: Uuid })
-export const Accepted = Type.Object({ id: Uuid, receipt: Receipt })
-export const Message = Type.Object({
+export const InMessageSchema = Type.Object({ operation: UuidSchema, message: UuidSchema })
+export const AcceptedSchema = Type.Object({ id: UuidSchema, receipt: Receipt })
+export const MessageSchema = Type.Object({
   index: Type.Integer(),
   leaf: Type.String({ maxLength: 65_535 }),
   statement: Type.String({ maxLength: 163_840 }),
@@ -17,62 +16,60 @@ export const Message = Type.Object({
   extract: Type.Optional(Type.String({ maxLength: 131_072 })),
   salt: Type.Optional(Type.String({ maxLength: 43 })),
 })
-/** Why one looks, where the operation's purpose does not say it. */
-export const Justified = Type.Object(
-  {
-    justification: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
-    ),
-  },
-  exactly,
-)
-export const Page = Type.Object(
+export const PageSchema = Type.Object(
   {
     after: Type.Optional(Type.Integer({ minimum: 0 })),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50 }),
   },
   exactly,
 )
-export const Threads = Type.Object({
+export const ThreadsSchema = Type.Object({
   threads: Type.Array(
     Type.Object({
-      thread: Uuid,
-      compartment: Uuid,
+      thread: UuidSchema,
+      compartment: UuidSchema,
       firstIndex: Type.Integer(),
       lastIndex: Type.Integer(),
       messages: Type.Integer(),
-      firstMessage: Uuid,
+      firstMessage: UuidSchema,
       form: Type.String({ maxLength: 60 }),
       precedence: Type.String({ maxLength: 20 }),
-      organization: Uuid,
+      organization: UuidSchema,
     }),
   ),
   next: Type.Optional(Type.String({ maxLength: 20 })),
 })
-export const Receipts = Type.Object({
+export const ReceiptsSchema = Type.Object({
   receipts: Type.Array(
     Type.Object({
-      message: Uuid,
-      person: Uuid,
-      organization: Uuid,
+      message: UuidSchema,
+      person: UuidSchema,
+      organization: UuidSchema,
       deliveredAt: Type.Optional(Type.String({ maxLength: 30 })),
       readAt: Type.Optional(Type.String({ maxLength: 30 })),
     }),
   ),
 })
-export const Ids = Type.Object({ ids: Type.Array(Uuid, { minItems: 1, maxItems: 1000 }) }, exactly)
-export const Known = Type.Object({ known: Type.Array(Type.Object({ id: Uuid })) })
-export const Import = Type.Object(
-  { mapping: Digest, file: Digest, rows: Count, imported: Count, already: Count, corrected: Count },
+export const IdsSchema = Type.Object({ ids: Type.Array(UuidSchema, { minItems: 1, maxItems: 1000 }) }, exactly)
+export const KnownIdsSchema = Type.Object({ known: Type.Array(Type.Object({ id: UuidSchema })) })
+export const ImportSchema = Type.Object(
+  {
+    mapping: DigestSchema,
+    file: DigestSchema,
+    rows: CountSchema,
+    imported: CountSchema,
+    already: CountSchema,
+    corrected: CountSchema,
+  },
   exactly,
 )
-export const Placed = Type.Object({ index: Type.Integer() })
-const Key = Type.Object({ device: Digest, sealed: Type.String({ minLength: 1, maxLength: 4096 }) }, exactly)
-export const ImportKeys = Type.Object({
+export const EntryIndexSchema = Type.Object({ index: Type.Integer() })
+const KeySchema = Type.Object({ device: DigestSchema, sealed: Type.String({ minLength: 1, maxLength: 4096 }) }, exactly)
+export const ImportKeysSchema = Type.Object({
   exists: Type.Boolean(),
   keys: Type.Array(
     Type.Object({
-      ...Key.properties,
+      ...KeySchema.properties,
       chain: Type.Array(Type.String({ maxLength: 16_384 }), {
         maxItems: 17,
         description: 'The certificate of the device that sealed it, and those above.',
@@ -80,9 +77,9 @@ export const ImportKeys = Type.Object({
     }),
   ),
 })
-export const StoreImportKeys = Type.Object(
+export const StoreImportKeysSchema = Type.Object(
   {
-    keys: Type.Array(Key, { minItems: 1, maxItems: 200 }),
+    keys: Type.Array(KeySchema, { minItems: 1, maxItems: 200 }),
     replace: Type.Optional(
       Type.Boolean({
         description:
@@ -92,4 +89,3 @@ export const StoreImportKeys = Type.Object(
   },
   exactly,
 )
-export const Nothing = Type.Object({}, exactly)

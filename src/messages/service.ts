@@ -1,14 +1,14 @@
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { decodeExtract, findForm, validateExtract } from '../forms/index.ts'
-import { chainOfDevice, checked, type Actor, type VerifyKeyCache } from '../identity/index.ts'
+import { chainOfDevice, checked, type SignedInCaller, type VerifyKeyCache } from '../identity/index.ts'
 import { entriesAt, type Logs } from '../log/index.ts'
 import {
   authorize,
   mayReadFrom,
   seesContent,
   type Membership,
-  type Operations,
+  type OperationService,
   type Views,
 } from '../operations/index.ts'
 import {
@@ -36,17 +36,17 @@ export interface MessagesDeps {
   readonly db: Database
   readonly logs: Logs<OperationView>
   readonly views: Views
-  readonly operations: Pick<Operations, 'requireMember'>
+  readonly operations: Pick<OperationService, 'requireMember'>
   readonly keys: VerifyKeyCache
 }
 
-export interface Accepted {
+export interface AcceptedMessage {
   readonly id: string
   readonly receipt: Receipt
 }
 
 /** Threads and messages: posting, fetching, and who has read what. */
-export class Messages {
+export class MessageService {
   readonly #deps: MessagesDeps
 
   constructor(deps: MessagesDeps) {
@@ -58,7 +58,12 @@ export class Messages {
    * answer), then signature, body, extract and what the sender has seen, and last, under the log's
    * lock, rights, place, state and epoch.
    */
-  async post(actor: Actor, operation: string, input: MessageToPost, channel: Channel): Promise<Accepted> {
+  async post(
+    actor: SignedInCaller,
+    operation: string,
+    input: MessageToPost,
+    channel: Channel,
+  ): Promise<AcceptedMessage> {
     const { db, logs } = this.#deps
     await this.#deps.operations.requireMember(actor, operation)
     let statement: MessageStatement
@@ -91,7 +96,12 @@ export class Messages {
    * was stored: membership and the look-up of the id come before every other answer. What passes
    * the checks finds both under the log's lock.
    */
-  async #storedBefore(tx: Tx, actor: Actor, operation: string, jws: string): Promise<store.MessageHeader | undefined> {
+  async #storedBefore(
+    tx: Tx,
+    actor: SignedInCaller,
+    operation: string,
+    jws: string,
+  ): Promise<store.MessageHeader | undefined> {
     await authorize(tx, actor, operation, 'operation.read')
     let id: string
     try {
@@ -107,7 +117,7 @@ export class Messages {
   }
 
   /** Everything that can be checked without the log's lock. */
-  async #check(actor: Actor, operation: string, input: MessageToPost): Promise<MessageStatement> {
+  async #check(actor: SignedInCaller, operation: string, input: MessageToPost): Promise<MessageStatement> {
     const statement = await checked('STATEMENT_INVALID', () => readMessageStatement(input.statement))
     if (statement.payload.operation !== operation) throw new Problem('NOT_FOUND')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
@@ -149,7 +159,7 @@ export class Messages {
   }
 
   /** One message by its id; that it was fetched is entered before anything is answered. */
-  async fetch(actor: Actor, operation: string, message: string, justification?: string) {
+  async fetch(actor: SignedInCaller, operation: string, message: string, justification?: string) {
     const { db, logs } = this.#deps
     const header = await transaction(db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'message.read')
@@ -197,7 +207,7 @@ export class Messages {
   }
 
   /** Those of these messages that the asker may read. */
-  async readable(actor: Actor, operation: string, messages: readonly string[]): Promise<string[]> {
+  async readable(actor: SignedInCaller, operation: string, messages: readonly string[]): Promise<string[]> {
     return transaction(this.#deps.db, async (tx) => {
       const { person } = await authorize(tx, actor, operation, 'message.read')
       const view = await this.#deps.views.current(tx, operation)
@@ -219,7 +229,7 @@ export class Messages {
    * Threads one may read, the one with the newest message first; `after` is the last index of the
    * previous page.
    */
-  async threads(actor: Actor, operation: string, after: number | undefined, limit: number) {
+  async threads(actor: SignedInCaller, operation: string, after: number | undefined, limit: number) {
     const { db, logs, views } = this.#deps
     await transaction(db, (tx) => authorize(tx, actor, operation, 'message.read'))
     const details = { channel: 'http', view: 'threads', before: after ?? null, count: limit }
@@ -232,7 +242,7 @@ export class Messages {
         compartment,
         from: view.readsFrom(person, compartment) ?? Number.MAX_SAFE_INTEGER,
       }))
-      const threads = await store.threadsOf(tx, operation, readable, after ?? Number.MAX_SAFE_INTEGER, limit)
+      const threads = await store.listThreads(tx, operation, readable, after ?? Number.MAX_SAFE_INTEGER, limit)
       const last = threads.at(-1)
       return { threads, ...(threads.length === limit && last ? { next: String(last.lastIndex) } : {}) }
     })
@@ -242,7 +252,7 @@ export class Messages {
    * Who received and read a message: for its sender's organization and for coordinators, for nobody
    * else.
    */
-  async receipts(actor: Actor, operation: string, message: string) {
+  async receipts(actor: SignedInCaller, operation: string, message: string) {
     return transaction(this.#deps.db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'message.read')
       const header = await this.#requireReadable(tx, membership, message)
@@ -270,7 +280,7 @@ export class Messages {
    * Which of these ids the operation has, those of other organizations included: their ids cannot
    * be guessed.
    */
-  async knownIds(actor: Actor, operation: string, ids: readonly string[]) {
+  async knownIds(actor: SignedInCaller, operation: string, ids: readonly string[]) {
     return transaction(this.#deps.db, async (tx) => {
       const { organization } = await authorize(tx, actor, operation, 'records.import')
       return (await store.knownIds(tx, operation, organization, ids)).filter(({ own }) => own).map(({ id }) => ({ id }))
@@ -278,7 +288,7 @@ export class Messages {
   }
 
   async recordImport(
-    actor: Actor,
+    actor: SignedInCaller,
     operation: string,
     details: Readonly<Record<string, unknown>>,
   ): Promise<{ index: number }> {
@@ -296,7 +306,7 @@ export class Messages {
     )
   }
 
-  async importKeys(actor: Actor, operation: string) {
+  async importKeys(actor: SignedInCaller, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
       const { organization } = await authorize(tx, actor, operation, 'records.import')
       const keys = await store.importKeys(tx, operation, organization)
@@ -319,7 +329,7 @@ export class Messages {
    * be added, and an NCP can replace it.
    */
   async storeImportKeys(
-    actor: Actor,
+    actor: SignedInCaller,
     operation: string,
     { keys, replace = false }: { keys: readonly { device: string; sealed: string }[]; replace?: boolean },
   ): Promise<void> {

@@ -125,7 +125,7 @@ export interface ThreadRow {
 }
 
 /** Threads of these compartments by their newest message, newest first, below a last index. */
-export async function threadsOf(
+export async function listThreads(
   tx: Tx,
   operation: string,
   compartments: readonly { compartment: string; from: number }[],

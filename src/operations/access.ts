@@ -1,39 +1,39 @@
 import { isPermission, type Permission } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
-import type { Access, Asked } from '../http/index.ts'
-import type { Accesses, Certified } from '../identity/index.ts'
+import type { Access, IncomingRequest } from '../http/index.ts'
+import type { Accesses, CertifiedCaller } from '../identity/index.ts'
 import { isUuid } from '../protocol/index.ts'
 import { authorize, type Membership } from './authorize.ts'
-import type { Operations } from './service.ts'
+import type { OperationService } from './service.ts'
 
 /**
  * Somebody who may do something in an operation, as its rows said when the request came. What acts
  * in its log asks once more under the lock.
  */
-export interface Entitled {
-  readonly actor: Certified
+export interface EntitledCaller {
+  readonly actor: CertifiedCaller
   readonly membership: Membership
 }
 
 /** Who may call the routes of an operation, which their addresses name as `:operation`. */
 export interface OperationAccesses {
   /** Members with this permission. */
-  to(permission: Permission): Access<Entitled>
+  to(permission: Permission): Access<EntitledCaller>
   /**
    * Members, of whom the service asks for the permission later: what was stored before gets its
    * first answer whatever they may do now.
    */
-  memberTo(permission: Permission): Access<Certified>
+  memberTo(permission: Permission): Access<CertifiedCaller>
 }
 
 export function operationAccesses(
   db: Database,
   accesses: Accesses,
-  operations: Pick<Operations, 'requireMember'>,
+  operations: Pick<OperationService, 'requireMember'>,
 ): OperationAccesses {
   const refusals = ['NOT_FOUND', 'FORBIDDEN', 'OPERATION_STATE'] as const
-  const made = new Map<Permission, Access<Entitled>>()
-  const to = (permission: Permission): Access<Entitled> =>
+  const made = new Map<Permission, Access<EntitledCaller>>()
+  const to = (permission: Permission): Access<EntitledCaller> =>
     accesses.certified(
       named(permission),
       async (actor, request) => {
@@ -70,7 +70,7 @@ function named(permission: Permission): Permission {
 }
 
 /** What has not the form of an id is refused by the schema of the route. */
-function operationOf({ params }: Asked): string | undefined {
+function operationOf({ params }: IncomingRequest): string | undefined {
   const { operation } = params as { operation?: unknown }
   return isUuid(operation) ? operation : undefined
 }

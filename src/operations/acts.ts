@@ -9,7 +9,7 @@ import {
   queueNotices,
   serviceAccountsAmong,
 } from '../identity/index.ts'
-import type { Act, Committed, DecideContext, EntryDraft, Standing } from '../log/index.ts'
+import type { Act, CommittedEntry, DecideContext, EntryDraft, Standing } from '../log/index.ts'
 import {
   judgeMemberAct,
   memberVersion,
@@ -26,20 +26,24 @@ import { tellOfSleepers } from './sleepers.ts'
 import * as store from './store.ts'
 
 /** What an accepted act stores besides its entries. */
-export type Write = (tx: Tx, entries: readonly Committed[]) => Promise<void>
+export type Write = (tx: Tx, entries: readonly CommittedEntry[]) => Promise<void>
 
-export async function writeAll(tx: Tx, rows: readonly { row: Write; entries: readonly Committed[] }[]): Promise<void> {
+export async function writeAll(
+  tx: Tx,
+  rows: readonly { row: Write; entries: readonly CommittedEntry[] }[],
+): Promise<void> {
   for (const { row, entries } of rows) await row(tx, entries)
 }
 
-export interface Placed {
+export interface EntryPlace {
   /** Index of the first entry that the act made; absent where the same act was stored before. */
   readonly index?: number
 }
 
-export const placed = (committed: readonly Committed[]): Placed => (committed[0] ? { index: committed[0].index } : {})
-export const repeated = { entries: [], rows: [], answer: (): Placed => ({}) }
-const indexOf = (entries: readonly Committed[]): number => entries[0]?.index ?? -1
+export const placed = (committed: readonly CommittedEntry[]): EntryPlace =>
+  committed[0] ? { index: committed[0].index } : {}
+export const repeated = { entries: [], rows: [], answer: (): EntryPlace => ({}) }
+const indexOf = (entries: readonly CommittedEntry[]): number => entries[0]?.index ?? -1
 
 type Context<I, L> = DecideContext<OperationView, I, L, Standing>
 
@@ -71,7 +75,7 @@ export interface Newcomer {
   readonly certificates: readonly Certificate[]
 }
 
-interface MemberLoaded {
+interface LoadedMembers {
   readonly stored: Map<string, string>
   readonly newcomers: Map<string, Newcomer>
 }
@@ -153,7 +157,7 @@ const mostCompartments = 200
  * Every act by member statement: judged by the same rule book that clients apply, then entered with
  * its statement.
  */
-export const memberAct: Act<OperationView, MemberInput, MemberLoaded, Write, Placed> = {
+export const memberAct: Act<OperationView, MemberInput, LoadedMembers, Write, EntryPlace> = {
   name: 'member act',
   persons: subjectsOf,
   key: ({ statement }) => statement.hash,
@@ -194,7 +198,7 @@ function storing(operation: string, statement: MemberStatement, write: Write): W
   }
 }
 
-interface Entered {
+interface ActResult {
   entries: EntryDraft[]
   write: Write
 }
@@ -207,15 +211,15 @@ type Draft = (
   compartment?: string,
 ) => EntryDraft
 
-interface Entering extends Context<MemberInput, MemberLoaded> {
+interface MemberActContext extends Context<MemberInput, LoadedMembers> {
   readonly draft: Draft
 }
 
 type ActOf<K extends MemberStatement['act']['act']> = Extract<MemberStatement['act'], { readonly act: K }>
 
 /** The entries and rows of an accepted act. */
-function enter(context: Context<MemberInput, MemberLoaded>): Entered {
-  const entering: Entering = { ...context, draft: draftsOf(context) }
+function enter(context: Context<MemberInput, LoadedMembers>): ActResult {
+  const entering: MemberActContext = { ...context, draft: draftsOf(context) }
   const { act } = context.input.statement
   switch (act.act) {
     case 'create-operation':
@@ -241,7 +245,7 @@ function enter(context: Context<MemberInput, MemberLoaded>): Entered {
   }
 }
 
-function draftsOf({ input, actor }: Context<MemberInput, MemberLoaded>): Draft {
+function draftsOf({ input, actor }: Context<MemberInput, LoadedMembers>): Draft {
   const { statement, reason = null } = input
   const hashes = { old: statement.act.previous, new: statement.hash }
   return (kind, subject, details, compartment) => {
@@ -257,13 +261,13 @@ function draftsOf({ input, actor }: Context<MemberInput, MemberLoaded>): Draft {
   }
 }
 
-function enterRules({ snapshot: view, input, draft }: Entering, act: ActOf<'set-operation'>): Entered {
+function enterRules({ snapshot: view, input, draft }: MemberActContext, act: ActOf<'set-operation'>): ActResult {
   const old = { history: view.history, allHolds: view.allHolds }
   const details = { old, new: { history: act.history, allHolds: act.allHolds } }
   return { entries: [draft('operation.rules-set', input.operation, details)], write: async () => {} }
 }
 
-function enterState({ snapshot: view, input, actor, draft }: Entering, { state }: ActOf<'advance'>): Entered {
+function enterState({ snapshot: view, input, actor, draft }: MemberActContext, { state }: ActOf<'advance'>): ActResult {
   return {
     entries: [draft('operation.advanced', state, { old: view.state, new: state })],
     write: async (tx, [entry]) => {
@@ -273,7 +277,7 @@ function enterState({ snapshot: view, input, actor, draft }: Entering, { state }
   }
 }
 
-function enterAdmission({ loaded, input, actor, draft }: Entering, act: ActOf<'admit'>): Entered {
+function enterAdmission({ loaded, input, actor, draft }: MemberActContext, act: ActOf<'admit'>): ActResult {
   const { person, organization, role } = act
   const newcomer = requireNewcomer(loaded.newcomers, person, organization, role)
   const by = { ...asActor(actor), session: actor.session }
@@ -290,7 +294,7 @@ function enterAdmission({ loaded, input, actor, draft }: Entering, act: ActOf<'a
   }
 }
 
-function enterRole({ snapshot: view, loaded, input, draft }: Entering, act: ActOf<'change-role'>): Entered {
+function enterRole({ snapshot: view, loaded, input, draft }: MemberActContext, act: ActOf<'change-role'>): ActResult {
   const { person, role } = act
   const member = view.member(person)
   requireNewcomer(loaded.newcomers, person, member?.organization ?? '', role)
@@ -300,7 +304,7 @@ function enterRole({ snapshot: view, loaded, input, draft }: Entering, act: ActO
   }
 }
 
-function enterWaking({ loaded, input, draft }: Entering, { person }: ActOf<'wake'>): Entered {
+function enterWaking({ loaded, input, draft }: MemberActContext, { person }: ActOf<'wake'>): ActResult {
   // The contact point of a person wakes the account first; a coordinator then wakes the membership.
   if (!loaded.newcomers.has(person)) throw new Problem('MEMBER_RULE', { detail: 'The account itself sleeps.' })
   return {
@@ -309,7 +313,7 @@ function enterWaking({ loaded, input, draft }: Entering, { person }: ActOf<'wake
   }
 }
 
-function enterRemoval({ snapshot: view, input, draft }: Entering, person: PersonId): Entered {
+function enterRemoval({ snapshot: view, input, draft }: MemberActContext, person: PersonId): ActResult {
   return {
     entries: [draft('member.removed', person, { role: view.member(person)?.role })],
     write: (tx) => store.deleteMember(tx, input.operation, person),
@@ -317,7 +321,7 @@ function enterRemoval({ snapshot: view, input, draft }: Entering, person: Person
 }
 
 /** An organization leaves: each of its members is removed, then the organization itself. */
-function enterDeparture({ snapshot: view, input, draft }: Entering, organization: OrganizationId): Entered {
+function enterDeparture({ snapshot: view, input, draft }: MemberActContext, organization: OrganizationId): ActResult {
   const gone = [...view.members.values()].filter((member) => member.organization === organization)
   const removals = gone.map(({ person, role }) =>
     draft('member.removed', person, { role, withOrganization: organization }),
@@ -331,7 +335,7 @@ function enterDeparture({ snapshot: view, input, draft }: Entering, organization
   }
 }
 
-function enterCompartment({ input, actor, draft }: Entering, act: ActOf<'create-compartment'>): Entered {
+function enterCompartment({ input, actor, draft }: MemberActContext, act: ActOf<'create-compartment'>): ActResult {
   const { compartment, members } = act
   const name = input.compartmentName ?? ''
   return {
@@ -343,7 +347,7 @@ function enterCompartment({ input, actor, draft }: Entering, act: ActOf<'create-
   }
 }
 
-function enterCompartmentMember({ input, draft }: Entering, act: ActOf<'add-to-compartment'>): Entered {
+function enterCompartmentMember({ input, draft }: MemberActContext, act: ActOf<'add-to-compartment'>): ActResult {
   const { compartment, person } = act
   return {
     entries: [draft('compartment.member-added', person, {}, compartment)],
@@ -351,7 +355,7 @@ function enterCompartmentMember({ input, draft }: Entering, act: ActOf<'add-to-c
   }
 }
 
-function enterCompartmentRemoval({ input, draft }: Entering, act: ActOf<'remove-from-compartment'>): Entered {
+function enterCompartmentRemoval({ input, draft }: MemberActContext, act: ActOf<'remove-from-compartment'>): ActResult {
   const { compartment, person } = act
   return {
     entries: [draft('compartment.member-removed', person, {}, compartment)],
@@ -381,14 +385,14 @@ export function requireNewcomer(
   return newcomer
 }
 
-export interface OrganizationInput {
+export interface OrganizationActInput {
   readonly operation: string
   readonly organization: string
   readonly reason?: string
 }
 
 /** Invites an organization: its people can be admitted from now on. */
-export const admitOrganizationAct: Act<OperationView, OrganizationInput, Set<string>, Write, Placed> = {
+export const admitOrganizationAct: Act<OperationView, OrganizationActInput, Set<string>, Write, EntryPlace> = {
   name: 'admit organization',
   async load(tx, _view, inputs) {
     const rows = await findOrganizations(
@@ -428,7 +432,7 @@ export interface UpdateInput {
 
 type Changeable = Pick<store.OperationRow, 'name' | 'time_zone' | 'purpose'>
 
-export const updateAct: Act<OperationView, UpdateInput, Changeable | undefined, Write, Placed> = {
+export const updateAct: Act<OperationView, UpdateInput, Changeable | undefined, Write, EntryPlace> = {
   name: 'update operation',
   // One to a group, so that each entry says what it replaced.
   key: ({ operation }) => operation,

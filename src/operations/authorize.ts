@@ -1,7 +1,7 @@
 import { isListed, may, type Permission, type Role, type State } from '../access.ts'
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Actor } from '../identity/index.ts'
+import type { SignedInCaller } from '../identity/index.ts'
 import type { Standing } from '../log/index.ts'
 import {
   asleep,
@@ -41,7 +41,12 @@ export function toProblem({ code, permission, message }: Refusal): Problem {
  * whoever is no member, 403 where the role lacks it, 409 where the state does not allow it. `own`,
  * `self` and `totals` still bind the caller.
  */
-export async function authorize(tx: Tx, actor: Actor, operation: string, permission: Permission): Promise<Membership> {
+export async function authorize(
+  tx: Tx,
+  actor: SignedInCaller,
+  operation: string,
+  permission: Permission,
+): Promise<Membership> {
   await enterAsPerson(tx, actor.person)
   const [row] = await membershipsOf(tx, actor.person, operation)
   if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')

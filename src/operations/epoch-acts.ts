@@ -12,7 +12,7 @@ import {
   type Member,
   type OperationView,
 } from '../protocol/index.ts'
-import { placed, repeated, requireSigner, writeAll, type Placed, type Write } from './acts.ts'
+import { placed, repeated, requireSigner, writeAll, type EntryPlace, type Write } from './acts.ts'
 import { authorizeIn } from './authorize.ts'
 import * as store from './store.ts'
 
@@ -49,7 +49,7 @@ function requireIn(view: OperationView, member: Member, compartment: string): Co
  * Opens the next epoch of a compartment: right number, newest heads, and exactly the recipients
  * that the log has now.
  */
-export const openEpochAct: Act<OperationView, EpochInput, Map<string, string>, Write, Placed> = {
+export const openEpochAct: Act<OperationView, EpochInput, Map<string, string>, Write, EntryPlace> = {
   name: 'open epoch',
   key: ({ statement }) => statement.hash,
   load: (tx, view, inputs) =>
@@ -127,9 +127,9 @@ function requireGrants(recipients: readonly string[], grants: EpochInput['grants
  * So often one device gives another the key of one epoch: again where a grant did not open, never
  * without end.
  */
-const mostGrantsByOne = 3
+const mostGrantsByOneDevice = 3
 
-interface Disclosing {
+interface LoadedGrants {
   readonly purpose: string
   /**
    * What the devices have already, and how often each gave it to them; `decide` notes what it
@@ -144,7 +144,7 @@ async function loadGiven(
   tx: Tx,
   { operation }: OperationView,
   inputs: readonly GrantsInput[],
-): Promise<Disclosing['given']> {
+): Promise<LoadedGrants['given']> {
   const grants = inputs.flatMap((input) => input.grants)
   const [devices, epochs] = [grants.map(({ device }) => device), grants.map(({ epoch }) => epoch)]
   const rows = await store.grantsOf(tx, operation, [...new Set(devices)], [...new Set(epochs)])
@@ -165,18 +165,18 @@ const nameOf = (giver: string, given: { compartment: string; device: string; epo
  * Those of the grants that are new: neither stored before, nor given by this device as often as it
  * may.
  */
-function newOnes({ compartment, grants }: GrantsInput, giver: string, { sealed, times }: Disclosing['given']) {
+function newOnes({ compartment, grants }: GrantsInput, giver: string, { sealed, times }: LoadedGrants['given']) {
   const each = new Set(grants.map(({ device, epoch }) => `${device}#${String(epoch)}`))
   if (each.size !== grants.length) throw new Problem('EPOCH_GRANTS', { detail: 'A device is given an epoch once.' })
   const given = (grant: GrantsInput['grants'][number]) => times.get(nameOf(giver, { compartment, ...grant })) ?? 0
-  return grants.filter((grant) => !sealed.has(grant.grant) && given(grant) < mostGrantsByOne)
+  return grants.filter((grant) => !sealed.has(grant.grant) && given(grant) < mostGrantsByOneDevice)
 }
 
 function note(
   { compartment }: GrantsInput,
   giver: string,
   fresh: GrantsInput['grants'],
-  given: Disclosing['given'],
+  given: LoadedGrants['given'],
 ): void {
   for (const grant of fresh) {
     const name = nameOf(giver, { compartment, ...grant })
@@ -185,7 +185,7 @@ function note(
   }
 }
 
-async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly GrantsInput[]): Promise<Disclosing> {
+async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly GrantsInput[]): Promise<LoadedGrants> {
   const organizations = inputs.flatMap((input) =>
     input.grants.flatMap(({ device }) => view.devices.get(device as DeviceId)?.organization ?? []),
   )
@@ -198,7 +198,7 @@ async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly Gran
 }
 
 /** To whom the keys go, each device once. */
-function recipientsOf(view: OperationView, { countries }: Disclosing, grants: GrantsInput['grants']) {
+function recipientsOf(view: OperationView, { countries }: LoadedGrants, grants: GrantsInput['grants']) {
   return [...new Set(grants.map(({ device }) => device))].map((device) => {
     const certificate = view.devices.get(device as DeviceId)
     const organization = certificate?.organization ?? ''
@@ -210,7 +210,7 @@ function recipientsOf(view: OperationView, { countries }: Disclosing, grants: Gr
  * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self`
  * to devices of the same person only.
  */
-export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, Placed> = {
+export const giveGrantsAct: Act<OperationView, GrantsInput, LoadedGrants, Write, EntryPlace> = {
   name: 'give grants',
   load: (tx, view, inputs) => loadDisclosing(tx, view, inputs),
   decide({ snapshot: view, loaded, input, actor }) {
@@ -221,7 +221,7 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, P
       const certificate = view.devices.get(device as DeviceId)
       if (self && certificate?.person !== member.person) throw new Problem('FORBIDDEN', { permission: 'grant.give' })
       const opened = view.epoch(compartment, epoch)
-      if (!certificate || !opened || !mayHold(view, device as DeviceId, compartment, opened.openedIndex)) {
+      if (!certificate || !opened || !mayHoldKey(view, device as DeviceId, compartment, opened.openedIndex)) {
         throw new Problem('GRANT_REFUSED', { device, epoch })
       }
     }
@@ -266,7 +266,7 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, Disclosing, Write, P
 }
 
 /** Whether a device may hold the key of an epoch that was opened at this index. */
-export function mayHold(
+export function mayHoldKey(
   view: OperationView,
   device: DeviceId,
   compartment: CompartmentId,
@@ -278,7 +278,7 @@ export function mayHold(
 }
 
 /** A recipient says that its grant does not open; two of them make the epoch stale. */
-export const disputeAct: Act<OperationView, DisputeInput, null, Write, Placed> = {
+export const disputeAct: Act<OperationView, DisputeInput, null, Write, EntryPlace> = {
   name: 'dispute epoch',
   load: () => Promise.resolve(null),
   decide({ snapshot: view, input, actor }) {

@@ -1,10 +1,11 @@
-export { operationAccesses, type Entitled, type OperationAccesses } from './access.ts'
+export { operationAccesses, type EntitledCaller, type OperationAccesses } from './access.ts'
 export { authorize, authorizeIn, type Membership } from './authorize.ts'
 export { requireSigner } from './acts.ts'
-export { mayHold } from './epoch-acts.ts'
+export { mayHoldKey } from './epoch-acts.ts'
 export { LogReaders } from './log-readers.ts'
 export { mountOperations } from './routes.ts'
-export { Operations } from './service.ts'
+export { InOperationSchema } from './schemas.ts'
+export { OperationService } from './service.ts'
 export { operationSnapshots, statementsOf, readViewEntry } from './snapshot.ts'
 export {
   enterOperation,

@@ -8,8 +8,8 @@ import {
   isPlatformAuditor,
   justifiedBy,
   type Accesses,
-  type Actor,
-  type Certified,
+  type SignedInCaller,
+  type CertifiedCaller,
 } from '../identity/index.ts'
 import { seesLog, type Act, type LogQuery, type Logs, type Scope } from '../log/index.ts'
 import { isUuid, kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
@@ -45,7 +45,7 @@ export class LogReaders {
    * Enters that somebody queries a log, once they may; what they are shown is decided by the
    * transaction that reads.
    */
-  async enterQuery(actor: Actor, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+  async enterQuery(actor: SignedInCaller, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     return log === this.#deps.logs.directory
       ? this.#enterDirectory(actor, query)
       : this.#enterOperation(actor, log, query)
@@ -55,7 +55,7 @@ export class LogReaders {
    * Members read the log of their operation, everybody with a certified device that of the
    * directory: checkpoints and proofs.
    */
-  access(accesses: Accesses): Access<Certified> {
+  access(accesses: Accesses): Access<CertifiedCaller> {
     const { db, logs } = this.#deps
     return accesses.certified('log-reader', async (actor, { params }) => {
       const { id, log = id } = params as { id?: unknown; log?: unknown }
@@ -69,7 +69,7 @@ export class LogReaders {
     })
   }
 
-  async #enterDirectory(actor: Actor, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+  async #enterDirectory(actor: SignedInCaller, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     const { logs } = this.#deps
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
     requireJustification(actor, logs.directory, query)
@@ -83,7 +83,11 @@ export class LogReaders {
     }
   }
 
-  async #enterOperation(actor: Actor, operation: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
+  async #enterOperation(
+    actor: SignedInCaller,
+    operation: string,
+    query: LogQuery,
+  ): Promise<(tx: Tx) => Promise<Scope>> {
     const { db, logs } = this.#deps
     await transaction(db, async (tx) => requireOwn(await authorize(tx, actor, operation, 'log.query'), query))
     requireJustification(actor, operation, query)
@@ -153,7 +157,7 @@ const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^[A-Za-z0-9_-]{43
  * Whoever looks at one other person says why, by whichever filter they do, and so does whoever
  * searches what others' details say.
  */
-function requireJustification(actor: Actor, log: string, query: LogQuery): void {
+function requireJustification(actor: SignedInCaller, log: string, query: LogQuery): void {
   const { person, device, subject, message, words, justification } = query
   if (justification !== undefined) return
   const own: readonly (string | undefined)[] = [actor.person, actor.device, actor.session, log]
@@ -165,16 +169,16 @@ function requireJustification(actor: Actor, log: string, query: LogQuery): void 
   if (ofOthers) throw new Problem('JUSTIFICATION_REQUIRED')
 }
 
-function detailsOf({ session }: Actor, { asked, after }: LogQuery): Details {
+function detailsOf({ session }: SignedInCaller, { asked, after }: LogQuery): Details {
   return { session, query: asked, ...(after === undefined ? {} : { after }) }
 }
 
-interface Queried {
+interface QueryInput {
   readonly details: Details
   readonly justification: string | undefined
 }
 
-const queryAct: Act<OperationView, Queried, string, never, null> = {
+const queryAct: Act<OperationView, QueryInput, string, never, null> = {
   name: 'query the log',
   load: (tx, view) => purposeOfOperation(tx, view.operation),
   decide({ snapshot: view, loaded: purpose, input, actor }) {

@@ -1,10 +1,10 @@
 import type { TSchema } from 'typebox'
 import type { Permission } from '../access.ts'
-import type { Duty, HttpServer } from '../http/index.ts'
+import type { RecordDuty, HttpServer } from '../http/index.ts'
 import type { Accesses } from '../identity/index.ts'
 import type { OperationAccesses } from './access.ts'
 import * as schemas from './schemas.ts'
-import type { Operations } from './service.ts'
+import type { OperationService } from './service.ts'
 
 /** With what every statement about members may be refused. */
 const ofMemberActs = [
@@ -20,7 +20,7 @@ const answer = (schema: TSchema) => ({ 200: schema })
 
 export function mountOperations(
   app: HttpServer,
-  operations: Operations,
+  operations: OperationService,
   access: Accesses,
   may: OperationAccesses,
 ): void {
@@ -43,8 +43,8 @@ export function mountOperations(
       schema: {
         operationId: 'createOperation',
         summary: 'Create an operation',
-        body: schemas.Create,
-        response: { 201: schemas.Created },
+        body: schemas.CreateSchema,
+        response: { 201: schemas.CreatedSchema },
       },
     },
     async (request, reply) =>
@@ -55,7 +55,11 @@ export function mountOperations(
     '/v1/operations',
     {
       config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { operationId: 'listOperations', summary: 'One’s own operations', response: answer(schemas.Operations) },
+      schema: {
+        operationId: 'listOperations',
+        summary: 'One’s own operations',
+        response: answer(schemas.OperationsSchema),
+      },
     },
     async (request) => ({
       operations: await operations.list(access.signedIn.of(request)),
@@ -72,8 +76,8 @@ export function mountOperations(
       schema: {
         operationId: 'readOperation',
         summary: 'An operation and one’s place in it',
-        params: schemas.InOperation,
-        response: answer(schemas.Operation),
+        params: schemas.InOperationSchema,
+        response: answer(schemas.OperationSchema),
       },
     },
     async (request) => operations.show(may.to('operation.read').of(request).actor, request.params.operation),
@@ -86,9 +90,9 @@ export function mountOperations(
       schema: {
         operationId: 'updateOperation',
         summary: 'Change name, time zone or purpose',
-        params: schemas.InOperation,
-        body: schemas.Update,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.UpdateSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) => operations.update(may.to('operation.update').of(request), request.body),
@@ -101,9 +105,9 @@ export function mountOperations(
       schema: {
         operationId: 'advanceOperation',
         summary: 'Move to the next state',
-        params: schemas.InOperation,
-        body: schemas.Statement,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.StatementSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) =>
@@ -120,8 +124,8 @@ export function mountOperations(
       schema: {
         operationId: 'listOrganizationsOfOperation',
         summary: 'Organizations of the operation',
-        params: schemas.InOperation,
-        response: answer(schemas.Organizations),
+        params: schemas.InOperationSchema,
+        response: answer(schemas.InvitedOrganizationsSchema),
       },
     },
     async (request) => ({
@@ -140,9 +144,9 @@ export function mountOperations(
       schema: {
         operationId: 'admitOrganization',
         summary: 'Invite an organization',
-        params: schemas.InOperation,
-        body: schemas.AdmitOrganization,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.AdmitOrganizationSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) => operations.admitOrganization(may.to('organization.admit').of(request), request.body),
@@ -155,9 +159,9 @@ export function mountOperations(
       schema: {
         operationId: 'listCandidates',
         summary: 'People who could be admitted',
-        params: schemas.InOperation,
-        querystring: schemas.CandidatesQuery,
-        response: answer(schemas.Candidates),
+        params: schemas.InOperationSchema,
+        querystring: schemas.CandidatesQuerySchema,
+        response: answer(schemas.CandidatesSchema),
       },
     },
     async (request) => ({
@@ -180,8 +184,8 @@ export function mountOperations(
       schema: {
         operationId: 'listMembers',
         summary: 'Members, as far as one sees them',
-        params: schemas.InOperation,
-        response: answer(schemas.Members),
+        params: schemas.InOperationSchema,
+        response: answer(schemas.MembersSchema),
       },
     },
     async (request) => ({
@@ -199,8 +203,8 @@ export function mountOperations(
       schema: {
         operationId: 'listCompartments',
         summary: 'Compartments, as far as one sees them',
-        params: schemas.InOperation,
-        response: answer(schemas.Compartments),
+        params: schemas.InOperationSchema,
+        response: answer(schemas.CompartmentsSchema),
       },
     },
     async (request) => ({
@@ -222,23 +226,23 @@ export function mountOperations(
       schema: {
         operationId: 'createCompartment',
         summary: 'Create a compartment',
-        params: schemas.InOperation,
-        body: schemas.NamedStatement,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.NamedStatementSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) =>
       operations.actOnMembers(may.to('compartment.create').of(request), 'compartment.create', request.body),
   )
 
-  const memberActs: readonly [string, string, Permission, Duty, string, typeof schemas.InOperation][] = [
+  const memberActs: readonly [string, string, Permission, RecordDuty, string, typeof schemas.InOperationSchema][] = [
     [
       'setRules',
       '/v1/operations/:operation/rules',
       'operation.update',
       ['operation.rules-set'],
       'Set the rules of history and of the compartment all',
-      schemas.InOperation,
+      schemas.InOperationSchema,
     ],
     [
       'admitMember',
@@ -246,7 +250,7 @@ export function mountOperations(
       'member.admit',
       ['member.admitted', 'device.certified'],
       'Admit a member',
-      schemas.InOperation,
+      schemas.InOperationSchema,
     ],
     [
       'changeRole',
@@ -254,7 +258,7 @@ export function mountOperations(
       'member.change-role',
       ['member.role-changed'],
       'Change a role',
-      schemas.InMember,
+      schemas.InMemberSchema,
     ],
     [
       'removeMember',
@@ -262,7 +266,7 @@ export function mountOperations(
       'member.remove',
       ['member.removed'],
       'Remove a member',
-      schemas.InMember,
+      schemas.InMemberSchema,
     ],
     [
       'wakeMember',
@@ -270,7 +274,7 @@ export function mountOperations(
       'member.admit',
       ['member.woken'],
       'Wake a member',
-      schemas.InMember,
+      schemas.InMemberSchema,
     ],
     [
       'removeOrganization',
@@ -278,7 +282,7 @@ export function mountOperations(
       'organization.remove',
       ['member.removed', 'operation.organization-removed'],
       'Remove an organization with its members',
-      schemas.InOrganization,
+      schemas.InOrganizationSchema,
     ],
     [
       'addToCompartment',
@@ -286,7 +290,7 @@ export function mountOperations(
       'compartment.change-members',
       ['compartment.member-added'],
       'Add a member to a compartment',
-      schemas.InCompartment,
+      schemas.InCompartmentSchema,
     ],
     [
       'removeFromCompartment',
@@ -294,7 +298,7 @@ export function mountOperations(
       'compartment.change-members',
       ['compartment.member-removed'],
       'Remove a member from a compartment',
-      schemas.InCompartmentMember,
+      schemas.InCompartmentMemberSchema,
     ],
   ]
   for (const [operationId, url, permission, record, summary, params] of memberActs) {
@@ -302,7 +306,13 @@ export function mountOperations(
       url,
       {
         config: { access: may.to(permission), refusals: ofMemberActs, record },
-        schema: { operationId, summary, params, body: schemas.Statement, response: answer(schemas.Placed) },
+        schema: {
+          operationId,
+          summary,
+          params,
+          body: schemas.StatementSchema,
+          response: answer(schemas.EntryPlaceSchema),
+        },
       },
       async (request) => operations.actOnMembers(may.to(permission).of(request), permission, request.body),
     )
@@ -329,9 +339,9 @@ export function mountOperations(
       schema: {
         operationId: 'openEpoch',
         summary: 'Open the next epoch of a compartment',
-        params: schemas.InOperation,
-        body: schemas.OpenEpoch,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.OpenEpochSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) =>
@@ -345,9 +355,9 @@ export function mountOperations(
       schema: {
         operationId: 'listGrants',
         summary: 'The grants for this device',
-        params: schemas.InOperation,
-        querystring: schemas.GrantsQuery,
-        response: answer(schemas.Grants),
+        params: schemas.InOperationSchema,
+        querystring: schemas.GrantsQuerySchema,
+        response: answer(schemas.GrantsSchema),
       },
     },
     async (request) => ({
@@ -370,9 +380,9 @@ export function mountOperations(
       schema: {
         operationId: 'giveGrants',
         summary: 'Grant past epochs to devices',
-        params: schemas.InOperation,
-        body: schemas.GiveGrants,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.GiveGrantsSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) =>
@@ -389,8 +399,8 @@ export function mountOperations(
       schema: {
         operationId: 'listGrantRequests',
         summary: 'Devices that lack keys one could give',
-        params: schemas.InOperation,
-        response: answer(schemas.GrantRequests),
+        params: schemas.InOperationSchema,
+        response: answer(schemas.GrantRequestsSchema),
       },
     },
     async (request) => ({
@@ -405,9 +415,9 @@ export function mountOperations(
       schema: {
         operationId: 'disputeEpoch',
         summary: 'Say that a grant does not open',
-        params: schemas.InOperation,
-        body: schemas.Dispute,
-        response: answer(schemas.Placed),
+        params: schemas.InOperationSchema,
+        body: schemas.DisputeSchema,
+        response: answer(schemas.EntryPlaceSchema),
       },
     },
     async (request) =>

@@ -2,13 +2,13 @@ import { Type } from 'typebox'
 import { GrantToGive, limits, maximalRecipients } from '../protocol/index.ts'
 
 const exactly = { additionalProperties: false }
-const Uuid = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
-const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
-const Jws = Type.String({ minLength: 1, maxLength: limits.memberStatement })
-const NullableString = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
-const TimeZone = Type.String({ minLength: 1, maxLength: 64 })
-const State = Type.Union([
+const UuidSchema = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
+const DigestSchema = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
+const NameSchema = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
+const JwsSchema = Type.String({ minLength: 1, maxLength: limits.memberStatement })
+const NullableStringSchema = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
+const TimeZoneSchema = Type.String({ minLength: 1, maxLength: 64 })
+const StateSchema = Type.Union([
   Type.Literal('draft'),
   Type.Literal('rehearsal'),
   Type.Literal('active'),
@@ -17,91 +17,114 @@ const State = Type.Union([
   Type.Literal('archived'),
 ])
 
-export const InOperation = Type.Object({ operation: Uuid })
-export const InOrganization = Type.Object({ operation: Uuid, organization: Uuid })
-export const InMember = Type.Object({ operation: Uuid, person: Uuid })
-export const InCompartment = Type.Object({ operation: Uuid, compartment: Uuid })
-export const InCompartmentMember = Type.Object({ operation: Uuid, compartment: Uuid, person: Uuid })
+export const InOperationSchema = Type.Object({ operation: UuidSchema })
+export const InOrganizationSchema = Type.Object({ operation: UuidSchema, organization: UuidSchema })
+export const InMemberSchema = Type.Object({ operation: UuidSchema, person: UuidSchema })
+export const InCompartmentSchema = Type.Object({ operation: UuidSchema, compartment: UuidSchema })
+export const InCompartmentMemberSchema = Type.Object({
+  operation: UuidSchema,
+  compartment: UuidSchema,
+  person: UuidSchema,
+})
 
-const Sentence = Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
-const Reason = Type.Optional(Sentence)
+const SentenceSchema = Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
+const ReasonSchema = Type.Optional(SentenceSchema)
 
-export const Create = Type.Object(
-  { statement: Jws, name: Name, reference: Name, timeZone: TimeZone, purpose: Type.Optional(Sentence) },
+export const CreateSchema = Type.Object(
+  {
+    statement: JwsSchema,
+    name: NameSchema,
+    reference: NameSchema,
+    timeZone: TimeZoneSchema,
+    purpose: Type.Optional(SentenceSchema),
+  },
   exactly,
 )
-export const Created = Type.Object({ operation: Uuid })
-export const Placed = Type.Object({ index: Type.Optional(Type.Integer()) })
-export const Update = Type.Object(
-  { name: Type.Optional(Name), timeZone: Type.Optional(TimeZone), purpose: Type.Optional(Sentence), reason: Reason },
+export const CreatedSchema = Type.Object({ operation: UuidSchema })
+export const EntryPlaceSchema = Type.Object({ index: Type.Optional(Type.Integer()) })
+export const UpdateSchema = Type.Object(
+  {
+    name: Type.Optional(NameSchema),
+    timeZone: Type.Optional(TimeZoneSchema),
+    purpose: Type.Optional(SentenceSchema),
+    reason: ReasonSchema,
+  },
   { ...exactly, minProperties: 1 },
 )
-export const Statement = Type.Object({ statement: Jws, reason: Reason }, exactly)
-export const NamedStatement = Type.Object({ statement: Jws, name: Name, reason: Reason }, exactly)
-export const AdmitOrganization = Type.Object({ organization: Uuid, reason: Reason }, exactly)
+export const StatementSchema = Type.Object({ statement: JwsSchema, reason: ReasonSchema }, exactly)
+export const NamedStatementSchema = Type.Object(
+  { statement: JwsSchema, name: NameSchema, reason: ReasonSchema },
+  exactly,
+)
+export const AdmitOrganizationSchema = Type.Object({ organization: UuidSchema, reason: ReasonSchema }, exactly)
 
 const summary = {
-  operation: Uuid,
+  operation: UuidSchema,
   name: Type.String({ maxLength: 200 }),
   reference: Type.String({ maxLength: 200 }),
-  state: State,
+  state: StateSchema,
   timeZone: Type.String({ maxLength: 64 }),
   role: Type.String({ maxLength: 40 }),
 }
-export const Operations = Type.Object({ operations: Type.Array(Type.Object(summary)) })
-export const Operation = Type.Object({
+export const OperationsSchema = Type.Object({ operations: Type.Array(Type.Object(summary)) })
+export const OperationSchema = Type.Object({
   ...summary,
   purpose: Type.String({ maxLength: 500 }),
   history: Type.String({ maxLength: 40 }),
   allHolds: Type.Array(Type.String({ maxLength: 40 }), { maxItems: 2500 }),
-  organization: Uuid,
+  organization: UuidSchema,
   joinedIndex: Type.Integer(),
-  head: NullableString,
+  head: NullableStringSchema,
 })
-export const Members = Type.Object({
+export const MembersSchema = Type.Object({
   members: Type.Array(
     Type.Object({
-      person: Uuid,
+      person: UuidSchema,
       name: Type.String({ maxLength: 200 }),
-      organization: Uuid,
+      organization: UuidSchema,
       role: Type.String({ maxLength: 40 }),
       joinedIndex: Type.Integer(),
       asleep: Type.Boolean(),
     }),
   ),
 })
-export const Organizations = Type.Object({
+export const InvitedOrganizationsSchema = Type.Object({
   organizations: Type.Array(
     Type.Object({
-      organization: Uuid,
+      organization: UuidSchema,
       kind: Type.String({ maxLength: 40 }),
       name: Type.String({ maxLength: 200 }),
-      country: NullableString,
-      region: NullableString,
+      country: NullableStringSchema,
+      region: NullableStringSchema,
       ended: Type.Boolean({ description: 'Whether it has left.' }),
     }),
   ),
 })
-export const CandidatesQuery = Type.Object({ organization: Uuid, justification: Type.Optional(Sentence) }, exactly)
-export const Candidates = Type.Object({
-  people: Type.Array(Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }), certified: Type.Boolean() })),
+export const CandidatesQuerySchema = Type.Object(
+  { organization: UuidSchema, justification: Type.Optional(SentenceSchema) },
+  exactly,
+)
+export const CandidatesSchema = Type.Object({
+  people: Type.Array(
+    Type.Object({ person: UuidSchema, name: Type.String({ maxLength: 200 }), certified: Type.Boolean() }),
+  ),
 })
-export const Compartments = Type.Object({
+export const CompartmentsSchema = Type.Object({
   compartments: Type.Array(
     Type.Object({
-      compartment: Uuid,
+      compartment: UuidSchema,
       name: Type.String({ maxLength: 200 }),
       epoch: Type.Integer(),
       stale: Type.Boolean(),
-      members: Type.Array(Uuid),
+      members: Type.Array(UuidSchema),
     }),
   ),
 })
-export const OpenEpoch = Type.Object(
+export const OpenEpochSchema = Type.Object(
   {
-    statement: Jws,
+    statement: JwsSchema,
     grants: Type.Array(
-      Type.Object({ device: Digest, grant: Type.String({ minLength: 1, maxLength: 4096 }) }, exactly),
+      Type.Object({ device: DigestSchema, grant: Type.String({ minLength: 1, maxLength: 4096 }) }, exactly),
       {
         minItems: 1,
         maxItems: maximalRecipients,
@@ -112,17 +135,19 @@ export const OpenEpoch = Type.Object(
 )
 /** 2,000 grants of about 1.8 KB and a statement with as many recipients. */
 export const openEpochBytes = 8 * 1024 * 1024
-export const GrantsQuery = Type.Object({ compartment: Type.Optional(Uuid) }, exactly)
-export const Grants = Type.Object({
+export const GrantsQuerySchema = Type.Object({ compartment: Type.Optional(UuidSchema) }, exactly)
+export const GrantsSchema = Type.Object({
   grants: Type.Array(
-    Type.Object({ compartment: Uuid, epoch: Type.Integer(), grant: Type.String({ maxLength: 4096 }) }),
+    Type.Object({ compartment: UuidSchema, epoch: Type.Integer(), grant: Type.String({ maxLength: 4096 }) }),
   ),
 })
-export const GiveGrants = Type.Object(
-  { compartment: Uuid, grants: Type.Array(GrantToGive, { minItems: 1, maxItems: 200 }) },
+export const GiveGrantsSchema = Type.Object(
+  { compartment: UuidSchema, grants: Type.Array(GrantToGive, { minItems: 1, maxItems: 200 }) },
   exactly,
 )
-export const GrantRequests = Type.Object({
-  requests: Type.Array(Type.Object({ compartment: Uuid, device: Digest, epochs: Type.Array(Type.Integer()) })),
+export const GrantRequestsSchema = Type.Object({
+  requests: Type.Array(
+    Type.Object({ compartment: UuidSchema, device: DigestSchema, epochs: Type.Array(Type.Integer()) }),
+  ),
 })
-export const Dispute = Type.Object({ compartment: Uuid, epoch: Type.Integer({ minimum: 1 }) }, exactly)
+export const DisputeSchema = Type.Object({ compartment: UuidSchema, epoch: Type.Integer({ minimum: 1 }) }, exactly)

@@ -13,9 +13,9 @@ import {
   peopleOf,
   viewOfOrganization,
   viewedDraft,
-  type Actor,
+  type SignedInCaller,
   type Administrator,
-  type Certified,
+  type CertifiedCaller,
 } from '../identity/index.ts'
 import type { EntryDraft, Logs } from '../log/index.ts'
 import {
@@ -38,16 +38,16 @@ import {
   requireNewcomer,
   memberAct,
   updateAct,
-  type Placed,
+  type EntryPlace,
   type UpdateInput,
 } from './acts.ts'
-import type { Entitled } from './access.ts'
+import type { EntitledCaller } from './access.ts'
 import { authorize } from './authorize.ts'
-import { disputeAct, giveGrantsAct, mayHold, openEpochAct, type GrantDigests } from './epoch-acts.ts'
+import { disputeAct, giveGrantsAct, mayHoldKey, openEpochAct, type GrantDigests } from './epoch-acts.ts'
 import * as store from './store.ts'
 import type { Views } from './views.ts'
 
-export interface OperationsDeps {
+export interface OperationServiceDeps {
   readonly db: Database
   readonly logs: Logs<OperationView>
   readonly clock: () => Date
@@ -64,10 +64,10 @@ export interface CreateInput {
 }
 
 /** Closed user groups: creating them, and every act that changes who is in them. */
-export class Operations {
-  readonly #deps: OperationsDeps
+export class OperationService {
+  readonly #deps: OperationServiceDeps
 
-  constructor(deps: OperationsDeps) {
+  constructor(deps: OperationServiceDeps) {
     this.#deps = deps
   }
 
@@ -137,7 +137,7 @@ export class Operations {
   }
 
   #creationDrafts(
-    actor: Actor,
+    actor: SignedInCaller,
     statement: MemberStatement,
     newcomers: Awaited<ReturnType<typeof loadNewcomers>>,
     input: CreateInput,
@@ -177,10 +177,10 @@ export class Operations {
 
   /** Any act by member statement; `permission` is what its route declares. */
   async actOnMembers(
-    { actor, membership: { operation } }: Entitled,
+    { actor, membership: { operation } }: EntitledCaller,
     permission: Permission,
     { statement: jws, name, reason }: { statement: string; name?: string; reason?: string },
-  ): Promise<Placed> {
+  ): Promise<EntryPlace> {
     const statement = await this.#readMember(jws)
     const input = {
       operation,
@@ -193,25 +193,25 @@ export class Operations {
   }
 
   async admitOrganization(
-    { actor, membership: { operation } }: Entitled,
+    { actor, membership: { operation } }: EntitledCaller,
     admitted: { organization: string; reason?: string },
-  ): Promise<Placed> {
+  ): Promise<EntryPlace> {
     return this.#deps.logs.append(operation, admitOrganizationAct, { operation, ...admitted }, actor)
   }
 
   async update(
-    { actor, membership: { operation } }: Entitled,
+    { actor, membership: { operation } }: EntitledCaller,
     change: Omit<UpdateInput, 'operation'>,
-  ): Promise<Placed> {
+  ): Promise<EntryPlace> {
     if (change.timeZone !== undefined) requireTimeZone(change.timeZone)
     return this.#deps.logs.append(operation, updateAct, { operation, ...change }, actor)
   }
 
   async openEpoch(
-    { actor, membership: { operation } }: Entitled,
+    { actor, membership: { operation } }: EntitledCaller,
     jws: string,
     grants: readonly { device: string; grant: string }[],
-  ): Promise<Placed> {
+  ): Promise<EntryPlace> {
     const statement = await checked('STATEMENT_INVALID', async () => {
       const read = await readEpochStatement(jws)
       await verifyStatement('cordon-epoch+jws', jws, await this.#deps.keys.of(read.signer))
@@ -229,10 +229,10 @@ export class Operations {
   }
 
   async giveGrants(
-    { actor, membership: { operation } }: Entitled,
+    { actor, membership: { operation } }: EntitledCaller,
     compartment: string,
     grants: readonly { device: string; epoch: number; grant: string }[],
-  ): Promise<Placed> {
+  ): Promise<EntryPlace> {
     const digests: Record<string, string> = {}
     await checked('STATEMENT_INVALID', async () => {
       for (const { device, epoch, grant } of grants) {
@@ -244,7 +244,11 @@ export class Operations {
     return this.#deps.logs.append(operation, giveGrantsAct, input, actor)
   }
 
-  async dispute({ actor, membership: { operation } }: Entitled, compartment: string, epoch: number): Promise<Placed> {
+  async dispute(
+    { actor, membership: { operation } }: EntitledCaller,
+    compartment: string,
+    epoch: number,
+  ): Promise<EntryPlace> {
     return this.#deps.logs.append(operation, disputeAct, { operation, compartment, epoch }, actor)
   }
 
@@ -252,7 +256,7 @@ export class Operations {
    * That somebody may do this here, for acts that come over the live channel; routes say it by
    * their access.
    */
-  async entitle(actor: Certified, operation: string, permission: Permission): Promise<Entitled> {
+  async entitle(actor: CertifiedCaller, operation: string, permission: Permission): Promise<EntitledCaller> {
     return { actor, membership: await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission)) }
   }
 
@@ -260,7 +264,7 @@ export class Operations {
    * NOT_FOUND unless the person is a member: asked before an act reaches the log, so that no
    * outsider feels its lock.
    */
-  async requireMember(actor: Actor, operation: string): Promise<void> {
+  async requireMember(actor: SignedInCaller, operation: string): Promise<void> {
     const { db, views } = this.#deps
     if (views.remembers(operation, actor.person)) return
     await transaction(db, async (tx) => {
@@ -269,7 +273,7 @@ export class Operations {
     })
   }
 
-  async list(actor: Actor) {
+  async list(actor: SignedInCaller) {
     return transaction(this.#deps.db, async (tx) => {
       await store.enterAsPerson(tx, actor.person)
       const rows = await store.membershipsOf(tx, actor.person)
@@ -284,7 +288,7 @@ export class Operations {
     })
   }
 
-  async show(actor: Actor, operation: string) {
+  async show(actor: SignedInCaller, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
       const { row, role, joinedIndex, organization } = await authorize(tx, actor, operation, 'operation.read')
       const view = await this.#deps.views.current(tx, operation)
@@ -308,7 +312,7 @@ export class Operations {
   /**
    * Members, as far as the asker sees them: a right holder those with whom it shares a compartment.
    */
-  async members(actor: Actor, operation: string) {
+  async members(actor: SignedInCaller, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
       const { role, person } = await authorize(tx, actor, operation, 'member.list')
       const view = await this.#deps.views.current(tx, operation)
@@ -334,7 +338,7 @@ export class Operations {
     })
   }
 
-  async organizations(actor: Actor, operation: string) {
+  async organizations(actor: SignedInCaller, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
       const { role, person, organization } = await authorize(tx, actor, operation, 'member.list')
       const view = await this.#deps.views.current(tx, operation)
@@ -353,7 +357,7 @@ export class Operations {
    * People who could be admitted: of an invited organization, for coordinators; of its own, for an
    * NCP.
    */
-  async candidates(actor: Actor, operation: string, organization: string, justification?: string) {
+  async candidates(actor: SignedInCaller, operation: string, organization: string, justification?: string) {
     return actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const member = await authorize(tx, actor, operation, 'member.admit')
       const own = member.role !== 'coordinator'
@@ -366,7 +370,7 @@ export class Operations {
     })
   }
 
-  async compartments(actor: Actor, operation: string) {
+  async compartments(actor: SignedInCaller, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
       const { person, role } = await authorize(tx, actor, operation, 'compartment.list')
       const view = await this.#deps.views.current(tx, operation)
@@ -384,7 +388,7 @@ export class Operations {
     })
   }
 
-  async grants(actor: Actor, operation: string, compartment?: string) {
+  async grants(actor: SignedInCaller, operation: string, compartment?: string) {
     return transaction(this.#deps.db, async (tx) => {
       await authorize(tx, actor, operation, 'message.read')
       const view = await this.#deps.views.current(tx, operation)
@@ -392,7 +396,7 @@ export class Operations {
       return rows
         .filter(({ compartment: id, epoch }) => {
           const opened = view.epoch(id as CompartmentId, epoch)
-          return opened && mayHold(view, actor.device as DeviceId, id as CompartmentId, opened.openedIndex)
+          return opened && mayHoldKey(view, actor.device as DeviceId, id as CompartmentId, opened.openedIndex)
         })
         .map(({ compartment: id, epoch, sealed }) => ({ compartment: id, epoch, grant: sealed }))
     })
@@ -400,7 +404,7 @@ export class Operations {
 
   /** Devices that lack keys they may have and that the asker could give, by compartment. */
   async grantRequests(
-    actor: Actor,
+    actor: SignedInCaller,
     operation: string,
   ): Promise<{ compartment: string; device: string; epochs: number[] }[]> {
     return transaction(this.#deps.db, async (tx) => {
@@ -421,7 +425,7 @@ export class Operations {
           const lacking = epochs
             .filter(
               ({ number, openedIndex }) =>
-                mayHold(view, device, compartment, openedIndex) &&
+                mayHoldKey(view, device, compartment, openedIndex) &&
                 !given.has(`${device} ${compartment} ${String(number)}`),
             )
             .map(({ number }) => number)

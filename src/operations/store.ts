@@ -235,12 +235,12 @@ export async function insertGrants(
   index: number,
   grants: readonly GrantRow[],
 ): Promise<void> {
-  const chunk = 1000
-  for (let at = 0; at < grants.length; at += chunk) {
+  const grantsPerStatement = 1000
+  for (let at = 0; at < grants.length; at += grantsPerStatement) {
     await tx
       .insertInto('epoch_grant')
       .values(
-        grants.slice(at, at + chunk).map(({ compartment, epoch, device, sealed }) => ({
+        grants.slice(at, at + grantsPerStatement).map(({ compartment, epoch, device, sealed }) => ({
           operation_id: operation,
           compartment_id: compartment,
           epoch,

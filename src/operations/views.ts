@@ -4,7 +4,7 @@ import { changesBetween, seesLog } from '../log/index.ts'
 import { OperationView, parseLeaf, type OperationId, type PersonId } from '../protocol/index.ts'
 import { statementsOf, readViewEntry } from './snapshot.ts'
 
-const most = 200
+const mostKeptViews = 200
 
 /**
  * What readers of this process know of operations, kept and brought up to date from the log when
@@ -38,7 +38,7 @@ export class Views {
     // Two readers may have fetched the same entries; from here on nothing waits, so each is applied
     // once.
     for (const entry of ready) if (entry.index > view.position) view.take(entry)
-    if (this.#views.size >= most && !this.#views.has(operation)) this.#views.clear()
+    if (this.#views.size >= mostKeptViews && !this.#views.has(operation)) this.#views.clear()
     this.#views.set(operation, view)
     return view
   }

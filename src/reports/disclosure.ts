@@ -15,7 +15,7 @@ export type Shares = ReadonlyMap<string, Share>
 export const nothing: Share = { quantity: 0n, estimated: 0n, seizures: 0n, cases: 0n }
 export const noShares: Shares = new Map()
 
-const enough = 3
+const leastCountries = 3
 const measures = ['quantity', 'estimated', 'seizures', 'cases'] as const
 
 /**
@@ -30,7 +30,7 @@ export function mayStep(from: Shares, to: Shares): boolean {
     for (const country of countries) {
       if ((from.get(country) ?? nothing)[measure] !== (to.get(country) ?? nothing)[measure]) changed++
     }
-    return changed === 0 || changed >= enough
+    return changed === 0 || changed >= leastCountries
   })
 }
 

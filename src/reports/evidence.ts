@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { asActor, chainsOf, isPlatformAuditor, newestCertificates, type Actor } from '../identity/index.ts'
+import { asActor, chainsOf, isPlatformAuditor, newestCertificates, type SignedInCaller } from '../identity/index.ts'
 import type { LogQuery, Logs } from '../log/index.ts'
 import { contentsAt, noteAct } from '../messages/index.ts'
 import { authorize, enterOperation, statementsOf } from '../operations/index.ts'
@@ -33,8 +33,8 @@ type EvidenceEntry = Evidence['entries'][number]
  * More than this is not evidence of something any more, but a copy of the log: for that there are
  * its tiles.
  */
-const most = 2_000
-const page = 500
+const mostEntries = 2_000
+const pageEntries = 500
 
 /** Bundles of evidence: entries of one log with all that proves them, for auditors to hand on. */
 export class EvidenceBundles {
@@ -49,7 +49,7 @@ export class EvidenceBundles {
    * its SHA-256 before a byte of it is given. NOT_FOUND and FORBIDDEN by access, EVIDENCE_EMPTY,
    * EVIDENCE_TOO_LARGE.
    */
-  async make(actor: Actor, log: string, input: EvidenceInput): Promise<string> {
+  async make(actor: SignedInCaller, log: string, input: EvidenceInput): Promise<string> {
     await this.#requireAuditor(actor, log)
     const found = await this.#find(log, input.query)
     const last = found.at(-1)
@@ -60,7 +60,7 @@ export class EvidenceBundles {
     return text
   }
 
-  async #requireAuditor(actor: Actor, log: string): Promise<void> {
+  async #requireAuditor(actor: SignedInCaller, log: string): Promise<void> {
     const { db, logs } = this.#deps
     if (log !== logs.directory) return void (await transaction(db, (tx) => authorize(tx, actor, log, 'log.export')))
     if (!isPlatformAuditor(actor)) throw new Problem('AUDITOR_ONLY')
@@ -75,18 +75,18 @@ export class EvidenceBundles {
     for (let after: number | undefined; ;) {
       const { entries, next } = await this.#deps.logs.query(
         log,
-        { ...query, limit: page, ...(after === undefined ? {} : { after }) },
+        { ...query, limit: pageEntries, ...(after === undefined ? {} : { after }) },
         everything,
       )
       for (const entry of entries) found.push({ leaf: parseLeaf(entry.leaf), entry })
-      if (found.length > most) throw new Problem('EVIDENCE_TOO_LARGE', { most })
+      if (found.length > mostEntries) throw new Problem('EVIDENCE_TOO_LARGE', { most: mostEntries })
       if (next === null) return found.reverse()
       after = next
     }
   }
 
   async #compose(
-    actor: Actor,
+    actor: SignedInCaller,
     log: string,
     { query, justification }: EvidenceInput,
     found: readonly { leaf: Leaf; entry: Omit<EvidenceEntry, 'proof'> }[],
@@ -148,7 +148,13 @@ export class EvidenceBundles {
     return { statements, certificates: [...new Set([...own, ...above])] }
   }
 
-  async #enter(actor: Actor, log: string, input: EvidenceInput, entries: number, digest: string): Promise<void> {
+  async #enter(
+    actor: SignedInCaller,
+    log: string,
+    input: EvidenceInput,
+    entries: number,
+    digest: string,
+  ): Promise<void> {
     const { db, logs } = this.#deps
     const { justification, recipient, legalBasis, query } = input
     const details = { entries, query: askedOf(query), justification, recipient, legalBasis, session: actor.session }

@@ -1,4 +1,4 @@
 export { EvidenceBundles } from './evidence.ts'
 export { mountReports } from './routes.ts'
-export { Reports } from './service.ts'
+export { ReportService } from './service.ts'
 export { enterLogExport } from './log-export.ts'

@@ -1,6 +1,6 @@
 import { transaction, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { actInDirectory, asActor, isPlatformAuditor, type Actor } from '../identity/index.ts'
+import { actInDirectory, asActor, isPlatformAuditor, type SignedInCaller } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
 import { noteAct } from '../messages/index.ts'
 import { authorize } from '../operations/index.ts'
@@ -18,7 +18,7 @@ interface LogExportDeps {
  */
 export async function enterLogExport(
   deps: LogExportDeps,
-  actor: Actor,
+  actor: SignedInCaller,
   log: string,
   entries: { from: number; count: number },
 ): Promise<void> {

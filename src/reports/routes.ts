@@ -1,16 +1,16 @@
 import type { Access, HttpServer } from '../http/index.ts'
-import type { Certified } from '../identity/index.ts'
+import { JustifiedSchema, type CertifiedCaller } from '../identity/index.ts'
 import { readQuery } from '../log/index.ts'
-import type { OperationAccesses } from '../operations/index.ts'
+import { InOperationSchema, type OperationAccesses } from '../operations/index.ts'
 import type { EvidenceBundles } from './evidence.ts'
 import * as schemas from './schemas.ts'
-import type { Reports } from './service.ts'
+import type { ReportService } from './service.ts'
 
 export function mountReports(
   app: HttpServer,
-  { reports, evidence }: { readonly reports: Reports; readonly evidence: EvidenceBundles },
+  { reports, evidence }: { readonly reports: ReportService; readonly evidence: EvidenceBundles },
   may: OperationAccesses,
-  reader: Access<Certified>,
+  reader: Access<CertifiedCaller>,
 ): void {
   app.get(
     '/v1/operations/:operation/figures',
@@ -19,9 +19,9 @@ export function mountReports(
       schema: {
         operationId: 'readFigures',
         summary: 'Seizures and quantities, from extracts',
-        params: schemas.InOperation,
-        querystring: schemas.Justified,
-        response: { 200: schemas.Figures },
+        params: InOperationSchema,
+        querystring: JustifiedSchema,
+        response: { 200: schemas.FiguresSchema },
       },
     },
     async (request) => {
@@ -45,9 +45,9 @@ export function mountReports(
       schema: {
         operationId: 'exportEvidence',
         summary: 'A bundle of evidence: entries with all that proves them, to be checked without the service',
-        params: schemas.OfLog,
-        body: schemas.EvidenceRequest,
-        response: { 200: schemas.EvidenceBundle },
+        params: schemas.OfLogSchema,
+        body: schemas.EvidenceRequestSchema,
+        response: { 200: schemas.EvidenceBundleSchema },
       },
     },
     async (request, reply) => {

@@ -1,26 +1,13 @@
 import { Type } from 'typebox'
 import { EntriesQuery } from '../log/index.ts'
+import { InOperationSchema } from '../operations/index.ts'
 import { Evidence } from '../protocol/index.ts'
 
-const Decimal = Type.String({ pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$', description: 'Exact, canonical.' })
-const Unit = Type.Union([Type.Literal('KGM'), Type.Literal('LTR'), Type.Literal('H87'), Type.Literal('MTR')])
-const amount = { unit: Unit, quantity: Decimal, estimated: Decimal }
+const DecimalSchema = Type.String({ pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$', description: 'Exact, canonical.' })
+const UnitSchema = Type.Union([Type.Literal('KGM'), Type.Literal('LTR'), Type.Literal('H87'), Type.Literal('MTR')])
+const amount = { unit: UnitSchema, quantity: DecimalSchema, estimated: DecimalSchema }
 
-export const InOperation = Type.Object({
-  operation: Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' }),
-})
-
-/** Why one looks, where the operation's purpose does not say it. */
-export const Justified = Type.Object(
-  {
-    justification: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
-    ),
-  },
-  { additionalProperties: false },
-)
-
-export const Figures = Type.Object({
+export const FiguresSchema = Type.Object({
   asAt: Type.Integer({ description: 'Index of the last entry of the log that counts.' }),
   edition: Type.Union([Type.Literal('whole'), Type.Literal('totals')]),
   seizures: Type.Integer(),
@@ -31,12 +18,12 @@ export const Figures = Type.Object({
   totals: Type.Array(Type.Object(amount)),
 })
 
-export const OfLog = Type.Object({ log: InOperation.properties.operation })
+export const OfLogSchema = Type.Object({ log: InOperationSchema.properties.operation })
 
 const words = (description: string) =>
   Type.String({ minLength: 3, maxLength: 500, pattern: '^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f]*$', description })
 
-export const EvidenceRequest = Type.Object(
+export const EvidenceRequestSchema = Type.Object(
   {
     query: Type.Omit(EntriesQuery, ['justification', 'after', 'limit'], { additionalProperties: false }),
     justification: words('Why these entries are exported.'),
@@ -54,4 +41,4 @@ export const EvidenceRequest = Type.Object(
 )
 
 /** It is made as text, whose bytes the entry export.made names. */
-export const EvidenceBundle = Type.Unsafe<string>(Evidence)
+export const EvidenceBundleSchema = Type.Unsafe<string>(Evidence)

@@ -1,7 +1,7 @@
 import { may } from '../access.ts'
 import { transaction, type Database } from '../db/index.ts'
 import { sumCommodities, type Figures } from '../forms/index.ts'
-import type { Actor } from '../identity/index.ts'
+import type { SignedInCaller } from '../identity/index.ts'
 import type { Logs } from '../log/index.ts'
 import { noteAct } from '../messages/index.ts'
 import { authorize, type Membership } from '../operations/index.ts'
@@ -28,7 +28,7 @@ export type FiguresAsAt = Figures & {
 }
 
 /** Figures of an operation, computed by the database from headers and extracts alone. */
-export class Reports {
+export class ReportService {
   readonly #deps: ReportsDeps
 
   constructor(deps: ReportsDeps) {
@@ -36,7 +36,7 @@ export class Reports {
   }
 
   /** The figures as they stand. That somebody looked is entered before anything is answered. */
-  async figures(actor: Actor, operation: string, justification?: string): Promise<FiguresAsAt> {
+  async figures(actor: SignedInCaller, operation: string, justification?: string): Promise<FiguresAsAt> {
     const { db, logs, clock } = this.#deps
     const entered = await transaction(db, async (tx) =>
       editionFor(await authorize(tx, actor, operation, 'report.view')),
@@ -50,7 +50,7 @@ export class Reports {
       // A role that was narrowed in between counts at once; one that was widened was not what the
       // entry says.
       if (entered === 'whole' && editionFor(membership) === 'whole') {
-        return { ...(await store.figuresOf(tx, operation)), edition: 'whole' }
+        return { ...(await store.queryFigures(tx, operation)), edition: 'whole' }
       }
       const { asAt, spans } = await store.spansAtDayEnd(tx, operation, membership.row.time_zone, clock())
       return { asAt, edition: 'totals', ...discloseAtDayEnds(spans, new Set(sumCommodities)) }

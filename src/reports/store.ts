@@ -37,7 +37,7 @@ const inBase = sql`(item ->> 'quantity')::numeric * u.factor`
 const isEstimate = sql`coalesce((item ->> 'estimated')::boolean, false)`
 
 /** The figures of an operation as at its last entry: one statement, so one moment. */
-export async function figuresOf(tx: Tx, operation: string): Promise<Figures & { asAt: number }> {
+export async function queryFigures(tx: Tx, operation: string): Promise<Figures & { asAt: number }> {
   const { rows } = await sql<Figures & { asAt: number }>`
     WITH unit AS (${unitTable()}),
     version AS (${versions(operation)}),

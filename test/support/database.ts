@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import pg from 'pg'
-import { startEmbedded, type Embedded } from '../../src/db/index.ts'
+import { startEmbedded, type EmbeddedPostgres } from '../../src/db/index.ts'
 import { copyTemplate, newDirectory, settings, sharedPostgres, type SharedPostgres } from './postgres.ts'
 
 /** Anything that lets go of what a test made: a tap test. */
@@ -90,7 +90,7 @@ export async function privatePostgres(
   owner: Owner,
   log: (sentence: string) => void = quiet,
   launch: typeof startEmbedded = startEmbedded,
-): Promise<Embedded & { directory: string }> {
+): Promise<EmbeddedPostgres & { directory: string }> {
   const directory = await newDirectory()
   await copyTemplate(directory)
   const server = await launch({ directory, log, settings })

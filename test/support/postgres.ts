@@ -7,10 +7,10 @@ import { basename, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { migrate, migrationDirectory, startEmbedded, type Embedded } from '../../src/db/index.ts'
+import { migrate, migrationDirectory, startEmbedded, type EmbeddedPostgres } from '../../src/db/index.ts'
 
 /** A migrated Postgres that several tests share. */
-export interface SharedPostgres extends Pick<Embedded, 'superUrl' | 'ownerUrl' | 'appUrl'> {
+export interface SharedPostgres extends Pick<EmbeddedPostgres, 'superUrl' | 'ownerUrl' | 'appUrl'> {
   /** Exists as long as the Postgres runs: for what belongs to its databases. */
   readonly directory: string
 }
@@ -65,7 +65,7 @@ async function startOwn(): Promise<SharedPostgres> {
 }
 
 /** Starts what a run shares below this directory. */
-export async function startShared(directory: string): Promise<Embedded> {
+export async function startShared(directory: string): Promise<EmbeddedPostgres> {
   const cluster = join(directory, 'pg')
   await mkdir(cluster, { mode: 0o700 })
   await copyTemplate(cluster)

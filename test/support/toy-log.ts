@@ -10,7 +10,7 @@ import {
   openLogKey,
   verifyLogs,
   type Act,
-  type Acting,
+  type Caller,
   type LogDeps,
   type LogKey,
   type Logs,
@@ -54,9 +54,9 @@ export interface ToyServer {
   readonly db: Database
   readonly published: { log: string; size: number }[]
   readonly ended: Set<string>
-  post(actor: Acting, note: Note): Promise<Answer>
-  admit(actor: Acting, person: string): Promise<Answer>
-  remove(actor: Acting, person: string): Promise<Answer>
+  post(actor: Caller, note: Note): Promise<Answer>
+  admit(actor: Caller, person: string): Promise<Answer>
+  remove(actor: Caller, person: string): Promise<Answer>
 }
 
 interface Ending {
@@ -69,7 +69,7 @@ const clock = () => new Date()
 export const freshId = () => newId<string>(clock(), random)
 
 /** Somebody with a session and a device of their own. */
-export function somebody(): Acting {
+export function somebody(): Caller {
   return {
     session: freshId(),
     person: freshId(),
@@ -78,7 +78,7 @@ export function somebody(): Acting {
   }
 }
 
-export function asActor({ person, organization, device }: Acting) {
+export function asActor({ person, organization, device }: Caller) {
   return { person, organization, device }
 }
 
@@ -200,7 +200,7 @@ const notes: Owner = {
 /**
  * A database with a directory log and the log of one operation, whose first member is `founder`.
  */
-export async function toyLog(owner: Ending, founder: Acting): Promise<Toy> {
+export async function toyLog(owner: Ending, founder: Caller): Promise<Toy> {
   const database = await testDatabase(owner)
   await admin(database.ownerUrl, async (client) => {
     await client.query(
@@ -260,7 +260,7 @@ export async function toyLog(owner: Ending, founder: Acting): Promise<Toy> {
   return { database, key, directory, operation, notes, server }
 }
 
-function standings(actors: readonly Acting[], ended: ReadonlySet<string>): Map<string, Standing | Problem> {
+function standings(actors: readonly Caller[], ended: ReadonlySet<string>): Map<string, Standing | Problem> {
   return new Map(
     actors.map((actor) => [
       actor.session,

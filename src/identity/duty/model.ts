@@ -1,10 +1,10 @@
-export interface Named {
+export interface NamedPerson {
   readonly person: string
   readonly name: string
 }
 
 /** While it lasts, the deputy stands in for the person. */
-export interface HandOver {
+export interface HandOverPeriod {
   readonly person: string
   readonly deputy: string
   readonly from: Date
@@ -12,15 +12,18 @@ export interface HandOver {
   readonly until: Date | undefined
 }
 
-export interface OnDuty extends Named {
-  readonly standsInFor: readonly Named[]
+export interface OnDuty extends NamedPerson {
+  readonly standsInFor: readonly NamedPerson[]
 }
 
-export function isInForce({ from, until }: Pick<HandOver, 'from' | 'until'>, at: Date): boolean {
+export function isInForce({ from, until }: Pick<HandOverPeriod, 'from' | 'until'>, at: Date): boolean {
   return from <= at && (until === undefined || at < until)
 }
 
-export function overlap(one: Pick<HandOver, 'from' | 'until'>, other: Pick<HandOver, 'from' | 'until'>): boolean {
+export function overlap(
+  one: Pick<HandOverPeriod, 'from' | 'until'>,
+  other: Pick<HandOverPeriod, 'from' | 'until'>,
+): boolean {
   const endsBefore = (until: Date | undefined, from: Date) => until !== undefined && until <= from
   return !endsBefore(one.until, other.from) && !endsBefore(other.until, one.from)
 }
@@ -30,7 +33,11 @@ export function overlap(one: Pick<HandOver, 'from' | 'until'>, other: Pick<HandO
  * those who are not away, each with those they stand in for. One step is followed, never a second:
  * for whom nobody stands in, all of them do. Where everybody is away, everybody is asked.
  */
-export function whoIsOnDuty(contactPoints: readonly Named[], handOvers: readonly HandOver[], at: Date): OnDuty[] {
+export function whoIsOnDuty(
+  contactPoints: readonly NamedPerson[],
+  handOvers: readonly HandOverPeriod[],
+  at: Date,
+): OnDuty[] {
   const standIn = new Map(handOvers.filter((one) => isInForce(one, at)).map(({ person, deputy }) => [person, deputy]))
   const present = contactPoints.filter(({ person }) => !standIn.has(person))
   if (present.length === 0) return contactPoints.map((one) => ({ ...one, standsInFor: [] }))

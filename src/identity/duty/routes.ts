@@ -1,27 +1,27 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { inDirectory } from '../refused.ts'
-import { Reason, Time, Uuid } from '../schemas.ts'
+import { inDirectory } from '../refusal-codes.ts'
+import { ReasonSchema, TimeSchema, UuidSchema } from '../schemas.ts'
 
-const OnePerson = Type.Object({ person: Uuid })
-const Party = Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }) })
+const OnePerson = Type.Object({ person: UuidSchema })
+const Party = Type.Object({ person: UuidSchema, name: Type.String({ maxLength: 200 }) })
 const HandOver = Type.Object(
   {
-    deputy: Uuid,
-    from: Type.Optional(Time),
-    until: Type.Optional(Time),
-    reason: Reason,
+    deputy: UuidSchema,
+    from: Type.Optional(TimeSchema),
+    until: Type.Optional(TimeSchema),
+    reason: ReasonSchema,
   },
   { additionalProperties: false },
 )
 const DutyOf = Type.Object({
   onDuty: Type.Array(
-    Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }), standsInFor: Type.Array(Party) }),
+    Type.Object({ person: UuidSchema, name: Type.String({ maxLength: 200 }), standsInFor: Type.Array(Party) }),
   ),
   handOvers: Type.Array(
     Type.Object({
-      person: Uuid,
+      person: UuidSchema,
       name: Type.String({ maxLength: 200 }),
       deputy: Party,
       from: Type.String({ maxLength: 30 }),
@@ -39,7 +39,7 @@ export function mountDuty(app: HttpServer, { duty, access }: Identity): void {
       schema: {
         operationId: 'readDuty',
         summary: 'Which contact points are on duty, and who stands in for whom, for administrators and their own NCPs',
-        params: Type.Object({ organization: Uuid }),
+        params: Type.Object({ organization: UuidSchema }),
         response: { 200: DutyOf },
       },
     },

@@ -1,11 +1,11 @@
 import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import { actInDirectory } from '../acting.ts'
-import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
-import { requireOwn } from '../standing.ts'
+import { actInDirectory } from '../directory-act.ts'
+import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from '../deps.ts'
+import { requireOwn } from '../own-people.ts'
 import { findPeople } from '../store.ts'
-import { justifiedBy, viewedDraft } from '../viewing.ts'
-import { isInForce, overlap, whoIsOnDuty, type HandOver, type OnDuty } from './model.ts'
+import { justifiedBy, viewedDraft } from '../justification.ts'
+import { isInForce, overlap, whoIsOnDuty, type HandOverPeriod, type OnDuty } from './model.ts'
 import * as store from './store.ts'
 
 export interface HandOverInput {
@@ -37,7 +37,7 @@ export async function onDuty(tx: Tx, organization: string, at: Date): Promise<On
 }
 
 /** Contact points hand their duty to a deputy, for a leave or until they take it back. */
-export class Duty {
+export class DutyService {
   readonly #deps: IdentityDeps
 
   constructor(deps: IdentityDeps) {
@@ -50,7 +50,7 @@ export class Duty {
    * else. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in
    * that time.
    */
-  async handOver(actor: Actor, person: string, input: HandOverInput): Promise<void> {
+  async handOver(actor: SignedInCaller, person: string, input: HandOverInput): Promise<void> {
     await actInDirectory(this.#deps, actor, [person, input.deputy], async (act) => {
       const { tx, by, now, enter } = act
       const { organization_id: organization } = await requireOwn(act, person)
@@ -70,7 +70,7 @@ export class Duty {
   }
 
   /** The person is on duty again, or does not go away after all. */
-  async takeBack(actor: Actor, person: string): Promise<void> {
+  async takeBack(actor: SignedInCaller, person: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       const { tx, by, now, enter } = act
       const { organization_id: organization } = await requireOwn(act, person)
@@ -86,7 +86,7 @@ export class Duty {
    * Who is on duty now, and what is arranged, for administrators and the organization's contact
    * points; looking is entered.
    */
-  async show(actor: Actor, organization: string): Promise<DutyView> {
+  async show(actor: SignedInCaller, organization: string): Promise<DutyView> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
     return actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
@@ -113,7 +113,7 @@ export class Duty {
   }
 }
 
-function periodOf(person: string, { deputy, from, until }: HandOverInput, now: Date): HandOver {
+function periodOf(person: string, { deputy, from, until }: HandOverInput, now: Date): HandOverPeriod {
   const asked = from === undefined ? now : new Date(from)
   const begins = asked > now ? asked : now
   const ends = until === undefined ? undefined : new Date(until)
@@ -123,12 +123,12 @@ function periodOf(person: string, { deputy, from, until }: HandOverInput, now: D
 }
 
 /** Said again after an answer that was lost. */
-function isRepeated(before: HandOver, wanted: HandOver, { from }: HandOverInput, now: Date): boolean {
+function isRepeated(before: HandOverPeriod, wanted: HandOverPeriod, { from }: HandOverInput, now: Date): boolean {
   const begun = from === undefined || new Date(from) <= now ? isInForce(before, now) : +before.from === +wanted.from
   return before.deputy === wanted.deputy && before.until?.getTime() === wanted.until?.getTime() && begun
 }
 
-async function requireAble(tx: Tx, organization: string, { person, deputy }: HandOver): Promise<void> {
+async function requireAble(tx: Tx, organization: string, { person, deputy }: HandOverPeriod): Promise<void> {
   const able = new Set((await store.contactPointsOf(tx, organization)).map((one) => one.person))
   if (!able.has(person))
     throw new Problem('DUTY_RULE', { detail: 'Only a contact point who is awake hands over duty.' })
@@ -137,10 +137,10 @@ async function requireAble(tx: Tx, organization: string, { person, deputy }: Han
     throw new Problem('DUTY_RULE', { detail: 'Who stands in is another contact point of the organization, and awake.' })
 }
 
-function isOpen({ until }: HandOver, now: Date): boolean {
+function isOpen({ until }: HandOverPeriod, now: Date): boolean {
   return until === undefined || now < until
 }
 
-function termsOf({ deputy, from, until }: HandOver) {
+function termsOf({ deputy, from, until }: HandOverPeriod) {
   return { deputy, from: from.toISOString(), until: until?.toISOString() ?? null }
 }

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { Tx } from '../../db/index.ts'
-import type { HandOver, Named } from './model.ts'
+import type { HandOverPeriod, NamedPerson } from './model.ts'
 
 /** An organization's contact points who can act: awake, with a device whose certificate says so. */
-export async function contactPointsOf(tx: Tx, organization: string): Promise<Named[]> {
-  const { rows } = await sql<Named>`
+export async function contactPointsOf(tx: Tx, organization: string): Promise<NamedPerson[]> {
+  const { rows } = await sql<NamedPerson>`
     SELECT p.id AS person, p.name FROM person p JOIN organization o ON o.id = p.organization_id
     WHERE o.id = ${organization} AND o.ended_at IS NULL AND p.ended_at IS NULL AND p.asleep_at IS NULL
       AND EXISTS (SELECT FROM device d WHERE d.person_id = p.id AND d.state = 'certified'
@@ -14,7 +14,7 @@ export async function contactPointsOf(tx: Tx, organization: string): Promise<Nam
 }
 
 /** What people of an organization arranged last, whether it lasts or not. */
-export async function handOversOf(tx: Tx, organization: string): Promise<HandOver[]> {
+export async function handOversOf(tx: Tx, organization: string): Promise<HandOverPeriod[]> {
   const rows = await tx
     .selectFrom('deputy')
     .innerJoin('person', 'person.id', 'deputy.person_id')
@@ -30,7 +30,7 @@ export async function handOversOf(tx: Tx, organization: string): Promise<HandOve
   }))
 }
 
-export async function putHandOver(tx: Tx, { person, deputy, from, until }: HandOver): Promise<void> {
+export async function putHandOver(tx: Tx, { person, deputy, from, until }: HandOverPeriod): Promise<void> {
   const terms = { deputy_person_id: deputy, from_at: from, until_at: until ?? null }
   await tx
     .insertInto('deputy')

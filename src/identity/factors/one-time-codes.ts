@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
 
-const period = 30
+const stepSeconds = 30
 const secretBytes = 20
 /** Crockford's base 32: no letter that is read as another. */
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
-const codeLength = 16
-const codeCount = 10
+const recoveryCodeCharacters = 16
+const recoveryCodeCount = 10
 
 export function newTotpSecret(): Uint8Array {
   return randomBytes(secretBytes)
@@ -19,7 +19,7 @@ function totpOf(secret: Uint8Array, label = ''): TOTP {
     label,
     algorithm: 'SHA1',
     digits: 6,
-    period,
+    period: stepSeconds,
     secret: new Secret({ buffer: new Uint8Array(secret).buffer }),
   })
 }
@@ -36,15 +36,15 @@ export function totpSheet(secret: Uint8Array, label: string): { secret: string; 
  */
 export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
   const delta = totpOf(secret).validate({ token: code, timestamp: now.getTime(), window: 1 })
-  return delta === null ? undefined : Math.floor(now.getTime() / 1000 / period) + delta
+  return delta === null ? undefined : Math.floor(now.getTime() / 1000 / stepSeconds) + delta
 }
 
 export const isTotpCode = (code: string) => /^\d{6}$/.test(code)
 
 /** Ten codes of 80 bits, in groups of four. */
 export function newRecoveryCodes(): string[] {
-  return Array.from({ length: codeCount }, () => {
-    const text = Array.from(randomBytes(codeLength), (byte) => alphabet[byte % alphabet.length]).join('')
+  return Array.from({ length: recoveryCodeCount }, () => {
+    const text = Array.from(randomBytes(recoveryCodeCharacters), (byte) => alphabet[byte % alphabet.length]).join('')
     return text.replace(/(.{4})(?=.)/g, '$1-')
   })
 }
@@ -52,5 +52,7 @@ export function newRecoveryCodes(): string[] {
 /** A recovery code as it was made, however it was typed; undefined where it cannot be one. */
 export function readRecoveryCode(text: string): string | undefined {
   const plain = text.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
-  return plain.length === codeLength && [...plain].every((letter) => alphabet.includes(letter)) ? plain : undefined
+  return plain.length === recoveryCodeCharacters && [...plain].every((letter) => alphabet.includes(letter))
+    ? plain
+    : undefined
 }

@@ -14,7 +14,7 @@ import { hashSecret } from '../tokens.ts'
 import type { FactorKey } from './factor-key.ts'
 import * as store from './store.ts'
 
-const timeout = 5 * 60_000
+const challengeTimeoutMs = 5 * 60_000
 // RFC 8152: EdDSA, ES256, RS256.
 const algorithms = [-8, -7, -257]
 
@@ -44,7 +44,7 @@ export class Passkeys {
       rpID: this.#relyingParty,
       challenge: await this.#newChallenge(null),
       userVerification: 'required',
-      timeout,
+      timeout: challengeTimeoutMs,
     })
   }
 
@@ -57,7 +57,7 @@ export class Passkeys {
       userName: person.name,
       userDisplayName: person.name,
       challenge: await this.#newChallenge(person.id),
-      timeout,
+      timeout: challengeTimeoutMs,
       attestationType: 'none',
       excludeCredentials: known.map((id) => ({ id })),
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
@@ -125,7 +125,7 @@ export class Passkeys {
   async #newChallenge(person: string | null): Promise<Uint8Array<ArrayBuffer>> {
     const { db, clock, random } = this.#deps
     const challenge = new Uint8Array(random(32))
-    const expires = new Date(clock().getTime() + timeout)
+    const expires = new Date(clock().getTime() + challengeTimeoutMs)
     const hash = hashSecret(Buffer.from(challenge).toString('base64url'))
     await transaction(db, (tx) => store.insertChallenge(tx, { hash, person_id: person, expires_at: expires }))
     return challenge

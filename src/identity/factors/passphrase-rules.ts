@@ -8,7 +8,7 @@ import { Problem } from '../../errors.ts'
 export const passphraseLength = { alone: 15, besideSecondFactor: 8, most: 128 } as const
 
 const common = new Set(dictionary['passwords-common'])
-const longestPeriod = 10
+const longestPeriodCharacters = 10
 
 /**
  * PASSPHRASE_WEAK with a reason: `length`, or `common` where it is among the 49,000 commonest,
@@ -34,7 +34,7 @@ export function requireStrong(passphrase: string, names: readonly string[], leas
 function isRepetition(text: string): boolean {
   const letters = [...text]
   const repeats = (period: number) => letters.every((letter, i) => i < period || letter === letters[i - period])
-  const most = Math.min(longestPeriod, Math.floor((letters.length * 2) / 3))
+  const most = Math.min(longestPeriodCharacters, Math.floor((letters.length * 2) / 3))
   return Array.from({ length: most }, (_, i) => i + 1).some(repeats)
 }
 

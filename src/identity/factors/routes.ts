@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 import { everybody, type HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { Nothing } from '../schemas.ts'
-import { afterProof, inDirectory } from '../refused.ts'
+import { NothingSchema } from '../schemas.ts'
+import { afterProof, inDirectory } from '../refusal-codes.ts'
 import * as schemas from './schemas.ts'
 
 const shows = 'nothing: it shows the asker what is their own'
@@ -16,7 +16,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'listFactors',
         summary: 'By what one proves who one is',
-        response: { 200: schemas.Factors },
+        response: { 200: schemas.FactorsSchema },
       },
     },
     async (request) => factors.list(access.signedIn.of(request)),
@@ -33,8 +33,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'stepUp',
         summary: 'Prove again who one is, before an act that asks for it',
-        body: schemas.StepUp,
-        response: { 200: schemas.SteppedUp },
+        body: schemas.StepUpSchema,
+        response: { 200: schemas.StepUpAnswerSchema },
       },
     },
     async (request) => sessions.stepUp(access.signedIn.of(request), request.body),
@@ -51,7 +51,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'setPassphrase',
         summary: 'Set another passphrase',
-        body: schemas.SetPassphrase,
+        body: schemas.SetPassphraseSchema,
         response: { 204: Type.Null() },
       },
     },
@@ -92,8 +92,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'beginTotp',
         summary: 'A secret for an authenticator app',
-        body: Nothing,
-        response: { 201: schemas.TotpSheet },
+        body: NothingSchema,
+        response: { 201: schemas.TotpSheetSchema },
       },
     },
     async (request, reply) => reply.code(201).send(await factors.beginTotp(access.signedIn.of(request))),
@@ -110,8 +110,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'confirmTotp',
         summary: 'Confirm the app with a code; answers recovery codes, once',
-        body: schemas.ConfirmTotp,
-        response: { 200: schemas.RecoveryCodes },
+        body: schemas.ConfirmTotpSchema,
+        response: { 200: schemas.RecoveryCodesSchema },
       },
     },
     async (request) => ({
@@ -146,8 +146,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'renewRecoveryCodes',
         summary: 'New recovery codes in place of the old',
-        body: Nothing,
-        response: { 201: schemas.RecoveryCodes },
+        body: NothingSchema,
+        response: { 201: schemas.RecoveryCodesSchema },
       },
     },
     async (request, reply) =>
@@ -161,8 +161,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'askPasskeyToSignIn',
         summary: 'What a passkey answers to sign in',
-        body: Nothing,
-        response: { 201: schemas.PasskeyOptions },
+        body: NothingSchema,
+        response: { 201: schemas.PasskeyOptionsSchema },
       },
     },
     async (_request, reply) => reply.code(201).send({ ...(await factors.askToSignIn()) }),
@@ -175,8 +175,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'askForNewPasskey',
         summary: 'What makes a new passkey',
-        body: Nothing,
-        response: { 201: schemas.PasskeyOptions },
+        body: NothingSchema,
+        response: { 201: schemas.PasskeyOptionsSchema },
       },
     },
     async (request, reply) => reply.code(201).send({ ...(await factors.askToAddPasskey(access.signedIn.of(request))) }),
@@ -193,8 +193,8 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'addPasskey',
         summary: 'Add a passkey',
-        body: schemas.AddPasskey,
-        response: { 201: schemas.PasskeyAdded },
+        body: schemas.AddPasskeySchema,
+        response: { 201: schemas.NewPasskeyIdSchema },
       },
     },
     async (request, reply) => {
@@ -214,7 +214,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       schema: {
         operationId: 'removePasskey',
         summary: 'Remove a passkey',
-        params: schemas.OnePasskey,
+        params: schemas.OnePasskeySchema,
         response: { 204: Type.Null() },
       },
     },

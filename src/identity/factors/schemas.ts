@@ -1,35 +1,39 @@
 import { Type } from 'typebox'
 
-const Digest = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'SHA-256 of its credential id.' })
+const DigestSchema = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'SHA-256 of its credential id.' })
 const exactly = { additionalProperties: false }
-const Passphrase = Type.String({ minLength: 1, maxLength: 512 })
-const Code = Type.String({ minLength: 6, maxLength: 40, description: 'Six digits of an app, or a recovery code.' })
-const Base64url = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: '^[A-Za-z0-9_-]+$' })
-const Extensions = Type.Object(
+const PassphraseSchema = Type.String({ minLength: 1, maxLength: 512 })
+const CodeSchema = Type.String({
+  minLength: 6,
+  maxLength: 40,
+  description: 'Six digits of an app, or a recovery code.',
+})
+const Base64urlSchema = (most: number) => Type.String({ minLength: 1, maxLength: most, pattern: '^[A-Za-z0-9_-]+$' })
+const ExtensionsSchema = Type.Object(
   { credProps: Type.Optional(Type.Object({ rk: Type.Optional(Type.Boolean()) }, exactly)) },
   exactly,
 )
 const nullableTime = Type.Union([Type.String({ maxLength: 30 }), Type.Null()])
-const PasskeyId = Base64url(1_400)
+const PasskeyIdSchema = Base64urlSchema(1_400)
 
 const credential = {
-  id: PasskeyId,
-  rawId: PasskeyId,
+  id: PasskeyIdSchema,
+  rawId: PasskeyIdSchema,
   type: Type.Literal('public-key'),
   authenticatorAttachment: Type.Optional(Type.Union([Type.String({ maxLength: 32 }), Type.Null()])),
-  clientExtensionResults: Extensions,
+  clientExtensionResults: ExtensionsSchema,
 }
 
 /** AuthenticationResponseJSON of WebAuthn, level 3. */
-export const PasskeyAnswer = Type.Object(
+export const PasskeyAnswerSchema = Type.Object(
   {
     ...credential,
     response: Type.Object(
       {
-        clientDataJSON: Base64url(4_096),
-        authenticatorData: Base64url(4_096),
-        signature: Base64url(1_024),
-        userHandle: Type.Optional(Base64url(128)),
+        clientDataJSON: Base64urlSchema(4_096),
+        authenticatorData: Base64urlSchema(4_096),
+        signature: Base64urlSchema(1_024),
+        userHandle: Type.Optional(Base64urlSchema(128)),
       },
       exactly,
     ),
@@ -38,16 +42,16 @@ export const PasskeyAnswer = Type.Object(
 )
 
 /** RegistrationResponseJSON of WebAuthn, level 3. */
-const NewPasskey = Type.Object(
+const NewPasskeySchema = Type.Object(
   {
     ...credential,
     response: Type.Object(
       {
-        clientDataJSON: Base64url(4_096),
-        attestationObject: Base64url(16_384),
-        authenticatorData: Type.Optional(Base64url(8_192)),
+        clientDataJSON: Base64urlSchema(4_096),
+        attestationObject: Base64urlSchema(16_384),
+        authenticatorData: Type.Optional(Base64urlSchema(8_192)),
         transports: Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 16 })),
-        publicKey: Type.Optional(Base64url(4_096)),
+        publicKey: Type.Optional(Base64urlSchema(4_096)),
         publicKeyAlgorithm: Type.Optional(Type.Integer()),
       },
       exactly,
@@ -56,30 +60,30 @@ const NewPasskey = Type.Object(
   exactly,
 )
 
-export const knowledge = { passphrase: Type.Optional(Passphrase), passkey: Type.Optional(PasskeyAnswer) }
+export const knowledge = { passphrase: Type.Optional(PassphraseSchema), passkey: Type.Optional(PasskeyAnswerSchema) }
 /**
  * What proves who somebody is: a passkey's answer, or a passphrase with a code where there is a
  * second factor.
  */
-export const evidence = { ...knowledge, code: Type.Optional(Code) }
-export const StepUp = Type.Object(evidence, { ...exactly, minProperties: 1 })
-export const SteppedUp = Type.Object({ verifiedAt: Type.String({ maxLength: 30 }) })
-export const SetPassphrase = Type.Object({ passphrase: Passphrase }, exactly)
-export const ConfirmTotp = Type.Object({ code: Code }, exactly)
-export const TotpSheet = Type.Object({
+export const evidence = { ...knowledge, code: Type.Optional(CodeSchema) }
+export const StepUpSchema = Type.Object(evidence, { ...exactly, minProperties: 1 })
+export const StepUpAnswerSchema = Type.Object({ verifiedAt: Type.String({ maxLength: 30 }) })
+export const SetPassphraseSchema = Type.Object({ passphrase: PassphraseSchema }, exactly)
+export const ConfirmTotpSchema = Type.Object({ code: CodeSchema }, exactly)
+export const TotpSheetSchema = Type.Object({
   secret: Type.String({ maxLength: 1_000, description: 'Base 32, for apps without a camera.' }),
   uri: Type.String({ maxLength: 1_000, description: 'otpauth://, for a QR code.' }),
 })
-export const RecoveryCodes = Type.Object({
+export const RecoveryCodesSchema = Type.Object({
   recoveryCodes: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 20 }),
 })
-export const Factors = Type.Object({
+export const FactorsSchema = Type.Object({
   passphrase: Type.Union([Type.Object({ setAt: Type.String({ maxLength: 30 }) }), Type.Null()]),
   totp: Type.Union([Type.Object({ confirmedAt: Type.String({ maxLength: 30 }) }), Type.Null()]),
   recoveryCodes: Type.Integer({ description: 'How many are left.' }),
   passkeys: Type.Array(
     Type.Object({
-      id: Digest,
+      id: DigestSchema,
       name: Type.String({ maxLength: 200 }),
       addedAt: Type.String({ maxLength: 30 }),
       lastUsedAt: nullableTime,
@@ -87,16 +91,16 @@ export const Factors = Type.Object({
   ),
 })
 /** What a browser's `navigator.credentials` takes (WebAuthn, level 3): options as JSON. */
-export const PasskeyOptions = Type.Object(
+export const PasskeyOptionsSchema = Type.Object(
   { challenge: Type.String({ maxLength: 1000 }) },
   { additionalProperties: true, description: 'Options as WebAuthn defines them in JSON.' },
 )
-export const AddPasskey = Type.Object(
+export const AddPasskeySchema = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
-    response: NewPasskey,
+    response: NewPasskeySchema,
   },
   exactly,
 )
-export const PasskeyAdded = Type.Object({ id: Digest })
-export const OnePasskey = Type.Object({ passkey: Digest })
+export const NewPasskeyIdSchema = Type.Object({ id: DigestSchema })
+export const OnePasskeySchema = Type.Object({ passkey: DigestSchema })

@@ -1,9 +1,9 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import { actInDirectory } from '../acting.ts'
+import { actInDirectory } from '../directory-act.ts'
 import { endOthers } from '../sessions.ts'
-import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
-import { counted } from '../attempts.ts'
+import { asActor, type SignedInCaller, type IdentityDeps } from '../deps.ts'
+import { checkCountedAttempt } from '../attempts.ts'
 import * as identityStore from '../store.ts'
 import type { Attempt } from '../store.ts'
 import { hashSecret } from '../tokens.ts'
@@ -17,7 +17,7 @@ import * as store from './store.ts'
  * What somebody brings to prove who they are: a passkey's answer, or a passphrase with a code where
  * there is a second factor.
  */
-export interface Evidence {
+export interface FactorEvidence {
   readonly passphrase?: string
   /** Six digits of the authenticator app, or a recovery code. */
   readonly code?: string
@@ -26,14 +26,14 @@ export interface Evidence {
 }
 
 /** By what a person was known. */
-export interface Proof extends store.Proof {
+export interface FactorProof extends store.StoredProof {
   readonly by: 'passphrase' | 'passphrase+totp' | 'passphrase+recovery-code' | 'passkey'
 }
 
 /** Other sessions end with these: whoever signed in by what is changed does not go on by it. */
 const endsOthers: ReadonlySet<string> = new Set(['passphrase', 'totp'])
 
-export interface FactorsView {
+export interface PersonFactorsView {
   passphrase: { setAt: string } | null
   totp: { confirmedAt: string } | null
   recoveryCodes: number
@@ -45,13 +45,13 @@ interface FactorsDeps extends IdentityDeps {
 }
 
 /** How long a proof of who one is counts for acts that ask for a recent one. */
-export const recent = 10 * 60_000
+export const recentProofMs = 10 * 60_000
 
 /**
  * By what people prove who they are. Every door asks `prove`; whoever changes a factor has proven
  * themselves lately.
  */
-export class Factors {
+export class FactorService {
   readonly #deps: FactorsDeps
   readonly #passkeys: Passkeys
 
@@ -65,7 +65,7 @@ export class Factors {
    * passphrase. SECOND_FACTOR_REQUIRED where the passphrase is right and a code is missing. A code,
    * a step and a challenge are taken: they work once, on all servers.
    */
-  async prove(attempt: Attempt, evidence: Evidence, now: Date): Promise<Proof | undefined> {
+  async prove(attempt: Attempt, evidence: FactorEvidence, now: Date): Promise<FactorProof | undefined> {
     const first = await this.#first(attempt, evidence, now)
     if (first?.by !== 'passphrase') return first
     const { person } = attempt
@@ -81,7 +81,7 @@ export class Factors {
    * device, which the person's first one invited and certifies; its first sign-in asks for the
    * code.
    */
-  async knows(attempt: Attempt, evidence: Evidence, now: Date): Promise<boolean> {
+  async knows(attempt: Attempt, evidence: FactorEvidence, now: Date): Promise<boolean> {
     return (await this.#first(attempt, evidence, now)) !== undefined
   }
 
@@ -89,10 +89,10 @@ export class Factors {
    * Each attempt is counted before it is checked: SIGN_IN_REFUSED once too many have failed at this
    * door.
    */
-  async #first(attempt: Attempt, { passphrase, passkey }: Evidence, now: Date): Promise<Proof | undefined> {
+  async #first(attempt: Attempt, { passphrase, passkey }: FactorEvidence, now: Date): Promise<FactorProof | undefined> {
     const { db, passphrases } = this.#deps
     const { person } = attempt
-    const factors = () => counted(db, attempt, now, (tx) => store.factorsOf(tx, person))
+    const factors = () => checkCountedAttempt(db, attempt, now, (tx) => store.factorsOf(tx, person))
     if (passkey !== undefined) {
       const id = await this.#passkeys.verify(person, (await factors()).passkeys, passkey)
       return id === undefined ? undefined : { by: 'passkey', passkey: id }
@@ -101,7 +101,7 @@ export class Factors {
     return right ? { by: 'passphrase' } : undefined
   }
 
-  async #takeCode(person: string, sealed: Uint8Array, code: string): Promise<Proof['by'] | undefined> {
+  async #takeCode(person: string, sealed: Uint8Array, code: string): Promise<FactorProof['by'] | undefined> {
     const { db, clock, factorKey } = this.#deps
     if (isTotpCode(code)) {
       const step = totpStep(factorKey.open(person, sealed), code, clock())
@@ -159,7 +159,7 @@ export class Factors {
     await store.replaceRecoveryCodes(tx, person, [])
   }
 
-  async list(actor: Actor): Promise<FactorsView> {
+  async list(actor: SignedInCaller): Promise<PersonFactorsView> {
     const { credential, totp, passkeys, recoveryCodes } = await transaction(this.#deps.db, (tx) =>
       store.factorsOf(tx, actor.person),
     )
@@ -179,7 +179,7 @@ export class Factors {
   /**
    * Sets another passphrase; PASSPHRASE_WEAK. Eight characters are enough beside a second factor.
    */
-  async setPassphrase(actor: Actor, passphrase: string): Promise<void> {
+  async setPassphrase(actor: SignedInCaller, passphrase: string): Promise<void> {
     const { db, clock, passphrases } = this.#deps
     const { names, second } = await transaction(db, async (tx) => {
       await requireRecent(tx, actor, clock())
@@ -201,7 +201,7 @@ export class Factors {
    * From then on a passkey alone; FACTOR_NEEDED where there is none. The codes of the passphrase go
    * with it.
    */
-  removePassphrase(actor: Actor): Promise<void> {
+  removePassphrase(actor: SignedInCaller): Promise<void> {
     return this.#change(actor, 'passphrase', 'removed', async (tx) => {
       const { credential, passkeys } = await store.factorsOf(tx, actor.person)
       if (!credential) throw new Problem('NOT_FOUND')
@@ -216,7 +216,7 @@ export class Factors {
    * A new secret for an authenticator app; it counts once a code of it has been given to
    * `confirmTotp`.
    */
-  async beginTotp(actor: Actor): Promise<{ secret: string; uri: string }> {
+  async beginTotp(actor: SignedInCaller): Promise<{ secret: string; uri: string }> {
     const { factorKey } = this.#deps
     const secret = newTotpSecret()
     const label = await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now }) => {
@@ -241,7 +241,7 @@ export class Factors {
    * The second factor counts from now on; answers the recovery codes, which are shown once.
    * CODE_WRONG.
    */
-  async confirmTotp(actor: Actor, code: string): Promise<readonly string[]> {
+  async confirmTotp(actor: SignedInCaller, code: string): Promise<readonly string[]> {
     const { clock, factorKey } = this.#deps
     const codes = newRecoveryCodes()
     await this.#change(actor, 'totp', 'added', async (tx, now, session) => {
@@ -260,7 +260,7 @@ export class Factors {
   }
 
   /** FACTOR_NEEDED where the passphrase is too short to stand alone. */
-  removeTotp(actor: Actor): Promise<void> {
+  removeTotp(actor: SignedInCaller): Promise<void> {
     return this.#change(actor, 'totp', 'removed', async (tx) => {
       const { credential, totp } = await store.factorsOf(tx, actor.person)
       if (!totp?.confirmed_at) throw new Problem('NOT_FOUND')
@@ -272,7 +272,7 @@ export class Factors {
   }
 
   /** New recovery codes in place of all there were. */
-  async renewRecoveryCodes(actor: Actor): Promise<readonly string[]> {
+  async renewRecoveryCodes(actor: SignedInCaller): Promise<readonly string[]> {
     const codes = newRecoveryCodes()
     await this.#change(actor, 'recovery-codes', 'changed', async (tx) => {
       const { totp } = await store.factorsOf(tx, actor.person)
@@ -283,13 +283,13 @@ export class Factors {
     return codes
   }
 
-  async #keepCodes(tx: Tx, { person }: Actor, codes: readonly string[]): Promise<void> {
+  async #keepCodes(tx: Tx, { person }: SignedInCaller, codes: readonly string[]): Promise<void> {
     const { factorKey } = this.#deps
     const digests = codes.map((code) => factorKey.digest(person, readRecoveryCode(code) ?? ''))
     await store.replaceRecoveryCodes(tx, person, digests)
   }
 
-  async askToAddPasskey(actor: Actor) {
+  async askToAddPasskey(actor: SignedInCaller) {
     const { name, known } = await transaction(this.#deps.db, async (tx) => {
       await requireRecent(tx, actor, this.#deps.clock())
       const [person] = await identityStore.findPeople(tx, [actor.person])
@@ -300,7 +300,7 @@ export class Factors {
   }
 
   /** Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID. */
-  async addPasskey(actor: Actor, name: string, response: unknown): Promise<{ id: string }> {
+  async addPasskey(actor: SignedInCaller, name: string, response: unknown): Promise<{ id: string }> {
     await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, this.#deps.clock()))
     const { id, publicKey, signCount } = await this.#passkeys.verifyNew(actor.person, response)
     await this.#change(actor, 'passkey', 'added', async (tx, now) => {
@@ -312,7 +312,7 @@ export class Factors {
   }
 
   /** FACTOR_NEEDED where it is the last one and there is no passphrase. */
-  removePasskey(actor: Actor, id: string): Promise<void> {
+  removePasskey(actor: SignedInCaller, id: string): Promise<void> {
     return this.#change(actor, 'passkey', 'removed', async (tx) => {
       const { credential, passkeys } = await store.factorsOf(tx, actor.person)
       const named = passkeys.find((one) => shortId(one.id) === id)
@@ -327,7 +327,7 @@ export class Factors {
   }
 
   async #change(
-    actor: Actor,
+    actor: SignedInCaller,
     factor: 'passphrase' | 'totp' | 'recovery-codes' | 'passkey',
     reason: 'added' | 'changed' | 'removed',
     work: (tx: Tx, now: Date, session: string) => Promise<void>,
@@ -357,8 +357,8 @@ function shortId(id: string): string {
  * device, by what they signed in with or could have, and still can: neither a factor that somebody
  * added since nor one that is gone.
  */
-export async function requireRecent(tx: Tx, actor: Actor, now: Date): Promise<void> {
+export async function requireRecent(tx: Tx, actor: SignedInCaller, now: Date): Promise<void> {
   if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
-  const late = now.getTime() - actor.verifiedAt.getTime() > recent
+  const late = now.getTime() - actor.verifiedAt.getTime() > recentProofMs
   if (late || (await store.proofHolds(tx, actor.session)) !== 'holds') throw new Problem('STEP_UP_REQUIRED')
 }

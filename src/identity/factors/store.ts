@@ -174,14 +174,14 @@ export async function hasFactors(tx: Tx): Promise<boolean> {
 }
 
 /** By what a person was known: `passkey` is the credential's id, where it was one. */
-export interface Proof {
+export interface StoredProof {
   readonly by: string
   readonly passkey?: string
 }
 
-export const proofColumns = ({ by, passkey }: Proof) => ({ proven_by: by, proven_passkey: passkey ?? null })
+export const proofColumns = ({ by, passkey }: StoredProof) => ({ proven_by: by, proven_passkey: passkey ?? null })
 
-export async function markVerified(tx: Tx, session: string, proof: Proof, at: Date): Promise<void> {
+export async function markVerified(tx: Tx, session: string, proof: StoredProof, at: Date): Promise<void> {
   await tx
     .updateTable('session')
     .set({ verified_at: at, ...proofColumns(proof) })

@@ -1,23 +1,23 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import type { Appended, EntryDraft } from '../../log/index.ts'
+import type { AppendResult, EntryDraft } from '../../log/index.ts'
 import type { IdentityDeps } from '../deps.ts'
 import { queueNotices, waitsForSleep, type Notice } from '../notices/store.ts'
-import type { Given, SleepNotice, Sleeping } from '../notices/outbox.ts'
-import type { People } from '../people/service.ts'
+import type { NoticeOutcome, SleepNotice, SleepNotices } from '../notices/outbox.ts'
+import type { PeopleService } from '../people/service.ts'
 import { lockPerson } from '../store.ts'
-import { day, earliestSleep, nextStep, noticeDays, sleepsAfter } from './schedule.ts'
+import { dayMs, earliestSleep, nextStep, noticeDays, sleepsAfter } from './schedule.ts'
 import * as store from './store.ts'
 
 interface IdlenessDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'server' | 'sleepAfterDays'> {
-  readonly people: People
+  readonly people: PeopleService
   readonly onError: (what: string, error: unknown) => void
 }
 
 /**
  * What would be left without: an operation without coordinator, the service without administrator.
  */
-type Needed = 'coordinator' | 'administrator'
+type NeededRole = 'coordinator' | 'administrator'
 
 /** When each of these people sleeps at the earliest, and who would but is needed. */
 export async function sleepTimes(
@@ -30,7 +30,7 @@ export async function sleepTimes(
   return new Map(
     idle.map((one) => [
       one.person,
-      { sleepsAt: earliestSleep(one, now, sleepAfterDays * day), needed: isKept(one, now, sleepAfterDays * day) },
+      { sleepsAt: earliestSleep(one, now, sleepAfterDays * dayMs), needed: isKept(one, now, sleepAfterDays * dayMs) },
     ]),
   )
 }
@@ -40,20 +40,20 @@ export async function sleepTimes(
  * of servers may do this at once: what is due is looked at again under the lock of the person's
  * row.
  */
-export class Idleness implements Sleeping {
+export class IdlenessReview implements SleepNotices {
   readonly #deps: IdlenessDeps
   readonly #limit: number
 
   constructor(deps: IdlenessDeps) {
     this.#deps = deps
-    this.#limit = deps.sleepAfterDays * day
+    this.#limit = deps.sleepAfterDays * dayMs
   }
 
   /** Lays out the notices that are due, and puts to sleep who had them all. */
   async review(): Promise<void> {
     const { db, clock, onError } = this.#deps
     const now = clock()
-    const unusedSince = new Date(now.getTime() - this.#limit + noticeDays[0] * day)
+    const unusedSince = new Date(now.getTime() - this.#limit + noticeDays[0] * dayMs)
     const idle = await transaction(db, (tx) => store.idlePeople(tx, { unusedSince }))
     for (const one of idle) {
       if (this.#next(one, now).act === 'wait') continue
@@ -76,7 +76,7 @@ export class Idleness implements Sleeping {
     }
   }
 
-  async #takeWithin(tx: Tx, person: string): Promise<Appended | undefined> {
+  async #takeWithin(tx: Tx, person: string): Promise<AppendResult | undefined> {
     await store.lockSleeping(tx)
     const idle = await this.#lock(tx, person)
     if (!idle) return undefined
@@ -94,7 +94,7 @@ export class Idleness implements Sleeping {
    * An account that is needed stays awake, and those who can change that hear of it: once, in the
    * log and by a notice.
    */
-  async #keep(tx: Tx, person: string, needed: Needed): Promise<Appended | undefined> {
+  async #keep(tx: Tx, person: string, needed: NeededRole): Promise<AppendResult | undefined> {
     const { logs, server, clock } = this.#deps
     const idle = await this.#lock(tx, person)
     if (!idle || idle.keptAt || this.#next(idle, clock()).act !== 'sleep') return undefined
@@ -115,7 +115,7 @@ export class Idleness implements Sleeping {
     return { person, idleSince, days, sleepsAt: sleepsAfter(idle, days, now, this.#limit), noticedAt: now }
   }
 
-  async given(tx: Tx, { person, ...plan }: SleepNotice, { outcome }: Given): Promise<void> {
+  async given(tx: Tx, { person, ...plan }: SleepNotice, { outcome }: NoticeOutcome): Promise<void> {
     await store.putPlan(tx, person, plan)
     const [idle] = outcome === 'listed' ? await store.idlePeople(tx, { person }) : []
     if (idle) await this.#tellOthers(tx, person, idle.organization)
@@ -133,7 +133,7 @@ export class Idleness implements Sleeping {
     const told = ncps.length > 0 ? ncps : await others('administrator')
     const idle = await store.idlePeople(tx, {
       organization,
-      unusedSince: new Date(now.getTime() - this.#limit + noticeDays[0] * day),
+      unusedSince: new Date(now.getTime() - this.#limit + noticeDays[0] * dayMs),
     })
     const drafts = told.map((other) => ({ person: other, kind: 'sleepers' as const, accounts: idle.length }))
     await queueNotices(tx, drafts, now)

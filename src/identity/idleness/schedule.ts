@@ -2,10 +2,10 @@
 export const noticeDays = [30, 10, 3] as const
 export type NoticeDays = (typeof noticeDays)[number]
 
-export const day = 24 * 3600_000
+export const dayMs = 24 * 3600_000
 
 /** The newest notice that was given. */
-export interface Plan {
+export interface SleepPlan {
   /** The use of the account that it counted from. */
   readonly idleSince: Date
   readonly days: NoticeDays
@@ -18,7 +18,7 @@ export type Step =
 
 export interface Idle {
   readonly idleSince: Date
-  readonly plan: Plan | undefined
+  readonly plan: SleepPlan | undefined
 }
 
 /**
@@ -30,7 +30,7 @@ export function nextStep(idle: Idle, now: Date, limit: number): Step {
   const plan = standing(idle, now)
   const next = plan === undefined ? noticeDays[0] : noticeDays[noticeDays.indexOf(plan.days) + 1]
   const left = sleepsAt(idle, now, limit).getTime() - now.getTime()
-  if (left > (next ?? 0) * day) return { act: 'wait' }
+  if (left > (next ?? 0) * dayMs) return { act: 'wait' }
   return next === undefined ? { act: 'sleep' } : { act: 'notice', days: next }
 }
 
@@ -59,9 +59,9 @@ function sleepsAt(idle: Idle, now: Date, limit: number): Date {
  * A notice counts while the account stays unused, and none counts that comes from a time which has
  * not come.
  */
-function standing({ idleSince, plan }: Idle, now: Date): Plan | undefined {
+function standing({ idleSince, plan }: Idle, now: Date): SleepPlan | undefined {
   return plan?.idleSince.getTime() === idleSince.getTime() && plan.noticedAt <= now ? plan : undefined
 }
 
-const daysAfter = (at: Date, days: number) => new Date(at.getTime() + days * day)
+const daysAfter = (at: Date, days: number) => new Date(at.getTime() + days * dayMs)
 const later = (one: Date, other: Date) => (one > other ? one : other)

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from '../../db/index.ts'
-import type { Idle, NoticeDays, Plan } from './schedule.ts'
+import type { Idle, NoticeDays, SleepPlan } from './schedule.ts'
 
 interface Row {
   person: string
@@ -54,12 +54,16 @@ export async function idlePeople(
   }))
 }
 
-function planOf({ days, planFrom, sleepsAt, noticedAt }: Row): Plan | undefined {
+function planOf({ days, planFrom, sleepsAt, noticedAt }: Row): SleepPlan | undefined {
   if (days === null || planFrom === null || sleepsAt === null || noticedAt === null) return undefined
   return { idleSince: planFrom, days, sleepsAt, noticedAt }
 }
 
-export async function putPlan(tx: Tx, person: string, { idleSince, days, sleepsAt, noticedAt }: Plan): Promise<void> {
+export async function putPlan(
+  tx: Tx,
+  person: string,
+  { idleSince, days, sleepsAt, noticedAt }: SleepPlan,
+): Promise<void> {
   const plan = { idle_since: idleSince, days, sleeps_at: sleepsAt, noticed_at: noticedAt, kept_at: null }
   await tx
     .insertInto('planned_sleep')

@@ -1,8 +1,8 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import type { Random } from '../../protocol/index.ts'
-import { actInDirectory } from '../acting.ts'
-import { asActor, type Actor, type IdentityDeps } from '../deps.ts'
+import { actInDirectory } from '../directory-act.ts'
+import { asActor, type SignedInCaller, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import type { FactorKey } from '../factors/factor-key.ts'
 import { addressSealing, isAddress } from './addresses.ts'
@@ -12,11 +12,11 @@ import * as store from './store.ts'
  * Minutes that a code can come back in, and how often somebody may be wrong before another one is
  * needed.
  */
-export const codeLife = 60
-const mostTries = 5
+export const codeLifeMinutes = 60
+const mostWrongCodes = 5
 /** Codes in a day: that a person may ask for, and that one address gets whoever asks. */
 const mostCodes = { person: 5, recipient: 3 } as const
-const aDay = 24 * 3600_000
+const dayMs = 24 * 3600_000
 
 export interface AddressView {
   readonly address: { readonly address: string; readonly confirmedAt: string } | null
@@ -45,7 +45,7 @@ export class AddressBook {
     this.#sealing = addressSealing(deps.factorKey)
   }
 
-  async show({ person }: Actor): Promise<AddressView> {
+  async show({ person }: SignedInCaller): Promise<AddressView> {
     const row = await transaction(this.#deps.db, (tx) => store.findAddress(tx, person))
     const { sealed_address: sealed = null, confirmed_at = null, sealed_candidate = null, asked_at = null } = row ?? {}
     return {
@@ -68,7 +68,7 @@ export class AddressBook {
    * Has a code sent to an address, which counts once the code came back. NOTICES_OFF,
    * NOTICE_CODE_LIMIT, STEP_UP_REQUIRED.
    */
-  async ask(actor: Actor, address: string): Promise<void> {
+  async ask(actor: SignedInCaller, address: string): Promise<void> {
     const { clock, random, sends } = this.#deps
     const { person } = actor
     await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, clock()))
@@ -80,7 +80,7 @@ export class AddressBook {
     const recipient = this.#sealing.recognise(address)
     await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now }) => {
       await requireRecent(tx, by, now)
-      const sent = await store.codesSince(tx, { person, recipient, since: new Date(now.getTime() - aDay) })
+      const sent = await store.codesSince(tx, { person, recipient, since: new Date(now.getTime() - dayMs) })
       if (sent.person >= mostCodes.person || sent.recipient >= mostCodes.recipient)
         throw new Problem('NOTICE_CODE_LIMIT')
       await store.noteCode(tx, person, recipient, now)
@@ -90,11 +90,12 @@ export class AddressBook {
   }
 
   /** The address counts from now on. NOTICE_CODE_WRONG. */
-  async confirm(actor: Actor, code: string): Promise<void> {
+  async confirm(actor: SignedInCaller, code: string): Promise<void> {
     const { person } = actor
     const confirmed = await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now, enter }) => {
       const row = await store.findAddress(tx, person)
-      if (!row?.sealed_candidate || !row.asked_at || !this.#holds(row.asked_at) || row.tries >= mostTries) return false
+      if (!row?.sealed_candidate || !row.asked_at || !this.#holds(row.asked_at) || row.tries >= mostWrongCodes)
+        return false
       const candidate = this.#sealing.openCandidate(person, row.sealed_candidate)
       if (candidate.code !== code) {
         await store.countTry(tx, person)
@@ -108,7 +109,7 @@ export class AddressBook {
   }
 
   /** Nothing is written there any more. NOT_FOUND, STEP_UP_REQUIRED. */
-  async remove(actor: Actor): Promise<void> {
+  async remove(actor: SignedInCaller): Promise<void> {
     await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now, enter }) => {
       await requireRecent(tx, by, now)
       if (!(await store.forgetAddresses(tx, [by.person]))) throw new Problem('NOT_FOUND')
@@ -137,9 +138,9 @@ export class AddressBook {
   }
 }
 
-const endOf = (askedAt: Date) => new Date(askedAt.getTime() + codeLife * 60_000)
+const endOf = (askedAt: Date) => new Date(askedAt.getTime() + codeLifeMinutes * 60_000)
 
-function setDraft(actor: Actor, reason: 'added' | 'changed' | 'removed') {
+function setDraft(actor: SignedInCaller, reason: 'added' | 'changed' | 'removed') {
   const details = { session: actor.session, outcome: 'accepted', reason }
   return { kind: 'notice.address-set' as const, actor: asActor(actor), subject: actor.person, details }
 }

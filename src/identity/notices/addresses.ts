@@ -9,14 +9,18 @@ import { fromUtf8, utf8 } from '../../protocol/index.ts'
 export const addressPattern =
   "^[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+(\\.[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+)*@([\\p{L}\\p{M}\\p{N}]([\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}])?\\.)+[\\p{L}][\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}]$"
 
-const mostLocal = 64
-const mostWhole = 254
+const mostLocalPartOctets = 64
+const mostAddressOctets = 254
 const asAddress = new RegExp(addressPattern, 'u')
 
 /** RFC 5321, section 4.5.3.1, in octets. */
 export function isAddress(text: string): boolean {
   const at = text.indexOf('@')
-  return asAddress.test(text) && utf8(text).length <= mostWhole && utf8(text.slice(0, at)).length <= mostLocal
+  return (
+    asAddress.test(text) &&
+    utf8(text).length <= mostAddressOctets &&
+    utf8(text.slice(0, at)).length <= mostLocalPartOctets
+  )
 }
 
 /** An address that waits for the code which was sent to it. */

@@ -1,8 +1,8 @@
 import { transaction, type Tx } from '../../db/index.ts'
-import type { Appended, EntryDraft } from '../../log/index.ts'
+import type { AppendResult, EntryDraft } from '../../log/index.ts'
 import type { IdentityDeps } from '../deps.ts'
 import { sharePersons } from '../store.ts'
-import { codeLife, type AddressBook } from './address-book.ts'
+import { codeLifeMinutes, type AddressBook } from './address-book.ts'
 import type { Letter, NoticeChannel } from './channel.ts'
 import { letters } from './letters.ts'
 import * as store from './store.ts'
@@ -10,7 +10,7 @@ import * as store from './store.ts'
 /**
  * How a notice was given: by the channel, or by being listed to those who answer for the person.
  */
-export type Given =
+export type NoticeOutcome =
   | { readonly outcome: 'mailed' }
   | { readonly outcome: 'listed'; readonly reason: 'no-channel' | 'no-address' | 'address-refused' }
 
@@ -25,17 +25,17 @@ export interface SleepNotice {
 }
 
 /** What the notices of sleep say is not settled before they go out. */
-export interface Sleeping {
+export interface SleepNotices {
   /** What this notice says now; undefined where it is not due any more. */
   standing(tx: Tx, notice: store.Notice, now: Date): Promise<SleepNotice | undefined>
   /** Follows once it was given. */
-  given(tx: Tx, notice: SleepNotice, given: Given): Promise<void>
+  given(tx: Tx, notice: SleepNotice, given: NoticeOutcome): Promise<void>
 }
 
-interface OutboxDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'server'> {
+interface NoticeOutboxDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'server'> {
   readonly addresses: AddressBook
   readonly channel: NoticeChannel | undefined
-  readonly sleeping: Sleeping
+  readonly sleeping: SleepNotices
   readonly onError: (what: string, error: unknown) => void
 }
 
@@ -44,25 +44,25 @@ interface Content extends Pick<Letter, 'subject' | 'text'> {
   readonly sleep?: SleepNotice
 }
 
-const minute = 60_000
-const longestPause = 6 * 60 * minute
+const minuteMs = 60_000
+const longestPauseMs = 6 * 60 * minuteMs
 /** Who was told that others sleep is told again after so long. */
-const quiet = 6 * 60 * minute
-const kept = 48 * 60 * minute
+const tellOthersEveryMs = 6 * 60 * minuteMs
+const keepGivenMs = 48 * 60 * minuteMs
 /** How long a stop waits for a letter that is under way, so that it need not go out twice. */
-const grace = 3_000
+const letterUnderWayMs = 3_000
 
 /**
  * Gives the notices that wait, one after the other. Each is held by a lock while it goes out, so
  * that of several servers one gives it, and only where the commit fails after the channel took it
  * over does it go out again, as the same letter. What fails waits, longer each time.
  */
-export class Outbox {
-  readonly #deps: OutboxDeps
+export class NoticeOutbox {
+  readonly #deps: NoticeOutboxDeps
   #running: Promise<void> | undefined
   #closed = false
 
-  constructor(deps: OutboxDeps) {
+  constructor(deps: NoticeOutboxDeps) {
     this.#deps = deps
   }
 
@@ -77,13 +77,13 @@ export class Outbox {
   }
 
   async forgetGiven(): Promise<void> {
-    const before = new Date(this.#deps.clock().getTime() - kept)
+    const before = new Date(this.#deps.clock().getTime() - keepGivenMs)
     await transaction(this.#deps.db, (tx) => store.forgetNotices(tx, before))
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    const timer = setTimeout(() => this.#deps.channel?.close(), grace)
+    const timer = setTimeout(() => this.#deps.channel?.close(), letterUnderWayMs)
     // Whoever called has heard of it.
     await this.#running?.catch(() => {})
     clearTimeout(timer)
@@ -98,16 +98,16 @@ export class Outbox {
     const { db, clock, onError } = this.#deps
     const outcome = await transaction(
       db,
-      async (tx): Promise<{ appended?: Appended | undefined; fault?: unknown } | undefined> => {
+      async (tx): Promise<{ appended?: AppendResult | undefined; fault?: unknown } | undefined> => {
         const now = clock()
         const notice = await store.claimNotice(tx, now)
         if (!notice) return undefined
         const content = await this.#contentOf(tx, notice, now)
-        let given: Given | undefined
+        let given: NoticeOutcome | undefined
         try {
           given = content && (await this.#give(notice, content, now))
         } catch (fault) {
-          const pause = Math.min(longestPause, minute * 2 ** Math.min(notice.attempts, 30))
+          const pause = Math.min(longestPauseMs, minuteMs * 2 ** Math.min(notice.attempts, 30))
           await store.postponeNotice(tx, notice.id, new Date(now.getTime() + pause))
           return { fault }
         }
@@ -129,18 +129,18 @@ export class Outbox {
     const { person_id: person, kind, accounts } = notice
     if (kind === 'address') {
       const candidate = await addresses.candidateSince(tx, person, notice.made_at)
-      return candidate && { to: candidate.address, ...letters.address(candidate.code, codeLife) }
+      return candidate && { to: candidate.address, ...letters.address(candidate.code, codeLifeMinutes) }
     }
     const to = await addresses.addressOf(tx, person)
     if (kind === 'sleep') {
       const sleep = await sleeping.standing(tx, notice, now)
       return sleep && { to, sleep, ...letters.sleep(sleep.sleepsAt) }
     }
-    if (await store.wasGiven(tx, person, kind, new Date(now.getTime() - quiet))) return undefined
+    if (await store.wasGiven(tx, person, kind, new Date(now.getTime() - tellOthersEveryMs))) return undefined
     return { to, ...letters[kind](accounts ?? 0) }
   }
 
-  async #give({ id, made_at }: store.Notice, { to, subject, text }: Content, at: Date): Promise<Given> {
+  async #give({ id, made_at }: store.Notice, { to, subject, text }: Content, at: Date): Promise<NoticeOutcome> {
     const { channel } = this.#deps
     if (!channel) return { outcome: 'listed', reason: 'no-channel' }
     if (to === undefined) return { outcome: 'listed', reason: 'no-address' }
@@ -149,7 +149,12 @@ export class Outbox {
   }
 
   /** Whoever only confirms an address was told nothing yet. */
-  async #enter(tx: Tx, notice: store.Notice, { sleep }: Content, given: Given): Promise<Appended | undefined> {
+  async #enter(
+    tx: Tx,
+    notice: store.Notice,
+    { sleep }: Content,
+    given: NoticeOutcome,
+  ): Promise<AppendResult | undefined> {
     const { logs, server, sleeping } = this.#deps
     if (notice.kind === 'address') return undefined
     const about = sleep

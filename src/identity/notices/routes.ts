@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { afterProof, inDirectory } from '../refused.ts'
+import { afterProof, inDirectory } from '../refusal-codes.ts'
 import * as schemas from './schemas.ts'
 
 const path = '/v1/notices/address'
@@ -14,7 +14,7 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
       schema: {
         operationId: 'readNoticeAddress',
         summary: 'Where one is told that something waits',
-        response: { 200: schemas.Address },
+        response: { 200: schemas.AddressSchema },
       },
     },
     async (request) => addresses.show(access.signedIn.of(request)),
@@ -31,7 +31,7 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
       schema: {
         operationId: 'setNoticeAddress',
         summary: 'Send a code to an e-mail address, to be told there once it came back',
-        body: schemas.SetAddress,
+        body: schemas.SetAddressSchema,
         response: {
           202: { description: 'A code is on its way.', content: { 'application/json': { schema: Type.Null() } } },
         },
@@ -55,7 +55,7 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
       schema: {
         operationId: 'confirmNoticeAddress',
         summary: 'Confirm the address',
-        body: schemas.ConfirmAddress,
+        body: schemas.ConfirmAddressSchema,
         response: { 204: Type.Null() },
       },
     },

@@ -8,15 +8,15 @@ const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
  * read.
  */
 const roughly = '^[^@\\u0000-\\u0020\\u007f-\\u00a0]+@[^@\\u0000-\\u0020\\u007f-\\u00a0]+$'
-export const SetAddress = Type.Object(
+export const SetAddressSchema = Type.Object(
   { address: Type.String({ minLength: 6, maxLength: 254, pattern: roughly, description: 'As mail has it.' }) },
   exactly,
 )
-export const ConfirmAddress = Type.Object(
+export const ConfirmAddressSchema = Type.Object(
   { code: Type.String({ pattern: '^[0-9]{8}$', description: 'The eight digits that were sent to the address.' }) },
   exactly,
 )
-export const Address = Type.Object({
+export const AddressSchema = Type.Object({
   address: nullable(
     Type.Object({ address: Type.String({ maxLength: 254 }), confirmedAt: Type.String({ maxLength: 30 }) }),
   ),

@@ -20,11 +20,11 @@ export interface SmtpOptions extends SmtpSettings {
    */
   readonly requireTls?: boolean
   /** Milliseconds that one letter may take. */
-  readonly patience?: number
+  readonly letterTimeoutMs?: number
 }
 
 // Shorter than the database lets the transaction wait that holds the letter (src/db/database.ts).
-const usualPatience = 30_000
+const usualLetterTimeoutMs = 30_000
 
 /** A server did not take a letter. Says what it answered and never for whom. */
 export class SmtpFault extends Error {
@@ -55,7 +55,7 @@ export class SmtpChannel implements NoticeChannel {
   }
 
   async deliver(letter: Letter): Promise<'delivered' | 'refused'> {
-    const { from, patience = usualPatience } = this.#options
+    const { from, letterTimeoutMs: patience = usualLetterTimeoutMs } = this.#options
     const message = await compose(letter, from)
     const connection = new SMTPConnection(this.#connection(patience))
     this.#open.add(connection)

@@ -1,23 +1,27 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { afterProof, inDirectory } from '../refused.ts'
-import { Digest, Reason, Uuid } from '../schemas.ts'
+import { afterProof, inDirectory } from '../refusal-codes.ts'
+import { DigestSchema, ReasonSchema, UuidSchema } from '../schemas.ts'
 
 const exactly = { additionalProperties: false }
-const Because = Type.Object({ reason: Reason }, exactly)
-const OnePerson = Type.Object({ person: Uuid })
+const Because = Type.Object({ reason: ReasonSchema }, exactly)
+const OnePerson = Type.Object({ person: UuidSchema })
 const PersonDevices = Type.Object({
   devices: Type.Array(
-    Type.Object({ device: Digest, state: Type.String({ maxLength: 40 }), enrolledAt: Type.String({ maxLength: 30 }) }),
+    Type.Object({
+      device: DigestSchema,
+      state: Type.String({ maxLength: 40 }),
+      enrolledAt: Type.String({ maxLength: 30 }),
+    }),
   ),
 })
 const AtStake = Type.Object({
-  people: Type.Array(Type.Object({ person: Uuid, name: Type.String({ maxLength: 200 }) })),
+  people: Type.Array(Type.Object({ person: UuidSchema, name: Type.String({ maxLength: 200 }) })),
   devices: Type.Integer(),
   operations: Type.Integer(),
 })
-const OneOrganization = Type.Object({ organization: Uuid })
+const OneOrganization = Type.Object({ organization: UuidSchema })
 const done = { 204: Type.Null() }
 
 export function mountPeople(app: HttpServer, { people, access }: Identity): void {

@@ -1,22 +1,22 @@
 import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import type { Appended, EntryDraft, Part } from '../../log/index.ts'
+import type { AppendResult, EntryDraft, Part } from '../../log/index.ts'
 import { mayCertify, readCertificate } from '../../protocol/index.ts'
 import type { Administrator } from '../access.ts'
-import { actInDirectory, type DirectoryAct, type Upright } from '../acting.ts'
-import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { actInDirectory, type DirectoryAct, type LockedCaller } from '../directory-act.ts'
+import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import { endedDrafts } from '../sessions.ts'
-import { requireOwn } from '../standing.ts'
+import { requireOwn } from '../own-people.ts'
 import * as identityStore from '../store.ts'
 import { forgetAddresses } from '../notices/store.ts'
-import { justifiedBy, viewedDraft } from '../viewing.ts'
+import { justifiedBy, viewedDraft } from '../justification.ts'
 import * as store from './store.ts'
 
 type Change = 'ended' | 'slept'
 
 /** What goes with people who leave. */
-export interface AtStake {
+export interface DepartureView {
   people: { person: string; name: string }[]
   /** Certified or waiting to be. */
   devices: number
@@ -28,7 +28,7 @@ export interface AtStake {
  * administrators end whole organizations. Whoever ends or sleeps is out of every operation in the
  * same transaction, on every server.
  */
-export class People {
+export class PeopleService {
   readonly #deps: IdentityDeps
 
   constructor(deps: IdentityDeps) {
@@ -36,12 +36,12 @@ export class People {
   }
 
   /** A person leaves for good. NOT_FOUND for who is not one's own, FORBIDDEN for oneself. */
-  retire(actor: Actor, person: string, reason: string): Promise<void> {
+  retire(actor: SignedInCaller, person: string, reason: string): Promise<void> {
     return this.#changeOne(actor, person, 'ended', reason)
   }
 
   /** A person acts nowhere until woken; nothing is lost. */
-  suspend(actor: Actor, person: string, reason: string): Promise<void> {
+  suspend(actor: SignedInCaller, person: string, reason: string): Promise<void> {
     return this.#changeOne(actor, person, 'slept', reason)
   }
 
@@ -49,7 +49,7 @@ export class People {
    * The same by the service itself, for who has not used the account for long. The person's row is
    * locked by the caller. LAST_COORDINATOR.
    */
-  sleepIdle(tx: Tx, person: string): Promise<Appended> {
+  sleepIdle(tx: Tx, person: string): Promise<AppendResult> {
     return this.#take(tx, undefined, [person], 'slept', 'idle')
   }
 
@@ -57,7 +57,7 @@ export class People {
    * The account can sign in again; each operation takes it back by a statement of somebody who may
    * admit.
    */
-  async wake(actor: Actor, person: string, reason: string): Promise<void> {
+  async wake(actor: SignedInCaller, person: string, reason: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       const { tx, by, now, enter } = act
       await requireRecent(tx, by, now)
@@ -71,7 +71,10 @@ export class People {
   }
 
   /** The devices of somebody of one's own, to revoke those that are lost; looking is entered. */
-  async devices(actor: Actor, person: string): Promise<{ device: string; state: string; enrolledAt: string }[]> {
+  async devices(
+    actor: SignedInCaller,
+    person: string,
+  ): Promise<{ device: string; state: string; enrolledAt: string }[]> {
     const devices = await actInDirectory(this.#deps, actor, [person], async (act) => {
       const { organization_id: organization } = await this.#requireOwn(act, person)
       const devices = await identityStore.devicesOf(act.tx, person)
@@ -83,7 +86,7 @@ export class People {
   }
 
   /** What would go with somebody of one's own, programs too; looking is entered. */
-  atStake(actor: Actor, person: string): Promise<AtStake> {
+  atStake(actor: SignedInCaller, person: string): Promise<DepartureView> {
     return this.#look(actor, [person], async (act) => {
       const { id, name, organization_id: organization } = await requireOwn(act, person)
       return { organization, people: [{ person: id, name }] }
@@ -91,7 +94,7 @@ export class People {
   }
 
   /** What would go with an organization. */
-  atStakeIn(actor: Administrator, organization: string): Promise<AtStake> {
+  atStakeIn(actor: Administrator, organization: string): Promise<DepartureView> {
     return this.#look(actor, [], async ({ tx }) => {
       const [known] = await identityStore.findOrganizations(tx, [organization])
       if (!known) throw new Problem('NOT_FOUND')
@@ -101,10 +104,10 @@ export class People {
   }
 
   async #look(
-    actor: Actor,
+    actor: SignedInCaller,
     concerned: readonly string[],
-    whom: (act: DirectoryAct) => Promise<Pick<AtStake, 'people'> & { organization: string }>,
-  ): Promise<AtStake> {
+    whom: (act: DirectoryAct) => Promise<Pick<DepartureView, 'people'> & { organization: string }>,
+  ): Promise<DepartureView> {
     return actInDirectory(this.#deps, actor, concerned, async (act) => {
       const { tx, by, enter } = act
       const { organization, people } = await whom(act)
@@ -138,7 +141,7 @@ export class People {
     })
   }
 
-  async #changeOne(actor: Actor, person: string, change: Change, reason: string): Promise<void> {
+  async #changeOne(actor: SignedInCaller, person: string, change: Change, reason: string): Promise<void> {
     if (person === actor.person) throw new Problem('FORBIDDEN', { detail: 'Nobody ends or suspends themselves.' })
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       await requireRecent(act.tx, act.by, act.now)
@@ -155,12 +158,12 @@ export class People {
    */
   async #take(
     tx: Tx,
-    by: Upright | undefined,
+    by: LockedCaller | undefined,
     people: readonly string[],
     change: Change,
     reason: string,
     first: readonly EntryDraft[] = [],
-  ): Promise<Appended> {
+  ): Promise<AppendResult> {
     const { logs, clock, operationsOf, takeMembers, server } = this.#deps
     const actor = by ? asActor(by) : { server }
     const session = by ? { session: by.session } : {}
@@ -201,7 +204,7 @@ export class People {
   }
 
   /** When the directory says that it happened: the rows say the same. */
-  #entered(appended: Appended): Date {
+  #entered(appended: AppendResult): Date {
     const [first] = appended.entries.get(this.#deps.logs.directory) ?? []
     if (!first) throw new Error('the directory has an entry of it')
     return first.at
@@ -218,7 +221,7 @@ export class People {
    * Whoever may not vouch for somebody may not end them either; and a program is stopped, not
    * retired.
    */
-  async #requireReach(tx: Tx, actor: Upright, person: string): Promise<void> {
+  async #requireReach(tx: Tx, actor: LockedCaller, person: string): Promise<void> {
     const devices = (await identityStore.devicesOf(tx, person)).map(({ id }) => id)
     const certificates = await identityStore.newestCertificates(tx, [...devices, actor.device])
     const own = certificates.get(actor.device)

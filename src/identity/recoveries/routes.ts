@@ -1,14 +1,14 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { afterProof, inDirectory } from '../refused.ts'
-import { Digest, Uuid } from '../schemas.ts'
+import { afterProof, inDirectory } from '../refusal-codes.ts'
+import { DigestSchema, UuidSchema } from '../schemas.ts'
 
-const Named = Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) })
-const OneRecovery = Type.Object({ invitation: Uuid })
+const Named = Type.Object({ id: UuidSchema, name: Type.String({ maxLength: 200 }) })
+const OneRecovery = Type.Object({ invitation: UuidSchema })
 const Recovery = Type.Object({
-  invitation: Uuid,
-  request: Digest,
+  invitation: UuidSchema,
+  request: DigestSchema,
   requestedAt: Type.String({ maxLength: 30 }),
   approvableUntil: Type.String({ maxLength: 30 }),
   state: Type.String({ maxLength: 40, description: 'open, approved, expired' }),
@@ -17,7 +17,7 @@ const Recovery = Type.Object({
   organization: Named,
   requester: Named,
 })
-const Approve = Type.Object({ request: Digest }, { additionalProperties: false })
+const Approve = Type.Object({ request: DigestSchema }, { additionalProperties: false })
 
 export function mountRecoveries(app: HttpServer, { recoveries, access }: Identity): void {
   app.get(

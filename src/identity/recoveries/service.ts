@@ -1,15 +1,15 @@
 import type { Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { digestOf } from '../../protocol/index.ts'
-import { actInDirectory } from '../acting.ts'
-import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { actInDirectory } from '../directory-act.ts'
+import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from '../deps.ts'
 import { requireRecent } from '../factors/service.ts'
 import * as identityStore from '../store.ts'
-import { justifiedBy, viewedDraft } from '../viewing.ts'
+import { justifiedBy, viewedDraft } from '../justification.ts'
 import * as store from './store.ts'
 
 /** A request waits, and an approval counts, for so long (design: access.md, "Two people"). */
-const lifetime = 72 * 3_600_000
+const requestLifetimeMs = 72 * 3_600_000
 
 /** What is approved, and nothing else. */
 export function requestOf(input: {
@@ -31,7 +31,7 @@ export async function requireApproved(tx: Tx, invitation: string, now: Date): Pr
   const recovery = await store.lockRecovery(tx, invitation)
   if (!recovery) return undefined
   const { approver_person_id: approver, approved_at: at } = recovery
-  if (!approver || !at || now.getTime() - at.getTime() > lifetime) throw new Problem('APPROVAL_MISSING')
+  if (!approver || !at || now.getTime() - at.getTime() > requestLifetimeMs) throw new Problem('APPROVAL_MISSING')
   const [person] = await identityStore.findPeople(tx, [approver])
   if (!person || person.ended_at || person.asleep_at) throw new Problem('APPROVAL_MISSING')
   return approver
@@ -41,7 +41,7 @@ export async function requireApproved(tx: Tx, invitation: string, now: Date): Pr
  * Approving that somebody who has lost every device comes back: by a contact point or an
  * administrator of another organization.
  */
-export class Recoveries {
+export class RecoveryService {
   readonly #deps: IdentityDeps
 
   constructor(deps: IdentityDeps) {
@@ -49,7 +49,7 @@ export class Recoveries {
   }
 
   /** What is asked, for whoever was told of it; looking is entered. */
-  async show(actor: Actor, invitation: string) {
+  async show(actor: SignedInCaller, invitation: string) {
     const asked = await actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const asked = await this.#requireAsked(tx, by, invitation)
       const why = justifiedBy(undefined, 'approving a recovery')
@@ -61,7 +61,7 @@ export class Recoveries {
       invitation,
       request,
       requestedAt: requestedAt.toISOString(),
-      approvableUntil: new Date(requestedAt.getTime() + lifetime).toISOString(),
+      approvableUntil: new Date(requestedAt.getTime() + requestLifetimeMs).toISOString(),
       state: approved ? 'approved' : this.#inTime(asked, this.#deps.clock()) ? 'open' : 'expired',
       tier,
       person: { id: asked.person, name: asked.personName },
@@ -74,7 +74,7 @@ export class Recoveries {
    * Approves the request with this hash. FORBIDDEN for who asked and for anybody of the
    * organizations that are concerned; APPROVAL_MISSING too late.
    */
-  async approve(actor: Actor, invitation: string, request: string): Promise<void> {
+  async approve(actor: SignedInCaller, invitation: string, request: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [], async ({ tx, by: actor, now, enter }) => {
       await requireRecent(tx, actor, now)
       await identityStore.lockInvitation(tx, invitation)
@@ -101,11 +101,11 @@ export class Recoveries {
     })
   }
 
-  #inTime({ requestedAt, open }: store.RecoveryAsked, now: Date): boolean {
-    return open && now.getTime() - requestedAt.getTime() <= lifetime
+  #inTime({ requestedAt, open }: store.RecoveryRequestRow, now: Date): boolean {
+    return open && now.getTime() - requestedAt.getTime() <= requestLifetimeMs
   }
 
-  async #requireAsked(tx: Tx, actor: Actor, invitation: string): Promise<store.RecoveryAsked> {
+  async #requireAsked(tx: Tx, actor: SignedInCaller, invitation: string): Promise<store.RecoveryRequestRow> {
     const may = actor.tier === 'ncp' || isAdministrator(actor)
     const asked = may ? await store.findRecovery(tx, invitation, this.#deps.clock()) : undefined
     if (!asked) throw new Problem('NOT_FOUND')

@@ -18,7 +18,7 @@ export async function approveRecovery(tx: Tx, invitation: string, person: string
     .execute()
 }
 
-export interface RecoveryAsked {
+export interface RecoveryRequestRow {
   readonly invitation: string
   readonly request: string
   readonly requestedAt: Date
@@ -35,8 +35,8 @@ export interface RecoveryAsked {
 }
 
 /** What somebody is asked to approve, in words. */
-export async function findRecovery(tx: Tx, invitation: string, now: Date): Promise<RecoveryAsked | undefined> {
-  const { rows } = await sql<RecoveryAsked>`
+export async function findRecovery(tx: Tx, invitation: string, now: Date): Promise<RecoveryRequestRow | undefined> {
+  const { rows } = await sql<RecoveryRequestRow>`
     SELECT i.id AS invitation, r.request, r.requested_at AS "requestedAt", r.approved_at IS NOT NULL AS approved,
       i.used_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > ${now} AS open, i.tier,
       p.id AS person, p.name AS "personName", o.id AS organization, o.name AS "organizationName",

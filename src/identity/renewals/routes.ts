@@ -1,14 +1,14 @@
 import { Type } from 'typebox'
 import type { HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
-import { inDirectory } from '../refused.ts'
-import { Certify, Digest, Justified, Uuid } from '../schemas.ts'
+import { inDirectory } from '../refusal-codes.ts'
+import { CertifySchema, DigestSchema, JustifiedSchema, UuidSchema } from '../schemas.ts'
 
-const Named = Type.Object({ id: Uuid, name: Type.String({ maxLength: 200 }) })
+const Named = Type.Object({ id: UuidSchema, name: Type.String({ maxLength: 200 }) })
 const Due = Type.Object({
   due: Type.Array(
     Type.Object({
-      device: Digest,
+      device: DigestSchema,
       person: Named,
       organization: Named,
       tier: Type.String({ maxLength: 40 }),
@@ -19,7 +19,7 @@ const Due = Type.Object({
     }),
   ),
 })
-const Renewed = Type.Object({ device: Digest, expiresAt: Type.String({ maxLength: 30 }) })
+const Renewed = Type.Object({ device: DigestSchema, expiresAt: Type.String({ maxLength: 30 }) })
 
 export function mountRenewals(app: HttpServer, { renewals, access }: Identity): void {
   app.get(
@@ -30,7 +30,7 @@ export function mountRenewals(app: HttpServer, { renewals, access }: Identity): 
         operationId: 'listRenewals',
         summary:
           'Certificates of your organization’s people that end within 60 days or have ended; of all, for administrators',
-        querystring: Justified,
+        querystring: JustifiedSchema,
         response: { 200: Due },
       },
     },
@@ -48,7 +48,7 @@ export function mountRenewals(app: HttpServer, { renewals, access }: Identity): 
       schema: {
         operationId: 'renewCertificate',
         summary: 'Renew the certificate of a device, with the same keys for the same person',
-        body: Certify,
+        body: CertifySchema,
         response: { 201: Renewed },
       },
     },

@@ -1,22 +1,29 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { mayCertify, readCertificate, verifyChain, type Certificate, type DeviceId } from '../../protocol/index.ts'
-import { chainAbove, chainsOf, checked, longestValidity, requireTimely, type Certificates } from '../certificates.ts'
-import { actInDirectory } from '../acting.ts'
-import { isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import {
+  chainAbove,
+  chainsOf,
+  checked,
+  longestValidityMs,
+  requireTimely,
+  type CertificateService,
+} from '../certificates.ts'
+import { actInDirectory } from '../directory-act.ts'
+import { isAdministrator, type SignedInCaller, type IdentityDeps } from '../deps.ts'
 import { findDevice, findPeople, findTrustRoot, lockPerson, newestCertificates, setDeviceState } from '../store.ts'
-import { justifiedBy, viewedDraft } from '../viewing.ts'
-import { endDevices } from './ending.ts'
+import { justifiedBy, viewedDraft } from '../justification.ts'
+import { endDevices } from './device-end.ts'
 import * as store from './store.ts'
 
-const day = 24 * 3600_000
+const dayMs = 24 * 3600_000
 /** So long before its end a certificate is due. */
-const dueWithin = 60 * day
+const dueWithinMs = 60 * dayMs
 /**
  * So many certificates at most above a renewed one: whoever has it can still vouch for others
  * (`longestChain`).
  */
-const longestRenewed = 6
+const mostCertificatesAboveRenewed = 6
 
 export interface DueView {
   readonly device: string
@@ -35,11 +42,11 @@ export interface DueView {
  * the same keys (decision 0037). Nobody renews their own, and nobody who was vouched for by the
  * very device: chains stay chains.
  */
-export class Renewals {
+export class RenewalService {
   readonly #deps: IdentityDeps
-  readonly #certificates: Certificates
+  readonly #certificates: CertificateService
 
-  constructor(deps: IdentityDeps, certificates: Certificates) {
+  constructor(deps: IdentityDeps, certificates: CertificateService) {
     this.#deps = deps
     this.#certificates = certificates
   }
@@ -48,7 +55,7 @@ export class Renewals {
    * What this NCP (of their organization) or administrator (of all) is asked to renew. Looking is
    * itself an entry.
    */
-  async due(actor: Actor, justification?: string): Promise<DueView[]> {
+  async due(actor: SignedInCaller, justification?: string): Promise<DueView[]> {
     if (!renews(actor)) throw new Problem('NOT_FOUND')
     return actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
       const part = duePart(by, now)
@@ -70,7 +77,7 @@ export class Renewals {
    * Accepts a certificate that this actor's device issued anew for a device that has one, or that
    * the root did, which an administrator brings. The same certificate may come again.
    */
-  async renew(actor: Actor, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
+  async renew(actor: SignedInCaller, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
     const renewed = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     const concerned = async (tx: Tx) => {
@@ -110,7 +117,7 @@ export class Renewals {
    * Its own device's renewals, and an administrator the root's; outside their organization nobody
    * exists for an NCP.
    */
-  async #requireReach(tx: Tx, actor: Actor, renewed: Certificate): Promise<void> {
+  async #requireReach(tx: Tx, actor: SignedInCaller, renewed: Certificate): Promise<void> {
     if (renewed.organization !== actor.organization && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
     if (renewed.issuer === actor.device) return
     const root = await findTrustRoot(tx)
@@ -141,9 +148,9 @@ export class Renewals {
   #requireTimes(renewed: Certificate, current: Certificate): void {
     const until = new Date(renewed.expiresAt).getTime()
     const now = this.#deps.clock().getTime()
-    if (new Date(current.expiresAt).getTime() - now > dueWithin)
+    if (new Date(current.expiresAt).getTime() - now > dueWithinMs)
       throw refused('NOT_DUE', 'A certificate is renewed within 60 days before its end, or after it.')
-    if (until <= new Date(current.expiresAt).getTime() || until - now > longestValidity)
+    if (until <= new Date(current.expiresAt).getTime() || until - now > longestValidityMs)
       throw refused('VALIDITY', 'A renewed certificate ends later than the one before, and within 400 days from now.')
     requireTimely(renewed, this.#deps.clock())
   }
@@ -153,7 +160,8 @@ export class Renewals {
     const chain = await chainAbove(tx, renewed)
     if (chain.some(({ device }) => device === renewed.device))
       throw refused('CIRCLE', 'This device vouched, itself or through others, for the one that would renew it.')
-    if (chain.length > longestRenewed) throw refused('DEPTH', 'Somebody nearer to the root renews this device.')
+    if (chain.length > mostCertificatesAboveRenewed)
+      throw refused('DEPTH', 'Somebody nearer to the root renews this device.')
     const byDevice = new Map(chain.map((above) => [above.device, above]))
     await checked('CERTIFICATE_INVALID', () =>
       verifyChain(renewed, { root: root?.device_id as DeviceId }, (device) => byDevice.get(device)),
@@ -167,21 +175,21 @@ export class Renewals {
 }
 
 /** Who answers for others: contact points for their organization, administrators for all. */
-export function renews(actor: Actor): boolean {
+export function renews(actor: SignedInCaller): boolean {
   return actor.tier === 'ncp' || isAdministrator(actor)
 }
 
 /** Which certificates somebody is asked to renew. */
-export function duePart(actor: Actor, now: Date): Parameters<typeof store.dueCertificates>[1] {
+export function duePart(actor: SignedInCaller, now: Date): Parameters<typeof store.dueCertificates>[1] {
   const organization = isAdministrator(actor) ? undefined : actor.organization
-  return { before: new Date(now.getTime() + dueWithin), organization, except: actor.person }
+  return { before: new Date(now.getTime() + dueWithinMs), organization, except: actor.person }
 }
 
 function refused(reason: string, detail: string): Problem {
   return new Problem('CERTIFICATE_INVALID', { reason, detail })
 }
 
-function viewOf(due: store.DueCertificate, chain: string[]): DueView {
+function viewOf(due: store.DueCertificateRow, chain: string[]): DueView {
   const { device, person, name, organization, organizationName, tier, expiresAt, expired, certificate } = due
   return {
     device,

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Tx } from '../../db/index.ts'
 
-export interface DueCertificate {
+export interface DueCertificateRow {
   readonly device: string
   readonly person: string
   readonly name: string
@@ -35,9 +35,9 @@ const newest = sql`JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.i
 export async function dueCertificates(
   tx: Tx,
   which: { readonly before: Date; readonly organization: string | undefined; readonly except: string },
-): Promise<DueCertificate[]> {
+): Promise<DueCertificateRow[]> {
   const { before, organization, except } = which
-  const { rows } = await sql<DueCertificate>`${fallen(stated)}
+  const { rows } = await sql<DueCertificateRow>`${fallen(stated)}
     SELECT d.id AS device, p.id AS person, p.name, o.id AS organization, o.name AS "organizationName", c.tier,
       c.jws AS certificate, c.expires_at AS "expiresAt", d.state = 'expired' AS expired
     FROM device d JOIN person p ON p.id = d.person_id JOIN organization o ON o.id = p.organization_id

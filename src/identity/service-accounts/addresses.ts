@@ -18,7 +18,7 @@ export function isRange(text: string): boolean {
 }
 
 /** Whether an address, as a connection or a trusted proxy names it, lies in one of these ranges. */
-export function isWithin(ranges: readonly string[], address: string): boolean {
+export function isInRanges(ranges: readonly string[], address: string): boolean {
   const asked = bitsOf(address)
   return ranges.some((text) => {
     const range = parseRange(text)

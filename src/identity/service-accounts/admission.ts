@@ -1,15 +1,15 @@
-import type { Listed } from '../../access.ts'
+import type { ListedPermissions } from '../../access.ts'
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import type { IdentityDeps } from '../deps.ts'
 import { recordProof, type SessionStanding } from '../store.ts'
 import { hashSecret } from '../tokens.ts'
-import { isWithin } from './addresses.ts'
-import { accountOf, assertionLifetime, verifyAssertion } from './assertion.ts'
+import { isInRanges } from './addresses.ts'
+import { accountOf, assertionLifetimeSeconds, verifyAssertion } from './assertion.ts'
 import * as store from './store.ts'
 
 /** A use is noted once in so many milliseconds, and whenever it comes from another address. */
-const noteEvery = 60_000
+const noteUseEveryMs = 60_000
 
 /**
  * The account and device behind a client assertion: signed with the account's own key, for this
@@ -32,7 +32,7 @@ export async function requireAssertion(
   if (!known || !key || device === undefined) throw new Problem('SIGN_IN_REFUSED')
   const { jti } = await verifyAssertion(assertion, { account: person, key, audience: service.origin, thumbprint }, now)
   if (thumbprint === known.key_thumbprint || thumbprint === device) throw new Problem('SIGN_IN_REFUSED')
-  const until = new Date(now.getTime() + 2 * assertionLifetime * 1000)
+  const until = new Date(now.getTime() + 2 * assertionLifetimeSeconds * 1000)
   const fresh = await transaction(db, (tx) => recordProof(tx, hashSecret(`assertion ${person} ${jti}`), until))
   if (!fresh) throw new Problem('SIGN_IN_REFUSED')
   requireAddress(JSON.parse(known.addresses) as string[], address)
@@ -51,14 +51,14 @@ export async function admitAddress(
 ): Promise<void> {
   if (addresses === null) return
   requireAddress(addresses, address)
-  await store.noteUse(tx, person, now, address, new Date(now.getTime() - noteEvery))
+  await store.noteUse(tx, person, now, address, new Date(now.getTime() - noteUseEveryMs))
 }
 
 function requireAddress(ranges: readonly string[], address: string): void {
-  if (!isWithin(ranges, address)) throw new Problem('ADDRESS_REFUSED')
+  if (!isInRanges(ranges, address)) throw new Problem('ADDRESS_REFUSED')
 }
 
 /** What is listed below the role: nothing at all for a service account that has lost its row. */
-export function listedOf({ tier, permissions }: Pick<SessionStanding, 'tier' | 'permissions'>): Listed {
+export function listedOf({ tier, permissions }: Pick<SessionStanding, 'tier' | 'permissions'>): ListedPermissions {
   return permissions ?? (tier === 'service' ? [] : null)
 }

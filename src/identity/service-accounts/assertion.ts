@@ -5,7 +5,7 @@ import { SignJwk, importVerifyKey, isUuid, shape } from '../../protocol/index.ts
 /** RFC 7523, section 2.2. */
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 /** Seconds that an assertion lives at most. */
-export const assertionLifetime = 60
+export const assertionLifetimeSeconds = 60
 
 const parseKey = shape('key of a service account', SignJwk)
 
@@ -19,7 +19,7 @@ export function accountOf(assertion: string): string | undefined {
   }
 }
 
-export interface Expected {
+export interface ExpectedAssertion {
   readonly account: string
   /** Public JWK of the account, as it is stored. */
   readonly key: string
@@ -34,7 +34,11 @@ export interface Expected {
  * what was made for one service is worth nothing at another); everything that is wrong with it is
  * SIGN_IN_REFUSED. Its `jti` still has to be recorded as seen.
  */
-export async function verifyAssertion(assertion: string, expected: Expected, now: Date): Promise<{ jti: string }> {
+export async function verifyAssertion(
+  assertion: string,
+  expected: ExpectedAssertion,
+  now: Date,
+): Promise<{ jti: string }> {
   const { account, key, audience, thumbprint } = expected
   try {
     const { payload, protectedHeader } = await jwtVerify(assertion, await importVerifyKey(parseKey(JSON.parse(key))), {
@@ -45,7 +49,7 @@ export async function verifyAssertion(assertion: string, expected: Expected, now
       audience,
       currentDate: now,
       requiredClaims: ['iss', 'sub', 'aud', 'iat', 'exp', 'jti', 'cnf'],
-      maxTokenAge: assertionLifetime,
+      maxTokenAge: assertionLifetimeSeconds,
       clockTolerance: 5,
     })
     const { aud, jti, cnf } = payload as Record<string, unknown>

@@ -2,8 +2,8 @@ import { Type } from 'typebox'
 import { everybody, type HttpServer } from '../../http/index.ts'
 import type { Identity } from '../index.ts'
 import { proofOf } from '../access.ts'
-import { Nothing, Uuid } from '../schemas.ts'
-import { afterProof, inDirectory } from '../refused.ts'
+import { NothingSchema, SignedInSchema, UuidSchema } from '../schemas.ts'
+import { afterProof, inDirectory } from '../refusal-codes.ts'
 import * as schemas from './schemas.ts'
 
 export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccounts, access }: Identity): void {
@@ -20,8 +20,8 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
       schema: {
         operationId: 'signInService',
         summary: 'Sign in as a service account, with private_key_jwt',
-        body: schemas.ServiceSignIn,
-        response: { 201: schemas.SignedIn },
+        body: schemas.ServiceSignInSchema,
+        response: { 201: SignedInSchema },
       },
     },
     async (request, reply) => {
@@ -36,8 +36,8 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
       schema: {
         operationId: 'listServiceAccounts',
         summary: 'Service accounts: those of an organization for its NCPs, all for administrators',
-        querystring: schemas.Asked,
-        response: { 200: schemas.ServiceAccounts },
+        querystring: schemas.ServiceAccountsQuerySchema,
+        response: { 200: schemas.ServiceAccountsSchema },
       },
     },
     async (request) => {
@@ -64,9 +64,9 @@ export function mountServiceAccounts(app: HttpServer, { sessions, serviceAccount
       schema: {
         operationId: 'stopServiceAccount',
         summary: 'Stop a service account at once and for good',
-        params: Type.Object({ account: Uuid }),
-        body: schemas.Stop,
-        response: { 200: Nothing },
+        params: Type.Object({ account: UuidSchema }),
+        body: schemas.StopSchema,
+        response: { 200: NothingSchema },
       },
     },
     async (request) => {

@@ -1,15 +1,15 @@
 import type { Permission } from '../../access.ts'
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
-import type { Appended, EntryDraft } from '../../log/index.ts'
+import type { AppendResult, EntryDraft } from '../../log/index.ts'
 import { readRevocation } from '../../protocol/index.ts'
-import { checked, type Certificates } from '../certificates.ts'
-import { actInDirectory, type Upright } from '../acting.ts'
-import { asActor, isAdministrator, type Actor, type IdentityDeps } from '../deps.ts'
+import { checked, type CertificateService } from '../certificates.ts'
+import { actInDirectory, type LockedCaller } from '../directory-act.ts'
+import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from '../deps.ts'
 import { endedDrafts } from '../sessions.ts'
 import { endSessions, findPeople, lockPerson, setDeviceState, revokeInvitations } from '../store.ts'
-import { tellLogs, type Told } from '../telling.ts'
-import { justifiedBy, viewedDraft } from '../viewing.ts'
+import { tellLogs, type DeviceNews } from '../device-news.ts'
+import { justifiedBy, viewedDraft } from '../justification.ts'
 import * as store from './store.ts'
 
 export interface ServiceAccountView {
@@ -27,11 +27,11 @@ export interface ServiceAccountView {
 /**
  * Accounts of national systems and other programs: who may list and stop them, and how they end.
  */
-export class ServiceAccounts {
+export class ServiceAccountService {
   readonly #deps: IdentityDeps
-  readonly #certificates: Certificates
+  readonly #certificates: CertificateService
 
-  constructor(deps: IdentityDeps, certificates: Certificates) {
+  constructor(deps: IdentityDeps, certificates: CertificateService) {
     this.#deps = deps
     this.#certificates = certificates
   }
@@ -40,7 +40,7 @@ export class ServiceAccounts {
    * Those of an organization, for its NCPs and administrators; all of them for administrators.
    * Looking is itself an entry.
    */
-  async list(actor: Actor, organization?: string, justification?: string): Promise<ServiceAccountView[]> {
+  async list(actor: SignedInCaller, organization?: string, justification?: string): Promise<ServiceAccountView[]> {
     const asked = organization ?? (isAdministrator(actor) ? undefined : actor.organization)
     if (!manages(actor, asked)) throw new Problem('NOT_FOUND')
     const accounts = await actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
@@ -57,7 +57,7 @@ export class ServiceAccounts {
    * by the statement that comes with this, so that the epochs it could read become stale, and its
    * invitation is worth nothing any more.
    */
-  async stop(actor: Actor, account: string, jws: string | undefined): Promise<void> {
+  async stop(actor: SignedInCaller, account: string, jws: string | undefined): Promise<void> {
     const revocation = jws === undefined ? undefined : await checked('STATEMENT_INVALID', () => readRevocation(jws))
     const concerned = async (tx: Tx) => [
       account,
@@ -98,12 +98,12 @@ export class ServiceAccounts {
   /**
    * Sessions, device, invitations and the account itself; `by` the server where its time was over.
    */
-  async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: Upright): Promise<Appended> {
+  async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: LockedCaller): Promise<AppendResult> {
     const { logs, clock, server } = this.#deps
     const actor = by ? asActor(by) : { server }
     const details = by ? { session: by.session, outcome: 'ended', reason } : { outcome: 'ended', reason }
     const device = await store.liveDeviceOf(tx, account)
-    const told: Told[] =
+    const told: DeviceNews[] =
       device === undefined
         ? []
         : [{ person: account, draft: { kind: 'device.expired', actor, subject: device, details } }]
@@ -126,11 +126,14 @@ export class ServiceAccounts {
 }
 
 /** Administrators manage all service accounts, an NCP those of its organization. */
-function manages({ tier, organization }: Pick<Actor, 'tier' | 'organization'>, of: string | undefined): boolean {
+function manages(
+  { tier, organization }: Pick<SignedInCaller, 'tier' | 'organization'>,
+  of: string | undefined,
+): boolean {
   return tier === 'administrator' || (tier === 'ncp' && of === organization)
 }
 
-function viewOf(listed: store.ServiceAccountListed, now: Date): ServiceAccountView {
+function viewOf(listed: store.ServiceAccountListRow, now: Date): ServiceAccountView {
   const { account, name, organization, organizationName, permissions, addresses, device } = listed
   const { expires_at, used_at, used_from } = listed
   return {
@@ -146,7 +149,7 @@ function viewOf(listed: store.ServiceAccountListed, now: Date): ServiceAccountVi
   }
 }
 
-function stateOf(listed: store.ServiceAccountListed, now: Date): ServiceAccountView['state'] {
+function stateOf(listed: store.ServiceAccountListRow, now: Date): ServiceAccountView['state'] {
   const { ended_at, expires_at, device, deviceState } = listed
   if (expires_at <= now) return 'expired'
   if (ended_at !== null) return 'ended'

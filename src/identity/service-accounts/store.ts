@@ -89,7 +89,7 @@ export async function overdueServiceAccounts(tx: Tx, now: Date): Promise<string[
   return rows.map(({ person_id }) => person_id)
 }
 
-export interface ServiceAccountListed extends Omit<
+export interface ServiceAccountListRow extends Omit<
   ServiceAccountRow,
   'person_id' | 'permissions' | 'addresses' | 'sign_in_key' | 'key_thumbprint'
 > {
@@ -104,8 +104,8 @@ export interface ServiceAccountListed extends Omit<
 }
 
 /** The accounts of an organization, or of all. */
-export async function listServiceAccounts(tx: Tx, organization: string | undefined): Promise<ServiceAccountListed[]> {
-  const { rows } = await sql<ServiceAccountListed>`
+export async function listServiceAccounts(tx: Tx, organization: string | undefined): Promise<ServiceAccountListRow[]> {
+  const { rows } = await sql<ServiceAccountListRow>`
     SELECT a.person_id AS account, p.name, p.organization_id AS organization, o.name AS "organizationName",
       a.permissions::json AS permissions, a.addresses::json AS addresses, a.expires_at,
       coalesce(a.ended_at, p.ended_at, o.ended_at) AS ended_at, a.used_at, a.used_from,

@@ -6,7 +6,7 @@ import { findDevice } from '../store.ts'
 import { isRange } from './addresses.ts'
 import * as store from './store.ts'
 
-const longestLife = 366 * 24 * 3600_000
+const longestLifeMs = 366 * 24 * 3600_000
 
 /** What an invitation of the tier `service` says of the account that it makes. */
 export interface TermsInput {
@@ -23,7 +23,7 @@ function requireTerms({ permissions, addresses, expiresAt }: TermsInput, now: Da
   const listed = permissions.filter((one) => isPermission(one) && mayBeListed(one)) as Permission[]
   if (listed.length !== permissions.length) throw fault('/permissions', 'lists permissions that an officer can have')
   if (!addresses.every(isRange)) throw fault('/addresses', 'lists ranges such as 192.0.2.0/24 or 2001:db8::/32')
-  if (!(until > now) || until.getTime() - now.getTime() > longestLife)
+  if (!(until > now) || until.getTime() - now.getTime() > longestLifeMs)
     throw fault('/expiresAt', 'is a time from now up to 366 days ahead')
   return { permissions: listed, addresses, expiresAt: until }
 }

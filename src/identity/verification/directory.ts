@@ -13,12 +13,10 @@ import {
   type Leaf,
   type Pin,
 } from '../../protocol/index.ts'
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { RawCertificate, RawDevice, RawRevocation, RawTrustRoot } from './store.ts'
 
-export const exactly = (at: string) => at.replace(/Z$/, '000Z')
-
-interface Enrolled {
+interface RecordedEnrolment {
   readonly digest: string | undefined
   readonly person: string | undefined
   readonly details: Details
@@ -33,7 +31,7 @@ export class DirectoryFold {
   readonly #certificates = new Map<string, Certificate>()
   readonly #revoked = new Set<string>()
   readonly #expired = new Set<string>()
-  readonly #enrolled = new Map<string, Enrolled>()
+  readonly #enrolled = new Map<string, RecordedEnrolment>()
   readonly #keys = new VerifyKeys()
   #startedAt: string | undefined
 
@@ -50,8 +48,8 @@ export class DirectoryFold {
       person_id: certificate.person,
       organization_id: certificate.organization,
       tier: certificate.tier,
-      expires_at: exactly(certificate.expiresAt),
-      certified_at: exactly(leaf.at),
+      expires_at: microsecondText(certificate.expiresAt),
+      certified_at: microsecondText(leaf.at),
     })
     if (leaf.digest !== certificate.hash) faults.push('its certificate is not the one that its leaf commits to')
     if (leaf.subject !== certificate.device) faults.push('its certificate is for another device')
@@ -72,7 +70,7 @@ export class DirectoryFold {
       hash: revocation.hash,
       device_id: revocation.device,
       signer_device_id: revocation.signer,
-      compromised_at: revocation.compromisedAt === undefined ? null : exactly(revocation.compromisedAt),
+      compromised_at: revocation.compromisedAt === undefined ? null : microsecondText(revocation.compromisedAt),
     })
     if (leaf.digest !== revocation.hash) faults.push('its revocation is not the one that its leaf commits to')
     if (leaf.subject !== revocation.device) faults.push('its revocation names another device')
@@ -145,7 +143,7 @@ export class DirectoryFold {
     return differences(row, {
       device_id: root,
       successor_device_id: successor,
-      set_up_at: this.#startedAt === undefined ? '' : exactly(this.#startedAt),
+      set_up_at: this.#startedAt === undefined ? '' : microsecondText(this.#startedAt),
     })
   }
 }

@@ -1,6 +1,6 @@
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
-import { differences, exactly } from './directory.ts'
+import { differences } from './directory.ts'
 import type { RawDeputy } from './store.ts'
 
 type Terms = Omit<RawDeputy, 'id'>
@@ -15,8 +15,8 @@ export class DutyFold {
     const { deputy, from, until } = (details?.['new'] ?? {}) as Record<string, unknown>
     this.#deputies.set(subject, {
       deputy_person_id: String(deputy),
-      from_at: exactly(String(from)),
-      until_at: typeof until === 'string' ? exactly(until) : null,
+      from_at: microsecondText(String(from)),
+      until_at: typeof until === 'string' ? microsecondText(until) : null,
     })
   }
 

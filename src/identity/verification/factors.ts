@@ -1,6 +1,5 @@
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
-import { exactly } from './directory.ts'
 import type { RawFactors } from './store.ts'
 
 interface Factors {
@@ -30,7 +29,7 @@ export class FactorFold {
     this.#people.set(subject, factors)
     factors.held = details?.['held']
     const removed = details?.['reason'] === 'removed'
-    const set = removed ? undefined : exactly(at)
+    const set = removed ? undefined : microsecondText(at)
     switch (details?.['factor']) {
       case 'passphrase':
         factors.passphrase = set

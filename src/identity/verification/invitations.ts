@@ -1,9 +1,9 @@
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
-import { differences, exactly } from './directory.ts'
+import { differences } from './directory.ts'
 import type { RawInvitation, RawRecovery } from './store.ts'
 
-interface Entered {
+interface RecordedInvitation {
   readonly terms: Partial<RawInvitation>
   used: boolean
   revoked: boolean
@@ -17,7 +17,7 @@ interface Entered {
  * them.
  */
 export class InvitationFold {
-  readonly #invitations = new Map<string, Entered>()
+  readonly #invitations = new Map<string, RecordedInvitation>()
   readonly #seen = { invitations: new Set<string>(), recoveries: new Set<string>() }
 
   follow({ kind, subject, actor, digest, at }: Leaf, details: Details): void {
@@ -34,11 +34,11 @@ export class InvitationFold {
         inviter_person_id: actor.person,
         inviter_device_id: actor.device,
         // Entries of before 2026-11-30 do not say them.
-        ...(expiresAt === undefined ? {} : { expires_at: exactly(expiresAt) }),
+        ...(expiresAt === undefined ? {} : { expires_at: microsecondText(expiresAt) }),
         ...(recognition === undefined ? {} : { recognition }),
       }
       const request = text('recovery')
-      const entered = { terms, used: false, revoked: false, request, at: exactly(at), approval: undefined }
+      const entered = { terms, used: false, revoked: false, request, at: microsecondText(at), approval: undefined }
       this.#invitations.set(text('invitation') ?? '', entered)
     }
     const used = kind === 'device.enrolled' ? this.#invitations.get(text('invitation') ?? '') : undefined
@@ -46,7 +46,7 @@ export class InvitationFold {
     const named = this.#invitations.get(subject)
     if (named && kind === 'invitation.revoked') named.revoked = true
     if (named && kind === 'approval.given' && 'person' in actor)
-      named.approval = { by: actor.person, request: digest, at: exactly(at) }
+      named.approval = { by: actor.person, request: digest, at: microsecondText(at) }
   }
 
   invitation(row: RawInvitation): Findings {

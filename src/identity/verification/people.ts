@@ -1,14 +1,14 @@
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
-import { differences, exactly } from './directory.ts'
+import { differences } from './directory.ts'
 import type { RawOrganization, RawPerson } from './store.ts'
 
-type Known<Row> = { -readonly [column in Exclude<keyof Row, 'id'>]?: Row[column] }
+type KnownColumns<Row> = { -readonly [column in Exclude<keyof Row, 'id'>]?: Row[column] }
 
 /** What the directory has said so far of organizations and people; grows with their number. */
 export class PeopleFold {
-  readonly #organizations = new Map<string, Known<RawOrganization>>()
-  readonly #people = new Map<string, Known<RawPerson>>()
+  readonly #organizations = new Map<string, KnownColumns<RawOrganization>>()
+  readonly #people = new Map<string, KnownColumns<RawPerson>>()
 
   follow({ kind, subject, at }: Leaf, details: Details): void {
     const text = (name: string) => {
@@ -37,12 +37,12 @@ export class PeopleFold {
     }
     const organization = this.#organizations.get(subject)
     if (organization && kind === 'organization.updated' && details?.['ended'] === true)
-      organization.ended_at = exactly(at)
+      organization.ended_at = microsecondText(at)
     const person = this.#people.get(subject)
     if (!person) return
-    if (kind === 'person.ended') person.ended_at = exactly(at)
-    if (kind === 'person.slept') person.asleep_at = exactly(at)
-    if (kind === 'person.woken') Object.assign(person, { asleep_at: null, woken_at: exactly(at) })
+    if (kind === 'person.ended') person.ended_at = microsecondText(at)
+    if (kind === 'person.slept') person.asleep_at = microsecondText(at)
+    if (kind === 'person.woken') Object.assign(person, { asleep_at: null, woken_at: microsecondText(at) })
   }
 
   organization(row: RawOrganization): Findings {
@@ -62,7 +62,7 @@ export class PeopleFold {
   }
 }
 
-function compare<Row extends { readonly id: string }>(known: Map<string, Known<Row>>, row: Row): Findings {
+function compare<Row extends { readonly id: string }>(known: Map<string, KnownColumns<Row>>, row: Row): Findings {
   const expected = known.get(row.id)
   if (!expected) return ['no entry of the directory made it']
   known.delete(row.id)

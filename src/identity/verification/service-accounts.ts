@@ -1,9 +1,9 @@
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import { SignJwk, deviceIdOf, shape, type Leaf } from '../../protocol/index.ts'
-import { differences, exactly } from './directory.ts'
+import { differences } from './directory.ts'
 import type { RawServiceAccount } from './store.ts'
 
-interface Entered {
+interface RecordedServiceAccount {
   readonly terms: { readonly permissions: unknown; readonly addresses: unknown; readonly expiresAt: unknown }
   thumbprint: unknown
   endedAt: string | null
@@ -21,17 +21,17 @@ async function thumbprintOf(key: string | null): Promise<string | null | undefin
 
 /** What the directory has said so far of service accounts. */
 export class ServiceAccountFold {
-  readonly #accounts = new Map<string, Entered>()
+  readonly #accounts = new Map<string, RecordedServiceAccount>()
 
   follow({ kind, subject, at }: Leaf, details: Details): void {
     if (kind === 'person.invited' && details?.['tier'] === 'service') {
-      const terms = details['service'] as Entered['terms']
+      const terms = details['service'] as RecordedServiceAccount['terms']
       this.#accounts.set(subject, { terms, thumbprint: null, endedAt: null })
     }
     const account = this.#accounts.get(subject)
     if (!account) return
     if (kind === 'credential.set') account.thumbprint = details?.['thumbprint']
-    if (kind === 'service.ended') account.endedAt = exactly(at)
+    if (kind === 'service.ended') account.endedAt = microsecondText(at)
   }
 
   async account(row: RawServiceAccount): Promise<Findings> {
@@ -42,7 +42,7 @@ export class ServiceAccountFold {
     const faults = differences(row, {
       permissions: JSON.stringify(terms.permissions),
       addresses: JSON.stringify(terms.addresses),
-      expires_at: exactly(String(terms.expiresAt)),
+      expires_at: microsecondText(String(terms.expiresAt)),
       key_thumbprint: thumbprint as string | null,
       ended_at: endedAt,
     })

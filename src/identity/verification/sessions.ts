@@ -1,7 +1,6 @@
 import type { Tx } from '../../db/index.ts'
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
-import { exactly } from './directory.ts'
 import { countSessions, sessionRow, type RawSession } from './store.ts'
 
 const textIn = (details: Details, name: string): string | undefined => {
@@ -9,7 +8,7 @@ const textIn = (details: Details, name: string): string | undefined => {
   return typeof value === 'string' ? value : undefined
 }
 
-interface Awaited {
+interface PendingSession {
   readonly row: RawSession
   /**
    * Whether an entry has said by now by what its person was known, and since when the session knows
@@ -28,7 +27,7 @@ export class SessionFold {
   readonly #tx: Tx
   #started = 0
   #ended = 0
-  readonly #awaited = new Map<string, Awaited>()
+  readonly #awaited = new Map<string, PendingSession>()
 
   constructor(tx: Tx) {
     this.#tx = tx
@@ -59,7 +58,7 @@ export class SessionFold {
     // Entries of before 2026-11-30 do not say them.
     const [key, expiresAt] = [textIn(details, 'key'), textIn(details, 'expiresAt')]
     if (key !== undefined && row.key_thumbprint !== key) faults.push('its session belongs to another key')
-    if (expiresAt !== undefined && row.expires_at !== exactly(expiresAt))
+    if (expiresAt !== undefined && row.expires_at !== microsecondText(expiresAt))
       faults.push('its session ends at another time')
     const proven = key === undefined && row.proven_by === null
     this.#awaited.set(row.id, { row, proven, known: false })
@@ -78,7 +77,7 @@ export class SessionFold {
     const awaited = session === undefined ? undefined : this.#awaited.get(session)
     if (session === undefined || awaited === undefined) return
     const { row } = awaited
-    const at = exactly(leaf.at)
+    const at = microsecondText(leaf.at)
     if (row.proven_by === proof && row.verified_at <= at) awaited.proven = true
     if (row.known_since <= at) awaited.known = true
     if (awaited.proven && awaited.known) this.#awaited.delete(session)

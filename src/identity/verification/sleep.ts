@@ -1,26 +1,26 @@
-import type { Details, Findings } from '../../log/index.ts'
+import { microsecondText, type Details, type Findings } from '../../log/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
-import { differences, exactly } from './directory.ts'
+import { differences } from './directory.ts'
 import type { RawPlannedSleep } from './store.ts'
 
-type Entered = Omit<RawPlannedSleep, 'id'>
+type RecordedSleep = Omit<RawPlannedSleep, 'id'>
 
 /** Which notices of sleep the directory says were given: the newest of each person. */
 export class SleepFold {
-  readonly #plans = new Map<string, Entered>()
+  readonly #plans = new Map<string, RecordedSleep>()
 
   follow({ kind, subject, at }: Leaf, details: Details): void {
     if (kind === 'notice.given' && details?.['notice'] === 'sleep')
       this.#plans.set(subject, {
-        idle_since: exactly(String(details['idleSince'])),
+        idle_since: microsecondText(String(details['idleSince'])),
         days: Number(details['days']),
-        sleeps_at: exactly(String(details['sleepsAt'])),
-        noticed_at: exactly(String(details['noticedAt'])),
+        sleeps_at: microsecondText(String(details['sleepsAt'])),
+        noticed_at: microsecondText(String(details['noticedAt'])),
         kept_at: null,
       })
     const plan = this.#plans.get(subject)
     if (plan && kind === 'account.alarm' && details?.['outcome'] === 'awake')
-      this.#plans.set(subject, { ...plan, kept_at: exactly(at) })
+      this.#plans.set(subject, { ...plan, kept_at: microsecondText(at) })
   }
 
   plan(row: RawPlannedSleep): Findings {

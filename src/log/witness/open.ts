@@ -7,7 +7,7 @@ import { witnessApp } from './routes.ts'
 import { WitnessFault, WitnessState } from './state.ts'
 import { Throttle } from './throttle.ts'
 import { TrustedHosts } from './trust.ts'
-import { Witness } from './witness.ts'
+import { Cosigner } from './witness.ts'
 
 export interface WitnessOptions {
   /** Of its key, its name and what it has cosigned; made where it is missing. */
@@ -37,7 +37,7 @@ export interface RunningWitness {
 
 // What a name of a key may hold (C2SP signed-note), and what an ML-DSA-44 cosignature can name.
 const namePattern = /^[^\s+\p{Cc}]+$/u
-const longestName = 255
+const longestNameBytes = 255
 
 /**
  * Makes a witness ready to listen. `WitnessFault` or `KeyFileFault` where the directory cannot be
@@ -49,7 +49,7 @@ export async function openWitness(options: WitnessOptions): Promise<RunningWitne
   try {
     const signers = await openSigners(directory, options.name)
     const trusted = new TrustedHosts(hosts)
-    const witness = new Witness({
+    const witness = new Cosigner({
       state,
       signers,
       clock,
@@ -99,7 +99,7 @@ async function openSigners(directory: string, given: string | undefined): Promis
   const name = kept ?? given
   if (name === undefined) throw new WitnessFault('a new witness needs a name: give --name')
   requireSameName(name, given)
-  if (!namePattern.test(name) || Buffer.byteLength(name) > longestName)
+  if (!namePattern.test(name) || Buffer.byteLength(name) > longestNameBytes)
     throw new WitnessFault(
       'the name of a witness has 1 to 255 bytes, no space and no plus, such as witness.customs.example',
     )

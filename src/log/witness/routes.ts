@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
 import { createLogger } from '../../http/index.ts'
 import type { Throttle } from './throttle.ts'
-import type { Answer, Witness } from './witness.ts'
+import type { Answer, Cosigner } from './witness.ts'
 
 export interface WitnessAppOptions {
   readonly logLevel: string
@@ -13,19 +13,19 @@ export interface WitnessAppOptions {
 }
 
 // 63 lines of a proof, and a note with 16 signatures of almost 5 kB in base64 (C2SP signed-note).
-const bodyLimit = 128 * 1024
+const bodyLimitBytes = 128 * 1024
 const plain = 'text/plain; charset=utf-8'
 
 /**
  * The two addresses of a witness (C2SP tlog-witness), submission and monitoring prefix being one.
  * Listens nowhere yet.
  */
-export function witnessApp(witness: Witness, options: WitnessAppOptions): FastifyInstance {
+export function witnessApp(witness: Cosigner, options: WitnessAppOptions): FastifyInstance {
   const { logLevel, logTo, throttle, requestTimeout } = options
   const app = Fastify({
     loggerInstance: createLogger({ level: logLevel, to: logTo }),
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit,
+    bodyLimit: bodyLimitBytes,
     requestTimeout,
     http: { connectionsCheckingInterval: requestTimeout },
     connectionTimeout: 2 * requestTimeout,

@@ -1,6 +1,6 @@
 import { hostOf, isUuid, noteKeysOf, originOf, type LogKeys, type NoteKey } from '../../protocol/index.ts'
 
-const mostKept = 10_000
+const mostKeptOrigins = 10_000
 
 /**
  * Which logs a witness knows: every `<host>/logs/<id>` of these hosts, signed with both keys of its
@@ -27,7 +27,7 @@ export class TrustedHosts {
     if (host === undefined || keys === undefined) return undefined
     const log = origin.slice(originOf(host, '').length)
     if (!isUuid(log)) return undefined
-    if (this.#kept.size >= mostKept) this.#kept.clear()
+    if (this.#kept.size >= mostKeptOrigins) this.#kept.clear()
     const made = noteKeysOf(keys, origin)
     this.#kept.set(origin, made)
     return made

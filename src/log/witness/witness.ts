@@ -38,7 +38,7 @@ export interface WitnessDeps {
   onInconsistent(origin: string, held: string, shown: string): void
 }
 
-interface Held extends Checkpoint {
+interface HeldCheckpoint extends Checkpoint {
   readonly note: string
 }
 
@@ -46,7 +46,7 @@ interface Held extends Checkpoint {
  * The witness of C2SP tlog-witness: cosigns a checkpoint only if it follows from the last one that
  * it cosigned.
  */
-export class Witness {
+export class Cosigner {
   readonly #deps: WitnessDeps
   readonly #working = new Map<string, Promise<unknown>>()
 
@@ -105,7 +105,7 @@ export class Witness {
    * `WitnessFault` where the file is not what this witness wrote: beginning again would cosign
    * another tree.
    */
-  async #held(hash: string, origin: string): Promise<Held | undefined> {
+  async #held(hash: string, origin: string): Promise<HeldCheckpoint | undefined> {
     const note = await this.#deps.state.read(hash)
     if (note === undefined) return undefined
     const { signers } = this.#deps
@@ -169,7 +169,7 @@ async function signaturesOf(note: string, keys: readonly NoteKey[]): Promise<rea
  */
 async function inconsistency(
   { old, proof, checkpoint }: Submission,
-  held: Held | undefined,
+  held: HeldCheckpoint | undefined,
 ): Promise<string | undefined> {
   const { size, root } = checkpoint
   if (size === 0 && !equalBytes(root, hasher.empty)) return 'An empty tree has the root of nothing.'

@@ -16,7 +16,7 @@ import {
 } from '../../protocol/index.ts'
 import { judgePost } from '../post.ts'
 import { findMessages } from '../store.ts'
-import { consultedOwners } from './consulted.ts'
+import { consultedOwners } from './consultation.ts'
 import { countContents, messagesByIndex, type RawMessage } from './store.ts'
 
 const kinds: readonly string[] = ['message.posted', 'message.corrected', 'message.withdrawn']

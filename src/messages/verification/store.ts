@@ -11,7 +11,7 @@ export type RawMessage = MessageRow & {
   readonly thread_opened: number
 }
 
-const page = 200
+const pageMessages = 200
 
 /**
  * Messages of an operation by the index of their entry, with all that belongs to them. Read a page
@@ -21,12 +21,12 @@ const page = 200
 export async function* messagesByIndex(tx: Tx, operation: string): AsyncGenerator<RawMessage, undefined> {
   for (let after = -1; ;) {
     const { rows: messages } = await sql<MessageRow>`
-      SELECT * FROM message WHERE operation_id = ${operation} AND log_index > ${after} ORDER BY log_index LIMIT ${page}`.execute(
+      SELECT * FROM message WHERE operation_id = ${operation} AND log_index > ${after} ORDER BY log_index LIMIT ${pageMessages}`.execute(
       tx,
     )
     const belongings = await belongingsOf(tx, operation, messages)
     for (const message of messages) yield { ...message, ...belongings(message) }
-    if (messages.length < page) return
+    if (messages.length < pageMessages) return
     after = messages.at(-1)?.log_index ?? after
   }
 }

@@ -9,7 +9,7 @@ import {
 import type { Tx } from '../../db/index.ts'
 import { finding, findTrustRoot, type IdentityOwnersOptions } from '../../identity/index.ts'
 import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
-import { mayHold } from '../epoch-acts.ts'
+import { mayHoldKey } from '../epoch-acts.ts'
 import { couldGive, VerifiedOperation } from './fold.ts'
 import { grantsByIndex, operationRow, operationRows, stateRows, type RawGrant } from './store.ts'
 
@@ -120,7 +120,7 @@ async function checkGrant(
     if (!opened.recipients.includes(device)) faults.push('its grant is for a device that is no recipient')
     return faults
   }
-  if (!mayHold(view, device, compartment, opened.openedIndex))
+  if (!mayHoldKey(view, device, compartment, opened.openedIndex))
     faults.push('its grant is for a device that may not have it')
   const giver = 'person' in leaf.actor ? leaf.actor.person : ''
   const reach = couldGive(view, giver)

@@ -1,9 +1,9 @@
 import type { Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { ProtocolError, changesOperation, type Receipt } from '../protocol/index.ts'
-import type { Appended, Committed, EntryDraft, Part, Snapshots } from './act.ts'
-import type { Kept } from './group.ts'
-import { Placing, unfit, type Batch, type Head } from './placing.ts'
+import type { AppendResult, CommittedEntry, EntryDraft, Part, Snapshots } from './act.ts'
+import type { KeptSnapshot } from './group.ts'
+import { BatchBuilder, unfit, type Batch, type Head } from './batch.ts'
 import { enterLog, insertLog, lockLog, writeEntries, writeHead } from './store.ts'
 
 export interface WithinDeps<S> {
@@ -12,7 +12,7 @@ export interface WithinDeps<S> {
    * What earlier transactions left, by log: whoever appends takes it out, and puts it back once it
    * is committed.
    */
-  readonly kept: Map<string, Kept<S>>
+  readonly kept: Map<string, KeptSnapshot<S>>
   readonly clock: () => Date
   readonly random: (length: number) => Uint8Array
   /** Problem LOG_READ_ONLY for a log that must not be continued. */
@@ -23,10 +23,10 @@ export interface WithinDeps<S> {
 }
 
 /** So many operations are kept between two transactions. */
-const mostKept = 200
+const mostKeptSnapshots = 200
 
 /** What was written to one log, and the operation as it is with it; none of the directory. */
-interface Written<S> {
+interface WrittenLog<S> {
   readonly batch: Batch
   readonly snapshot: S | undefined
 }
@@ -41,7 +41,7 @@ export async function appendWithin<S>(
   tx: Tx,
   directory: string,
   parts: readonly Part[],
-): Promise<Appended> {
+): Promise<AppendResult> {
   const byLog = Map.groupBy(parts, (part) => part.log)
   // One order for everybody, the directory last, or two transactions could wait for each other.
   const order = [...byLog.keys()].sort((a, b) => (a === directory ? 1 : b === directory ? -1 : a < b ? -1 : 1))
@@ -52,7 +52,7 @@ export async function appendWithin<S>(
     if (head === undefined) throw new Problem('NOT_FOUND')
     heads.push(head)
   }
-  const written: Written<S>[] = []
+  const written: WrittenLog<S>[] = []
   for (const head of heads) {
     const folds = head.log !== directory
     written.push(
@@ -69,7 +69,7 @@ export async function createLog<S>(
   log: string,
   operation: string | null,
   drafts: readonly EntryDraft[],
-): Promise<Appended> {
+): Promise<AppendResult> {
   const first = operation === null ? 'log.started' : 'operation.created'
   if (drafts[0]?.kind !== first) throw new Error(`the first entry of this log must be ${first}`)
   const head = await insertLog(tx, log, operation, deps.clock())
@@ -81,11 +81,11 @@ async function write<S>(
   tx: Tx,
   head: Head,
   parts: readonly Part[],
-  kept: Kept<S> | undefined,
+  kept: KeptSnapshot<S> | undefined,
   folds: boolean,
-): Promise<Written<S>> {
+): Promise<WrittenLog<S>> {
   const { snapshots } = deps
-  const placing = new Placing(head, deps.clock(), deps.random)
+  const placing = new BatchBuilder(head, deps.clock(), deps.random)
   await enterLog(tx, head.log)
   let snapshot: S | undefined
   for (const { drafts } of parts) {
@@ -115,7 +115,7 @@ async function write<S>(
   return { batch, snapshot }
 }
 
-function folded<S>(snapshots: Snapshots<S>, snapshot: S, entry: Committed): S {
+function folded<S>(snapshots: Snapshots<S>, snapshot: S, entry: CommittedEntry): S {
   try {
     return snapshots.fold(snapshot, entry)
   } catch (error) {
@@ -124,13 +124,13 @@ function folded<S>(snapshots: Snapshots<S>, snapshot: S, entry: Committed): S {
   }
 }
 
-function keep<S>({ kept }: WithinDeps<S>, { batch: { after }, snapshot }: Written<S>): void {
+function keep<S>({ kept }: WithinDeps<S>, { batch: { after }, snapshot }: WrittenLog<S>): void {
   if (snapshot === undefined) return
-  if (kept.size >= mostKept) kept.clear()
+  if (kept.size >= mostKeptSnapshots) kept.clear()
   kept.set(after.log, { snapshot, upTo: after.edge.size - 1 })
 }
 
-function appended<S>(deps: WithinDeps<S>, written: readonly Written<S>[]): Appended {
+function appended<S>(deps: WithinDeps<S>, written: readonly WrittenLog<S>[]): AppendResult {
   const batches = written.map(({ batch }) => batch)
   const told = new Map<string, Promise<(index: number) => Receipt>>()
   const tell = (batch: Batch) => {

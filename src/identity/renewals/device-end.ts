@@ -3,7 +3,7 @@ import type { EntryDraft, Part } from '../../log/index.ts'
 import type { IdentityDeps } from '../deps.ts'
 import { endedDrafts } from '../sessions.ts'
 import { endSessions, setDeviceState } from '../store.ts'
-import { tellLogs, type Told } from '../telling.ts'
+import { tellLogs, type DeviceNews } from '../device-news.ts'
 import type { EndingDevice } from './store.ts'
 
 type Deps = Pick<IdentityDeps, 'logs' | 'clock' | 'server' | 'operationsOf' | 'membersAmong'>
@@ -14,7 +14,7 @@ type Deps = Pick<IdentityDeps, 'logs' | 'clock' | 'server' | 'operationsOf' | 'm
  */
 export async function endDevices(tx: Tx, deps: Deps, ending: readonly EndingDevice[]): Promise<Part[]> {
   const { logs, clock, server } = deps
-  const told: Told[] = []
+  const told: DeviceNews[] = []
   const sessions: EntryDraft[] = []
   for (const { device, person, reason } of ending) {
     await setDeviceState(tx, device, 'expired')

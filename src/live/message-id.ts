@@ -9,11 +9,11 @@ export function messageIn(frame: unknown): string | undefined {
   try {
     const payload = JSON.parse(Buffer.from(statement.split('.', 2)[1] ?? '', 'base64url').toString('utf8')) as unknown
     const { id } = (payload ?? {}) as { id?: unknown }
-    return typeof id === 'string' && id.length > 0 && id.length <= longestId ? id : undefined
+    return typeof id === 'string' && id.length > 0 && id.length <= longestIdCharacters ? id : undefined
   } catch {
     return undefined
   }
 }
 
 /** A UUID, and what somebody may have taken for one. */
-const longestId = 64
+const longestIdCharacters = 64

@@ -1,13 +1,13 @@
 import type { EntryDraft } from '../log/index.ts'
-import { asActor, type Actor } from './deps.ts'
+import { asActor, type SignedInCaller } from './deps.ts'
 
 /** Why something was looked at: what the asker stated, else what such looking is for. */
-export interface Justified {
+export interface Justification {
   readonly justification: string
   readonly justifiedBy: 'asker' | 'purpose'
 }
 
-export function justifiedBy(stated: string | undefined, purpose: string): Justified {
+export function justifiedBy(stated: string | undefined, purpose: string): Justification {
   return stated === undefined
     ? { justification: purpose, justifiedBy: 'purpose' }
     : { justification: stated, justifiedBy: 'asker' }
@@ -15,9 +15,9 @@ export function justifiedBy(stated: string | undefined, purpose: string): Justif
 
 /** That somebody looked at the directory: `subject` is the organization, or all of them. */
 export function viewedDraft(
-  actor: Actor,
+  actor: SignedInCaller,
   subject: string,
-  details: Justified & { readonly count: number; readonly operation?: string },
+  details: Justification & { readonly count: number; readonly operation?: string },
 ): EntryDraft {
   return {
     kind: 'directory.viewed',

@@ -1,5 +1,5 @@
 import { Problem } from '../errors.ts'
-import type { DirectoryAct } from './acting.ts'
+import type { DirectoryAct } from './directory-act.ts'
 import { isAdministrator } from './deps.ts'
 import * as store from './store.ts'
 

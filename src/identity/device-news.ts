@@ -3,7 +3,7 @@ import type { EntryDraft, Part } from '../log/index.ts'
 import type { IdentityDeps } from './deps.ts'
 
 /** What became of a device, and whose it is. */
-export interface Told {
+export interface DeviceNews {
   readonly person: string
   readonly draft: EntryDraft
 }
@@ -16,7 +16,7 @@ type Deps = Pick<IdentityDeps, 'logs' | 'operationsOf' | 'membersAmong'>
  * no device behind there. The rows of the people are locked by the caller, so that nobody is
  * admitted meanwhile.
  */
-export async function tellLogs(tx: Tx, deps: Deps, told: readonly Told[]): Promise<Part[]> {
+export async function tellLogs(tx: Tx, deps: Deps, told: readonly DeviceNews[]): Promise<Part[]> {
   const { logs, operationsOf, membersAmong } = deps
   const persons = [...new Set(told.map(({ person }) => person))]
   const parts = (await operationsOf(tx, persons)).map((log): Part => ({

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { quotaFor, refuseNone, sourceOf, type Left, type RateLimits } from './rate-limits.ts'
+import { quotaFor, refuseNone, sourceOf, type QuotaBalance, type RateLimits } from './rate-limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -45,7 +45,7 @@ export function limitAccounts(
  * The header fields of draft-ietf-httpapi-ratelimit-headers, and the refusal where a quota is used
  * up.
  */
-function answer(reply: FastifyReply, taken: readonly Left[]): void {
+function answer(reply: FastifyReply, taken: readonly QuotaBalance[]): void {
   add(
     reply,
     'ratelimit-policy',

@@ -1,7 +1,7 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import type { Acting, Appended, EntryDraft, Part, Standing } from '../log/index.ts'
-import type { Actor, IdentityDeps } from './deps.ts'
+import type { Caller, AppendResult, EntryDraft, Part, Standing } from '../log/index.ts'
+import type { SignedInCaller, IdentityDeps } from './deps.ts'
 import { listedOf } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 
@@ -11,31 +11,31 @@ declare const upright: unique symbol
  * Who acts, as the rows say it while they are locked. `actInDirectory` alone makes one: what writes
  * for somebody asks for it.
  */
-export interface Upright extends Actor {
+export interface LockedCaller extends SignedInCaller {
   readonly [upright]: true
 }
 
 /** An act in the directory under way. */
 export interface DirectoryAct {
   readonly tx: Tx
-  readonly by: Upright
+  readonly by: LockedCaller
   readonly now: Date
   /** Appends to the directory alone. */
-  readonly enter: (...drafts: readonly EntryDraft[]) => Promise<Appended>
+  readonly enter: (...drafts: readonly EntryDraft[]) => Promise<AppendResult>
   /** Appends to the directory and to operations. */
-  readonly append: (parts: readonly Part[]) => Promise<Appended>
+  readonly append: (parts: readonly Part[]) => Promise<AppendResult>
   /**
    * Of what something else appended within this transaction the followers hear after its commit,
    * too.
    */
-  readonly told: (appended: Appended) => void
+  readonly told: (appended: AppendResult) => void
 }
 
 /**
  * People whose rows an act changes or counts on, or how they are found; whatever else it locks, it
  * locks there first.
  */
-export type Concerned = readonly string[] | ((tx: Tx) => Promise<readonly string[]>)
+export type ConcernedPeople = readonly string[] | ((tx: Tx) => Promise<readonly string[]>)
 
 type Deps = Pick<IdentityDeps, 'db' | 'logs' | 'clock'>
 
@@ -46,15 +46,15 @@ type Deps = Pick<IdentityDeps, 'db' | 'logs' | 'clock'>
  */
 export async function actInDirectory<T>(
   { db, logs, clock }: Deps,
-  actor: Actor,
-  concerned: Concerned,
+  actor: SignedInCaller,
+  concerned: ConcernedPeople,
   work: (act: DirectoryAct) => Promise<T>,
 ): Promise<T> {
-  const made: Appended[] = []
+  const made: AppendResult[] = []
   const result = await transaction(db, async (tx) => {
     await lockPeople(tx, actor.person, typeof concerned === 'function' ? await concerned(tx) : concerned)
     const now = clock()
-    const by = await requireUpright(tx, actor, now)
+    const by = await requireLockedCaller(tx, actor, now)
     const append = async (parts: readonly Part[]) => {
       const appended = await logs.appendWithin(tx, parts)
       made.push(appended)
@@ -83,20 +83,20 @@ async function lockPeople(tx: Tx, actor: string, concerned: readonly string[]): 
 }
 
 /** The session that acts is alive, and its device may still what it might when the request came. */
-async function requireUpright(tx: Tx, actor: Actor, now: Date): Promise<Upright> {
+async function requireLockedCaller(tx: Tx, actor: SignedInCaller, now: Date): Promise<LockedCaller> {
   const [row] = await store.sessionsStanding(tx, [actor.session], now)
-  const by = actorOf(row)
+  const by = callerOf(row)
   if (by instanceof Problem) throw by
   if (by.tier === null && actor.tier !== null) throw new Problem('DEVICE_NOT_CERTIFIED')
   if (by.tier !== actor.tier) throw new Problem('FORBIDDEN')
-  return by as Upright
+  return by as LockedCaller
 }
 
 /**
  * Whoever has this session, as its rows say it; SESSION_ENDED where it ended, or where what it
  * stands on did.
  */
-export function actorOf(row: store.SessionStanding | undefined): Actor | Problem {
+export function callerOf(row: store.SessionStanding | undefined): SignedInCaller | Problem {
   if (!row?.alive) return new Problem('SESSION_ENDED')
   const { session, person, organization, device, tier, deviceState, verifiedAt } = row
   return { session, person, organization, device, tier, deviceState, verifiedAt, listed: listedOf(row) }
@@ -108,7 +108,7 @@ export function actorOf(row: store.SessionStanding | undefined): Actor | Problem
  */
 export async function lockActors(
   tx: Tx,
-  actors: readonly Acting[],
+  actors: readonly Caller[],
   persons: readonly string[],
   now: Date,
 ): Promise<Map<string, Standing | Problem>> {
@@ -117,7 +117,7 @@ export async function lockActors(
   const bySession = new Map(rows.map((row) => [row.session, row]))
   return new Map(
     actors.map(({ session }) => {
-      const actor = actorOf(bySession.get(session))
+      const actor = callerOf(bySession.get(session))
       if (actor instanceof Problem) return [session, actor]
       const { tier } = actor
       return [session, tier === null ? new Problem('DEVICE_NOT_CERTIFIED') : { ...actor, tier }]

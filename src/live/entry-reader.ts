@@ -1,5 +1,5 @@
 import type { Tx } from '../db/index.ts'
-import { certificatesByHash, chainOfDevice, chainsOf, withThoseAbove, type Sessions } from '../identity/index.ts'
+import { certificatesByHash, chainOfDevice, chainsOf, withThoseAbove, type SessionService } from '../identity/index.ts'
 import type { StoredEntry } from '../log/index.ts'
 import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
@@ -34,7 +34,7 @@ export class SharedFrame {
 }
 
 /** One entry with everything that its readers may get. */
-export interface ReadEntry {
+export interface EntryForReaders {
   readonly leaf: Leaf
   readonly statement: string | undefined
   readonly content: Content | undefined
@@ -51,14 +51,14 @@ export interface ReadEntry {
   readonly grants: readonly GrantRow[]
 }
 
-export interface Reading {
-  readonly entries: readonly ReadEntry[]
+export interface FeedPage {
+  readonly entries: readonly EntryForReaders[]
   /** Sessions, of those asked for, that had ended in the same snapshot. */
   readonly ended: ReadonlySet<string>
   readonly reads: Awaited<ReturnType<typeof readsAt>>
 }
 
-interface Asked {
+interface ReaderNeeds {
   readonly sessions: readonly string[]
   readonly devices: readonly string[]
   /** Whether there are readers whose view is partial. */
@@ -71,11 +71,11 @@ interface Asked {
  */
 export async function readEntries(
   tx: Tx,
-  deps: { sessions: Sessions },
+  deps: { sessions: SessionService },
   operation: string,
   stored: readonly StoredEntry[],
-  asked: Asked,
-): Promise<Reading> {
+  asked: ReaderNeeds,
+): Promise<FeedPage> {
   const leaves = stored.map((entry) => parseLeaf(entry.text))
   const indexes = (matches: (leaf: Leaf) => boolean) => leaves.filter(matches).map(({ index }) => index)
   const posts = indexes(({ kind }) => kind.startsWith('message.'))
@@ -95,7 +95,7 @@ export async function readEntries(
   )
   const carried = await carriedChains(tx, leaves, statements)
   const signers = asked.partial === true ? await signersOf(tx, leaves, signed) : undefined
-  const entries = stored.map(({ text }, i): ReadEntry => {
+  const entries = stored.map(({ text }, i): EntryForReaders => {
     const leaf = leaves[i] as Leaf
     const content = contents.get(leaf.index)
     const statement = signed[i]
@@ -200,7 +200,7 @@ interface Reader {
  * The frame of an entry for one reader; with the signer's certificates where its view is partial
  * and may not show the signer.
  */
-export function frameFor(entry: ReadEntry, { withContent, partial, grant }: Reader): string {
+export function frameFor(entry: EntryForReaders, { withContent, partial, grant }: Reader): string {
   const shared = withContent ? entry.whole : entry.bare
   const chain = partial ? entry.signer : undefined
   const own = entry.leaf.kind === 'epoch.opened' ? grant : undefined

@@ -8,7 +8,7 @@ import { newestLeafOfKind } from './store.ts'
  * What a server says of itself when it starts to serve: never a secret, for its settings stand in
  * the entry's details.
  */
-export interface Starting {
+export interface ServerStart {
   readonly server: string
   readonly version: string
   /** What decides who gets in and whose signatures count. */
@@ -21,7 +21,7 @@ export interface Starting {
  * Entries of a start: that it happened, and that the configuration is another than the log says,
  * where it is. Made under the directory's lock.
  */
-export async function startDrafts(tx: Tx, directory: string, starting: Starting): Promise<EntryDraft[]> {
+export async function startDrafts(tx: Tx, directory: string, starting: ServerStart): Promise<EntryDraft[]> {
   const { server, version, configuration, readOnly } = starting
   const actor = { server }
   const drafts: EntryDraft[] = [
@@ -43,7 +43,7 @@ export async function startDrafts(tx: Tx, directory: string, starting: Starting)
   return [...drafts, { kind: 'configuration.changed', actor, subject: server, digest, details }]
 }
 
-function sorted(configuration: Starting['configuration']): object {
+function sorted(configuration: ServerStart['configuration']): object {
   const inOrder = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
   const entries = Object.entries(configuration).map(([name, value]): [string, unknown] => [
     name,

@@ -1,6 +1,13 @@
 import type { Tx } from '../../db/index.ts'
 import { differences, findPeople } from '../../identity/index.ts'
-import type { Details, Findings, OwnedRow, Owner, OwnerView } from '../../log/index.ts'
+import {
+  microsecondText,
+  type Details,
+  type Findings,
+  type OwnedRow,
+  type Owner,
+  type OwnerView,
+} from '../../log/index.ts'
 import { isUuid, type Leaf } from '../../protocol/index.ts'
 import {
   countDeliveries,
@@ -17,7 +24,6 @@ const nothing = (): OwnerView => ({
   rows: (async function* (): AsyncGenerator<OwnedRow> {})(),
 })
 
-const exactly = (at: string) => at.replace(/Z$/, '000Z')
 const listIn = <T>(details: Details, name: string) => (Array.isArray(details?.[name]) ? details[name] : []) as T[]
 /**
  * What details name is only compared where it has the form of a name: the verifier reads what
@@ -25,7 +31,7 @@ const listIn = <T>(details: Details, name: string) => (Array.isArray(details?.[n
  */
 const namedIn = (list: unknown) => (Array.isArray(list) ? list.filter(isUuid) : [])
 
-interface Acknowledged {
+interface Acknowledgement {
   readonly person: string
   readonly upTo: number
 }
@@ -81,7 +87,7 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
       if (leaf.at !== at) seen.clear()
       at = leaf.at
       const faults: string[] = []
-      const acknowledged = listIn<Acknowledged>(details, 'acknowledged').filter(
+      const acknowledged = listIn<Acknowledgement>(details, 'acknowledged').filter(
         ({ person, upTo }) => isUuid(person) && Number.isSafeInteger(upTo),
       )
       const rows = await deliveriesOf(tx, operation, acknowledged)
@@ -91,8 +97,8 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
         if (row === undefined) faults.push(`the delivery to ${person} up to ${String(upTo)} is missing`)
         else if (row.organization !== (await homeOf(person)))
           faults.push(`the delivery to ${person} names another organization`)
-        else if (row.at === exactly(leaf.at) && !seen.has(key)) made++
-        else if (row.at > exactly(leaf.at)) faults.push(`the delivery to ${person} is dated after its entry`)
+        else if (row.at === microsecondText(leaf.at) && !seen.has(key)) made++
+        else if (row.at > microsecondText(leaf.at)) faults.push(`the delivery to ${person} is dated after its entry`)
         seen.add(key)
       }
       return faults
@@ -112,7 +118,7 @@ function readings(tx: Tx, operation: string): OwnerView {
     const said = readers.some(
       ({ person, messages }) => person === row.person_id && namedIn(messages).includes(row.message_id),
     )
-    const faults = differences(row, { organization_id: await homeOf(row.person_id), at: exactly(leaf.at) })
+    const faults = differences(row, { organization_id: await homeOf(row.person_id), at: microsecondText(leaf.at) })
     if (!said) faults.push('its entry says nothing of it')
     return faults.map((what) => `its reading: ${what}`)
   }
@@ -140,7 +146,7 @@ function readings(tx: Tx, operation: string): OwnerView {
   }
 }
 
-interface Stored {
+interface RecordedImportKey {
   readonly sha256: unknown
   readonly by: string
   /**
@@ -152,7 +158,7 @@ interface Stored {
 
 /** What each organization's import key is sealed to, as the entries made it. */
 function importKeys(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
-  const holders = new Map<string, Map<string, Stored>>()
+  const holders = new Map<string, Map<string, RecordedImportKey>>()
   return {
     after({ kind, subject, actor }, details) {
       if (kind !== 'records.key-stored' || !('device' in actor)) return []

@@ -8,7 +8,7 @@ import {
   timestamp,
 } from '../protocol/index.ts'
 import type { Edge, Growth, Leaf } from '../protocol/index.ts'
-import type { Committed, EntryDraft } from './act.ts'
+import type { CommittedEntry, EntryDraft } from './act.ts'
 import { hashLeaf, hashPrivate, hasher } from './hashing.ts'
 
 /** A log as its row says it, locked. */
@@ -30,17 +30,17 @@ export interface Private {
 export interface Batch {
   readonly before: Head
   readonly after: Head
-  readonly entries: readonly Committed[]
+  readonly entries: readonly CommittedEntry[]
   readonly hashes: readonly Uint8Array[]
   readonly privates: readonly Private[]
   readonly growth: Growth
 }
 
 /** Gives drafts their place, one decision after the other, under the log's lock. */
-export class Placing {
+export class BatchBuilder {
   readonly #before: Head
   readonly #random: (length: number) => Uint8Array
-  readonly #entries: Committed[] = []
+  readonly #entries: CommittedEntry[] = []
   readonly #privates: Private[] = []
   #seqs: Readonly<Record<string, number>>
   #changedIndex: number
@@ -66,7 +66,7 @@ export class Placing {
    * Places all these drafts, or, if one of them cannot be an entry, none: throws a ProtocolError
    * then.
    */
-  place(drafts: readonly EntryDraft[]): Committed[] {
+  place(drafts: readonly EntryDraft[]): CommittedEntry[] {
     const seqs = { ...this.#seqs }
     const privates: Private[] = []
     const placed = drafts.map((draft, i) => this.#placeOne(draft, this.nextIndex + i, seqs, privates))
@@ -77,7 +77,7 @@ export class Placing {
     return placed
   }
 
-  #placeOne(draft: EntryDraft, index: number, seqs: Record<string, number>, privates: Private[]): Committed {
+  #placeOne(draft: EntryDraft, index: number, seqs: Record<string, number>, privates: Private[]): CommittedEntry {
     const { kind, actor, compartment, subject, digest, details } = draft
     const counted = compartment !== undefined && countsInCompartment(kind)
     const seq = counted ? (seqs[compartment] ?? 0) + 1 : undefined

@@ -19,14 +19,14 @@ const guards = [
   'all_operation_rows',
 ]
 
-interface Kept {
+interface KeptObject {
   /** As statements name it: TABLE log_entry. */
   readonly object: string
   readonly owner: string
 }
 
-async function keptObjects(db: Kysely<DB>): Promise<Kept[]> {
-  const { rows } = await sql<Kept>`
+async function keptObjects(db: Kysely<DB>): Promise<KeptObject[]> {
+  const { rows } = await sql<KeptObject>`
     SELECT CASE c.relkind WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass AS object, pg_get_userbyid(c.relowner)::text AS owner
     FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND (c.relkind = 'v' OR EXISTS (

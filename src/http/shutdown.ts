@@ -7,7 +7,7 @@ interface Closable {
 }
 
 /** Milliseconds after which connections that are still open when the server closes are cut off. */
-const patience = 5_000
+const cutOffAfterMs = 5_000
 
 /**
  * Ends `app` with everything that is connected to it: call it when the app is built, and the answer
@@ -30,7 +30,7 @@ export function closesWhole(app: Closable): () => Promise<void> {
     const sweeping = setInterval(() => app.server.closeIdleConnections(), 100)
     const cutting = setTimeout(() => {
       for (const socket of connections) socket.destroy()
-    }, patience)
+    }, cutOffAfterMs)
     try {
       await app.close()
     } finally {
