@@ -129,7 +129,7 @@ async function opened() {
   return it
 }
 
-// Bites: `openWithin`.
+// Bites: `openWithinMs`.
 t.test('INV-155: a socket that does not open within 10 seconds is given up, and another one opened', async (t) => {
   const it = harness()
   it.connection.attach('operation', it.subscriber)

@@ -414,7 +414,9 @@ export class OperationSession {
     )
   }
 
-  /** Posts a message; resolves when its receipt was verified and stored. See `post` of the poster. */
+  /**
+   * Posts a message; resolves when its receipt was verified and stored. See `post` of the poster.
+   */
   post(draft: Draft, wait?: number): Promise<PostedMessage> {
     return this.#poster.post(draft, wait)
   }

@@ -200,9 +200,9 @@ export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromise
 
 /**
  * Whether a certificate may stand although its issuer was revoked. The service takes a certificate
- * and a revocation each within `mostClockDifferenceMs` of its own clock, and lets no certificate stand
- * that came in after the device was compromised: what it let in was therefore issued less than
- * twice that after. Everybody asks this one function.
+ * and a revocation each within `mostClockDifferenceMs` of its own clock, and lets no certificate
+ * stand that came in after the device was compromised: what it let in was therefore issued less
+ * than twice that after. Everybody asks this one function.
  */
 export function standsAfter(
   revocation: Pick<Revocation, 'at' | 'compromisedAt'>,

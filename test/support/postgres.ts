@@ -165,7 +165,7 @@ async function fingerprint(): Promise<string> {
   const launcher = join(import.meta.dirname, '../../src/db')
   const files = [
     join(launcher, 'cluster.ts'),
-    join(launcher, 'keeping.ts'),
+    join(launcher, 'keeper.ts'),
     join(launcher, 'migrate.ts'),
     join(import.meta.dirname, '../../package-lock.json'),
     ...(await readdir(migrationDirectory)).sort().map((name) => join(migrationDirectory, name)),
