@@ -252,7 +252,7 @@ t.test('C12: no token or proof but the very one is taken', async (t) => {
   t.equal((await ask(`${server.url}${path}?access_token=${ncp.accessToken}`, {})).status, 401, 'in the address')
 })
 
-// Bites: `readStatement` (alg, typ, names of the header), `checkBody`, `verifyStatement`.
+// Bites: `readStatement` (alg, typ, names of the header), `checkBody`, `verifySignature`.
 t.test('C12: statements and bodies are of one form, and signed by whom they name', async (t) => {
   const { input, id } = await operation.compose(ncp)
   const [head = '', body = '', signature = ''] = input.statement.split('.')

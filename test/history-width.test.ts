@@ -59,7 +59,10 @@ class PaperView {
       at: now(),
       ...said,
     } as unknown as MemberAct
-    const statement = { type: 'member', value: { jws: '', hash, signer: '' as never, crt: '', act } } as ReadStatement
+    const statement = {
+      type: 'member',
+      value: { jws: '', hash, signer: '' as never, crt: '', act },
+    } as unknown as ReadStatement
     const where = compartment === undefined ? {} : { compartment }
     return { index: 0, kind, subject, digest: hash, statement, ...where }
   }

@@ -407,7 +407,7 @@ const forgeries: readonly Forgery[] = [
   },
   {
     forged: 'the same, in the name of the inviter’s device',
-    guard: 'Directory.#issue: verifyStatement',
+    guard: 'Directory.#issue: verifySignature',
     alter: (at) =>
       showEnrolment(at, (intended) => signIntention({ ...at.forged, id: at.kenya.self.device.id }, intended)),
     calls: certifying,
@@ -430,7 +430,7 @@ const forgeries: readonly Forgery[] = [
   },
   {
     forged: 'the same, in the name of a device of the organization',
-    guard: 'openKey: verifyStatement',
+    guard: 'openKey: verifySignature',
     alter: async (at) => {
       const { operation, kenya } = at
       const signer = { ...at.forged, id: kenya.self.device.id }

@@ -20,7 +20,7 @@ import {
   signRevocation,
   timestamp,
   utf8,
-  verifyStatement,
+  verifySignature,
   type Certificate,
   type DeviceId,
   type InvitationId,
@@ -356,10 +356,9 @@ export class Directory {
       device.sealKey,
       enrolment.sealed,
     )
-    const jws = fromUtf8(opened)
-    const { certify, inviter, ...intended } = readIntention(jws)
+    const { certify, inviter, jws, ...intended } = readIntention(fromUtf8(opened))
     // Whoever knows a public key can seal to it: what binds is that this person signed it.
-    await verifyStatement('cordon-invitation+jws', jws, await verifyKeys.of(await this.#requireOwn(inviter)))
+    await verifySignature({ jws }, await verifyKeys.of(await this.#requireOwn(inviter)))
     const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
     const own = requireCertificate(this.#deps.self())
     const times = certificateTimes(this.#deps.platform.clock())

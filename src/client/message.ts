@@ -7,11 +7,10 @@ import {
   checkBody,
   demand,
   digestOfExtract,
-  fromBase64url,
   openBody,
   readMessageStatement,
+  verifySignature,
   strangeTime,
-  utf8,
   type EntryFrame,
   type Handling,
   type Leaf,
@@ -220,14 +219,6 @@ function requireEpoch(
     'MESSAGE_EPOCH',
     'This message is not sealed under the current key of its compartment.',
   )
-}
-
-async function verifySignature({ jws }: MessageStatement, key: CryptoKey): Promise<void> {
-  const dot = jws.lastIndexOf('.')
-  const signature = fromBase64url(jws.slice(dot + 1))
-  // `readMessageStatement` has read header and payload; only the signature itself is left.
-  const holds = await crypto.subtle.verify('Ed25519', key, signature, utf8(jws.slice(0, dot)))
-  demand(holds, 'SIGNATURE', 'The signature does not match.')
 }
 
 async function requireExtract({ payload }: MessageStatement, { extract, salt }: EntryFrame): Promise<void> {

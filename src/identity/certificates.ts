@@ -10,7 +10,7 @@ import {
   requireSealKey,
   readRevocation,
   verifyChain,
-  verifyStatement,
+  verifySignature,
   importVerifyKey,
   type Certificate,
   type DeviceId,
@@ -367,11 +367,7 @@ export class CertificateService {
     })
   }
 
-  async #requireRightToRevoke(
-    tx: Tx,
-    actor: SignedInCaller,
-    revocation: { device: DeviceId; signer: DeviceId; jws: string },
-  ): Promise<void> {
+  async #requireRightToRevoke(tx: Tx, actor: SignedInCaller, revocation: Revocation): Promise<void> {
     const root = await store.findTrustRoot(tx)
     const certificates = await store.newestCertificates(tx, [revocation.device, revocation.signer])
     const signerJws = certificates.get(revocation.signer)
@@ -386,9 +382,7 @@ export class CertificateService {
     } else if (!mayRevoke(signer, await readCertificate(revokedJws), { root: root.device_id as DeviceId })) {
       throw new Problem('NOT_FOUND')
     }
-    await checked('STATEMENT_INVALID', async () =>
-      verifyStatement('cordon-revocation+jws', revocation.jws, await importVerifyKey(signer.keys.sign)),
-    )
+    await checked('STATEMENT_INVALID', async () => verifySignature(revocation, await importVerifyKey(signer.keys.sign)))
   }
 }
 

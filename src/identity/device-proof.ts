@@ -1,4 +1,4 @@
-import { SignJwk, importVerifyKey, readSignIn, shape, verifyStatement } from '../protocol/index.ts'
+import { SignJwk, importVerifyKey, readSignIn, shape, verifySignature } from '../protocol/index.ts'
 
 const parseSignJwk = shape('signing key', SignJwk)
 
@@ -32,18 +32,14 @@ export function claimOf(proof: string): SignInClaim | undefined {
  * Whether the claim was signed by this device and it is one of the person that was not revoked.
  * Takes as long where there is no such device.
  */
-export async function provesDevice(
-  proof: string,
-  { person }: SignInClaim,
-  device: KnownDevice | undefined,
-): Promise<boolean> {
-  const signed = await signedBy(device?.sign_key ?? nobodysKey, proof)
-  return signed && device?.person_id === person && proving.includes(device.state)
+export async function provesDevice(claim: SignInClaim, device: KnownDevice | undefined): Promise<boolean> {
+  const signed = await isSignedBy(device?.sign_key ?? nobodysKey, claim)
+  return signed && device?.person_id === claim.person && proving.includes(device.state)
 }
 
-async function signedBy(key: string, proof: string): Promise<boolean> {
+async function isSignedBy(key: string, claim: SignInClaim): Promise<boolean> {
   try {
-    await verifyStatement('cordon-sign-in+jws', proof, await importVerifyKey(parseSignJwk(JSON.parse(key))))
+    await verifySignature(claim, await importVerifyKey(parseSignJwk(JSON.parse(key))))
     return true
   } catch {
     return false

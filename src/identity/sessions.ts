@@ -100,7 +100,7 @@ export class SessionService {
     const claim = claimOf(proof)
     if (!claim) throw new Problem('SIGN_IN_REFUSED')
     const device = await transaction(db, (tx) => store.findDevice(tx, claim.device))
-    const proven = await provesDevice(proof, claim, device)
+    const proven = await provesDevice(claim, device)
     const timely = Math.abs(now.getTime() - new Date(claim.at).getTime()) <= mostClockDifferenceMs
     if (!proven || !timely || claim.jkt !== possession.thumbprint) throw new Problem('SIGN_IN_REFUSED')
     return { claim, possession }

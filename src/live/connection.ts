@@ -242,16 +242,16 @@ export class Connection {
     const { statement, body, extract, salt } = frame
     let operation: string | undefined
     try {
-      const { payload } = await readMessageStatement(statement)
-      operation = payload.operation
+      const read = await readMessageStatement(statement)
+      operation = read.payload.operation
       this.#deps.demandRoom(this.actor.person, frame.type)
       const input = {
-        statement,
+        statement: read,
         body,
         ...(extract === undefined ? {} : { extract }),
         ...(salt === undefined ? {} : { salt }),
       }
-      const accepted = await this.#deps.messages.post(this.actor, payload.operation, input, 'live')
+      const accepted = await this.#deps.messages.post(this.actor, operation, input, 'live')
       this.outbox.send({ type: 'accepted', id: accepted.id, receipt: accepted.receipt })
     } catch (error) {
       this.#refuse({ ...frame, operation }, error, messageIn(frame))

@@ -19,7 +19,7 @@ import {
   digestOfExtract,
   readMessageStatement,
   readSealed,
-  verifyStatement,
+  verifySignature,
   type CompartmentId,
   type MessageStatement,
   type MessageToPost,
@@ -40,6 +40,12 @@ export interface MessagesDeps {
   readonly keys: VerifyKeyCache
 }
 
+/**
+ * What a member posts. The live channel reads the statement before, because that names the
+ * operation.
+ */
+export type PostInput = Omit<MessageToPost, 'statement'> & { readonly statement: string | MessageStatement }
+
 export interface AcceptedMessage {
   readonly id: string
   readonly receipt: Receipt
@@ -58,19 +64,14 @@ export class MessageService {
    * answer), then signature, body, extract and what the sender has seen, and last, under the log's
    * lock, rights, place, state and epoch.
    */
-  async post(
-    actor: SignedInCaller,
-    operation: string,
-    input: MessageToPost,
-    channel: Channel,
-  ): Promise<AcceptedMessage> {
+  async post(actor: SignedInCaller, operation: string, input: PostInput, channel: Channel): Promise<AcceptedMessage> {
     const { db, logs } = this.#deps
     await this.#deps.operations.requireMember(actor, operation)
-    let statement: MessageStatement
+    const statement = await this.#read(actor, operation, input.statement)
     try {
-      statement = await this.#check(actor, operation, input)
+      await this.#check(actor, operation, statement, input)
     } catch (fault) {
-      const stored = await transaction(db, (tx) => this.#storedBefore(tx, actor, operation, input.statement))
+      const stored = await transaction(db, (tx) => this.#storedBefore(tx, actor, operation, statement))
       if (stored === undefined) throw fault
       return { id: stored.id, receipt: await logs.receipt(operation, stored.log_index) }
     }
@@ -100,37 +101,46 @@ export class MessageService {
     tx: Tx,
     actor: SignedInCaller,
     operation: string,
-    jws: string,
+    statement: MessageStatement,
   ): Promise<store.MessageHeader | undefined> {
     await authorize(tx, actor, operation, 'operation.read')
-    let id: string
-    try {
-      id = (await readMessageStatement(jws)).payload.id
-    } catch {
-      return undefined
-    }
+    const { id } = statement.payload
     const stored = (await store.findMessages(tx, operation, [id])).get(id)
     if (!stored) return undefined
-    if (stored.hash !== (await digestOf(jws)) || stored.device_id !== actor.device)
-      throw new Problem('MESSAGE_ID_REUSED')
+    if (stored.hash !== statement.hash || stored.device_id !== actor.device) throw new Problem('MESSAGE_ID_REUSED')
     return stored
   }
 
+  /**
+   * Reads a statement that was not read before. Membership comes before the answer that it is none.
+   */
+  async #read(
+    actor: SignedInCaller,
+    operation: string,
+    statement: string | MessageStatement,
+  ): Promise<MessageStatement> {
+    if (typeof statement !== 'string') return statement
+    try {
+      return await checked('STATEMENT_INVALID', () => readMessageStatement(statement))
+    } catch (fault) {
+      await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.read'))
+      throw fault
+    }
+  }
+
   /** Everything that can be checked without the log's lock. */
-  async #check(actor: SignedInCaller, operation: string, input: MessageToPost): Promise<MessageStatement> {
-    const statement = await checked('STATEMENT_INVALID', () => readMessageStatement(input.statement))
+  async #check(actor: SignedInCaller, operation: string, statement: MessageStatement, input: PostInput): Promise<void> {
     if (statement.payload.operation !== operation) throw new Problem('NOT_FOUND')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
     await this.#checkContent(statement, input)
     await this.#requireSeen(operation, statement)
-    return statement
   }
 
-  async #checkContent(statement: MessageStatement, input: MessageToPost): Promise<void> {
+  async #checkContent(statement: MessageStatement, input: PostInput): Promise<void> {
     const { payload } = statement
     const key = await this.#deps.keys.of(statement.signer)
-    await checked('STATEMENT_INVALID', () => verifyStatement('cordon-message+jws', statement.jws, key))
+    await checked('STATEMENT_INVALID', () => verifySignature(statement, key))
     if (payload.attachments.length > 0) {
       throw new Problem('STATEMENT_INVALID', {
         reason: 'ATTACHMENTS',
@@ -346,7 +356,7 @@ export class MessageService {
   }
 }
 
-async function checkExtract({ payload }: MessageStatement, { extract, salt }: MessageToPost): Promise<void> {
+async function checkExtract({ payload }: MessageStatement, { extract, salt }: PostInput): Promise<void> {
   const named = payload.extract !== undefined
   if (named !== (extract !== undefined) || named !== (salt !== undefined)) {
     throw new Problem('EXTRACT_INVALID', {

@@ -24,7 +24,7 @@ import {
   memberVersion,
   readEpochStatement,
   readMemberStatement,
-  verifyStatement,
+  verifySignature,
   type CompartmentId,
   type DeviceId,
   type MemberStatement,
@@ -170,7 +170,7 @@ export class OperationService {
   async #readMember(jws: string): Promise<MemberStatement> {
     return checked('STATEMENT_INVALID', async () => {
       const statement = await readMemberStatement(jws)
-      await verifyStatement('cordon-member+jws', jws, await this.#deps.keys.of(statement.signer))
+      await verifySignature(statement, await this.#deps.keys.of(statement.signer))
       return statement
     })
   }
@@ -214,7 +214,7 @@ export class OperationService {
   ): Promise<EntryPlace> {
     const statement = await checked('STATEMENT_INVALID', async () => {
       const read = await readEpochStatement(jws)
-      await verifyStatement('cordon-epoch+jws', jws, await this.#deps.keys.of(read.signer))
+      await verifySignature(read, await this.#deps.keys.of(read.signer))
       return read
     })
     const { compartment, epoch } = statement.payload

@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import { digestOf } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { parseTimestamp, type DeviceId, type OrganizationId, type PersonId, type Plain } from './ids.ts'
-import { readStatement, signStatement, verifyStatement } from './jws.ts'
+import { readStatement, signStatement, verifySignature, type ReadJws } from './jws.ts'
 import { DeviceKeys, SignJwk, deviceIdOf, importVerifyKey, type Device } from './keys.ts'
 import { deviceId, exactly, organizationId, personId, shape, time } from './shape.ts'
 
@@ -32,7 +32,7 @@ const parsePayload = shape('device certificate', CertificatePayload)
 
 /** What a certificate says of a device; `jws` is the certificate itself, `hash` its SHA-256. */
 export interface Certificate {
-  readonly jws: string
+  readonly jws: ReadJws
   readonly hash: string
   readonly issuer: DeviceId
   readonly device: DeviceId
@@ -60,8 +60,8 @@ export function issueCertificate(issuer: Device, certified: Plain<Certified>): P
 }
 
 /** Reads a certificate without checking its signature. */
-export async function readCertificate(jws: string): Promise<Certificate> {
-  const { kid, payload } = readStatement('cordon-device+jws', jws)
+export async function readCertificate(text: string): Promise<Certificate> {
+  const { jws, kid, payload } = readStatement('cordon-device+jws', text)
   const { device: keys, person, organization, tier, issuedAt, expiresAt } = parsePayload(payload)
   const from = parseTimestamp(issuedAt, 'issuedAt')
   const until = parseTimestamp(expiresAt, 'expiresAt')
@@ -120,7 +120,7 @@ export async function verifyChain(certificate: Certificate, pin: Pin, find: Find
     const issuer = current.issuer === current.device ? current : find(current.issuer)
     if (!issuer) throw new ProtocolError('CERTIFICATE_CHAIN', 'The device that issued this certificate is not known.')
     demand(issuer.device === current.issuer, 'CERTIFICATE_CHAIN', 'Another device issued this certificate.')
-    await verifyStatement('cordon-device+jws', current.jws, await importVerifyKey(issuer.keys.sign))
+    await verifySignature(current, await importVerifyKey(issuer.keys.sign))
     if (current.device === pin.root) {
       demand(current.issuer === pin.root, 'CERTIFICATE_CHAIN', 'The root certifies itself.')
       return
@@ -179,7 +179,7 @@ const RevocationPayload = Type.Object(
 const parseRevocationPayload = shape('revocation', RevocationPayload)
 
 export interface Revocation {
-  readonly jws: string
+  readonly jws: ReadJws
   readonly hash: string
   readonly signer: DeviceId
   readonly device: DeviceId
@@ -217,8 +217,8 @@ export function signRevocation(signer: Device, device: DeviceId, at: string, com
   return signStatement('cordon-revocation+jws', payload, { kid: signer.id, key: signer.signKey })
 }
 
-export async function readRevocation(jws: string): Promise<Revocation> {
-  const { kid, payload } = readStatement('cordon-revocation+jws', jws)
+export async function readRevocation(text: string): Promise<Revocation> {
+  const { jws, kid, payload } = readStatement('cordon-revocation+jws', text)
   const { device, compromisedAt, at } = parseRevocationPayload(payload)
   parseTimestamp(at, 'at')
   const revocation = { jws, hash: await digestOf(jws), signer: kid as DeviceId, device: device, at }
@@ -250,11 +250,12 @@ export function signRootStatement(root: Device, successor: SignJwk, at: string):
 }
 
 export async function verifyRootStatement(jws: string, pin: Pin): Promise<{ root: DeviceId; successor: DeviceId }> {
-  const { kid, payload } = readStatement('cordon-root+jws', jws)
+  const statement = readStatement('cordon-root+jws', jws)
+  const { kid, payload } = statement
   const { root, successor } = parseRootPayload(payload)
   const rootId = await deviceIdOf(root)
   demand(rootId === pin.root && kid === pin.root, 'ROOT', 'This is not the root that was pinned.')
-  await verifyStatement('cordon-root+jws', jws, await importVerifyKey(root))
+  await verifySignature(statement, await importVerifyKey(root))
   return { root: rootId, successor: await deviceIdOf(successor) }
 }
 

@@ -3,7 +3,7 @@ import { base64url, equalBytes, fromBase64url, fromUtf8, sha256, utf8, type Byte
 import { ProtocolError, demand } from './errors.ts'
 import { Tier } from './certificate.ts'
 import type { DeviceId, InvitationId, OrganizationId, PersonId, Random, Plain } from './ids.ts'
-import { readStatement, signStatement, verifyStatement } from './jws.ts'
+import { readStatement, signStatement, verifySignature, type ReadJws } from './jws.ts'
 import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, requireSealKey, type Device } from './keys.ts'
 import { deviceId, digest, exactly, organizationId, personId, shape, time, uuid } from './shape.ts'
 
@@ -150,9 +150,9 @@ export function signIntention(inviter: Device, intended: Plain<Omit<Intention, '
  * Reads it without checking its signature: the caller has to know `inviter` as a device of its own
  * person.
  */
-export function readIntention(jws: string): Intention & { inviter: DeviceId } {
-  const { kid, payload } = readStatement('cordon-invitation+jws', jws)
-  return { ...parseIntention(payload), inviter: kid as DeviceId }
+export function readIntention(text: string): Intention & { inviter: DeviceId; jws: ReadJws } {
+  const { jws, kid, payload } = readStatement('cordon-invitation+jws', text)
+  return { ...parseIntention(payload), inviter: kid as DeviceId, jws }
 }
 
 const EnrolmentPayload = Type.Object(
@@ -196,11 +196,12 @@ export async function signEnrolment(
  * more.
  */
 export async function readEnrolment(statement: string): Promise<EnrolmentPayload & { device: DeviceId }> {
-  const { kid, payload } = readStatement('cordon-enrolment+jws', statement)
+  const read = readStatement('cordon-enrolment+jws', statement)
+  const { kid, payload } = read
   const parsed = parsePayload(payload)
   const device = await deviceIdOf(parsed.sign)
   demand(kid === device, 'ENROLMENT', 'An enrolment is signed by the device that it enrols.')
-  await verifyStatement('cordon-enrolment+jws', statement, await importVerifyKey(parsed.sign))
+  await verifySignature(read, await importVerifyKey(parsed.sign))
   return { ...parsed, device }
 }
 
@@ -247,9 +248,9 @@ export function signSignIn(device: Device, person: string, jkt: string, at: stri
   )
 }
 
-export function readSignIn(jws: string): Static<typeof SignInPayload> {
-  const { kid, payload } = readStatement('cordon-sign-in+jws', jws)
+export function readSignIn(text: string): Static<typeof SignInPayload> & { jws: ReadJws } {
+  const { jws, kid, payload } = readStatement('cordon-sign-in+jws', text)
   const parsed = parseSignIn(payload)
   demand(kid === parsed.device, 'SIGN_IN', 'The device that signs in must sign this itself.')
-  return parsed
+  return { ...parsed, jws }
 }

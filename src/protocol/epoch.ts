@@ -3,7 +3,7 @@ import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, typ
 import { demand } from './errors.ts'
 import { importSealPublicKey, openSealed, readSealed, sealTo, type SealPrivateKey } from './hpke.ts'
 import { parseTimestamp, type CompartmentId, type DeviceId, type Random, type Plain } from './ids.ts'
-import { readStatement, signStatement } from './jws.ts'
+import { readStatement, signStatement, type ReadJws } from './jws.ts'
 import type { Device, SealJwk } from './keys.ts'
 import { Heads } from './members.ts'
 import { compartmentId, deviceId, digest, exactly, operationId, shape, time } from './shape.ts'
@@ -37,7 +37,7 @@ export type EpochPayload = Static<typeof EpochPayload>
 const parsePayload = shape('epoch statement', EpochPayload)
 
 export interface EpochStatement {
-  readonly jws: string
+  readonly jws: ReadJws
   readonly hash: string
   readonly signer: DeviceId
   readonly crt: string
@@ -67,8 +67,8 @@ export function signEpochStatement(signer: Device, crt: string, payload: Plain<E
 /**
  * Reads an epoch statement without checking its signature; recipients must be sorted and distinct.
  */
-export async function readEpochStatement(jws: string): Promise<EpochStatement> {
-  const { kid, crt, payload } = readStatement('cordon-epoch+jws', jws)
+export async function readEpochStatement(text: string): Promise<EpochStatement> {
+  const { jws, kid, crt, payload } = readStatement('cordon-epoch+jws', text)
   const parsed = parsePayload(payload)
   parseTimestamp(parsed.openedAt, 'openedAt')
   demand(

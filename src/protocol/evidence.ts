@@ -4,7 +4,7 @@ import { digestOf, fromBase64url } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { leafHash, parseLeaf, privateDigest, type Leaf } from './entry.ts'
 import type { DeviceId } from './ids.ts'
-import { verifyStatement, type StatementType } from './jws.ts'
+import { readStatement, verifySignature, type StatementType } from './jws.ts'
 import { formatLogKeys, noteKeysOf, originOf, type LogKeys } from './log-keys.ts'
 import { readMessageStatement } from './message.ts'
 import { openCheckpoint, openNote, type NoteKey } from './note.ts'
@@ -245,8 +245,9 @@ async function checkStatement(
   const device = 'device' in leaf.actor ? leaf.actor.device : undefined
   const signer = certificates.byDevice.get(device ?? '')
   demand(signer !== undefined, 'EVIDENCE', 'The certificate of its signer did not come along.')
-  const { kid } = await verifyStatement(type, statement, await keys.of(signer))
-  demand(kid === device, 'EVIDENCE', 'Its statement was signed by another device than entered it.')
+  const read = readStatement(type, statement)
+  await verifySignature(read, await keys.of(signer))
+  demand(read.kid === device, 'EVIDENCE', 'Its statement was signed by another device than entered it.')
   return true
 }
 

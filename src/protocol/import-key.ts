@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { base64url } from './encoding.ts'
 import type { DeviceId } from './ids.ts'
-import { readStatement, signStatement } from './jws.ts'
+import { readStatement, signStatement, type ReadJws } from './jws.ts'
 import type { Device } from './keys.ts'
 import { digest, operationId, organizationId, shape } from './shape.ts'
 
@@ -32,7 +32,7 @@ export function signImportKey(
  * Reads it without checking its signature: the caller has to know `signer` as a device of the
  * organization.
  */
-export function readImportKey(jws: string): Static<typeof ImportKeyPayload> & { signer: DeviceId } {
-  const { kid, payload } = readStatement('cordon-import-key+jws', jws)
-  return { ...parsePayload(payload), signer: kid as DeviceId }
+export function readImportKey(text: string): Static<typeof ImportKeyPayload> & { signer: DeviceId; jws: ReadJws } {
+  const { jws, kid, payload } = readStatement('cordon-import-key+jws', text)
+  return { ...parsePayload(payload), signer: kid as DeviceId, jws }
 }

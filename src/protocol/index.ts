@@ -116,7 +116,7 @@ export { excessIn } from './bounded-json.ts'
 export { mayOpenNext } from './judge-epoch.ts'
 export { judgeTold } from './judge-told.ts'
 export { readImportKey, signImportKey } from './import-key.ts'
-export { certificateNamedBy, verifyStatement } from './jws.ts'
+export { certificateNamedBy, verifySignature } from './jws.ts'
 export {
   DeviceKeys,
   SignJwk,

@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { digestOf } from './encoding.ts'
 import { parseTimestamp, type DeviceId, type Plain } from './ids.ts'
-import { readStatement, signStatement } from './jws.ts'
+import { readStatement, signStatement, type ReadJws } from './jws.ts'
 import type { Device } from './keys.ts'
 import {
   compartmentId,
@@ -116,7 +116,7 @@ export const memberVersion = 2
 
 /** A member statement as it was read: its hash names it in chains and in the log. */
 export interface MemberStatement {
-  readonly jws: string
+  readonly jws: ReadJws
   readonly hash: string
   readonly signer: DeviceId
   readonly crt: string
@@ -128,8 +128,8 @@ export function signMemberStatement(signer: Device, crt: string, act: Plain<Memb
 }
 
 /** Reads a member statement without checking its signature. */
-export async function readMemberStatement(jws: string): Promise<MemberStatement> {
-  const { kid, crt, payload } = readStatement('cordon-member+jws', jws)
+export async function readMemberStatement(text: string): Promise<MemberStatement> {
+  const { jws, kid, crt, payload } = readStatement('cordon-member+jws', text)
   const act = parseAct(payload)
   parseTimestamp(act.at, 'at')
   return { jws, hash: await digestOf(jws), signer: kid as DeviceId, crt: crt ?? '', act }

@@ -5,7 +5,7 @@ import { excessIn } from './bounded-json.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { contentKeyId, type EpochKey } from './epoch.ts'
 import { parseTimestamp, type DeviceId, type Plain } from './ids.ts'
-import { readStatement, signStatement } from './jws.ts'
+import { readStatement, signStatement, type ReadJws } from './jws.ts'
 import type { Device } from './keys.ts'
 import { Heads } from './members.ts'
 import { padmeLength } from './padme.ts'
@@ -94,7 +94,7 @@ export type MessagePayload = Static<typeof MessagePayload>
 const parsePayload = shape('message statement', MessagePayload)
 
 export interface MessageStatement {
-  readonly jws: string
+  readonly jws: ReadJws
   readonly hash: string
   readonly signer: DeviceId
   /** SHA-256 of the certificate under which the device speaks. */
@@ -107,9 +107,13 @@ export function signMessageStatement(signer: Device, crt: string, payload: Plain
 }
 
 /** Reads a message statement without checking its signature. */
-export async function readMessageStatement(jws: string): Promise<MessageStatement> {
-  demand(jws.length <= limits.statement, 'STATEMENT_SIZE', `A statement has at most ${String(limits.statement)} bytes.`)
-  const { kid, crt, payload } = readStatement('cordon-message+jws', jws)
+export async function readMessageStatement(text: string): Promise<MessageStatement> {
+  demand(
+    text.length <= limits.statement,
+    'STATEMENT_SIZE',
+    `A statement has at most ${String(limits.statement)} bytes.`,
+  )
+  const { jws, kid, crt, payload } = readStatement('cordon-message+jws', text)
   demand(crt !== undefined, 'STATEMENT_FORM', 'A message statement names the certificate of its device.')
   const parsed = parsePayload(payload)
   parseTimestamp(parsed.sentAt, 'sentAt')

@@ -2,7 +2,7 @@ import { mayRevoke, verifyChain, type Certificate, type Pin, type Revocation, ty
 import { ProtocolError, demand } from './errors.ts'
 import type { DeviceId } from './ids.ts'
 import { judgeMemberAct, judgePermission } from './judge.ts'
-import { verifyStatement } from './jws.ts'
+import { verifySignature } from './jws.ts'
 import type { MemberStatement } from './members.ts'
 import type { EpochStatement } from './epoch.ts'
 import type { Member } from './operation-state.ts'
@@ -49,23 +49,23 @@ export async function authenticateEntry(view: OperationView, entry: ViewEntry, t
       return verifyChain(statement.value, trust.pin, (device) => trust.issuers.get(device) ?? view.devices.get(device))
     case 'revocation': {
       const signer = requireCertificate(view, trust, statement.value.signer)
-      await verifyStatement('cordon-revocation+jws', statement.value.jws, await trust.keys.of(signer))
+      await verifySignature(statement.value, await trust.keys.of(signer))
       return
     }
     case 'member': {
-      const { act, jws, signer, crt, hash } = statement.value
+      const { act, signer, crt, hash } = statement.value
       if (act.act !== 'create-operation' && view.chain.has(hash)) return
       const certificate =
         act.act === 'create-operation'
           ? requireCertificate(view, trust, signer)
           : requireSigner(view, trust, signer, crt).certificate
-      await verifyStatement('cordon-member+jws', jws, await trust.keys.of(certificate))
+      await verifySignature(statement.value, await trust.keys.of(certificate))
       return
     }
     case 'epoch': {
-      const { jws, signer, crt } = statement.value
+      const { signer, crt } = statement.value
       const { certificate } = requireSigner(view, trust, signer, crt)
-      await verifyStatement('cordon-epoch+jws', jws, await trust.keys.of(certificate))
+      await verifySignature(statement.value, await trust.keys.of(certificate))
     }
   }
 }

@@ -11,7 +11,7 @@ import {
   sealTo,
   signImportKey,
   utf8,
-  verifyStatement,
+  verifySignature,
   type Bytes,
 } from '../../protocol/index.ts'
 import type { Self } from '../account.ts'
@@ -251,15 +251,15 @@ async function openKey(deps: ImportDeps, operation: string, { sealed, chain }: S
   const { account, device } = deps.self()
   try {
     const header = { kid: device.id, ope: operation }
-    const jws = fromUtf8(await openSealed('cordon-import+jwe', header, device.sealKey, sealed))
-    const { signer, key, ...said } = readImportKey(jws)
+    const text = fromUtf8(await openSealed('cordon-import+jwe', header, device.sealKey, sealed))
+    const { signer, key, jws, ...said } = readImportKey(text)
     const [certificate] = await proveTogether(chain, account.pins.root)
     demand(
       certificate?.device === signer && certificate.organization === account.organization,
       'IMPORT_KEY',
       'The import key was not signed by a device of this organization.',
     )
-    await verifyStatement('cordon-import-key+jws', jws, await verifyKeys.of(certificate))
+    await verifySignature({ jws }, await verifyKeys.of(certificate))
     const meant = said.operation === operation && said.organization === account.organization
     demand(meant, 'IMPORT_KEY', 'The import key is another one’s.')
     await deps.transparency.require([certificate])

@@ -7,7 +7,7 @@ import {
   readRevocation,
   verifyChain,
   verifyRootStatement,
-  verifyStatement,
+  verifySignature,
   type Certificate,
   type DeviceId,
   type Leaf,
@@ -78,7 +78,7 @@ export class DirectoryFold {
     const revoked = this.#certificates.get(revocation.device)
     if (!signer || this.#revoked.has(signer.device)) faults.push('its revocation was signed by a device without right')
     else {
-      await verifyStatement('cordon-revocation+jws', row.jws, await this.#keys.of(signer))
+      await verifySignature(revocation, await this.#keys.of(signer))
       if (revoked && !mayRevoke(signer, revoked, this.#pin)) faults.push('the signer of its revocation had no right to')
     }
     this.#revoked.add(revocation.device)

@@ -9,7 +9,7 @@ import {
   checkBody,
   digestOfExtract,
   readMessageStatement,
-  verifyStatement,
+  verifySignature,
   type Leaf,
   type MessageStatement,
   type OperationView,
@@ -69,7 +69,7 @@ class MessageVerification {
     const faults = [...this.#compareLeaf(row, leaf, statement), ...(await this.#checkContents(row, statement))]
     const certificate = view.devices.get(statement.signer)
     if (!certificate) return [...faults, 'its message was signed by a device that was not live in the operation']
-    await verifyStatement('cordon-message+jws', row.jws, await this.#keys.of(certificate))
+    await verifySignature(statement, await this.#keys.of(certificate))
     faults.push(...(await this.#judge(row, statement, view)))
     if (row.thread_opened === row.log_index) this.#threads++
     return faults
