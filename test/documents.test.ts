@@ -47,6 +47,18 @@ t.test('each decision has a number of its own, and stands in the index with its 
   }
 })
 
+t.test('each step of the walk of a message is a function of the file that it names', async (t) => {
+  const page = await readFile(join(repository, 'docs/architecture.md'), 'utf8')
+  const steps = [...page.matchAll(/^\d+\. `([\w.#]+)` in `([\w/-]+\.ts)`/gm)]
+  t.ok(steps.length >= 20)
+  for (const [, name = '', file = ''] of steps) {
+    const text = await source(file)
+    const [holder = '', method] = name.split('.')
+    const defined = method === undefined ? `function ${holder}\\b` : `class ${holder}\\b[^]*\\n  (async )?${method}\\(`
+    t.ok(new RegExp(defined).test(text), `${name} in ${file}`)
+  }
+})
+
 t.test('what is written from the source is in step; npm run docs writes it', async (t) => {
   const written = { 'access.md': describeAccess(), 'problems.md': describeProblems(), 'forms.json': describeForms() }
   for (const [name, text] of Object.entries(written)) {
