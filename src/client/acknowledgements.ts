@@ -2,7 +2,10 @@ import type { SessionContext } from './session-context.ts'
 
 const acknowledgeEveryMs = 1_000
 
-/** Tells the service up to where this device has what it was sent, at most once a second. */
+/**
+ * Tells the service, at most once a second, up to which index this device has the entries that the
+ * service sent to it.
+ */
 export class Acknowledgements {
   readonly #context: SessionContext
   readonly #isLive: () => boolean
@@ -21,7 +24,10 @@ export class Acknowledgements {
     this.#cancel ??= this.#context.platform.after(acknowledgeEveryMs, () => this.now())
   }
 
-  /** What was opened and written to the store counts as delivered. */
+  /**
+   * Sends the acknowledgement now. A message counts as delivered once it was opened and written to
+   * the store.
+   */
   now(): void {
     this.stop()
     if (this.#upTo <= this.#acknowledged) return

@@ -16,15 +16,15 @@ import { refuse } from './problem.ts'
 import type { Transport } from './transport.ts'
 
 /**
- * What to look for. Times are instants as the protocol writes them; `to` is the first moment that
- * is too late.
+ * The filters of a query. Times are instants as the protocol writes them; `to` is the first instant
+ * that is no longer in the range.
  */
 export interface EntryFilters {
-  /** Kinds such as `body.fetched`, or `member.*`. */
+  /** Kinds of entries such as `body.fetched`, or `member.*`. */
   readonly kinds?: readonly string[]
   /**
-   * Who caused the entry. Another person than oneself takes a justification, and so does another
-   * device.
+   * The person who caused the entry. To query another person or another device, the caller needs a
+   * justification.
    */
   readonly person?: string
   readonly organization?: string
@@ -32,17 +32,17 @@ export interface EntryFilters {
   readonly compartment?: string
   /** The message that the entry is about. */
   readonly message?: string
-  /** The id or code of whatever the entry is about. */
+  /** The id or the code of the subject of the entry. */
   readonly subject?: string
   readonly from?: string
   readonly to?: string
   readonly outcome?: 'done' | 'refused'
-  /** Whole words in the details, all of them; within a time range or for one person. */
+  /** Whole words, all of which must occur in the details. Needs a time range or a person. */
   readonly text?: string
   readonly justification?: string
 }
 
-/** To whom evidence goes, why, and on what ground: entered in the log. */
+/** To whom a bundle of evidence goes, why, and on what legal ground. The log records all three. */
 export interface Disclosure {
   readonly justification: string
   readonly recipient: { readonly name: string; readonly organization: string; readonly country?: string }
@@ -51,24 +51,27 @@ export interface Disclosure {
 
 export interface LogEntry {
   readonly leaf: Leaf
-  /** The leaf as it is hashed. */
+  /** The leaf, as the text that is hashed. */
   readonly text: string
   /**
-   * What the leaf's `private` commits to, checked; undefined where there is nothing or it is not
-   * shown to this person.
+   * The details, checked against the digest `private` of the leaf; undefined where the entry has
+   * none or where the service does not show them to this person.
    */
   readonly details?: Readonly<Record<string, unknown>>
-  /** The details as they are hashed, after the salt (base64url). */
+  /** The details, as the text that is hashed after the salt (base64url). */
   readonly detailsText?: string
   readonly salt?: string
 }
 
 export interface EntryPage {
-  /** Newest first. */
+  /** The entries, newest first. */
   readonly entries: readonly LogEntry[]
-  /** Where the next page goes on; null at the end. A page may be empty and not the last. */
+  /**
+   * The index with which the next page begins; null at the end. A page may be empty without being
+   * the last.
+   */
   readonly next: number | null
-  /** The indexes among which entries are looked for. */
+  /** The indexes between which the service searches. */
   readonly range: { readonly first: number; readonly past: number }
 }
 
@@ -81,8 +84,8 @@ interface WirePage {
 const pageEntries = 500
 
 /**
- * Queries of logs: by members of an operation as their role allows, of the directory by auditors of
- * the platform.
+ * Queries logs: a member queries the log of an operation as far as the role allows, an auditor of
+ * the platform queries the directory log.
  */
 export class Audit {
   readonly #deps: { readonly transport: Transport; readonly pins: () => Pins }
@@ -91,7 +94,7 @@ export class Audit {
     this.#deps = deps
   }
 
-  /** The id of the directory log, as this device pinned it. */
+  /** The id of the directory log, taken from the pinned keys. */
   async directory(): Promise<string> {
     const [first = ''] = this.#deps.pins().logKeys
     const { name } = await parseNoteKey(first)
@@ -99,8 +102,9 @@ export class Audit {
   }
 
   /**
-   * One page. Each is entered in the log before it is answered. FORBIDDEN, JUSTIFICATION_REQUIRED,
-   * QUERY_TOO_WIDE, VALIDATION.
+   * Fetches one page of entries. The log records each query before the service answers it. Throws
+   * FORBIDDEN, JUSTIFICATION_REQUIRED, QUERY_TOO_WIDE, VALIDATION of the service; ANSWER_INVALID
+   * where the entries are of another log or in the wrong order.
    */
   async page(log: string, filters: EntryFilters, options: { after?: number; limit?: number } = {}): Promise<EntryPage> {
     const { kinds, ...rest } = filters
@@ -125,9 +129,9 @@ export class Audit {
   }
 
   /**
-   * A bundle of evidence as the service makes it, checked here with the keys that this device
-   * pinned before it is given; the log says that it was exported, for whom and why. EVIDENCE_EMPTY,
-   * EVIDENCE_TOO_LARGE; EVIDENCE_INVALID where it does not verify.
+   * Fetches a bundle of evidence and verifies it with the pinned keys before it answers the bundle.
+   * The log records that the bundle was exported, for whom and why. Throws EVIDENCE_EMPTY,
+   * EVIDENCE_TOO_LARGE of the service; EVIDENCE_INVALID where the bundle does not verify.
    */
   async evidence(
     log: string,
@@ -155,7 +159,7 @@ export class Audit {
     }
   }
 
-  /** All pages, newest first. What is appended meanwhile is not among them. */
+  /** Fetches all pages, newest first. Entries that are appended meanwhile are not among them. */
   async *pages(log: string, filters: EntryFilters, limit = pageEntries): AsyncGenerator<EntryPage> {
     for (let after: number | undefined; ;) {
       const page = await this.page(log, filters, { limit, ...(after === undefined ? {} : { after }) })

@@ -13,32 +13,35 @@ import {
 } from '../protocol/index.ts'
 import { refuse } from './problem.ts'
 
-/** What a device pinned when it enrolled, and never changes by itself. */
+/** The facts that a device pinned when it enrolled. The SDK never changes them by itself. */
 export interface Pins {
   /** The thumbprint of the root's signing key. */
   readonly root: DeviceId
   /**
-   * Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44. The raw keys sign
-   * the checkpoints of every log.
+   * Verifier keys of the directory log (C2SP signed note): one Ed25519, one ML-DSA-44. The raw keys
+   * sign the checkpoints of every log.
    */
   readonly logKeys: readonly string[]
-  /** Logs have the origin `<host>/logs/<id>`. */
+  /** The host in the origin of every log: `<host>/logs/<id>`. */
   readonly logHost: string
 }
 
-// Public facts of this process: what a certificate says, its imported key, and that it leads up to
-// a root.
+// Caches of public facts, shared by all clients of this process: certificates that were read, and
+// chains that were proven up to a root.
 const readCertificates = new Map<string, Promise<Certificate>>()
 const provenChains = new Set<string>()
 const mostCached = 50_000
 
 /**
- * Imported public keys by device; a device is named by the thumbprint of its key, so they cannot
- * differ.
+ * Imported public keys by device id. The id is the thumbprint of the key, so that two clients of
+ * this process cannot need different keys for one id.
  */
 export const verifyKeys = new VerifyKeys()
 
-/** Reads a certificate, the same one only once. `ProtocolError` where it is none. */
+/**
+ * Reads a certificate; a text that was read before is taken from the cache. Throws `ProtocolError`
+ * where the text is no certificate.
+ */
 export function readCertificateOnce(jws: string): Promise<Certificate> {
   const known = readCertificates.get(jws)
   if (known) return known
@@ -50,8 +53,8 @@ export function readCertificateOnce(jws: string): Promise<Certificate> {
 }
 
 /**
- * Verifies a certificate up to the pinned root; that one did so before stays true. `ProtocolError`
- * otherwise.
+ * Verifies a certificate up to the pinned root, once per process. Throws `ProtocolError` where the
+ * chain does not hold.
  */
 export async function proveChain(certificate: Certificate, root: DeviceId, find: FindCertificate): Promise<void> {
   const fact = `${root} ${certificate.hash}`
@@ -62,7 +65,8 @@ export async function proveChain(certificate: Certificate, root: DeviceId, find:
 }
 
 /**
- * Verifies certificates that came together, each up to the pinned root with the help of the others.
+ * Verifies a list of certificates up to the pinned root, each with the help of the others. Answers
+ * them in their order; throws the first `ProtocolError`.
  */
 export async function proveTogether(
   chain: readonly string[],
@@ -79,15 +83,15 @@ export async function proveTogether(
 }
 
 /**
- * The keys that sign the checkpoints of a log: receipts carry the first alone, what is published
- * both.
+ * The keys that sign the checkpoints of a log. Receipts carry a signature of the first key alone,
+ * published checkpoints of both.
  */
 export async function logKeysOf(pins: Pins, log: string): Promise<readonly [NoteKey, NoteKey]> {
   const { keys } = await parseLogKeys(pins.logKeys)
   return noteKeysOf(keys, originOf(pins.logHost, log))
 }
 
-/** PIN_CHANGED where a service is not the one that was pinned. */
+/** Throws PIN_CHANGED where the facts of a service are not the pinned ones. */
 export function requirePinned(
   pins: Pins,
   server: { root: string | null; logKeys: readonly string[]; logHost: string },

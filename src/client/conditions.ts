@@ -1,6 +1,6 @@
 import { longestTimerMs, type Platform } from './platform.ts'
 
-/** Those who wait for something to be true: asked again whenever it may have become so. */
+/** Holds conditions for which callers wait, and checks them after each change of the session. */
 export class Conditions {
   readonly #platform: Platform
   readonly #checks = new Set<(over: boolean) => void>()
@@ -9,12 +9,18 @@ export class Conditions {
     this.#platform = platform
   }
 
-  /** Asks all conditions; where it is `over`, those that do not hold never will. */
+  /**
+   * Checks all conditions. Where `over` is true, a condition that does not hold now resolves with
+   * false.
+   */
   check(over: boolean): void {
     for (const check of this.#checks) check(over)
   }
 
-  /** Resolves with true once the condition holds, with false after the time or when it is over. */
+  /**
+   * Resolves with true once the condition holds, with false after the time or when the session is
+   * over.
+   */
   until(condition: () => boolean, milliseconds: number): Promise<boolean> {
     if (condition()) return Promise.resolve(true)
     return new Promise((resolve) => {

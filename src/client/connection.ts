@@ -10,12 +10,14 @@ import { backOff, type Platform, type Socket } from './platform.ts'
 import { fromProblemJson, isProblem, refuse, type ClientProblem } from './problem.ts'
 import type { Transport } from './transport.ts'
 
-/** What follows one operation over the connection. */
+/** The session of one operation, as the connection sees it. */
 export interface Subscriber {
-  /** The socket is open: subscribe. */
+  /** The socket is open: the session subscribes. */
   connected(): void
   frame(frame: ServerFrame): void
-  /** The socket is gone, or nobody reconnects any more. */
+  /**
+   * The socket is closed. `final` is given where the connection will not be opened again by itself.
+   */
   disconnected(final?: ClientProblem): void
 }
 
@@ -30,19 +32,19 @@ export interface ConnectionDeps {
 }
 
 /**
- * Milliseconds after which a socket that does not open is given up, as one whose handshake
- * something on the way swallowed.
+ * Milliseconds after which a socket that does not open is given up: a proxy may have swallowed the
+ * handshake.
  */
 const openWithinMs = 10_000
 const pingEveryMs = 20_000
-/** Milliseconds in which something must come after a ping. */
+/** Milliseconds within which a frame must come after a ping. */
 const answerWithinMs = 10_000
 /** RFC 6455: an application closes with 1000 or a code of its own. */
 const normalCloseCode = 1000
 
 /**
- * One WebSocket for all operations of a device: opened with a ticket, kept alive, opened again with
- * jitter.
+ * One WebSocket for all operations of a device. It opens with a ticket, is kept alive with pings,
+ * and is opened again with jitter after it closed.
  */
 export class LiveConnection {
   readonly #deps: ConnectionDeps
@@ -54,7 +56,10 @@ export class LiveConnection {
   #connecting = false
   #attempt = 0
   #cancelRetry: (() => void) | undefined
-  /** Of what is waited for just now: that the socket opens, the next ping, its answer. */
+  /**
+   * Cancels the timer that runs: for the opening of the socket, for the next ping, or for its
+   * answer.
+   */
   #cancelTimer: (() => void) | undefined
   #heardAt = 0
 
@@ -66,14 +71,14 @@ export class LiveConnection {
     return this.#open
   }
 
-  /** Follows an operation; connects if need be. */
+  /** Delivers the frames of an operation to a subscriber, and connects if need be. */
   attach(operation: string, subscriber: Subscriber): void {
     this.#subscribers.set(operation, subscriber)
     if (this.#open) subscriber.connected()
     else this.#connectSoon(0)
   }
 
-  /** Connects again after it had given up: somebody signed in. */
+  /** Connects again after the connection had been given up: the person has signed in again. */
   resume(): void {
     if (this.#subscribers.size > 0) this.#connectSoon(0)
   }
@@ -84,7 +89,7 @@ export class LiveConnection {
     if (this.#subscribers.size === 0) this.close()
   }
 
-  /** Sends a frame; false where there is no open socket. */
+  /** Sends a frame. Answers false where no socket is open. */
   send(frame: Plain<ClientFrame>): boolean {
     if (!this.#open || !this.#socket) return false
     this.#socket.send(JSON.stringify(frame))
@@ -92,9 +97,9 @@ export class LiveConnection {
   }
 
   /**
-   * Posts a message over the socket. Rejects with the service's problem where it is refused, with
-   * NETWORK where the socket goes, or the time passes, before the answer: then nobody knows, and
-   * the same statement is to be sent again.
+   * Posts a message over the socket. Rejects with the service's problem where the service refuses
+   * it. Rejects with NETWORK where the socket closes or the time passes before the answer: then the
+   * client cannot know what became of the message and has to send this very statement again.
    */
   post(
     id: string,
@@ -113,13 +118,13 @@ export class LiveConnection {
       const cancel = this.#deps.platform.after(milliseconds, () =>
         post.reject(refuse('NETWORK', 'The service did not answer in time.')),
       )
-      // Before it is sent: the socket may go while it is.
+      // Set before the frame is sent: the socket may close during the sending.
       this.#posts.set(id, post)
       if (!this.send(frame)) post.reject(refuse('NETWORK', 'There is no live connection.'))
     })
   }
 
-  /** Ends the connection for good. */
+  /** Closes the connection and does not open it again. */
   close(): void {
     this.#wanted = false
     this.#cancelRetry?.()
@@ -137,7 +142,7 @@ export class LiveConnection {
     })
   }
 
-  /** Whatever fails in it is tried again. */
+  /** Connects. A failure is followed by another try. */
   #begin(): void {
     this.#connect().catch(() => {
       this.#connecting = false
@@ -213,10 +218,7 @@ export class LiveConnection {
     this.#cancelTimer = this.#deps.platform.after(milliseconds, run)
   }
 
-  /**
-   * Asks every so often whether the service is there, and gives the socket up where nothing comes
-   * in time.
-   */
+  /** Sends a ping at an interval, and gives the socket up where no frame comes in time after it. */
   #pingLater(): void {
     const { platform } = this.#deps
     this.#timer(pingEveryMs, () => {
@@ -229,7 +231,7 @@ export class LiveConnection {
     })
   }
 
-  /** Gives this socket up, and opens another. */
+  /** Gives this socket up and opens another one. */
   #again(): void {
     this.#drop()
     this.#retry()
@@ -240,7 +242,7 @@ export class LiveConnection {
     if (!this.#wanted) return
     if (code === closeCodes.takenOver)
       return this.#giveUp(refuse('CLOSED', `The live connection was taken over elsewhere. ${reason}`.trim()))
-    // 4401: the session may only need its token renewed; asking for a ticket tells.
+    // 4401: perhaps only the access token has ended. The request for a ticket shows it.
     this.#retry()
   }
 
@@ -268,7 +270,10 @@ export class LiveConnection {
   }
 }
 
-/** What came, where it is a frame at all; what is in it is judged by whom it is for. */
+/**
+ * Reads a frame from the data of the socket; undefined where the data is no frame. The subscriber
+ * judges the members of the frame.
+ */
 function frameIn(data: unknown): ServerFrame | undefined {
   try {
     const frame = JSON.parse(String(data)) as ServerFrame | null

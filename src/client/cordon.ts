@@ -6,7 +6,8 @@ import { Audit } from './audit.ts'
 import { importRows, type ImportOutcome, type ImportInput } from './import/runner.ts'
 import { Factors, askPasskey, type Authenticator, type SignInEvidence } from './factors.ts'
 import { LiveConnection } from './connection.ts'
-import { Directory, type CertifyOutcome, type OwnDevice } from './directory.ts'
+import { Directory } from './directory.ts'
+import type { CertifyOutcome, OwnDevice } from './directory-types.ts'
 import {
   enrol,
   initialize,
@@ -35,7 +36,10 @@ import { readPin, writePin, type WitnessPin } from './witness-watch.ts'
 export interface CordonOptions {
   readonly store: ClientStore
   readonly platform: Platform
-  /** Whether opened messages are kept (in the store) or only told as events; 'all' if not given. */
+  /**
+   * 'all': opened messages are kept in the store. 'none': they are only told as events. 'all' if
+   * not given.
+   */
   readonly keep?: 'all' | 'none'
 }
 
@@ -46,12 +50,14 @@ export interface Me {
   readonly organizationName: string
   readonly organizationKind: OrganizationKind
   readonly device: string
-  /** Null until somebody has certified this device. */
+  /** Null until another device has certified this device. */
   readonly tier: 'administrator' | 'ncp' | 'person' | 'service' | 'auditor' | null
   readonly administrator: boolean
-  /** How many certificates this NCP or administrator is asked to renew: see `Renewals`. */
+  /**
+   * The number of certificates that this NCP or administrator is asked to renew: see `Renewals`.
+   */
   readonly renewalsDue: number
-  /** What a service account may use below its role; null for a person. */
+  /** The permissions that a service account may use below its role; null for a person. */
   readonly listed: ListedPermissions
 }
 
@@ -60,21 +66,24 @@ export interface Session {
   readonly device: string
   readonly startedAt: string
   readonly lastRefreshedAt: string
-  /** From where it was last renewed, and what the client called itself. */
+  /**
+   * The address from which the session was last renewed, and the name that the client gave itself.
+   */
   readonly address: string
   readonly agent: string
   readonly current: boolean
 }
 
 /**
- * Cordon as one person on one device has it. Make one with an empty store and call `initialize` or
- * `enrol`, or with a store that holds a device; then `signIn`. Refusals are `ClientProblem`s.
+ * Cordon, for one person on one device. A caller constructs it with an empty store and calls
+ * `initialize` or `enrol`, or with a store that holds a device; then it calls `signIn`. All methods
+ * throw `ClientProblem`.
  */
 export class Cordon {
   readonly #options: CordonOptions
   /**
-   * With the time of the service, once one is known: by it everything is dated that this device
-   * signs.
+   * The platform of the options; its clock becomes that of the service once `load` has made a
+   * transport. All dates that this device signs come from it.
    */
   #platform: Platform
   #self: Self | undefined
@@ -94,8 +103,8 @@ export class Cordon {
   }
 
   /**
-   * Takes up what the store holds: the device, and its session if it has one. False in an empty
-   * store.
+   * Loads the device and, if there is one, the session that the store holds. Answers false for an
+   * empty store.
    */
   async load(): Promise<boolean> {
     const { store } = this.#options
@@ -123,8 +132,8 @@ export class Cordon {
   }
 
   /**
-   * The root, its successor and the first administrator, on a service that has none. See
-   * `initialize`.
+   * Makes the root, its successor and the first administrator on a service that has no root. See
+   * `initialize` of `enrolment.ts`.
    */
   async initialize(input: InitializationInput): Promise<RootSecrets> {
     const secrets = await initialize(this.#options, input)
@@ -132,14 +141,14 @@ export class Cordon {
     return secrets
   }
 
-  /** Enrols this device with an invitation. See `enrol`. */
+  /** Enrols this device with an invitation. See `enrol` of `enrolment.ts`. */
   async enrol(input: EnrolmentInput): Promise<EnrolmentResult> {
     const enrolled = await enrol(this.#options, input)
     await this.load()
     return enrolled
   }
 
-  /** Who this is: NOT_ENROLLED where the store holds no device. */
+  /** The person and the device that act. Throws NOT_ENROLLED where the store holds no device. */
   get self(): Self {
     if (!this.#self) throw refuse('NOT_ENROLLED', 'This store holds no device.')
     return this.#self
@@ -157,7 +166,7 @@ export class Cordon {
     return this.self.device.id
   }
 
-  /** Whether this is the device of a service account: it signs in with `signInService`. */
+  /** Whether this device belongs to a service account, which signs in with `signInService`. */
   get isService(): boolean {
     return this.self.isService
   }
@@ -166,20 +175,20 @@ export class Cordon {
     return this.#transport?.signedIn ?? false
   }
 
-  /** What this client runs on, with the time of the service where one is known. */
+  /** The platform of this client, with the time of the service where it is known. */
   get platform(): Platform {
     return this.#platform
   }
 
   /**
-   * By how much the clock of this device is off, where it is by 5 seconds or more: in words such as
-   * "70 seconds behind".
+   * The difference between the clock of this device and that of the service, in words such as "70
+   * seconds behind"; undefined where it is less than 5 seconds.
    */
   get clockOff(): string | undefined {
     return this.#transport?.clockOff(5_000)
   }
 
-  /** HTTP to the service as the signed-in person, for what has no method here. */
+  /** Sends HTTP requests as the signed-in person, for routes that have no method in the SDK. */
   get transport(): Transport {
     return this.#require(this.#transport)
   }
@@ -192,12 +201,12 @@ export class Cordon {
     return this.#require(this.#operations)
   }
 
-  /** By what this person signs in. */
+  /** The factors with which this person signs in. */
   get factors(): Factors {
     return new Factors(this.transport)
   }
 
-  /** Where this person is told that something waits. */
+  /** The e-mail address to which the service sends notices for this person. */
   get notices(): Notices {
     return new Notices(this.transport)
   }
@@ -221,9 +230,9 @@ export class Cordon {
   }
 
   /**
-   * Signs in, checks that the service is the one that was pinned, and certifies whoever waits for
-   * this person. SIGN_IN_REFUSED, and SECOND_FACTOR_REQUIRED where a code is missing, of the
-   * service; PIN_CHANGED, STORE_PASSPHRASE_REUSED.
+   * Signs in, checks that the service is the pinned one, and certifies the newcomers that wait for
+   * this person. Throws SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED (a code is missing) of the service;
+   * PIN_CHANGED, STORE_PASSPHRASE_REUSED.
    */
   async signIn(
     by: SignInEvidence | { readonly authenticator: Authenticator },
@@ -241,8 +250,8 @@ export class Cordon {
   }
 
   /**
-   * The same for a service account, with the key that its store holds; nobody has to be there.
-   * NOT_A_SERVICE; ADDRESS_REFUSED of the service.
+   * Signs a service account in, with the key that its store holds and without any person. Throws
+   * NOT_A_SERVICE; ADDRESS_REFUSED of the service; PIN_CHANGED.
    */
   async signInService(): Promise<Me & { readonly certified: readonly CertifyOutcome[] }> {
     const { store } = this.#options
@@ -256,7 +265,7 @@ export class Cordon {
     )
   }
 
-  /** The service is the one that was pinned. */
+  /** Throws PIN_CHANGED where the service is not the pinned one. */
   async #requirePinned(): Promise<void> {
     requirePinned(this.self.account.pins, await this.transport.open<ServerFacts>('GET', '/v1/server'))
   }
@@ -271,11 +280,11 @@ export class Cordon {
     return { ...me, certified: me.tier === null ? [] : await this.directory.certifyWaiting() }
   }
 
-  /** Certifies newcomers from now on every so many milliseconds, until `close` or `signOut`. */
+  /** Certifies newcomers every `every` milliseconds, until `close` or `signOut`. */
   keepCertifying(every = 30_000): void {
     this.#cancelCertifying?.()
     this.#cancelCertifying = this.#platform.after(every, () => {
-      // A service that cannot be reached now is asked again next time.
+      // Where the service cannot be reached, the next turn asks again.
       this.directory.certifyWaiting().catch(() => {})
       this.keepCertifying(every)
     })
@@ -286,12 +295,12 @@ export class Cordon {
     await this.transport.signOut()
   }
 
-  /** One's own live sessions. */
+  /** The live sessions of this person. */
   async sessions(): Promise<Session[]> {
     return (await this.transport.request<{ sessions: Session[] }>('GET', '/v1/sessions')).sessions
   }
 
-  /** Ends all sessions of this person but this one. */
+  /** Ends all sessions of this person except this one. */
   async endOtherSessions(): Promise<void> {
     await this.transport.request('DELETE', '/v1/sessions')
   }
@@ -301,8 +310,9 @@ export class Cordon {
   }
 
   /**
-   * Who the service says this is, checked: the certificate leads up to the pinned root and names
-   * this device, this person and this organization. CERTIFICATE_REFUSED otherwise.
+   * Fetches the person, the tier and the certificate of this device, and checks them: the
+   * certificate must lead up to the pinned root and name this device, this person and this
+   * organization. Throws CERTIFICATE_REFUSED otherwise.
    */
   async me(): Promise<Me> {
     const { account, device } = this.self
@@ -335,9 +345,9 @@ export class Cordon {
   }
 
   /**
-   * For whom a newcomer waits: null once it is certified. A device that is not certified can sign
-   * in and receives no key; any device of whoever invited it certifies it when it is next signed
-   * in.
+   * The invitation of a newcomer whose device is not certified yet; null once it is. A device that
+   * is not certified can sign in and receives no key. Any device of the inviter certifies it when
+   * that device is next signed in.
    */
   async waitingFor(): Promise<{ invitation: string | undefined } | null> {
     const me = await this.me()
@@ -345,8 +355,9 @@ export class Cordon {
   }
 
   /**
-   * One's own devices as the service lists them, each with whether the directory log is proven to
-   * hold its certificate. A device that is certified and not held there is nobody's: revoke it.
+   * The devices of this person as the service lists them, each with whether the directory log is
+   * proven to hold its certificate. A device that is certified and not in the directory log belongs
+   * to nobody: the person should revoke it.
    */
   async devices(): Promise<(OwnDevice & { readonly proven: boolean })[]> {
     const devices = await this.directory.devices()
@@ -358,15 +369,15 @@ export class Cordon {
   }
 
   /**
-   * Follows an operation: see `OperationSession`. The same one while it is open. Newcomers are
-   * certified meanwhile.
+   * Follows an operation and certifies newcomers meanwhile. Answers the open session where the
+   * operation is followed already. See `OperationSession`.
    */
   follow(operation: string): Promise<OperationSession> {
     if (!this.#cancelCertifying) this.keepCertifying()
     return this.operations.follow(operation)
   }
 
-  /** Imports rows into an operation, each once however often it is repeated. See `importRows`. */
+  /** Imports rows into an operation. A repeated import sends no row twice. See `importRows`. */
   async importRows(input: Omit<ImportInput, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
     const { operation, ...rest } = input
     const deps = {
@@ -379,9 +390,10 @@ export class Cordon {
   }
 
   /**
-   * Insists on witnesses from now on: what this device accepted must be cosigned by the policy's
-   * quorum within its lag, or nothing is sealed and no operation is ready (WITNESSES_MISSING).
-   * `ProtocolError` POLICY where the policy cannot be read. Undefined: no more.
+   * Pins a witness policy. From now on a quorum of the policy must cosign every entry that this
+   * device accepted, within the lag; otherwise nothing is sealed and no operation is ready
+   * (WITNESSES_MISSING). Undefined removes the policy. Throws `ProtocolError` POLICY where the
+   * policy cannot be read.
    */
   pinWitnesses(pin: WitnessPin | undefined): Promise<void> {
     return writePin(this.#options.store, pin)
@@ -391,7 +403,9 @@ export class Cordon {
     return readPin(this.#options.store)
   }
 
-  /** Checks what a member can check of an operation's log. See `checkOwnPlace`. */
+  /**
+   * Checks the log of an operation as far as a member can. See `checkOwnPlace` of `self-check.ts`.
+   */
   checkOwnPlace(operation: string, progress?: (done: number, of: number) => void): Promise<SelfCheck> {
     const { store } = this.#options
     const { pins } = this.self.account
@@ -399,8 +413,8 @@ export class Cordon {
   }
 
   /**
-   * A receipt of this device as others check it, offline and with other software. See
-   * `portableReceipt`.
+   * A receipt of this device that others verify offline and with other software. See
+   * `portableReceipt` of `portable-receipt.ts`.
    */
   portableReceipt(operation: string, message: string): Promise<string> {
     const { pins } = this.self.account
@@ -414,7 +428,8 @@ export class Cordon {
   }
 
   /**
-   * Ends everything live; what is pending stays in the store. The session at the service goes on.
+   * Closes all connections and timers. Pending messages stay in the store; the session at the
+   * service goes on.
    */
   async close(): Promise<void> {
     this.#cancelCertifying?.()

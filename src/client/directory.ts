@@ -1,4 +1,4 @@
-import type { OrganizationKind, Permission } from '../access.ts'
+import type { OrganizationKind } from '../access.ts'
 import {
   ProtocolError,
   base64url,
@@ -31,138 +31,24 @@ import {
 import { requireCertificate, type Self } from './account.ts'
 import { proveChain, readCertificateOnce, verifyKeys } from './certificates.ts'
 import { certificateTimes } from './enrolment.ts'
+import type {
+  CertifyOutcome,
+  DepartureEffects,
+  DutyRoster,
+  HandOverInput,
+  InvitationInput,
+  InvitationListed,
+  NewInvitation,
+  Organization,
+  OwnDevice,
+  PersonListed,
+  RecoveryRequest,
+  ServiceInvitationInput,
+} from './directory-types.ts'
 import type { Platform } from './platform.ts'
 import { isProblem } from './problem.ts'
 import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
-
-export interface Organization {
-  readonly organization: string
-  readonly kind: OrganizationKind
-  readonly name: string
-  readonly country: string | null
-  readonly region: string | null
-  /** Whether it has left. */
-  readonly ended: boolean
-}
-
-/** What goes with people who leave. */
-export interface DepartureEffects {
-  readonly people: readonly { readonly person: string; readonly name: string }[]
-  readonly devices: number
-  readonly operations: number
-}
-
-export interface PersonListed {
-  readonly person: string
-  readonly name: string
-  readonly certified: boolean
-  readonly asleep: boolean
-  /** Whether it is a program. */
-  readonly service: boolean
-  /** When the account sleeps at the earliest if nobody uses it; null where it does not. */
-  readonly sleepsAt: string | null
-  /** It would sleep, but it is the last that could lead an operation or the service. */
-  readonly needed: boolean
-}
-
-interface Party {
-  readonly person: string
-  readonly name: string
-}
-
-/**
- * Which contact points of an organization are on duty, each with those they stand in for, and what
- * is arranged.
- */
-export interface DutyRoster {
-  readonly onDuty: readonly (Party & { readonly standsInFor: readonly Party[] })[]
-  readonly handOvers: readonly (Party & {
-    readonly deputy: Party
-    readonly from: string
-    /** Null until it is taken back. */
-    readonly until: string | null
-  })[]
-}
-
-export interface HandOverInput {
-  readonly deputy: string
-  /** Now, if not given or past. */
-  readonly from?: Date
-  /** Until it is taken back, if not given. */
-  readonly until?: Date
-  readonly reason: string
-}
-
-export interface RecoveryRequest {
-  readonly invitation: string
-  /** Hash of exactly what is asked. */
-  readonly request: string
-  readonly requestedAt: string
-  readonly approvableUntil: string
-  readonly state: 'open' | 'approved' | 'expired'
-  readonly tier: string
-  readonly person: { readonly id: string; readonly name: string }
-  readonly organization: { readonly id: string; readonly name: string }
-  readonly requester: { readonly id: string; readonly name: string }
-}
-
-export interface OwnDevice {
-  readonly device: string
-  readonly state: 'waiting' | 'certified' | 'revoked' | 'expired'
-  readonly enrolledAt: string
-  readonly certificate: string | null
-  readonly current: boolean
-}
-
-export interface NewInvitation {
-  readonly invitation: string
-  readonly person: string
-  /** The string to hand over: shown once, kept nowhere. */
-  readonly text: string
-  readonly expiresAt: string
-}
-
-export interface InvitationListed {
-  readonly invitation: string
-  readonly person: string
-  readonly name: string
-  readonly tier: string
-  readonly expiresAt: string
-  /** Of a second person, where somebody lost every device; null where none is needed. */
-  readonly approval: 'missing' | 'given' | null
-  readonly state: 'open' | 'used' | 'revoked' | 'expired'
-}
-
-export interface InvitationInput {
-  /**
-   * A name for a new person, or the id of one who is known and has no device yet, or one's own id
-   * for a further device.
-   */
-  readonly person: { readonly name: string } | { readonly id: string; readonly name: string }
-  readonly organization: string
-  readonly tier: Exclude<Tier, 'service'>
-  /** Hours; 168 if not given, at most 720. */
-  readonly hours?: number
-}
-
-/** What a service account may be used for, from where and until when. */
-export interface ServiceInvitationInput extends Omit<InvitationInput, 'person' | 'tier'> {
-  readonly name: string
-  readonly permissions: readonly Permission[]
-  /** Ranges in CIDR notation. */
-  readonly addresses: readonly string[]
-  /** At most 366 days ahead. */
-  readonly expiresAt: Date
-}
-
-/** A newcomer who was certified, or refused with the reason. */
-export interface CertifyOutcome {
-  readonly person: { readonly id: string; readonly name: string }
-  readonly organization: { readonly id: string; readonly name: string }
-  readonly device: string
-  readonly refused?: { readonly code: string; readonly message: string }
-}
 
 interface WaitingEnrolment {
   readonly invitation: string
@@ -182,7 +68,7 @@ export interface DirectoryDeps {
   readonly self: () => Self
 }
 
-/** Organizations, invitations and certificates. */
+/** Organizations, people, invitations and certificates. */
 export class Directory {
   readonly #deps: DirectoryDeps
 
@@ -207,31 +93,31 @@ export class Directory {
     return id
   }
 
-  /** All organizations. ADMINISTRATOR_ONLY. */
+  /** All organizations. Throws ADMINISTRATOR_ONLY. */
   async organizations(): Promise<Organization[]> {
     const answer = await this.#deps.transport.request<{ organizations: Organization[] }>('GET', '/v1/organizations')
     return answer.organizations
   }
 
-  /** People of an organization, for administrators and its own NCPs. */
+  /** The people of an organization, for administrators and for the NCPs of that organization. */
   async people(organization: string): Promise<PersonListed[]> {
     const path = `/v1/organizations/${organization}/people`
     return (await this.#deps.transport.request<{ people: PersonListed[] }>('GET', path)).people
   }
 
   /**
-   * Invites a person, or a further device. The key by which the newcomer is certified is sealed to
-   * this person's own certified devices, so that only they can vouch. FORBIDDEN where one may not
-   * vouch for such a person.
+   * Invites a person, or a further device of this person. The key that certifies the newcomer is
+   * sealed to the certified devices of this person, so that only they can vouch. Throws FORBIDDEN
+   * where this person may not vouch for such a newcomer.
    */
   invite(input: InvitationInput): Promise<NewInvitation> {
     return this.#invite(input)
   }
 
   /**
-   * Invites a service account: a program with a device and a sign-in key of its own. What it may do
-   * is settled with this and stays. FORBIDDEN for whoever is no NCP of the organization and no
-   * administrator.
+   * Invites a service account: a program with a device and a sign-in key of its own. Its
+   * permissions are settled with the invitation and never change. Throws FORBIDDEN where this
+   * person is neither an NCP of the organization nor an administrator.
    */
   inviteService({ name, permissions, addresses, expiresAt, ...input }: ServiceInvitationInput): Promise<NewInvitation> {
     const service = { permissions, addresses, expiresAt: timestamp(expiresAt) }
@@ -281,8 +167,8 @@ export class Directory {
   }
 
   /**
-   * One's own certified devices, each proven up to the pinned root and held by the directory log:
-   * the service's list alone is not believed.
+   * The certified devices of this person, each proven up to the pinned root and held by the
+   * directory log. The list of the service alone is not believed.
    */
   async #ownCertified(): Promise<Certificate[]> {
     const self = this.#deps.self()
@@ -306,7 +192,10 @@ export class Directory {
     return proven
   }
 
-  /** The certificate of a device of one's own; INVITATION_SIGNER where this is none. */
+  /**
+   * The certificate of a device of this person. Throws `ProtocolError` INVITATION_SIGNER where the
+   * device belongs to another person.
+   */
   async #requireOwn(device: DeviceId): Promise<Certificate> {
     const own = requireCertificate(this.#deps.self())
     const found = own.device === device ? own : (await this.#ownCertified()).find((one) => one.device === device)
@@ -314,7 +203,7 @@ export class Directory {
     return found
   }
 
-  /** What this person has invited. */
+  /** The invitations that this person made. */
   async invitations(): Promise<InvitationListed[]> {
     const answer = await this.#deps.transport.request<{ invitations: InvitationListed[] }>('GET', '/v1/invitations')
     return answer.invitations
@@ -325,9 +214,9 @@ export class Directory {
   }
 
   /**
-   * Certifies the newcomers that wait for this device: whoever held the invitation and is the very
-   * person that was meant. Each outcome says whom; a refused one names why, and nothing is issued
-   * for it.
+   * Certifies the newcomers that wait for this device: each must have held the invitation and must
+   * be the person whom the inviter meant. Answers an outcome for each; a refused newcomer gets no
+   * certificate, and its outcome has the reason.
    */
   async certifyWaiting(): Promise<CertifyOutcome[]> {
     const { transport, self } = this.#deps
@@ -357,13 +246,14 @@ export class Directory {
       enrolment.sealed,
     )
     const { certify, inviter, jws, ...intended } = readIntention(fromUtf8(opened))
-    // Whoever knows a public key can seal to it: what binds is that this person signed it.
+    // Sealing needs a public key alone, so that any caller could have sealed this. The signature of
+    // this person is what binds.
     await verifySignature({ jws }, await verifyKeys.of(await this.#requireOwn(inviter)))
     const { sign, seal } = await checkEnrolment(fromBase64url(certify), enrolment, { ...intended, invitation })
     const own = requireCertificate(this.#deps.self())
     const times = certificateTimes(this.#deps.platform.clock())
-    // A further device of one's own ends with the one that vouches for it: nobody prolongs
-    // themselves.
+    // A further device of this person ends with the device that vouches for it: a person cannot
+    // prolong their own certificates.
     const ends = [times.expiresAt, intended.expiresAt, intended.person === own.person ? own.expiresAt : undefined]
     return issueCertificate(device, {
       keys: { sign, seal },
@@ -375,7 +265,7 @@ export class Directory {
     })
   }
 
-  /** One's own devices, as the service lists them. */
+  /** The devices of this person, as the service lists them. */
   async devices(): Promise<OwnDevice[]> {
     const { transport, self } = this.#deps
     const { devices } = await transport.request<{ devices: Omit<OwnDevice, 'current'>[] }>('GET', '/v1/devices')
@@ -384,33 +274,43 @@ export class Directory {
   }
 
   /**
-   * Somebody of one's own organization leaves for good (an NCP; of any, an administrator): out of
-   * every operation, all sessions ended. NOT_FOUND for others, STEP_UP_REQUIRED where the proof of
-   * who one is is too old. The reason is entered in the log.
+   * Retires a person for good: the person leaves every operation, and all sessions end. An NCP may
+   * retire people of the own organization, an administrator any person. The log records the reason.
+   * Throws NOT_FOUND for others, STEP_UP_REQUIRED where the last proof of identity is too old.
    */
   async retire(person: string, reason: string): Promise<void> {
     await this.#deps.transport.request('POST', `/v1/people/${person}/retirement`, { reason })
   }
 
-  /** The same until `wake`: nothing is lost. */
+  /**
+   * Suspends a person until `wake`: all sessions end, nothing is lost. Rights and errors are those
+   * of `retire`.
+   */
   async suspend(person: string, reason: string): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/people/${person}/suspension`, { reason })
   }
 
-  /** The person can sign in again; in each operation `Operations.wake` takes them back. */
+  /**
+   * Lets a suspended or sleeping person sign in again. In each operation a member wakes the person
+   * with `Operations.wake`.
+   */
   async wake(person: string, reason: string): Promise<void> {
     await this.#deps.transport.request('POST', `/v1/people/${person}/waking`, { reason })
   }
 
-  /** Who is on duty for an organization now, for administrators and its own NCPs. */
+  /**
+   * The duty roster of an organization now, for administrators and for the NCPs of that
+   * organization.
+   */
   duty(organization: string): Promise<DutyRoster> {
     return this.#deps.transport.request('GET', `/v1/organizations/${organization}/duty`)
   }
 
   /**
-   * Lets another contact point of the organization stand in for this one, who may be oneself.
-   * DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in that
-   * time; NOT_FOUND for whoever is no NCP of the organization and no administrator.
+   * Lets another contact point of the organization, the deputy, stand in for `person`, who may be
+   * the caller. Throws DUTY_RULE where one of the two is no contact point who can act, or where the
+   * deputy is away in that time; NOT_FOUND where the caller is neither an NCP of the organization
+   * nor an administrator.
    */
   async handOverDuty(person: string, { deputy, from, until, reason }: HandOverInput): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/people/${person}/deputy`, {
@@ -421,26 +321,24 @@ export class Directory {
     })
   }
 
-  /** This contact point is on duty again, or does not go away after all. */
+  /** Ends the hand-over of a contact point, or cancels it before it begins. */
   async takeBackDuty(person: string): Promise<void> {
     await this.#deps.transport.request('DELETE', `/v1/people/${person}/deputy`)
   }
 
-  /**
-   * What would go with one of one's own people, or with a program, before it is retired or stopped.
-   */
+  /** The effects of retiring a person of the own organization, or of stopping a service account. */
   atStake(person: string): Promise<DepartureEffects> {
     return this.#deps.transport.request('GET', `/v1/people/${person}/retirement`)
   }
 
-  /** What would go with an organization. ADMINISTRATOR_ONLY. */
+  /** The effects of the departure of an organization. Throws ADMINISTRATOR_ONLY. */
   atStakeIn(organization: string): Promise<DepartureEffects> {
     return this.#deps.transport.request('GET', `/v1/organizations/${organization}/departure`)
   }
 
   /**
-   * An organization leaves, and its people with it; answers how many. ADMINISTRATOR_ONLY,
-   * STEP_UP_REQUIRED.
+   * Ends an organization: its people leave with it. Answers how many people left. Throws
+   * ADMINISTRATOR_ONLY, STEP_UP_REQUIRED.
    */
   async endOrganization(organization: string, reason: string): Promise<number> {
     const path = `/v1/organizations/${organization}/departure`
@@ -448,14 +346,15 @@ export class Directory {
   }
 
   /**
-   * Revokes every live device of somebody of one's own who has lost them; answers how many. An
-   * invitation for the person then asks for the approval of a second person.
+   * Revokes every live device of a person of the own organization who lost them. Answers how many
+   * devices it revoked. A later invitation for the person then needs the approval of a second
+   * person.
    */
   async revokeAll(person: string, compromisedAt?: Date): Promise<number> {
     type Listed = { readonly device: string; readonly state: string; readonly enrolledAt: string }
     const path = `/v1/people/${person}/devices`
     const { devices } = await this.#deps.transport.request<{ devices: Listed[] }>('GET', path)
-    // One whose certificate has ended could be renewed.
+    // A device whose certificate has ended could be renewed, so that it is revoked as well.
     const live = devices.filter(({ state }) => state !== 'revoked' || compromisedAt !== undefined)
     for (const { device, enrolledAt } of live) {
       const enrolled = new Date(enrolledAt)
@@ -466,24 +365,24 @@ export class Directory {
   }
 
   /**
-   * What is asked of a second person: that somebody who lost every device comes back. For contact
-   * points and administrators who were told the invitation's id.
+   * A request that a person who lost every device may come back, for the second person who approves
+   * it. Contact points and administrators who know the id of the invitation may read it.
    */
   recovery(invitation: string): Promise<RecoveryRequest> {
     return this.#deps.transport.request('GET', `/v1/recoveries/${invitation}`)
   }
 
   /**
-   * Approves exactly what was shown. FORBIDDEN for the organizations concerned, APPROVAL_MISSING
-   * too late, STEP_UP_REQUIRED.
+   * Approves the request that was read with `recovery`. Throws FORBIDDEN for the organizations that
+   * the request concerns, APPROVAL_MISSING where the time is over, STEP_UP_REQUIRED.
    */
   async approveRecovery({ invitation, request }: Pick<RecoveryRequest, 'invitation' | 'request'>): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/recoveries/${invitation}/approval`, { request })
   }
 
   /**
-   * Revokes a device: its sessions end and the epochs it could read become stale. `compromisedAt`
-   * where it is known.
+   * Revokes a device: its sessions end, and the epochs whose keys it holds become stale.
+   * `compromisedAt` is the time since which the device is not to be believed, where it is known.
    */
   async revokeDevice(device: string, compromisedAt?: Date): Promise<void> {
     const { transport, self, platform } = this.#deps

@@ -12,11 +12,14 @@ import {
 import { MessagePayload, timestamp, type Handling, type Precedence, type RefersAs } from '../protocol/index.ts'
 import { refuse } from './problem.ts'
 
-/** What somebody wants to post. Whatever is not given has the usual value. */
+/** A message before it is sealed. A member that is not given has its usual value. */
 export interface Draft {
   /** The compartment `all` if not given. */
   readonly compartment?: string
-  /** A new thread if not given; a message that refers to another is in that one's thread. */
+  /**
+   * A new thread if not given. A message that refers to another one is in the thread of that
+   * message.
+   */
   readonly thread?: string
   readonly form: string
   readonly version?: number
@@ -29,11 +32,11 @@ export interface Draft {
   readonly addressees?: readonly string[]
   readonly replyBy?: Date
   readonly refersTo?: { readonly message: string; readonly as: RefersAs }
-  /** A UUID made before, so that a repetition is known as one. */
+  /** A UUID that the caller made before, so that a repeated post is recognised. */
   readonly id?: string
 }
 
-/** A draft as it is kept until it has a receipt. */
+/** A draft as the store keeps it until the message has a receipt. */
 export type StoredDraft = Omit<Draft, 'replyBy' | 'id' | 'version'> & {
   readonly version: number
   readonly replyBy?: string
@@ -49,7 +52,10 @@ export function versionOf(form: string): number {
   }
 }
 
-/** FIELDS_INVALID with all faults of fields and subject, each with place, reason and advice. */
+/**
+ * Throws FIELDS_INVALID with all faults of the fields and the subject, each with pointer, reason
+ * and advice.
+ */
 export function requireValid(draft: { form: string; version: number; fields: unknown; subject?: string }): void {
   const { form, version, fields, subject } = draft
   const faults: Fault[] = [...validateFields(form, version, fields)]
@@ -77,8 +83,8 @@ const advices: Readonly<Record<string, string>> = {
 }
 
 /**
- * FIELDS_INVALID where what stands beside the fields is nothing that a statement could say: the
- * schema of the statement is the rule, so that what is sealed is never refused for its shape.
+ * Throws FIELDS_INVALID where a member beside the fields does not fit the schema of the statement.
+ * The schema is the rule, so that the service never refuses a sealed message for its shape.
  */
 export function requireStatable(draft: Draft): void {
   const { form: _, version: __, fields: ___, subject: ____, replyBy, ...beside } = draft
@@ -116,7 +122,7 @@ function refuseFor(faults: readonly Fault[]): void {
   throw refuse('FIELDS_INVALID', `The message does not fit its form: ${first.pointer} ${first.advice}`, { faults })
 }
 
-/** FIELDS_INVALID where what was made of a draft is larger than may be sent. */
+/** Throws FIELDS_INVALID where the statement or the body is larger than the limits (bytes). */
 export function requireSize(statement: string, body: string, limits: { statement: number; body: number }): void {
   const faults: Fault[] = []
   if (body.length > limits.body)

@@ -42,7 +42,7 @@ export interface EnrolmentDeps {
 
 const yearMs = 365 * 24 * 3600_000
 
-/** Certificates run for one year. */
+/** The validity of a new certificate: one year from `now`. */
 export function certificateTimes(now: Date): { issuedAt: string; expiresAt: string } {
   return { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + yearMs)) }
 }
@@ -55,15 +55,15 @@ export interface InitializationInput {
   readonly person: { readonly name: string }
   readonly passphrase: string
   /**
-   * Keeps the secrets before the service hears of them: once it has accepted the root, nobody can
-   * make another.
+   * Keeps the secrets before the service gets them: once the service has accepted the root, no
+   * other root can be made.
    */
   readonly keep?: (secrets: RootSecrets) => Promise<void>
 }
 
 /**
- * The private keys of root and successor: to be kept offline, apart from each other and from every
- * store.
+ * The private keys of the root and of its successor. They are kept offline, apart from each other
+ * and from every store.
  */
 export interface RootSecrets {
   readonly root: DeviceSecrets
@@ -71,9 +71,9 @@ export interface RootSecrets {
 }
 
 /**
- * Makes the root, its successor and the first administrator on a service that has none; this device
- * becomes the administrator's. SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the service;
- * nothing stays in the store then.
+ * Makes the root, its successor and the first administrator on a service that has no root. This
+ * device becomes the administrator's. Throws SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the
+ * service; the store then stays empty.
  */
 export async function initialize({ store, platform }: EnrolmentDeps, input: InitializationInput): Promise<RootSecrets> {
   await requireEmpty(store)
@@ -122,8 +122,8 @@ export interface EnrolmentInput {
   /** The whole string that the inviter handed over. */
   readonly invitation: string
   /**
-   * A new one; for a further device the one the person has, or a passkey. A service account has
-   * none and makes a key instead.
+   * A new passphrase; for a further device the passphrase that the person has, unless
+   * `authenticator` is given. A service account has none and makes a key instead.
    */
   readonly passphrase?: string
   readonly authenticator?: Authenticator
@@ -133,18 +133,16 @@ export interface EnrolmentResult {
   readonly person: string
   readonly organization: string
   readonly name: string
-  /**
-   * Whoever invited this person, and so certifies the device; unknown where an earlier answer was
-   * lost.
-   */
+  /** The inviter, who certifies the device; undefined where an earlier answer was lost. */
   readonly inviter?: { readonly name: string; readonly organization: string }
 }
 
 /**
  * Enrols this device with an invitation: makes its keys, pins the root that the invitation names
- * and the log's key, and asks to be certified. A service account makes the key that it signs in
- * with, too. INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID, SIGN_IN_REFUSED
- * (a person's further device proves the person) and PASSPHRASE_WEAK of the service.
+ * and the keys of the log, and asks for a certificate. A service account also makes the key with
+ * which it signs in. Throws INVITATION_DAMAGED, PIN_CHANGED, ALREADY_ENROLLED; INVITATION_INVALID,
+ * SIGN_IN_REFUSED (for a further device the person proves who they are) and PASSPHRASE_WEAK of the
+ * service.
  */
 export async function enrol({ store, platform }: EnrolmentDeps, input: EnrolmentInput): Promise<EnrolmentResult> {
   const invitation = readInvitation(input.invitation)
@@ -164,8 +162,7 @@ export async function enrol({ store, platform }: EnrolmentDeps, input: Enrolment
     invitation: invitation.invitation,
     enrolled: false,
   }
-  // Kept before it is sent: an answer that is lost must not lose the keys that the service has
-  // accepted.
+  // Kept before the request: a lost answer must not lose the keys that the service has accepted.
   await store.write([
     { name: 'device', value: secrets },
     { name: 'account', value: account },
@@ -187,14 +184,15 @@ export async function enrol({ store, platform }: EnrolmentDeps, input: Enrolment
             ? await askPasskey(transport, authenticator)
             : { passphrase }),
       },
-      // Not repeated by itself: after a lost answer the invitation is used, and that must not be
-      // taken for a refusal.
+      // Not repeated: after a lost answer the invitation is used, and a second request would look
+      // like a refusal.
       false,
     )
     await store.write([{ name: 'account', value: { ...account, enrolled: true } }])
     return answer
   } catch (error) {
-    // Whoever tried before and heard nothing may have been accepted then; signing in tells.
+    // The service may have accepted an earlier request whose answer was lost. Signing in shows
+    // whether it has.
     if (begun && isProblem(error, 'INVITATION_INVALID')) return { person, organization, name: '' }
     if (!begun && !isProblem(error, 'NETWORK'))
       await store.write([{ name: 'device' }, { name: 'account' }, { name: signInKeyName }])
@@ -203,8 +201,8 @@ export async function enrol({ store, platform }: EnrolmentDeps, input: Enrolment
 }
 
 /**
- * The key that a service account signs in with; made here where there is none yet, and kept before
- * the service hears of it.
+ * The key with which a service account signs in. Makes the key where the store has none, and keeps
+ * it before the service gets its public part.
  */
 async function signInKeyOf(store: ClientStore): Promise<SignInKey> {
   const kept = (await store.get(signInKeyName)) as SignInKey | undefined
@@ -222,7 +220,10 @@ function readInvitation(text: string): InvitationString {
   }
 }
 
-/** What there is to pin at this service, whose root must be the one that the invitation names. */
+/**
+ * The pins for this service. Throws PIN_CHANGED where its root is not the one that the invitation
+ * names.
+ */
 async function pinsOf(transport: Transport, root: DeviceId): Promise<Pins> {
   const facts = await transport.open<ServerFacts>('GET', '/v1/server')
   const { logKeys, logHost } = facts

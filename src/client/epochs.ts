@@ -25,9 +25,9 @@ export interface UsableEpoch {
 }
 
 /**
- * The key to seal with: the current one of a compartment, or the next, opened when it is needed.
- * Its recipients are computed from the members that this device has verified, never from a list of
- * the service.
+ * Finds the key to seal with: the current key of a compartment, or the next one, which it opens
+ * when it is needed. It computes the recipients from the members that this device has verified,
+ * never from a list of the service.
  */
 export class Epochs {
   readonly #context: SessionContext
@@ -43,16 +43,17 @@ export class Epochs {
   }
 
   /**
-   * The current epoch with its key; opens it where there is none or it is stale. EPOCH_WAITING
-   * where this role may not, and nobody else does within a minute; KEY_MISSING where nobody grants
-   * it; EPOCH_RECIPIENTS where the service wants others.
+   * The current epoch with its key. Opens the next epoch where there is none or the current one is
+   * stale. Throws EPOCH_WAITING where this role may not open it and no other member does within a
+   * minute; KEY_MISSING where no member grants the key; EPOCH_RECIPIENTS where the service demands
+   * other recipients.
    */
   async require(compartment: CompartmentId): Promise<UsableEpoch> {
     try {
       return await this.#require(compartment)
     } catch (error) {
-      // A device that the directory does not have is in no honest log either: read again, it may be
-      // gone.
+      // No honest log shows a device that the directory log does not hold. Read again, the log may
+      // be right.
       if (!isProblem(error, 'DEVICE_HIDDEN')) throw error
       this.#context.readAgain()
       await this.#context.ready()
@@ -84,7 +85,9 @@ export class Epochs {
   }
 
   /**
-   * A partial view could not judge the recipients when the epoch opened: it does before it seals.
+   * Throws MEMBERS_HIDDEN where the current epoch was opened for a device that this device does not
+   * know as a member's. A partial view cannot judge the recipients when the epoch opens, so that it
+   * judges them before it seals.
    */
   #requireMembers(compartment: CompartmentId): void {
     const ledger = this.#context.ledger()
@@ -96,7 +99,8 @@ export class Epochs {
   }
 
   /**
-   * Nothing is sealed for a device that the directory log does not have, whoever opened the key.
+   * Throws DEVICE_HIDDEN where the directory log does not hold a recipient, whichever device opened
+   * the epoch.
    */
   async #requireProven(devices: readonly DeviceId[]): Promise<void> {
     await this.#context.transparency.require(this.#certificatesOf(devices))
@@ -119,7 +123,7 @@ export class Epochs {
     return view.isIn(self.account.person as PersonId, compartment) && mayUse(self, view, 'epoch.open')
   }
 
-  /** Opens the next epoch; those who ask at once share one attempt. */
+  /** Opens the next epoch. Callers that ask at one time share one attempt. */
   open(compartment: CompartmentId): Promise<void> {
     const running = this.#opening.get(compartment)
     if (running) return running
@@ -158,8 +162,8 @@ export class Epochs {
           throw error
         refused = error
         const moved = await this.#context.until(() => this.#context.position() > position, 1_500)
-        // This device stands at the end of what it was shown, and the service goes by something
-        // else.
+        // This device has all that it was shown, and the service goes by another state: the log is
+        // read again.
         if (!moved && isProblem(error, 'EPOCH_NUMBER', 'EPOCH_FRESH', 'MEMBERS_MOVED') && !again) {
           again = true
           this.#context.readAgain()
@@ -178,8 +182,8 @@ export class Epochs {
     const recipients = view.recipients(compartment)
     if (!recipients.includes(device.id))
       throw refuse('NOT_CERTIFIED', 'The log does not show this device among those who may hold the key.')
-    // What the log brings from here on may end one of them: the service then refuses the statement,
-    // and it is made again.
+    // A later entry may end one of these devices. The service then refuses the statement, and it is
+    // made again.
     const certificates = this.#certificatesOf(recipients)
     const members = view.heads(compartment)
     await transparency.require(certificates)
@@ -206,20 +210,20 @@ export class Epochs {
   }
 
   /**
-   * Opens what somebody waits for who may not open it: right holders, and service accounts for
-   * which that is not listed, can post in a compartment and cannot renew its key. Not everybody at
-   * once: after a moment of chance somebody else may have done it.
+   * Opens an epoch for members who may post in a compartment and may not open its epochs: right
+   * holders, and service accounts whose list lacks the permission. It waits for a random time
+   * first, so that not all clients open it at once.
    */
   renewForOthers(compartment: CompartmentId): void {
     const { platform } = this.#context
-    // The entry that made the key stale may still be on its way when this device is told.
+    // The entry that made the epoch stale may come after this frame.
     platform.after(50 + randomBelow(platform, 2_000), () => {
       const { view } = this.#context.ledger()
       const waits = [...view.members.values()].some(
         ({ person, role }) => (role === 'right-holder' || view.services.has(person)) && view.isIn(person, compartment),
       )
       if (!waits || !this.#mayOpen(compartment) || this.#current(compartment)) return
-      // Whoever posts opens it then, or another client does: nothing is lost where this one cannot.
+      // A failure costs nothing: the next member who posts opens the epoch, or another client does.
       inBackground(this.open(compartment), this.#context)
     })
   }

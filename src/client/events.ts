@@ -1,13 +1,15 @@
 /**
- * Typed events: `on` for listeners, `each` to iterate over all of them. A listener that throws
- * hurts nobody else.
+ * Typed events: `on` calls a listener, `each` iterates over all events. A listener that throws does
+ * not keep an event from the other listeners.
  */
 export class Events<M extends object> {
   readonly #listeners = new Map<keyof M, Set<(value: never) => void>>()
   readonly #all = new Set<(type: keyof M, value: unknown) => void>()
   #failed: ((error: unknown) => void) | undefined
 
-  /** Calls the listener for each event of this type; the answer ends that. */
+  /**
+   * Calls the listener for each event of this type. Answers a function that removes the listener.
+   */
   on<K extends keyof M>(type: K, listener: (value: M[K]) => void): () => void {
     const listeners = this.#listeners.get(type) ?? new Set()
     listeners.add(listener)
@@ -15,7 +17,7 @@ export class Events<M extends object> {
     return () => void listeners.delete(listener)
   }
 
-  /** Resolves with the next event of this type, or the next one that fits. */
+  /** Resolves with the next event of this type that `fits`. */
   once<K extends keyof M>(type: K, fits: (value: M[K]) => boolean = () => true): Promise<M[K]> {
     return new Promise((resolve) => {
       const off = this.on(type, (value) => {
@@ -26,7 +28,7 @@ export class Events<M extends object> {
     })
   }
 
-  /** Where errors of listeners go; without it they are dropped. */
+  /** Sets the receiver of the errors that listeners throw. Without it they are dropped. */
   onError(report: (error: unknown) => void): void {
     this.#failed = report
   }
@@ -43,8 +45,8 @@ export class Events<M extends object> {
   }
 
   /**
-   * All events from now on, in order, until the loop is left. What comes faster than it is taken is
-   * kept.
+   * All events from now on, in their order, until the caller leaves the loop. Events that the
+   * caller has not taken yet are kept.
    */
   async *each(): AsyncGenerator<{ [K in keyof M]: { type: K; value: M[K] } }[keyof M], void, void> {
     type Event = { [K in keyof M]: { type: K; value: M[K] } }[keyof M]

@@ -1,8 +1,8 @@
 import type { Transport } from './transport.ts'
 
 /**
- * What proves who somebody is: a passphrase, with a code where there is a second factor, or the
- * answer of a passkey.
+ * The proof of a person's identity: a passphrase, with a code where the person has a second factor,
+ * or the answer of a passkey.
  */
 export interface SignInEvidence {
   readonly passphrase?: string
@@ -12,7 +12,7 @@ export interface SignInEvidence {
 }
 
 /**
- * What answers for passkeys: in a browser `navigator.credentials` with
+ * The interface to passkeys. In a browser: `navigator.credentials` with
  * `PublicKeyCredential.parseCreationOptionsFromJSON`, `parseRequestOptionsFromJSON` and `toJSON`
  * (WebAuthn, level 3).
  */
@@ -24,7 +24,7 @@ export interface Authenticator {
 export interface FactorsView {
   readonly passphrase: { readonly setAt: string } | null
   readonly totp: { readonly confirmedAt: string } | null
-  /** How many are left. */
+  /** The number of recovery codes that are left. */
   readonly recoveryCodes: number
   readonly passkeys: readonly {
     readonly id: string
@@ -34,16 +34,16 @@ export interface FactorsView {
   }[]
 }
 
-/** Asks a passkey to prove who signs in, at a service that nobody is signed in to yet. */
+/** Asks a passkey for the proof of a person who is not signed in yet. */
 export async function askPasskey(transport: Transport, authenticator: Authenticator): Promise<SignInEvidence> {
   const options = await transport.open<object>('POST', '/v1/passkeys/questions', {})
   return { passkey: await authenticator.get(options) }
 }
 
 /**
- * By what the signed-in person proves who they are. Every change asks for a recent proof
- * (STEP_UP_REQUIRED: see `stepUp`). Changing passphrase or app ends the other sessions; after
- * another change they go on until `Cordon.endOtherSessions` ends them.
+ * The factors with which the signed-in person proves their identity. Every change needs a recent
+ * proof (STEP_UP_REQUIRED: see `stepUp`). A change of the passphrase or of the app ends the other
+ * sessions; after another change they go on until `Cordon.endOtherSessions` ends them.
  */
 export class Factors {
   readonly #transport: Transport
@@ -57,37 +57,49 @@ export class Factors {
   }
 
   /**
-   * Proves again who this is, for ten minutes. SIGN_IN_REFUSED, SECOND_FACTOR_REQUIRED,
-   * FACTOR_NEWER for what was added since this session began.
+   * Proves the identity of the person again, for ten minutes. Throws SIGN_IN_REFUSED,
+   * SECOND_FACTOR_REQUIRED, FACTOR_NEWER for a factor that was added since this session began.
    */
   async stepUp(evidence: SignInEvidence): Promise<void> {
     await this.#transport.request('POST', '/v1/step-ups', evidence, false)
   }
 
-  /** The same by a passkey. */
+  /**
+   * Proves the identity of the person again by a passkey, for ten minutes. Throws SIGN_IN_REFUSED,
+   * FACTOR_NEWER.
+   */
   async stepUpWith(authenticator: Authenticator): Promise<void> {
     await this.stepUp(await askPasskey(this.#transport, authenticator))
   }
 
-  /** PASSPHRASE_WEAK: 15 characters, or 8 beside a second factor, and not a common one. */
+  /**
+   * Sets the passphrase. Throws PASSPHRASE_WEAK: it needs 15 characters, or 8 beside a second
+   * factor, and must not be a common one.
+   */
   async setPassphrase(passphrase: string): Promise<void> {
     await this.#transport.request('PUT', '/v1/factors/passphrase', { passphrase })
   }
 
-  /** From then on a passkey alone. FACTOR_NEEDED where there is none. */
+  /**
+   * Removes the passphrase: from then on the person signs in by a passkey alone. Throws
+   * FACTOR_NEEDED where there is no passkey.
+   */
   async removePassphrase(): Promise<void> {
     await this.#transport.request('DELETE', '/v1/factors/passphrase')
   }
 
   /**
-   * The secret for an authenticator app, as text and as the address of a QR code; it counts once
-   * `confirmTotp` has a code of it.
+   * Makes the secret for an authenticator app: as text, and as the address of a QR code. The app
+   * counts as a factor once `confirmTotp` got a code of it.
    */
   beginTotp(): Promise<{ readonly secret: string; readonly uri: string }> {
     return this.#transport.request('POST', '/v1/factors/totp', {})
   }
 
-  /** Answers ten recovery codes, which nobody shows again. CODE_WRONG. */
+  /**
+   * Confirms the app with a code of six digits. Answers ten recovery codes, which are not shown
+   * again. Throws CODE_WRONG.
+   */
   async confirmTotp(code: string): Promise<readonly string[]> {
     const path = '/v1/factors/totp'
     const answer = await this.#transport.request<{ recoveryCodes: string[] }>('PUT', path, { code }, false)
@@ -98,7 +110,7 @@ export class Factors {
     await this.#transport.request('DELETE', '/v1/factors/totp')
   }
 
-  /** New recovery codes in place of all there were. */
+  /** Makes new recovery codes, which replace all earlier ones. */
   async renewRecoveryCodes(): Promise<readonly string[]> {
     const path = '/v1/factors/recovery-codes'
     return (await this.#transport.request<{ recoveryCodes: string[] }>('POST', path, {}, false)).recoveryCodes
@@ -110,7 +122,10 @@ export class Factors {
     return this.#transport.request('POST', '/v1/passkeys', { name, response }, false)
   }
 
-  /** FACTOR_NEEDED where nothing would be left to sign in with. */
+  /**
+   * Removes a passkey. Throws FACTOR_NEEDED where the person would have no factor left to sign in
+   * with.
+   */
   async removePasskey(id: string): Promise<void> {
     await this.#transport.request('DELETE', `/v1/passkeys/${id}`)
   }

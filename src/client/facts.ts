@@ -8,7 +8,7 @@ export interface OperationFacts {
   readonly reference: string
   readonly state: State
   readonly timeZone: string
-  /** What looking at it is justified by unless one says otherwise. */
+  /** The justification of a consultation where the member gives none. */
   readonly purpose: string
   readonly role: Role
   readonly history: HistoryRule

@@ -3,9 +3,9 @@ import type { SessionContext } from './session-context.ts'
 import { isProblem } from './problem.ts'
 
 /**
- * What went wrong where something that the service sent was read: whatever it was, it is a reason
- * not to believe that one thing. A deep nesting, a text where a list belongs, a key that no library
- * takes: each fails in its own way.
+ * The `ProtocolError` for an error that was thrown while something of the service was read. A deep
+ * nesting, a text where a list belongs, a key that no library takes: each fails with another error,
+ * and each is a reason not to believe what the service sent.
  */
 export function asProtocolError(error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error
@@ -14,8 +14,8 @@ export function asProtocolError(error: unknown): ProtocolError {
 }
 
 /**
- * Goes on with work that nobody waits for. What the service refuses now is tried again at its next
- * occasion; whatever else goes wrong is an alarm.
+ * Runs work for which no caller waits. A refusal is ignored, because the work is tried again at its
+ * next occasion; any other error becomes an alarm UNEXPECTED.
  */
 export function inBackground(work: Promise<unknown>, context: Pick<SessionContext, 'alarm'>): void {
   work.catch((error: unknown) => {

@@ -9,15 +9,15 @@ import {
 } from '../forms/index.ts'
 
 /**
- * A message as its reader holds it after opening: what the statement says, and the fields of the
- * sealed body.
+ * A message as its reader holds it after opening: the members of the statement, and the fields of
+ * the sealed body.
  */
 export interface OpenedMessage {
   readonly id: string
-  /** Its place in the log. */
+  /** The index of its entry in the log. */
   readonly index: number
   readonly thread: string
-  /** The sender's organization. */
+  /** The organization of the sender. */
   readonly organization: string
   readonly form: string
   readonly exercise: boolean
@@ -33,9 +33,9 @@ interface Goods {
 }
 
 /**
- * The figures as a reader computes them, from sealed bodies alone: no extract, and nothing a server
- * says, goes into them. The messages come in any order, each once or several times; their fields
- * must be valid.
+ * The figures as a reader computes them, from sealed bodies alone: no extract and no figure of a
+ * server goes into them. The messages may come in any order and more than once; their fields must
+ * be valid.
  */
 export function figuresOf(messages: Iterable<OpenedMessage>): Figures {
   const counted = standingMessages(messages).filter((message) => message.form === 'seizure')
@@ -49,10 +49,10 @@ export function figuresOf(messages: Iterable<OpenedMessage>): Figures {
 }
 
 /**
- * The messages that stand: of each one that was corrected only its latest version (by the log's
- * order, wherever in the chain of corrections it refers to), and none of which any version was
- * withdrawn. Exercises count for nothing, and only an organization's own corrections and
- * withdrawals touch its messages.
+ * The messages that stand: of a corrected message only its latest version (by the order of the log,
+ * whichever earlier version the correction refers to), and no message of which any version was
+ * withdrawn. Exercises do not count. Only corrections and withdrawals by the organization of the
+ * message itself count.
  */
 export function standingMessages(messages: Iterable<OpenedMessage>): OpenedMessage[] {
   const real = [...messages].filter((message) => !message.exercise).toSorted((a, b) => a.index - b.index)
@@ -63,11 +63,12 @@ export function standingMessages(messages: Iterable<OpenedMessage>): OpenedMessa
     const { refersTo } = message
     const changes = refersTo?.as === 'correction' || refersTo?.as === 'withdrawal'
     const original = changes ? originals.get(refersTo.message) : message
-    // What it changes is not there for this reader, or is not its to change.
+    // The reader does not have the message that this one changes, or the message belongs to another
+    // organization.
     if (original === undefined || original.organization !== message.organization) continue
     originals.set(message.id, original)
-    // A later correction then finds no version left to replace, and does not bring back what was
-    // withdrawn.
+    // A later correction then finds no version to replace, so that it does not bring the withdrawn
+    // message back.
     if (refersTo?.as === 'withdrawal') latest.delete(original.id)
     else if (latest.has(original.id) || original === message) latest.set(original.id, message)
   }

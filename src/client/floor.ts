@@ -1,24 +1,24 @@
 import type { CompartmentId, OperationView } from '../protocol/index.ts'
 
 /**
- * The least that this device will ever believe again of an operation: what it has verified once.
- * Plain JSON, for the store. A view that was read anew counts only where it is not below this.
+ * The least that this device will believe again of an operation: what it has verified once. Plain
+ * JSON, for the store. A view that was read again counts only where it is not below this floor.
  */
 export interface Floor {
   /** The newest statement of the operation's chain, and of each compartment's. */
   readonly head?: string
   readonly heads: Readonly<Record<string, string>>
-  /** By right, the index of the newest entry that took it (`rightTo`). */
+  /** By name of a right (`rightTo`), the index of the newest entry that took the right. */
   readonly taken: Readonly<Record<string, number>>
-  /** By compartment, the highest number of a key. */
+  /** By compartment, the highest number of an epoch. */
   readonly epochs: Readonly<Record<string, number>>
-  /** Whether states count only where they are signed. */
+  /** Whether a state counts only where a coordinator signed it. */
   readonly statesSigned: boolean
 }
 
 const nothing: Floor = { heads: {}, taken: {}, epochs: {}, statesSigned: false }
 
-/** The floor once this view was verified. */
+/** The floor after this view was verified. */
 export function raise(floor: Floor = nothing, view: OperationView): Floor {
   const taken: Record<string, number> = { ...floor.taken }
   for (const [right, index] of view.rights.taken) taken[right] = Math.max(index, taken[right] ?? -1)
@@ -40,7 +40,7 @@ export function raise(floor: Floor = nothing, view: OperationView): Floor {
 }
 
 /**
- * What a view lacks that this device has verified before, in words; nothing where it reaches the
+ * What a view lacks of the floor, each as words for an alarm; empty where the view reaches the
  * floor.
  */
 export function missing(floor: Floor, view: OperationView): string[] {

@@ -7,17 +7,17 @@ const mostEntriesPerTurn = 64
 export interface FrameQueueDeps {
   readonly entries: (frames: readonly EntryFrame[]) => Promise<void>
   readonly other: (frame: ServerFrame) => Promise<void>
-  /** After each turn. */
+  /** Called after each turn. */
   readonly turned: () => void
-  /** A frame makes no sense: it is worth a word, and nothing else. */
+  /** Called where a frame makes no sense. The queue goes on with the next frame. */
   readonly senseless: (reason: string, detail: string) => void
-  /** What came could not be taken in. */
+  /** Called where a frame could not be taken in. The queue stops. */
   readonly failed: (error: unknown) => void
 }
 
 /**
- * Frames of one operation in the order in which they came, taken in one after the other, entries
- * many at once.
+ * The frames of one operation, taken in one after the other in the order in which they came;
+ * entries are taken in many at once.
  */
 export class FrameQueue {
   readonly #deps: FrameQueueDeps
@@ -33,18 +33,18 @@ export class FrameQueue {
     this.#draining ??= this.#drain()
   }
 
-  /** Forgets what waits. */
+  /** Drops the frames that wait. */
   clear(): void {
     this.#waiting = []
   }
 
-  /** Resolves once what was being taken in is done. */
+  /** Resolves once the frame that is being taken in is done. */
   async settled(): Promise<void> {
     await this.#draining
   }
 
   async #drain(): Promise<void> {
-    // A turn later, so that what is set from this call is there before it can be cleared.
+    // One turn later, `#draining` is set and can be cleared.
     await Promise.resolve()
     try {
       while (this.#waiting.length > 0) {

@@ -15,13 +15,13 @@ import type { SessionContext } from './session-context.ts'
 import { randomBelow } from './platform.ts'
 import { isProblem } from './problem.ts'
 
-/** As many as one frame takes. */
+/** The most grants that one request takes. */
 const mostGrantsPerRequest = 200
 const longestDelayMs = 400
 
 /**
- * Gives keys of the past to devices that may have them, after checking with the members that this
- * device has verified: the service only says who asks.
+ * Gives keys of earlier epochs to devices that may have them. It checks each device with the
+ * members that this device has verified: the service only says which device asks.
  */
 export class GrantGiver {
   readonly #context: SessionContext
@@ -32,21 +32,21 @@ export class GrantGiver {
     this.#context = context
   }
 
-  /** Somebody else granted something in this operation. */
+  /** Counts a grant that another member gave in this operation. */
   heard(): void {
     this.#heard++
   }
 
   /**
-   * Takes requests that the service pushed: after a moment of chance, so that not every client
-   * answers, the rest is given.
+   * Answers requests that the service pushed. It waits for a random time first, so that not every
+   * client answers, and then gives the grants that are still missing.
    */
   answer(requests: readonly GrantRequest[]): void {
     const { platform } = this.#context
     const heard = this.#heard
     platform.after(1 + randomBelow(platform, longestDelayMs), () => {
       const rest = this.#heard === heard ? Promise.resolve(requests) : this.#wanted()
-      // Requests that could not be answered are asked for again with the next catch-up.
+      // The next catch-up asks again for the requests that this device could not answer.
       inBackground(
         rest.then((wanted) => this.give(wanted)),
         this.#context,
@@ -54,12 +54,12 @@ export class GrantGiver {
     })
   }
 
-  /** Asks for what waits, and gives it. Answers how many grants it gave. */
+  /** Fetches the requests that wait, and answers them. Answers how many grants it gave. */
   async giveWaiting(): Promise<number> {
     return this.give(await this.#wanted())
   }
 
-  /** The keys that were given to this device. */
+  /** Fetches the grants for this device. */
   async fetchOwn(): Promise<readonly { compartment: string; epoch: number; grant: string }[]> {
     const { transport, operation } = this.#context
     type Answer = { grants: { compartment: string; epoch: number; grant: string }[] }
@@ -89,8 +89,8 @@ export class GrantGiver {
           await transport.request('POST', `/v1/operations/${operation}/grants`, { compartment, grants: part })
           given += part.length
         } catch (error) {
-          // The members moved between the request and the grant: whoever still may have it asks
-          // again.
+          // The members have changed between the request and the grant. A device that may still
+          // have the key asks again.
           if (!isProblem(error, 'GRANT_REFUSED', 'NOT_FOUND', 'FORBIDDEN', 'OPERATION_STATE')) throw error
           for (const { epoch } of part) this.#given.delete(`${device} ${contentKeyId(compartment, epoch)}`)
         }
@@ -107,7 +107,7 @@ export class GrantGiver {
       const key = keyring.find(compartment, number)
       const once = `${device} ${contentKeyId(compartment, number)}`
       if (!certificate || !key || this.#given.has(once)) continue
-      // Marked before anything is waited for, or two that answer at once would both give it.
+      // Marked before anything is awaited: two calls at one time would both give it.
       this.#given.add(once)
       if (!(await this.#isProven(certificate).catch((error: unknown) => this.#forget(once, error)))) {
         this.#given.delete(once)
@@ -120,8 +120,8 @@ export class GrantGiver {
   }
 
   /**
-   * Whether the directory log has this device. One that it does not have gets nothing, is told of,
-   * and keeps nobody else waiting.
+   * Whether the directory log holds this device. A device that it does not hold gets no grant and
+   * raises an alarm, and the other devices do not wait for it.
    */
   async #isProven(certificate: Certificate): Promise<boolean> {
     const hidden = await this.#context.transparency.unproven([certificate])
@@ -137,8 +137,8 @@ export class GrantGiver {
   }
 
   /**
-   * The certificate of a live device of a current member who may have the key of this epoch by the
-   * rule of history.
+   * The certificate of a device that may have the key of this epoch: a live device of a current
+   * member who may read the epoch by the rule of history. Undefined otherwise.
    */
   #entitled(compartment: CompartmentId, device: DeviceId, number: number) {
     const { view } = this.#context.ledger()

@@ -2,8 +2,8 @@ import { isProblem, refuse } from './problem.ts'
 import type { Change, ClientStore } from './store.ts'
 
 /**
- * A store whose failures have a name: STORE_FAILED, whatever its file or database says. Nothing is
- * taken for written that was not.
+ * A store whose failures have one code: an error of its file or its database becomes STORE_FAILED.
+ * A write that failed never counts as written.
  */
 export class GuardedStore implements ClientStore {
   readonly #inner: ClientStore

@@ -2,21 +2,21 @@ export type { Account, Self } from './account.ts'
 export { Audit, type EntryFilters, type EntryPage, type LogEntry } from './audit.ts'
 export type { Pins } from './certificates.ts'
 export { Cordon, type CordonOptions, type Me, type Session } from './cordon.ts'
-export {
-  Directory,
-  type DepartureEffects,
-  type CertifyOutcome,
-  type DutyRoster,
-  type HandOverInput,
-  type InvitationListed,
-  type NewInvitation,
-  type InvitationInput,
-  type ServiceInvitationInput,
-  type Organization,
-  type OwnDevice,
-  type PersonListed,
-  type RecoveryRequest,
-} from './directory.ts'
+export { Directory } from './directory.ts'
+export type {
+  DepartureEffects,
+  CertifyOutcome,
+  DutyRoster,
+  HandOverInput,
+  InvitationListed,
+  NewInvitation,
+  InvitationInput,
+  ServiceInvitationInput,
+  Organization,
+  OwnDevice,
+  PersonListed,
+  RecoveryRequest,
+} from './directory-types.ts'
 export { Events } from './events.ts'
 export { Factors, type Authenticator, type SignInEvidence, type FactorsView } from './factors.ts'
 export { figuresOf, standingMessages, type OpenedMessage } from './figures.ts'

@@ -27,7 +27,7 @@ import type { CompartmentCount } from './sequences.ts'
 import { SetAsideItems } from './set-aside.ts'
 import type { Change } from './store.ts'
 
-/** What a device keeps of where it is in a log. */
+/** The state of the passage through a log, as the store keeps it. */
 interface StoredPlace {
   readonly position: number
   readonly basis: number
@@ -35,7 +35,7 @@ interface StoredPlace {
   readonly holes: boolean
   readonly seen?: SeenCheckpoint
   readonly newest?: Pick<Leaf, 'index' | 'at'>
-  /** The log is to be read again from its beginning. */
+  /** Whether the log has to be read again from its beginning. */
   readonly again?: true
 }
 
@@ -43,38 +43,36 @@ interface StoredEntry {
   readonly leaf: string
   readonly statement?: string
   readonly chain?: readonly string[]
-  /** It was not believed, and gave nothing. */
+  /** Why this device does not believe the entry, which then changes nothing. */
   readonly refused?: EntryRefusal
 }
 
 export interface IntakeOptions {
   readonly keep: 'all' | 'none'
   readonly partial: boolean
-  /** Nobody waits for what comes any more. */
+  /** Whether the session is over, so that nothing more is delivered. */
   readonly over: () => boolean
-  /**
-   * Whether somebody of this device's own knows the message: it has the receipt, or waits for it.
-   */
+  /** Whether this device knows the message as its own: it holds the receipt, or waits for it. */
   readonly knows: (message: string) => boolean
   readonly onMessage: (message: Message) => void
-  /** The log is not believed any more, and has to be read again. */
+  /** Called when the log is no longer believed and has to be read again. */
   readonly onBroken: () => void
 }
 
-/** The log read again: what is to be kept of it, and shown, once it is whole. */
+/** A second passage through the log, with what to store and to show once it is complete. */
 interface SecondPassage {
   readonly passage: LogPassage
   readonly entries: Change[]
   readonly held: MessageOutcome[]
-  /** Indexes of what is not believed in it. */
+  /** Indexes of the entries of this passage that are not believed. */
   readonly aside: Set<number>
 }
 
 /**
- * Takes entries in the order of the log: verifies, applies, opens, keeps. What cannot be believed
- * is set aside with an alarm, and what follows it goes on. Where the log has to be read again, that
- * happens beside what is known, and is taken only if it shows everything that this device has
- * verified before.
+ * Takes entries in the order of the log: verifies, applies, opens and keeps them. An entry that
+ * cannot be believed is set aside with an alarm, and the entries after it are taken as usual. Where
+ * the log has to be read again, a second passage runs beside the first one. It replaces the first
+ * only if it shows everything that this device has verified before.
  */
 export class Intake {
   readonly aside: SetAsideItems
@@ -82,15 +80,15 @@ export class Intake {
   seen: SeenCheckpoint | undefined
   readonly #context: SessionContext
   #options: IntakeOptions
-  /** What this device goes by. */
+  /** The passage whose view this device acts on. */
   #current: LogPassage
-  /** The log read again, until it is whole. */
+  /** The second passage, until it is complete. */
   #second: SecondPassage | undefined
   #floor: Floor | undefined
-  /** Why the log has to be read again; `broken` is why nothing may be sealed until then. */
+  /** Whether the log has to be read again. */
   #widened = false
   #broken: LogFault | undefined
-  /** What this subscription goes on after: no checkpoint that answers it ends before. */
+  /** The index after which this subscription begins; a checkpoint that answers it lies after it. */
   #after = -1
   #live = false
   #changes: Change[] = []
@@ -125,12 +123,12 @@ export class Intake {
     return this.#context.self().account.person as PersonId
   }
 
-  /** Where entries go: beside what is known while the log is read again. */
+  /** The passage that takes entries: the second one while the log is read again. */
   get #passage(): LogPassage {
     return this.#second?.passage ?? this.#current
   }
 
-  /** Who is in the operation, as this device goes by it. */
+  /** The ledger that this device acts on. */
   get ledger(): Ledger {
     return this.#current.ledger
   }
@@ -144,22 +142,22 @@ export class Intake {
     return this.#current.position
   }
 
-  /** More of the log is visible now than before, and nobody has asked for it yet. */
+  /** Whether more of the log is visible now than before, and the second passage has not begun. */
   get widened(): boolean {
     return this.#widened && !this.#second
   }
 
-  /** Why the log is not believed, unless it is being read again. */
+  /** Why the log is not believed; undefined while it is read again without a fault. */
   get broken(): LogFault | undefined {
     return this.#second ? this.#second.passage.broken : this.#broken
   }
 
-  /** Why nothing may be sealed, also while the log is being read again. */
+  /** Why nothing may be sealed, also while the log is read again. */
   get distrusted(): LogFault | undefined {
     return this.#broken ?? this.#second?.passage.broken
   }
 
-  /** Nothing more is believed until the log was read again from its beginning. */
+  /** Stops believing the log until it was read again from its beginning. */
   break(broken: LogFault): void {
     const first = this.broken === undefined
     if (this.#second) this.#second.passage.broken ??= broken
@@ -168,19 +166,19 @@ export class Intake {
     if (first) this.#options.onBroken()
   }
 
-  /** Whether this member is shown only a part of the members: a right holder. */
+  /** Whether this member is shown only a part of the members, as a right holder is. */
   get partial(): boolean {
     return this.#options.partial
   }
 
-  /** Another role than before: what was kept is read again. */
+  /** Takes another role into account: another view of the log has to be read. */
   setPartial(partial: boolean): void {
     if (partial === this.#options.partial) return
     this.#options = { ...this.#options, partial }
     this.#widened = true
   }
 
-  /** Takes up what the store holds. */
+  /** Loads the passage, the floor and the messages that the store holds. */
   async load(): Promise<void> {
     const { store, prefix } = this.#context
     const kept = (await store.get(`${prefix}place`)) as StoredPlace | undefined
@@ -196,7 +194,7 @@ export class Intake {
         await passage.takeAgain(parseLeaf(leaf), brought)
       }
     } catch (error) {
-      // What was verified and written whole does not fold: the log is read again.
+      // The stored entries do not fold, although they were verified: the log is read again.
       if (!(error instanceof ProtocolError)) throw error
       this.#widened = true
       return
@@ -210,15 +208,12 @@ export class Intake {
       missing(this.#floor ?? raise(undefined, passage.ledger.view), passage.ledger.view).length > 0
   }
 
-  /**
-   * A new subscription begins: where it goes on after. Reads from the beginning where that is
-   * needed.
-   */
+  /** Begins a new subscription. Answers the index after which it begins. */
   async begin(): Promise<number> {
     this.#live = false
     this.#second = undefined
     const passage = this.#current
-    // A partial view is never told who went while it was away.
+    // The service never tells a partial view who left while the device was away.
     if (this.#broken || this.#widened || this.partial) await this.#readAnew()
     else if (passage.basis === Number.POSITIVE_INFINITY && passage.position >= 0) passage.basis = passage.position
     this.#after = this.#passage.position
@@ -232,10 +227,7 @@ export class Intake {
     this.opener.lookAgain()
   }
 
-  /**
-   * What was read second takes the place of what was known, if nothing is missing in it that was
-   * known.
-   */
+  /** Lets the second passage replace the first, if it lacks nothing. Answers false if it does. */
   async #adopt(index: number): Promise<boolean> {
     const second = this.#second
     if (!second) return true
@@ -265,8 +257,8 @@ export class Intake {
   }
 
   /**
-   * Takes entries as they came; stops at one before which something is missing, or that makes more
-   * visible than before.
+   * Takes entries in the order in which they came. Stops at an entry before which another one is
+   * missing, and at an entry that makes more of the log visible.
    */
   async take(frames: readonly EntryFrame[]): Promise<void> {
     let group: [Leaf, EntryFrame][] = []
@@ -313,7 +305,7 @@ export class Intake {
       } catch (error) {
         const fault = asProtocolError(error)
         const mine = leaf.kind === 'compartment.member-added' && leaf.subject === this.#me
-        // Served from before one was added: asked for again from the beginning, it is whole.
+        // The service began before the entry that added this person: the whole log is needed.
         if (mine && !this.#second) this.widen()
         else this.#break(fault, leaf.index)
         return
@@ -325,7 +317,7 @@ export class Intake {
       const [, number] = leaf.subject.split('#')
       await this.opener.accept(leaf.compartment ?? '', [{ epoch: Number(number), grant: frame.grant }])
     }
-    // Somebody left whom this view does not show: read again, it shows who is there now.
+    // A member left whom this view does not show. Read again, the log shows the present members.
     const compartment = leaf.compartment as CompartmentId
     if (leaf.kind === 'epoch.opened' && this.partial && this.#live && !passage.ledger.isForAll(compartment)) {
       this.widen()
@@ -333,7 +325,10 @@ export class Intake {
     this.#context.events.emit('entry', leaf)
   }
 
-  /** Answers the certificate of a device of this very person that came with the entry. */
+  /**
+   * Applies an entry and keeps it. Answers the certificate of a further device of this person, if
+   * the entry brought one.
+   */
   async #fold(leaf: Leaf, frame: EntryFrame, widens: boolean): Promise<Certificate | undefined> {
     const { leaf: text, statement, chain } = frame
     const brought = { ...(statement === undefined ? {} : { statement }), ...(chain === undefined ? {} : { chain }) }
@@ -355,17 +350,16 @@ export class Intake {
     return own
   }
 
-  /** The log is to be read again from its beginning. */
+  /** Demands that the log is read again from its beginning. */
   widen(): void {
     this.#widened = true
-    // Also whoever ends before the log was read again reads it again.
+    // Kept as well: a device that is closed before the log was read again reads it later.
     this.#raised = true
   }
 
   #expectDevice(leaf: Leaf, certificate: Certificate): void {
     const { device } = this.#context.self()
-    // What was there before this device first read the log is nothing new; what came while it was
-    // away is.
+    // Devices of the first reading are nothing new; a device that was added since is.
     if (this.#second || leaf.index <= this.#current.basis) return
     if (certificate.device === device.id || certificate.issuer === device.id) return
     const detail =
@@ -397,12 +391,11 @@ export class Intake {
     const read = await Promise.all(fresh.map(([leaf, frame]) => this.opener.open(passage, leaf, frame, hidden)))
     const opened = new Map(read.map((one) => [one.leaf.index, one]))
     for (const [leaf] of group) {
-      // With what is to be kept of it, before anything is waited for: whoever writes meanwhile
-      // writes both.
+      // Before anything is awaited: a write that happens meanwhile then has both.
       this.#pass(leaf)
       const one = opened.get(leaf.index)
-      // What is read second may yet turn out to lack something: its messages are shown once it
-      // counts.
+      // The second passage may still lack something: its messages are shown once it has replaced
+      // the first.
       if (one && this.#second) this.#hold(this.#second, one)
       else if (one) await this.opener.settle(one)
     }
@@ -422,8 +415,9 @@ export class Intake {
   }
 
   /**
-   * A newer checkpoint, grown from `than`: not while a subscription is answered, whose proof begins
-   * at the checkpoint that was sent with it, nor where another one came meanwhile.
+   * Takes a newer checkpoint that has grown from `than`. Answers false while a subscription is
+   * answered, because its proof begins at the checkpoint that was sent with it, and where another
+   * checkpoint came meanwhile.
    */
   adopt(seen: SeenCheckpoint, than: SeenCheckpoint): boolean {
     if (!this.#live || this.seen !== than) return false
@@ -431,7 +425,10 @@ export class Intake {
     return true
   }
 
-  /** Everything up to this index has been served: what is missing by now was withheld. */
+  /**
+   * Ends the catching up: the service has served everything up to this index, and an entry that is
+   * still missing was withheld.
+   */
   async caughtUp(index: number, seen: SeenCheckpoint): Promise<void> {
     this.seen = seen
     if (!(await this.#adopt(index))) return this.flush(true)
@@ -449,8 +446,8 @@ export class Intake {
   }
 
   /**
-   * Writes what has gathered, with the place it belongs to, at once; what cannot be written is kept
-   * to be written later.
+   * Writes the changes that have gathered, together with the position to which they belong. Changes
+   * that could not be written are kept for the next write.
    */
   flush(always = false): Promise<void> {
     const written = this.#flushing.then(() => this.#write(always))

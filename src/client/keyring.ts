@@ -12,7 +12,7 @@ import {
 } from '../protocol/index.ts'
 import type { Change, ClientStore } from './store.ts'
 
-/** An epoch key, as bytes to grant and to seal with, and imported to open with. */
+/** An epoch key: as bytes to grant it and to seal with it, and imported to open with it. */
 export interface HeldKey {
   readonly bytes: EpochKey
   readonly opening: CryptoKey
@@ -42,8 +42,8 @@ export class Keyring {
   }
 
   /**
-   * Opens a grant and keeps its key, if it is the one that the epoch was opened with; what is then
-   * to be stored. False where the grant is bad: another one is to be asked for.
+   * Opens a grant and keeps its key, if the key has the commitment of the epoch. Answers the change
+   * to store; false where the grant is bad and another one has to be requested.
    */
   async accept(device: Device, compartment: CompartmentId, epoch: EpochState, grant: string): Promise<Change | false> {
     try {

@@ -20,15 +20,18 @@ import {
 import { asProtocolError } from './failures.ts'
 import { proveChain, proveTogether, readCertificateOnce, verifyKeys } from './certificates.ts'
 
-/** What an entry brings beside its leaf, as far as members are concerned. */
+/**
+ * The statement behind an entry, and the certificates above its signer, as the service sends them
+ * with the leaf.
+ */
 export interface EntryStatements {
   readonly statement?: string
   readonly chain?: readonly string[]
 }
 
 /**
- * Why an entry is not believed; `authentic`: whether its signer really signed it. Plain JSON, for
- * the store.
+ * Why an entry is not believed; `authentic`: whether its signer signed it. Plain JSON, for the
+ * store.
  */
 export interface EntryRefusal {
   readonly code: string
@@ -42,10 +45,10 @@ export interface KnownHeads {
 }
 
 /**
- * Who is in an operation, as this device believes it: every entry is verified against everything
- * before it, up to the pinned root, and only then applied. One that cannot be believed gives
- * nothing to anybody, and what follows it is judged without it. A `ProtocolError` means that
- * something is missing before an entry: MEMBERS_HIDDEN, EPOCH_HIDDEN.
+ * The members of an operation, as this device believes them. Every entry is verified against all
+ * entries before it, up to the pinned root, and only then applied. An entry that cannot be believed
+ * gives no right to any person, and the entries after it are judged without it. A `ProtocolError`
+ * means that an entry is missing before this one: MEMBERS_HIDDEN, EPOCH_HIDDEN.
  */
 export class Ledger {
   readonly view: OperationView
@@ -58,7 +61,7 @@ export class Ledger {
     this.#trust = { pin: { root }, keys: verifyKeys, issuers: new Map(), signers: new Map() }
   }
 
-  /** Verifies the next entry and applies it, or goes past it; answers why it is not believed. */
+  /** Verifies the next entry and applies it. Answers why it is not believed, where it is not. */
   async take(leaf: Leaf, brought: EntryStatements): Promise<EntryRefusal | undefined> {
     let entry = toViewEntry(leaf)
     let authentic = false
@@ -82,7 +85,7 @@ export class Ledger {
     }
   }
 
-  /** Applies what this device verified before, or went past. */
+  /** Applies an entry that this device verified, or refused, in an earlier process. */
   async takeAgain(leaf: Leaf, brought: EntryStatements, refused?: EntryRefusal): Promise<void> {
     if (refused && !refused.authentic) return this.view.refuse(toViewEntry(leaf), false)
     if (brought.chain) await this.learn(brought.chain)
@@ -98,7 +101,7 @@ export class Ledger {
   }
 
   /**
-   * A certificate from above or beside the operation, by its hash, that was proven up to the root.
+   * A certificate that was proven up to the root, by its hash, of a device outside the operation.
    */
   signer(crt: string): Certificate | undefined {
     return this.#trust.signers.get(crt)
@@ -115,8 +118,8 @@ export class Ledger {
   }
 
   /**
-   * Whether the key that was just opened is for exactly the devices that this view shows in its
-   * compartment.
+   * Whether the newest key of a compartment was opened for exactly the devices that this view shows
+   * in it.
    */
   isForAll(compartment: CompartmentId): boolean {
     return (
@@ -125,7 +128,7 @@ export class Ledger {
     )
   }
 
-  /** Certificates above a signer, each proven before it is trusted. */
+  /** Proves the certificates above a signer, and trusts them from then on. */
   async learn(chain: readonly string[]): Promise<void> {
     const { pin, issuers, signers } = this.#trust
     const find = (device: DeviceId) => this.view.devices.get(device) ?? issuers.get(device)
@@ -144,8 +147,8 @@ export class Ledger {
   }
 
   /**
-   * A statement that somebody really signed, shown in a place where it cannot stand, would hide
-   * what it says.
+   * Throws MEMBERS_HIDDEN where an authentic statement stands in a place where it cannot stand: it
+   * would hide the entry that belongs there.
    */
   #requireChained({ statement }: ViewEntry): void {
     if (statement?.type !== 'member' || statement.value.act.act === 'create-operation') return
@@ -154,7 +157,10 @@ export class Ledger {
     if (chained?.chain.has(hash) !== true) throw hidden('in the place of another entry')
   }
 
-  /** A statement that follows none that this device knows shows that one was withheld. */
+  /**
+   * Throws MEMBERS_HIDDEN where a statement follows one that this device does not know: that one
+   * was withheld.
+   */
   #requireWhole(statement: ReadStatement): void {
     if (statement.type === 'epoch') {
       const { compartment, members } = statement.value.payload
@@ -168,13 +174,13 @@ export class Ledger {
       const head = view.compartments.get(act.compartment)?.head ?? null
       if (act.previous !== head) throw hidden('of a compartment')
     } else if (act.act === 'create-operation') {
-      // Of an operation that has begun it shows nothing that was withheld, and is not believed.
+      // A second creation of an operation hides nothing. It is not believed.
     } else if (!view.partial && hash !== view.head && act.previous !== (view.head ?? null)) {
       throw hidden('of the operation')
     }
   }
 
-  /** MEMBERS_HIDDEN where another device signed a head that this one has not seen. */
+  /** Throws MEMBERS_HIDDEN where another device signed a head that this device has not seen. */
   requireHeads(compartment: string, heads: KnownHeads): void {
     const { view } = this
     if (!view.partial && !view.chain.has(heads.operation)) throw hidden('of the operation')
@@ -187,8 +193,8 @@ export class Ledger {
     const { statement } = entry
     if (statement?.type !== 'certificate') return authenticateEntry(this.view, entry, this.#trust)
     const { pin, issuers } = this.#trust
-    // What came with it stands as it stood then; the view may show an issuer that was renewed
-    // before or since.
+    // The certificates that came with an entry are those of its time. The view may show an issuer
+    // that was renewed before or after it.
     const find = (device: DeviceId) => issuers.get(device) ?? this.view.devices.get(device)
     await proveChain(statement.value, pin.root, find)
   }

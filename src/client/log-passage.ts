@@ -7,7 +7,10 @@ export interface PassageReader {
   readonly operation: string
   readonly root: DeviceId
   readonly person: PersonId
-  /** This very device and its sealing key: a certificate of it for another key is not believed. */
+  /**
+   * This device and its sealing key. A certificate of this device for another sealing key is not
+   * believed.
+   */
   readonly device: { readonly id: DeviceId; readonly seal: string }
   readonly partial: boolean
 }
@@ -27,11 +30,11 @@ export class LogPassage {
   readonly ledger: Ledger
   /** Index of the newest entry that was processed. */
   position = -1
-  /** The newest entry that was shown, believed or not: none after it is dated before it. */
+  /** The newest entry that was shown, believed or not. No later entry may be dated before it. */
   newest: Pick<Leaf, 'index' | 'at'> | undefined
-  /** Up to this index everything was shown under the view that one has now. */
+  /** Everything up to this index was shown under the present rights of this person. */
   basis = Number.POSITIVE_INFINITY
-  /** Why nothing more of this passage is believed. */
+  /** Why no further entry of this passage is believed. */
   broken: LogFault | undefined
   toleratesHoles: boolean
   readonly #person: PersonId
@@ -52,8 +55,8 @@ export class LogPassage {
   }
 
   /**
-   * Verifies an entry and takes it in, or goes past it; answers why it is not believed, and whether
-   * it brought a further device of this person.
+   * Verifies an entry and applies it. Answers why it is not believed, where it is not, and the
+   * certificate of a further device of this person, if the entry brought one.
    */
   async take(
     leaf: Leaf,
@@ -63,7 +66,7 @@ export class LogPassage {
     return { refused, own: refused ? undefined : this.#ownDevices.take(leaf, this.ledger.view.devices) }
   }
 
-  /** Takes in what this device verified before. */
+  /** Applies an entry that this device verified, or refused, in an earlier process. */
   async takeAgain(
     leaf: Leaf,
     { refused, ...brought }: EntryStatements & { readonly refused?: EntryRefusal },
@@ -73,8 +76,8 @@ export class LogPassage {
   }
 
   /**
-   * Counts an entry in its compartment and moves on; answers the hole before it where everything
-   * has been served.
+   * Counts an entry in its compartment and moves the position. Answers the hole before the entry;
+   * where `live` is false the hole is kept for `takeHoles`.
    */
   pass({ compartment, seq, index }: Leaf, live: boolean): Hole | undefined {
     this.position = index
@@ -89,14 +92,14 @@ export class LogPassage {
     return this.#sequences.counted()
   }
 
-  /** The holes that were met before everything was served. */
+  /** The holes that were found before everything was served. Forgets them. */
   takeHoles(): Hole[] {
     const holes = this.#holes
     this.#holes = []
     return holes
   }
 
-  /** Whether an entry makes earlier ones visible, which were not shown. */
+  /** Whether an entry makes earlier entries visible that were not shown before. */
   widens(leaf: Leaf): boolean {
     if (leaf.index <= this.basis) return false
     const { view } = this.ledger
@@ -120,7 +123,7 @@ export class LogPassage {
   }
 
   /**
-   * Whether a hole is one that the rules explain: what came before one was in, or while messages
+   * Whether the rules explain a hole: its entries came before this person joined, or while messages
    * are not shown.
    */
   explains({ compartment, after }: Hole): boolean {

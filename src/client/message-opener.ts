@@ -17,7 +17,7 @@ import { checkMessage, openMessage, readOnce, type Message, type SealedMessage }
 import type { SetAsideItems } from './set-aside.ts'
 import type { Change } from './store.ts'
 
-/** What became of a message that the log shows. */
+/** The outcome of checking and opening a message. */
 export type MessageOutcome =
   | { leaf: Leaf; message: Message; hidden?: ProtocolError }
   | { leaf: Leaf; sealed: SealedMessage; hidden?: ProtocolError }
@@ -28,22 +28,20 @@ export interface MessageOpenerDeps {
   readonly context: SessionContext
   readonly aside: SetAsideItems
   readonly keep: 'all' | 'none'
-  /**
-   * Whether somebody of this device's own knows the message: it has the receipt, or waits for it.
-   */
+  /** Whether this device knows the message as its own: it holds the receipt, or waits for it. */
   readonly knows: (message: string) => boolean
   readonly onMessage: (message: Message) => void
-  /** What this device goes by, and what it reads beside. */
+  /** The view that this device acts on, and that of a second passage. */
   readonly views: () => readonly OperationView[]
-  /** What is to be written with the next place. */
+  /** Takes a change that is to be written with the next position. */
   readonly put: (change: Change) => void
-  /** An entry shows that something is missing before it. */
+  /** Called where a message shows that an entry is missing before it. */
   readonly onMissing: (error: ProtocolError, index: number) => void
 }
 
 /**
- * Messages: checked where they stand in the log, opened as soon as their key is there, or set aside
- * with the reason.
+ * Checks messages where they stand in the log, and opens each as soon as its key is there. A
+ * message that cannot be believed is set aside with the reason.
  */
 export class MessageOpener {
   readonly messages = new Map<string, Message>()
@@ -55,7 +53,7 @@ export class MessageOpener {
     this.#deps = deps
   }
 
-  /** Takes up what the store holds. */
+  /** Loads the messages that the store holds, opened and sealed. */
   async load(): Promise<void> {
     const { store, prefix } = this.#deps.context
     for (const [, value] of await store.list(`${prefix}message/`)) {
@@ -78,7 +76,10 @@ export class MessageOpener {
     return this.#handled.has(index)
   }
 
-  /** A message that was refused may only have seemed wrong: it is looked at again. */
+  /**
+   * Forgets which messages were refused, so that they are checked again: they may only have seemed
+   * wrong.
+   */
   lookAgain(): void {
     this.#handled.clear()
     for (const { index } of this.messages.values()) this.#handled.add(index)
@@ -112,7 +113,7 @@ export class MessageOpener {
     }
   }
 
-  /** Shows a message, keeps it for its key, or sets it aside. */
+  /** Shows a message, keeps it until its key comes, or sets it aside. */
   async settle(read: MessageOutcome): Promise<void> {
     const { context, put, onMissing } = this.#deps
     const { leaf } = read
@@ -128,7 +129,7 @@ export class MessageOpener {
       const { payload } = await this.#await(read.sealed)
       const { id: message, compartment, epoch } = payload
       context.events.emit('sealed', { message, index: leaf.index, compartment, epoch })
-      // The key may have come since it was looked for.
+      // The key may have come during the check.
       await this.#openWaiting(contentKeyId(compartment, epoch))
     } else if ('message' in read) {
       this.#show(read.message)
@@ -154,8 +155,8 @@ export class MessageOpener {
   }
 
   /**
-   * An entry of this very device that it did not make means that somebody else has its key, or that
-   * a receipt was held back.
+   * Raises an alarm where the log shows a message of this device that it did not send: another
+   * person has its key, or a receipt was withheld.
    */
   #requireKnown({ actor, subject, index }: Leaf): void {
     if (!('device' in actor) || actor.device !== this.#deps.context.self().device.id) return
@@ -165,8 +166,8 @@ export class MessageOpener {
   }
 
   /**
-   * Takes grants for this device; messages that waited for their keys open. Complains about those
-   * that are bad.
+   * Takes grants for this device, and opens the messages that waited for their keys. Raises an
+   * alarm for a bad grant and tells the service.
    */
   async accept(compartment: string, grants: readonly { epoch: number; grant: string }[]): Promise<void> {
     const { keyring, connection, operation, self } = this.#deps.context
@@ -198,7 +199,7 @@ export class MessageOpener {
       const { index } = sealed
       try {
         const message = await openMessage(sealed, key.opening, this.#me)
-        // Both at once: whoever writes in between would lose it.
+        // Both changes without an await between them: a write in between would lose the message.
         this.#deps.put({ name: this.#name('sealed', index) })
         this.#show(message)
       } catch (error) {
@@ -209,7 +210,7 @@ export class MessageOpener {
     }
   }
 
-  /** Epochs whose key this device may have and does not hold. */
+  /** The epochs whose key this device may have and does not hold. */
   lacking(view: OperationView): { compartment: CompartmentId; epoch: number }[] {
     const { keyring, self } = this.#deps.context
     return [...view.compartments.values()].flatMap(({ id, epochs }) => {

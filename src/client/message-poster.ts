@@ -24,7 +24,7 @@ import { ClientProblem, isProblem, refuse } from './problem.ts'
 import { verifyReceipt } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 
-/** What a message that has its place in the log has to show for it. */
+/** The proof that a message has its place in the log. */
 export interface PostedMessage {
   readonly message: string
   readonly thread: string
@@ -34,26 +34,27 @@ export interface PostedMessage {
   readonly receipt: Receipt
 }
 
-/** A message that this device is to send, and that has no receipt yet. */
+/** A message that this device is to send and that has no receipt yet. Plain JSON, for the store. */
 export interface OutgoingMessage {
   readonly id: string
   readonly thread: string
   readonly draft: StoredDraft
-  /** When it was written; unknown in stores of before. */
+  /** The time at which it was written; undefined in stores of earlier versions. */
   readonly at?: string
-  /** As it goes out, always the same until it is surely refused. */
+  /** The signed frame. It stays the same until the service surely refused it. */
   readonly frame?: MessageToPost
 }
 
 const mostRefusals = 10
-/** Tries in quick succession; later ones are further apart. */
+/** Tries that follow each other quickly; later ones are further apart. */
 const quickAttempts = 20
 /** Milliseconds after which an answer counts as lost. */
 const answerWithinMs = 20_000
-/** Definite refusals after which the same message is sealed again under what has become current. */
+/** Refusals after which the message is sealed and signed again under the current state. */
 const sealAgain = ['EPOCH_STALE', 'EPOCH_UNKNOWN', 'MEMBERS_BEHIND', 'CERTIFICATE_OUTDATED']
 /**
- * What says nothing of what became of a message, or may be otherwise in a moment: it is sent again.
+ * Whether an error leaves open what became of a message, or may pass by itself. The message is then
+ * sent again.
  */
 const isPassing = (error: unknown): error is ClientProblem =>
   error instanceof ClientProblem &&
@@ -61,25 +62,31 @@ const isPassing = (error: unknown): error is ClientProblem =>
   (['NETWORK', 'TIMED_OUT'].includes(error.code) || error.status === 503 || error.status === 429)
 
 /**
- * Whether the service itself refused, for good: what only could not be sent or proven, or what the
- * service failed at, stays pending.
+ * Whether the service refused the message for good. A message that could not be sent or proven, or
+ * at which the service failed, stays pending.
  */
 const isDefinite = (error: unknown) =>
   error instanceof ClientProblem && error.status >= 400 && error.status < 500 && error.status !== 401
 
 const pendingName = (prefix: string, id: string) => `${prefix}pending/${id}`
 
-/** Seals, signs and sends, and believes only a receipt. What has none is kept and sent again. */
+/**
+ * Seals, signs and sends messages, and counts a message as sent only by its receipt. A message
+ * without a receipt is kept and sent again.
+ */
 export class MessagePoster {
   readonly epochs: Epochs
   readonly #context: SessionContext
   readonly #pending = new Map<string, Promise<PostedMessage>>()
   readonly #receipted = new Set<string>()
-  /** Signed, and neither receipted nor refused yet: also what an earlier process left. */
+  /**
+   * Ids of messages that the store keeps as pending or dropped, also of those that an earlier
+   * process left.
+   */
   readonly #kept = new Set<string>()
-  /** Of which somebody was told that they are kept and will be sent. */
+  /** Ids of messages of which the caller was told that they will be sent later. */
   readonly #promised = new Set<string>()
-  /** Given up by whoever wrote them. */
+  /** Ids of messages that were given up. */
   readonly #dropped = new Set<string>()
 
   constructor(context: SessionContext) {
@@ -95,29 +102,26 @@ export class MessagePoster {
   }
 
   /**
-   * Whether this device knows of a message of its own: it holds the receipt, or sent it and has
-   * none yet.
+   * Whether this device knows a message as its own: it holds the receipt, or has sent it and waits
+   * for the receipt.
    */
   knows(message: string): boolean {
     return this.#receipted.has(message) || this.#pending.has(message) || this.#kept.has(message)
   }
 
   /**
-   * Posts a message and resolves once its receipt is verified and stored. FIELDS_INVALID before
-   * anything is sealed; MEMBERS_HIDDEN, LOG_ALTERED where nothing may be sealed; the service's
-   * codes where it refuses; TIMED_OUT where there was no answer within `wait` milliseconds
-   * (120,000): then the message stays pending and is sent as soon as it can be, and events tell of
-   * it.
+   * Posts a message and resolves once its receipt was verified and stored. Throws FIELDS_INVALID
+   * before anything is sealed; MEMBERS_HIDDEN, LOG_ALTERED where nothing may be sealed; the codes
+   * of the service where it refuses; TIMED_OUT where no receipt came within `wait` milliseconds
+   * (120,000 if not given): the message then stays pending and is sent later, and an event tells
+   * the outcome.
    */
   async post(draft: Draft, wait = 120_000): Promise<PostedMessage> {
     const pending = pendingOf(draft, this.#context.platform)
     return this.#within(this.#pending.get(pending.id) ?? this.#begin(pending), pending, wait)
   }
 
-  /**
-   * Sends what an earlier process left pending, or this one could not send; tells by events what
-   * became of it.
-   */
+  /** Sends the messages that are pending in the store. Events tell the outcomes. */
   async resend(): Promise<void> {
     const { store, prefix } = this.#context
     for (const [, value] of await store.list(`${prefix}pending/`)) {
@@ -129,8 +133,8 @@ export class MessagePoster {
   }
 
   /**
-   * Gives up a message that is pending; whether it has reached the service nobody knows then.
-   * NOT_PENDING where there is none.
+   * Gives up a pending message. It may have reached the service already. Throws NOT_PENDING where
+   * there is no such message.
    */
   async drop(id: string): Promise<void> {
     await dropPending(this.#context.store, this.#context.prefix, id)
@@ -143,7 +147,7 @@ export class MessagePoster {
     return posted
   }
 
-  /** Waits so long; what comes later is told by events. */
+  /** Waits `wait` milliseconds for a delivery. Later, an event tells its outcome. */
   #within(delivery: Promise<PostedMessage>, pending: OutgoingMessage, wait: number): Promise<PostedMessage> {
     const { id } = pending
     return new Promise((resolve, reject) => {
@@ -172,15 +176,14 @@ export class MessagePoster {
       ({ message, index }) => events.emit('posted', { message, index }),
       (error: unknown) => {
         const problem = isProblem(error) ? error : refuse('STORE_FAILED', 'The message could not be sent.', {}, error)
-        // Sent when this operation is followed again.
+        // A message of a closed session is sent when the operation is followed again.
         if (problem.code !== 'CLOSED') events.emit('refused', { message: id, problem })
       },
     )
   }
 
   /**
-   * Until there is a receipt, or a refusal that is meant: nothing else ends it but that nobody
-   * follows any more.
+   * Sends a message until it has a receipt or a definite refusal, or until the session is closed.
    */
   async #deliver(first: OutgoingMessage): Promise<PostedMessage> {
     const { platform } = this.#context
@@ -216,8 +219,8 @@ export class MessagePoster {
   }
 
   /**
-   * Sealed and signed, and kept so before it is sent. What cannot be sealed yet is kept as it was
-   * written.
+   * The message with its signed frame, which is kept before it is sent. A message that cannot be
+   * sealed yet is kept as a draft.
    */
   async #sealed(pending: OutgoingMessage): Promise<OutgoingMessage> {
     if (pending.frame) return pending
@@ -229,7 +232,7 @@ export class MessagePoster {
     return sealed
   }
 
-  /** As it was written, where nothing of it is kept yet. */
+  /** Keeps the message where the store does not have it yet. */
   async #keepOnce(pending: OutgoingMessage): Promise<void> {
     if (!this.#kept.has(pending.id) && !this.#receipted.has(pending.id)) await this.#keep(pending)
   }
@@ -248,10 +251,10 @@ export class MessagePoster {
     await store.write([{ name: pendingName(prefix, id) }])
   }
 
-  /** Whether the same message, sealed under what has become current, may be taken. */
+  /** Whether the service may take the message once it is sealed again under the current state. */
   #isOutdated(error: unknown, { frame }: OutgoingMessage): boolean {
     if (isProblem(error, ...sealAgain)) return true
-    // The operation moved into or out of rehearsal between the sealing and the answer.
+    // The operation entered or left its rehearsal between the sealing and the answer.
     const exercise = this.#context.ledger().view.state === 'rehearsal'
     return isProblem(error, 'OPERATION_STATE') && frame !== undefined && isExercise(frame) !== exercise
   }
@@ -268,7 +271,7 @@ export class MessagePoster {
     const { draft, id, thread } = pending
     const compartment = (draft.compartment ?? operation) as CompartmentId
     const { epoch, key } = await this.epochs.require(compartment)
-    // From here on nothing waits for the network: what is signed is what this device knows now.
+    // Nothing is requested from here on: the statement says what this device knows now.
     this.#context.requireSound()
     const seen = this.#context.seen()
     if (!seen) throw refuse('TIMED_OUT', 'This device has not seen a checkpoint of the log yet.')
@@ -332,9 +335,7 @@ function isExercise({ statement }: MessageToPost): boolean {
   return /"exercise":true/.test(atob((statement.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')))
 }
 
-/**
- * A draft as it is kept until it has a receipt. FIELDS_INVALID where it is none that could be sent.
- */
+/** The outgoing message of a draft. Throws FIELDS_INVALID where the draft could not be sent. */
 function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'random'>): OutgoingMessage {
   const version = draft.version ?? versionOf(draft.form)
   requireValid({ ...draft, version })
@@ -348,7 +349,10 @@ function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'ra
   }
 }
 
-/** Keeps a message for whoever next follows the operation; answers its id. FIELDS_INVALID. */
+/**
+ * Keeps a message in the store; it is sent when the operation is followed next. Answers its id.
+ * Throws FIELDS_INVALID.
+ */
 export async function keepPending(
   store: ClientStore,
   prefix: string,
@@ -361,8 +365,8 @@ export async function keepPending(
 }
 
 /**
- * Takes a message out of those that are to be sent. That it was there is kept: it may turn up in
- * the log all the same.
+ * Takes a message out of the pending ones. The store keeps its id, because the message may still
+ * appear in the log. Throws NOT_PENDING.
  */
 export async function dropPending(store: ClientStore, prefix: string, id: string): Promise<void> {
   const name = pendingName(prefix, id)

@@ -23,20 +23,21 @@ import type { CryptoKey } from 'jose'
 import type { OpenedMessage } from './figures.ts'
 import type { Ledger } from './ledger.ts'
 
-/** What a reader should know of a message beside what it says. */
+/** A remark for the reader beside the content of a message. */
 export type Mark =
   | { readonly kind: 'extract-differs'; readonly at: readonly string[] }
   /**
-   * Appended more than an hour after it says it was sent, or before it says so by more than clocks
-   * may differ.
+   * `late`: appended more than an hour after its sending time. `early`: appended before its sending
+   * time by more than two clocks may differ.
    */
   | { readonly kind: 'late' | 'early' }
-  /** Written with a form, or a version of it, that this client does not know. */
+  /** Written with a form, or with a version of a form, that this client does not know. */
   | { readonly kind: 'form-unknown' }
   | { readonly kind: 'fields-invalid' }
 
 /**
- * A message as its reader has it. Times are RFC 3339 UTC; `at` is the log's, `sentAt` the sender's.
+ * A message as its reader has it. Times are RFC 3339 in UTC: `at` is the time of the log, `sentAt`
+ * that of the sender.
  */
 export interface Message extends OpenedMessage {
   readonly operation: string
@@ -46,7 +47,7 @@ export interface Message extends OpenedMessage {
   readonly sentAt: string
   readonly person: string
   readonly device: string
-  /** Whether this person's device sent it. */
+  /** Whether a device of this person sent it. */
   readonly own: boolean
   readonly version: number
   readonly precedence: Precedence
@@ -60,8 +61,8 @@ export interface Message extends OpenedMessage {
 }
 
 /**
- * A message whose statement holds and whose body waits for the key of its epoch. Plain JSON, for
- * the store.
+ * A message whose statement was verified and whose body waits for the key of its epoch. Plain JSON,
+ * for the store.
  */
 export interface SealedMessage {
   readonly index: number
@@ -78,12 +79,14 @@ export interface CheckedMessage {
   readonly hidden?: ProtocolError
 }
 
-// Clients of one process read the same statements at the same time; what a text says depends on
-// nothing else.
+// Clients of one process read the same statements at about the same time. The result depends on the
+// text alone.
 const recentStatements = new Map<string, Promise<MessageStatement>>()
 const mostRecentStatements = 512
 
-/** Reads a message statement without checking its signature, the same one once in a while only. */
+/**
+ * Reads a message statement without checking its signature; a recent text is taken from the cache.
+ */
 export function readOnce(jws: string): Promise<MessageStatement> {
   const known = recentStatements.get(jws)
   if (known) return known
@@ -96,10 +99,11 @@ export function readOnce(jws: string): Promise<MessageStatement> {
 }
 
 /**
- * Checks everything around a body at this point of the log: that a live device of a member who may
- * post this signed the statement, under a certificate that holds, for the current epoch, over this
- * very body and extract. `ProtocolError` otherwise; `past` is for what was posted before a partial
- * view began. `hidden` where it shows that a member statement was withheld from this device.
+ * Checks the statement of a message at this point of the log: a live device of a member who may
+ * post this message signed it, under a valid certificate, for the current epoch, over this body and
+ * this extract. Throws `ProtocolError` otherwise. `past`: whether the message was posted before a
+ * partial view began. `hidden` of the answer: the fault, where the statement shows that a member
+ * statement was withheld from this device.
  */
 export async function checkMessage(
   ledger: Ledger,
@@ -111,8 +115,8 @@ export async function checkMessage(
   const statement = await readOnce(frame.statement)
   const { signer } = statement
   const { view } = ledger
-  // Those who left are not shown in a partial view; what they said before, or under a certificate
-  // that was renewed since, holds under one that leads to the root.
+  // A partial view does not show members who have left. Their earlier messages, and messages under
+  // a certificate that was renewed since, are valid under a certificate that leads up to the root.
   const live = view.devices.get(signer)
   const left = past && view.partial && !live
   const certificate = past && view.partial ? (ledger.signer(statement.crt) ?? live) : live
@@ -144,7 +148,7 @@ export async function checkMessage(
   return hidden ? { sealed, statement, hidden } : { sealed, statement }
 }
 
-/** Whether the sender knew a member statement that this device was not shown. */
+/** The fault where the sender knew a member statement that this device was not shown. */
 function hiddenFrom(ledger: Ledger, { payload }: MessageStatement): ProtocolError | undefined {
   try {
     ledger.requireHeads(payload.compartment, payload.members)
@@ -171,7 +175,10 @@ function requirePlace(leaf: Leaf, { payload, hash, signer }: MessageStatement, p
   )
 }
 
-/** What the sender's role has to hold for such a message, as far as a reader can tell. */
+/**
+ * Throws UNENTITLED where the role of the sender has no right to such a message, as far as a reader
+ * can judge it.
+ */
 function requireRight({ view }: Ledger, { payload }: MessageStatement, member: Member): void {
   const { form, refersTo, compartment, id } = payload
   const known = findForm(form.id, form.version)
@@ -190,8 +197,8 @@ function requireRight({ view }: Ledger, { payload }: MessageStatement, member: M
 }
 
 /**
- * Whether something is an exercise is said by the state of the operation, which a coordinator
- * signed, and by nobody else.
+ * Throws EXERCISE where the message and the state of the operation, which a coordinator signed, do
+ * not agree on whether this is an exercise.
  */
 function requireExercise({ view }: Ledger, { payload: { exercise } }: MessageStatement): void {
   if (view.partial) return
@@ -203,7 +210,10 @@ function requireExercise({ view }: Ledger, { payload: { exercise } }: MessageSta
   )
 }
 
-/** A body under another key than the current one could be read by somebody who has left. */
+/**
+ * Throws MESSAGE_EPOCH where the body is not sealed with the current key: a member who has left
+ * could read it.
+ */
 function requireEpoch(
   { view }: Ledger,
   { payload: { compartment, epoch } }: MessageStatement,
@@ -211,7 +221,8 @@ function requireEpoch(
 ): void {
   const state = view.compartments.get(compartment)
   const current = view.currentEpoch(compartment)
-  // A key that this device never saw opened: what was hidden is worth more words than the message.
+  // This device never saw the opening of that epoch. The fault `hidden` says more than one of the
+  // message.
   if (epoch > (current?.number ?? 0))
     throw hidden ?? new ProtocolError('EPOCH_HIDDEN', 'The opening of a key was withheld from this device.')
   demand(
@@ -233,8 +244,8 @@ async function requireExtract({ payload }: MessageStatement, { extract, salt }: 
 }
 
 /**
- * Opens a message that was checked. `ProtocolError` where the key is not the right one or the body
- * is not a body.
+ * Opens a message that was checked. Throws `ProtocolError` where the key is wrong or the body is
+ * malformed.
  */
 export async function openMessage(sealed: SealedMessage, key: CryptoKey, me: string): Promise<Message> {
   const { payload } = await readOnce(sealed.statement)
@@ -274,7 +285,7 @@ function marksOf(sealed: SealedMessage, payload: MessageStatement['payload'], fi
   if (strange) marks.push({ kind: strange })
   if (!findForm(form.id, form.version)) return [...marks, { kind: 'form-unknown' }]
   if (validateFields(form.id, form.version, fields).length > 0) return [...marks, { kind: 'fields-invalid' }]
-  // Without an extract in the statement the operation has switched extraction off: there is nothing
+  // A statement without an extract: the operation has switched extraction off, and there is nothing
   // to compare.
   if (extract === undefined || sealed.extract === undefined) return marks
   const at = compareExtract(form.id, form.version, fields, decodeExtract(sealed.extract))

@@ -2,15 +2,18 @@ import type { Transport } from './transport.ts'
 
 export interface NoticeAddress {
   readonly address: { readonly address: string; readonly confirmedAt: string } | null
-  /** One that waits for the code which was sent to it. */
+  /** An address that waits for the code that was sent to it. */
   readonly waiting: { readonly address: string; readonly until: string } | null
-  /** Whether this service sends notices at all. */
+  /** Whether this service sends notices. */
   readonly sends: boolean
 }
 
 const path = '/v1/notices/address'
 
-/** Where the signed-in person is told that something waits: by e-mail, without saying what. */
+/**
+ * The e-mail address to which the service sends notices. A notice says that something waits, and
+ * never what.
+ */
 export class Notices {
   readonly #transport: Transport
 
@@ -23,19 +26,20 @@ export class Notices {
   }
 
   /**
-   * Has a code sent to an address, for `confirm`. NOTICES_OFF, NOTICE_CODE_LIMIT, STEP_UP_REQUIRED.
+   * Sends a code to an address, for `confirm`. Throws NOTICES_OFF, NOTICE_CODE_LIMIT,
+   * STEP_UP_REQUIRED.
    */
   async setAddress(address: string): Promise<void> {
-    // Not repeated by itself: each time is another mail.
+    // Not repeated: each request sends another mail.
     await this.#transport.request('PUT', path, { address }, false)
   }
 
-  /** The address counts from now on. NOTICE_CODE_WRONG. */
+  /** Confirms the address with its code; it counts from then on. Throws NOTICE_CODE_WRONG. */
   async confirm(code: string): Promise<void> {
     await this.#transport.request('POST', `${path}/confirmation`, { code }, false)
   }
 
-  /** Nothing is sent there any more. NOT_FOUND, STEP_UP_REQUIRED. */
+  /** Removes the address: nothing more is sent to it. Throws NOT_FOUND, STEP_UP_REQUIRED. */
   async removeAddress(): Promise<void> {
     await this.#transport.request('DELETE', path)
   }

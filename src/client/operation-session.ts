@@ -29,8 +29,9 @@ type CaughtUp = Extract<ServerFrame, { type: 'caught-up' }>
 type Status = 'starting' | 'catching-up' | 'live' | 'offline' | 'ended' | 'closed'
 
 /**
- * One operation, followed live. Every entry is verified before it is believed; messages are opened
- * as they come; what is posted counts once its receipt was verified. Made by `Cordon.follow`.
+ * One operation, followed live. Every entry is verified before it is believed, messages are opened
+ * in the order in which they come, and a posted message counts once its receipt was verified.
+ * `Cordon.follow` makes it.
  */
 export class OperationSession {
   readonly events = new Events<SessionEvents>()
@@ -52,7 +53,7 @@ export class OperationSession {
   readonly #frames: FrameQueue
   #resubscribing = false
   readonly #retryTimer: RetryTimer
-  /** How often one subscribed: an earlier try that is still under way gives up. */
+  /** The number of subscriptions that began. An earlier one that still runs then gives up. */
   #subscribing = 0
 
   constructor(deps: SessionDeps) {
@@ -117,7 +118,7 @@ export class OperationSession {
     })
   }
 
-  /** Loads what the store holds and connects. NOT_FOUND where one is no member. */
+  /** Loads the store and connects. Throws NOT_FOUND where this person is no member. */
   async start(): Promise<void> {
     await this.#context.keyring.load(this.#deps.store)
     await this.#poster.load()
@@ -131,7 +132,7 @@ export class OperationSession {
     })
   }
 
-  /** Asks the service for the facts; a partial view takes its state and rules from them. */
+  /** Fetches the facts of the operation. A partial view takes its state and rules from them. */
   async #refresh(): Promise<void> {
     const facts = await this.#deps.transport.request<OperationFacts>('GET', `/v1/operations/${this.operation}`)
     this.#facts = facts
@@ -146,13 +147,13 @@ export class OperationSession {
     view.allHolds = allHolds
   }
 
-  /** Name, time zone, reference and one's role, as the service said them last. */
+  /** The operation and the role of this person, as the service said them last. Throws CLOSED. */
   get facts(): OperationFacts {
     if (!this.#facts) throw refuse('CLOSED', 'This operation is not open yet.')
     return this.#facts
   }
 
-  /** Who is in the operation, as this device has verified it. Not to be changed. */
+  /** The members of the operation, as this device has verified them. Not to be changed. */
   get view(): OperationView {
     return this.#intake.ledger.view
   }
@@ -185,7 +186,7 @@ export class OperationSession {
     return this.#intake.opener.messages.get(id)
   }
 
-  /** What this device was alarmed about since it began to follow. */
+  /** The alarms since this session began. */
   get alarms(): readonly Alarm[] {
     return this.#alarms
   }
@@ -206,7 +207,7 @@ export class OperationSession {
 
   async #subscribe(): Promise<void> {
     const turn = ++this.#subscribing
-    // The frames of the old subscription are taken in first, so that the position is true.
+    // The frames of the old subscription are taken in first, so that the position is right.
     this.#resubscribing = true
     await this.#frames.settled()
     if (this.#over()) return
@@ -215,11 +216,11 @@ export class OperationSession {
       if (this.#status !== 'starting') await this.#refresh()
     } catch (error) {
       if (isProblem(error, 'NOT_FOUND')) this.#end('not-found')
-      // The connection is tried again when it ends; without these facts it goes on as before.
+      // The next opening of the connection fetches the facts again. Until then the old ones count.
       if (this.#over()) return
     }
     const after = await this.#intake.begin()
-    // Another socket came meanwhile, and is subscribed on by a later call.
+    // Another socket opened meanwhile; a later call subscribes on it.
     if (turn !== this.#subscribing || this.#over()) return
     this.#frames.clear()
     this.#resubscribing = false
@@ -251,7 +252,7 @@ export class OperationSession {
     this.#frames.push(frame)
   }
 
-  /** Stops taking frames in after a failure, and subscribes again a little later. */
+  /** Stops taking frames in after a failure, and subscribes again after a delay. */
   #pause(error: unknown): void {
     if (this.#over()) return
     const { connection } = this.#deps
@@ -263,7 +264,7 @@ export class OperationSession {
     this.#resubscribing = true
     this.events.emit('disconnected', { final: this.#failure })
     this.#wake()
-    // Where the socket has gone by then, its successor subscribes.
+    // Where the socket is closed by then, the next one subscribes.
     this.#retryTimer.run(500, 30_000, () => {
       if (this.#over() || !this.#resubscribing) return
       connection.send({ type: 'unsubscribe', operation: this.operation })
@@ -278,12 +279,12 @@ export class OperationSession {
     if (frames.some(({ body, index }) => body !== undefined && index > before)) this.#acknowledgements.soon()
   }
 
-  /** Resolves once everything that this device has verified of the operation is in its store. */
+  /** Resolves once the store has everything that this device has verified of the operation. */
   kept(): Promise<void> {
     return this.#intake.flush()
   }
 
-  /** Reads the log again from its beginning: the service goes by another one. */
+  /** Reads the log again from its beginning: the service acts on entries that it has not shown. */
   readAgain(): void {
     this.#intake.widen()
     if (this.#status !== 'live' && this.#status !== 'catching-up') return
@@ -319,7 +320,7 @@ export class OperationSession {
     const { pins } = this.#deps.self().account
     const older = this.#intake.seen
     try {
-      // Signed for this moment, like a receipt.
+      // The live channel signs this checkpoint for this moment, with the first key alone.
       const [ed25519] = await logKeysOf(pins, this.operation)
       const seen = await verifyCheckpoint(checkpoint, [ed25519], older, consistency)
       if (seen.size <= index) throw new ProtocolError('CHECKPOINT', 'The checkpoint does not hold what was shown.')
@@ -329,7 +330,7 @@ export class OperationSession {
       this.#intake.break({ code: 'LOG_ALTERED', reason: error.code, index, detail: error.message })
     }
     await this.#witnessWatch.accepted()
-    // The socket that it came over may be gone by now: then the next subscription catches up.
+    // The socket of this frame may be closed by now: the next subscription then catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
     if (!this.#intake.broken) this.#retryTimer.reset()
@@ -338,14 +339,14 @@ export class OperationSession {
     inBackground(this.#afterCatchUp(), this.#context)
   }
 
-  /** Reads a log that is not believed again, less and less often: a proxy may have altered it. */
+  /** Reads a log that is not believed again, with growing delays: a proxy may have altered it. */
   #mendLater(): void {
     this.#retryTimer.run(2_000, 600_000, () => {
       if (this.#intake.broken && !this.#resubscribing) this.readAgain()
     })
   }
 
-  /** Does what is due at the head of the log: gives and fetches keys, sends what is pending. */
+  /** Does the work that is due after catching up: exchanges keys, and sends pending messages. */
   async #afterCatchUp(): Promise<void> {
     this.#seenChecks.checkLater()
     this.#witnessWatch.lookLater()
@@ -378,10 +379,10 @@ export class OperationSession {
   }
 
   /**
-   * Resolves when this device has caught up. OPERATION_ENDED, CLOSED, or the refusal that ended the
-   * connection; MEMBERS_HIDDEN and LOG_ALTERED where the log is not believed, WITNESSES_MISSING
-   * where the pinned witnesses do not vouch for it; TIMED_OUT after the time (60,000 ms if not
-   * given).
+   * Resolves when this device has caught up. Throws OPERATION_ENDED, CLOSED, or the refusal that
+   * ended the connection; MEMBERS_HIDDEN and LOG_ALTERED where the log is not believed;
+   * WITNESSES_MISSING where the pinned witnesses have not cosigned it; TIMED_OUT after
+   * `milliseconds` (60,000 if not given).
    */
   async ready(milliseconds = 60_000): Promise<void> {
     const settled = () =>
@@ -406,7 +407,7 @@ export class OperationSession {
     if (broken) throw refuse(broken.code, broken.detail, { reason: broken.reason, index: broken.index })
   }
 
-  /** Resolves once this entry was processed here; false where that takes longer. */
+  /** Resolves with true once this entry was processed here, with false after `milliseconds`. */
   reached(index: number, milliseconds = 20_000): Promise<boolean> {
     return this.#conditions.until(
       () => this.#intake.position >= index || this.#intake.broken !== undefined,
@@ -414,35 +415,33 @@ export class OperationSession {
     )
   }
 
-  /**
-   * Posts a message; resolves when its receipt was verified and stored. See `post` of the poster.
-   */
+  /** Posts a message: see `MessagePoster.post`. `wait`: milliseconds, 120,000 if not given. */
   post(draft: Draft, wait?: number): Promise<PostedMessage> {
     return this.#poster.post(draft, wait)
   }
 
-  /** Gives up a message that has no receipt yet. See `MessagePoster.drop`. */
+  /** Gives up a message that has no receipt yet. Throws NOT_PENDING. */
   drop(message: string): Promise<void> {
     return this.#poster.drop(message)
   }
 
-  /** Answers a message in its thread and compartment. */
+  /** Posts an answer to a message, in its thread and compartment. */
   reply(to: Message, draft: Omit<Draft, 'compartment' | 'thread' | 'refersTo'>, as: 'reply' | 'feedback' = 'reply') {
     const { compartment, thread, id } = to
     return this.post({ ...draft, compartment, thread, refersTo: { message: id, as } })
   }
 
-  /** Opens the next epoch of a compartment now; posting does it by itself where it is needed. */
+  /** Opens the next epoch of a compartment now. Posting does so by itself where it is needed. */
   async openEpoch(compartment: string = this.operation): Promise<void> {
     await this.#poster.epochs.require(compartment as CompartmentId)
   }
 
-  /** Whether role, state and the list of a service account allow an act; the service decides. */
+  /** Whether role, state and the list of a service account allow this. The service decides. */
   may(permission: Permission): boolean {
     return mayUse(this.#deps.self(), this.view, permission)
   }
 
-  /** Tells the service that this person has read messages. Waits for a live connection. */
+  /** Tells the service that this person has read messages. Waits for a live connection first. */
   async markRead(messages: readonly string[]): Promise<void> {
     await this.ready()
     for (let at = 0; at < messages.length; at += 1000) {
@@ -451,7 +450,7 @@ export class OperationSession {
     }
   }
 
-  /** Who has a message: for its sender's organization and for coordinators. */
+  /** Who has a message: for the organization of its sender and for coordinators. */
   async receiptsOf(message: string): Promise<ReaderReceipt[]> {
     const path = `/v1/operations/${this.operation}/messages/${message}/receipts`
     return (await this.#deps.transport.request<{ receipts: ReaderReceipt[] }>('GET', path)).receipts
@@ -462,14 +461,14 @@ export class OperationSession {
     return figuresOf(this.messages.filter(({ marks }) => !marks.some(({ kind }) => kind === 'fields-invalid')))
   }
 
-  /** Gives keys of the past to members who lack them, as following does; answers how many. */
+  /** Gives keys of earlier epochs to members who lack them. Answers how many grants it gave. */
   async giveGrants(): Promise<number> {
     await this.ready()
     this.#requireSound()
     return this.#grantGiver.giveWaiting()
   }
 
-  /** Checks the heads that senders say they have seen; following also does so every minute. */
+  /** Checks the checkpoints that senders have seen. The session also does so every minute. */
   checkSeen(): Promise<void> {
     return this.#seenChecks.checkAll()
   }
@@ -481,7 +480,7 @@ export class OperationSession {
     this.#retryTimer.stop()
   }
 
-  /** Ends following. Pending messages stay in the store, for the next time. */
+  /** Ends the session. Pending messages stay in the store, for the next session. */
   async close(): Promise<void> {
     if (this.#status === 'closed') return
     if (this.#status === 'live') this.#acknowledgements.now()

@@ -13,7 +13,7 @@ import {
   type Plain,
 } from '../protocol/index.ts'
 import { certificateIn, requireCertificate } from './account.ts'
-import type { Organization, PersonListed } from './directory.ts'
+import type { Organization, PersonListed } from './directory-types.ts'
 import type { OperationFacts } from './facts.ts'
 import type { SessionDeps } from './session-context.ts'
 import { OperationSession } from './operation-session.ts'
@@ -50,9 +50,11 @@ export interface OperationInput {
   readonly reference: string
   /** IANA, such as Europe/Brussels. */
   readonly timeZone: string
-  /** What its consultations are justified by; its name and reference if not given. */
+  /**
+   * The justification of consultations; the name and the reference of the operation if not given.
+   */
   readonly purpose?: string
-  /** Never including the person who creates it. */
+  /** The first coordinators, never the person who creates the operation. */
   readonly coordinators: readonly { readonly person: string; readonly organization: string }[]
   /** 'full' if not given. */
   readonly history?: HistoryRule
@@ -60,13 +62,13 @@ export interface OperationInput {
 }
 
 /**
- * Whom the compartment `all` holds beside its four roles: two further ones, and service accounts by
- * their ids.
+ * The further members of the compartment `all`, beside its four roles: one or both of two roles,
+ * and service accounts by their ids.
  */
 export type AllHolds = readonly string[]
 
 export interface OperationsDeps extends Omit<SessionDeps, 'operation'> {
-  /** Fetches the own certificate again. */
+  /** Fetches the certificate of this device again. */
   readonly me: () => Promise<unknown>
 }
 
@@ -79,8 +81,9 @@ type Unsigned = MemberAct extends infer A
 const mostAttempts = 8
 
 /**
- * Operations and their members. What concerns members is signed by this device over the newest
- * statement that it has verified itself; where somebody was faster it looks and signs again.
+ * Operations and their members. This device signs each member act over the newest member statement
+ * that it has verified; where another member was faster, it verifies that statement and signs
+ * again.
  */
 export class Operations {
   readonly #deps: OperationsDeps
@@ -95,8 +98,8 @@ export class Operations {
   }
 
   /**
-   * Creates an operation and names its first coordinators; answers its id. ADMINISTRATOR_ONLY,
-   * MEMBER_RULE.
+   * Creates an operation and names its first coordinators. Answers its id. Throws
+   * ADMINISTRATOR_ONLY, MEMBER_RULE.
    */
   async create(input: OperationInput): Promise<string> {
     const { platform, self, me } = this.#deps
@@ -126,7 +129,7 @@ export class Operations {
     return operation
   }
 
-  /** One's own operations. */
+  /** The operations of this person. */
   async list(): Promise<OperationListed[]> {
     return (await this.#request<{ operations: OperationListed[] }>('GET', '')).operations
   }
@@ -149,13 +152,15 @@ export class Operations {
     return (await this.#request<{ organizations: Organization[] }>('GET', path)).organizations
   }
 
-  /** People of an organization of the operation who could be admitted. */
+  /** The people of an organization of the operation who could be admitted. */
   async candidates(operation: string, organization: string): Promise<PersonListed[]> {
     const path = `/${operation}/candidates?organization=${organization}`
     return (await this.#request<{ people: PersonListed[] }>('GET', path)).people
   }
 
-  /** Moves to the next state. OPERATION_STATE where that is not the next one. */
+  /**
+   * Moves the operation to another state. Throws OPERATION_STATE where that is not the next one.
+   */
   async advance(operation: string, to: State, reason?: string): Promise<void> {
     const session = await this.follow(operation)
     await session.ready()
@@ -173,7 +178,7 @@ export class Operations {
     await this.#reached(operation, await this.#request('POST', `/${operation}/organizations`, { organization }))
   }
 
-  /** Admits a person with a role. FORBIDDEN, MEMBER_RULE, APPROVAL_NOT_AVAILABLE. */
+  /** Admits a person with a role. Throws FORBIDDEN, MEMBER_RULE, APPROVAL_NOT_AVAILABLE. */
   admit(operation: string, input: { person: string; organization: string; role: Role }): Promise<void> {
     return this.#act(operation, '/members', () => ({ act: 'admit', ...input }))
   }
@@ -186,7 +191,7 @@ export class Operations {
     return this.#act(operation, `/members/${person}/removal`, () => ({ act: 'remove', person }))
   }
 
-  /** Removes an organization and everybody of it. */
+  /** Removes an organization and all its members. */
   removeOrganization(operation: string, organization: string): Promise<void> {
     return this.#act(operation, `/organizations/${organization}/removal`, () => ({ act: 'remove', organization }))
   }
@@ -195,7 +200,7 @@ export class Operations {
     return this.#act(operation, `/members/${person}/wake`, () => ({ act: 'wake', person }))
   }
 
-  /** Creates a compartment with oneself and these people; answers its id. */
+  /** Creates a compartment with this person and the given members. Answers its id. */
   async createCompartment(operation: string, input: { name: string; members: readonly string[] }): Promise<string> {
     const { platform } = this.#deps
     const compartment = newId<CompartmentId>(platform.clock(), platform.random)
@@ -206,8 +211,8 @@ export class Operations {
   }
 
   /**
-   * Takes a member into a compartment; into that of all, where the roles say who is in it, a
-   * service account by listing it.
+   * Adds a member to a compartment. In the compartment `all`, to which roles give access, a service
+   * account is added by listing it in the rules.
    */
   async addToCompartment(operation: string, compartment: string, person: string): Promise<void> {
     if (await this.#isListed(operation, compartment, person))
@@ -224,8 +229,8 @@ export class Operations {
   }
 
   /**
-   * Whether the rules of the operation, and no statement of the compartment, say that the person is
-   * in it.
+   * Whether the rules of the operation, and not a statement of the compartment, put this person
+   * into the compartment.
    */
   async #isListed(operation: string, compartment: string, person: string): Promise<boolean> {
     if (compartment !== operation) return false
@@ -234,7 +239,10 @@ export class Operations {
     return session.view.services.has(person as PersonId)
   }
 
-  /** Sets the rule of history and whom the compartment `all` holds; what is not given stays. */
+  /**
+   * Sets the rule of history and the further members of the compartment `all`. A rule that is not
+   * given stays.
+   */
   setRules(operation: string, rules: { history?: HistoryRule; allHolds?: AllHolds }): Promise<void> {
     return this.#act(operation, '/rules', (view) => ({
       act: 'set-operation',
@@ -278,7 +286,10 @@ export class Operations {
     }
   }
 
-  /** Waits until this device has itself seen what it did, if it follows the operation. */
+  /**
+   * Waits until this device has processed the entry of its own act, if it follows the operation.
+   * Throws TIMED_OUT.
+   */
   async #reached(operation: string, { index }: { index?: number }): Promise<void> {
     const session = await this.#sessions.get(operation)
     if (!session || index === undefined) return
@@ -286,7 +297,10 @@ export class Operations {
       throw refuse('TIMED_OUT', 'The service accepted this and did not show it in the log in time.', { index })
   }
 
-  /** Follows an operation; the same session while it is open. NOT_FOUND where one is no member. */
+  /**
+   * Follows an operation. Answers the open session where there is one. Throws NOT_FOUND where this
+   * person is no member.
+   */
   follow(operation: string): Promise<OperationSession> {
     const open = this.#sessions.get(operation)
     if (open) return open
@@ -299,7 +313,7 @@ export class Operations {
     return starting
   }
 
-  /** Ends following an operation. */
+  /** Ends the session of an operation. */
   async leave(operation: string): Promise<void> {
     const session = this.#sessions.get(operation)
     this.#sessions.delete(operation)

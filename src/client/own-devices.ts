@@ -1,8 +1,8 @@
 import type { Certificate, DeviceId, Leaf, PersonId } from '../protocol/index.ts'
 
 /**
- * The devices of this person as the log showed them, also those whose time has ended: a renewal
- * brings nothing that was not there.
+ * The devices of this person as the log showed them, also those whose certificate has ended: a
+ * renewal then is no new device.
  */
 export class OwnDevices {
   readonly #person: PersonId
@@ -13,8 +13,8 @@ export class OwnDevices {
   }
 
   /**
-   * Takes an entry after the view has applied it; answers the certificate of a device that was not
-   * there before.
+   * Takes an entry after the view has applied it. Answers the certificate of a device that the log
+   * had not shown before.
    */
   take({ kind, subject }: Leaf, devices: ReadonlyMap<DeviceId, Certificate>): Certificate | undefined {
     const device = subject as DeviceId

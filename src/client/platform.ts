@@ -1,8 +1,8 @@
 import type { Random } from '../protocol/index.ts'
 
 /**
- * What the SDK uses of a WebSocket (WHATWG), so that browsers, Node 24 and tests can each give
- * theirs.
+ * The part of a WebSocket (WHATWG) that the SDK uses. Browsers, Node 24 and tests each give an
+ * implementation.
  */
 export interface Socket {
   readonly readyState: number
@@ -13,18 +13,15 @@ export interface Socket {
   addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void
 }
 
-/**
- * Everything ambient: nothing in the SDK reads a clock, makes a random byte or opens a connection
- * in another way.
- */
+/** Clock, randomness, network and timers. The SDK uses no others. */
 export interface Platform {
   readonly clock: () => Date
-  /** Milliseconds of a clock that nobody sets: how long something takes is told by it alone. */
+  /** Milliseconds of a clock that cannot be set. Durations are measured with it alone. */
   readonly elapsed: () => number
   readonly random: Random
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>
   readonly WebSocket: new (url: string, protocols: string[]) => Socket
-  /** Runs something once after so many milliseconds; the answer cancels it. */
+  /** Runs a function once after so many milliseconds. Answers a function that cancels it. */
   readonly after: (milliseconds: number, run: () => void) => () => void
 }
 
@@ -44,23 +41,23 @@ export function webPlatform(clock: () => Date, changes: Partial<Platform> = {}):
   }
 }
 
-/** Timers take at most 31 bits. */
+/** The longest time that a timer takes: 31 bits. */
 export const longestTimerMs = 2 ** 31 - 1
 
-/** Waits. Tests that own the clock give an `after` of their own. */
+/** Waits. A test that owns the clock gives an `after` of its own. */
 export function sleep(platform: Platform, milliseconds: number): Promise<void> {
   return new Promise((resolve) => void platform.after(milliseconds, resolve))
 }
 
-/** A number from 0 up to, not including, `limit`. */
+/** A random number from 0 up to, not including, `limit`. */
 export function randomBelow(platform: Platform, limit: number): number {
   const [a = 0, b = 0, c = 0, d = 0] = platform.random(4)
   return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) * (limit / 2 ** 32)
 }
 
 /**
- * Full jitter (Brooker, "Exponential Backoff And Jitter"): milliseconds to wait before the n-th
- * repetition, from 0.
+ * The milliseconds to wait before repetition number `attempt`, which counts from 0: full jitter
+ * (Brooker, "Exponential Backoff And Jitter").
  */
 export function backOff(platform: Platform, attempt: number, base = 200, cap = 30_000): number {
   return randomBelow(platform, Math.min(cap, base * 2 ** attempt))

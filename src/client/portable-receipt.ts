@@ -14,15 +14,15 @@ import { refuse } from './problem.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
 
-/** How long the witnesses of a service are waited for, who cosign within a second or two. */
+/** How long the SDK waits for the witnesses of a service, which cosign within a second or two. */
 const witnessWait = { times: 10, milliseconds: 500 }
 
 /**
  * The receipt of a message of this device under a published checkpoint, with the cosignatures of
- * the service's witnesses where it has any, as one text that is checked offline and with other
- * software: a C2SP tlog-proof with the entry itself as extra data. It is verified here before it is
- * given. NO_RECEIPT where this device has none, RECEIPT_INVALID where the log does not hold what
- * was promised.
+ * the service's witnesses where it has any. It is one text that others verify offline and with
+ * other software: a C2SP tlog-proof with the leaf as extra data. The SDK verifies it first. Throws
+ * NO_RECEIPT where this device has no receipt, RECEIPT_INVALID where the log does not hold the
+ * entry.
  */
 export async function portableReceipt(
   { store, transport, pins, platform }: { store: ClientStore; transport: Transport; pins: Pins; platform: Platform },
@@ -53,8 +53,8 @@ export async function portableReceipt(
 }
 
 /**
- * Whether the checkpoint of a receipt has more signatures than the two of its log. Whose they are,
- * whoever checks it finds out.
+ * Whether the checkpoint of a receipt has more signatures than the two of its log. Does not verify
+ * whose they are.
  */
 export function isCosigned(tlogProof: string): boolean {
   const { checkpoint } = parseTlogProof(tlogProof)

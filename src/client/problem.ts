@@ -1,4 +1,6 @@
-/** What the SDK itself refuses; the service's own codes come with their advice. */
+/**
+ * The advice for each refusal of the SDK itself. A refusal of the service brings its own advice.
+ */
 const own = {
   NETWORK: 'Check the connection and the address of the service, then try again.',
   ANSWER_INVALID: 'The service answered with something that is not Cordon: check its address, then tell its operator.',
@@ -50,9 +52,9 @@ const own = {
 export type OwnCode = keyof typeof own
 
 /**
- * A refusal: by the service (its code, HTTP status and advice as RFC 9457 brought them) or by the
- * SDK (`status` 0). `code` is stable, `detail` says what happened, `advice` what to do, `extra`
- * holds the members that a code brings along.
+ * A refusal: by the service, with code, HTTP status and advice of its problem document (RFC 9457),
+ * or by the SDK (`status` 0). `code` is stable, `detail` says what happened, `advice` what to do;
+ * `extra` holds further members.
  */
 export class ClientProblem extends Error {
   readonly code: string
@@ -61,8 +63,8 @@ export class ClientProblem extends Error {
   readonly advice: string
   readonly extra: Readonly<Record<string, unknown>>
   /**
-   * Seconds after which the service wants to be asked again (Retry-After, RFC 9110, 10.2.3), where
-   * it said so.
+   * Seconds after which the client should ask again (Retry-After, RFC 9110, 10.2.3), where the
+   * service gave them.
    */
   readonly retryAfter: number | undefined
 
@@ -88,12 +90,12 @@ export class ClientProblem extends Error {
   }
 }
 
-/** A refusal of the SDK itself. */
+/** Makes a refusal of the SDK itself. */
 export function refuse(code: OwnCode, detail: string, extra?: Record<string, unknown>, cause?: unknown): ClientProblem {
   return new ClientProblem(code, { detail, advice: own[code], ...(extra ? { extra } : {}), cause })
 }
 
-/** The refusal that a problem document (RFC 9457) of the service means. */
+/** Makes the refusal that a problem document (RFC 9457) of the service describes. */
 export function fromProblemJson(value: unknown, status: number, retryAfter?: number): ClientProblem {
   if (typeof value !== 'object' || value === null || typeof (value as { code?: unknown }).code !== 'string') {
     return refuse('ANSWER_INVALID', `The service answered ${String(status)} without saying why.`)
@@ -108,12 +110,15 @@ export function fromProblemJson(value: unknown, status: number, retryAfter?: num
   })
 }
 
-/** Whether something that was thrown is a refusal with one of these codes. */
+/** Whether an error is a refusal; with codes, whether it has one of them. */
 export function isProblem(error: unknown, ...codes: readonly string[]): error is ClientProblem {
   return error instanceof ClientProblem && (codes.length === 0 || codes.includes(error.code))
 }
 
-/** Why an operation is not followed any more, by the reason with which the service ended it. */
+/**
+ * The refusal for an operation that is no longer followed, by the reason with which the service
+ * ended it.
+ */
 export function refuseEnded(reason: string | undefined): ClientProblem {
   if (reason === 'read-only')
     return refuse('LOG_SET_BACK', 'The service has lost a part of this log, and continues it no more.')

@@ -17,9 +17,9 @@ import { logKeysOf, type Pins } from './certificates.ts'
 import { refuse } from './problem.ts'
 
 /**
- * The entry that a receipt proves: of this very statement, at its place in the log, under a
- * checkpoint that the pinned key signed (RFC 9162, 2.1.3.2). RECEIPT_INVALID otherwise, with the
- * reason.
+ * Verifies a receipt and answers its leaf: it must be of this statement, and proven to be in the
+ * log under a checkpoint that the pinned key signed (RFC 9162, 2.1.3.2). Throws RECEIPT_INVALID
+ * otherwise, with the reason.
  */
 export async function verifyReceipt(
   receipt: Receipt,
@@ -54,9 +54,9 @@ export interface SeenCheckpoint {
 }
 
 /**
- * Opens a checkpoint that all these keys of its log must have signed, and demands that the log has
- * only grown since an older one. `ProtocolError` CONSISTENCY where it has not, or the proof is
- * missing.
+ * Opens a checkpoint that all these keys of its log must have signed. With `older`, the log must
+ * have grown from that checkpoint. Throws `ProtocolError` CONSISTENCY where it has not, or where
+ * the proof is missing.
  */
 export async function verifyCheckpoint(
   note: string,

@@ -24,13 +24,13 @@ export interface DueCertificate {
   readonly expiresAt: string
   readonly expired: boolean
   readonly certificate: string
-  /** The certificates above it, nearest first. */
+  /** The certificates above it, the nearest first. */
   readonly chain: readonly string[]
 }
 
 /**
- * Renewing the certificates of others: the same keys for the same person, for another year from
- * now.
+ * Renews certificates of other people: for the keys and the person of the old one, for one year
+ * from now.
  */
 export class Renewals {
   readonly #deps: RenewalsDeps
@@ -40,20 +40,21 @@ export class Renewals {
   }
 
   /**
-   * What ends in one's organization (an NCP) or anywhere (an administrator), the earliest first.
-   * NOT_FOUND for others.
+   * The certificates that end soon, the earliest first: of the organization of an NCP, and all for
+   * an administrator. Throws NOT_FOUND for other persons.
    */
   async due(): Promise<DueCertificate[]> {
-    // One's own may have been renewed since this device signed in, and another one stands above it
-    // now.
+    // The certificate of this device may have been renewed since it signed in, with another
+    // certificate above it.
     await this.#deps.me()
     return (await this.#deps.transport.request<{ due: DueCertificate[] }>('GET', '/v1/renewals')).due
   }
 
   /**
-   * Renews one. What the service shows of it is believed only as far as it is proven: the
-   * certificate leads up to the pinned root and is held by the directory log. CERTIFICATE_REFUSED
-   * otherwise, and where this device may not renew it; CERTIFICATE_INVALID of the service.
+   * Renews a certificate. Believes what the service shows of it only as far as it is proven: the
+   * certificate must lead up to the pinned root, and the directory log must hold it. Throws
+   * CERTIFICATE_REFUSED otherwise, and where this device may not renew it; CERTIFICATE_INVALID of
+   * the service.
    */
   async renew({ device, certificate, chain }: DueCertificate): Promise<{ readonly expiresAt: string }> {
     const { self, transparency } = this.#deps
@@ -76,8 +77,8 @@ export class Renewals {
   }
 
   /**
-   * Renews the certificate of this very device, an administrator's, with the secret key of the root
-   * out of its safe.
+   * Renews the certificate of this device, which is an administrator's, with the private key of the
+   * root.
    */
   async renewOwn(root: DeviceSecrets): Promise<{ readonly expiresAt: string }> {
     const { self } = this.#deps
@@ -101,6 +102,6 @@ export interface RenewalsDeps {
   readonly transport: Transport
   readonly transparency: Transparency
   readonly self: () => Self
-  /** Fetches the own certificate again. */
+  /** Fetches the certificate of this device again. */
   readonly me: () => Promise<unknown>
 }

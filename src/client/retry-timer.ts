@@ -1,6 +1,6 @@
 import { backOff, type Platform } from './platform.ts'
 
-/** Does one thing a little later, and less and less often while it has to be done again. */
+/** Runs a task after a delay that grows each time until it is reset. */
 export class RetryTimer {
   readonly #platform: Platform
   #times = 0
@@ -11,15 +11,15 @@ export class RetryTimer {
   }
 
   /**
-   * After about `first` milliseconds, the next time after twice that, never after more than `most`;
-   * what waited is not done.
+   * Runs a task after about `first` milliseconds, the next time after about twice as many, and
+   * never after more than `most`. A task that still waits is dropped.
    */
   run(first: number, most: number, what: () => void): void {
     this.#cancel?.()
     this.#cancel = this.#platform.after(backOff(this.#platform, this.#times++, first, most), what)
   }
 
-  /** It went well: the next time begins at the beginning. */
+  /** Lets the next delay be the shortest again, because the task succeeded. */
   reset(): void {
     this.#times = 0
   }

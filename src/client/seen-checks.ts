@@ -12,8 +12,8 @@ const checkEveryMs = 60_000
 const mostTries = 5
 
 /**
- * Checks what senders say they have seen of the log against what this device has seen: in batches,
- * after the messages were shown. A sender who was shown another log is found out here.
+ * Compares the checkpoints that senders say they have seen with those that this device has seen. It
+ * works in batches after the messages were shown, and finds a sender who was shown another log.
  */
 export class SeenChecks {
   readonly #context: SessionContext
@@ -25,9 +25,9 @@ export class SeenChecks {
   #cancel: (() => void) | undefined
 
   /**
-   * `adopt`: takes a checkpoint as the newest that was seen, grown from the one named; false where
-   * that is not to be now. `over`: whether this device has been shut out, so that what it asks is
-   * refused for that reason and no other.
+   * `adopt` takes a checkpoint that has grown from `than` as the newest one, and answers false
+   * where the session cannot take it now. `over` says whether this device has been removed: a
+   * refusal then says nothing about the log.
    */
   constructor(
     context: SessionContext,
@@ -44,7 +44,7 @@ export class SeenChecks {
     if (!this.#checked.has(key)) this.#waiting.set(key, { seen, message: id, index, tries: 0 })
   }
 
-  /** Checks all that wait, as far as that can be now. */
+  /** Checks all checkpoints that wait, as far as it can now. */
   async checkAll(): Promise<void> {
     for (let left = this.#waiting.size; left > 0;) {
       const rest = await this.check()
@@ -53,20 +53,20 @@ export class SeenChecks {
     }
   }
 
-  /** Checks some every minute or so, from now on and until it is stopped. */
+  /** Checks a batch about once a minute, until `stop`. */
   checkLater(): void {
     this.stop()
     const { platform, connection } = this.#context
     this.#cancel = platform.after(checkEveryMs / 2 + randomBelow(platform, checkEveryMs), () => {
-      // A service that cannot be reached now is asked the next time.
+      // Where the service cannot be reached, the next turn asks again.
       if (connection.open && this.#waiting.size > 0) this.check().catch((error: unknown) => this.#failed(error))
       if (!this.#over()) this.checkLater()
     })
   }
 
   /**
-   * A checkpoint that the log has not grown to is evidence of another log; that somebody cannot be
-   * reached is none.
+   * Raises an alarm where the log has not grown to a checkpoint. A service that cannot be reached
+   * raises none.
    */
   #failed(error: unknown): void {
     if (isProblem(error)) return
@@ -80,8 +80,8 @@ export class SeenChecks {
   }
 
   /**
-   * Checks up to 32 of those that wait; answers how many still do. Raises the alarm SEEN_REFUSED
-   * for each that is wrong.
+   * Checks up to 32 checkpoints that wait. Answers how many still wait. Raises the alarm
+   * SEEN_REFUSED for each wrong one.
    */
   check(): Promise<number> {
     this.#running ??= this.#check().finally(() => (this.#running = undefined))
@@ -95,7 +95,7 @@ export class SeenChecks {
       const right = await this.#holds(seen)
       if (this.#over()) return 0
       if (right === 'later') continue
-      // A checkpoint is published up to a second after it was signed for whoever subscribed.
+      // A checkpoint for a subscriber is signed up to a second before it is published.
       if (right === undefined && ++waiting.tries < mostTries) continue
       this.#waiting.delete(key)
       this.#checked.add(key)
@@ -106,7 +106,10 @@ export class SeenChecks {
     return this.#waiting.size
   }
 
-  /** Undefined where this device cannot tell yet; 'later' where it is catching up just now. */
+  /**
+   * Whether a checkpoint is of the log of this device. Undefined where this device cannot tell yet,
+   * 'later' where it is catching up.
+   */
   async #holds(seen: SeenCheckpoint): Promise<boolean | 'later' | undefined> {
     const known = this.#context.seen()
     if (!known) return undefined

@@ -20,26 +20,28 @@ import type { Transport } from './transport.ts'
 import { isOverdue, readFinal, readPin, readWitnessRecord, rememberFinal } from './witness-watch.ts'
 
 export interface SelfCheck {
-  /** The newest published checkpoint. */
+  /** The size of the newest published checkpoint. */
   readonly size: number
-  /** base64url. */
+  /** The root of that checkpoint, base64url. */
   readonly root: string
-  /** Receipts of this device that were proven to be in it. */
+  /** The number of receipts of this device that were proven to be in it. */
   readonly receipts: number
-  /** Entries that the pinned witnesses have cosigned; absent where none are pinned. */
+  /**
+   * The number of entries that the pinned witnesses have cosigned; undefined where no witnesses are
+   * pinned.
+   */
   readonly cosigned?: number
   readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
 }
 
 const proofsAtOnce = 8
-/** A checkpoint is published at most a second after an entry. */
+/** How long to wait for a checkpoint: it is published at most a second after an entry. */
 const publicationWait = { times: 10, milliseconds: 500 }
 
 /**
- * What a member can check of a log without its rows: that the pinned key signed the newest
- * checkpoint, that the log it names is the one that this device has seen before, grown, and that
- * every message of this device with a receipt is in it where the receipt says (RFC 9162, 2.1.3 and
- * 2.1.4).
+ * Checks what a member can check of a log without its rows: the pinned keys signed the newest
+ * checkpoint; the log has grown from the one that this device has seen; every message of this
+ * device with a receipt is in the log at the index of the receipt (RFC 9162, 2.1.3 and 2.1.4).
  */
 export async function checkOwnPlace(
   { transport, store, pins, platform }: CheckDeps,
@@ -70,12 +72,11 @@ export async function checkOwnPlace(
       discrepancies: [{ what: `the checkpoint is not signed by the pinned keys: ${why}` }],
     }
   }
-  // The live channel signs a checkpoint for whoever subscribes; publication follows within a
-  // second.
+  // The live channel signs a checkpoint for each subscriber and publishes it within a second.
   const [older, newer] = seen ? inOrder(seen, newest) : [undefined, newest]
   const setBack =
     seen !== undefined && seen.size > newest.size && !(await catchesUp(transport, operation, keys, seen.size, platform))
-  // What a log does not hold any more cannot be asked of it.
+  // The service cannot prove anything about entries that the log has lost.
   const shown = setBack ? newest : newer
   if (setBack)
     discrepancies.push({
@@ -111,8 +112,8 @@ export async function checkOwnPlace(
 }
 
 /**
- * The newest published checkpoint, once it has more entries than this index, or after a while as it
- * is.
+ * The newest published checkpoint, once it has more entries than this index, or as it is after a
+ * while.
  */
 async function publishedBeyond(
   index: number,
@@ -141,8 +142,8 @@ interface WitnessFindings {
 }
 
 /**
- * Whether the pinned witnesses vouch for what this device accepted: in time, and for no less than
- * they did before.
+ * Whether the pinned witnesses vouch for what this device accepted: within the lag, and for no
+ * fewer entries than before.
  */
 async function checkWitnesses(
   { transport, store, pins, platform }: CheckDeps,
@@ -153,7 +154,7 @@ async function checkWitnesses(
   if (!pin) return { pinned: false, faults: [] }
   const policy = await parseWitnessPolicy(pin.policy)
   const kept = await readWitnessRecord(store, `operation/${operation}/`)
-  // The last mark reaches as far as was accepted when the process that made it ended.
+  // The last mark reaches up to what was accepted when its process ended.
   const accepted = kept.accepted.map((mark, n, all) =>
     n === all.length - 1 ? { ...mark, upTo: Math.max(mark.upTo, has.position) } : mark,
   )
@@ -173,7 +174,7 @@ async function checkWitnesses(
       isOverdue({ position, size, accepted }, pin.lag, now) ||
       receipts.some(([, { index, leaf }]) => index >= size && Date.parse(timeOf(leaf)) < since)
     if (!late) return { pinned: true, final, faults: [] }
-    // Witnesses answer within a second or two of what is new.
+    // Witnesses cosign a new checkpoint within a second or two.
     if (n === publicationWait.times) {
       const words = `what this device accepted more than ${String(pin.lag)} minutes ago has too few cosignatures`
       return { pinned: true, final, faults: [`${words}: the witnesses are at ${String(size)} entries`] }
@@ -182,7 +183,7 @@ async function checkWitnesses(
   }
 }
 
-/** The time of a leaf; that of one that cannot be read is a finding elsewhere, and no time here. */
+/** The time of a leaf; empty where the leaf cannot be read, which another check finds. */
 function timeOf(text: string): string {
   try {
     return parseLeaf(text).at
@@ -192,7 +193,7 @@ function timeOf(text: string): string {
   }
 }
 
-/** Receipts whose entries are dated before an entry that precedes them. */
+/** Receipts whose entry is dated before an earlier entry. */
 function datedBack(receipts: readonly Receipt[]): { index: number; what: string }[] {
   const faults: { index: number; what: string }[] = []
   let last = ''
@@ -205,8 +206,8 @@ function datedBack(receipts: readonly Receipt[]): { index: number; what: string 
 }
 
 /**
- * Whether a published checkpoint reaches what the live channel has signed already, as it does
- * within a second.
+ * Whether a published checkpoint reaches, within some seconds, the size that the live channel has
+ * signed already.
  */
 async function catchesUp(
   transport: Transport,
@@ -224,7 +225,8 @@ async function catchesUp(
 }
 
 /**
- * What the service does not have, or shows wrongly, is a finding; that it cannot be asked is not.
+ * The fault where the service lacks something or shows it wrongly. Throws other errors again: a
+ * service that cannot be reached is no finding.
  */
 function whyNot(error: unknown): Error {
   if (error instanceof ProtocolError || isProblem(error, 'NOT_WITNESSED')) return error

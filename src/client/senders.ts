@@ -10,7 +10,7 @@ import type { SessionContext } from './session-context.ts'
 import type { Ledger } from './ledger.ts'
 import { isProblem } from './problem.ts'
 
-/** The devices behind these messages that the directory log does not have. */
+/** The devices among the senders of these messages that the directory log does not hold. */
 export async function hiddenSenders(
   { ledger, transparency, alarm }: Pick<SessionContext, 'ledger' | 'transparency' | 'alarm'>,
   partial: boolean,
@@ -35,14 +35,14 @@ export async function hiddenSenders(
   }
 }
 
-/** To whom a view shows less than to everybody the signer's certificate comes with the message. */
+/** The certificate of the signer that the service sends with a message to a partial view. */
 async function shownSigner(ledger: Ledger, chain: readonly string[] | undefined): Promise<Certificate | undefined> {
   const [own] = chain ?? []
   if (chain === undefined || own === undefined) return undefined
   try {
     await ledger.learn(chain)
   } catch (error) {
-    // A chain that does not hold is refused with the message that it came with.
+    // A chain that does not hold is refused later, together with its message.
     if (!(error instanceof ProtocolError)) throw error
   }
   return ledger.signer(await digestOf(own))

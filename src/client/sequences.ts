@@ -1,4 +1,4 @@
-/** A hole in the numbers of a compartment: entries between that were not shown. */
+/** A hole in the numbering of a compartment: the entries between were not shown. */
 export interface Hole {
   readonly compartment: string
   /** Indexes of the entries before and after the hole. */
@@ -6,12 +6,12 @@ export interface Hole {
   readonly before: number
 }
 
-/** Compartment, number and index of the newest entry that was seen in it. */
+/** The number and the index of the newest entry that was seen in a compartment. */
 export type CompartmentCount = readonly [compartment: string, seq: number, index: number]
 
 /**
- * The entries of each compartment are numbered without a gap, so that a service cannot withhold one
- * unseen.
+ * Follows the numbers of the entries of each compartment. They have no gap, so that a service
+ * cannot withhold an entry unseen.
  */
 export class Sequences {
   readonly #last: Map<string, CompartmentCount>
@@ -21,8 +21,8 @@ export class Sequences {
   }
 
   /**
-   * Takes the number of the next entry; the hole before it, if there is one. The first visible
-   * entry begins the count.
+   * Takes the number of the next entry. Answers the hole before it, if there is one. The first
+   * visible entry begins the count.
    */
   take(compartment: string, seq: number, index: number): Hole | undefined {
     const last = this.#last.get(compartment)

@@ -10,12 +10,12 @@ export interface ServiceAccountListed {
   readonly name: string
   readonly organization: { readonly id: string; readonly name: string }
   readonly permissions: readonly Permission[]
-  /** Ranges in CIDR notation. */
+  /** Address ranges in CIDR notation. */
   readonly addresses: readonly string[]
   readonly expiresAt: string
   readonly state: 'invited' | 'waiting' | 'active' | 'revoked' | 'expired' | 'ended'
   readonly device: string | null
-  /** To the minute. */
+  /** The time of the last use, to the minute. */
   readonly lastUsed: { readonly at: string; readonly address: string } | null
 }
 
@@ -26,12 +26,12 @@ export interface ServiceAccountsDeps {
 }
 
 const mostAttempts = 3
-/** In which the device of an account may still be live. */
+/** The states in which the device of an account may still be live. */
 const liveStates: readonly ServiceAccountListed['state'][] = ['waiting', 'active', 'expired']
 
 /**
- * Accounts of programs, for whoever answers for them: NCPs for those of their organization,
- * administrators for all.
+ * Service accounts, for the persons who answer for them: an NCP for those of the organization, an
+ * administrator for all.
  */
 export class ServiceAccounts {
   readonly #deps: ServiceAccountsDeps
@@ -41,8 +41,8 @@ export class ServiceAccounts {
   }
 
   /**
-   * Those of an organization; without one, of one's own, and for administrators of all. NOT_FOUND
-   * to everybody else.
+   * The service accounts of an organization. Without `organization`: those of the organization of
+   * this person, and for an administrator all. Throws NOT_FOUND for other persons.
    */
   async list(organization?: string): Promise<ServiceAccountListed[]> {
     const query = organization === undefined ? '' : `?organization=${organization}`
@@ -53,7 +53,7 @@ export class ServiceAccounts {
 
   /**
    * Stops an account at once and for good, with a revocation of its device that every client
-   * checks. NOT_FOUND.
+   * checks. Throws NOT_FOUND.
    */
   async stop(account: string): Promise<void> {
     const { transport, platform, self } = this.#deps
@@ -66,7 +66,7 @@ export class ServiceAccounts {
         await transport.request('POST', `/v1/service-accounts/${account}/stop`, revocation)
         return
       } catch (error) {
-        // It enrolled, or its time was over, since it was listed.
+        // Since it was listed, the account has enrolled a device, or its time has ended.
         if (!isProblem(error, 'VALIDATION') || attempt === mostAttempts) throw error
       }
     }

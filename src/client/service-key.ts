@@ -1,15 +1,15 @@
 import { SignJWT, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
 import { base64url, type Random, type SignJwk } from '../protocol/index.ts'
 
-/** The key that a service account signs in with: Ed25519, its own, and nothing else's. */
+/** The key with which a service account signs in: Ed25519, used for nothing else. */
 export type SignInKey = SignJwk & { readonly d: string }
 
-/** Where a store keeps it. */
+/** The name of that key in a store. */
 export const signInKeyName = 'sign-in-key'
 
 /** RFC 7523, section 2.2. */
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
-/** Seconds. */
+/** The lifetime of an assertion. */
 const assertionSeconds = 60
 
 export async function makeSignInKey(): Promise<SignInKey> {
@@ -21,8 +21,8 @@ export async function makeSignInKey(): Promise<SignInKey> {
 export const publicPartOf = ({ kty, crv, x }: SignInKey): SignJwk => ({ kty, crv, x })
 
 /**
- * What a service account signs in with (`private_key_jwt`, RFC 7523): an assertion for this service
- * alone, bound to the key of the new session, good for a minute and for once.
+ * The credentials of a service account (`private_key_jwt`, RFC 7523): an assertion for this service
+ * alone, bound to the key of the new session, valid once and for a minute.
  */
 export async function signInWithKey(
   key: SignInKey,

@@ -2,14 +2,14 @@ import { mostClockDifferenceMs } from '../protocol/index.ts'
 import type { Platform } from './platform.ts'
 import { refuse, type ClientProblem } from './problem.ts'
 
-/** Dates in HTTP are whole seconds: on average half of one more has passed. */
+/** Dates in HTTP are whole seconds: on average, half a second more has passed. */
 const dateResolutionMs = 1_000
 
 /**
- * The time of the service, as its answers say it (Date, RFC 9110, 6.6.1): what this device signs
- * and proves is dated by it, so that a clock that is off keeps nobody out. It is followed as far as
- * clocks may differ anyway: a service that lies about the time moves no date of this device further
- * than the device's own clock could be wrong without anybody's noticing.
+ * The time of the service, as its answers say it (Date, RFC 9110, 6.6.1). It dates the signatures
+ * and proofs of this device, so that a wrong clock keeps no person out. It is followed only within
+ * the difference that clocks may have anyway: a service that lies about the time moves the dates of
+ * this device no further than its own clock could be wrong unnoticed.
  */
 export class ServiceTime {
   readonly #platform: Pick<Platform, 'clock' | 'elapsed'>
@@ -19,12 +19,15 @@ export class ServiceTime {
     this.#platform = platform
   }
 
-  /** Milliseconds that the service is ahead of this device's clock; negative where it is behind. */
+  /**
+   * Milliseconds by which the service is ahead of the clock of this device; negative where it is
+   * behind.
+   */
   get ahead(): number {
     return this.#ahead
   }
 
-  /** Takes up what was learned before. */
+  /** Takes the difference that an earlier process learned, in milliseconds. */
   resume(ahead: unknown): void {
     if (typeof ahead === 'number' && Number.isFinite(ahead)) this.#ahead = ahead
   }
@@ -39,26 +42,29 @@ export class ServiceTime {
   }
 
   /**
-   * Learns from an answer that took so many milliseconds; true where the time is another one than
-   * was thought.
+   * Learns from an answer that took so many milliseconds. Answers true where the difference has
+   * changed.
    */
   learn(date: string | null, took: number): boolean {
     const said = Date.parse(date ?? '')
     if (Number.isNaN(said)) return false
     const ahead = said + dateResolutionMs / 2 - (this.#platform.clock().getTime() - took / 2)
-    // An answer that was long on its way says little.
+    // A slow answer says little about the time.
     if (Math.abs(ahead - this.#ahead) <= took / 2 + dateResolutionMs) return false
     this.#ahead = ahead
     return true
   }
 
-  /** What to say where a proof was refused and the clock is further off than is followed. */
+  /**
+   * The refusal for a proof that was refused while the clock is too wrong to follow the service;
+   * undefined where it is not.
+   */
   refusal(): ClientProblem | undefined {
     if (this.isFollowed) return undefined
     return refuse('CLOCK_WRONG', `The clock of this device is ${this.words()} that of the service.`)
   }
 
-  /** "70 seconds behind", as a person says it. */
+  /** The difference in words, such as "70 seconds behind". */
   words(): string {
     const seconds = Math.round(Math.abs(this.#ahead) / 1000)
     const units = [

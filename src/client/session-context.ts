@@ -11,7 +11,7 @@ import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
 import type { Leaf, ReaderReceipt } from '../protocol/index.ts'
 
-/** Something that a service which keeps to the protocol never does. */
+/** A finding that no service which follows the protocol gives cause for. */
 export interface Alarm {
   /**
    * MEMBERS_HIDDEN, DEVICE_HIDDEN, LOG_ALTERED, ENTRY_WITHHELD, ENTRY_REFUSED, MESSAGE_REFUSED,
@@ -19,7 +19,7 @@ export interface Alarm {
    * DEVICE_UNEXPECTED.
    */
   readonly code: string
-  /** The `ProtocolError` code behind it, where there is one. */
+  /** The code of the `ProtocolError` behind the alarm, where there is one. */
   readonly reason?: string
   readonly index?: number
   readonly message?: string
@@ -28,17 +28,20 @@ export interface Alarm {
 
 export interface SessionEvents {
   /**
-   * A message was opened. Each once, in the order of the log, except those that had to wait for a
-   * key.
+   * A message was opened. Each message comes once and in the order of the log, except messages that
+   * had to wait for a key.
    */
   message: Message
   /** A message waits for the key of its epoch. */
   sealed: { readonly message: string; readonly index: number; readonly compartment: string; readonly epoch: number }
-  /** Every entry that this device sees, messages included, after it was believed. */
+  /** An entry was processed; each entry that this device sees, messages included. */
   entry: Leaf
-  /** Who read one's organization's messages. */
+  /** Persons and devices have messages of the organization of this member. */
   receipts: readonly ReaderReceipt[]
-  /** A message that was pending from before is in the log now, or was refused for good. */
+  /**
+   * A message that was pending before is in the log now (`posted`), or was refused for good
+   * (`refused`).
+   */
   posted: { readonly message: string; readonly index: number }
   refused: { readonly message: string; readonly problem: ClientProblem }
   alarm: Alarm
@@ -48,7 +51,7 @@ export interface SessionEvents {
   ended: { readonly reason: string }
 }
 
-/** What a session is made of. */
+/** The parts that a session is made of. */
 export interface SessionDeps {
   readonly operation: string
   readonly platform: Platform
@@ -60,10 +63,10 @@ export interface SessionDeps {
   readonly keep: 'all' | 'none'
 }
 
-/** What the parts of a session stand on. */
+/** The state and the services of a session, as its parts use them. */
 export interface SessionContext {
   readonly operation: string
-  /** Names in the store begin with this. */
+  /** The prefix of all names of this operation in the store. */
   readonly prefix: string
   readonly platform: Platform
   readonly store: ClientStore
@@ -79,28 +82,29 @@ export interface SessionContext {
   /** Index of the newest entry that was processed. */
   position(): number
   /**
-   * Resolves when this device has caught up on an open connection; rejects where that will not be.
+   * Resolves when this device has caught up on an open connection. Rejects where that will not
+   * happen.
    */
   ready(milliseconds?: number): Promise<void>
-  /** Resolves when the condition holds after some frame, or after the time with false. */
+  /** Resolves with true when the condition holds after a frame, with false after the time. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean>
-  /** Whether this device follows the operation no more because it was closed here. */
+  /** Whether this session was closed here. */
   isClosed(): boolean
   /**
-   * Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where one is
-   * out.
+   * Throws MEMBERS_HIDDEN or LOG_ALTERED where nothing may be sealed, OPERATION_ENDED where this
+   * person is no longer a member.
    */
   requireSound(): void
   /**
-   * Resolves once everything that this device has verified is written: before anything is sent on
-   * the strength of it.
+   * Resolves once the store has everything that this device has verified. Called before a request
+   * that relies on it.
    */
   kept(): Promise<void>
   /**
-   * Reads the log again from its beginning: the service goes by something that it has not shown
-   * this device.
+   * Reads the log again from its beginning, because the service acts on entries that it has not
+   * shown.
    */
   readAgain(): void
-  /** Takes what a receipt of the own device needs to know. */
+  /** Raises an alarm: keeps it and emits it as an event. */
   alarm(alarm: Alarm): void
 }

@@ -8,9 +8,7 @@ export interface SessionKey {
   readonly key: CryptoKey
 }
 
-/**
- * How a session key lies in a store: as itself where the store holds keys, else as a private JWK.
- */
+/** A session key in a store: as a key object where the store holds keys, else as a private JWK. */
 export type StoredSessionKey = { readonly key: CryptoKey; readonly publicJwk: JWK } | { readonly jwk: JWK }
 
 export async function makeSessionKey(extractable: boolean): Promise<{ key: SessionKey; stored: StoredSessionKey }> {
@@ -32,8 +30,8 @@ export async function openSessionKey(stored: StoredSessionKey): Promise<SessionK
 }
 
 /**
- * A DPoP proof for one request: method and address without query, bound to the access token where
- * there is one.
+ * Makes a DPoP proof for one request: over its method and its address without query, and bound to
+ * the access token where there is one.
  */
 export async function proveRequest(
   key: SessionKey,

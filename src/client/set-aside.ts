@@ -8,20 +8,20 @@ import type { Change } from './store.ts'
 export interface SetAsideItem extends Alarm {
   readonly code: 'ENTRY_REFUSED' | 'MESSAGE_REFUSED'
   readonly index: number
-  /** Kind of the entry, where it is no message. */
+  /** The kind of the entry, where it is no message. */
   readonly kind?: string
 }
 
 /**
- * What was set aside, by the index of its entry: it is shown to whoever reads, for as long as it is
- * in the log.
+ * The entries and messages that were set aside, by index. A reader sees them for as long as the log
+ * has them.
  */
 export class SetAsideItems {
   readonly #context: Pick<SessionContext, 'store' | 'prefix' | 'alarm'>
   readonly #write: (change: Change) => void
   readonly #all = new Map<number, SetAsideItem>()
 
-  /** `write`: takes what is to be stored with the next place. */
+  /** `write` takes a change that is to be stored with the next position. */
   constructor(context: Pick<SessionContext, 'store' | 'prefix' | 'alarm'>, write: (change: Change) => void) {
     this.#context = context
     this.#write = write
@@ -32,12 +32,12 @@ export class SetAsideItems {
       this.#all.set((value as SetAsideItem).index, value as SetAsideItem)
   }
 
-  /** In the order of the log. */
+  /** The items in the order of the log. */
   list(): SetAsideItem[] {
     return [...this.#all.values()].sort((a, b) => a.index - b.index)
   }
 
-  /** Alarms, unless it was set aside for this reason before. */
+  /** Sets an entry aside and raises an alarm, unless it was set aside for that reason before. */
   put(aside: SetAsideItem): void {
     const { index, code, reason } = aside
     const known = this.#all.get(index)
@@ -47,12 +47,12 @@ export class SetAsideItems {
     this.#context.alarm(aside)
   }
 
-  /** It is believed after all. */
+  /** Drops an item, because this device believes its entry after all. */
   drop(index: number): void {
     if (this.#all.delete(index)) this.#write({ name: this.#name(index) })
   }
 
-  /** The log was read again from its beginning, and shows nothing else that is not believed. */
+  /** Drops all items but these: the log was read again from its beginning. */
   keepOnly(indexes: ReadonlySet<number>): void {
     for (const index of this.#all.keys()) if (!indexes.has(index)) this.drop(index)
   }

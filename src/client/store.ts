@@ -1,24 +1,26 @@
-/** Puts a value under a name, or takes the name away where there is none. Values are plain JSON. */
+/**
+ * Puts a value under a name, or removes the name where no value is given. Values are plain JSON.
+ */
 export interface Change {
   readonly name: string
   readonly value?: unknown
 }
 
 /**
- * What a device keeps: its keys, its session, what it has verified, what it has not yet sent. Names
- * are paths; a value is plain JSON, and whoever puts it leaves it unchanged. One process uses a
- * store at a time.
+ * The store of a device: its keys, its session, what it has verified, and what it has not sent yet.
+ * Names are paths. Values are plain JSON, and the caller does not change them later. One process
+ * uses a store at a time.
  */
 export interface ClientStore {
   /**
-   * Whether it holds keys as objects, so that a session key need never be exported; its `put` then
+   * Whether the store holds key objects, so that a session key need not be exported; `write` then
    * takes a `CryptoKey`.
    */
   readonly holdsKeys: boolean
   get(name: string): Promise<unknown>
-  /** All names that begin so, with their values, in the order of the names. */
+  /** All names with this prefix, with their values, in the order of the names. */
   list(prefix: string): Promise<[name: string, value: unknown][]>
-  /** All of these or none; once it resolves they survive the process. */
+  /** Writes all of these changes or none. Once it resolves, they survive the end of the process. */
   write(changes: readonly Change[]): Promise<void>
   /**
    * Whether this is the passphrase of the store itself, which must not be the one to sign in with.
@@ -27,7 +29,7 @@ export interface ClientStore {
   close(): Promise<void>
 }
 
-/** A store that ends with its process. */
+/** A store in memory, which ends with its process. */
 export class MemoryStore implements ClientStore {
   readonly holdsKeys = true
   readonly #values = new Map<string, unknown>()

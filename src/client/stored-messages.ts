@@ -10,20 +10,20 @@ export interface PendingMessage {
   readonly form: string
   readonly subject?: string
   readonly fields: Readonly<Record<string, unknown>>
-  /** When it was written, where that is known. */
+  /** The time at which it was written, where that is known. */
   readonly at?: string
-  /** Whether it was signed, and so may have reached the service. */
+  /** Whether it was signed, so that it may have reached the service. */
   readonly signed: boolean
 }
 
-/** Operations of which a store holds something. */
+/** Ids of the operations of which a store holds something. */
 export async function keptOperations(store: ClientStore): Promise<string[]> {
   const names = (await store.list('operation/')).map(([name]) => name.split('/')[1] ?? '')
   return [...new Set(names)]
 }
 
 /**
- * The messages of an operation that this device has opened and kept, in the order of the log; asks
+ * The messages of an operation that this device has opened and kept, in the order of the log. Asks
  * no service.
  */
 export async function keptMessages(store: ClientStore, operation: string): Promise<Message[]> {
@@ -32,15 +32,15 @@ export async function keptMessages(store: ClientStore, operation: string): Promi
 }
 
 /**
- * Ids of messages that this device has signed and that have no receipt yet: they are sent when it
- * next follows.
+ * Ids of the messages of this device that have no receipt yet. They are sent when the operation is
+ * followed next.
  */
 export async function pendingMessages(store: ClientStore, operation: string): Promise<string[]> {
   const prefix = `operation/${operation}/pending/`
   return (await store.list(prefix)).map(([name]) => name.slice(prefix.length))
 }
 
-/** The same, with what they say. */
+/** The messages of this device that have no receipt yet, with their fields. */
 export async function listPending(store: ClientStore, operation: string): Promise<PendingMessage[]> {
   const pending = (await store.list(`operation/${operation}/pending/`)).map(([, value]) => value as OutgoingMessage)
   return pending.map(({ id, draft, at, frame }) => {
@@ -51,8 +51,8 @@ export async function listPending(store: ClientStore, operation: string): Promis
 }
 
 /**
- * Keeps a message that cannot be sent now, while nobody follows its operation: it is sent when
- * somebody does. FIELDS_INVALID. Answers its id.
+ * Keeps a message that cannot be sent now, while this process does not follow its operation. It is
+ * sent when the operation is followed next. Answers its id. Throws FIELDS_INVALID.
  */
 export function keepMessage(
   store: ClientStore,
@@ -64,14 +64,14 @@ export function keepMessage(
 }
 
 /**
- * Gives up a message that has no receipt yet, while nobody follows its operation. NOT_PENDING where
- * there is none.
+ * Gives up a message that has no receipt yet, while this process does not follow its operation.
+ * Throws NOT_PENDING where there is no such message.
  */
 export function dropMessage(store: ClientStore, operation: string, message: string): Promise<void> {
   return dropPending(store, `operation/${operation}/`, message)
 }
 
-/** How many messages of an operation wait for the key of their epoch. */
+/** The number of messages of an operation that wait for the key of their epoch. */
 export async function sealedMessages(store: ClientStore, operation: string): Promise<number> {
   return (await store.list(`operation/${operation}/sealed/`)).length
 }

@@ -31,8 +31,8 @@ const sealName = (device: string) => `directory/seal/${device}`
 
 /**
  * Key transparency: a device counts only once the directory log, whose checkpoints this device
- * follows, is proven to hold its certification (RFC 9162, 2.1.3). So a certificate that nobody else
- * was to see is found by whoever reads that log.
+ * follows, is proven to hold its certificate (RFC 9162, 2.1.3). A secret certificate is therefore
+ * visible to every reader of that log.
  */
 export class Transparency {
   readonly #platform: Platform
@@ -40,7 +40,7 @@ export class Transparency {
   readonly #store: ClientStore
   readonly #pins: () => Pins
   readonly #proven = new Set<string>()
-  /** SHA-256 of the sealing key of each device, as it was proven first. */
+  /** SHA-256 of the sealing key of each device, as it was first proven. */
   readonly #seals = new Map<DeviceId, string>()
   #asking: Promise<unknown> = Promise.resolve()
   #seen: SeenCheckpoint | undefined
@@ -60,9 +60,10 @@ export class Transparency {
   }
 
   /**
-   * DEVICE_HIDDEN, with the devices, unless the directory log holds all these certificates. Where
-   * witnesses are pinned, that log is theirs too: DIRECTORY_ALTERED where they cosigned another
-   * one, WITNESSES_MISSING where they have not cosigned it in time.
+   * Throws DEVICE_HIDDEN, with the devices, unless the directory log holds all these certificates.
+   * Where witnesses are pinned, they must also have cosigned the directory log: throws
+   * DIRECTORY_ALTERED where they cosigned another log, WITNESSES_MISSING where they have not
+   * cosigned it in time.
    */
   async require(certificates: readonly Certificate[]): Promise<void> {
     const devices = await this.unproven(certificates)
@@ -72,14 +73,14 @@ export class Transparency {
   }
 
   /**
-   * The devices of those of these certificates that the directory log does not hold, or that had
-   * another sealing key when they were proven first: a device keeps one for ever, in every
-   * operation and wherever something is sealed. What was proven once stays so.
+   * The devices whose certificate the directory log does not hold, or whose sealing key is not the
+   * one that was first proven: a device keeps its sealing key for ever, in every operation. A
+   * certificate that was proven once stays proven.
    */
   async unproven(certificates: readonly Certificate[]): Promise<DeviceId[]> {
     const missing = await this.#unknown(certificates)
     if (missing.length === 0) return this.#changed(certificates)
-    // One after the other: each answer must have grown from the checkpoint before it.
+    // One request after another: the log must have grown from the checkpoint of the answer before.
     const asked = this.#asking.then(() => this.#ask(missing))
     this.#asking = asked.catch(() => {})
     return [...(await asked), ...(await this.#changed(certificates))]
@@ -133,8 +134,8 @@ export class Transparency {
   }
 
   /**
-   * The same; a service that cannot be reached is asked until it can, or nobody waits for the
-   * answer any more.
+   * Answers as `unproven` does. A service that cannot be reached is asked again until it answers,
+   * or until `over` is true.
    */
   async unprovenOnceReached(certificates: readonly Certificate[], over: () => boolean): Promise<DeviceId[]> {
     for (let attempt = 0; ; attempt++) {

@@ -15,7 +15,9 @@ interface Tokens {
   readonly expiresAt: number
 }
 
-/** What another program needs to act in a session for as long as its access token lasts. */
+/**
+ * Server, access token and key, with which another program acts in a session until the token ends.
+ */
 export interface LentSession {
   readonly server: string
   readonly accessToken: string
@@ -26,8 +28,8 @@ export interface LentSession {
 
 interface Exchange {
   /**
-   * Of an exchange of the refresh token that was begun and not answered: repeated by the same name,
-   * it gets the same answer.
+   * The name of an exchange of the refresh token that began and has no answer. Repeated with this
+   * name, it gets the answer of the first try.
    */
   readonly attempt?: string
 }
@@ -35,7 +37,7 @@ interface Exchange {
 interface StoredSession extends Tokens, Exchange {
   readonly session: string
   readonly key: StoredSessionKey
-  /** See `ServiceTime.ahead`. */
+  /** Milliseconds, see `ServiceTime.ahead`. */
   readonly ahead?: number
 }
 
@@ -47,20 +49,24 @@ interface OpenSession extends Tokens, Exchange {
 
 const mostAttempts = 5
 /**
- * Milliseconds that one request may take altogether: where a quota is used up, two windows of it.
+ * Milliseconds that one request may take with all repetitions: two windows of a quota that is used
+ * up.
  */
 const longestRequestMs = 150_000
-/** Milliseconds until an answer begins, less than a proof lives; and until all of it is there. */
+/**
+ * Milliseconds until an answer must begin (less than a proof is valid), and until it must be
+ * complete.
+ */
 const answerWithinMs = 30_000
 const wholeAnswerWithinMs = 60_000
-/** Milliseconds after which a proof may have been too old when the service came to look at it. */
+/** Milliseconds after which a proof may have been too old when the service checked it. */
 const lateProofMs = 10_000
 const name = 'session'
 
 /**
- * HTTP to one service: proofs of possession, tokens renewed before they end, and repetitions of
- * what can be repeated. All mutations of the service carry ids made by the client, so that a lost
- * answer is asked for again.
+ * HTTP to one service: it proves possession of the session, renews tokens before they end, and
+ * repeats requests that may be repeated. All changes at the service carry ids that the client made,
+ * so that a request whose answer was lost can be repeated.
  */
 export class Transport {
   readonly server: string
@@ -77,7 +83,7 @@ export class Transport {
     this.#time = new ServiceTime(platform)
   }
 
-  /** The time of the service, as far as it is followed. See `ServiceTime`. */
+  /** The time of the service, as far as it is followed: see `ServiceTime`. */
   now(): Date {
     return this.#time.now()
   }
@@ -88,14 +94,14 @@ export class Transport {
   }
 
   /**
-   * Where the clock of this device is off by so many milliseconds or more: in words, such as "70
-   * seconds behind".
+   * The difference between the clocks in words, such as "70 seconds behind"; undefined where it is
+   * less than `milliseconds`.
    */
   clockOff(milliseconds: number): string | undefined {
     return Math.abs(this.#time.ahead) >= milliseconds ? this.#time.words() : undefined
   }
 
-  /** Takes up the session that the store holds, if there is one. */
+  /** Takes the session that the store holds. Answers whether there is one. */
   async resume(): Promise<boolean> {
     const stored = (await this.#store.get(name)) as StoredSession | undefined
     if (!stored) return false
@@ -112,7 +118,10 @@ export class Transport {
     return this.#open?.session
   }
 
-  /** Starts a session: `prove` signs in with the thumbprint of the new session key. */
+  /**
+   * Starts a session. `prove` makes the body of the request from the thumbprint of the new session
+   * key.
+   */
   async signIn<T extends { session: string; accessToken: string; refreshToken: string; expiresIn: number }>(
     prove: (thumbprint: string) => Promise<object>,
     path = '/v1/sessions',
@@ -141,7 +150,7 @@ export class Transport {
     await this.#store.write([{ name }])
   }
 
-  /** A request that needs no session. */
+  /** Sends a request that needs no session. Answers the JSON of the service. */
   open<T>(method: Method, path: string, body?: object, repeat = method === 'GET'): Promise<T> {
     return this.#repeated(
       async () => valueOf<T>(await this.#send(method, path, () => body, {}), `${method} ${path}`),
@@ -150,24 +159,27 @@ export class Transport {
   }
 
   /**
-   * A request of the signed-in person; answers the JSON of the service. `ClientProblem` with the
-   * service's code; NETWORK where it could not be reached after some repetitions; NOT_SIGNED_IN and
-   * SESSION_ENDED where there is no session.
+   * Sends a request of the signed-in person. Answers the JSON of the service. Throws
+   * `ClientProblem` with the code of the service; NETWORK where the service could not be reached
+   * after some repetitions; NOT_SIGNED_IN and SESSION_ENDED where there is no session.
    */
   async request<T>(method: Method, path: string, body?: object, repeat = true): Promise<T> {
     const text = await this.#signed(method, path, body, repeat)
     return valueOf<T>(text, `${method} ${path}`)
   }
 
-  /** The same for what the service answers as plain text: notes and proofs. */
+  /**
+   * Sends a request of the signed-in person. Answers the plain text of the service: a note or a
+   * proof. Throws as `request` does.
+   */
   text(path: string, method: Method = 'GET', body?: object): Promise<string> {
     return this.#signed(method, path, body, method === 'GET')
   }
 
   /**
-   * Lends the session to another program on this machine until its access token ends (at most 5
-   * minutes): it can do what this person can, and nothing of it can be renewed. SESSION_KEY_HELD
-   * where the platform does not let the key go.
+   * Lends the session to another program on this machine until the access token ends, after at most
+   * 5 minutes. The program can do what this person can, and cannot renew the token. Throws
+   * SESSION_KEY_HELD where the store does not export the key.
    */
   async lend(): Promise<LentSession> {
     const { accessToken, expiresAt, stored } = await this.refresh()
@@ -181,7 +193,7 @@ export class Transport {
       try {
         return await this.#send(method, path, () => body, { key: open.key, token: open.accessToken })
       } catch (error) {
-        // A token can end between here and there; a second refusal is meant.
+        // The token may have ended on the way. A second refusal is final.
         if (!isProblem(error, 'UNAUTHENTICATED')) throw error
         const renewed = await this.refresh(open)
         return this.#send(method, path, () => body, { key: renewed.key, token: renewed.accessToken })
@@ -210,7 +222,7 @@ export class Transport {
     return remaining > 30_000 ? open : this.refresh(open)
   }
 
-  /** Exchanges the refresh token; several that ask at once share one exchange. */
+  /** Exchanges the refresh token. Callers that ask at one time share one exchange. */
   refresh(before = this.#open): Promise<OpenSession> {
     if (this.#open && before && this.#open.accessToken !== before.accessToken) return Promise.resolve(this.#open)
     this.#refreshing ??= this.#exchange().finally(() => (this.#refreshing = undefined))
@@ -221,8 +233,8 @@ export class Transport {
     const open = this.#open
     if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
     const attempt = open.attempt ?? base64url(this.#platform.random(16))
-    // Kept before it is sent: whoever never gets the answer asks for the same one again, also in
-    // the next process.
+    // Kept before the request: a process that never gets the answer repeats this exchange, or the
+    // next process does.
     if (open.attempt === undefined) await this.#keep({ ...open, attempt })
     const body = { refreshToken: open.refreshToken, attempt }
     const text = await this.#repeated(() => this.#send('POST', '/v1/tokens', () => body, { key: open.key }), true)
@@ -247,9 +259,9 @@ export class Transport {
   }
 
   /**
-   * Sends with a fresh proof. One that the service refused because it came late, or was dated by a
-   * clock that is off, is made once more: the answer said what time it is, and nothing was done of
-   * what was refused so.
+   * Sends a request with a new proof. Where the service refused the proof because it came late or
+   * because the clock of this device is wrong, the request is sent once more: the answer said the
+   * right time, and the service did nothing.
    */
   async #send(
     method: Method,
@@ -290,9 +302,12 @@ export class Transport {
     return { method, headers, redirect: 'error', ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
   }
 
-  /** Whatever stands before a service that is away answers for it, in words of its own. */
+  /**
+   * The problem of an answer. A proxy before a service that is away answers in its own form: that
+   * becomes NETWORK.
+   */
   #problemOf(text: string, status: number, retryAfter: number | undefined): ClientProblem {
-    // It did not arrive whole, whoever held it up, and is to be sent again (RFC 9110, 15.5.9).
+    // 408: the request did not arrive complete and has to be sent again (RFC 9110, 15.5.9).
     if (status === 408) return refuse('NETWORK', `A request did not reach ${this.server} whole in time.`)
     const problem = fromProblemJson(parse(text), status, retryAfter)
     if (problem.code !== 'ANSWER_INVALID' || status < 502 || status > 504) return problem
@@ -325,8 +340,8 @@ export class Transport {
 }
 
 /**
- * What may be sent again: what the service did not begin with, and, where it can be repeated, what
- * may or may not have arrived.
+ * Whether a request may be sent again: where the service did not begin with it, or where it may be
+ * repeated and nothing shows whether it arrived.
  */
 function mayRepeat(error: unknown, attempt: number, repeat: boolean): error is ClientProblem {
   if (!(error instanceof ClientProblem)) return false
@@ -335,13 +350,16 @@ function mayRepeat(error: unknown, attempt: number, repeat: boolean): error is C
   return passing && (repeat || error.code === 'OVERLOADED') && attempt + 1 < mostAttempts
 }
 
-/** Whole seconds; a date says nothing to a clock that may be wrong. */
+/**
+ * The whole seconds of Retry-After. A date there is ignored, because the clock of this device may
+ * be wrong.
+ */
 function retryAfterOf(headers: Headers): number | undefined {
   const text = headers.get('retry-after') ?? ''
   return /^\d{1,6}$/.test(text) ? Number(text) : undefined
 }
 
-/** The JSON of an answer; nothing where it is empty. */
+/** The JSON of an answer; undefined where it is empty. Throws ANSWER_INVALID. */
 function valueOf<T>(text: string, what: string): T {
   const value = text === '' ? undefined : parse(text)
   if (value === undefined && text !== '')

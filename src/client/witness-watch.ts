@@ -17,13 +17,13 @@ import type { SeenCheckpoint } from './receipt.ts'
 import type { ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
 
-/** The witnesses that this device insists on. */
+/** The witness policy that this device has pinned. */
 export interface WitnessPin {
   /** C2SP tlog-policy. */
   readonly policy: string
   /**
-   * Minutes after which what this device accepted must be in a checkpoint that the policy's quorum
-   * cosigned.
+   * Minutes after which every entry that this device accepted must be in a checkpoint that the
+   * quorum of the policy cosigned.
    */
   readonly lag: number
 }
@@ -36,17 +36,19 @@ export async function readPin(store: ClientStore): Promise<WitnessPin | undefine
   return (await store.get(pinName)) as WitnessPin | undefined
 }
 
-/** Pins a policy, or none. `ProtocolError` POLICY where it cannot be read. */
+/**
+ * Pins a policy, or removes the pin. Throws `ProtocolError` POLICY where the policy cannot be read.
+ */
 export async function writePin(store: ClientStore, pin: WitnessPin | undefined): Promise<void> {
   if (pin !== undefined) await parseWitnessPolicy(pin.policy)
   await store.write([{ name: pinName, value: pin }])
 }
 
-/** Entries that were accepted at about one time. */
+/** A range of entries that were accepted at about one time. */
 interface AcceptedRange {
   readonly from: number
   upTo: number
-  /** The newest of them that was shown here, as it is hashed. */
+  /** The newest of these entries that was shown here, with the leaf as it is hashed. */
   newest?: { readonly index: number; readonly leaf: string }
   /** Milliseconds since 1970. */
   readonly at: number
@@ -60,16 +62,16 @@ interface WitnessRecord {
 const keptName = (prefix: string) => `${prefix}witnessed`
 
 /**
- * What a device keeps of its witnesses of one operation: the newest final checkpoint that it
- * verified, and when it accepted what.
+ * Reads the newest final checkpoint that this device has verified of a log, and the times at which
+ * it accepted entries.
  */
 export async function readWitnessRecord(store: ClientStore, prefix: string): Promise<WitnessRecord> {
   return ((await store.get(keptName(prefix))) as WitnessRecord | undefined) ?? { accepted: [] }
 }
 
 /**
- * Keeps a final checkpoint that was verified beside a session, so that an older one is known for
- * what it is.
+ * Keeps a final checkpoint that was verified outside a session, so that the device recognises an
+ * older one.
  */
 export async function rememberFinal(store: ClientStore, prefix: string, final: SeenCheckpoint): Promise<void> {
   const kept = await readWitnessRecord(store, prefix)
@@ -78,8 +80,8 @@ export async function rememberFinal(store: ClientStore, prefix: string, final: S
 }
 
 /**
- * Whether something up to `position` was accepted more than the lag (in minutes) ago and is not in
- * the final checkpoint.
+ * Whether an entry up to `position` was accepted more than `lag` minutes ago and is not in the
+ * final checkpoint.
  */
 export function isOverdue(
   { position, size, accepted }: { position: number; size: number; accepted: readonly AcceptedRange[] },
@@ -88,33 +90,33 @@ export function isOverdue(
 ): boolean {
   if (position < size || position < 0) return false
   const oldest = accepted.find(({ upTo }) => upTo >= size)
-  // Without a mark it was accepted before this device began to count.
+  // No mark: the entry was accepted before this device began to count.
   if (!oldest || oldest.from > size) return true
   return now.getTime() - oldest.at > lag * 60_000
 }
 
 /**
  * A log that this device follows and whose witnesses it may have pinned: of an operation, or the
- * directory.
+ * directory log.
  */
 export interface WatchedLog {
   readonly log: string
-  /** Names in the store begin with this. */
+  /** The prefix of all names of this log in the store. */
   readonly prefix: string
   readonly platform: Platform
   readonly store: ClientStore
   readonly transport: Transport
   readonly pins: () => Pins
-  /** Index of the newest entry that was accepted; -1 before the first. */
+  /** The index of the newest entry that was accepted; -1 before the first. */
   readonly position: () => number
   /** The newest checkpoint that was verified. */
   readonly seen: () => SeenCheckpoint | undefined
 }
 
 /**
- * Holds a device to its pinned witnesses: what it accepted longer than the lag ago must be in a
- * final checkpoint, and that must be of the log that this device has seen. Otherwise nothing is
- * sealed and nothing is ready. Without a pin it asks for nothing.
+ * Holds the service to the pinned witnesses: an entry that this device accepted longer ago than the
+ * lag must be in a final checkpoint, and that checkpoint must be of the log that this device has
+ * seen. Otherwise nothing is sealed and no session is ready. Without a pin it demands nothing.
  */
 export class WitnessWatch {
   readonly #watched: WatchedLog
@@ -127,7 +129,7 @@ export class WitnessWatch {
   #looking: Promise<void> | undefined
   #cancel: (() => void) | undefined
 
-  /** `onFork`: the witnesses cosigned another log than this device was shown. */
+  /** `onFork` is called where the witnesses cosigned another log than this device was shown. */
   constructor(watched: WatchedLog, onFork: (detail: string) => void) {
     this.#watched = watched
     this.#onFork = onFork
@@ -145,14 +147,14 @@ export class WitnessWatch {
     this.#final = kept.final
     this.#accepted = kept.accepted.map((mark) => ({ ...mark }))
     const last = this.#accepted.at(-1)
-    // What was accepted just before the process ended.
+    // Entries that were accepted just before the process ended.
     if (last) last.upTo = Math.max(last.upTo, this.#watched.position())
     this.#base = this.#watched.position()
   }
 
   /**
-   * Notes that entries up to the present position were accepted now; `newest` is the last that was
-   * shown.
+   * Marks the entries up to the present position as accepted now. `newest` is the last entry that
+   * was shown.
    */
   async accepted(newest?: { index: number; leaf: string }): Promise<void> {
     if (!this.#pin) return
@@ -170,8 +172,8 @@ export class WitnessWatch {
   }
 
   /**
-   * WITNESSES_MISSING where something was accepted too long ago and no quorum of witnesses has
-   * cosigned it.
+   * Throws WITNESSES_MISSING where an entry was accepted too long ago and no quorum of witnesses
+   * has cosigned it.
    */
   require(): void {
     const pin = this.#pin
@@ -181,19 +183,22 @@ export class WitnessWatch {
     throw refuse('WITNESSES_MISSING', `${this.#reason} Cosigned are ${String(size)} entries.`, extra)
   }
 
-  /** Looks whether there is a newer final checkpoint, where one is needed. */
+  /** Fetches a newer final checkpoint, where one is needed. */
   async refresh(): Promise<void> {
     await this.#takePin()
     if (this.#pin && !this.#isCovered()) await this.#look()
   }
 
-  /** Looks from time to time, so that nothing becomes overdue only because nobody asked. */
+  /**
+   * Fetches a final checkpoint from time to time, so that no entry becomes overdue without a
+   * request.
+   */
   lookLater(): void {
     this.#cancel?.()
     const pin = this.#pin
     if (!pin) return
     this.#cancel = this.#watched.platform.after(Math.max(1_000, (pin.lag * 60_000) / 4), () => {
-      // Asked again the next time; until then nothing is overdue that was not.
+      // A failure is repeated at the next turn. Until then it makes no entry overdue.
       if (!this.#isCovered())
         this.#look().catch((error: unknown) => {
           this.#reason = asProtocolError(error).message
@@ -223,7 +228,9 @@ export class WitnessWatch {
     return isOverdue(accepted, lag, new Date(this.#now()))
   }
 
-  /** The service, which the witnesses are to hold to its word, has no say in it. */
+  /**
+   * The time of this device. The witnesses check the service, so that its time does not count here.
+   */
   #now(): number {
     return this.#watched.transport.deviceTime().getTime()
   }
@@ -255,15 +262,15 @@ export class WitnessWatch {
   }
 
   /**
-   * Whether a final checkpoint is of the log that this device has seen, and holds what was shown
-   * here last.
+   * Whether a final checkpoint is of the log that this device has seen, and holds the entries that
+   * it was shown last.
    */
   async #isOurs(final: SeenCheckpoint): Promise<boolean> {
     const { log, transport } = this.#watched
     const seen = this.#watched.seen()
     if (seen && !(await isSameLog(transport, log, seen, final))) return false
-    // An entry that was shown to this device alone has the place of another one in the log that
-    // everybody else has.
+    // An entry that only this device was shown has the index of another entry in the log of all
+    // others.
     const covered = this.#accepted.filter(({ newest }) => newest !== undefined && newest.index < final.size)
     for (const { newest } of covered.slice(-mostEntriesProven))
       if (newest && !(await holdsEntry(transport, log, final, newest))) return false
@@ -278,8 +285,8 @@ export class WitnessWatch {
 }
 
 /**
- * The newest final checkpoint of a log, verified. NOT_WITNESSED where the service has none;
- * `ProtocolError` where it is not right.
+ * The newest final checkpoint of a log, verified. Throws NOT_WITNESSED where the service has none;
+ * `ProtocolError` where it is wrong.
  */
 export async function readFinal(
   transport: Transport,
@@ -293,8 +300,8 @@ export async function readFinal(
 }
 
 /**
- * Whether one of two checkpoints is the beginning of the other. The service's refusal where it
- * shows no proof.
+ * Whether one of two checkpoints is the beginning of the other. Throws the refusal of the service
+ * where it has no proof.
  */
 export async function isSameLog(
   transport: Transport,

@@ -26,7 +26,7 @@ interface ImportFile {
 }
 
 const mostShown = 25
-const replacing =
+const replacementWarning =
   'Your organization gets a new import key in this operation, for all of its devices. Rows that were imported before are not known under it: each row of this file is sent, also those that are there already, and figures count them twice.'
 
 export function addImport(command: Command): void {
@@ -72,7 +72,7 @@ async function send(device: CommandDevice, { mapping, rows, file }: ImportFile, 
   const { compartment: word } = options
   const compartment = word === undefined ? undefined : (await findCompartment(device, operation, word)).id
   const newKey = options.newKey === true
-  if (newKey && !(await agreed(terminal, options, replacing, 'Go on?'))) {
+  if (newKey && !(await agreed(terminal, options, replacementWarning, 'Go on?'))) {
     await leaveOperation(followed)
     terminal.result({ operation, imported: 0 }, () => ['Nothing was done.'])
     return

@@ -19,7 +19,7 @@ import { counted } from '../words.ts'
 import { addCompartment } from './compartment.ts'
 import { sleepersIn, wakeAll, type WakeOptions } from './wake-all.ts'
 
-interface Create extends DeviceOptions {
+interface CreateOptions extends DeviceOptions {
   readonly reference: string
   readonly timeZone: string
   readonly purpose?: string
@@ -30,7 +30,7 @@ interface Create extends DeviceOptions {
 
 export function addOperation(operation: Command): void {
   addCreate(operation)
-  addLooks(operation)
+  addListAndShow(operation)
   addMembers(operation)
   addCompartment(operation)
 }
@@ -59,7 +59,7 @@ Example:
   $ cordon operation create 'Operation Horizon' --reference HORIZON --time-zone Europe/Brussels \\
       --coordinator 'Coordination unit/Jonas Weber'`,
     )
-    .action((name: string, options: Create) =>
+    .action((name: string, options: CreateOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const coordinators: { person: string; organization: string; name: string }[] = []
         for (const who of options.coordinator) coordinators.push(await findPerson(client, who))
@@ -112,7 +112,7 @@ async function findPerson(
   return { person: id, organization: organization.id, name }
 }
 
-function addLooks(operation: Command): void {
+function addListAndShow(operation: Command): void {
   onStore(operation.command('list').description('List the operations that you are in'))
     .addHelpText('after', '\nExample:\n  $ cordon operation list')
     .action((options: DeviceOptions) =>

@@ -6,7 +6,7 @@ import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofO
 import { table } from '../terminal.ts'
 import { counted } from '../words.ts'
 
-interface Add extends DeviceOptions {
+interface AddOptions extends DeviceOptions {
   readonly country?: string
   readonly region?: string
 }
@@ -28,7 +28,7 @@ Examples:
   $ cordon organization add administration 'Kenya Revenue Authority' --country KE --region 'East and Southern Africa'
   $ cordon organization add rilo 'RILO ESA'`,
     )
-    .action((kind: OrganizationKind, name: string, options: Add) =>
+    .action((kind: OrganizationKind, name: string, options: AddOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const { country, region } = options
         const id = await client.directory.registerOrganization({

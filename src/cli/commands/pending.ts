@@ -10,7 +10,7 @@ interface Options extends DeviceOptions {
   readonly drop?: string
 }
 
-interface Listed extends PendingMessage {
+interface PendingInOperation extends PendingMessage {
   readonly operation: string
   readonly reference: string
   readonly timeZone: string
@@ -33,8 +33,8 @@ Examples:
     )
 }
 
-async function pendingOf({ store }: CommandDevice): Promise<Listed[]> {
-  const all: Listed[] = []
+async function pendingOf({ store }: CommandDevice): Promise<PendingInOperation[]> {
+  const all: PendingInOperation[] = []
   for (const operation of await keptOperations(store)) {
     const { reference = operation, timeZone = 'UTC' } = (await knownOperation({ store }, operation))?.facts ?? {}
     for (const one of await listPending(store, operation)) all.push({ ...one, operation, reference, timeZone })

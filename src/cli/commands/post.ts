@@ -63,7 +63,7 @@ export function addPost(command: Command): void {
     .addHelpText(
       'after',
       `
-Sent is what has a receipt that proves its followed in the log. What has none yet is kept in the store and sent by the next command.
+Sent is what has a receipt that proves its place in the log. What has none yet is kept in the store and sent by the next command.
 
 Examples:
   $ cordon post 'Container seen at the terminal, unopened.' --reply-to 41

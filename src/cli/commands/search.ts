@@ -14,7 +14,7 @@ import { harmlessLine, table } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { counted, fieldLines, timesIn } from '../words.ts'
 
-interface Found {
+interface FoundMessage {
   readonly message: Message
   readonly known: KnownOperation
   readonly where: string
@@ -38,8 +38,8 @@ export function addSearch(command: Command): void {
         if (!Number.isInteger(limit) || limit < 1)
           throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
         const wanted = words.flatMap((word) => plain(word).split(/\s+/)).filter((word) => word !== '')
-        const found: Found[] = []
-        for (const [operation, known] of await places(device, options.operation)) {
+        const found: FoundMessage[] = []
+        for (const [operation, known] of await knownOperations(device, options.operation)) {
           for (const message of (await keptMessages(device.store, operation)).toReversed()) {
             const where = findIn(message, known, wanted)
             if (where !== undefined) found.push({ message, known, where })
@@ -68,7 +68,7 @@ export function addSearch(command: Command): void {
     )
 }
 
-async function places(device: CommandDevice, word: string | undefined): Promise<[string, KnownOperation][]> {
+async function knownOperations(device: CommandDevice, word: string | undefined): Promise<[string, KnownOperation][]> {
   const all: [string, KnownOperation][] = []
   for (const operation of await keptOperations(device.store)) {
     const known = await knownOperation(device, operation)
@@ -107,7 +107,7 @@ function findIn(message: Message, { names }: KnownOperation, wanted: readonly st
     .trim()
 }
 
-function lines(found: readonly Found[]): string[] {
+function lines(found: readonly FoundMessage[]): string[] {
   const several = new Set(found.map(({ message }) => message.operation)).size > 1
   const rows = found.map(({ message, known, where }) => [
     ...(several ? [known.facts.reference] : []),

@@ -9,7 +9,7 @@ import { table } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { organizationOf } from './invite.ts'
 
-interface Invite extends DeviceOptions {
+interface InviteOptions extends DeviceOptions {
   readonly organization?: string
   readonly may: readonly string[]
   readonly from: readonly string[]
@@ -17,7 +17,7 @@ interface Invite extends DeviceOptions {
   readonly hours: string
 }
 
-const reading: readonly Permission[] = [
+const readingPermissions: readonly Permission[] = [
   'operation.read',
   'member.list',
   'compartment.list',
@@ -28,9 +28,9 @@ const reading: readonly Permission[] = [
 
 /** Words for what programs are mostly made for. */
 const bundles: Readonly<Record<string, readonly Permission[]>> = {
-  read: reading,
+  read: readingPermissions,
   report: [
-    ...reading,
+    ...readingPermissions,
     'message.post',
     'message.correct',
     'message.withdraw',
@@ -83,7 +83,7 @@ In an operation it is officer at most, and may do what is both in its role and i
 Example:
   $ cordon service invite 'Declaration system' --may report --from 198.51.100.0/28 --days 180`,
     )
-    .action((name: string, options: Invite) =>
+    .action((name: string, options: InviteOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const organization = await organizationOf(client, await client.me(), options.organization)
         const listed = [...new Set(options.may.flatMap(permissionsMeant))]

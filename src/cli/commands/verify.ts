@@ -53,11 +53,11 @@ Examples:
     )
     .action((bundle: string | undefined, options: Options) => {
       if (bundle !== undefined) return verifyBundle(bundle, options, openTerminal({ json: options.json ?? false }))
-      return options.server === true ? verifyPlace(options) : verifyDatabase(options)
+      return options.server === true ? verifyOverService(options) : verifyDatabase(options)
     })
 }
 
-function verifyPlace(options: Options): Promise<void> {
+function verifyOverService(options: Options): Promise<void> {
   return asMember(options, async (device) => {
     const { client, terminal } = device
     const { operation, name, reference } = await chooseOperation(device, options.operation)
@@ -186,10 +186,10 @@ async function requireReadable(databaseUrl: string): Promise<void> {
   }
 }
 
-type Held = { readonly log: string; readonly note: string }[]
+type HeldCheckpoints = { readonly log: string; readonly note: string }[]
 
 /** The checkpoints that the service filed beside its key, outside the database. */
-async function heldCheckpoints({ dataDirectory }: Config): Promise<Held> {
+async function heldCheckpoints({ dataDirectory }: Config): Promise<HeldCheckpoints> {
   const directory = join(dataDirectory, 'checkpoints')
   const files = existsSync(directory) ? await readdir(directory) : []
   const logs = files.filter((file) => !file.endsWith('.next'))
@@ -202,7 +202,7 @@ async function heldCheckpoints({ dataDirectory }: Config): Promise<Held> {
  */
 async function keysOf(
   config: Config,
-  held: Held,
+  held: HeldCheckpoints,
   given: string | undefined,
 ): Promise<{ keys: LogKeys; logHost: string }> {
   if (given !== undefined) {

@@ -15,7 +15,7 @@ export function isDateFormat(value: unknown): value is DateFormat {
   return typeof value === 'string' && Object.hasOwn(dateFormats, value)
 }
 
-/** A day as the file writes it to YYYY-MM-DD; undefined if it is none. */
+/** Converts a day from the format of the file to YYYY-MM-DD; undefined where it is no day. */
 export function toDay(cell: string, format: DateFormat): string | undefined {
   const parts = dateFormats[format].exec(cell)?.groups
   if (parts === undefined) return undefined
@@ -24,8 +24,8 @@ export function toDay(cell: string, format: DateFormat): string | undefined {
 }
 
 /**
- * A decimal, perhaps below zero, rounded half away from zero to exactly so many places; undefined
- * if it is none.
+ * Converts a decimal, which may be negative, to exactly so many places, rounded half away from
+ * zero; undefined where it is no decimal.
  */
 export function toDecimals(cell: string, places: number): string | undefined {
   const parts = /^([+-]?)(\d{1,15})(?:\.(\d{1,20}))?$/.exec(cell)

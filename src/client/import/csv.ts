@@ -1,6 +1,6 @@
 /**
- * One record of a file, with the line its first cell stands on. The header is line 1 unless blank
- * lines precede it.
+ * A record of a file, with the number of the line on which its first cell stands. The header is on
+ * line 1 unless blank lines precede it.
  */
 export interface CsvRecord {
   readonly line: number
@@ -8,8 +8,8 @@ export interface CsvRecord {
 }
 
 /**
- * One thing that keeps a file from being imported: where (line from 1, column by its name, '' where
- * it is the whole line), why, and what to do.
+ * A fault for which a file is not imported: line (from 1), name of the column ('' for the whole
+ * line), reason, advice.
  */
 export interface ImportFault {
   readonly line: number
@@ -23,7 +23,7 @@ export interface Csv {
   readonly records: readonly CsvRecord[]
 }
 
-/** What a file may be at most, so that a hostile one is refused before it costs memory. */
+/** The limits of a file, so that a hostile one is refused before it costs memory. */
 export const csvLimits = {
   characters: 64 * 1024 * 1024,
   records: 200_000,
@@ -41,10 +41,10 @@ class CsvFault extends Error {
 }
 
 /**
- * Reads a CSV file as RFC 4180 has it: UTF-8 with or without a byte order mark, records ended by
- * LF, CRLF or CR, blank lines skipped. Either the whole file is read or the first fault of its
- * structure is told with its line; nothing is guessed. A parser of our own, because the line of an
- * unclosed quote is the line where it opens, and that is the one to tell.
+ * Reads a CSV file by RFC 4180: UTF-8 with or without a byte order mark, records that end with LF,
+ * CRLF or CR, blank lines skipped. Answers the whole file, or the first fault of its structure; it
+ * guesses nothing. Cordon has a parser of its own because the fault of an unclosed quote must name
+ * the line where the quote opens.
  */
 export function readCsv(file: Uint8Array | string, delimiter: ',' | ';' | '\t' = ','): Csv | ImportFault {
   try {

@@ -2,9 +2,10 @@ import { utf8 } from '../../protocol/index.ts'
 
 /**
  * The id of the message that a row becomes: a UUIDv8 (RFC 9562) of HMAC-SHA-256 over operation,
- * mapping and row key under the import key of the organization (32 bytes). The same row gives the
- * same id, so that an import can be repeated; without the key nobody can tell from an id whether a
- * row was imported. With `revision`, the hash of a changed row, it is the id of its correction.
+ * mapping and row key, under the import key of the organization (32 bytes). A row always gives one
+ * id, so that an import can be repeated; without the key nobody can tell from an id whether a row
+ * was imported. With `revision`, the hash of a changed row, it is the id of the correction. Throws
+ * RangeError for a key of another length.
  */
 export async function importMessageId(
   importKey: Uint8Array<ArrayBuffer>,
@@ -15,7 +16,7 @@ export async function importMessageId(
 ): Promise<string> {
   if (importKey.length !== 32) throw new RangeError('an import key has 32 bytes')
   const key = await crypto.subtle.importKey('raw', importKey, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-  // As JSON, so that no two different rows can be written alike.
+  // As JSON, so that two different rows never give one text.
   const row = ['cordon import row', operation, mapping, rowKey, ...(revision === undefined ? [] : [revision])]
   const mac = new Uint8Array(await crypto.subtle.sign('HMAC', key, utf8(JSON.stringify(row))))
   return asUuid(mac.slice(0, 16))

@@ -3,31 +3,31 @@ import { isDateFormat, type DateFormat } from './conversions.ts'
 
 /** Puts a cell into a field of the form. */
 export interface FieldTarget {
-  /** A JSON pointer into the fields, not into a list of groups. */
+  /** A JSON pointer to a field that is not inside a list of groups. */
   readonly field: string
   /**
-   * From what the file says to what the form says; null where the value says nothing to this field.
-   * Without it cells are taken as they are.
+   * The code of the form for each value of the file; null where the value says nothing to this
+   * field. Without `codes` cells are taken as they are.
    */
   readonly codes?: Readonly<Record<string, string | null>>
-  /** Splits the cell, for fields that are lists. */
+  /** The text that splits the cell, for a field that is a list. */
   readonly separator?: string
-  /** Rounds a decimal to exactly so many places. */
+  /** The number of decimal places to which a decimal is rounded. */
   readonly decimals?: number
   readonly dateFormat?: DateFormat
 }
 
-/** Makes a cell that holds a quantity one line of the goods. */
+/** Makes a line of the goods from a cell that holds a quantity. */
 export interface GoodsTarget {
   readonly goods: { readonly category: string; readonly unit: string; readonly estimated?: boolean }
 }
 
 export type Target = FieldTarget | GoodsTarget
 
-/** How the columns of a file become the fields of a form. */
+/** Says how the columns of a file become the fields of a form. */
 export interface Mapping {
   /**
-   * The name of the mapping. Message ids are made with it: a mapping that is improved keeps its
+   * The name of the mapping. Message ids are made with it, so that an improved mapping keeps its
    * name.
    */
   readonly mapping: string
@@ -35,14 +35,14 @@ export interface Mapping {
   readonly version: number
   readonly delimiter: ',' | ';' | '\t'
   readonly decimalComma: boolean
-  /** The column that names a row for ever. */
+  /** The column whose value identifies a row for ever. */
   readonly key: string
   /** The subject line, with columns in braces. */
   readonly subject?: string
   readonly columns: Readonly<Record<string, readonly Target[]>>
-  /** Columns that are left out on purpose; any other column without a target is a fault. */
+  /** Columns that are left out on purpose. Any other column without a target is a fault. */
   readonly ignore: readonly string[]
-  /** What every row says, by JSON pointer. */
+  /** The value of fields that are the same for every row, by JSON pointer. */
   readonly constants: Readonly<Record<string, string>>
 }
 
@@ -72,8 +72,8 @@ const known = {
 type Fault = (pointer: string, reason: string, advice: string) => void
 
 /**
- * Reads a mapping from JSON, as a text or as a value, and checks it against the form it names. All
- * its faults at once.
+ * Reads a mapping from JSON, given as a text or as a value, and checks it against its form. Answers
+ * the mapping, or all its faults.
  */
 export function readMapping(json: unknown): { mapping: Mapping } | { faults: MappingFault[] } {
   const faults: MappingFault[] = []
@@ -127,13 +127,13 @@ interface Members {
   readonly key: string
   readonly subject?: string
   readonly ignore: readonly string[]
-  /** What becomes of each column, not checked yet. */
+  /** The targets of each column, not checked yet. */
   readonly columns: Record<string, unknown>
   readonly constants: Record<string, unknown>
 }
 
 /**
- * Checks each member by itself, and fills in what may be absent; undefined where a fault was found.
+ * Checks each member by itself and fills in the default values; undefined where there was a fault.
  */
 function checkMembers(value: Record<string, unknown>, fault: Fault): Members | undefined {
   refuseUnknown(value, known.mapping, '', fault)
@@ -242,7 +242,7 @@ function checkGoods(form: Form, target: Record<string, unknown>, complain: Compl
     complain('wrong-type', 'This is true or false.', '/goods/estimated')
 }
 
-/** The schema of a field, by a pointer through groups only. */
+/** The schema of a field, by a pointer that leads through groups only. */
 export function schemaAt(schema: Schema, pointer: string): Schema | undefined {
   if (!pointer.startsWith('/')) return undefined
   let at: Schema | undefined = schema

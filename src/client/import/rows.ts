@@ -4,18 +4,18 @@ import { toDay, toDecimals } from './conversions.ts'
 import { type CsvRecord, type ImportFault, isImportFault, readCsv } from './csv.ts'
 import { type FieldTarget, type Mapping, schemaAt, type Target } from './mapping.ts'
 
-/** One row, ready to be sealed. */
+/** A row that is ready to be sealed. */
 export interface MappedRow {
   readonly line: number
-  /** What names the row for ever; see `importMessageId`. */
+  /** The key that identifies the row for ever: see `importMessageId`. */
   readonly key: string
   readonly form: FormId
   readonly version: number
   readonly subject?: string
   readonly fields: Readonly<Record<string, unknown>>
   /**
-   * SHA-256 of what the mapping uses of the row, base64url: tells whether a row changed since it
-   * was imported.
+   * SHA-256 (base64url) of the cells that the mapping uses. It shows whether the row changed since
+   * it was imported.
    */
   readonly source: string
 }
@@ -28,9 +28,9 @@ export interface MappedRows {
 const mostFaults = 1_000
 
 /**
- * Maps every row of a CSV file, and validates it against its form, before any is sent. Never throws
- * over what a file says: each bad row is told with line, column, reason and advice (up to 1,000),
- * and is not among the rows. Who imports sends nothing while there are faults.
+ * Maps every row of a CSV file and validates it against its form before any row is sent. Never
+ * throws for the content of a file: each bad row gives faults with line, column, reason and advice
+ * (up to 1,000) and is not among the rows. A caller sends nothing while there are faults.
  */
 export async function mapRows(csv: Uint8Array | string, mapping: Mapping): Promise<MappedRows> {
   const file = readCsv(csv, mapping.delimiter)
@@ -97,8 +97,7 @@ function subjectFaults(line: number, subject: string | undefined, { form, versio
   return validateSubject(form, version, subject).map(({ reason, advice }) => ({ line, column: '', reason, advice }))
 }
 
-// Columns in the order of their names and only those that are used: to move or add a column changes
-// no row.
+// The used columns in the order of their names, so that moving or adding a column changes no row.
 function sourceOf(cells: ReadonlyMap<string, string>, mapping: Mapping): string {
   const used = Object.keys(mapping.columns).toSorted((a, b) => (a < b ? -1 : 1))
   return JSON.stringify(used.map((column) => [column, cells.get(column) ?? '']))
@@ -181,8 +180,7 @@ function single(cell: string, target: FieldTarget, field: Schema | undefined, de
     return /^\d{1,9}$/.test(word)
       ? { value: Number(word) }
       : { reason: 'not-a-number', advice: 'This is no whole number.' }
-  // What is coded or has a form of its own is taken without the white space around it; words are
-  // taken as they are.
+  // Codes and short fields lose the white space around them; free text stays as it is.
   return { value: field?.enum !== undefined || isNarrow(field) ? word : cell }
 }
 
@@ -203,8 +201,8 @@ function put(fields: Record<string, unknown>, pointer: string, value: unknown): 
 }
 
 /**
- * The column that a fault of the form comes from: the one that filled the field, or the group that
- * the field is missing in.
+ * The column that a fault of the form comes from: the column that filled the field, or the one that
+ * should have filled it.
  */
 function columnOf(pointer: string, columnAt: ReadonlyMap<string, string>, mapping: Mapping): string {
   for (let at = pointer; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {

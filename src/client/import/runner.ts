@@ -29,7 +29,7 @@ import type { MappedRow } from './rows.ts'
 export interface ImportInput {
   readonly session: OperationSession
   readonly mapping: Mapping
-  /** From `mapRows`, without a fault. */
+  /** The rows of `mapRows`, which must have given no fault. */
   readonly rows: readonly MappedRow[]
   /** SHA-256 of the file, base64url. */
   readonly file: string
@@ -37,11 +37,11 @@ export interface ImportInput {
   readonly update?: boolean
   readonly compartment?: string
   /**
-   * A new import key in place of the organization's, where that one is refused (an NCP or a
-   * coordinator). Rows that were imported before are unknown under it and sent again.
+   * Makes a new import key for the organization, where the present one is refused (an NCP or a
+   * coordinator). Rows that were imported before are unknown under it and are sent again.
    */
   readonly newKey?: boolean
-  /** Posts under way at once; 32 if not given. */
+  /** The number of posts that run at one time; 32 if not given. */
   readonly inFlight?: number
   readonly onProgress?: (progress: { readonly done: number; readonly of: number }) => void
 }
@@ -49,12 +49,15 @@ export interface ImportInput {
 export interface ImportOutcome {
   readonly rows: number
   readonly imported: number
-  /** Rows that the operation had before. */
+  /** The number of rows that were imported before. */
   readonly already: number
-  /** Rows whose source changed since: corrected with `update`, else only named here. */
+  /**
+   * The rows whose source changed since they were imported: corrected with `update`, otherwise only
+   * listed.
+   */
   readonly changed: readonly { readonly line: number; readonly key: string }[]
   readonly corrected: number
-  /** Index of the entry that records the import. */
+  /** The index of the entry that records the import. */
   readonly index: number
 }
 
@@ -71,7 +74,7 @@ interface SealedCopy {
 }
 
 interface SealedKey extends SealedCopy {
-  /** The certificate of the device that sealed it, and those above. */
+  /** The certificate of the device that sealed the key, and the certificates above it. */
   readonly chain: readonly string[]
 }
 
@@ -80,11 +83,10 @@ type Task = { readonly row: MappedRow; readonly id: string; readonly corrects?: 
 const mostIdsPerRequest = 1000
 
 /**
- * Sends rows as sealed messages, each under an id that only the organization can compute, so that a
- * repetition sends nothing twice: what is known is asked first. Rows that changed are named, and
- * corrected where that is asked for. Ends with one entry that records the import.
- * IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not
- * yet.
+ * Sends rows as sealed messages, each under an id that only the organization can compute. It first
+ * asks which ids the operation has, so that a repetition sends no row twice. Rows that changed are
+ * listed, and corrected with `update`. Ends with one entry that records the import. Throws
+ * IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not.
  */
 export async function importRows(deps: ImportDeps, input: ImportInput): Promise<ImportOutcome> {
   const { session, rows, mapping, update = false, newKey = false } = input
@@ -106,8 +108,8 @@ export async function importRows(deps: ImportDeps, input: ImportInput): Promise<
     const last = latest.get(row.key)
     if (!last || sourceOf(last)?.source === row.source) continue
     changed.push(row)
-    // Named after the version that it replaces: a row may change back and forth, and each change is
-    // sent once.
+    // The revision names the version that it replaces: a row may change back and forth, and each
+    // change is sent once.
     const revision = `${row.source} after ${last.id}`
     if (update)
       tasks.push({
@@ -163,7 +165,7 @@ async function sendAll(
         })
         counts[corrects ? 'corrected' : 'imported']++
       } catch (error) {
-        // Another device of the organization imported this very row meanwhile.
+        // Another device of the organization has imported this row meanwhile.
         if (!isProblem(error, 'MESSAGE_ID_REUSED')) {
           next = tasks.length
           throw error
@@ -213,8 +215,8 @@ function latestByKey(session: OperationSession, mapping: string, organization: s
 }
 
 /**
- * The organization's import key: made at its first import, and sealed again for devices that came
- * since.
+ * The import key of the organization. Made at its first import; sealed again for devices that were
+ * added since.
  */
 async function importKey(deps: ImportDeps, session: OperationSession): Promise<Bytes> {
   const { transport, self, platform } = deps
@@ -244,8 +246,8 @@ async function replaceImportKey(deps: ImportDeps, session: OperationSession): Pr
 }
 
 /**
- * Opens the key, and believes it of a device of one's own organization alone: whoever knows a
- * public key can seal to it. IMPORT_KEY_REFUSED.
+ * Opens the import key and verifies that a device of the own organization signed it: sealing alone
+ * needs no more than a public key. Throws IMPORT_KEY_REFUSED.
  */
 async function openKey(deps: ImportDeps, operation: string, { sealed, chain }: SealedKey): Promise<Bytes> {
   const { account, device } = deps.self()

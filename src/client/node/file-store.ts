@@ -7,7 +7,10 @@ import { lockStore } from './lock.ts'
 import { deriveKey, newHeader, readHeader, readRecords, sealRecord, type Header } from './sealed-file.ts'
 
 const fewestPassphraseCharacters = 15
-/** A file is written anew once it is this long and less than half of it is still true. */
+/**
+ * The length in bytes from which a file is written anew, once less than a third of it is still
+ * valid.
+ */
 const compactFromBytes = 4 * 1024 * 1024
 
 interface Waiting {
@@ -17,9 +20,9 @@ interface Waiting {
 }
 
 /**
- * A store in one encrypted file (mode 0600), for one process at a time. Everything is read once and
- * then held; what is written together is one record, on the disk before `write` resolves, and
- * either whole or not there after a kill.
+ * A store in one encrypted file (mode 0600), for one process at a time. The file is read once and
+ * its values are held in memory. Changes that are written together are one record: it is on the
+ * disk before `write` resolves, and after a kill it is either complete or absent.
  */
 export class FileStore implements ClientStore {
   readonly holdsKeys = false
@@ -52,8 +55,9 @@ export class FileStore implements ClientStore {
   }
 
   /**
-   * Opens the store at a path, or makes it. STORE_PASSPHRASE (wrong), STORE_PASSPHRASE_WEAK (a new
-   * one of fewer than 15 characters), STORE_IN_USE, STORE_DAMAGED.
+   * Opens the store at a path, or makes it. Throws STORE_PASSPHRASE (wrong passphrase),
+   * STORE_PASSPHRASE_WEAK (a new passphrase of fewer than 15 characters), STORE_IN_USE,
+   * STORE_DAMAGED.
    */
   static async open(path: string, passphrase: string): Promise<FileStore> {
     const unlock = await lockStore(path)
@@ -83,7 +87,10 @@ export class FileStore implements ClientStore {
     return Promise.resolve(entriesUnder(this.#values, prefix))
   }
 
-  /** Whoever writes while another record is on its way to the disk shares the next one. */
+  /**
+   * Writes changes. Callers that write while a record is on its way to the disk share the next
+   * record.
+   */
   write(changes: readonly Change[]): Promise<void> {
     if (this.#closed) return Promise.reject(refuse('CLOSED', 'The store is closed.'))
     if (this.#failed) return Promise.reject(this.#failed)
@@ -95,7 +102,7 @@ export class FileStore implements ClientStore {
   }
 
   async #writeAll(): Promise<void> {
-    // One turn later everything that belongs together has been handed over.
+    // One turn later, all changes that belong together are in the queue.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
       const together = this.#waiting
@@ -106,12 +113,13 @@ export class FileStore implements ClientStore {
         if (this.#size > compactFromBytes && this.#trueSize * 3 < this.#size) await this.#compact()
         for (const { resolve } of together) resolve()
       } catch (error) {
-        // What is held and what is on the disk may differ from here on: nothing more is promised.
+        // From here on the memory and the disk may differ: the store promises nothing more.
         this.#failed = error instanceof Error ? error : new Error('the store could not be written', { cause: error })
         for (const { reject } of together) reject(error)
       }
     }
-    // At once, not when the promise is settled: whoever was answered may write again before that.
+    // At once and not when the promise settles: a caller that got its answer may write again before
+    // that.
     this.#writing = undefined
   }
 
@@ -124,8 +132,7 @@ export class FileStore implements ClientStore {
   }
 
   async #compact(): Promise<void> {
-    // Changes that wait are in the values already, and are only repeated by the record that
-    // follows.
+    // The values already have the changes that wait; the record that follows only repeats them.
     const before = this.#file
     const opened = await writeWhole(this.#path, this.#key, this.#header, this.#values)
     this.#file = opened.file
@@ -160,7 +167,7 @@ interface Opened {
   readonly size: number
 }
 
-/** Applies changes; answers by how many characters the values have grown, roughly. */
+/** Applies changes. Answers by about how many characters the values have grown. */
 function apply(values: Map<string, unknown>, changes: readonly Change[]): number {
   let grown = 0
   for (const { name, value } of changes) {
@@ -198,7 +205,7 @@ async function openWhole(path: string, key: Buffer, content: Buffer): Promise<Op
   const file = await open(path, 'r+')
   try {
     await file.chmod(0o600)
-    // What a kill left of a record that was never promised.
+    // The remains of a record that a kill cut short and that was never promised.
     if (end < content.length) await file.truncate(end)
   } catch (error) {
     await file.close()
@@ -207,7 +214,7 @@ async function openWhole(path: string, key: Buffer, content: Buffer): Promise<Op
   return { header, line: Buffer.from(line), file, values, records: texts.length, size: end }
 }
 
-/** Writes a file beside, and puts it in place whole. */
+/** Writes a new file beside the old one, and renames it when it is complete. */
 async function writeWhole(
   path: string,
   key: Buffer,

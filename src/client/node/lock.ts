@@ -2,9 +2,10 @@ import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { refuse } from '../problem.ts'
 
 /**
- * Holds a store for this process: a file beside it with the process id and, where the system tells
- * it, the time at which the process started, so that a number that was given again is not taken for
- * the old owner. STORE_IN_USE where another process that lives holds it. The answer lets go.
+ * Locks a store for this process: a file beside it holds the process id and, where the system gives
+ * it, the start time of the process, so that a reused process id is not taken for the old owner.
+ * Throws STORE_IN_USE where another live process holds it. Answers a function that unlocks the
+ * store.
  */
 export async function lockStore(path: string): Promise<() => Promise<void>> {
   const lock = `${path}.lock`
@@ -21,7 +22,7 @@ export async function lockStore(path: string): Promise<() => Promise<void>> {
       const owner = await readOwner(lock)
       if (owner === own || (owner !== undefined && (await lives(owner))))
         throw refuse('STORE_IN_USE', `Another process (${owner.split(' ')[0] ?? ''}) uses ${path}.`)
-      // Whoever wins the renaming removes the lock that a dead process left; the others find it
+      // The process that wins the renaming removes the lock of a dead process; the others find it
       // gone.
       const stale = `${candidate}.stale`
       if (await succeeds(rename(lock, stale), 'ENOENT')) await rm(stale, { force: true })
@@ -57,14 +58,17 @@ async function lives(owner: string): Promise<boolean> {
   try {
     process.kill(Number(pid), 0)
   } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
+    // EPERM: the process lives and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
   const now = await startedAt(Number(pid))
   return started === '' || now === '' || started === now
 }
 
-/** Field 22 of /proc/<pid>/stat (proc(5)); empty where the system has none. */
+/**
+ * Field 22 of /proc/<pid>/stat (proc(5)): the start time of a process; empty where the system has
+ * none.
+ */
 async function startedAt(pid: number): Promise<string> {
   try {
     const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8')

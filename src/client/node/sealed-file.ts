@@ -3,10 +3,10 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { refuse } from '../problem.ts'
 
 /**
- * A file of records, each encrypted by itself (AES-256-GCM, random nonce) under a key from the
- * store's passphrase (argon2id, RFC 9106): a line of JSON with the parameters, then for each record
- * its length (4 bytes, big-endian), nonce (12), ciphertext and tag (16). A record's place is
- * authenticated with it, so that records cannot be moved, repeated or left out in between.
+ * The first line of a store file. The file has this line of JSON with the parameters, then records,
+ * each encrypted by itself (AES-256-GCM, random nonce) under a key from the passphrase of the store
+ * (argon2id, RFC 9106): length (4 bytes, big-endian), nonce (12), ciphertext, tag (16). The number
+ * of a record is authenticated with it, so that records cannot be moved, repeated or left out.
  */
 export interface Header {
   readonly v: 1
@@ -48,7 +48,7 @@ function place(header: Uint8Array, number: number): Buffer {
   return Buffer.concat([header, at])
 }
 
-/** One record, the `number`-th of its file, as it is appended. */
+/** Encrypts a record, the `number`-th of its file. */
 export function sealRecord(key: Buffer, header: Uint8Array, number: number, text: string): Buffer {
   const nonce = randomBytes(nonceBytes)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
@@ -92,9 +92,9 @@ export function readHeader(file: Buffer, path: string): { header: Header; line: 
 }
 
 /**
- * All records, and where the last whole one ends. What a kill left of the last record is not part
- * of it; anything else that does not open is STORE_DAMAGED, and STORE_PASSPHRASE where not even the
- * first one does.
+ * Decrypts all records. Answers their texts and the offset at which the last complete one ends. The
+ * remains of a record that a kill cut short are ignored. Throws STORE_PASSPHRASE where the first
+ * record does not open, STORE_DAMAGED where a later one does not.
  */
 export function readRecords(key: Buffer, file: Buffer, line: Buffer, path: string): { texts: string[]; end: number } {
   const texts: string[] = []
