@@ -10,7 +10,9 @@ interface Wire {
   sendCopyFail(reason: string): void
 }
 
-/** Copies lines of text (COPY … FROM STDIN) into a table; resolves when Postgres has them all. */
+/**
+ * Copies lines of text (COPY … FROM STDIN) into a table. Resolves once Postgres has all of them.
+ */
 export function copyInto(client: pg.Client, target: string, lines: readonly string[]): Promise<void> {
   if (lines.length === 0) return Promise.resolve()
   const done = Promise.withResolvers<void>()
@@ -33,7 +35,7 @@ export function copyInto(client: pg.Client, target: string, lines: readonly stri
   return done.promise
 }
 
-/** One line of COPY's text format. */
+/** Formats a line of the text format of COPY. */
 export function copyLine(values: readonly (string | number | null)[]): string {
   return `${values.map((value) => (value === null ? '\\N' : typeof value === 'number' ? String(value) : escaped(value))).join('\t')}\n`
 }

@@ -31,8 +31,7 @@ interface LogOwners {
 }
 
 /**
- * A log of so many entries in a database that is kept on disk, and what reads it and appends to it
- * as the service does.
+ * A log in a database that is kept on disk, with the service's parts that read it and append to it.
  */
 export interface KeptLog extends LogOwners {
   readonly directory: string
@@ -44,7 +43,7 @@ export interface KeptLog extends LogOwners {
   close(): Promise<void>
 }
 
-/** Opens the log of this size, and makes it or goes on making it where it is not there yet. */
+/** Opens the log of this size. Makes it, or completes it, where that is needed. */
 export async function openKeptLog(directory: string, size: number, note: (line: string) => void): Promise<KeptLog> {
   const facts = join(directory, 'facts.json')
   if (!existsSync(facts)) {
@@ -81,7 +80,7 @@ export async function openKeptLog(directory: string, size: number, note: (line: 
     })
     if (first !== undefined) note(`the log of ${size.toLocaleString('en')} took ${seconds(began)} s with its indexes`)
     await database.stop()
-    // Measured with the settings that the service has by itself.
+    // Measured with the settings of the service itself.
     database = await startEmbedded({ directory: join(directory, 'postgres'), log: note })
     return await open(kept, directory, size, database)
   } catch (error) {
@@ -94,10 +93,7 @@ export function seconds(since: number): string {
   return ((performance.now() - since) / 1_000).toFixed(1)
 }
 
-/**
- * A real service makes the operation with its members and an auditor; they are remembered by their
- * ids.
- */
+/** Makes the operation, its members and an auditor through a real service. Their ids are kept. */
 async function found(directory: string, database: EmbeddedPostgres): Promise<LogOwners> {
   const server = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', command, 'serve', '--json'], {
     env: {
@@ -137,7 +133,7 @@ async function open(kept: LogOwners, directory: string, size: number, database: 
     key: openLogKey(join(directory, 'log.key'), true),
     originHost: logHost,
     checkpointDirectory: join(directory, 'checkpoints'),
-    // Sessions are not what is measured.
+    // The sessions are not measured.
     lockActors: (_tx, actors) =>
       Promise.resolve(new Map(actors.map((actor) => [actor.session, { ...actor, tier: 'person', listed: null }]))),
     snapshots: operationSnapshots,
@@ -164,7 +160,7 @@ async function open(kept: LogOwners, directory: string, size: number, database: 
   }
 }
 
-/** Somebody with a session of this moment. */
+/** The actor of an act: a person with a session of this moment. */
 export const acting = (cause: Cause) => ({
   session: id(),
   deviceState: 'certified',

@@ -43,15 +43,15 @@ const now = (): string => new Date().toISOString()
 const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString()
 const passphrase = 'a passphrase for the bench'
 
-/** A request that only has to be sent. */
+/** A request that is ready to be sent. */
 export interface PreparedRequest {
   readonly path: string
   readonly init: Omit<RequestInit, 'headers'> & { readonly headers: Record<string, string> }
 }
 
 /**
- * A client that says exactly what it is told and checks nothing: it measures the server, not the
- * SDK.
+ * A client that sends exactly what it is told and checks nothing: it measures the server and not
+ * the SDK.
  */
 export class LightClient {
   readonly url: string
@@ -62,7 +62,7 @@ export class LightClient {
   #token = ''
   person = ''
   organization = ''
-  /** SHA-256 of its certificate. */
+  /** SHA-256 of the certificate of this device. */
   crt = ''
 
   private constructor(url: string, device: Device, key: CryptoKey, jwk: JWK, thumbprint: string) {
@@ -80,7 +80,7 @@ export class LightClient {
     return new LightClient(url, device, pair.privateKey, jwk, await calculateJwkThumbprint(jwk))
   }
 
-  /** A request with its proof of possession, to be sent within a minute. */
+  /** Prepares a request with its proof of possession. It has to be sent within a minute. */
   async prepare(method: string, path: string, body?: unknown, token = this.#token): Promise<PreparedRequest> {
     const ath = token === '' ? {} : { ath: createHash('sha256').update(token).digest('base64url') }
     const dpop = await new SignJWT({ htm: method, htu: this.url + (path.split('?')[0] ?? ''), jti: id(), ...ath })
@@ -99,7 +99,7 @@ export class LightClient {
     return fetch(this.url + path, init)
   }
 
-  /** The body of the answer; comes again when it is told to. */
+  /** Fetches a text, and again after the time that the service names. */
   async text(path: string, method = 'GET', body?: unknown): Promise<string> {
     for (;;) {
       const answer = await this.send(await this.prepare(method, path, body))
@@ -239,7 +239,7 @@ export class LightClient {
     return key
   }
 
-  /** A sealed and signed text message, ready to be posted. */
+  /** Seals and signs a text message. It is ready to be posted. */
   async compose(
     operation: string,
     head: string,

@@ -15,17 +15,17 @@ export interface Cause {
 
 export interface LogPlan {
   readonly log: string
-  /** Members of the operation, who cause the entries. */
+  /** The members of the operation, who cause the entries. */
   readonly people: readonly Cause[]
   readonly server: string
-  /** Entries that the log shall have in the end. */
+  /** The number of entries of the finished log. */
   readonly size: number
   progress?(done: number, size: number): void
 }
 
 /**
- * How often each kind occurs, of a thousand: only kinds that nothing but their entry belongs to, so
- * that the log verifies.
+ * The frequency of each kind, of a thousand: only kinds that have no other rows than their entry,
+ * so that the log verifies.
  */
 const shares: readonly (readonly [Kind, number])[] = [
   ['body.fetched', 420],
@@ -40,7 +40,7 @@ const shares: readonly (readonly [Kind, number])[] = [
 ]
 const compartmentCount = 40
 export const commonWord = 'pangolin'
-/** In one of 50,000 entries. */
+/** The word occurs in one of 50,000 entries. */
 export const rareWord = 'narwhal'
 const words = ['seizure', 'container', 'manifest', 'cigarettes', 'airport', 'review', 'complaint', 'shift', commonWord]
 const entriesPerCommit = 128
@@ -48,8 +48,8 @@ const entriesPerCopy = 40_000
 const fewestWithoutIndexes = 500_000
 
 /**
- * Compartments, messages and sessions of a generated log: ids made of numbers, the same in every
- * run.
+ * The ids of compartments, messages and sessions of a generated log. They are made of numbers and
+ * always the same.
  */
 export function idOf(what: 'compartment' | 'message' | 'session', number: number): string {
   const hex = createHash('sha256')
@@ -59,14 +59,14 @@ export function idOf(what: 'compartment' | 'message' | 'session', number: number
 }
 
 /**
- * Appends entries to a log until it has so many: leaves, hashes, details, nodes, root and edge as
- * the appender makes them, written with COPY. Goes on where it was interrupted.
+ * Appends entries to a log until it has its size: leaves, hashes, details, nodes, root and edge as
+ * the appender makes them, written with COPY. Continues an interrupted log.
  */
 export async function generateLog(superUrl: string, options: LogPlan): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl })
   await client.connect()
   try {
-    // References between rows that are made together need no check, and nobody else appends
+    // The references between rows that are made together need no check. No other process appends
     // meanwhile.
     await client.query('SET session_replication_role = replica')
     await client.query("SET maintenance_work_mem = '512MB'")
@@ -101,7 +101,7 @@ class EntryMaker {
     this.#options = options
   }
 
-  /** The next so many entries, a few per commit, a millisecond between commits. */
+  /** Makes the next entries, a few for each commit, with a millisecond between commits. */
   async batches(head: Head, count: number): Promise<Batch[]> {
     const batches: Batch[] = []
     this.#state = head.edge.size + 1
@@ -110,7 +110,7 @@ class EntryMaker {
       const placing = new BatchBuilder(before, new Date(before.lastAt.getTime() + 1), (length) => this.#random(length))
       placing.place(Array.from({ length: Math.min(entriesPerCommit, count - made) }, () => this.#draft()))
       batches.push(placing.finish())
-      // What is being copied meanwhile goes on.
+      // Lets the copying continue.
       if (batches.length % 64 === 0) await nextTurn()
     }
     return batches

@@ -26,8 +26,8 @@ interface Reader {
 }
 
 /**
- * Messages through one operation of 150 members, against what this database and a bare `ws` can do
- * in the same run.
+ * Measures messages through one operation of 150 members, and in the same run the limits of this
+ * database and of a bare `ws`.
  */
 async function main(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'))

@@ -9,7 +9,10 @@ export interface BenchOperation {
   readonly auditor?: LightClient
 }
 
-/** An active operation with so many members, one per administration, and its first epoch. */
+/**
+ * Makes an active operation with so many members, one for each administration, and opens its first
+ * epoch.
+ */
 export async function makeOperation(
   setUpString: string,
   count: number,

@@ -34,8 +34,8 @@ interface Result {
 }
 
 /**
- * `npm run bench -- queries [entries]`: what a log of 10 million entries costs against one of
- * 10,000, both kept in ./bench-data.
+ * `npm run bench -- queries [entries]`: compares a log of 10 million entries with one of 10,000,
+ * both kept in ./bench-data.
  */
 export async function benchQueries(size = usualLogEntries): Promise<void> {
   const large = await openKeptLog(join('bench-data', String(size)), size, note)
@@ -69,12 +69,14 @@ async function measure(logs: Pair<KeptLog>): Promise<Pair<Result>> {
   ]
 }
 
-/** What is measured grows by it: a small log is measured in a copy, and stays small. */
+/**
+ * Opens a copy of the small log: the measurement appends to it, and the original must stay small.
+ */
 async function openCopy(): Promise<KeptLog> {
   const [original, copy] = [join('bench-data', String(smallLogEntries)), join('bench-data', 'copy')]
   await (await openKeptLog(original, smallLogEntries, note)).close()
   rmSync(copy, { recursive: true, force: true })
-  // cp keeps owners and modes, which Postgres looks at.
+  // Postgres demands owners and modes, which `cp -a` keeps.
   execFileSync('cp', ['-a', original, copy])
   return openKeptLog(copy, smallLogEntries, note)
 }
@@ -96,7 +98,10 @@ const shown = ({ p50, p99 }: Spread) => `p50 ${p50.toFixed(2)} ms, p99 ${p99.toF
 
 type Filters = Readonly<Record<string, string>>
 
-/** Every single filter and every pair that is promised, with another value in each round. */
+/**
+ * Every filter, and every pair of filters that the service promises, with another value in each
+ * round.
+ */
 async function filters(kept: KeptLog): Promise<Map<string, (round: number) => Filters>> {
   const { people, size, operation } = kept
   const person = (round: number) => people[(round * 7) % people.length] ?? people[0]
@@ -143,7 +148,7 @@ async function filters(kept: KeptLog): Promise<Map<string, (round: number) => Fi
   ])
 }
 
-/** First pages as an auditor gets them: with the entry that records each. */
+/** Measures first pages as an auditor gets them, with the entry that records each. */
 async function firstPages(kept: KeptLog, filtersOf: (round: number) => Filters): Promise<Spread> {
   const auditor = acting(kept.auditor)
   const page = async (round: number) => {
@@ -151,8 +156,8 @@ async function firstPages(kept: KeptLog, filtersOf: (round: number) => Filters):
     const scopeIn = await kept.readers.enterQuery(auditor, kept.operation, query)
     await kept.logs.query(kept.operation, query, scopeIn)
   }
-  // Each has another value: what it reads is read once before, so that the cache is as warm for a
-  // large log as for a small one.
+  // Each round has another value. A first run warms the cache for the large log as for the small
+  // one.
   await spread(measuredRounds, page)
   return spread(measuredRounds, page)
 }
@@ -189,9 +194,9 @@ const fetchAct: Act<OperationView, number, null, never, null> = {
         kind: 'body.fetched',
         actor: { person, organization, device },
         compartment: idOf('compartment', input % 40),
-        // What is fetched are the newest messages. (The first entry about any other one writes a
-        // page of the index by subject whole into the journal, once between two checkpoints of the
-        // database.)
+        // The fetched bodies are those of the newest messages. (The first entry about any other
+        // message writes a page of the index by subject into the journal, once between two
+        // checkpoints of the database.)
         subject: idOf('message', input % newestEntries),
         details: { session, justification: 'the purpose of the operation' },
       },
@@ -203,9 +208,8 @@ const fetchAct: Act<OperationView, number, null, never, null> = {
 }
 
 /**
- * Entries per second through the appender, by all members in turn: the median of some runs, for one
- * alone is at the mercy of the machine, and run by run from one log to the other, for the machine
- * is another one some minutes later.
+ * Entries per second through the appender, by all members in turn. The median of some runs,
+ * alternating between the logs, because the speed of the machine varies.
  */
 async function appendRates(logs: Pair<KeptLog>): Promise<Pair<number>> {
   await inTurn(logs, appendRun)
@@ -230,8 +234,8 @@ async function appendRun({ logs, operation, people }: KeptLog): Promise<number> 
 }
 
 /**
- * `cordon verify` in a process of its own: entries per second and the most memory that it held, in
- * MiB.
+ * Runs `cordon verify` in a process of its own. Answers entries per second and the most memory that
+ * it held, in MiB.
  */
 async function verifyWhole({ directory, database }: KeptLog): Promise<Result['verify']> {
   const began = performance.now()
@@ -259,7 +263,7 @@ function peakOf(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1] ?? 0) / 1_024
   } catch {
-    // It has just ended.
+    // The process has just ended.
     return 0
   }
 }

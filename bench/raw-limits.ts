@@ -7,8 +7,8 @@ import { WebSocket, WebSocketServer } from 'ws'
 const rowBytes = 4_000
 
 /**
- * Rows per second that this Postgres commits: one row a transaction on so many connections, and so
- * many rows a transaction.
+ * Measures the rows per second that this Postgres commits: with one row and with many rows in a
+ * transaction, over so many connections.
  */
 export async function insertLimits(superUrl: string): Promise<{ single: number; batched: number }> {
   const pool = new pg.Pool({ connectionString: superUrl, max: 10 })
@@ -44,7 +44,10 @@ async function rate(count: number, work: (count: number) => Promise<void>): Prom
   return (count / (performance.now() - began)) * 1000
 }
 
-/** Frames per second that a bare `ws` server in a process of its own hands to so many readers. */
+/**
+ * Measures the frames per second that a bare `ws` server in a process of its own sends to so many
+ * readers.
+ */
 export async function fanOutLimit(readers: number, frames: number, bytes: number): Promise<number> {
   const child = fork(fileURLToPath(import.meta.url), ['fan-out', String(readers), String(frames), String(bytes)])
   try {

@@ -4,8 +4,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { PreparedRequest } from './light-client.ts'
 
 /**
- * What the people of a crowd send: each its requests, one after the other, from an address of its
- * own.
+ * The requests of the people of a crowd: each person sends them one after the other, from an own
+ * address.
  */
 export interface Crowd {
   readonly url: string
@@ -17,8 +17,8 @@ export interface SignIns {
   refused: number
 }
 
-// In a thread of its own: what a hundred clients cost themselves must not be taken for what they
-// cost the service.
+// In a thread of its own, so that the work of a hundred clients does not count as work of the
+// service.
 const ending = new AbortController()
 const { url, people } = workerData as Crowd
 const signIns: SignIns = { done: 0, refused: 0 }

@@ -18,8 +18,8 @@ const messagesPerSecond = 10
 const secondsPerRound = 10
 const measuredRounds = 5
 /**
- * Tries of each client that are prepared for a round: making them must not slow the posts that are
- * measured.
+ * The number of sign-ins that are prepared for each member and round: preparing them must not slow
+ * the measured posts.
  */
 const signInsPerMember = 6
 const mostTimesSlower = 3
@@ -27,8 +27,8 @@ const mostTimesSlower = 3
 const note = (line: string) => process.stderr.write(`${line}\n`)
 
 /**
- * `npm run bench -- sign-ins`: how long posts take while a hundred people sign in, against how long
- * they take without, in one run.
+ * `npm run bench -- sign-ins`: compares, in one run, how long posts take while a hundred people
+ * sign in with how long they take otherwise.
  */
 export async function benchSignIns(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'))
@@ -110,7 +110,10 @@ async function preparePosts(
   )
 }
 
-/** Milliseconds that each post took, from the first byte sent to the last byte of its answer. */
+/**
+ * The milliseconds that each post took, from the first byte of the request to the last byte of the
+ * answer.
+ */
 async function post(prepared: readonly PreparedPost[]): Promise<number[]> {
   const began = performance.now()
   return Promise.all(

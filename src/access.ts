@@ -1,6 +1,6 @@
 /**
- * Who may do what, and when. Two tables and the rules beside them; pure, so that a client can tell
- * beforehand what it may do.
+ * Who may do what, and when: two tables and the rules beside them. They are pure, so that a client
+ * can tell beforehand what it may do.
  */
 
 export const roles = [
@@ -141,20 +141,23 @@ export function isState(value: unknown): value is State {
 
 export interface Verdict {
   /**
-   * What the role has: `own`, `self` and `totals` still bind whoever asks to what access.md says of
-   * them.
+   * The grant of the role. For `own`, `self` and `totals` the caller must also check what access.md
+   * says of them.
    */
   readonly role: Grant
-  /** Whether the operation's state is open to it. */
+  /** Whether the state of the operation permits it. */
   readonly state: boolean
-  /** Both say so. With `own`, `self` or `totals` this is necessary and not yet sufficient. */
+  /**
+   * Whether role and state both permit it. For `own`, `self` or `totals` this is necessary and not
+   * sufficient.
+   */
   readonly allowed: boolean
 }
 
 /**
- * Whether a role may use a permission while the operation is in a state. Throws a RangeError on a
- * role, permission or state that does not exist: a misspelt rule must not become a rule that never
- * matches.
+ * Whether a role may use a permission while the operation is in a state. Throws RangeError for a
+ * role, a permission or a state that does not exist: a misspelt rule must not become a rule that
+ * never matches.
  */
 export function may(role: Role, permission: Permission, state: State): Verdict {
   const column = roles.indexOf(role)
@@ -234,8 +237,8 @@ const sightOfKinds: Readonly<Record<string, SightRow>> = {
 const auditorsOnly: SightRow = ['no', 'no', 'no', 'no', 'no', 'no', 'no', 'yes']
 
 /**
- * Whether a role sees entries of a kind in its feed: always, for compartments it is in, or not. An
- * exact row beats a pattern.
+ * Whether a role sees entries of a kind: always, in its compartments, or never. An exact row counts
+ * before a pattern.
  */
 export function seesKind(role: Role, kind: string): Sight {
   const row = sightRow(kind) ?? sightRow(`${kind.slice(0, kind.lastIndexOf('.') + 1)}*`) ?? auditorsOnly
@@ -248,7 +251,7 @@ function sightRow(kind: string): SightRow | undefined {
   return Object.hasOwn(sightOfKinds, kind) ? sightOfKinds[kind] : undefined
 }
 
-/** What kind an organization is bounds the roles that its people may hold. */
+/** The roles that people of a kind of organization may hold. */
 export const organizationKinds = {
   secretariat: ['coordinator', 'analyst', 'observer', 'auditor'],
   administration: ['coordinator', 'ncp', 'officer', 'observer'],
@@ -259,23 +262,24 @@ export const organizationKinds = {
 
 export type OrganizationKind = keyof typeof organizationKinds
 
-/** Who holds a role: a person, or a service account. */
+/** The holder of a role: a person, or a service account. */
 export type Holder = 'person' | 'service'
 
 /**
- * What a service account may be: officer at most, or a role that may do nothing that an officer may
- * not.
+ * The roles that a service account may have: officer, and the roles that may do nothing that an
+ * officer may not.
  */
 export const serviceRoles: readonly Role[] = ['officer', 'right-holder', 'observer']
 
-/** Whether a person or a service account of such an organization may hold the role at all. */
+/** Whether a person or a service account of such an organization may hold the role. */
 export function mayHold(kind: OrganizationKind, role: Role, holder: Holder = 'person'): boolean {
   const withinCeiling = holder === 'person' || serviceRoles.includes(role)
   return withinCeiling && (organizationKinds[kind] as readonly Role[]).includes(role)
 }
 
 /**
- * What is listed for a service account below its role; null for a person, whose role alone says it.
+ * The permissions in the list of a service account, below its role; null for a person, whose role
+ * alone decides.
  */
 export type ListedPermissions = readonly Permission[] | null
 
@@ -283,14 +287,16 @@ export function isListed(listed: ListedPermissions, permission: Permission): boo
   return listed === null || listed.includes(permission)
 }
 
-/** Whether a service account can use a permission at all: whether an officer could. */
+/**
+ * Whether the list of a service account may have a permission: an officer must be able to have it.
+ */
 export function mayBeListed(permission: Permission): boolean {
   return grantsByRole[permission][roles.indexOf('officer')] !== 'no'
 }
 
 /**
- * Which roles the holder of a role may give, change or take, and to whom: anybody, or people of its
- * own organization.
+ * The roles that the holder of a role may give, change or take, and to whom: any member, or people
+ * of the own organization.
  */
 export interface GrantableRoles {
   readonly scope: 'any' | 'own' | 'none'
@@ -299,8 +305,7 @@ export interface GrantableRoles {
 
 /**
  * The roles that a role may grant. `to` is a person, or a service account, which an NCP makes an
- * officer only. Nobody grants to themselves: that check needs to know who asks, and is the
- * caller's.
+ * officer only. No member grants to themselves: the caller checks that.
  */
 export function rolesGrantableBy(role: Role, to: Holder = 'person'): GrantableRoles {
   if (role === 'coordinator') return { scope: 'any', roles: to === 'service' ? serviceRoles : roles }
@@ -309,8 +314,7 @@ export function rolesGrantableBy(role: Role, to: Holder = 'person'): GrantableRo
 }
 
 /**
- * The states an operation may move to from here: forward one step, and back from rehearsal to
- * draft.
+ * The states to which an operation may move: one step forward, and back from rehearsal to draft.
  */
 export function nextStates(state: State): readonly State[] {
   const next = states[states.indexOf(state) + 1]

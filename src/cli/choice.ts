@@ -2,8 +2,8 @@ import { isUuid } from '../protocol/index.ts'
 import { CommandFailure } from './failures.ts'
 
 /**
- * Something that can be named: by its id, its whole name (or another word for it), or the beginning
- * of its name.
+ * A thing that a word can name: by its id, by its whole name or its other name, or by the beginning
+ * of one of them.
  */
 export interface Choice {
   readonly id: string
@@ -15,8 +15,9 @@ const mostListed = 12
 const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('en')
 
 /**
- * The one that a word means. Says which there are where none is meant, or several; `none` where
- * "there is no …" would not be a sentence.
+ * Finds the one choice that a word names. Throws CommandFailure with the possible choices where the
+ * word names none or several. `what` names the kind of thing; `none` replaces the sentence "There
+ * is no …".
  */
 export function choose<T extends Choice>(what: string, word: string, among: readonly T[], none?: string): T {
   const wanted = plain(word)
@@ -36,7 +37,7 @@ export function choose<T extends Choice>(what: string, word: string, among: read
   throw new CommandFailure(`${missing}; there is ${listed(among, false)}.`)
 }
 
-/** An id that is given as such is taken without looking. */
+/** The id, in lower case, where the word is one; undefined otherwise. */
 export function idOf(word: string): string | undefined {
   return isUuid(word.trim().toLowerCase()) ? word.trim().toLowerCase() : undefined
 }

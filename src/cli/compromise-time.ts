@@ -3,7 +3,10 @@ import { CommandFailure, exitCodes } from './failures.ts'
 
 const written = /^\d{4}-\d{2}-\d{2}(T([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
-/** Since when a device is in wrong hands: a time with its zone, or a day in UTC. */
+/**
+ * Reads the time since which a device is in wrong hands: a time with its zone, or a day in UTC.
+ * Throws CommandFailure.
+ */
 export function compromisedSince(text: string | undefined): Date | undefined {
   if (text === undefined) return undefined
   const since = new Date(text)

@@ -1,14 +1,14 @@
 import { CommandFailure, exitCodes } from './failures.ts'
 import type { Terminal } from './terminal.ts'
 
-/** The option of every command that asks before it does what cannot be undone. */
+/** The option of every command that asks before an act that cannot be undone. */
 export interface ConfirmationOptions {
   readonly yes?: true
 }
 
 /**
- * Says what will happen, and answers whether somebody agrees; where nobody can be asked, they say
- * so beforehand with --yes.
+ * Says what will happen and asks the person. Answers whether the person agrees. Without a terminal,
+ * --yes is needed: throws CommandFailure.
  */
 export async function agreed(
   terminal: Terminal,

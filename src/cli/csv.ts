@@ -1,8 +1,8 @@
 import { harmlessLine } from './terminal.ts'
 
 /**
- * One line of CSV (RFC 4180), every cell quoted. A cell that a spreadsheet would take for a formula
- * begins with an apostrophe, and control characters are shown, not obeyed.
+ * A line of CSV (RFC 4180) with every cell quoted. A cell that a spreadsheet would take for a
+ * formula gets an apostrophe before it; control characters become visible escapes.
  */
 export function csvLine(cells: readonly string[]): string {
   return cells.map((cell) => `"${harmlessLine(withoutFormula(cell)).replaceAll('"', '""')}"`).join(',')

@@ -24,35 +24,33 @@ export interface DeviceOptions {
 }
 
 interface RunOptions extends DeviceOptions {
-  /** Makes the store where there is none. */
+  /** Whether the store is made where there is none. */
   readonly make?: boolean
-  /** The command ends by Ctrl-C in its own way. */
+  /** Whether the command handles Ctrl-C itself. */
   readonly endsItself?: boolean
 }
 
-/** The device that a command acts on: its store, opened, and the client on it. */
+/** The device on which a command acts: its store, opened, and the client of that store. */
 export interface CommandDevice {
   readonly client: Cordon
   readonly store: FileStore
   readonly terminal: Terminal
-  /** Says that one still waits for the service. */
+  /** Tells the person that the command still waits for the service. */
   readonly patience: Patience
-  /** Rejects with Interrupted once somebody presses Ctrl-C; what is awaited beside it then ends. */
+  /** Rejects with Interrupted once the person presses Ctrl-C. */
   readonly interrupted: Promise<never>
 }
 
 const mostPassphraseCharacters = 4096
 
-/** The options of every command that acts on a device. */
+/** Adds the options of every command that acts on a device. */
 export function onStore(command: Command): Command {
   return command
     .option('--store <path>', 'the encrypted store of this device (CORDON_STORE; ~/.cordon/store)')
     .option('--json', 'print the result as one JSON document')
 }
 
-/**
- * Opens the store, runs a command on it, and lets go of it, also when the command is interrupted.
- */
+/** Opens the store, runs a command on it, and closes it, also after an interruption. */
 export async function onDevice(options: RunOptions, work: (device: CommandDevice) => Promise<void>): Promise<void> {
   const terminal = openTerminal({ json: options.json ?? false })
   const store = await openStore(terminal, options)
@@ -60,14 +58,14 @@ export async function onDevice(options: RunOptions, work: (device: CommandDevice
   const client = new Cordon({ store, platform: webPlatform(() => new Date(), { fetch: patience.fetch }) })
   const interrupted = new Promise<never>((_, reject) => {
     const stop = () => {
-      // What is said next begins a line of its own, below a bar or a prompt.
+      // The next output begins on a line of its own, below a bar or a prompt.
       if (terminal.interactive) process.stderr.write('\n')
       reject(new Interrupted())
     }
     process.once('SIGINT', stop)
     process.once('SIGTERM', stop)
   })
-  // Nobody may be waiting when it comes.
+  // The rejection may come while nothing awaits it.
   interrupted.catch(() => {})
   try {
     await client.load()
@@ -82,7 +80,10 @@ export async function onDevice(options: RunOptions, work: (device: CommandDevice
   }
 }
 
-/** The same for a signed-in person; certifies first who waits for this device. */
+/**
+ * Runs a command as `onDevice` does, for a signed-in person: first certifies the newcomers that
+ * wait for this device.
+ */
 export function asMember(options: RunOptions, work: (device: CommandDevice) => Promise<void>): Promise<void> {
   return onDevice(options, async (device) => {
     await beMember(device)
@@ -90,14 +91,14 @@ export function asMember(options: RunOptions, work: (device: CommandDevice) => P
   })
 }
 
-/** Certifies who waits for this device. */
+/** Certifies the newcomers that wait for this device, if it is certified itself. */
 export async function beMember({ client, terminal }: CommandDevice): Promise<void> {
-  // Only the service knows whether somebody has certified this device meanwhile.
+  // Only the service knows whether this device has been certified meanwhile.
   if (!client.self.certificate) await client.me()
   if (client.self.certificate) await certifyWaiting(client, terminal)
 }
 
-/** Certifies newcomers that wait for this device, and says whom; answers their ids. */
+/** Certifies the newcomers that wait for this device, and says whom. Answers their ids. */
 export async function certifyWaiting(client: Cordon, terminal: Terminal): Promise<string[]> {
   return tellCertified(await client.directory.certifyWaiting(), terminal)
 }
@@ -162,8 +163,7 @@ async function openStore(terminal: Terminal, options: RunOptions): Promise<FileS
 }
 
 /**
- * Does what asks for evidence, and asks for the code of a second factor where the service wants
- * one.
+ * Runs work that needs evidence. Asks for the code of a second factor where the service demands it.
  */
 export async function withCode<T>(
   terminal: Terminal,
@@ -185,18 +185,21 @@ export interface ProofOptions {
   readonly passkey?: true
 }
 
-/** The option of every command that may ask people who they are. */
+/** Adds the option of every command that may ask for a proof of identity. */
 export function orPasskey(command: Command): Command {
   const option = new Option('--passkey', 'prove who you are by a passkey, in a browser on this machine')
   return command.addOption(option.conflicts('code'))
 }
 
-/** The passkeys of whoever this device belongs to. */
+/** The passkeys of the person to whom this device belongs, through a browser. */
 export function passkeysOf(device: CommandDevice): Authenticator {
   return inBrowser(device, () => device.client.transport.server)
 }
 
-/** Does what asks for a recent proof of who one is, and asks for that proof where it is too old. */
+/**
+ * Runs work that needs a recent proof of identity. Asks for that proof where the last one is too
+ * old.
+ */
 export async function asProven<T>(
   device: CommandDevice,
   { code, passkey }: ProofOptions,
@@ -217,7 +220,7 @@ export async function asProven<T>(
   }
 }
 
-/** The passphrase to sign in with; one that is new is asked for twice. */
+/** Asks for the passphrase to sign in with; twice where it is new. */
 export function askSignIn(terminal: Terminal, isNew = false): Promise<string> {
   const what = isNew
     ? 'Passphrase to sign in with (not that of the store; for a further device the one you have)'
@@ -243,7 +246,7 @@ export async function askPassphrase(
   return passphrase
 }
 
-/** A secret from a file, without the line end that editors add. */
+/** Reads a secret from a file, without the line end that editors add. */
 function readSecretFile(path: string, name: string): string {
   let text: string
   try {

@@ -3,8 +3,8 @@ import { Command, type AddHelpTextContext, type AddHelpTextPosition } from 'comm
 const usualWidthColumns = 80
 
 /**
- * A command whose texts fit the terminal, and whose refusals name the line that says how it is
- * used.
+ * A command whose help texts are wrapped to the terminal, and whose refusals name the command that
+ * shows its help.
  */
 export class ExplainedCommand extends Command {
   override createCommand(name?: string): Command {
@@ -12,8 +12,8 @@ export class ExplainedCommand extends Command {
   }
 
   /**
-   * Paragraphs are wrapped to the terminal; lines that begin with a space, as examples do, stay as
-   * they are.
+   * Adds a help text. Its paragraphs are wrapped to the terminal; lines that begin with a space, as
+   * examples do, stay as they are.
    */
   override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
     return super.addHelpText(position, (context) => {
@@ -25,7 +25,7 @@ export class ExplainedCommand extends Command {
   }
 }
 
-/** Lets a command, and those below it, say after a refusal which line shows how it is used. */
+/** Sets, for a command and its subcommands, the line after a refusal that names the help. */
 export function nameHelp(command: Command, words: string): void {
   command.showHelpAfterError(`How it is used: ${words} --help`)
   for (const below of command.commands) nameHelp(below, `${words} ${below.name()}`)

@@ -3,13 +3,15 @@ import { ConfigurationFault } from '../config.ts'
 import { Problem, problems } from '../errors.ts'
 import { Interrupted, harmless } from './terminal.ts'
 
-/** 0 done, 1 refused or failed, 2 used wrongly; 130 as shells have it after Ctrl-C. */
+/**
+ * 0: done. 1: refused or failed. 2: used wrongly. 130: interrupted by Ctrl-C, as shells have it.
+ */
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
-/** What a command cannot do, in a sentence that says what to do instead. */
+/** A failure of a command, with a sentence that says what to do. */
 export class CommandFailure extends Error {
   readonly exitCode: number
-  /** What a machine gets beside the message. */
+  /** Further members of the error in the JSON output. */
   readonly extra: Readonly<Record<string, unknown>>
 
   constructor(message: string, exitCode: number = exitCodes.failed, extra: Readonly<Record<string, unknown>> = {}) {
@@ -27,7 +29,7 @@ interface Explanation {
   readonly extra?: Readonly<Record<string, unknown>>
 }
 
-/** The command that does what the advice says. */
+/** The command that follows the advice of a refusal. */
 const commands: Readonly<Record<string, string>> = {
   NOT_SIGNED_IN: 'cordon sign-in',
   SESSION_ENDED: 'cordon sign-in',
@@ -35,7 +37,7 @@ const commands: Readonly<Record<string, string>> = {
   NOT_ENROLLED: 'cordon enrol INVITATION',
 }
 
-/** Every way in which a command ends badly, as lines for a person and a code for a machine. */
+/** Explains an error: lines for a person, a code for a program, and the exit code. */
 export function explain(error: unknown): Explanation {
   const exitCode = exitCodes.failed
   if (error instanceof CommanderError)
@@ -60,7 +62,9 @@ function internal(error: unknown): string {
   return harmless(`Cordon failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
 }
 
-/** What the operating system refuses, with the file or the port. */
+/**
+ * Explains an error of the operating system, with the file or the port; undefined for other errors.
+ */
 function explainSystem(error: unknown): Explanation | undefined {
   const { code, syscall, address, port, path } = error as Record<string, unknown>
   if (typeof code !== 'string' || typeof syscall !== 'string') return undefined
@@ -86,7 +90,10 @@ function explainSystem(error: unknown): Explanation | undefined {
   return what === undefined || typeof path !== 'string' ? undefined : told(`${path}: ${what}.`)
 }
 
-/** Refusals of the service, the SDK and the protocol: a code, what happened, and what to do. */
+/**
+ * Explains a refusal of the service, the SDK or the protocol: what happened, and what to do.
+ * Undefined for other errors.
+ */
 function explainCoded(error: unknown): Explanation | undefined {
   const { code, message, advice, detail, extra } = error as Record<string, unknown>
   if (typeof code !== 'string' || typeof message !== 'string') return undefined

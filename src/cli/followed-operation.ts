@@ -20,12 +20,12 @@ export interface OperationOptions extends DeviceOptions {
   readonly operation?: string
 }
 
-/** An operation that this device follows, with the names of those in it. */
+/** An operation that this device follows, with the names of its members and organizations. */
 export interface FollowedOperation {
   readonly session: OperationSession
   readonly facts: OperationFacts
   readonly names: Names
-  /** What an earlier command left unsent: whether that is settled, and what is to be said of it. */
+  /** The messages that an earlier command left unsent, and their outcome. */
   readonly unsent: UnsentMessages
 }
 
@@ -35,26 +35,31 @@ interface UnsentMessages {
 }
 
 /**
- * Names of organizations and people by id, also of those who have left, as far as this device ever
- * saw them.
+ * Names of organizations and people by id, also of those that have left, as far as this device has
+ * seen them.
  */
 export interface Names {
   readonly organizations: Readonly<Record<string, string>>
   readonly people: Readonly<Record<string, string>>
 }
 
-/** What a store keeps of an operation beside what the SDK keeps: for words without the service. */
+/**
+ * What the store keeps of an operation for the command, beside the records of the SDK: facts and
+ * names, for output without the service.
+ */
 export interface KnownOperation {
   readonly facts: OperationFacts
   readonly names: Names
 }
 
-/** Milliseconds that a command waits at its end for what an earlier one left unsent. */
+/**
+ * Milliseconds that a command waits at its end for messages that an earlier command left unsent.
+ */
 const sendWithinMs = 3_000
 const keysWithinMs = 2_000
 const askForKeysEveryMs = 100
 
-/** So many things that were set aside are shown by each command. */
+/** The number of set-aside items that a command shows. */
 const mostSetAsideShown = 10
 
 export function inOperation(command: Command): Command {
@@ -67,8 +72,8 @@ export function inOperation(command: Command): Command {
 }
 
 /**
- * The operation that is meant: by id, reference or beginning of its name; the only one where none
- * is named.
+ * The operation that a word names: by id, by reference or by the beginning of its name. Without a
+ * word, the only operation of this person. Throws CommandFailure.
  */
 export async function chooseOperation({ client }: CommandDevice, word: string | undefined): Promise<OperationListed> {
   const all = await client.operations.list()
@@ -84,8 +89,8 @@ export async function chooseOperation({ client }: CommandDevice, word: string | 
 }
 
 /**
- * Follows the operation until this device has caught up, and sends what an earlier command left
- * unsent.
+ * Follows an operation until this device has caught up, and sends the messages that an earlier
+ * command left unsent.
  */
 export async function openOperation(device: CommandDevice, word: string | undefined): Promise<FollowedOperation> {
   const { client, store, terminal } = device
@@ -107,7 +112,8 @@ export async function openOperation(device: CommandDevice, word: string | undefi
 }
 
 /**
- * How many messages stay sealed; keys that somebody who is online gives this moment are waited for.
+ * The number of messages that stay sealed. It waits a moment for keys that another member grants
+ * now.
  */
 async function sealedAfterAMoment(store: CommandDevice['store'], operation: string): Promise<number> {
   let waiting = await sealedMessages(store, operation)
@@ -122,7 +128,7 @@ export function alarmLine({ code, detail, index }: Alarm): string {
   return `ALARM ${code}${index === undefined ? '' : ` at entry ${String(index)}`}: ${detail} Tell a coordinator and the auditors.`
 }
 
-/** Ends following, after whoever waits for keys of the past has them. */
+/** Ends following, after it gave keys of earlier epochs to the members who wait for them. */
 export async function leaveOperation({
   session,
   unsent,
@@ -132,15 +138,14 @@ export async function leaveOperation({
   try {
     await session.giveGrants()
   } catch (error) {
-    // Whoever is next online gives them.
+    // The next member who is online gives them.
     if (!isProblem(error)) throw error
   }
 }
 
 /**
- * The same for a command that shows what the log says: whatever this device was alarmed about is
- * missing from what was shown, or wrong in it, so the command has failed although it showed the
- * rest.
+ * Ends following for a command that shows messages. An alarm, or an item that was set aside, means
+ * that the output lacks something: it is shown, and the command fails.
  */
 export async function leaveReading(
   followed: FollowedOperation,
@@ -181,8 +186,8 @@ async function caughtUp({ client, terminal }: CommandDevice, session: OperationS
 }
 
 /**
- * Follows what becomes of messages that an earlier command left: no command does anything later
- * because of them.
+ * Follows the outcome of messages that an earlier command left unsent. The command does not wait
+ * for them.
  */
 function tellSent(session: OperationSession, { terminal }: CommandDevice, unsent: Set<string>): UnsentMessages {
   let sent = 0
@@ -224,7 +229,10 @@ function byId<K extends string>(list: readonly (Record<K, string> & { name: stri
   return Object.fromEntries(list.map((one) => [one[key], one.name]))
 }
 
-/** What this device remembers of an operation; undefined where no command of it was ever in it. */
+/**
+ * The facts and names of an operation that this device knows; undefined where no command was ever
+ * in it.
+ */
 export async function knownOperation(
   { store }: Pick<CommandDevice, 'store'>,
   operation: string,
@@ -232,7 +240,7 @@ export async function knownOperation(
   return (await store.get(`known/${operation}`)) as KnownOperation | undefined
 }
 
-/** Who sent something, in words. */
+/** The names of the sender of a message. */
 export function senderOf(
   { organizations, people }: Names,
   { organization, person }: Record<'organization' | 'person', string>,
@@ -240,14 +248,14 @@ export function senderOf(
   return { organization: organizations[organization] ?? organization, person: people[person] ?? person }
 }
 
-/** The organization of an operation that a word means; an id is taken as it is. */
+/** The organization of an operation that a word names; an id is taken as it is. */
 export function organizationIn({ names }: Pick<FollowedOperation, 'names'>, word: string): Choice {
   const id = idOf(word)
   if (id !== undefined) return { id, name: names.organizations[id] ?? id }
   return choose('organization', word, entries(names.organizations))
 }
 
-/** Those who are in the operation now. */
+/** The present members of the operation. */
 export function membersIn({ session, names }: FollowedOperation): Choice[] {
   return entries(names.people).filter(({ id }) => session.view.member(id as PersonId) !== undefined)
 }

@@ -3,7 +3,8 @@ import { ProtocolError, parseLogKeys, type LogKeys } from '../protocol/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 
 /**
- * Reads the verifier keys of a log from a file, a line each; which log of the host does not matter.
+ * Reads the verifier keys of a log from a file with one key per line. Any log of the host will do.
+ * Throws CommandFailure.
  */
 export async function readLogKeys(file: string): Promise<{ host: string; origin: string; keys: LogKeys }> {
   let text: string

@@ -3,19 +3,19 @@ import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 runInLittleMemory()
-// Beside the program, where only those may write who may change the program itself. Node by itself
-// would take the directory for temporary files, in which another person of this machine could lay
-// compiled code of their own.
+// Beside the program, where only users may write who may also change the program. The default of
+// Node is the directory for temporary files, where another user of this machine could place
+// compiled code.
 enableCompileCache(fileURLToPath(new URL('../../dist/compiled', import.meta.url)))
 const { cordon } = await import('./program.ts')
 process.exitCode = await cordon(process.argv.slice(2))
-// What the SDK would still repeat in the background is kept in the store, and no reason to stay.
+// The work that the SDK would still repeat in the background is kept in the store.
 process.exit()
 
 /**
- * Verifying reads everything once and keeps little of it. V8 by itself lets what is already
- * forgotten fill a quarter of a gigabyte before it is collected, and malloc keeps an arena for each
- * thread; both can be told otherwise at the start of a process alone.
+ * Restarts `cordon verify` with options for little memory. It reads everything once and keeps
+ * little, but V8 collects garbage late and malloc keeps an arena for each thread; both can only be
+ * changed at the start of a process.
  */
 function runInLittleMemory(): void {
   const little = ['--max-semi-space-size=2', '--max-old-space-size=192']

@@ -4,15 +4,15 @@ import type { CommandDevice } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { knownOperation, type KnownOperation } from './followed-operation.ts'
 
-/** What is known of an operation without asking anybody. */
+/** An operation as the store knows it, without the service. */
 export interface OfflineOperation extends KnownOperation {
   readonly operation: string
   readonly messages: readonly Message[]
 }
 
 /**
- * The operation that is meant, of those in which a command of this device ever was; undefined where
- * there is none, or a word is missing.
+ * The operation that a word names, among those that the store knows; undefined where there is none,
+ * or where no word is given and there are several.
  */
 async function awayFrom({ store }: CommandDevice, word: string | undefined): Promise<OfflineOperation | undefined> {
   const known: (KnownOperation & { operation: string })[] = []
@@ -26,8 +26,8 @@ async function awayFrom({ store }: CommandDevice, word: string | undefined): Pro
 }
 
 /**
- * Does what asks the service; where it cannot be reached, keeps the message for the next command
- * and says that it was not sent. What cannot be made of what this device knows is not kept.
+ * Runs work that needs the service. Where the service cannot be reached, keeps the message for the
+ * next command and throws CommandFailure. A message that needs facts of the service is not kept.
  */
 export async function orKeep(
   device: CommandDevice,

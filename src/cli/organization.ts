@@ -7,7 +7,7 @@ export interface OrganizationOptions extends DeviceOptions {
   readonly organization?: string
 }
 
-/** The organization whose people are meant: one's own, or another one for administrators. */
+/** The organization of the option; without it, the organization of this person. */
 export async function organizationMeant(
   { client }: CommandDevice,
   { organization }: OrganizationOptions,
@@ -24,8 +24,8 @@ export async function organizationMeant(
 }
 
 /**
- * What the service answers to contact points of an organization and to administrators; to others
- * nothing is there.
+ * Answers a promise of the service. Throws CommandFailure where this person is neither a contact
+ * point of the organization nor an administrator.
  */
 export async function asContactPoint<T>(answer: Promise<T>): Promise<T> {
   try {

@@ -1,10 +1,12 @@
 import type { Terminal } from './terminal.ts'
 
-/** Milliseconds after which somebody is told what a command waits for, and after which again. */
+/** Milliseconds after which the person is told that the command waits, and after which again. */
 const tellAfterMs = 3_000
 const tellAgainAfterMs = 30_000
 
-/** Says that a command still waits for the service, so that nobody thinks that it hangs. */
+/**
+ * Tells the person that a command still waits for the service, so that it does not seem to hang.
+ */
 export class Patience {
   readonly #terminal: Pick<Terminal, 'note'>
   #timer: NodeJS.Timeout | undefined
@@ -14,7 +16,7 @@ export class Patience {
     this.#terminal = terminal
   }
 
-  /** A request; one that fails is made again, and waited for from the first time. */
+  /** Sends a request. Where it fails and is sent again, the time counts from the first one. */
   readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
     this.#tellIn(tellAfterMs)
     const response = await fetch(url, init)
@@ -22,7 +24,7 @@ export class Patience {
     return response
   }
 
-  /** Something that is asked for over the live connection. */
+  /** Waits for an answer over the live connection. */
   async for<T>(work: Promise<T>): Promise<T> {
     this.#waiting++
     this.#tellIn(tellAfterMs)

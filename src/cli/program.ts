@@ -7,9 +7,9 @@ import { harmless } from './terminal.ts'
 
 const listed = new Map(Object.values(groups).flatMap((group) => Object.entries(group)))
 
-/** Does what the words of a command line ask for; answers the exit code. */
+/** Runs a command line. Answers the exit code. */
 export async function cordon(words: readonly string[]): Promise<number> {
-  // Whoever reads the output may have seen enough, as `head` has.
+  // A reader such as `head` may close the pipe early.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.done)
     throw error
@@ -34,7 +34,7 @@ export async function cordon(words: readonly string[]): Promise<number> {
   }
 }
 
-/** The program, with the name of each command and what it does. */
+/** Makes the program, with the name and the description of each command. */
 function listCommands(): Command {
   const program = new ExplainedCommand('cordon')
     .description(manifest.description)
@@ -58,8 +58,8 @@ Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
 }
 
 /**
- * Gives a command its arguments, its options and what it does; a mistyped name is the program's to
- * explain.
+ * Loads the code of a command: its arguments, options and action. A mistyped name is refused by the
+ * program.
  */
 async function load(program: Command, name: string | undefined): Promise<void> {
   const command = program.commands.find((command) => command.name() === name)

@@ -1,7 +1,8 @@
 import { CommandFailure } from './failures.ts'
 
 /**
- * Resolves once a signal has ended the service cleanly; a second signal ends the process at once.
+ * Resolves once a signal has stopped the service cleanly. A second signal ends the process at once.
+ * Rejects with CommandFailure.
  */
 export function stopOnSignal(stop: () => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {

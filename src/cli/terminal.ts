@@ -1,21 +1,26 @@
 import { createInterface } from 'node:readline'
 import progress from 'cli-progress'
 
-/** What a person sees: plain lines, tables, a bar where something takes longer than a second. */
+/**
+ * The output for a person: plain lines, tables, and a bar for work that takes longer than a second.
+ */
 export interface Terminal {
-  /** `--json`: one JSON document on standard output, everything else on standard error. */
+  /**
+   * Whether --json was given: standard output then gets one JSON document and standard error the
+   * rest.
+   */
   readonly json: boolean
   readonly interactive: boolean
-  /** Whether a person looks at the result. */
+  /** Whether standard output is a terminal and --json was not given. */
   readonly shown: boolean
   say(line: string): void
-  /** The result of a command: the value where `--json` was given, else its lines. */
+  /** Writes the result of a command: the value with --json, its lines otherwise. */
   result(value: unknown, lines: () => readonly string[]): void
   warn(line: string): void
-  /** Something beside the result, made harmless; on standard error. */
+  /** Writes a line beside the result to standard error, made harmless. */
   note(line: string): void
   ask(question: string): Promise<string>
-  /** Reads without showing what is typed. */
+  /** Reads a line without showing it. */
   askSecret(question: string): Promise<string>
   progress(what: string, total: number): Progress
 }
@@ -27,7 +32,7 @@ export interface Progress {
 
 const barAfterMs = 1_000
 
-/** A person pressed Ctrl-C, or the process was asked to end. */
+/** The person pressed Ctrl-C, or the process was asked to end. */
 export class Interrupted extends Error {
   constructor() {
     super('Interrupted.')
@@ -36,9 +41,8 @@ export class Interrupted extends Error {
 }
 
 /**
- * Text that came from somebody else, made harmless for a terminal: control characters, escape
- * sequences and marks that turn the direction of writing are shown, not obeyed. Line breaks and
- * tabs stay.
+ * Makes foreign text harmless for a terminal: control characters, escape sequences and marks that
+ * turn the direction of writing become visible escapes. Line breaks and tabs stay.
  */
 export function harmless(text: string): string {
   // eslint-disable-next-line no-control-regex
@@ -48,7 +52,10 @@ export function harmless(text: string): string {
   )
 }
 
-/** The same for text that must stay on one line. */
+/**
+ * Makes foreign text harmless and keeps it on one line: line breaks and tabs become visible
+ * escapes, too.
+ */
 export function harmlessLine(text: string): string {
   return harmless(text).replace(/[\n\t]/g, escaped)
 }
@@ -65,7 +72,7 @@ export function openTerminal(options: { json: boolean }): Terminal {
     shown: !options.json && out.isTTY,
     say: (line) => void (options.json ? notes : out).write(`${line}\n`),
     result(value, lines) {
-      // Escapes are JSON's own: what is read back is the same text.
+      // The escapes are valid JSON: a parser gets the original text.
       if (options.json) out.write(`${harmless(JSON.stringify(value))}\n`)
       else for (const line of lines()) out.write(`${line}\n`)
     },
@@ -84,7 +91,7 @@ async function read(question: string, secret: boolean): Promise<string> {
       reader.once('close', () => reject(new Interrupted()))
       reader.once('SIGINT', () => reader.close())
       reader.question(question, resolve)
-      // What is typed after the question has been written is not echoed.
+      // The characters that the person types after the question are not echoed.
       if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
     })
   } finally {
@@ -121,7 +128,10 @@ function openProgress(what: string, total: number, stream: NodeJS.WriteStream): 
   }
 }
 
-/** Columns as wide as their widest cell, two spaces between; cells are made harmless. */
+/**
+ * Formats a table: each column as wide as its widest cell, with two spaces between. Cells are made
+ * harmless.
+ */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const cells = [head, ...rows].map((row) => row.map(harmlessLine))
   const widths = head.map((_, i) => Math.max(...cells.map((row) => [...(row[i] ?? '')].length)))

@@ -2,7 +2,7 @@ import type { Message } from '../client/index.ts'
 import type { FileStore } from '../client/node/index.ts'
 import { CommandFailure } from './failures.ts'
 
-/** A thread as this device has it. Its number is the place of its first message in the log. */
+/** A thread as this device has it. Its number is the index of its first message in the log. */
 export interface Thread {
   readonly number: number
   readonly thread: string
@@ -10,7 +10,10 @@ export interface Thread {
   readonly unread: number
 }
 
-/** Threads, those with something unread first, each part with the newest first. */
+/**
+ * The threads of messages: first those with unread messages, then the others, the newest first in
+ * each part.
+ */
 export function threadsOf(messages: readonly Message[], read: ReadonlySet<string>): Thread[] {
   const threads = [...Map.groupBy(messages, ({ thread }) => thread)].map(([thread, all]) => ({
     number: all[0]?.index ?? 0,
@@ -26,7 +29,7 @@ export function isUnread({ id, own }: Message, read: ReadonlySet<string>): boole
   return !own && !read.has(id)
 }
 
-/** Ids of messages that were read on this device. */
+/** Ids of the messages that were read on this device. */
 export async function readMarks(store: FileStore, operation: string): Promise<Set<string>> {
   const prefix = `read/${operation}/`
   return new Set((await store.list(prefix)).map(([name]) => name.slice(prefix.length)))
@@ -37,7 +40,8 @@ export async function keepReadMarks(store: FileStore, operation: string, message
 }
 
 /**
- * The message that a word means: its number (that of a thread is its first message's), or its id.
+ * The message that a word names: by number, by id, or by the id of its thread. Throws
+ * CommandFailure.
  */
 export function findMessage(messages: readonly Message[], word: string): Message {
   const wanted = word.trim().replace(/^#/, '').toLowerCase()
@@ -49,8 +53,8 @@ export function findMessage(messages: readonly Message[], word: string): Message
 }
 
 /**
- * What became of messages later: numbers of corrections and withdrawals by their own organization,
- * by id.
+ * The corrections and withdrawals of messages by their own organization, by the id of the message
+ * that they change.
  */
 export function changesTo(
   messages: readonly Message[],
@@ -66,7 +70,7 @@ export function changesTo(
   return changes
 }
 
-/** The subject of a thread, or the first words of it. */
+/** The subject of a message; without one, the first words of its text. */
 export function subjectOf({ subject, fields, form }: Message): string {
   if (subject !== undefined) return subject
   const { text, suspicion, narrative } = fields

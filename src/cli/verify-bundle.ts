@@ -24,8 +24,8 @@ export interface BundleOptions {
 const mostShown = 10
 
 /**
- * Verifies a bundle of evidence without the service, with keys that came by another way than the
- * bundle.
+ * Verifies a bundle of evidence without the service. Its keys must not come from the bundle. Throws
+ * CommandFailure.
  */
 export async function verifyBundle(file: string, options: BundleOptions, terminal: Terminal): Promise<void> {
   const { logKeys, root } = options

@@ -10,37 +10,37 @@ import {
 import type { Message } from '../client/index.ts'
 import { harmless, harmlessLine } from './terminal.ts'
 
-/** Times of an operation, written as its zone and the reader's language have them. */
+/** Formats times in a time zone, in the language of the reader. */
 export function timesIn(timeZone: string): (at: string) => string {
   const format = new Intl.DateTimeFormat(undefined, { timeZone, dateStyle: 'medium', timeStyle: 'short' })
   return (at) => format.format(new Date(at))
 }
 
-/** A time as the reader's clock and language have it, with the zone of that clock. */
+/** Formats a time in the time zone and the language of the reader, with the name of the zone. */
 export function localTimeAndZone(at: string): string {
   const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
   return `${timesIn(timeZone)(at)} (${timeZone})`
 }
 
 /**
- * A whole number or an exact decimal, grouped as the reader's language has it; no digit is lost.
+ * Formats a whole number or an exact decimal in the language of the reader, without losing a digit.
  */
 export function number(value: number | string): string {
   return new Intl.NumberFormat(undefined, { maximumFractionDigits: 100 }).format(value as number)
 }
 
-/** "1 message", "2 messages". */
+/** A number with its noun: "1 message", "2 messages". */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`
 }
 
-/** A code in words; the code itself where the list does not know it. */
+/** The label of a code; the code itself where the list does not have it. */
 export function codeName(list: CodeListName, code: string): string {
   const label = codeLists[list].codes.get(code)
   return label === undefined ? code : inLanguage(label)
 }
 
-/** What a message says, one line for each field: its label, and codes in words. */
+/** The fields of a message, one line each: its label, and codes in words. */
 export function fieldLines(form: string, version: number, fields: unknown): string[] {
   const schema = findForm(form, version)?.fields
   if (form === 'text' && typeof (fields as { text?: unknown }).text === 'string')
@@ -52,7 +52,7 @@ function lines(schema: Schema, value: unknown, indent: string): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const inside = (value as Record<string, unknown>)[name]
-    // How an import knows its rows again says nothing to a reader.
+    // The reader does not need the key by which an import finds its rows again.
     if (inside === undefined || name === 'imported') return []
     const label = labelOf(field, name)
     if (field.type === 'object') return [`${indent}${label}:`, ...lines(field, inside, `${indent}  `)]
@@ -70,7 +70,7 @@ function listLines(schema: Schema, list: unknown, indent: string): string[] {
   })
 }
 
-// Further lines of a text stand under its first, so that nothing in it looks like another field.
+// Further lines of a text are indented below its first line, so that none looks like another field.
 function block(before: string, text: string): string[] {
   const [first = '', ...rest] = harmless(text).split('\n')
   return [before + first, ...rest.map((line) => ' '.repeat(before.length) + line)]
@@ -89,7 +89,7 @@ function labelOf(field: Schema, name: string): string {
   return field.label === undefined ? harmlessLine(name) : inLanguage(fieldLabels[field.label as LabelKey])
 }
 
-/** What a reader should know of a message beside what it says. */
+/** The marks of a message in words. */
 export function markWords({ marks, exercise }: Message): string[] {
   const words = marks.map((mark) => {
     switch (mark.kind) {

@@ -4,8 +4,8 @@ import { CommandFailure, exitCodes } from './failures.ts'
 const written = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?)?(Z|[+-]\d{2}:\d{2})?$/
 
 /**
- * The instant that somebody means by a day, or by a day and a time, on the clocks of a time zone
- * unless it names an offset. The end of a day is where the next one begins.
+ * The instant of a day, or of a day and a time, in a time zone; an offset in the text counts before
+ * the zone. With `end`, a day means its end. Throws CommandFailure that names `option`.
  */
 export function instantIn(timeZone: string, text: string, option: string, end = false): string {
   const [, day = '', hour, minute = '00', second = '00', offset] = written.exec(text.trim()) ?? []
@@ -21,8 +21,8 @@ export function instantIn(timeZone: string, text: string, option: string, end = 
 }
 
 function fromLocal(local: number, timeZone: string): string {
-  // The offset before a change of clocks may differ from the one after it: that of the instant
-  // itself counts.
+  // The offset may differ before and after a change of clocks: the offset at the instant itself
+  // counts.
   const near = local - offsetAt(local, timeZone)
   return new Date(local - offsetAt(near, timeZone)).toISOString()
 }
@@ -31,7 +31,7 @@ function offsetAt(instant: number, timeZone: string): number {
   return Date.parse(`${localTime(timeZone)(new Date(instant).toISOString()).replace(' ', 'T')}Z`) - instant
 }
 
-/** Instants as the clocks of a time zone show them, to the second: 2026-03-31 14:30:00. */
+/** Formats instants in a time zone, to the second: 2026-03-31 14:30:00. */
 export function localTime(timeZone: string): (at: string) => string {
   const format = new Intl.DateTimeFormat('en-GB', {
     timeZone,

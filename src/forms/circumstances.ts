@@ -1,5 +1,5 @@
 /**
- * How, where and in what state goods were found: short lists of our own, and one of the United
+ * How, where and in what state goods were found: short lists of Cordon, and one of the United
  * Nations.
  */
 

@@ -15,7 +15,7 @@ import type { Label } from './labels.ts'
 import { units } from './units.ts'
 import { actions, indicators, lookForKinds, outcomes, reasons, textLanguages, usefulness } from './warnings.ts'
 
-/** A list of codes, each with what it means in words. */
+/** A list of codes, each with its label. */
 export interface CodeList {
   readonly source: string
   readonly codes: ReadonlyMap<string, Label>

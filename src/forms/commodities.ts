@@ -5,7 +5,7 @@ export interface Commodity {
   readonly code: string
   readonly label: Label
   readonly level: number
-  /** A sum of its siblings, reported as such: figures never add it to its parts. */
+  /** Whether the commodity is the sum of its siblings. Figures never add a sum to its parts. */
   readonly sum: boolean
 }
 
@@ -304,7 +304,7 @@ function* walk(branches: Parts, prefix: string, level: number): Generator<Commod
   }
 }
 
-/** Every commodity by its path, parents before their parts. */
+/** Every commodity by its path, each before its parts. */
 export const commodities: ReadonlyMap<string, Commodity> = new Map(
   [...walk(tree, '', 1)].map((commodity) => [commodity.code, commodity]),
 )
@@ -317,5 +317,5 @@ export function isWithin(code: string, ancestor: string): boolean {
   return code === ancestor || code.startsWith(`${ancestor}/`)
 }
 
-/** The codes of sums, which no roll-up adds. */
+/** The codes of sums, which a roll-up leaves out. */
 export const sumCommodities: readonly string[] = [...commodities.values()].filter((c) => c.sum).map((c) => c.code)

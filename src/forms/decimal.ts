@@ -1,6 +1,6 @@
 /**
- * Quantities: decimals of zero or more, kept as text and added exactly. Numbers would not do: 0.1 +
- * 0.2 must be 0.3, and what two sides compute apart must agree to the last digit.
+ * Quantities: decimals of zero or more, kept as text and added exactly. Binary numbers are not
+ * exact: 0.1 + 0.2 must be 0.3, and two independent computations must agree to the last digit.
  */
 
 interface Fixed {
@@ -9,36 +9,36 @@ interface Fixed {
 }
 
 /**
- * What a quantity may look like when it is reported: no sign, no exponent, no leading zeros, 15
- * digits before and 6 after the point.
+ * The shape of a reported quantity: no sign, no exponent, no leading zeros, up to 15 digits before
+ * and 6 after the point.
  */
 export const quantityPattern = '^(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,6})?$'
 
 export const quantityMaxLength = 22
 
 const reported = new RegExp(quantityPattern)
-// Sums and conversions outgrow what one report may say; the form stays the same.
+// The shape of a computed quantity: sums and products have more digits than a report may have.
 const computed = /^(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?$/
 
-/** Whether a value is a quantity as a form accepts it. */
+/** Whether a value is a quantity that a form accepts. */
 export function isQuantity(value: unknown): value is string {
   return typeof value === 'string' && value.length <= quantityMaxLength && reported.test(value)
 }
 
 /**
- * The one way to write a decimal: no zeros at the end of the fraction. RangeError on what is not a
- * decimal of zero or more.
+ * Writes a decimal in its one canonical form: no zeros at the end of the fraction. Throws
+ * RangeError where the text is no decimal of zero or more.
  */
 export function canonicalDecimal(text: string): string {
   return write(read(text))
 }
 
-/** The exact sum of two decimals, canonical. RangeError on what is not a decimal. */
+/** The exact sum of two decimals, canonical. Throws RangeError where a text is no decimal. */
 export function addDecimals(a: string, b: string): string {
   return write(add(read(a), read(b)))
 }
 
-/** The exact sum of any number of decimals, canonical; of none it is '0'. */
+/** The exact sum of any number of decimals, canonical; '0' for none. */
 export function sumDecimals(terms: Iterable<string>): string {
   let sum: Fixed = { digits: 0n, scale: 0 }
   for (const term of terms) sum = add(sum, read(term))

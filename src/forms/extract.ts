@@ -5,7 +5,7 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 
 export type Extract = { readonly [key: string]: Json }
 
-/** The declared paths as a tree: at `true` the whole value is taken. */
+/** The declared paths as a tree; `true` takes the whole value. */
 interface Paths {
   readonly [step: string]: Paths | true
 }
@@ -31,9 +31,8 @@ function declared(form: Form): Paths {
 }
 
 /**
- * What travels in the clear of a message's fields: exactly the paths its form declares, nothing
- * beside them. Undefined where the form extracts nothing or the fields hold nothing of it. The
- * fields must be valid.
+ * The extract of the fields of a message: exactly the paths that its form declares. Undefined where
+ * the form declares none, or where the fields have none of them. The fields must be valid.
  */
 export function extractOf(id: string, version: number, fields: unknown): Extract | undefined {
   const form = findForm(id, version)
@@ -55,8 +54,8 @@ function project(value: unknown, paths: Paths | true): unknown {
 }
 
 /**
- * The schema of a form's extract, cut out of the schema of its fields; undefined where it extracts
- * nothing.
+ * The schema of the extract of a form, cut out of the schema of its fields; undefined where the
+ * form extracts nothing.
  */
 export function extractSchema(form: Form): Schema | undefined {
   return form.extract.length === 0 ? undefined : cut(form.fields, declared(form))
@@ -88,9 +87,9 @@ function cut(schema: Schema, paths: Paths | true): Schema {
 }
 
 /**
- * The one text of an extract, which is hashed and sent: keys in the order of their code units, no
- * white space (as RFC 8785, of which an extract needs no more: its numbers are whole). TypeError on
- * what is not plain JSON.
+ * Writes an extract as the one text that is hashed and sent: keys in the order of their code units,
+ * no white space (RFC 8785, as far as an extract needs it: its numbers are whole). Throws TypeError
+ * for a value that is no plain JSON.
  */
 export function encodeExtract(extract: Extract): string {
   return encode(extract)
@@ -109,10 +108,7 @@ function encode(value: unknown): string {
   return `{${keys.map((key) => `${JSON.stringify(key)}:${encode(record[key])}`).join(',')}}`
 }
 
-/**
- * Reads the text of an extract; undefined unless it is an object written exactly as `encodeExtract`
- * writes it.
- */
+/** Reads the text of an extract; undefined unless it is exactly what `encodeExtract` writes. */
 export function decodeExtract(text: string): Extract | undefined {
   let value: unknown
   try {
@@ -125,9 +121,9 @@ export function decodeExtract(text: string): Extract | undefined {
 }
 
 /**
- * Where an extract differs from what the fields inside the sealed body say: JSON pointers, the
- * empty one for an extract that is missing or should not be there. Empty means that the two agree.
- * The fields must be valid.
+ * Compares an extract with the fields of the sealed body. Answers JSON pointers to the differences;
+ * the empty pointer for an extract that is missing or must not exist; an empty list where they
+ * agree. The fields must be valid.
  */
 export function compareExtract(id: string, version: number, fields: unknown, extract: Extract | undefined): string[] {
   const expected = extractOf(id, version, fields)

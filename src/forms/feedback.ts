@@ -1,7 +1,7 @@
 import { code, day, freeText, group } from './fields.ts'
 import type { Form } from './form.ts'
 
-/** What an addressee did about a warning, and what came of it. */
+/** The answer of an addressee to a warning: what it did, and with what result. */
 export const feedback: Form = {
   id: 'feedback',
   version: 1,

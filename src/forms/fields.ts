@@ -3,20 +3,20 @@ import { quantityMaxLength, quantityPattern } from './decimal.ts'
 import type { Schema } from './form.ts'
 import type { LabelKey } from './labels.ts'
 
-// No control characters (a terminal or a spreadsheet would obey them) and no halves of characters.
+// No control characters, which a terminal or a spreadsheet would obey, and no half characters.
 export const plainText = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\ud800-\\udfff]*$'
 
-/** Free text of up to so many characters, line breaks allowed. */
+/** Free text of up to `maxLength` characters, with line breaks. */
 export function freeText(label: LabelKey, maxLength: number): Schema {
   return { type: 'string', label, minLength: 1, maxLength, pattern: plainText }
 }
 
-/** One code of a list. */
+/** A field for one code of a list. */
 export function code(label: LabelKey, list: CodeListName): Schema {
   return { type: 'string', label, codes: list, enum: [...codeLists[list].codes.keys()] }
 }
 
-/** Several different codes of a list, in the order given. */
+/** A field for several different codes of a list, in the order of the reporter. */
 export function codes(label: LabelKey, list: CodeListName, maxItems: number): Schema {
   return { type: 'array', label, minItems: 1, maxItems, uniqueItems: true, items: code(label, list) }
 }
@@ -57,14 +57,14 @@ export function wholeNumber(label: LabelKey, minimum: number, maximum: number): 
   return { type: 'integer', label, minimum, maximum }
 }
 
-/** Degrees as text. Two decimals, about a kilometre, are all that travels in the clear. */
+/** Degrees as text. The extract has two decimals, which is about a kilometre. */
 function degrees(label: LabelKey, limit: 90 | 180, rounded: boolean): Schema {
   const whole = limit === 90 ? '(?:[0-9]|[1-8][0-9])' : '(?:[0-9]|[1-9][0-9]|1[0-7][0-9])'
   const fraction = (digit: string) => (rounded ? `\\.${digit}{2}` : `(?:\\.${digit}{1,8})?`)
   return pattern(label, `^-?(?:${whole}${fraction('[0-9]')}|${limit}${fraction('0')})$`, 16)
 }
 
-/** The place as it may be extracted: UN/LOCODE, coordinates rounded to 0.01°, or both. */
+/** The place as the extract may have it: UN/LOCODE, coordinates rounded to 0.01°, or both. */
 export const codedPlace = group(
   'place',
   {
@@ -75,16 +75,14 @@ export const codedPlace = group(
   { dependentRequired: { latitude: ['longitude'], longitude: ['latitude'] } },
 )
 
-/** The position as it was reported, sealed. */
+/** The exact position, which stays sealed. */
 export const exactPosition = group(
   'exactPosition',
   { latitude: degrees('exactLatitude', 90, false), longitude: degrees('exactLongitude', 180, false) },
   { required: ['latitude', 'longitude'] },
 )
 
-/**
- * The countries a consignment touched. Reports name several, or none; the order is the reporter's.
- */
+/** The countries that a consignment passed, in the order of the reporter; none, one or several. */
 export const route = {
   origin: codes('origin', 'countries', 10),
   departure: codes('departure', 'countries', 10),

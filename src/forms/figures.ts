@@ -3,8 +3,8 @@ import { commodities, isWithin } from './commodities.ts'
 import { type BaseUnit, findUnit } from './units.ts'
 
 /**
- * How much of one commodity, in the base unit of one kind. Counted or weighed, and estimated apart
- * from it: neither holds the other.
+ * The amount of a commodity, in the base unit of its kind. `quantity` was counted or weighed;
+ * `estimated` is separate, and neither contains the other.
  */
 export interface Amount {
   readonly unit: BaseUnit
@@ -14,28 +14,32 @@ export interface Amount {
 
 export interface CategoryAmount extends Amount {
   readonly category: string
-  /** How many seizures contribute. */
+  /** The number of seizures that contribute. */
   readonly seizures: number
 }
 
 /**
- * The figures of an operation. A reader computes them from the messages it opened, the server from
- * extracts, and neither asks the other: both must give this same value, so everything in it has one
- * order and one way to be written.
+ * The figures of an operation. A reader computes them from the messages that it opened, the server
+ * from extracts, each without the other. Both must give one and the same value, so that everything
+ * in it has one order and one form.
  */
 export interface Figures {
-  /** Messages of the form seizure that count: no exercise, not withdrawn, a corrected one once. */
+  /**
+   * The number of messages of the form seizure that count: no exercise, not withdrawn, a corrected
+   * one once.
+   */
   readonly seizures: number
-  /** Threads with at least one of them. */
+  /** The number of threads with at least one such message. */
   readonly cases: number
-  /** One row per commodity as reported and kind of unit, in the order of (category, unit). */
+  /** One row for each reported commodity and kind of unit, in the order of (category, unit). */
   readonly quantities: readonly CategoryAmount[]
-  /** One row per kind of unit over all commodities but sums, in the order of the unit. */
+  /** One row for each kind of unit over all commodities without sums, in the order of the unit. */
   readonly totals: readonly Amount[]
 }
 
 /**
- * A quantity in the base unit of its kind, exactly. RangeError on a unit that is not in the list.
+ * Converts a quantity exactly to the base unit of its kind. Throws RangeError for a unit that is
+ * not in the list.
  */
 export function inBaseUnit(quantity: string, code: string): { unit: BaseUnit; quantity: string } {
   const unit = findUnit(code)
@@ -44,8 +48,8 @@ export function inBaseUnit(quantity: string, code: string): { unit: BaseUnit; qu
 }
 
 /**
- * The amounts at and below a commodity, one per kind of unit. What is marked as a sum is left out,
- * unless it is what is asked for: it repeats its parts.
+ * The amounts at and below a commodity, one for each kind of unit. Sums are left out, because they
+ * repeat their parts, unless the commodity itself is a sum.
  */
 export function rollUp(quantities: readonly CategoryAmount[], category?: string): Amount[] {
   const sums = new Map<BaseUnit, Amount>()
@@ -62,12 +66,12 @@ export function rollUp(quantities: readonly CategoryAmount[], category?: string)
   return [...sums.values()].toSorted((a, b) => byCodeUnits(a.unit, b.unit))
 }
 
-/** The order of figures: by code units, which is what SQL calls COLLATE "C". */
+/** Compares texts by code units, as COLLATE "C" of SQL does. */
 export function byCodeUnits(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Whether two computations agree to the last digit. */
+/** Whether two figures agree to the last digit. */
 export function sameFigures(a: Figures, b: Figures): boolean {
   return JSON.stringify(ordered(a)) === JSON.stringify(ordered(b))
 }

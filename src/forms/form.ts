@@ -2,14 +2,14 @@ import type { Label } from './labels.ts'
 
 export type FormId = 'text' | 'warning' | 'feedback' | 'seizure'
 
-/** How a message refers to another. */
+/** The relations of a message to another one. */
 export const relations = ['reply', 'feedback', 'correction', 'withdrawal'] as const
 
 export type Relation = (typeof relations)[number]
 
 /**
- * A JSON Schema 2020-12, with `label` (a key of `fieldLabels`) on every field and `codes` (a code
- * list) where one applies.
+ * A JSON Schema 2020-12, with `label` (a key of `fieldLabels`) for every field and `codes` (a code
+ * list) for coded fields.
  */
 export interface Schema {
   readonly type: 'object' | 'array' | 'string' | 'integer' | 'boolean'
@@ -33,21 +33,23 @@ export interface Schema {
   readonly maximum?: number
 }
 
-/** What messages of a kind say. Forms are data: a version, once used, never changes. */
+/** The form of a kind of messages. Forms are data: a version that was used never changes. */
 export interface Form {
   readonly id: FormId
   readonly version: number
   readonly title: Label
   readonly fields: Schema
   /**
-   * What travels in the clear beside the sealed body: JSON pointers into the fields, `*` for each
-   * element of a list.
+   * The paths of the extract: JSON pointers into the fields, with `*` for each element of a list.
    */
   readonly extract: readonly string[]
   /** Whether a message of this form has a subject line. */
   readonly subject: 'required' | 'optional'
-  /** Which forms it may refer to, by relation; a relation that is not named is refused. */
+  /**
+   * By relation, the forms to which a message of this form may refer. A relation that is not named
+   * is refused.
+   */
   readonly refersTo: Readonly<Partial<Record<Relation, readonly FormId[]>>>
-  /** Whether a message of this form may stand without referring to another. */
+  /** Whether a message of this form may stand without a reference to another one. */
   readonly standsAlone: boolean
 }

@@ -1,6 +1,6 @@
 /**
- * The languages that forms and code lists exist in. English is complete; the others are filled in
- * beside it, never instead of it.
+ * The languages of forms and code lists. English is complete; labels in other languages are added
+ * beside it.
  */
 export const languages = ['en', 'fr', 'es', 'ru', 'ar', 'pt'] as const
 
@@ -8,14 +8,13 @@ export type Language = (typeof languages)[number]
 
 export type Label = { readonly en: string } & { readonly [L in Language]?: string }
 
-/** The label in a language, or in English where there is no other yet. */
+/** The label in a language; in English where that language has none. */
 export function inLanguage(label: Label, language: Language = 'en'): string {
   return label[language] ?? label.en
 }
 
 /**
- * Labels of fields by their key. A form names keys, so that one wording serves every form that has
- * the field.
+ * The labels of fields by their key. Forms name keys, so that a field has one label in all forms.
  */
 export const fieldLabels = {
   text: { en: 'Text' },

@@ -16,8 +16,8 @@ const byRelation: Readonly<Record<Relation, readonly Permission[]>> = {
 }
 
 /**
- * Everything a post needs, `message.post` first: by its form, how it refers, whether it opens a
- * thread, whether it is a row of an import.
+ * The permissions that a post needs, `message.post` first: by its form and its relation, whether it
+ * opens a thread, and whether it is imported.
  */
 export function permissionsFor(
   form: FormId,

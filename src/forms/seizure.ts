@@ -74,7 +74,10 @@ const people = listOf(
   ),
 )
 
-/** Where an imported seizure came from, so that a later import finds rows whose source changed. */
+/**
+ * The row from which a seizure was imported, so that a later import finds rows whose source
+ * changed.
+ */
 const imported = group(
   'imported',
   {
@@ -85,7 +88,10 @@ const imported = group(
   { required: ['mapping', 'key', 'source'] },
 )
 
-/** Goods stopped: what, how much, where, when and how, coded; who and what exactly, sealed. */
+/**
+ * A seizure of goods. Coded, and partly in the extract: what, how much, where, when and how.
+ * Sealed: who and what exactly.
+ */
 export const seizure: Form = {
   id: 'seizure',
   version: 1,

@@ -1,7 +1,10 @@
 import { code, freeText, group } from './fields.ts'
 import type { Form } from './form.ts'
 
-/** Plain words: an opening, a reply, or the reason for withdrawing another message. */
+/**
+ * Plain text: the opening of a thread, a reply, or the reason for which another message is
+ * withdrawn.
+ */
 export const text: Form = {
   id: 'text',
   version: 1,

@@ -2,7 +2,9 @@ import type { Label } from './labels.ts'
 
 export type UnitKind = 'mass' | 'volume' | 'count' | 'length'
 
-/** The unit that figures of a kind are given in. Units never add up across kinds. */
+/**
+ * The base unit of each kind, in which figures are given. Units of different kinds are never added.
+ */
 export const baseUnits = { mass: 'KGM', volume: 'LTR', count: 'H87', length: 'MTR' } as const satisfies Record<
   UnitKind,
   string
@@ -14,7 +16,7 @@ export interface Unit {
   readonly label: Label
   readonly kind: UnitKind
   readonly base: BaseUnit
-  /** How many base units one of it is: an exact decimal. */
+  /** The number of base units in one such unit: an exact decimal. */
   readonly factor: string
 }
 
@@ -23,9 +25,8 @@ function unit(kind: UnitKind, factor: string, en: string): Unit {
 }
 
 /**
- * Units in use, by the codes of UN/ECE Recommendation 20: only those that convert exactly inside
- * their kind. Boxes, bales and the like are no quantities; they stand in the packaging of the
- * goods.
+ * The units in use, by the codes of UN/ECE Recommendation 20: only units that convert exactly
+ * within their kind. Boxes and bales are no quantities; the packaging of the goods names them.
  */
 export const units = {
   KGM: unit('mass', '1', 'kilogram'),

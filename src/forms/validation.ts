@@ -6,9 +6,7 @@ import { plainText } from './fields.ts'
 import type { Form } from './form.ts'
 import { findForm } from './registry.ts'
 
-/**
- * One thing that is wrong: where (a JSON pointer), why (a stable word), and what to do about it.
- */
+/** A fault: its place (a JSON pointer), its reason (a stable word), and the advice. */
 export interface Fault {
   readonly pointer: string
   readonly reason: FaultReason
@@ -32,23 +30,23 @@ export type FaultReason =
   | 'contradictory'
   | 'not-extracted'
 
-// A hostile body may hold thousands of faults; whoever corrects it reads a few.
+// A hostile body may have thousands of faults; a person corrects a few at a time.
 const mostFaults = 50
 
 function compiler(allErrors: boolean): Ajv2020 {
-  // Our own schemas are checked against the meta-schema by a test, not at every start.
+  // A test checks the schemas of Cordon against the meta-schema, so that no start does.
   const ajv = new Ajv2020({ strict: true, allErrors, loopEnum: 100, validateSchema: false })
   ajv.addVocabulary(['label', 'codes'])
   ajv.addFormat('date', { type: 'string', validate: isDay })
   return ajv
 }
 
-// Who writes a message wants every fault of it; the server, which checks for strangers, stops at
-// the first.
+// The writer of a message gets every fault of it. The server, which checks the messages of others,
+// stops at the first.
 const thorough = compiler(true)
 const brief = compiler(false)
 
-// Compiled at first use: a command that touches no form does not pay for it.
+// Compiled at first use: a command that uses no form does not compile any.
 const fieldChecks = new WeakMap<Form, ValidateFunction>()
 const extractChecks = new WeakMap<Form, ValidateFunction>()
 
@@ -71,7 +69,7 @@ function extractCheck(form: Form): ValidateFunction | undefined {
 }
 
 /**
- * What is wrong with the fields of a message, none if the form accepts them. Never throws, whatever
+ * The faults of the fields of a message; empty where the form accepts them. Never throws, whatever
  * the fields are.
  */
 export function validateFields(id: string, version: number, fields: unknown): Fault[] {
@@ -81,9 +79,9 @@ export function validateFields(id: string, version: number, fields: unknown): Fa
 }
 
 /**
- * What is wrong with an extract, judged by its form alone, as the server has to: the fields are
- * sealed. The extract of a form that extracts nothing must be absent; where one may exist it may
- * also be absent, for an operation can switch extraction off.
+ * The faults of an extract, judged by its form alone, because the server cannot see the fields. A
+ * form that extracts nothing must have no extract; another form may have none, because an operation
+ * can switch extraction off.
  */
 export function validateExtract(id: string, version: number, extract: unknown): Fault[] {
   const form = findForm(id, version)
@@ -97,8 +95,8 @@ export function validateExtract(id: string, version: number, extract: unknown): 
 const subjectLine = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,200}$/u
 
 /**
- * What is wrong with the subject line of a message: one line of up to 200 characters, where its
- * form wants one.
+ * The faults of the subject line of a message: it has one line of up to 200 characters, where the
+ * form needs one.
  */
 export function validateSubject(id: string, version: number, subject: unknown): Fault[] {
   const form = findForm(id, version)

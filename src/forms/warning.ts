@@ -2,8 +2,8 @@ import { code, codes, day, freeText, group, listOf, route } from './fields.ts'
 import type { Form } from './form.ts'
 
 /**
- * A consignment, conveyance or journey to look out for. Addressees and reply-by stand in the
- * message's statement.
+ * A warning about a consignment, a conveyance or a journey. The statement of the message has the
+ * addressees and the time for replies.
  */
 export const warning: Form = {
   id: 'warning',

@@ -1,4 +1,4 @@
-/** What warnings ask for, and what they are answered with. */
+/** The code lists of warnings and of the answers to them. */
 
 export const lookForKinds = {
   container: 'Container',
@@ -46,8 +46,8 @@ export const reasons = {
 export const usefulness = { yes: 'Yes', no: 'No', unknown: 'Cannot be said' } as const
 
 /**
- * Risk indicators: what about a consignment, a journey or a declaration gave rise to suspicion.
- * Never about who somebody is.
+ * Risk indicators: features of a consignment, a journey or a declaration. They never describe who a
+ * person is.
  */
 export const indicators = {
   'first-time-trader': 'Trader new to this trade',

@@ -1,16 +1,13 @@
-/**
- * What a JSON text may consist of: how deep lists and objects lie in each other, and of how many
- * parts they are made.
- */
+/** The bounds of a JSON text: the depth of its lists and objects, and the number of its parts. */
 export interface JsonBounds {
   readonly deepest: number
-  /** Commas and opening brackets: one for each value that stands beside or in another one. */
+  /** The number of commas and opening brackets: one for each value inside or beside another one. */
   readonly parts: number
 }
 
 /**
- * By what a JSON text is more than it may be; found without parsing it, by looking once at each
- * character. What stands inside strings counts nothing.
+ * The bound that a JSON text exceeds; undefined where it exceeds none. Looks once at each character
+ * and does not parse. The content of strings does not count.
  */
 export function excessIn(json: string, { deepest, parts }: JsonBounds): 'depth' | 'parts' | undefined {
   let depth = 0

@@ -30,7 +30,7 @@ const CertificatePayload = Type.Object(
 )
 const parsePayload = shape('device certificate', CertificatePayload)
 
-/** What a certificate says of a device; `jws` is the certificate itself, `hash` its SHA-256. */
+/** The content of a certificate; `jws` is the certificate itself, `hash` its SHA-256. */
 export interface Certificate {
   readonly jws: ReadJws
   readonly hash: string
@@ -59,7 +59,7 @@ export function issueCertificate(issuer: Device, certified: Plain<Certified>): P
   return signStatement('cordon-device+jws', payload, { kid: issuer.id, key: issuer.signKey })
 }
 
-/** Reads a certificate without checking its signature. */
+/** Reads a certificate without checking its signature. Throws `ProtocolError`. */
 export async function readCertificate(text: string): Promise<Certificate> {
   const { jws, kid, payload } = readStatement('cordon-device+jws', text)
   const { device: keys, person, organization, tier, issuedAt, expiresAt } = parsePayload(payload)
@@ -89,10 +89,10 @@ export interface Pin {
 export type FindCertificate = (device: DeviceId) => Certificate | undefined
 
 /**
- * Whether an issuer of this tier and organization may certify this. The root certifies anyone;
- * administrators the first NCPs, administrators, service accounts and the auditors of the platform;
- * an NCP its own organization, without administrators and auditors; everybody but a service account
- * further devices of their own person.
+ * Whether an issuer may certify a person of this tier and organization. The root certifies anyone;
+ * administrators certify the first NCPs, administrators, service accounts and the auditors of the
+ * platform; an NCP its own organization, without administrators and auditors; every person except a
+ * service account further devices of their own.
  */
 export function mayCertify(
   issuer: Certificate,
@@ -110,9 +110,9 @@ export function mayCertify(
 const mostChainLinks = 16
 
 /**
- * Verifies a certificate and every certificate above it up to the pinned root. The root's own
- * certificate is signed by the root itself. Revocation and the place in the log are the caller's to
- * judge: this proves who vouched for whom.
+ * Verifies a certificate and every certificate above it up to the pinned root. The root signs its
+ * own certificate. This proves who vouched for whom; revocations and the place in the log are
+ * checked by the caller. Throws `ProtocolError`.
  */
 export async function verifyChain(certificate: Certificate, pin: Pin, find: FindCertificate): Promise<void> {
   let current = certificate
@@ -137,9 +137,9 @@ export async function verifyChain(certificate: Certificate, pin: Pin, find: Find
 }
 
 /**
- * Proves certificates that came together, however often a device among them was renewed: each by
- * those that have been proven before it, so that no chain leads back to itself. `prove` is
- * `verifyChain`, or remembers what that said.
+ * Proves a list of certificates, also where a device among them was renewed several times: each by
+ * certificates that were proven before it, so that no chain leads back to itself. `prove` is
+ * `verifyChain`, or a cache of it.
  */
 export async function proveAll(
   certificates: readonly Certificate[],
@@ -147,7 +147,7 @@ export async function proveAll(
 ): Promise<{ readonly proven: readonly Certificate[]; readonly refused: ReadonlyMap<Certificate, ProtocolError> }> {
   const byDevice = new Map<DeviceId, Certificate>()
   const proven = new Set<Certificate>()
-  // Issuers usually come behind those whom they vouch for.
+  // Issuers usually stand behind the certificates that they issued.
   const open = new Set(certificates.toReversed())
   for (;;) {
     const refused = new Map<Certificate, ProtocolError>()
@@ -188,21 +188,22 @@ export interface Revocation {
 }
 
 /**
- * Milliseconds by which the clock of who signs and that of the service may differ; the service
- * refuses what differs more.
+ * The most milliseconds by which the clock of a signer and the clock of the service may differ. The
+ * service refuses a larger difference.
  */
 export const mostClockDifferenceMs = 5 * 60_000
 
-/** Since when a revoked device is not believed. */
+/** The time since which a revoked device is not believed. */
 export function revokedSince({ compromisedAt, at }: Pick<Revocation, 'compromisedAt' | 'at'>): string {
   return compromisedAt ?? at
 }
 
 /**
- * Whether a certificate may stand although its issuer was revoked. The service takes a certificate
- * and a revocation each within `mostClockDifferenceMs` of its own clock, and lets no certificate
- * stand that came in after the device was compromised: what it let in was therefore issued less
- * than twice that after. Everybody asks this one function.
+ * Whether a certificate may stand although its issuer was revoked. The service accepts a
+ * certificate and a revocation only within `mostClockDifferenceMs` of its own clock, and no
+ * certificate that arrives after the device was compromised. An accepted certificate was therefore
+ * issued less than twice that difference after it. Server, client and verifier all use this
+ * function.
  */
 export function standsAfter(
   revocation: Pick<Revocation, 'at' | 'compromisedAt'>,
@@ -228,8 +229,8 @@ export async function readRevocation(text: string): Promise<Revocation> {
 }
 
 /**
- * Whether this signer may revoke a device: its own person's, an NCP its organization's,
- * administrators and the root any.
+ * Whether this signer may revoke a device: a person the own devices, an NCP those of the
+ * organization, administrators and the root any device.
  */
 export function mayRevoke(signer: Certificate, revoked: Certificate, pin: Pin): boolean {
   if (signer.device === pin.root || signer.tier === 'administrator') return true
@@ -240,7 +241,7 @@ export function mayRevoke(signer: Certificate, revoked: Certificate, pin: Pin): 
 const RootPayload = Type.Object({ v: Type.Literal(1), root: SignJwk, successor: SignJwk, at: time }, exactly)
 const parseRootPayload = shape('root statement', RootPayload)
 
-/** The root names its successor at set-up; `root` signs. */
+/** Signs the statement in which the root names its successor at set-up. */
 export function signRootStatement(root: Device, successor: SignJwk, at: string): Promise<string> {
   return signStatement(
     'cordon-root+jws',
@@ -259,7 +260,7 @@ export async function verifyRootStatement(jws: string, pin: Pin): Promise<{ root
   return { root: rootId, successor: await deviceIdOf(successor) }
 }
 
-/** A verifying key per device, imported once. */
+/** Verification keys by device, each imported once. */
 export class VerifyKeys {
   readonly #keys = new Map<DeviceId, Promise<CryptoKey>>()
 

@@ -8,7 +8,10 @@ export interface Checkpoint {
   readonly root: Uint8Array
 }
 
-/** Origin, size in plain decimal, root in padded standard base64, a line each. */
+/**
+ * Formats a checkpoint: origin, size in plain decimal, root in padded standard base64, one line
+ * each.
+ */
 export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
   demand(/^[^\n\r]+$/.test(origin), 'CHECKPOINT', 'An origin is one line.')
   demand(
@@ -19,7 +22,10 @@ export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
   return `${origin}\n${size}\n${base64(root)}\n`
 }
 
-/** Reads a checkpoint strictly; extension lines, which our logs do not write, are refused. */
+/**
+ * Reads a checkpoint strictly: it refuses extension lines, which the logs of Cordon do not have.
+ * Throws `ProtocolError`.
+ */
 export function parseCheckpoint(text: string): Checkpoint {
   const { extensions, ...checkpoint } = parseExtendedCheckpoint(text)
   demand(extensions.length === 0, 'CHECKPOINT', 'A checkpoint is three lines.')
@@ -27,8 +33,8 @@ export function parseCheckpoint(text: string): Checkpoint {
 }
 
 /**
- * Reads a checkpoint of anybody's log: any number of lines that are not empty may follow the first
- * three.
+ * Reads a checkpoint of any log: any number of non-empty lines may follow the first three. Throws
+ * `ProtocolError`.
  */
 export function parseExtendedCheckpoint(text: string): Checkpoint & { readonly extensions: readonly string[] } {
   const lines = text.split('\n')

@@ -1,6 +1,6 @@
 /**
- * The members of an object that are not undefined, for members that may be absent but never
- * undefined.
+ * The members of an object that are not undefined, for an object whose members may be absent but
+ * never undefined.
  */
 export function definedMembers<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {

@@ -12,7 +12,7 @@ export function utf8(text: string): Bytes {
   return encoder.encode(text)
 }
 
-/** UTF-8 to text; malformed bytes are a `ProtocolError`. */
+/** Decodes UTF-8. Throws `ProtocolError` where the bytes are malformed. */
 export function fromUtf8(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
@@ -21,7 +21,7 @@ export function fromUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** RFC 4648 section 5, without padding. */
+/** Encodes bytes in base64url (RFC 4648, section 5), without padding. */
 export function base64url(bytes: Uint8Array): string {
   const parts: string[] = []
   for (let i = 0; i < bytes.length; i += 3) {
@@ -37,7 +37,8 @@ export function base64url(bytes: Uint8Array): string {
 }
 
 /**
- * Strict: no padding, no foreign characters, no stray bits at the end (one text per byte string).
+ * Decodes base64url strictly: no padding, no foreign characters, no stray bits at the end, so that
+ * each byte string has one text. Throws `ProtocolError`.
  */
 export function fromBase64url(text: string): Bytes {
   const rest = text.length % 4
@@ -63,12 +64,15 @@ export function fromBase64url(text: string): Bytes {
   return bytes
 }
 
-/** Standard base64 with padding, as notes have it (RFC 4648, section 4). */
+/** Encodes bytes in standard base64 with padding (RFC 4648, section 4), as notes have it. */
 export function base64(bytes: Uint8Array): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
 }
 
-/** Strict: one text per byte string. `ProtocolError` with this code otherwise. */
+/**
+ * Decodes standard base64 strictly: each byte string has one text. Throws `ProtocolError` with this
+ * code.
+ */
 export function fromBase64(text: string, code = 'ENCODING'): Bytes {
   let bytes: Bytes
   try {
@@ -76,7 +80,7 @@ export function fromBase64(text: string, code = 'ENCODING'): Bytes {
   } catch (cause) {
     throw new ProtocolError(code, 'This is not base64.', { cause })
   }
-  // atob forgives spaces, missing padding and stray bits; a note does not.
+  // `atob` accepts spaces, missing padding and stray bits; a note must not have them.
   if (base64(bytes) !== text) throw new ProtocolError(code, 'This base64 has another way of being written.')
   return bytes
 }
@@ -95,8 +99,8 @@ export function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-// Web Crypto hands each digest to another thread, which for a few kilobytes takes ten times as long
-// as the digest. Where the platform offers one at hand (Node), that is used; in a browser it is Web
+// Web Crypto computes each digest in another thread, which for a few kilobytes takes ten times as
+// long as the digest. Node offers a synchronous digest, which is used there; a browser uses Web
 // Crypto.
 const digestAtHand = globalThis.process?.getBuiltinModule?.('node:crypto')?.hash
 
@@ -106,13 +110,14 @@ export async function sha256(bytes: Uint8Array): Promise<Bytes> {
 }
 
 /**
- * SHA-256 of a text's UTF-8 bytes, base64url: how statements, bodies and certificates are named.
+ * SHA-256 of the UTF-8 bytes of a text, base64url. Statements, bodies and certificates are named by
+ * it.
  */
 export async function digestOf(text: string): Promise<string> {
   return base64url(await sha256(utf8(text)))
 }
 
-/** Compares in time that depends on the lengths alone. */
+/** Compares in a time that depends on the lengths alone. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   let difference = 0

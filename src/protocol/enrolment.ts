@@ -8,9 +8,9 @@ import { SealJwk, SignJwk, deviceIdOf, importVerifyKey, requireSealKey, type Dev
 import { deviceId, digest, exactly, organizationId, personId, shape, time, uuid } from './shape.ts'
 
 /**
- * What an invitation's copyable string holds: where to go, whom to trust, whom the inviter means
- * (so that the newcomer has it from the inviter and not from the server), and the secret of 128
- * bits, shown once.
+ * The content of an invitation string: the address of the service, its root, whom the inviter means
+ * (so that the newcomer knows it from the inviter and not from the server), and a secret of 128
+ * bits that is shown once.
  */
 export interface InvitationString {
   readonly server: string
@@ -69,8 +69,8 @@ const setUpPrefix = 'cordon-set-up:'
 const parseSetUpShape = shape('set-up string', Type.Object({ s: Type.String({ maxLength: 500 }), k: digest }, exactly))
 
 /**
- * What a service without a root prints once: where it is, and the secret with which `cordon init`
- * makes the root.
+ * Formats the string that a service without a root prints once: its address, and the secret with
+ * which `cordon init` makes the root.
  */
 export function formatSetUp({ server, secret }: { server: string; secret: string }): string {
   return setUpPrefix + base64url(utf8(JSON.stringify({ s: server, k: secret })))
@@ -98,8 +98,8 @@ export function makeInvitationSecret(random: Random): Bytes {
 }
 
 /**
- * HKDF-SHA-256 (RFC 5869) of the invitation's secret: one key by which the server knows the
- * newcomer, one it never sees.
+ * Derives two keys from the secret of an invitation (HKDF-SHA-256, RFC 5869): one by which the
+ * server recognises the newcomer, and one that the server never sees.
  */
 export async function deriveInvitationKeys(secret: Uint8Array): Promise<{ authenticate: Bytes; certify: Bytes }> {
   const material = await crypto.subtle.importKey('raw', new Uint8Array(secret), 'HKDF', false, ['deriveBits'])
@@ -117,7 +117,7 @@ export async function deriveInvitationKeys(secret: Uint8Array): Promise<{ authen
   }
 }
 
-/** What the server keeps of the authenticating key. */
+/** The value that the server keeps of the authenticating key. */
 export async function recognitionOf(authenticate: Uint8Array): Promise<string> {
   return base64url(await sha256(authenticate))
 }
@@ -130,7 +130,7 @@ const IntentionPayload = Type.Object(
     person: personId,
     organization: organizationId,
     tier: Tier,
-    /** Of a service account: its certificate ends with it. */
+    /** The end of a service account, which is also that of its certificate. */
     expiresAt: Type.Optional(time),
   },
   exactly,
@@ -139,16 +139,16 @@ export type Intention = Static<typeof IntentionPayload>
 const parseIntention = shape('intention', IntentionPayload)
 
 /**
- * Whom an inviter means, and the certifying key: signed, for whatever is only sealed to a device
- * anybody could have sealed.
+ * Signs whom an inviter means, together with the certifying key. Sealing alone proves no sender:
+ * every person who knows a public key can seal to it.
  */
 export function signIntention(inviter: Device, intended: Plain<Omit<Intention, 'v'>>): Promise<string> {
   return signStatement('cordon-invitation+jws', { v: 1, ...intended }, { kid: inviter.id, key: inviter.signKey })
 }
 
 /**
- * Reads it without checking its signature: the caller has to know `inviter` as a device of its own
- * person.
+ * Reads an intention without checking its signature: the caller has to verify that `inviter` is a
+ * device of its own person. Throws `ProtocolError`.
  */
 export function readIntention(text: string): Intention & { inviter: DeviceId; jws: ReadJws } {
   const { jws, kid, payload } = readStatement('cordon-invitation+jws', text)
@@ -178,8 +178,8 @@ async function hmac(key: Uint8Array, text: string): Promise<Bytes> {
 }
 
 /**
- * The newcomer's request: a JWS by the new device's key, and an HMAC over that JWS under the
- * certifying key.
+ * The request of a newcomer: a JWS by the key of the new device, and an HMAC over that JWS under
+ * the certifying key.
  */
 export async function signEnrolment(
   device: Device,
@@ -192,8 +192,8 @@ export async function signEnrolment(
 }
 
 /**
- * Reads and verifies an enrolment by the key that it brings itself: it proves possession, nothing
- * more.
+ * Reads an enrolment and verifies it with the key inside it. That proves possession of the key and
+ * nothing more. Throws `ProtocolError`.
  */
 export async function readEnrolment(statement: string): Promise<EnrolmentPayload & { device: DeviceId }> {
   const read = readStatement('cordon-enrolment+jws', statement)
@@ -206,8 +206,8 @@ export async function readEnrolment(statement: string): Promise<EnrolmentPayload
 }
 
 /**
- * The inviter's check: this very person, organization and tier were meant, by somebody who held the
- * invitation.
+ * Checks an enrolment for the inviter: a holder of the invitation must have made it, for the
+ * person, organization and tier that were meant. Throws `ProtocolError`.
  */
 export async function checkEnrolment(
   certify: Uint8Array,
@@ -239,7 +239,7 @@ const SignInPayload = Type.Object(
 )
 const parseSignIn = shape('sign-in', SignInPayload)
 
-/** Proof that the device signs in, bound to the session's key by its thumbprint. */
+/** Signs a sign-in of the device, bound to the key of the session by its thumbprint. */
 export function signSignIn(device: Device, person: string, jkt: string, at: string): Promise<string> {
   return signStatement(
     'cordon-sign-in+jws',

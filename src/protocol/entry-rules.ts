@@ -8,10 +8,10 @@ import type { OperationView } from './operation-view.ts'
 import { statementTypeOf, type ReadStatement, type StatementValues, type ViewEntry } from './view-entry.ts'
 
 /**
- * What the order of a log demands of an entry, whoever signed it: that it commits to the statement
- * it comes with, that the statement says what the entry says and follows the one before it, and
- * that a device and a state may come here. The service demands it before it appends, clients and
- * the verifier before they believe. `ProtocolError` otherwise.
+ * Demands what the order of a log demands of an entry, whichever device signed it: it commits to
+ * its statement; the statement agrees with the entry and follows the one before it; a device or a
+ * state may come here. The service checks it before it appends, clients and the verifier before
+ * they believe. Throws `ProtocolError`.
  */
 export function requireEntry(view: OperationView, entry: ViewEntry): void {
   demand(entry.index > view.position, 'VIEW_ORDER', 'Entries are applied in the order of the log.')
@@ -30,7 +30,10 @@ export function requireEntry(view: OperationView, entry: ViewEntry): void {
   }
 }
 
-/** The statement that an entry commits to. VIEW, VIEW_DIGEST where it has another or none. */
+/**
+ * The statement to which an entry commits. Throws VIEW, VIEW_DIGEST where the entry has another one
+ * or none.
+ */
 export function statementOf<T extends ReadStatement['type']>(entry: ViewEntry, type: T): StatementValues[T] {
   const { statement, kind, digest } = entry
   demand(statement?.type === type, 'VIEW', `An entry of the kind ${kind} needs its ${type} statement.`)
@@ -39,8 +42,8 @@ export function statementOf<T extends ReadStatement['type']>(entry: ViewEntry, t
 }
 
 /**
- * Creating an operation and removing an organization make several entries of one statement; every
- * other statement makes one.
+ * Whether an act makes several entries of one statement: creating an operation and removing an
+ * organization do.
  */
 function makesMany(act: MemberAct): boolean {
   return act.act === 'create-operation' || (act.act === 'remove' && 'organization' in act)
@@ -57,7 +60,7 @@ function requireMemberEntry(view: OperationView, entry: ViewEntry, statement: Me
   else requireInOperationChain(view, statement)
 }
 
-/** Whether a statement says what its entry says. */
+/** Whether a statement agrees with its entry. */
 function says(view: OperationView, entry: ViewEntry, act: MemberAct): boolean {
   const { kind, subject, index } = entry
   switch (act.act) {
@@ -91,7 +94,8 @@ function says(view: OperationView, entry: ViewEntry, act: MemberAct): boolean {
 }
 
 /**
- * An operation begins once; every other statement follows the newest, and stands behind one act.
+ * Demands that an operation begins once, and that every other statement follows the newest and
+ * stands behind one act.
  */
 function requireInOperationChain(view: OperationView, { act, hash }: MemberStatement): void {
   const again = hash === view.head && makesMany(act)
@@ -110,7 +114,9 @@ function requireInCompartmentChain(view: OperationView, entry: ViewEntry, act: M
   demand(act.previous === (known?.head ?? null), 'MEMBERS_CHAIN', 'A statement of this compartment is missing.')
 }
 
-/** What a certificate must be in the place where it comes, beside the chain that vouches for it. */
+/**
+ * Demands what the log demands of a certificate in its place, beside the chain that vouches for it.
+ */
 function requireCertificateEntry(view: OperationView, entry: ViewEntry, certificate: Certificate): void {
   const { device, issuer, person, tier, keys } = certificate
   demand(device === entry.subject, 'VIEW', 'The certificate is for another device.')
@@ -136,7 +142,10 @@ function requireEpochEntry(view: OperationView, entry: ViewEntry): void {
   demand(payload.epoch === next, 'EPOCH_NUMBER', 'There is an epoch of this number already.')
 }
 
-/** Entries that nobody signed: they take away, or inform. */
+/**
+ * Demands what the log demands of an entry without a signature: such an entry takes away, or
+ * informs.
+ */
 function requireBareEntry(view: OperationView, { kind, subject }: ViewEntry): void {
   if (kind === 'operation.advanced') {
     demand(!view.statesSigned, 'STATE_UNSIGNED', 'The state of this operation is signed by a coordinator.')

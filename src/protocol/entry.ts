@@ -3,8 +3,8 @@ import { ProtocolError, demand } from './errors.ts'
 import { isUuid, parseDeviceId, parseTimestamp } from './ids.ts'
 
 /**
- * What can happen, in the past tense. The union is closed: a kind that is not here does not parse,
- * and each feature that makes entries of a new kind adds it here first.
+ * The kinds of entries, in the past tense. A kind that is not in this list does not parse, so that
+ * a feature with a new kind adds it here first.
  */
 export const kinds = [
   'log.started',
@@ -77,8 +77,8 @@ export type Kind = (typeof kinds)[number]
 const kindSet: ReadonlySet<string> = new Set(kinds)
 
 /**
- * The kinds that a word means: one by its name, or with `member.*` all that begin so; none where
- * there is no such kind.
+ * The kinds that a word names: one by its name, or with `member.*` all that begin so; empty where
+ * there is none.
  */
 export function kindsOf(word: string): readonly Kind[] {
   return kinds.filter((kind) => (word.endsWith('.*') ? kind.startsWith(word.slice(0, -1)) : kind === word))
@@ -89,36 +89,35 @@ export function isKind(value: unknown): value is Kind {
 }
 
 /**
- * Whether an entry of this kind says that something was refused; every other one that it was done.
+ * Whether an entry of this kind records a refusal; every other kind records an act that was done.
  */
 export function isRefusal(kind: Kind): boolean {
   return kind.endsWith('.refused')
 }
 
 /**
- * Kinds that count within their compartment (protocol.md, "Live frames"): a hole shows that a
- * server withholds one.
+ * Whether the entries of a kind are numbered within their compartment (protocol.md, "Live frames").
+ * A gap shows that the server withholds an entry.
  */
 export function countsInCompartment(kind: Kind): boolean {
   return /^(compartment|epoch|message)\.|^attachment\.stored$/.test(kind)
 }
 
 /**
- * Kinds after which the members, compartments, devices, epochs or state of an operation may differ
- * from before.
+ * Whether an entry of this kind may change the members, compartments, devices, epochs or the state
+ * of an operation.
  */
 export function changesOperation(kind: Kind): boolean {
   return /^(operation|member|device|compartment|epoch)\./.test(kind)
 }
 
-/** Who caused an entry: a person with the device of their session, or a server by its name. */
+/** The cause of an entry: a person with the device of the session, or a server by its name. */
 export type Actor =
   { readonly person: string; readonly organization: string; readonly device: string } | { readonly server: string }
 
 /**
- * One entry as it is hashed (log.md, "Entries"). `subject` is the id or the code of what it is
- * about, never the name of a person and never content; `digest` and `private` are SHA-256,
- * base64url.
+ * An entry as it is hashed (log.md, "Entries"). `subject` is an id or a code, never the name of a
+ * person and never content; `digest` and `private` are SHA-256, base64url.
  */
 export interface Leaf {
   readonly v: 1
@@ -139,14 +138,13 @@ const serverPattern = /^[\x21-\x7e]{1,255}$/
 const controlPattern = /[\u0000-\u001f\u007f]/
 
 /**
- * A leaf as one line of JSON in its fixed order of keys. `ProtocolError` LEAF where a value is
- * outside its shape.
+ * Formats a leaf as one line of JSON with its keys in a fixed order. Throws `ProtocolError` LEAF
+ * where a value does not fit its shape.
  */
 export function serializeLeaf(leaf: Leaf): string {
   checkLeaf(leaf as unknown as Record<string, unknown>)
   const text = writeLeaf(leaf)
-  // A character takes at most three bytes of UTF-8, so that only long texts need to be measured
-  // exactly.
+  // A character takes at most three bytes in UTF-8, so that only long texts are measured exactly.
   demand(
     text.length * 3 <= maximalLeafBytes || utf8(text).length <= maximalLeafBytes,
     'LEAF',
@@ -156,8 +154,8 @@ export function serializeLeaf(leaf: Leaf): string {
 }
 
 /**
- * Reads a leaf strictly: what does not serialise to the very same text is refused with
- * `ProtocolError` LEAF.
+ * Reads a leaf strictly. Throws `ProtocolError` LEAF where the text is not exactly what
+ * `serializeLeaf` writes.
  */
 export function parseLeaf(text: string): Leaf {
   let value: unknown
@@ -172,13 +170,13 @@ export function parseLeaf(text: string): Leaf {
   return leaf
 }
 
-/** RFC 6962, section 2.1: SHA-256(0x00 ‖ leaf). */
+/** The hash of a leaf (RFC 6962, section 2.1): SHA-256(0x00 ‖ leaf). */
 export function leafHash(leaf: string): Promise<Uint8Array> {
   return sha256(concat(Uint8Array.of(0), utf8(leaf)))
 }
 
 /**
- * SHA-256(salt ‖ details), base64url: what the leaf keeps of details that may have to be erased.
+ * SHA-256(salt ‖ details), base64url: the digest in the leaf of details that may have to be erased.
  */
 export async function privateDigest(salt: Uint8Array, details: string): Promise<string> {
   return base64url(await sha256(concat(salt, utf8(details))))
@@ -190,7 +188,7 @@ function writeLeaf(leaf: Leaf): string {
     'server' in actor
       ? { server: actor.server }
       : { person: actor.person, organization: actor.organization, device: actor.device }
-  // JSON.stringify leaves out what is undefined and keeps the order in which keys were written.
+  // JSON.stringify leaves out undefined members and keeps the order of the keys.
   return JSON.stringify({
     v,
     log,

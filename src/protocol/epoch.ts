@@ -17,7 +17,7 @@ export const EpochPayload = Type.Object(
     compartment: compartmentId,
     epoch: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
     commitment: digest,
-    /** The sorted ids of all devices that get the key. */
+    /** The ids of all recipients of the key, sorted. */
     recipients: Type.Array(deviceId, { minItems: 1, maxItems: maximalRecipients }),
     members: Heads,
     reason: Type.Union([
@@ -44,7 +44,7 @@ export interface EpochStatement {
   readonly payload: EpochPayload
 }
 
-/** One content key of a compartment: 32 random bytes. */
+/** The content key of an epoch: 32 random bytes. */
 export type EpochKey = Bytes
 
 export function makeEpochKey(random: Random): EpochKey {
@@ -55,7 +55,7 @@ export function contentKeyId(compartment: string, epoch: number): string {
   return `${compartment}#${String(epoch)}`
 }
 
-/** SHA-256("cordon epoch key" ‖ key). */
+/** The commitment of a key: SHA-256("cordon epoch key" ‖ key). */
 export async function commitmentOf(key: EpochKey): Promise<string> {
   return base64url(await sha256(concat(utf8('cordon epoch key'), key)))
 }
@@ -65,7 +65,8 @@ export function signEpochStatement(signer: Device, crt: string, payload: Plain<E
 }
 
 /**
- * Reads an epoch statement without checking its signature; recipients must be sorted and distinct.
+ * Reads an epoch statement without checking its signature. The recipients must be sorted and
+ * distinct. Throws `ProtocolError`.
  */
 export async function readEpochStatement(text: string): Promise<EpochStatement> {
   const { jws, kid, crt, payload } = readStatement('cordon-epoch+jws', text)
@@ -101,14 +102,20 @@ export async function sealGrant(
   )
 }
 
-/** What the server can check of a grant: for whom, for which compartment and epoch. */
+/**
+ * Checks the header of a grant, which the server can read: its device, compartment and epoch.
+ * Throws `ProtocolError`.
+ */
 export function checkGrantHeader(jwe: string, device: DeviceId, compartment: string, epoch: number): void {
   const header = readSealed('cordon-grant+jwe', jwe)
   const matches = header['kid'] === device && header['cmp'] === compartment && header['epo'] === epoch
   demand(matches, 'GRANT_HEADER', 'This grant is for another device or another epoch.')
 }
 
-/** Opens a grant and checks the key against the commitment of the signed epoch statement. */
+/**
+ * Opens a grant and checks the key against the commitment of the signed epoch statement. Throws
+ * `ProtocolError`.
+ */
 export async function openGrant(
   jwe: string,
   to: { device: DeviceId; sealKey: SealPrivateKey },

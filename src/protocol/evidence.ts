@@ -14,16 +14,14 @@ import { verifyInclusion } from './tree.ts'
 
 const Text = Type.String()
 
-/**
- * Entries of one log with all that proves them, in one file that is checked without the service.
- */
+/** Entries of one log with their proofs, in one file that is checked without the service. */
 export const Evidence = Type.Object(
   {
     format: Type.Literal('cordon-evidence/v1'),
     manual: Type.Array(Text, { description: 'How to check this with sha256sum, openssl and jq, line by line.' }),
     log: Text,
     host: Type.String({ description: 'The log’s origin is <host>/logs/<log>.' }),
-    /** What was asked for, by whom, and why: as the entry export.made says it. */
+    /** The query, the person who made it, and the reason, as the entry export.made has them. */
     made: Type.Object(
       {
         at: Text,
@@ -57,37 +55,37 @@ export const Evidence = Type.Object(
 )
 export type Evidence = Static<typeof Evidence>
 
-/** What somebody trusts who checks evidence: keys that they got by another way than the file. */
+/** The keys that a checker of evidence trusts. They must come by another way than the file. */
 export interface EvidenceTrust {
   readonly keys: LogKeys
   readonly root: string
-  /** Both keys, or one, of each witness; `quorum` of them must have cosigned the checkpoint. */
+  /**
+   * Both keys, or one, of each witness. `quorum` of the witnesses must have cosigned the
+   * checkpoint.
+   */
   readonly witnesses: readonly NoteKey[]
   readonly quorum: number
 }
 
 export interface VerifiedEvidence {
   readonly size: number
-  /** Names of witnesses whose cosignature was verified. */
+  /** Names of the witnesses whose cosignature was verified. */
   readonly cosigned: readonly string[]
   readonly entries: number
-  /** Entries whose statement, and whose details, came along and were verified. */
+  /**
+   * The number of entries whose statement, and whose details, are in the file and were verified.
+   */
   readonly statements: number
   readonly details: number
-  /** What a reader should know although it is what the log holds. */
+  /** Remarks for the reader about entries that the log really holds. */
   readonly notes: readonly { readonly index: number; readonly what: string }[]
-  /**
-   * One sentence each, with the index of the entry that it is about. Empty: everything was checked
-   * and is right.
-   */
+  /** The faults, each with the index of its entry. Empty: everything was checked and is right. */
   readonly discrepancies: readonly { readonly index?: number; readonly what: string }[]
 }
 
 const parse = shape('evidence', Evidence)
 
-/**
- * Reads a file of evidence. `ProtocolError` where it is none; nothing in it is verified by that.
- */
+/** Reads a file of evidence without verifying it. Throws `ProtocolError` where it is none. */
 export function parseEvidence(text: string): Evidence {
   let value: unknown
   try {
@@ -99,8 +97,8 @@ export function parseEvidence(text: string): Evidence {
 }
 
 /**
- * Checks evidence against what the checker trusts: checkpoint, cosignatures, each entry, its
- * details, its statement and signer.
+ * Verifies evidence with the keys that the checker trusts: the checkpoint, its cosignatures, each
+ * entry, its details, its statement and its signer.
  */
 export async function verifyEvidence(
   evidence: Evidence,
@@ -251,7 +249,7 @@ async function checkStatement(
   return true
 }
 
-/** What a reader of the entry should know although it is what the log holds. */
+/** The remarks about an entry that the log really holds. */
 async function notesOn({ statement }: Entry, { kind, at, index }: Leaf): Promise<{ index: number; what: string }[]> {
   if (statement === undefined || !kind.startsWith('message.')) return []
   const { sentAt } = (await readMessageStatement(statement)).payload

@@ -20,7 +20,7 @@ export const closeCodes = {
   badFrame: 4400,
 } as const
 
-/** A message on its way in: the same over the socket and over HTTP. */
+/** A message as a client posts it, over the socket and over HTTP. */
 export const MessageToPost = Type.Object(
   {
     statement: Type.String({ minLength: 1, maxLength: limits.statement }),
@@ -46,8 +46,8 @@ export const ClientFrame = Type.Union([
       /** Index of the last entry that the client holds; -1 for everything. */
       after: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
       /**
-       * The newest checkpoint that the client has verified; the answer proves that the log has only
-       * grown since.
+       * The newest checkpoint that the client has verified. The answer proves that the log has
+       * grown from it.
        */
       seen: Type.Optional(Type.Object({ size: Type.Integer({ minimum: 1 }), root: digest }, exactly)),
     },
@@ -91,7 +91,7 @@ export const Receipt = Type.Object(
 )
 export type Receipt = Static<typeof Receipt>
 
-/** RFC 9457 with a stable code. */
+/** A problem document (RFC 9457) with a stable code. */
 export interface ProblemJson {
   readonly type: string
   readonly title: string
@@ -101,22 +101,23 @@ export interface ProblemJson {
   readonly [extension: string]: unknown
 }
 
-/** One entry of the log as a member gets it, with what it commits to. */
+/** An entry of the log as a member gets it, with the statement to which it commits. */
 export interface EntryFrame {
   readonly type: 'entry'
   readonly operation: string
   readonly index: number
   readonly leaf: string
   /**
-   * The member, epoch or message statement, certificate or revocation that the leaf's digest names.
+   * The statement that the digest of the leaf names: of a member act, an epoch or a message, a
+   * certificate or a revocation.
    */
   readonly statement?: string
   readonly body?: string
   readonly extract?: string
   readonly salt?: string
-  /** With a certificate or a creation: the certificates above its signer, up to the root. */
+  /** The certificates above the signer, up to the root; with a certificate or a creation. */
   readonly chain?: readonly string[]
-  /** With an epoch: the grant for the reading device. */
+  /** The grant for the reading device; with an epoch. */
   readonly grant?: string
 }
 
@@ -126,7 +127,10 @@ export interface GrantRequest {
   readonly epochs: readonly number[]
 }
 
-/** Who has a message: delivered up to the device, read by the person; times of the server. */
+/**
+ * A device or a person that has a message: `delivered` to the device, `read` by the person; times
+ * of the server.
+ */
 export interface ReaderReceipt {
   readonly message: string
   readonly person: string

@@ -11,16 +11,16 @@ const encapsulatedBytes = 1120
 export type SealPrivateKey = HPKE.Key
 export type SealPublicKey = HPKE.Key
 
-/** Types of objects sealed to a device. */
+/** The types of objects that are sealed to a device. */
 export type SealedType = 'cordon-grant+jwe' | 'cordon-invitation+jwe' | 'cordon-import+jwe'
 
 /**
- * What a sealed object says in the clear beside its type and algorithm; `kid` is the recipient
- * device.
+ * The clear header of a sealed object, beside its type and algorithm; `kid` is the id of the
+ * recipient device.
  */
 export type SealedHeader = { readonly kid: string } & Readonly<Record<string, string | number>>
 
-/** A new key pair: the public key has 1,216 bytes, the seed of the private key 32. */
+/** Makes a key pair: the public key has 1,216 bytes, the seed of the private key 32. */
 export async function generateSealKeys(): Promise<{ pub: Bytes; seed: Bytes }> {
   const pair = await suite.GenerateKeyPair(true)
   const pub = new Uint8Array(await suite.SerializePublicKey(pair.publicKey))
@@ -40,9 +40,9 @@ export async function importSealPublicKey(pub: string): Promise<SealPublicKey> {
 }
 
 /**
- * Seals bytes to one device: a compact JWE in HPKE's integrated mode
- * (draft-ietf-jose-hpke-encrypt): no `enc`, the encapsulated secret as encrypted key, empty IV and
- * tag, the encoded header as additional data.
+ * Seals bytes to one device: a compact JWE in the integrated mode of HPKE
+ * (draft-ietf-jose-hpke-encrypt), with no `enc`, the encapsulated secret as encrypted key, empty IV
+ * and tag, and the encoded header as additional data.
  */
 export async function sealTo(
   typ: SealedType,
@@ -55,7 +55,10 @@ export async function sealTo(
   return `${encoded}.${base64url(encapsulatedSecret)}..${base64url(ciphertext)}.`
 }
 
-/** The header of a sealed object; demands its type, its algorithm and its form, opens nothing. */
+/**
+ * Reads the header of a sealed object and demands its type, its algorithm and its form; opens
+ * nothing. Throws `ProtocolError`.
+ */
 export function readSealed(typ: SealedType, jwe: string): Record<string, unknown> {
   const parts = jwe.split('.')
   const [head = '', secret = '', iv, ciphertext = '', tag] = parts
@@ -92,8 +95,8 @@ export function readSealed(typ: SealedType, jwe: string): Record<string, unknown
 }
 
 /**
- * Opens what was sealed to this device; every named member of the header must match what the caller
- * expects.
+ * Opens an object that was sealed to this device. Every named member of the header must be the
+ * expected one. Throws `ProtocolError`.
  */
 export async function openSealed(
   typ: SealedType,

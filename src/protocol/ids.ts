@@ -5,8 +5,8 @@ declare const brand: unique symbol
 type Branded<B extends string> = string & { readonly [brand]: B }
 
 /**
- * A value before its shape was checked: its ids are plain texts. What is written takes these; what
- * was read has ids.
+ * A value whose shape was not checked yet: its ids are plain texts. Functions that write take such
+ * values; functions that read answer values with ids.
  */
 export type Plain<T> =
   T extends Branded<string> ? string : T extends object ? { readonly [K in keyof T]: Plain<T[K]> } : T
@@ -51,14 +51,14 @@ export function parseDeviceId(value: unknown): DeviceId {
 }
 
 /**
- * Whether a message became of a row of a table: its id is a UUIDv8 (RFC 9562), which the row itself
+ * Whether a message was imported from a row of a table: its id is a UUIDv8 (RFC 9562) that the row
  * gives.
  */
 export function isImportId(message: string): boolean {
   return message[14] === '8'
 }
 
-/** RFC 3339 in UTC with milliseconds, the one form in which times travel. */
+/** Formats a time as RFC 3339 in UTC with milliseconds, the one form in which times travel. */
 export function timestamp(at: Date): string {
   return at.toISOString()
 }

@@ -17,8 +17,8 @@ const ImportKeyPayload = Type.Object(
 const parsePayload = shape('import key', ImportKeyPayload)
 
 /**
- * The import key of an organization in an operation, signed: for whatever is only sealed to a
- * device anybody could have sealed.
+ * Signs the import key of an organization in an operation. Sealing alone proves no sender: every
+ * person who knows a public key can seal to it.
  */
 export function signImportKey(
   signer: Device,
@@ -29,8 +29,8 @@ export function signImportKey(
 }
 
 /**
- * Reads it without checking its signature: the caller has to know `signer` as a device of the
- * organization.
+ * Reads an import key without checking its signature: the caller has to verify that `signer` is a
+ * device of the organization. Throws `ProtocolError`.
  */
 export function readImportKey(text: string): Static<typeof ImportKeyPayload> & { signer: DeviceId; jws: ReadJws } {
   const { jws, kid, payload } = readStatement('cordon-import-key+jws', text)

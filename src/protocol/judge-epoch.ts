@@ -2,16 +2,15 @@ import type { CompartmentId, DeviceId, PersonId } from './ids.ts'
 import type { OperationView } from './operation-view.ts'
 
 /**
- * Of so many people, those who opened it aside, it takes the word that a key does not open, where
- * there are as many.
+ * The number of people, without the one who opened the epoch, who must say that its key does not
+ * open.
  */
 const complaintsNeeded = 2
 
 /**
  * Whether the next epoch of a compartment may be opened: the first one, one after a stale one, and
- * one where everybody else says that the key does not open and they are fewer than make it stale.
- * Otherwise one member could put a key in the place of each that the others open, faster than
- * anybody posts.
+ * one where all other people say that the key does not open and they are too few to make it stale.
+ * Otherwise one member could replace the keys of the others faster than any member posts.
  */
 export function mayOpenNext(view: OperationView, compartment: CompartmentId): boolean {
   const state = view.compartments.get(compartment)

@@ -7,9 +7,9 @@ import type { ViewEntry } from './view-entry.ts'
 const absent: Refusal = { code: 'NOT_FOUND', message: 'Nobody of this operation is meant.' }
 
 /**
- * Whether what an operation is told from outside, of devices and people by the directory or the
- * service, has a place in it as it is now. It hears of its members alone, and of each only what was
- * so: acts of members are judged by `judgeMemberAct`.
+ * Judges an entry about a device or a person that the directory or the service adds to the log of
+ * an operation. The log records such entries for its members alone, and only true ones. Acts of
+ * members are judged by `judgeMemberAct`.
  */
 export function judgeTold(view: OperationView, entry: ViewEntry): Refusal | undefined {
   switch (entry.kind) {

@@ -4,7 +4,10 @@ import type { MemberAct } from './members.ts'
 import type { Member } from './operation-state.ts'
 import type { OperationView } from './operation-view.ts'
 
-/** Why an act on an operation is refused. The codes are those of the service's problems. */
+/**
+ * The reason for which an act on an operation is refused. The codes are those of the problems of
+ * the service.
+ */
 export interface Refusal {
   readonly code:
     'NOT_FOUND' | 'FORBIDDEN' | 'OPERATION_STATE' | 'MEMBERS_MOVED' | 'MEMBER_RULE' | 'APPROVAL_NOT_AVAILABLE'
@@ -22,8 +25,8 @@ const holderOf = (view: OperationView, person: PersonId): Holder => (view.servic
 export const asleep = 'You sleep in this operation until a member who may admit there wakes you.'
 
 /**
- * Whether a member may use a permission now; `own`, `self` and `totals` still bind the caller to
- * what access.md says.
+ * Judges whether a member may use a permission now. The caller still has to check what access.md
+ * says of `own`, `self` and `totals`.
  */
 export function judgePermission(view: OperationView, member: Member, permission: Permission): Refusal | undefined {
   if (member.asleep) return { code: 'FORBIDDEN', permission, message: asleep }
@@ -43,8 +46,8 @@ export function judgePermission(view: OperationView, member: Member, permission:
 const forbidden = (permission: Permission, message: string): Refusal => ({ code: 'FORBIDDEN', permission, message })
 
 /**
- * Whether this member may do this member act at this point of the log: the rule book of
- * `access.md`, used by the server before it appends and by every client before it believes.
+ * Judges whether this member may do this member act at this point of the log, by the rules of
+ * `access.md`. The server uses it before it appends, every client before it believes.
  */
 export function judgeMemberAct(view: OperationView, signer: Member, act: MemberAct): Refusal | undefined {
   if (act.operation !== view.operation) return absent
@@ -81,7 +84,10 @@ export function judgeMemberAct(view: OperationView, signer: Member, act: MemberA
   }
 }
 
-/** The next state, or the one that it has, which is so confirmed. Sealing takes two people. */
+/**
+ * Judges a state: it must be the next one, or the present one, which is then confirmed. Archiving
+ * takes two people.
+ */
 function judgeAdvance(view: OperationView, to: State): Refusal | undefined {
   if (view.partial || to === view.state) return undefined
   if (!nextStates(view.state).includes(to))
@@ -95,7 +101,10 @@ function behind(view: OperationView, act: MemberAct): Refusal | undefined {
   return act.previous === (view.head ?? null) || view.partial ? undefined : moved
 }
 
-/** `own` of member.*: an NCP acts on people of its organization who are NCPs or officers. */
+/**
+ * Judges the reach `own` of the permissions member.*: an NCP acts on NCPs and officers of the own
+ * organization.
+ */
 function judgeReach(
   view: OperationView,
   signer: Member,
@@ -137,9 +146,10 @@ function judgeAdmit(
 }
 
 /**
- * Making a coordinator or an auditor takes two people once the operation has two coordinators; and
- * so it does, however many there are left, for whoever took one out: two cannot be reduced to one
- * and replaced by a single person (decision 0050).
+ * Whether an act needs a second person. Making a coordinator or an auditor does, once the operation
+ * has two coordinators. A member who took a coordinator out of that role needs a second person
+ * however many are left: otherwise one person could reduce two coordinators to one and replace the
+ * other (decision 0050).
  */
 function needsSecondPerson(
   view: OperationView,

@@ -3,7 +3,7 @@ import { excessIn } from './bounded-json.ts'
 import { base64url, fromBase64url, fromUtf8, utf8 } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 
-/** Types of signed objects: a signature made for one of them is worth nothing as another. */
+/** The types of signed objects. A signature for one type is not valid for another. */
 export type StatementType =
   | 'cordon-device+jws'
   | 'cordon-revocation+jws'
@@ -32,15 +32,17 @@ export interface SignedStatement<P> {
 }
 
 const alg = 'Ed25519'
-/** An epoch statement names 2,000 devices, a compartment as many people. */
+/**
+ * The bounds of a payload: an epoch statement names 2,000 devices, a compartment as many people.
+ */
 const bounds = { deepest: 8, parts: 2_500 } as const
-/** Characters; one that there is has below 300. */
+/** The bound of a header in characters; those that Cordon makes have fewer than 300. */
 const mostHeaderCharacters = 1_024
 const memberNames = new Set(['alg', 'typ', 'kid', 'crt'])
 
 /**
- * Signs a compact JWS (RFC 7515) with Ed25519 (RFC 9864). `crt` names the signer's certificate by
- * its SHA-256.
+ * Signs a compact JWS (RFC 7515) with Ed25519 (RFC 9864). `crt` is the SHA-256 of the certificate
+ * of the signer.
  */
 export function signStatement(
   typ: StatementType,
@@ -53,8 +55,8 @@ export function signStatement(
 }
 
 /**
- * Reads a compact JWS without checking its signature: the type and the shape of the header are
- * demanded.
+ * Reads a compact JWS without checking its signature. Demands the type and the shape of the header.
+ * Throws `ProtocolError`.
  */
 export function readStatement<P>(typ: StatementType, jws: string): SignedStatement<P> {
   const parts = jws.split('.')
@@ -81,8 +83,8 @@ export function readStatement<P>(typ: StatementType, jws: string): SignedStateme
 }
 
 /**
- * The hash of the certificate that a statement says it was signed under, where its kind says so;
- * nothing else of it is checked.
+ * The hash of the certificate that the header of a statement names; undefined where it names none.
+ * Checks nothing else.
  */
 export function certificateNamedBy(jws: string): string | undefined {
   const { crt } = parseObject(jws.split('.', 1)[0] ?? '')
@@ -101,7 +103,10 @@ export async function verifySignature({ jws }: { readonly jws: ReadJws }, key: C
   demand(holds, 'SIGNATURE', 'The signature does not match.')
 }
 
-/** A JSON object from base64url; one spelling only, so that bytes and meaning cannot part. */
+/**
+ * Reads a JSON object from base64url. Only one spelling is accepted, so that bytes and meaning
+ * cannot differ.
+ */
 function parseObject(part: string): Record<string, unknown> {
   const text = fromUtf8(fromBase64url(part))
   demand(

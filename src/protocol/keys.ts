@@ -11,8 +11,8 @@ export const SignJwk = Type.Object({ kty: Type.Literal('OKP'), crv: Type.Literal
 export type SignJwk = Static<typeof SignJwk>
 
 /**
- * A device's public sealing key: MLKEM768-X25519 as a JWK (draft-skokan-jose-hpke-pq-pqt); `pub` is
- * 1,216 bytes.
+ * The public sealing key of a device: MLKEM768-X25519 as a JWK (draft-skokan-jose-hpke-pq-pqt);
+ * `pub` has 1,216 bytes.
  */
 export const SealJwk = Type.Object(
   {
@@ -28,16 +28,16 @@ export const DeviceKeys = Type.Object({ sign: SignJwk, seal: SealJwk }, exactly)
 export type DeviceKeys = Static<typeof DeviceKeys>
 
 /**
- * ML-KEM-768 (FIPS 203): 768 coefficients of 12 bits below this, and a seed of 32 bytes; then the
- * X25519 key of 32 bytes.
+ * ML-KEM-768 (FIPS 203): 768 coefficients of 12 bits below this number, and a seed of 32 bytes;
+ * then the X25519 key of 32 bytes.
  */
 const modulus = 3329
 const coefficientBytes = 1152
 const kemBytes = 1184
 
 /**
- * u-coordinates of the points of small order on Curve25519 (RFC 7748, section 6.1): no secret comes
- * of them.
+ * The u-coordinates of the points of small order on Curve25519 (RFC 7748, section 6.1). They give
+ * no secret.
  */
 const smallOrder: ReadonlySet<string> = new Set([
   '00'.repeat(32),
@@ -50,9 +50,9 @@ const smallOrder: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Demands that something can be sealed to a public key: its ML-KEM part passes the modulus check of
- * FIPS 203, section 7.2, and its X25519 part is no point of small order. A key that fails would
- * keep everybody from opening an epoch. KEY otherwise.
+ * Demands that a public key can be sealed to: its ML-KEM part passes the modulus check of FIPS 203,
+ * section 7.2, and its X25519 part is no point of small order. A bad key would prevent every epoch
+ * from being opened. Throws `ProtocolError` KEY.
  */
 export function requireSealKey({ pub }: SealJwk): void {
   const bytes = fromBase64url(pub)
@@ -68,15 +68,15 @@ export function requireSealKey({ pub }: SealJwk): void {
 }
 
 /**
- * Both private keys of a device, as JWKs, for its encrypted store and for nothing else; `priv` is
- * the 32-byte seed.
+ * Both private keys of a device, as JWKs, for its encrypted store and nothing else; `priv` is the
+ * seed of 32 bytes.
  */
 export interface DeviceSecrets {
   readonly sign: SignJwk & { readonly d: string }
   readonly seal: SealJwk & { readonly priv: string }
 }
 
-/** A device that can act: its id, its public keys, and its private keys ready for use. */
+/** A device that can act: its id, its public keys, and its private keys, imported. */
 export interface Device {
   readonly id: DeviceId
   readonly keys: DeviceKeys
@@ -100,7 +100,7 @@ export async function generateDeviceSecrets(): Promise<DeviceSecrets> {
   }
 }
 
-/** A device from its stored secrets. */
+/** Imports the secrets of a device. */
 export async function openDevice(secrets: DeviceSecrets): Promise<Device> {
   const { x, d } = secrets.sign
   const sign: SignJwk = { kty: 'OKP', crv: 'Ed25519', x }
@@ -113,7 +113,7 @@ export async function openDevice(secrets: DeviceSecrets): Promise<Device> {
   }
 }
 
-/** A public signing key, ready to verify with. */
+/** Imports a public signing key to verify with. */
 export async function importVerifyKey(sign: SignJwk): Promise<CryptoKey> {
   return await importJWK({ kty: sign.kty, crv: sign.crv, x: sign.x }, 'Ed25519')
 }

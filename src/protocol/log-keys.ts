@@ -3,9 +3,9 @@ import { formatNoteKey, parseNoteKey, type NoteKey } from './note.ts'
 
 /** The raw public keys with which a host signs the checkpoints of all its logs. */
 export interface LogKeys {
-  /** 32 bytes; signs receipts and what is published. */
+  /** 32 bytes. It signs receipts and published checkpoints. */
   readonly ed25519: Uint8Array
-  /** 1,312 bytes; signs what is published. */
+  /** 1,312 bytes. It signs published checkpoints. */
   readonly mlDsa44: Uint8Array
 }
 
@@ -14,13 +14,13 @@ export function originOf(host: string, log: string): string {
   return `${host}/logs/${log}`
 }
 
-/** The host of an origin; undefined where it is not the origin of a log of ours. */
+/** The host of an origin; undefined where it is not the origin of a log of Cordon. */
 export function hostOf(origin: string): string | undefined {
   const at = origin.lastIndexOf('/logs/')
   return at < 0 ? undefined : origin.slice(0, at)
 }
 
-/** The keys as those of one log: first Ed25519, then ML-DSA-44. */
+/** The keys with the name of one log: first Ed25519, then ML-DSA-44. */
 export function noteKeysOf(keys: LogKeys, origin: string): readonly [NoteKey, NoteKey] {
   return [
     { name: origin, algorithm: 'Ed25519', publicKey: keys.ed25519 },
@@ -28,14 +28,17 @@ export function noteKeysOf(keys: LogKeys, origin: string): readonly [NoteKey, No
   ]
 }
 
-/** The verifier keys of one log, a line each, by which others configure the keys of its host. */
+/**
+ * Formats the verifier keys of a log, one line each, with which other programs configure the keys
+ * of its host.
+ */
 export async function formatLogKeys(keys: LogKeys, origin: string): Promise<string[]> {
   return Promise.all(noteKeysOf(keys, origin).map(formatNoteKey))
 }
 
 /**
- * Reads the verifier keys of one log, whichever of the host's. `ProtocolError` NOTE_KEY unless they
- * are one of each kind, of one log.
+ * Reads the verifier keys of a log, of any log of the host. Throws `ProtocolError` NOTE_KEY unless
+ * there is one key of each kind and both are of one log.
  */
 export async function parseLogKeys(lines: readonly string[]): Promise<{ host: string; origin: string; keys: LogKeys }> {
   const parsed = await Promise.all(lines.map(parseNoteKey))

@@ -34,18 +34,18 @@ const state = Type.Union([
   Type.Literal('closed'),
   Type.Literal('archived'),
 ])
-/** 1 in logs that were begun before version 2 (`memberVersion`). */
+/** 1 in logs that began before version 2 (`memberVersion`). */
 const version = Type.Union([Type.Literal(1), Type.Literal(2)])
 const common = { v: version, operation: operationId, previous: Type.Union([digest, Type.Null()]), at: time }
 const rules = {
   /**
-   * How far back a newcomer may read: everything, or what was opened since they came into the
+   * What a newcomer may read: everything, or what was opened since the newcomer joined the
    * compartment.
    */
   history: Type.Union([Type.Literal('full'), Type.Literal('from-joining')]),
   /**
-   * Whom the compartment `all` holds beside coordinators, analysts, NCPs and officers: two roles,
-   * and service accounts by their ids.
+   * The members of the compartment `all` beside coordinators, analysts, NCPs and officers: two
+   * roles, and service accounts by their ids.
    */
   allHolds: distinct(Type.Union([Type.Literal('partner'), Type.Literal('observer'), uuid]), { maxItems: 100 }),
 }
@@ -88,7 +88,7 @@ const RemoveFromCompartment = Type.Object(
   exactly,
 )
 
-/** What a member statement says: one act, chained to the statement before it by `previous`. */
+/** The payload of a member statement: one act, chained to the statement before it by `previous`. */
 export const MemberAct = Type.Union([
   CreateOperation,
   SetOperation,
@@ -107,14 +107,15 @@ export type MemberAct = Static<typeof MemberAct>
 const parseAct = shape('member statement', MemberAct)
 
 /**
- * The version of every new member statement. A statement of version 1 keeps what it meant, in
- * operations that were created by one. Since version 2: the state of an operation is a statement;
- * whom a change of role or rules brings into a compartment is there since that entry, and not since
- * the admission; who took the role from another coordinator makes none alone.
+ * The version of every new member statement. A statement of version 1 keeps its meaning, in
+ * operations that a statement of version 1 created. Since version 2: the state of an operation is a
+ * statement; a member whom a change of role or rules brings into a compartment is in it since that
+ * entry and not since the admission; a member who took the role from another coordinator cannot
+ * make a coordinator alone.
  */
 export const memberVersion = 2
 
-/** A member statement as it was read: its hash names it in chains and in the log. */
+/** A member statement that was read. Chains and the log name it by its hash. */
 export interface MemberStatement {
   readonly jws: ReadJws
   readonly hash: string
@@ -127,7 +128,7 @@ export function signMemberStatement(signer: Device, crt: string, act: Plain<Memb
   return signStatement('cordon-member+jws', act, { kid: signer.id, key: signer.signKey, crt })
 }
 
-/** Reads a member statement without checking its signature. */
+/** Reads a member statement without checking its signature. Throws `ProtocolError`. */
 export async function readMemberStatement(text: string): Promise<MemberStatement> {
   const { jws, kid, crt, payload } = readStatement('cordon-member+jws', text)
   const act = parseAct(payload)
@@ -136,7 +137,7 @@ export async function readMemberStatement(text: string): Promise<MemberStatement
 }
 
 /**
- * The newest statement of each chain that a signer knows; message and epoch statements carry it.
+ * The newest statement of each chain that a signer knows. Message and epoch statements carry it.
  */
 export const Heads = Type.Object({ operation: digest, compartment: Type.Optional(digest) }, exactly)
 export type Heads = Static<typeof Heads>

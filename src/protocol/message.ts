@@ -11,10 +11,10 @@ import { Heads } from './members.ts'
 import { padmeLength } from './padme.ts'
 import { compartmentId, digest, distinct, exactly, operationId, shape, time, uuid } from './shape.ts'
 
-/** Sizes in bytes of what travels; a thing that is larger is refused. */
+/** The most bytes of each object; a larger one is refused. */
 export const limits = {
   statement: 16 * 1024,
-  /** Member and epoch statements, which name as many people or devices as an operation has. */
+  /** Member and epoch statements name as many people or devices as an operation has. */
   memberStatement: 160 * 1024,
   body: 256 * 1024,
   extractItems: 200,
@@ -32,7 +32,7 @@ export const RefersAs = Type.Union([
 ])
 export type RefersAs = Static<typeof RefersAs>
 
-/** The kind of the entry that a message makes, by how it refers to another message. */
+/** The kind of the entry of a message, by its relation to another message. */
 export function messageKind(as: RefersAs | undefined): 'message.posted' | 'message.corrected' | 'message.withdrawn' {
   if (as === 'correction') return 'message.corrected'
   return as === 'withdrawal' ? 'message.withdrawn' : 'message.posted'
@@ -97,7 +97,7 @@ export interface MessageStatement {
   readonly jws: ReadJws
   readonly hash: string
   readonly signer: DeviceId
-  /** SHA-256 of the certificate under which the device speaks. */
+  /** SHA-256 of the certificate of the signing device. */
   readonly crt: string
   readonly payload: MessagePayload
 }
@@ -106,7 +106,7 @@ export function signMessageStatement(signer: Device, crt: string, payload: Plain
   return signStatement('cordon-message+jws', payload, { kid: signer.id, key: signer.signKey, crt })
 }
 
-/** Reads a message statement without checking its signature. */
+/** Reads a message statement without checking its signature. Throws `ProtocolError`. */
 export async function readMessageStatement(text: string): Promise<MessageStatement> {
   demand(
     text.length <= limits.statement,
@@ -121,7 +121,7 @@ export async function readMessageStatement(text: string): Promise<MessageStateme
   return { jws, hash: await digestOf(jws), signer: kid as DeviceId, crt, payload: parsed }
 }
 
-/** What is inside a body. */
+/** The content of a body. */
 export interface BodyContent {
   readonly form: string
   readonly fields: Readonly<Record<string, unknown>>
@@ -132,8 +132,8 @@ export interface BodyContent {
 const fewestPlaintextBytes = 1024
 
 /**
- * Pads to at least 1 KiB with Padmé (Nikitin et al., PETS 2019), so that a length says little of
- * what is inside.
+ * Pads a content to at least 1 KiB with Padmé (Nikitin et al., PETS 2019), so that its length
+ * reveals little.
  */
 function padded(content: BodyContent): Bytes {
   const bare = utf8(JSON.stringify({ ...content, pad: '' }))
@@ -157,19 +157,19 @@ const bodyHeader = ({ compartment, epoch, message, device }: BodyHeader) => ({
   dev: device,
 })
 
-/** Seals a body under an epoch key: compact JWE, `dir`, `A256GCM`. */
+/** Seals a body with an epoch key: compact JWE, `dir`, `A256GCM`. */
 export async function sealBody(header: BodyHeader, content: BodyContent, key: EpochKey): Promise<string> {
   return new CompactEncrypt(padded(content)).setProtectedHeader(bodyHeader(header)).encrypt(key)
 }
 
-/** The digest and size by which a statement names its body. */
+/** The digest and the size (bytes) by which a statement names its body. */
 export async function describeBody(body: string): Promise<{ sha256: string; size: number }> {
   return { sha256: await digestOf(body), size: body.length }
 }
 
 /**
- * Demands that a body is the one that its statement names, and that its header says the same as the
- * statement.
+ * Demands that a body is the one that its statement names, and that its header agrees with the
+ * statement. Throws `ProtocolError`.
  */
 export async function checkBody(statement: MessageStatement, body: string): Promise<void> {
   const { payload, signer } = statement
@@ -210,8 +210,8 @@ export async function checkBody(statement: MessageStatement, body: string): Prom
 }
 
 /**
- * Opens a body with its epoch's key, as bytes or imported for AES-GCM. Call `checkBody` first: it
- * binds the body to its statement.
+ * Opens a body with the key of its epoch, given as bytes or imported for AES-GCM. The caller must
+ * have called `checkBody`, which binds the body to its statement. Throws `ProtocolError`.
  */
 export async function openBody(body: string, key: EpochKey | CryptoKey): Promise<BodyContent> {
   let plaintext: Uint8Array
@@ -226,8 +226,8 @@ export async function openBody(body: string, key: EpochKey | CryptoKey): Promise
 }
 
 /**
- * Only its readers see what is inside a body: each reads it as carefully as the service reads a
- * statement.
+ * The bounds of the content of a body. Only readers see it, so that each reader checks it as
+ * strictly as the service checks a statement.
  */
 const contentBounds = { deepest: 16, parts: 20_000 } as const
 
@@ -274,7 +274,7 @@ const parseContentShape = shape(
   ),
 )
 
-/** SHA-256(salt ‖ extract); the salt has 32 bytes. */
+/** The digest of an extract: SHA-256(salt ‖ extract); the salt has 32 bytes. */
 export async function digestOfExtract(salt: string, extract: string): Promise<string> {
   const bytes = fromBase64url(salt)
   demand(bytes.length === 32, 'EXTRACT_SALT', 'The salt of an extract has 32 bytes.')

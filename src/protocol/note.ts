@@ -9,14 +9,14 @@ import { ProtocolError, demand } from './errors.ts'
  */
 
 /**
- * How a key signs: the signature types 0x01, 0x04 and 0x06. The latter two sign checkpoints alone,
- * together with a time in seconds since the epoch. A log signs with `Ed25519` and, as a cosigner of
- * itself without a time, with `ML-DSA-44 cosignature`.
+ * The algorithm of a key: the signature types 0x01, 0x04 and 0x06. The latter two sign checkpoints
+ * alone, together with a time in seconds since the epoch. A log signs with `Ed25519` and, as a
+ * cosigner of itself without a time, with `ML-DSA-44 cosignature`.
  */
 export type NoteAlgorithm = 'Ed25519' | 'Ed25519 cosignature' | 'ML-DSA-44 cosignature'
 
 interface Algorithm {
-  /** The byte by which signed-note tells signatures apart. */
+  /** The byte with which signed-note distinguishes signatures. */
   readonly type: number
   readonly keyBytes: number
   readonly signatureBytes: number
@@ -48,15 +48,17 @@ export interface NoteKey {
 }
 
 export interface NoteSigner extends NoteKey {
-  /** The bare signature over these bytes. */
+  /** Signs these bytes. Answers the bare signature. */
   sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
 
-/** A signature that was verified. `timestamp`: seconds since the epoch, 0 where none is stated. */
+/**
+ * A verified signature. `timestamp`: seconds since the epoch, 0 where the signature states none.
+ */
 export interface NoteSignature {
   readonly key: NoteKey
   readonly timestamp: number
-  /** As it stands in the note, with its newline. */
+  /** The line in the note, with its newline. */
   readonly line: string
 }
 
@@ -64,7 +66,7 @@ const maximalNoteBytes = 512 * 1024
 const maximalSignatures = 64
 const namePattern = /^[^\s+\p{Cc}]+$/u
 
-/** SHA-256(name ‖ newline ‖ type ‖ raw key)[:4] */
+/** The id of a key: the first 4 bytes of SHA-256(name ‖ newline ‖ type ‖ raw key). */
 export async function noteKeyId(key: NoteKey): Promise<Bytes> {
   const { type, keyBytes } = algorithms[key.algorithm]
   demand(namePattern.test(key.name), 'NOTE_KEY', 'The name of a key has no spaces and no plus.')
@@ -74,7 +76,8 @@ export async function noteKeyId(key: NoteKey): Promise<Bytes> {
 }
 
 /**
- * `<name>+<key id in hex>+<base64 of type ‖ raw key>`: the line by which others configure the key.
+ * Formats a verifier key as one line, `<name>+<key id in hex>+<base64 of type ‖ raw key>`, with
+ * which other programs configure the key.
  */
 export async function formatNoteKey(key: NoteKey): Promise<string> {
   const typed = concat(Uint8Array.of(algorithms[key.algorithm].type), key.publicKey)
@@ -84,7 +87,7 @@ export async function formatNoteKey(key: NoteKey): Promise<string> {
 export async function parseNoteKey(text: string): Promise<NoteKey> {
   const parts = text.split('+')
   const [name = '', id = ''] = parts
-  // Base64 itself may contain a plus.
+  // Base64 itself may contain a plus sign.
   const bytes = fromBase64(parts.slice(2).join('+'), 'NOTE_KEY')
   const algorithm = (Object.keys(algorithms) as NoteAlgorithm[]).find((one) => algorithms[one].type === bytes[0])
   if (algorithm === undefined) throw new ProtocolError('NOTE_KEY', 'This is no key for notes that is known here.')
@@ -93,15 +96,15 @@ export async function parseNoteKey(text: string): Promise<NoteKey> {
   return key
 }
 
-/** Signs a text; a signer whose signatures carry a time states none. */
+/** Signs a text. A signer whose signatures carry a time states the time 0. */
 export async function signNote(text: string, ...signers: readonly NoteSigner[]): Promise<string> {
   checkText(text)
   return `${text}\n${await signatureLines(text, signers, 0)}`
 }
 
 /**
- * The signature lines of these signers over a text, each ending with a newline. `timestamp`:
- * seconds since the epoch.
+ * The signature lines of these signers over a text, each with its newline. `timestamp`: seconds
+ * since the epoch.
  */
 export async function signatureLines(text: string, signers: readonly NoteSigner[], timestamp: number): Promise<string> {
   const time = BigInt(timestamp)
@@ -117,9 +120,9 @@ export async function signatureLines(text: string, signers: readonly NoteSigner[
 }
 
 /**
- * Opens a note: returns its text if at least one of the keys signed it and none of them is used
- * with a wrong signature. `ProtocolError` NOTE (malformed), NOTE_SIGNATURE (wrong), NOTE_UNSIGNED
- * (by none of the keys). `strangers` counts the signatures that were ignored.
+ * Opens a note: answers its text if at least one of the keys signed it and no signature of these
+ * keys is wrong. `strangers` counts the signatures of other keys. Throws `ProtocolError` NOTE
+ * (malformed), NOTE_SIGNATURE (wrong), NOTE_UNSIGNED (none of the keys signed it).
  */
 export async function openNote(
   note: string,
@@ -148,9 +151,9 @@ export async function signCheckpoint(checkpoint: Checkpoint, ...signers: readonl
 }
 
 /**
- * Opens a signed checkpoint of the log that these keys sign: every one of them must have signed it,
- * and its origin must be their name. `ProtocolError` NOTE_UNSIGNED where the signature of one is
- * missing, NOTE_SIGNATURE where it is wrong.
+ * Opens a signed checkpoint of the log of these keys: every key must have signed it, and its origin
+ * must be their name. Throws `ProtocolError` NOTE_UNSIGNED where a signature is missing,
+ * NOTE_SIGNATURE where one is wrong.
  */
 export async function openCheckpoint(note: string, ...keys: readonly NoteKey[]): Promise<Checkpoint> {
   const { text, signatures } = await openNote(note, keys)
@@ -199,13 +202,13 @@ function checkText(text: string): void {
   demand(!/[\u0000-\u0009\u000b-\u001f]/.test(text), 'NOTE', 'The text of a note has no control characters.')
 }
 
-/** The time that a signature states; undefined where the signature is wrong. */
+/** The time that a signature states, in seconds; undefined where the signature is wrong. */
 async function verifiedTime(key: NoteKey, text: string, stamped: Uint8Array): Promise<number | undefined> {
   const { timestamped, signatureBytes, webCrypto, signed } = algorithms[key.algorithm]
   const timeBytes = timestamped ? 8 : 0
   if (stamped.length !== timeBytes + signatureBytes) return undefined
   const time = timestamped ? new DataView(stamped.buffer, stamped.byteOffset).getBigUint64(0) : 0n
-  // Beyond what a number holds exactly lies the year 285 million: nobody's clock says that.
+  // Such a time lies beyond the year 285 million, and no clock shows it.
   if (time > BigInt(Number.MAX_SAFE_INTEGER)) return undefined
   const signature = stamped.slice(timeBytes)
   const verified = await crypto.subtle.verify(webCrypto, await imported(key), signature, signed(key, text, time))
@@ -214,14 +217,14 @@ async function verifiedTime(key: NoteKey, text: string, stamped: Uint8Array): Pr
 
 type ImportedKey = ReturnType<typeof crypto.subtle.importKey>
 
-// Importing an ML-DSA key expands it, which takes longer than to verify with it.
+// Importing an ML-DSA key expands it, which takes longer than one verification.
 const importedKeys = new WeakMap<NoteKey, ImportedKey>()
 
 function imported(key: NoteKey): ImportedKey {
   const known = importedKeys.get(key)
   if (known !== undefined) return known
   const { webCrypto, keyFormat } = algorithms[key.algorithm]
-  // The types of Web Crypto do not know raw-public yet (draft "Modern Algorithms in the Web
+  // The types of Web Crypto do not have raw-public yet (draft "Modern Algorithms in the Web
   // Cryptography API").
   const importing = crypto.subtle.importKey(keyFormat as 'raw', key.publicKey as Bytes, { name: webCrypto }, false, [
     'verify',
@@ -231,7 +234,7 @@ function imported(key: NoteKey): ImportedKey {
   return importing
 }
 
-/** `cosigned_message` of tlog-cosignature over a whole tree: what ML-DSA-44 signs. */
+/** The bytes that ML-DSA-44 signs: `cosigned_message` of tlog-cosignature over a whole tree. */
 function cosignedMessage({ name }: NoteKey, text: string, timestamp: bigint): Uint8Array {
   const { origin, size, root } = parseExtendedCheckpoint(text)
   return concat(
@@ -245,7 +248,7 @@ function cosignedMessage({ name }: NoteKey, text: string, timestamp: bigint): Ui
   )
 }
 
-/** opaque<1..2^8-1> of RFC 8446, section 3.4. */
+/** Encodes a text as opaque<1..2^8-1> (RFC 8446, section 3.4). */
 function opaque(text: string): Bytes {
   const bytes = utf8(text)
   demand(bytes.length > 0 && bytes.length < 256, 'NOTE_KEY', 'A name that ML-DSA-44 signs has 1 to 255 bytes.')

@@ -1,12 +1,12 @@
 import type { Role } from '../access.ts'
 import type { CompartmentId, DeviceId, OrganizationId, PersonId } from './ids.ts'
 
-/** A member of an operation as the statements say it. */
+/** A member of an operation, as the statements describe it. */
 export interface Member {
   readonly person: PersonId
   readonly organization: OrganizationId
   readonly role: Role
-  /** Index of the entry that admitted the person. */
+  /** The index of the entry that admitted the person. */
   readonly joinedIndex: number
   readonly asleep: boolean
 }
@@ -17,28 +17,31 @@ export interface EpochState {
   readonly recipients: readonly DeviceId[]
   readonly openedIndex: number
   readonly signer: DeviceId
-  /** The digest of the statement that opened it. */
+  /** The digest of the statement that opened the epoch. */
   readonly digest: string
   /**
-   * It was opened by somebody who had no right to, or for others than the members: nothing is
-   * sealed or opened with it.
+   * Whether the epoch was opened by a member who had no right to it, or for other devices than
+   * those of the members. Nothing is sealed or opened with its key.
    */
   readonly refused?: true
 }
 
 export interface CompartmentState {
   readonly id: CompartmentId
-  /** Who is in it and since which index; for `all` this is computed from roles and stays empty. */
+  /**
+   * The members of the compartment, and since which index each is in it. For `all` the roles
+   * decide, and the map stays empty.
+   */
   readonly members: Map<PersonId, number>
   /**
-   * Since which index each person who may hold its keys has been in it without a break; also of
-   * `all`.
+   * Since which index each person who may hold the keys has been in the compartment without a
+   * break; also for `all`.
    */
   readonly since: Map<PersonId, number>
   head: string | undefined
-  /** The newest of its statements that is believed. */
+  /** The hash of the newest believed statement of the chain. */
   believed: string | undefined
-  /** Which statements are in the compartment's chain, by hash. */
+  /** The hashes of the statements in the chain of the compartment. */
   readonly chain: Set<string>
   readonly epochs: EpochState[]
   stale: boolean

@@ -12,57 +12,56 @@ import { statementTypeOf, type ViewEntry } from './view-entry.ts'
 const rolesInAll: readonly Role[] = ['coordinator', 'analyst', 'ncp', 'officer']
 
 /**
- * Who is in an operation, in its compartments and among the recipients of its epochs, folded from
- * the entries of its log in their order. Server, client and verifier use this same fold; it trusts
- * the order it is given and checks chains and numbers, while signatures and rights are checked by
- * `verifyEntry` and `judge` before an entry is applied.
+ * The members of an operation, of its compartments and the recipients of its epochs, folded from
+ * the entries of its log in their order. Server, client and verifier use this one fold. It checks
+ * chains and numbers; `verifyEntry` and `judge` check signatures and rights before an entry is
+ * applied.
  */
 export class OperationView {
   readonly operation: OperationId
-  /** Index of the newest entry that was applied; -1 at the beginning. */
+  /** The index of the newest entry that was applied; -1 at the beginning. */
   position = -1
   state: State = 'draft'
   /**
-   * Version of the statement that created the operation; statements of an earlier one are not
-   * believed in it.
+   * The version of the statement that created the operation. Statements of an earlier version are
+   * not believed in it.
    */
   version: 1 | 2 = 1
   /**
-   * Whether a state counts only where a coordinator signed it: from the first that one did, or from
-   * the beginning.
+   * Whether a state counts only where a coordinator signed it: from the first signed state on, or
+   * from the beginning.
    */
   statesSigned = false
   history: HistoryRule = 'full'
-  /** Roles, and service accounts by their ids. */
+  /** The further members of the compartment `all`: roles, and service accounts by their ids. */
   allHolds: readonly string[] = []
-  /** Hash of the newest statement of the operation's chain. */
+  /** The hash of the newest statement of the operation's chain. */
   head: string | undefined
-  /** Which of the statements seen are in the operation's chain, by hash. */
+  /** The hashes of the statements in the operation's chain, as far as they were seen. */
   readonly chain = new Set<string>()
   readonly organizations = new Set<OrganizationId>()
   readonly members = new Map<PersonId, Member>()
-  /** Those who ever had a certificate of a service account here. */
+  /** The persons who ever had a certificate of a service account here. */
   readonly services = new Set<PersonId>()
-  /** Live, certified devices of members. */
+  /** The live, certified devices of members. */
   readonly devices = new Map<DeviceId, Certificate>()
   readonly compartments = new Map<CompartmentId, CompartmentState>()
-  /**
-   * What ended each device that was revoked; of several revocations the one that reaches back
-   * furthest.
-   */
+  /** The revocation of each revoked device; of several, the one that reaches back furthest. */
   readonly revocations = new Map<DeviceId, Revocation>()
-  /** The sealing key of every device that was ever shown: a device keeps one for ever. */
+  /**
+   * The sealing key of every device that was ever shown: a device keeps its sealing key for ever.
+   */
   readonly seals = new Map<DeviceId, string>()
-  /** When who or what was given a right, and when it was taken. */
+  /** For each right, the index of the entry that gave it and of the entry that took it. */
   readonly rights = new Rights()
-  /** Hash of the newest statement of the operation's chain that is believed. */
+  /** The hash of the newest believed statement of the operation's chain. */
   believed: string | undefined
   #refusing = false
-  /** Those who took a coordinator other than themselves out of that role. */
+  /** The members who took another coordinator out of that role. */
   readonly unseated = new Set<PersonId>()
   /**
-   * A right holder sees only some of the statements; its view accepts holes in the operation's
-   * chain.
+   * Whether the view is partial: a right holder sees only some of the statements, so that the chain
+   * of the operation may have holes.
    */
   readonly partial: boolean
 
@@ -72,7 +71,7 @@ export class OperationView {
     this.#addCompartment(this.all)
   }
 
-  /** The compartment `all` has the id of the operation. */
+  /** The id of the compartment `all`, which is that of the operation. */
   get all(): CompartmentId {
     return this.operation as string as CompartmentId
   }
@@ -89,24 +88,21 @@ export class OperationView {
     return byRole && (!this.services.has(person) || this.allHolds.includes(person))
   }
 
-  /** From which index on the person belongs to the compartment without a break. */
+  /** The index from which on the person has been in the compartment without a break. */
   joinedCompartmentAt(person: PersonId, compartment: CompartmentId): number | undefined {
     return this.compartments.get(compartment)?.since.get(person)
   }
 
   /**
-   * From which index on a person may read what was said in a compartment, and hold the keys that
-   * were opened there: by the rule of history from the beginning, or since they came in. Undefined
-   * where they do not belong to it.
+   * The index from which on a person may read a compartment and hold its keys: 0, or since the
+   * person joined, by the rule of history. Undefined where the person is not in the compartment.
    */
   readsFrom(person: PersonId, compartment: CompartmentId): number | undefined {
     const joined = this.joinedCompartmentAt(person, compartment)
     return joined !== undefined && this.history === 'full' ? 0 : joined
   }
 
-  /**
-   * Whether a person belongs to those of a compartment who may hold its keys while they are awake.
-   */
+  /** Whether a person is in a compartment as a reader, who may hold its keys while awake. */
   reads(person: PersonId, compartment: CompartmentId): boolean {
     return this.isIn(person, compartment) && this.members.get(person)?.role !== 'auditor'
   }
@@ -130,7 +126,7 @@ export class OperationView {
     return head === undefined ? { operation: this.head } : { operation: this.head, compartment: head }
   }
 
-  /** The exact set of devices that may hold the key of a compartment now, sorted. */
+  /** The devices that may hold the key of a compartment now, sorted. */
   recipients(compartment: CompartmentId): DeviceId[] {
     const ids: DeviceId[] = []
     for (const [id, certificate] of this.devices) if (this.#holds(certificate, compartment)) ids.push(id)
@@ -153,8 +149,8 @@ export class OperationView {
   }
 
   /**
-   * Applies the next entry, or throws and changes nothing: `ProtocolError` where it is not what the
-   * order of the log demands. Entries that change nothing here only move the position.
+   * Applies the next entry. Throws `ProtocolError`, and changes nothing, where the entry breaks the
+   * order of the log. An entry that changes nothing in the view only moves the position.
    */
   apply(entry: ViewEntry): void {
     requireEntry(this, entry)
@@ -166,9 +162,9 @@ export class OperationView {
   }
 
   /**
-   * Goes past an entry that is not believed: what it gives is not given, what it takes away is
-   * taken away. Where its signer really signed it (`authentic`), the statements that follow it
-   * still do.
+   * Goes past an entry that is not believed: rights that it gives are not given, rights that it
+   * takes are taken. Where its signer signed it (`authentic`), the statements after it still follow
+   * it.
    */
   refuse(entry: ViewEntry, authentic: boolean): void {
     demand(entry.index > this.position, 'VIEW_ORDER', 'Entries are applied in the order of the log.')
@@ -183,8 +179,8 @@ export class OperationView {
   }
 
   /**
-   * Applies an entry that is in the log, or goes past it where it cannot be believed; answers why
-   * it was not.
+   * Applies an entry of the log, or goes past it where it cannot be believed. Answers why it
+   * cannot.
    */
   take(entry: ViewEntry): ProtocolError | undefined {
     try {
@@ -197,7 +193,10 @@ export class OperationView {
     }
   }
 
-  /** The devices of the entry's person in each compartment, to see afterwards who is gone. */
+  /**
+   * The devices of the person of an entry in each compartment, to find out afterwards which are
+   * gone.
+   */
   #affected(entry: ViewEntry): Map<CompartmentId, Set<DeviceId>> {
     const before = new Map<CompartmentId, Set<DeviceId>>()
     if (!/^(member|device|compartment)\.|^operation\.rules-set$/.test(entry.kind)) return before
@@ -295,7 +294,7 @@ export class OperationView {
     }
   }
 
-  /** What a refused statement of a member does: it stands in its chain, and takes away. */
+  /** Applies a refused statement of a member: it stands in its chain, and takes rights. */
   #takeOnly(entry: ViewEntry): void {
     if (entry.statement?.type === 'epoch') {
       this.#openEpoch(entry, { refused: true })
@@ -310,7 +309,7 @@ export class OperationView {
   }
 
   /**
-   * The statement behind an entry, put at the end of its chain; one may stand behind several
+   * Puts the statement of an entry at the end of its chain. One statement may stand behind several
    * entries in a row.
    */
   #chained(entry: ViewEntry): MemberStatement {
@@ -362,7 +361,7 @@ export class OperationView {
   #remove(person: PersonId, index: number): void {
     this.members.delete(person)
     this.#take(rightTo.belong(person), index)
-    // Of somebody who is no member the log no longer hears which devices end: who comes back brings
+    // The log no longer records which devices of a former member end. A member who returns brings
     // the live ones again.
     for (const { device } of this.devicesOf(person)) this.#endDevice(device, index)
     for (const { id, members } of this.compartments.values()) {
@@ -370,10 +369,7 @@ export class OperationView {
     }
   }
 
-  /**
-   * A device counts while its person is a member: what comes for somebody who is none changes
-   * nothing.
-   */
+  /** Adds a device of a member. A certificate of a person who is no member changes nothing. */
   #certify(entry: ViewEntry): void {
     const certificate = statementOf(entry, 'certificate')
     const { device, person, tier, keys } = certificate
@@ -429,8 +425,8 @@ export class OperationView {
     }
     switch (act.act) {
       case 'create-compartment': {
-        // The device that made it may have ended since, and is then not shown to whoever reads it
-        // now.
+        // The device that opened the epoch may have ended since, and is then not shown to a later
+        // reader.
         const signer = statementOf(entry, 'member').signer
         const creator = (entry.signer ?? this.devices.get(signer))?.person
         if (creator) put(creator)
@@ -462,7 +458,7 @@ export class OperationView {
     this.rights.give(rightTo.sealWith(compartment.id), entry.index)
   }
 
-  /** A recipient whose grant did not open; two of them make the epoch stale. */
+  /** Notes a recipient for whom the grant did not open; two persons make the epoch stale. */
   #dispute(entry: ViewEntry): void {
     const compartment = this.compartments.get(entry.compartment as CompartmentId)
     if (!compartment || entry.device === undefined) return
@@ -471,7 +467,7 @@ export class OperationView {
   }
 }
 
-/** Whether an entry, whatever else is wrong with it, is the next of its chain. */
+/** Whether an entry is the next of its chain, whatever else is wrong with it. */
 function follows(view: OperationView, entry: ViewEntry): boolean {
   try {
     requireEntry(view, entry)
@@ -483,7 +479,7 @@ function follows(view: OperationView, entry: ViewEntry): boolean {
 }
 
 /**
- * Whether an error says that something is missing before an entry: nothing after it can then be
+ * Whether an error means that an entry is missing before this one: no later entry can then be
  * judged.
  */
 export function breaksOrder({ code }: ProtocolError): boolean {

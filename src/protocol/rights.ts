@@ -7,7 +7,7 @@ export const rightTo = {
   sealWith: (compartment: string) => `epoch ${compartment}`,
 } as const
 
-/** For each right the index of the newest entry that gave it, and of the newest that took it. */
+/** Knows, for each right, the newest entry that gave it and the newest entry that took it. */
 export class Rights {
   readonly #given = new Map<string, number>()
   readonly #taken = new Map<string, number>()
@@ -17,20 +17,20 @@ export class Rights {
     this.#given.set(right, index)
   }
 
-  /** `believed`: whether the entry that took it is one that is believed. */
+  /** `believed`: whether the entry that took the right is believed. */
   take(right: string, index: number, believed: boolean): void {
     this.#taken.set(right, index)
     if (believed) this.#believed.set(right, index)
   }
 
-  /** All that was ever taken by an entry that is believed, with the index of the newest. */
+  /** All rights that a believed entry ever took, each with the index of the newest such entry. */
   get taken(): ReadonlyMap<string, number> {
     return this.#believed
   }
 
   /**
-   * Whether a right is held that was given before this index: as if the entry that took it there
-   * had never been.
+   * Whether a right is held that was given before this index, as if the entry that took it there
+   * did not exist.
    */
   forgets(right: string, takenAt: number): boolean {
     const given = this.#given.get(right)

@@ -26,7 +26,7 @@ const Problem = Type.Object(
 
 const grants = Type.Array(Type.Object({ epoch, grant: text(4_096, 'Sealed to this device.') }, exactly))
 
-/** What the service sends over the live channel, each by its `type`. */
+/** The frames that the service sends over the live channel, by `type`. */
 export const serverFrames = {
   entry: Type.Object(
     {

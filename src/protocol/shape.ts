@@ -11,7 +11,7 @@ import {
   type PersonId,
 } from './ids.ts'
 
-/** An object has the named members, and no others. */
+/** An object with the named members and no others. */
 export const exactly = { additionalProperties: false }
 
 /** A UUID (RFC 9562) in lower case. */
@@ -21,21 +21,24 @@ export const organizationId = Type.Unsafe<OrganizationId>(uuid)
 export const personId = Type.Unsafe<PersonId>(uuid)
 export const compartmentId = Type.Unsafe<CompartmentId>(uuid)
 
-/** 32 bytes in base64url without padding: a SHA-256. */
+/** A SHA-256: 32 bytes in base64url without padding. */
 export const digest = Type.String({ pattern: digestPattern.source })
-/** The RFC 7638 thumbprint of a device's signing key. */
+/** The id of a device: the RFC 7638 thumbprint of its signing key. */
 export const deviceId = Type.Unsafe<DeviceId>(digest)
 
-/** RFC 3339 in UTC with milliseconds, to be read with `parseTimestamp`. */
+/** A time as RFC 3339 in UTC with milliseconds; `parseTimestamp` reads it. */
 export const time = Type.String({ minLength: 24, maxLength: 24 })
 
-/** Turns unknown into a type: the named members, no others. */
+/**
+ * Makes a function that checks a value against a schema and answers it with its type. It throws
+ * `ProtocolError` SHAPE otherwise.
+ */
 export function shape<S extends TSchema>(name: string, schema: S): (value: unknown) => Static<S> {
-  // Compiled at first use: a command does not wait for shapes that it never meets.
+  // Compiled at first use: a command does not wait for schemas that it does not need.
   let compiled: { readonly validator: Validator; readonly longest: number } | undefined
   return (value) => {
     const { validator, longest } = (compiled ??= { validator: Compile(schema), longest: longestListOf(schema) })
-    // Nobody counts, compares or names the faults of a list that is longer than any may be.
+    // Checked first, so that no time goes into the faults of a list that is too long anyway.
     if (hasLongerList(value, longest))
       throw new ProtocolError('SHAPE', `This is no ${name}: a list in it is longer than ${String(longest)}.`)
     if (validator.Check(value)) return value as Static<S>
@@ -46,8 +49,8 @@ export function shape<S extends TSchema>(name: string, schema: S): (value: unkno
 }
 
 /**
- * The most items, or members of an object, that any part of a schema allows; endless where one of
- * its lists has no bound.
+ * The most items of a list, or members of an object, that any part of a schema allows; Infinity
+ * where a list has no bound.
  */
 function longestListOf(schema: unknown): number {
   if (typeof schema !== 'object' || schema === null) return 0
@@ -64,8 +67,8 @@ function hasLongerList(value: unknown, longest: number): boolean {
 }
 
 /**
- * A list of texts none of which stands in it twice: told in time that grows with its length, also
- * when there are faults to name.
+ * A list of texts without a repetition. The check takes a time that grows with the length, also
+ * where there are faults.
  */
 export function distinct<S extends TSchema>(
   items: S,

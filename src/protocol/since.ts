@@ -3,12 +3,12 @@ import type { CompartmentState } from './operation-state.ts'
 import type { OperationView } from './operation-view.ts'
 import type { ViewEntry } from './view-entry.ts'
 
-/** Entries that bring somebody into a compartment. */
+/** Kinds of entries that bring a person into a compartment. */
 const entering = /^(member\.(admitted|role-changed)|compartment\.member-added|operation\.rules-set)$/
 
 /**
- * An act of version 1 that moves people counts them from their admission and makes no epoch stale:
- * so logs of before stay valid.
+ * Whether an act counts the people whom it moves from their admission, and makes no epoch stale.
+ * Acts of version 1 do, so that earlier logs stay valid.
  */
 function countsFromAdmission({ statement }: ViewEntry): boolean {
   if (statement?.type !== 'member') return false
@@ -16,7 +16,10 @@ function countsFromAdmission({ statement }: ViewEntry): boolean {
   return (act.act === 'set-operation' || act.act === 'change-role') && act.v === 1
 }
 
-/** Whom an entry can bring into a compartment or take out of one; the view has applied it. */
+/**
+ * The persons whom an entry can bring into a compartment or take out of one. The view has applied
+ * the entry.
+ */
 function moved(view: OperationView, { kind, subject, compartment }: ViewEntry): PersonId[] {
   if (kind === 'operation.rules-set') return [...view.members.keys()]
   if (kind.startsWith('member.')) return [subject as PersonId]
@@ -30,7 +33,7 @@ function moved(view: OperationView, { kind, subject, compartment }: ViewEntry): 
 }
 
 /**
- * Notes, once an entry was applied, since which index those whom it moves have been in each
+ * Notes, after an entry was applied, since which index the persons whom it moved have been in each
  * compartment.
  */
 export function noteSince(view: OperationView, entry: ViewEntry): void {
@@ -46,8 +49,8 @@ export function noteSince(view: OperationView, entry: ViewEntry): void {
 }
 
 /**
- * Whether an entry left somebody in a compartment who came after its epoch was opened, and who may
- * not have that key.
+ * Whether an entry brought a person into a compartment after its epoch was opened, who may
+ * therefore not have that key.
  */
 export function bringsNewcomers(view: OperationView, entry: ViewEntry, { since, epochs }: CompartmentState): boolean {
   if (view.history !== 'from-joining' || !entering.test(entry.kind) || countsFromAdmission(entry)) return false

@@ -8,14 +8,14 @@ import { tileHeight } from './tree.ts'
 export interface Tile {
   readonly level: number | 'entries'
   readonly index: number
-  /** 256, or fewer at the right edge. */
+  /** 256, or fewer at the right edge of the tree. */
   readonly width: number
 }
 
 export const tileWidth = 2 ** tileHeight
 const mostLevels = 63
 
-/** The path of a tile below `<prefix>/tile/`: `0/x001/234.p/56`, `entries/000`. */
+/** Formats the path of a tile below `<prefix>/tile/`: `0/x001/234.p/56`, `entries/000`. */
 export function formatTilePath({ level, index, width }: Tile): string {
   demand(isTile({ level, index, width }), 'TILE', 'There is no such tile.')
   const digits = String(index)
@@ -24,7 +24,7 @@ export function formatTilePath({ level, index, width }: Tile): string {
   return `${level}/${path}${width < tileWidth ? `.p/${width}` : ''}`
 }
 
-/** Reads such a path strictly: each tile has one. `ProtocolError` TILE otherwise. */
+/** Reads the path of a tile strictly: each tile has one path. Throws `ProtocolError` TILE. */
 export function parseTilePath(path: string): Tile {
   const match = /^(\d{1,2}|entries)\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/.exec(path)
   const [, level = '', groups = '', width] = match ?? []
@@ -38,7 +38,7 @@ export function parseTilePath(path: string): Tile {
   return tile
 }
 
-/** The widest tile at this place in a tree of this size; undefined where it would be empty. */
+/** The widest tile at an index in a tree of this size; undefined where the tile would be empty. */
 export function tileAt(size: number, level: Tile['level'], index: number): Tile | undefined {
   const hashes = Math.floor(size / 2 ** (tileHeight * (level === 'entries' ? 0 : level)))
   const width = Math.min(hashes - index * tileWidth, tileWidth)

@@ -2,9 +2,9 @@ import { mostClockDifferenceMs } from './certificate.ts'
 import { demand } from './errors.ts'
 
 /**
- * Times in a log never decrease (docs/log.md). Whoever reads entries in their order, all of them or
- * some, demands it of each. `ProtocolError` LEAF_TIME where one is dated before another that
- * precedes it. Timestamps of one form compare as texts.
+ * Demands that the times of a log never decrease (docs/log.md). A reader of entries calls it for
+ * each entry, whether it reads all of them or some. Throws `ProtocolError` LEAF_TIME where an entry
+ * is dated before an earlier one. Timestamps are compared as texts.
  */
 export function requireNoEarlier(before: string | undefined, leaf: { readonly at: string }): void {
   demand(before === undefined || leaf.at >= before, 'LEAF_TIME', 'It is dated before an entry that precedes it.')
@@ -13,9 +13,9 @@ export function requireNoEarlier(before: string | undefined, leaf: { readonly at
 const hourMs = 3600_000
 
 /**
- * What is strange about when a message was entered, beside when its sender says that it was sent:
- * `early` where that is more than two clocks may differ before, `late` where it is more than an
- * hour after; undefined where nothing is.
+ * Whether the time of an entry does not fit the sending time of its message: `early` where it is
+ * before it by more than two clocks may differ, `late` where it is more than an hour after it;
+ * undefined otherwise.
  */
 export function strangeTime(at: string, sentAt: string): 'early' | 'late' | undefined {
   const after = Date.parse(at) - Date.parse(sentAt)

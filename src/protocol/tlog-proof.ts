@@ -3,23 +3,24 @@ import { demand } from './errors.ts'
 import { hashBytes } from './tree.ts'
 
 /**
- * What C2SP tlog-proof says of one entry: its inclusion in the tree of a checkpoint, to be checked
+ * A C2SP tlog-proof of one entry: its inclusion in the tree of a checkpoint, to be verified
  * offline.
  */
 export interface TlogProof {
   readonly index: number
-  /** From the leaf's sibling upwards. */
+  /** The hashes from the sibling of the leaf upwards. */
   readonly proof: readonly Uint8Array[]
-  /** The signed note, with whatever cosignatures it has. */
+  /** The signed note, with all its cosignatures. */
   readonly checkpoint: string
   /**
-   * Not authenticated. Receipts that leave a device carry the leaf here, byte for byte as hashed.
+   * Extra data, which the proof does not authenticate. The receipts of Cordon carry the leaf here,
+   * byte for byte as hashed.
    */
   readonly extra?: Uint8Array
 }
 
 const title = 'c2sp.org/tlog-proof@v1'
-/** A tree whose size is a safe integer is no deeper than this. */
+/** The depth of the largest tree whose size is a safe integer. */
 const mostProofHashes = 63
 
 export function formatTlogProof({ index, proof, checkpoint, extra }: TlogProof): string {
@@ -34,7 +35,7 @@ export function formatTlogProof({ index, proof, checkpoint, extra }: TlogProof):
   ].join('\n')
 }
 
-/** Reads a proof strictly; nothing of it is verified by that. `ProtocolError` TLOG_PROOF. */
+/** Reads a proof strictly, without verifying it. Throws `ProtocolError` TLOG_PROOF. */
 export function parseTlogProof(text: string): TlogProof {
   const end = text.indexOf('\n\n')
   demand(end >= 0, 'TLOG_PROOF', 'A proof is lines, an empty line, and a checkpoint.')

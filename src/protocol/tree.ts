@@ -8,11 +8,11 @@ import { demand } from './errors.ts'
  */
 
 /**
- * The hashes of a tree. The server hands in a synchronous one; verifying needs few and uses Web
- * Crypto.
+ * The hash functions of a tree. The server gives synchronous ones; verification needs few hashes
+ * and uses Web Crypto.
  */
 export interface Hasher {
-  /** SHA-256 of nothing: the root of the empty tree. */
+  /** The root of the empty tree: SHA-256 of nothing. */
   readonly empty: Uint8Array
   /** SHA-256(0x00 ‖ leaf) */
   leaf(bytes: Uint8Array): Uint8Array
@@ -25,7 +25,7 @@ export interface Node {
   readonly index: number
 }
 
-/** A run of hashes of one level, `level` a multiple of 8: what a tile, or a part of one, holds. */
+/** A run of hashes of one level, which is a multiple of 8: those of a tile, or of a part of one. */
 export interface Run {
   readonly level: number
   readonly first: number
@@ -33,12 +33,11 @@ export interface Run {
 }
 
 /**
- * Reads stored hashes: of each run asked for, its hashes in order. Stored are the levels 0, 8, 16 …
- * alone.
+ * Reads stored hashes: for each run, its hashes in order. Only the levels 0, 8, 16 … are stored.
  */
 export type HashReader = (runs: readonly Run[]) => Promise<Uint8Array[][]>
 
-/** Leaves `from` (inclusive) to `to` (exclusive). */
+/** The leaves from `from` (inclusive) to `to` (exclusive). */
 export interface Range {
   readonly from: number
   readonly to: number
@@ -48,8 +47,8 @@ export const hashBytes = 32
 export const tileHeight = 8
 
 /**
- * The perfect subtrees of the leaves from `from` to `to`, in order. `from` must be where a subtree
- * of that size can begin.
+ * The perfect subtrees of the leaves from `from` to `to`, in order. A subtree of that size must be
+ * able to begin at `from`.
  */
 export function subtreesOf({ from, to }: Range): Node[] {
   const nodes: Node[] = []
@@ -67,7 +66,7 @@ export function subtreesOf({ from, to }: Range): Node[] {
   return nodes
 }
 
-/** The root over a row of perfect subtrees, largest first. */
+/** The root over a row of perfect subtrees, the largest first. */
 export function rootOf(hasher: Hasher, edge: readonly Uint8Array[]): Uint8Array {
   let root: Uint8Array | undefined
   for (let i = edge.length - 1; i >= 0; i--) {
@@ -97,7 +96,7 @@ export function inclusionRanges(index: number, size: number): Range[] {
 }
 
 /**
- * The ranges whose roots prove that a tree of `old` leaves became one of `size` (RFC 9162,
+ * The ranges whose roots prove that a tree of `old` leaves became one of `size` leaves (RFC 9162,
  * 2.1.4.1).
  */
 export function consistencyRanges(old: number, size: number): Range[] {
@@ -123,8 +122,8 @@ export function consistencyRanges(old: number, size: number): Range[] {
 }
 
 /**
- * The roots over ranges of a stored tree, read in one go: at most 255 hashes a tile touched, O(log
- * n) tiles.
+ * The roots over ranges of a stored tree, read at once: at most 255 hashes for each tile, O(log n)
+ * tiles.
  */
 export async function readRanges(hasher: Hasher, read: HashReader, ranges: readonly Range[]): Promise<Uint8Array[]> {
   const rows = ranges.map(subtreesOf)
@@ -154,7 +153,10 @@ export function proveInclusion(hasher: Hasher, read: HashReader, index: number, 
   return readRanges(hasher, read, inclusionRanges(index, size))
 }
 
-/** Several inclusion proofs in the tree of one size: every subtree that they share is read once. */
+/**
+ * Inclusion proofs of several leaves in the tree of one size. A subtree that they share is read
+ * once.
+ */
 export async function proveInclusions(
   hasher: Hasher,
   read: HashReader,
@@ -203,8 +205,8 @@ async function nodeHash(left: Uint8Array, right: Uint8Array): Promise<Uint8Array
 }
 
 /**
- * Whether the leaf with this hash is entry `index` of the tree with this size and root (RFC 9162,
- * 2.1.3.2).
+ * Whether the leaf with this hash has the index `index` in the tree of this size and root (RFC
+ * 9162, 2.1.3.2).
  */
 export async function verifyInclusion(
   hash: Uint8Array,
@@ -235,8 +237,8 @@ export async function verifyInclusion(
 }
 
 /**
- * Whether the tree with `oldRoot` at `old` leaves is the beginning of the one with `root` at `size`
- * (RFC 9162, 2.1.4.2).
+ * Whether the tree with `oldRoot` at `old` leaves is the beginning of the tree with `root` at
+ * `size` leaves (RFC 9162, 2.1.4.2).
  */
 export async function verifyConsistency(
   old: number,
@@ -254,8 +256,8 @@ export async function verifyConsistency(
     fn = half(fn)
     sn = half(sn)
   }
-  // Where `old` is a power of two its root is a node of the new tree, and the proof does not repeat
-  // it.
+  // Where `old` is a power of two, its root is a node of the new tree, and the proof does not
+  // contain it.
   const [first, ...rest] = fn === 0 ? [oldRoot, ...proof] : proof
   if (first === undefined) return false
   let fr = first
@@ -286,32 +288,32 @@ function allHashes(hashes: readonly Uint8Array[]): boolean {
   return hashes.every((hash) => hash.length === hashBytes)
 }
 
-/** The right edge of a tree: enough to append to it, and to prove what is appended. */
+/** The right edge of a tree. It suffices to append leaves and to prove them. */
 export interface Edge {
   readonly size: number
-  /** Largest subtree first. */
+  /** The largest subtree first. */
   readonly hashes: readonly Uint8Array[]
 }
 
 export const emptyEdge: Edge = { size: 0, hashes: [] }
 
 /**
- * A tree after some leaves were appended: its new edge, the nodes a store must keep, and proofs of
+ * A tree after leaves were appended: its new edge, the nodes that a store must keep, and proofs of
  * the new leaves.
  */
 export interface Growth {
   readonly edge: Edge
   readonly root: Uint8Array
-  /** Nodes of the levels 8, 16 … that were completed, in the order of their completion. */
+  /** The completed nodes of the levels 8, 16 …, in the order of their completion. */
   readonly nodes: readonly (Node & { readonly hash: Uint8Array })[]
   /**
-   * The inclusion proof of a leaf that was just appended, in the tree after all of them; nothing is
-   * read for it.
+   * The inclusion proof of a leaf that was just appended, in the tree with all new leaves. Reads
+   * nothing.
    */
   inclusion(index: number): Uint8Array[]
 }
 
-/** Appends leaves (their hashes) at the right edge. */
+/** Appends leaves, given by their hashes, at the right edge. */
 export function grow(hasher: Hasher, before: Edge, leaves: readonly Uint8Array[]): Growth {
   const levels: Map<number, Uint8Array>[] = []
   const remember = (level: number, index: number, hash: Uint8Array) => {

@@ -10,25 +10,27 @@ import type { OperationView } from './operation-view.ts'
 import type { ViewEntry } from './view-entry.ts'
 
 /**
- * What a client trusts when it believes an entry: its pin, and the certificates that it has
- * verified up to it.
+ * The trust of a client: its pinned root, and the certificates that it has verified up to the root.
  */
 export interface Trust {
   readonly pin: Pin
   readonly keys: VerifyKeys
-  /** Certificates of issuers outside the operation, verified before they are put here. */
+  /**
+   * Certificates of issuers outside the operation. The caller has verified each before it puts it
+   * here.
+   */
   readonly issuers: Map<DeviceId, Certificate>
   /**
-   * The same by their hashes, with those that have been renewed since: what a partial view is shown
-   * may have been signed under either.
+   * The certificates by hash, also those that have been renewed since: a partial view may be shown
+   * statements under either.
    */
   readonly signers: Map<string, Certificate>
 }
 
 /**
- * Checks an entry against everything before it: signatures, chains of certificates, and whether its
- * signer had the right, so that a server can neither add a reader nor speak for anybody. Call it
- * before `view.apply(entry)`.
+ * Verifies an entry against everything before it: signatures, chains of certificates, and the right
+ * of the signer. A server can therefore neither add a reader nor speak for a person. The caller
+ * calls it before `view.apply(entry)`. Throws `ProtocolError`.
  */
 export async function verifyEntry(view: OperationView, entry: ViewEntry, trust: Trust): Promise<void> {
   await authenticateEntry(view, entry, trust)
@@ -36,8 +38,8 @@ export async function verifyEntry(view: OperationView, entry: ViewEntry, trust: 
 }
 
 /**
- * Whether who is named as its signer signed the statement behind an entry, and was somebody whose
- * signature counts.
+ * Verifies that the named signer signed the statement of an entry, and that the signature of that
+ * signer counts. Throws `ProtocolError`.
  */
 export async function authenticateEntry(view: OperationView, entry: ViewEntry, trust: Trust): Promise<void> {
   const statement = entry.statement
@@ -45,7 +47,7 @@ export async function authenticateEntry(view: OperationView, entry: ViewEntry, t
     case undefined:
       return
     case 'certificate':
-      // The chain that came with it is the one that stood then.
+      // The chain that came with the entry is the one of that time.
       return verifyChain(statement.value, trust.pin, (device) => trust.issuers.get(device) ?? view.devices.get(device))
     case 'revocation': {
       const signer = requireCertificate(view, trust, statement.value.signer)
@@ -71,8 +73,8 @@ export async function authenticateEntry(view: OperationView, entry: ViewEntry, t
 }
 
 /**
- * Whether who signed the statement behind an entry had the right to what it says, at this point of
- * the log.
+ * Verifies that the signer of the statement of an entry had the right to it at this point of the
+ * log. Throws `ProtocolError`.
  */
 export function judgeEntry(view: OperationView, entry: ViewEntry, trust: Trust): void {
   const statement = entry.statement
@@ -93,7 +95,7 @@ function requireCertificate(view: OperationView, trust: Trust, device: DeviceId)
 
 /**
  * The member behind a live device of the view, and its certificate. A partial view does not show
- * everybody: there a certificate that leads up to the pinned root has to do, and `member` is
+ * every member: a certificate that leads up to the pinned root then suffices, and `member` is
  * undefined.
  */
 function requireSigner(
@@ -136,10 +138,9 @@ function judgeMember(view: OperationView, entry: ViewEntry, statement: MemberSta
   const { member } = requireSigner(view, trust, statement.signer, statement.crt)
   const refusal = member && judgeMemberAct(view, member, act)
   if (!refusal) return
-  // What a partial view does not show cannot be judged in it, except what the signer's role says by
-  // itself.
+  // A partial view can judge only what the role of the signer decides by itself.
   if (view.partial && refusal.code !== 'FORBIDDEN') return
-  // An act that does not follow the newest statement shows that one is missing.
+  // An act that does not follow the newest statement shows that a statement is missing.
   const code = refusal.code === 'MEMBERS_MOVED' ? 'MEMBERS_CHAIN' : 'UNENTITLED'
   throw new ProtocolError(code, `Entry ${String(entry.index)}: ${refusal.message}`)
 }
@@ -148,8 +149,7 @@ function judgeEpoch(view: OperationView, statement: EpochStatement, trust: Trust
   const { payload } = statement
   const compartment = payload.compartment
   const { member } = requireSigner(view, trust, statement.signer, statement.crt)
-  // Those who left are not shown in a partial view: whoever seals there compares the recipients
-  // when it seals.
+  // A partial view does not show members who have left: it compares the recipients when it seals.
   if (view.partial || !member) return
   const refusal = judgePermission(view, member, 'epoch.open')
   const entitled = !refusal && view.isIn(member.person, compartment)

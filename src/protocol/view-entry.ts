@@ -6,8 +6,8 @@ import type { DeviceId } from './ids.ts'
 import { readMemberStatement, type MemberStatement } from './members.ts'
 
 /**
- * What one entry says to this view: the leaf's fields and, where it has one, its statement, read
- * but not yet verified.
+ * An entry as a view reads it: the members of the leaf and, where it has one, its statement, which
+ * was read and not verified.
  */
 export interface ViewEntry {
   readonly index: number
@@ -17,9 +17,7 @@ export interface ViewEntry {
   readonly digest?: string
   readonly device?: DeviceId
   readonly statement?: ReadStatement
-  /**
-   * The certificate of who signed the statement, where a view does not show that device any more.
-   */
+  /** The certificate of the signer, where the view no longer shows that device. */
   readonly signer?: Certificate
 }
 
@@ -47,8 +45,8 @@ const statementTypes: readonly [RegExp, ReadStatement['type']][] = [
 ]
 
 /**
- * Which kind of statement an entry commits to; undefined where no statement is behind it. Logs of
- * before have entries `operation.advanced` that nobody signed: they have no digest.
+ * The type of the statement to which an entry commits; undefined where it commits to none. Earlier
+ * logs have unsigned entries `operation.advanced`, which have no digest.
  */
 export function statementTypeOf({
   kind,
@@ -58,7 +56,7 @@ export function statementTypeOf({
   return statementTypes.find(([pattern]) => pattern.test(kind))?.[1]
 }
 
-/** A leaf with its statement, ready to be applied to a view. */
+/** The view entry of a leaf and its statement. */
 export function toViewEntry(leaf: Leaf, statement?: ReadStatement): ViewEntry {
   const { index, kind, subject, compartment, digest, actor } = leaf
   return {
@@ -72,7 +70,7 @@ export function toViewEntry(leaf: Leaf, statement?: ReadStatement): ViewEntry {
   }
 }
 
-/** Reads the statement that belongs to an entry, without checking its signature. */
+/** Reads the statement of an entry without checking its signature. Throws `ProtocolError`. */
 export async function readViewStatement(
   entry: Pick<ViewEntry, 'kind' | 'digest'>,
   jws: string,

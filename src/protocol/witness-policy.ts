@@ -3,28 +3,31 @@ import { base64 } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
 import { openCheckpoint, openNote, parseNoteKey, type NoteKey } from './note.ts'
 
-/** Whose cosignatures make a checkpoint count: a file of C2SP tlog-policy, read. */
+/**
+ * The witnesses and the quorum that make a checkpoint final: a file of C2SP tlog-policy that was
+ * read.
+ */
 export interface WitnessPolicy {
   readonly witnesses: readonly Witness[]
   readonly quorum: Rule
 }
 
 /**
- * A witness as its lines name it: all keys of one name. It has cosigned once every one of them has,
- * so that who lists its Ed25519 and its ML-DSA-44 key demands both.
+ * A witness: all keys of one name. It has cosigned once every key has, so that a policy that lists
+ * its Ed25519 and its ML-DSA-44 key demands both.
  */
 export interface Witness {
-  /** The name of its keys. */
+  /** The name of the keys. */
   readonly name: string
   readonly keys: readonly NoteKey[]
   /**
-   * Where checkpoints are submitted (tlog-witness, "submission prefix"), without a slash at its
-   * end.
+   * The address to which checkpoints are submitted (tlog-witness, "submission prefix"), without a
+   * slash at its end.
    */
   readonly url: string | undefined
 }
 
-/** Satisfied by so many of its parts; a part is another rule or a key. */
+/** A rule that is satisfied once `least` of its parts are; a part is another rule or a key. */
 export interface Rule {
   readonly least: number
   readonly of: readonly (Rule | NoteKey)[]
@@ -35,9 +38,9 @@ const mostNamesInPolicy = 128
 const cosigning = ['Ed25519 cosignature', 'ML-DSA-44 cosignature']
 
 /**
- * Reads a policy. `witnesses`: how many of the witnesses make the quorum, whatever the file's own
- * line says; it may then be left out. Lines of logs are read and otherwise ignored: which keys sign
- * a log is known here by other means. `ProtocolError` POLICY with the number of the line.
+ * Reads a policy. `witnesses` gives the number of witnesses that make the quorum, instead of the
+ * quorum line, which may then be absent. Lines of logs are read and ignored: Cordon knows by other
+ * means which keys sign a log. Throws `ProtocolError` POLICY with the number of the line.
  */
 export async function parseWitnessPolicy(text: string, witnesses?: number): Promise<WitnessPolicy> {
   demand(text.length <= mostPolicyCharacters, 'POLICY', 'A policy is a short text.')
@@ -153,13 +156,13 @@ function prefixOf(url: string): string {
   return parsed.href.replace(/\/+$/, '')
 }
 
-/** Whether a checkpoint that these keys have cosigned counts. */
+/** Whether a checkpoint that these keys have cosigned reaches the quorum. */
 export function isQuorum(rule: Rule, cosigned: (key: NoteKey) => boolean): boolean {
   const right = rule.of.filter((part) => ('of' in part ? isQuorum(part, cosigned) : cosigned(part)))
   return right.length >= rule.least
 }
 
-/** The least number of keys that can make this quorum. */
+/** The least number of keys that can reach the quorum. */
 export function fewestKeys({ least, of }: Rule): number {
   const needed = of.map((part) => ('of' in part ? fewestKeys(part) : 1)).sort((a, b) => a - b)
   return needed.slice(0, least).reduce((sum, keys) => sum + keys, 0)
@@ -168,16 +171,16 @@ export function fewestKeys({ least, of }: Rule): number {
 /** A checkpoint with the quorum of its witnesses. */
 export interface WitnessedCheckpoint extends Checkpoint {
   /**
-   * The latest time that a cosignature states, seconds since the epoch; 0 where the policy demands
-   * none.
+   * The latest time that a cosignature states, in seconds since the epoch; 0 where the policy
+   * demands no cosignature.
    */
   readonly cosignedAt: number
 }
 
 /**
- * Opens a checkpoint that all these keys of its log signed and that the policy's quorum of
- * witnesses cosigned. `ProtocolError` WITNESSES where it lacks cosignatures; NOTE_SIGNATURE where
- * one of a known key is wrong.
+ * Opens a checkpoint that all these keys of its log signed and that the quorum of witnesses
+ * cosigned. Throws `ProtocolError` WITNESSES where cosignatures are missing; NOTE_SIGNATURE where a
+ * signature of a known key is wrong.
  */
 export async function openWitnessed(
   note: string,
@@ -185,11 +188,10 @@ export async function openWitnessed(
   { witnesses, quorum }: WitnessPolicy,
 ): Promise<WitnessedCheckpoint> {
   const checkpoint = await openCheckpoint(note, ...logKeys)
-  // With the log's keys among them some signature is always found, so that none of a witness is no
-  // error of the note.
+  // The keys of the log are among these keys: a note without any cosignature is then no error here.
   const { signatures } = await openNote(note, [...logKeys, ...witnesses.flatMap(({ keys }) => keys)])
   const times = new Map(signatures.map(({ key, timestamp }) => [key, timestamp]))
-  // A witness always says when it looked.
+  // A cosignature of a witness always states a time.
   const cosigned = (key: NoteKey) => (times.get(key) ?? 0) > 0
   demand(isQuorum(quorum, cosigned), 'WITNESSES', 'This checkpoint lacks cosignatures that the policy demands.')
   return { ...checkpoint, cosignedAt: Math.max(0, ...times.values()) }

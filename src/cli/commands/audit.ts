@@ -39,7 +39,7 @@ interface Options extends OperationOptions {
   readonly legalBasis?: string
 }
 
-/** A log, and the words in which people speak of what is in it. */
+/** The log of a query, with the names and the time zone for its entries. */
 interface AuditedLog {
   readonly log: string
   readonly title: string
@@ -114,7 +114,10 @@ function readLimit({ limit, csv, json }: Options): number {
   return number
 }
 
-/** What no log can hold is wrong use, said before anything is opened or entered. */
+/**
+ * Refuses values that no log can hold, before the store is opened and before the log records a
+ * query.
+ */
 function requireForms({ kind, device, message, csv, json, evidence, recipient, legalBasis }: Options): void {
   if (csv === true && json === true) throw new CommandFailure('Choose one of --csv and --json.', exitCodes.usage)
   if (evidence === undefined && (recipient ?? legalBasis) !== undefined)
@@ -235,7 +238,7 @@ async function* look(
   let count = 0
   try {
     for await (const { entries, next, range } of client.audit.pages(log, filters, Math.min(limit, 500))) {
-      // A bar would stand between the lines of a result that is shown as it comes.
+      // A progress bar would stand between the lines of a result that is shown line by line.
       if (!(terminal.json && process.stdout.isTTY)) bar ??= terminal.progress('Looking', range.past - range.first)
       for (const entry of entries) {
         yield entry

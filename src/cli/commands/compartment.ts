@@ -91,7 +91,7 @@ function inFollowedOperation(
   })
 }
 
-/** The compartment that a word means; `all` is the one of everybody. */
+/** The compartment that a word names, by id or name. Throws CommandFailure. */
 export async function findCompartment({ client }: CommandDevice, operation: string, word: string): Promise<Choice> {
   const all = await client.operations.compartments(operation)
   return choose(

@@ -69,8 +69,8 @@ Examples:
 }
 
 /**
- * Whether a contact point is on duty, for whom else, and who stands in until when; nothing for
- * anybody else.
+ * The duty of a contact point in words: on duty, for which others, or away and who stands in until
+ * when. Empty for any other person.
  */
 export function dutyWords({ onDuty, handOvers }: DutyRoster, person: string): string {
   const present = onDuty.find((one) => one.person === person)

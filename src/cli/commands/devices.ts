@@ -12,7 +12,7 @@ interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
   readonly compromisedSince?: string
 }
 
-/** So much of a thumbprint is shown, and tells devices apart. */
+/** The number of characters of a thumbprint that are shown; they tell devices apart. */
 const shownCharacters = 12
 
 export function addDevices(command: Command): void {
@@ -81,7 +81,7 @@ Examples:
     })
 }
 
-/** What goes with a device, above all where it is the last one. */
+/** What ends with a device, in words for the question; also whether it is the last one. */
 function whatEnds({ device, current }: OwnDevice, devices: readonly OwnDevice[]): string {
   const last = !devices.some((one) => one.device !== device && one.state === 'certified')
   return [

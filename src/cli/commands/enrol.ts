@@ -21,7 +21,7 @@ interface Options extends DeviceOptions, ProofOptions {
   readonly wait: boolean
 }
 
-/** With what the person signs in; nothing for a service account. */
+/** The credential with which the person signs in; empty for a service account. */
 type Credential = Pick<EnrolmentInput, 'passphrase' | 'authenticator'>
 
 const askEveryMs = 2_000
@@ -93,7 +93,8 @@ function signIn(
 }
 
 /**
- * A service account makes a key to sign in with; a damaged invitation is refused where it is used.
+ * Whether an invitation is for a service account. A damaged invitation is refused later, where it
+ * is used.
  */
 function isForService(invitation: string): boolean {
   try {
@@ -112,7 +113,7 @@ async function untilCertified({ client, store, terminal }: CommandDevice): Promi
   }
 }
 
-/** For whom a newcomer waits. */
+/** Says who has to certify this device. */
 export function waiting(inviter: unknown): string {
   const { name, organization } = (inviter ?? {}) as { name?: string; organization?: string }
   const who = name === undefined ? 'whoever invited you' : `${name} (${organization ?? ''})`

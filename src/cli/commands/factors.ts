@@ -132,7 +132,7 @@ async function removePassphrase(device: CommandDevice, options: Options): Promis
 async function addPasskey(device: CommandDevice, text: string, options: Options): Promise<void> {
   const { client, terminal } = device
   const name = text.trim()
-  // Before the browser makes one that the service would then not take.
+  // Checked before the browser makes a passkey that the service would then refuse.
   if (!/^[^\p{Cc}]{1,100}$/u.test(name))
     throw new CommandFailure('The name of a passkey has 1 to 100 characters, on one line.', exitCodes.usage)
   const { passkeys } = await client.factors.list()

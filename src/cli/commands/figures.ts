@@ -48,7 +48,7 @@ Examples:
     )
 }
 
-/** Undefined for a role that has no figures of the service. */
+/** The figures of the service; undefined for a role that has none. */
 async function serverFigures(
   { client }: CommandDevice,
   operation: string,
@@ -63,7 +63,10 @@ async function serverFigures(
   }
 }
 
-/** What was being posted while the service counted may reach this device a moment later. */
+/**
+ * The figures of this device. Messages that were posted while the service counted may come a moment
+ * later, so that it tries again.
+ */
 async function readersFigures(session: OperationSession, server: ServerFigures | undefined): Promise<Figures> {
   for (let n = 0; ; n++) {
     const figures = session.figures()

@@ -38,12 +38,12 @@ Example:
             else terminal.note('The connection is gone; trying again…')
           })
         })
-        // Nobody may be waiting when it comes.
+        // The rejection may come while nothing awaits it.
         ended.catch(() => {})
         session.events.on('caught-up', () => terminal.note('Connected again, and caught up.'))
         let line = Promise.resolve()
         session.events.on('message', (message) => {
-          // In order, also where a name has to be asked for.
+          // One after the other, so that the lines stay in order where a name has to be fetched.
           line = line.then(async () => {
             if (names.people[message.person] === undefined) names = await newNames(names)
             const { organization, person } = senderOf(names, message)
@@ -76,7 +76,7 @@ Example:
               },
             }
           } catch {
-            // The id stands in for a name that cannot be had now.
+            // The id stands in for a name that cannot be fetched now.
             return before
           }
         }

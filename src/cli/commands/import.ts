@@ -108,7 +108,10 @@ async function send(device: CommandDevice, { mapping, rows, file }: ImportFile, 
   }
 }
 
-/** File and mapping, read and checked whole; all faults at once, and nothing is sent then. */
+/**
+ * Reads and checks the file and the mapping. Throws CommandFailure with all faults; nothing is sent
+ * then.
+ */
 async function readRows(file: string, map: string): Promise<ImportFile> {
   const [csv, json] = await Promise.all([readFile(file), readFile(map, 'utf8')])
   let value: unknown

@@ -3,13 +3,13 @@ import type { Command } from 'commander'
 /** A command in the list of `cordon --help`. */
 export interface ListedCommand {
   readonly does: string
-  /** Loads what gives the command its arguments, its options and what it does. */
+  /** Loads the function that adds the arguments, the options and the action of the command. */
   readonly load: () => Promise<(command: Command) => void>
 }
 
 /**
- * Every command by its name, in groups, in the order of `cordon --help`. The list alone is read
- * before one of them is loaded: nobody waits for the code of the service before reading a message.
+ * All commands by name, in groups, in the order of `cordon --help`. A command's code is loaded only
+ * when it runs, so that reading a message does not load the code of the service.
  */
 export const groups: Readonly<Record<string, Readonly<Record<string, ListedCommand>>>> = {
   'This device and you:': {

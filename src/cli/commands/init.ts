@@ -69,7 +69,7 @@ Example:
     })
 }
 
-/** Both files are made before the service is asked: what cannot be kept is not made. */
+/** Makes both files before the request: a root whose keys cannot be kept must not be made. */
 async function reserve(root: string, successor: string) {
   const files: [string, FileHandle][] = []
   const remove = async () => {

@@ -71,7 +71,10 @@ Examples:
     )
 }
 
-/** Whether a second person has to approve it, because the person has lost every device. */
+/**
+ * Whether a second person has to approve the invitation, because the invited person has lost every
+ * device.
+ */
 async function approvalOf({ client }: CommandDevice, invitation: string): Promise<InvitationListed['approval']> {
   const all = await client.directory.invitations()
   return all.find((one) => one.invitation === invitation)?.approval ?? null

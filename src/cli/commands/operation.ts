@@ -274,7 +274,7 @@ Examples:
         const { id, name } = whole ? organizationIn(followed, who) : choose('member', who, membersIn(followed))
         if (whole) await operations.removeOrganization(followed.session.operation, id)
         else await operations.remove(followed.session.operation, id)
-        // The next message is sealed for those who are left.
+        // The next message is sealed for the members who are left.
         device.terminal.result({ removed: id }, () => [
           `Removed: ${name}. What is sent from now on is sealed without them.`,
         ])

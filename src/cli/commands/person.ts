@@ -23,8 +23,8 @@ interface ActOptions extends OrganizationOptions, ConfirmationOptions, ProofOpti
 }
 
 /**
- * Something that is done to one of the people; `asks` where it cannot be undone, `reason` is an
- * example of one that is entered in the log.
+ * An act on a person of an organization. `asks` makes the question before an act that cannot be
+ * undone; `reason` is an example of the reason that the log records.
  */
 interface Act {
   readonly name: string
@@ -33,7 +33,7 @@ interface Act {
   readonly said: (name: string) => string
   readonly help: string
   readonly reason?: string
-  /** Whether it can be said since when devices were in wrong hands. */
+  /** Whether the command has the option --compromised-since. */
   readonly compromised?: true
   readonly asks?: (name: string, stake: DepartureEffects) => string
 }

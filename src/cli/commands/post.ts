@@ -114,8 +114,8 @@ async function sendNow(
 }
 
 /**
- * What only the service knows, who is in a compartment and reads a TLP:RED message, is asked of the
- * service.
+ * The draft where the service cannot be reached; undefined where it needs facts that only the
+ * service has: a compartment, or the readers of a TLP:RED message.
  */
 function draftAway(
   away: OfflineOperation,
@@ -178,7 +178,7 @@ function answering(target: Message, form: string, as: Relation = form === 'feedb
   return { thread, compartment, refersTo: { message: id, as } }
 }
 
-/** RED is for those who read it now, by name: whoever sends it sees them first. */
+/** Shows the readers of a TLP:RED message by name, and asks whether to send it to them. */
 async function confirmRed(
   { client, terminal }: CommandDevice,
   draft: Draft,

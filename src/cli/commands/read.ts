@@ -164,7 +164,10 @@ async function markAll(device: CommandDevice, followed: FollowedOperation): Prom
   device.terminal.result({ marked: unread.length }, () => [`Marked read: ${counted(unread.length, 'message')}.`])
 }
 
-/** Kept here first: a mark that the service did not get only costs its sender the knowledge. */
+/**
+ * Marks messages read: first in the store, then at the service. A mark that the service did not get
+ * only means that the sender does not learn of it.
+ */
 async function mark(
   { store }: CommandDevice,
   { session }: FollowedOperation,

@@ -88,7 +88,10 @@ async function renewAll({ client, terminal }: CommandDevice, chosen: readonly Du
 
 type Outcome = { device: string; person: string } & ({ expiresAt: string } | { why: string })
 
-/** One that cannot be renewed does not keep the others waiting. */
+/**
+ * Renews one certificate. Answers a refusal instead of throwing it, so that the others are renewed
+ * all the same.
+ */
 async function renewOne(client: Cordon, due: DueCertificate): Promise<Outcome> {
   const { device, person } = due
   try {

@@ -80,7 +80,7 @@ async function knownOperations(device: CommandDevice, word: string | undefined):
   return all.filter(([operation]) => operation === id)
 }
 
-/** Lower case, without accents. */
+/** The text in lower case, without accents. */
 function plain(text: string): string {
   return text
     .normalize('NFD')
@@ -88,7 +88,7 @@ function plain(text: string): string {
     .toLocaleLowerCase('en')
 }
 
-/** The words around the first match; undefined unless all of them occur. */
+/** The words around the first match; undefined unless all wanted words occur. */
 function findIn(message: Message, { names }: KnownOperation, wanted: readonly string[]): string | undefined {
   const { organization, person } = senderOf(names, message)
   const lines = [

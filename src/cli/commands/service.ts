@@ -26,7 +26,7 @@ const readingPermissions: readonly Permission[] = [
   'log.verify',
 ]
 
-/** Words for what programs are mostly made for. */
+/** Sets of permissions with a name, for the usual purposes of programs. */
 const bundles: Readonly<Record<string, readonly Permission[]>> = {
   read: readingPermissions,
   report: [

@@ -58,7 +58,9 @@ Examples:
 
 const noticedWithinMs = 60 * 24 * 3600_000
 
-/** What somebody should know in time: an ended certificate locks the device out. */
+/**
+ * A line about a certificate that ends within 60 days: an ended certificate locks the device out.
+ */
 function endingSoon(certificate: { readonly expiresAt: string } | undefined): string[] {
   if (certificate === undefined) return []
   const end = new Date(certificate.expiresAt)
@@ -76,8 +78,8 @@ async function signIn(device: CommandDevice, { code, passkey }: ProofOptions) {
 }
 
 /**
- * Catches up with an operation; who sleeps there, or was removed this moment, is signed in all the
- * same.
+ * Catches up with an operation. A person who sleeps there, or was removed this moment, is signed in
+ * all the same.
  */
 async function visit(device: CommandDevice, operation: string, name: string): Promise<void> {
   try {

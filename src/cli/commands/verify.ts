@@ -151,8 +151,8 @@ function firstLines(discrepancies: readonly Discrepancy[]): string[] {
 }
 
 /**
- * The database that is meant: one that runs is looked into, one that does not is started for as
- * long as it takes.
+ * The database of the configuration. An embedded database that does not run is started and stopped
+ * again.
  */
 async function reachDatabase(
   config: Config,
@@ -188,7 +188,7 @@ async function requireReadable(databaseUrl: string): Promise<void> {
 
 type HeldCheckpoints = { readonly log: string; readonly note: string }[]
 
-/** The checkpoints that the service filed beside its key, outside the database. */
+/** The checkpoints that the service has written beside its key, outside the database. */
 async function heldCheckpoints({ dataDirectory }: Config): Promise<HeldCheckpoints> {
   const directory = join(dataDirectory, 'checkpoints')
   const files = existsSync(directory) ? await readdir(directory) : []
@@ -197,7 +197,7 @@ async function heldCheckpoints({ dataDirectory }: Config): Promise<HeldCheckpoin
 }
 
 /**
- * What signs the checkpoints, and under which host: from the keys that were given, or from log.key
+ * The keys that sign the checkpoints, and their host: from the file that was given, or from log.key
  * and the filed checkpoints.
  */
 async function keysOf(

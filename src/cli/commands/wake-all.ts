@@ -8,7 +8,7 @@ export interface WakeOptions extends OperationOptions, ProofOptions {
   readonly reason: string
 }
 
-/** Members who sleep in the operation. */
+/** The members who sleep in the operation. */
 export function sleepersIn(followed: FollowedOperation): { id: string; name: string; organization: string }[] {
   const { view } = followed.session
   return membersIn(followed).flatMap(({ id, name }) => {
@@ -18,8 +18,8 @@ export function sleepersIn(followed: FollowedOperation): { id: string; name: str
 }
 
 /**
- * Wakes everybody whom this person may wake: accounts of their own organization first, then each in
- * the operation.
+ * Wakes every sleeping member whom this person may wake: first the accounts of the own
+ * organization, then each member in the operation.
  */
 export async function wakeAll(
   device: CommandDevice,
@@ -40,7 +40,7 @@ export async function wakeAll(
       await client.operations.wake(followed.session.operation, id)
       woken.push(name)
     } catch (error) {
-      // The account sleeps, and somebody else answers for it.
+      // The account sleeps, and a contact point of another organization answers for it.
       if (!isProblem(error, 'MEMBER_RULE')) throw error
       left.push(name)
     }
@@ -53,7 +53,9 @@ export async function wakeAll(
   ])
 }
 
-/** Accounts of one's own organization that sleep: contact points alone can see and wake them. */
+/**
+ * Ids of the sleeping accounts of the own organization; empty for a person who is no contact point.
+ */
 async function sleepingAccounts({ client }: CommandDevice): Promise<Set<string>> {
   try {
     const people = await client.directory.people(client.organization)

@@ -11,15 +11,15 @@ export const passphrases = {
   store: 'nor is the store of a demonstration',
 } as const
 
-/** Somebody who takes part: one real client on one device. */
+/** A participant of the demonstration: one real client on one device. */
 export interface Player {
   readonly name: string
   readonly organization: string
   readonly client: Cordon
   session: OperationSession
-  /** Messages that this client has opened. */
+  /** The number of messages that this client has opened. */
   opened: number
-  /** Index of the newest message that it opened. */
+  /** The index of the newest message that it opened. */
   newest: number
 }
 
@@ -27,9 +27,9 @@ export interface Cast {
   readonly operation: string
   readonly root: string
   readonly coordinator: Player
-  /** One per organization of the plan, in its order. */
+  /** One for each organization of the plan, in its order. */
   readonly players: readonly Player[]
-  /** Where the coordinator's store lies, if the service is kept. */
+  /** The path of the coordinator's store, if the service goes on running. */
   readonly storePath: string | undefined
   close(): Promise<void>
 }
@@ -45,8 +45,8 @@ const newClient = (store: ClientStore, keep: 'all' | 'none') =>
   new Cordon({ store, platform: webPlatform(clock), keep })
 
 /**
- * Sets the stage: the root, the organizations, a client for each, and the operation with all of
- * them in it.
+ * Prepares the demonstration: the root, the organizations, a client for each, and the operation
+ * with all of them.
  */
 export async function gather(
   service: DemoService,
@@ -87,8 +87,8 @@ export async function gather(
       name,
       ...definedMembers({ country, region }),
     })
-    // One administration keeps what it opens: its figures are compared with the server's. The
-    // others open and count.
+    // One administration keeps the messages that it opens: its figures are compared with the
+    // server's. The others only count them.
     const keep = i === 0 ? 'all' : 'none'
     return { name, organization, client: await enrol(administrator, { name, organization }, new MemoryStore(), keep) }
   })
@@ -115,7 +115,7 @@ export async function gather(
   }
 }
 
-/** A newcomer of an organization: invited, enrolled, certified and signed in. */
+/** Enrols a newcomer of an organization: invited, enrolled, certified and signed in. */
 async function enrol(
   administrator: Cordon,
   { name, organization }: { readonly name: string; readonly organization: string },
@@ -142,7 +142,7 @@ async function follow(operation: string, person: Pick<Player, 'name' | 'organiza
   return player
 }
 
-/** Does something for each of a list, so many at once, and keeps their order. */
+/** Runs work for each item of a list, so many at a time. Answers the results in their order. */
 async function inGroups<T, R>(
   list: readonly T[],
   atOnce: number,

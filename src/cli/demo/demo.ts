@@ -31,13 +31,14 @@ export interface DemoOptions {
   readonly plan: Plan
   readonly published: PublishedFigures
   /**
-   * The messages from which the reader computes; all that it opened unless a test takes one away.
+   * The messages from which the reader computes its figures; all that it opened unless a test takes
+   * one away.
    */
   readonly readerHas?: (messages: readonly Message[]) => readonly Message[]
   readonly keep?: boolean
   readonly say: (line: string) => void
   readonly progress: (what: string, total: number) => { advance(done: number): void; stop(): void }
-  /** Called when the service runs, with what ends it: for Ctrl-C. */
+  /** Called once the service runs, with a function that stops it, for Ctrl-C. */
   readonly started?: (stop: () => Promise<void>) => void
 }
 
@@ -50,8 +51,8 @@ export interface Demonstration {
 }
 
 /**
- * Runs an operation from its first organization to its verified log. The service goes on running
- * until `service.stop()`.
+ * Runs an operation from its first organization to its verified log. The service runs until the
+ * caller calls `service.stop()`.
  */
 export async function runDemo(options: DemoOptions): Promise<Demonstration> {
   const began = performance.now()
@@ -118,7 +119,7 @@ function matches(figures: Figures, published: PublishedFigures): boolean {
   )
 }
 
-/** What was seized of a commodity by weight, counted and estimated together. */
+/** The seized kilograms of a commodity, counted and estimated together. */
 export function kilograms(figures: Figures, category: string): string {
   const weight = rollUp(figures.quantities, category).find(({ unit }) => unit === 'KGM')
   return weight === undefined ? '0' : addDecimals(weight.quantity, weight.estimated)

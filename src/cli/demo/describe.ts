@@ -2,7 +2,7 @@ import { rollUp, type Figures } from '../../forms/index.ts'
 import { table } from '../terminal.ts'
 import { count, kilograms, type Demonstration } from './demo.ts'
 
-/** The result as a person reads it. */
+/** The result as lines for a person. */
 export function describe({ result, played, report }: Demonstration): string[] {
   const { reader, server, agree } = result.figures
   const row = (name: string, category: string | undefined) => [
@@ -37,7 +37,7 @@ export function describe({ result, played, report }: Demonstration): string[] {
   ]
 }
 
-/** Quantities per unit and second level of the tree, as the reader has them. */
+/** The quantities for each unit and category of the second level, as the reader has them. */
 function categories({ quantities }: Figures): string[] {
   const seconds = [...new Set(quantities.map(({ category }) => category.split('/').slice(0, 2).join('/')))].sort()
   const rows = seconds.flatMap((category) =>

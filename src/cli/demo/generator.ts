@@ -4,10 +4,10 @@ import { type Chance, divide, seededChance } from './random.ts'
 import { caution, containerNumber, covers, narrative, note, plate, suspicion } from './words.ts'
 
 /**
- * What was published of Operation GOALS, as the order for this demonstration states it: 79
+ * The published figures of Operation GOALS, as the order for this demonstration states them: 79
  * administrations, 8 regional offices, 11 partner organizations; 937 seizures, 6.78 t, of them
- * 2.325 t synthetic drugs. Kept as a constant of its own, so that what readers and server compute
- * is compared with something that neither of them made.
+ * 2.325 t synthetic drugs. They are a constant of their own, so that the figures of readers and
+ * server are compared with numbers that neither of them made.
  */
 export const published = {
   seizures: 937,
@@ -15,23 +15,20 @@ export const published = {
   syntheticDrugsKg: '2325',
 } as const
 
-/**
- * A message that somebody will write: everything but ids, times and keys, which belong to whoever
- * sends it.
- */
+/** A planned message, without ids, times and keys, which belong to its sender. */
 export interface PlannedMessage {
-  /** Index into the organizations. */
+  /** The index of the sender in the list of organizations. */
   readonly sender: number
   readonly form: FormId
   readonly version: number
   readonly fields: Readonly<Record<string, unknown>>
   readonly subject?: string
   readonly precedence: 'routine' | 'priority' | 'urgent'
-  /** The index in the plan of the message that opens its thread: its own, if it opens one. */
+  /** The index in the plan of the message that opens the thread; its own index, if it opens one. */
   readonly thread: number
-  /** What it refers to, by the index in the plan; always an earlier one. */
+  /** The reference to an earlier message, by its index in the plan. */
   readonly refersTo?: { readonly message: number; readonly as: Relation }
-  /** Indexes into the organizations, of a warning's addressees. */
+  /** The indexes of the addressees of a warning in the list of organizations. */
   readonly addressees?: readonly number[]
 }
 
@@ -39,8 +36,8 @@ export interface Plan {
   readonly organizations: readonly Participant[]
   readonly messages: readonly PlannedMessage[]
   /**
-   * An organization that sends nothing from that message on and is addressed by nothing after it:
-   * it may be removed there.
+   * An organization that neither sends nor is addressed from that message on, so that it may be
+   * removed there.
    */
   readonly departure: { readonly organization: number; readonly before: number }
 }
@@ -51,13 +48,13 @@ export interface PlanOptions {
   readonly firstDay?: string
   readonly days?: number
   readonly warnings?: number
-  /** How many seizures are first reported with a wrong quantity and then corrected. */
+  /** The number of seizures that are first reported with a wrong quantity and then corrected. */
   readonly corrections?: number
-  /** How many are reported twice, and the second withdrawn. */
+  /** The number of seizures that are reported twice, with the second report withdrawn. */
   readonly duplicates?: number
 }
 
-/** A message under way: `at` is when it comes, between 0 and 1, and references are to drafts. */
+/** A draft of the plan. `at` is its time, between 0 and 1; references are to drafts. */
 interface Draft extends Omit<PlannedMessage, 'thread' | 'refersTo'> {
   readonly at: number
   readonly refers?: { readonly to: Draft; readonly as: Relation }
@@ -96,9 +93,8 @@ const otherDrugs = [
 ].map((word) => `drugs/${word}`)
 
 /**
- * Plans an operation shaped like the published one: the order in which its messages come, who sends
- * them and what they say. The same options give the same plan. It writes messages and never
- * figures: what it is worth is for others to compute.
+ * Plans an operation of the size of the published one: the order of its messages, their senders and
+ * their content. The same options always give one plan. The plan has messages and no figures.
  */
 export function planOperation(options: PlanOptions): Plan {
   const { seed, firstDay = '2026-09-07', days = 14, warnings = 60, corrections = 12, duplicates = 5 } = options
@@ -143,7 +139,7 @@ interface Load {
   readonly grams: number
 }
 
-/** The goods of each seizure, one or two kinds. Together they weigh what was published. */
+/** The goods of each seizure, one or two kinds. Together they have the published weight. */
 function loadsOf(chance: Chance): Load[][] {
   const syntheticGrams = Number(published.syntheticDrugsKg) * 1000
   const otherGrams = Number(published.drugsKg) * 1000 - syntheticGrams
@@ -165,7 +161,8 @@ function loadsOf(chance: Chance): Load[][] {
 }
 
 function warn({ chance, day, administrations, leaver }: Setting, first: boolean): Draft {
-  // Whoever leaves midway speaks once, early: what it said stays after it has gone.
+  // An organization that leaves midway sends one message, early: it stays in the log after the
+  // organization has left.
   const at = chance.fraction() * (first ? 0.25 : 0.85)
   const senders = participants
     .keys()
@@ -289,7 +286,7 @@ function kilograms(grams: number): string {
   return `${text.slice(0, -3)}.${text.slice(-3)}`.replace(/\.?0+$/, '')
 }
 
-/** First with a zero too many, then corrected by what is right. */
+/** A report with a zero too many, and its correction. */
 function reportedWrongly(seizure: Draft): Draft[] {
   const items = (seizure.fields['items'] as { quantity: string }[]).map((item) => {
     return { ...item, quantity: multiplyDecimals(item.quantity, '10') }
@@ -299,7 +296,7 @@ function reportedWrongly(seizure: Draft): Draft[] {
   return [wrong, { ...right, at: later(seizure), refers: { to: wrong, as: 'correction' } }]
 }
 
-/** Twice by two officers of one administration; the second is withdrawn. */
+/** Two reports by two officers of one administration; the second is withdrawn. */
 function reportedTwice(seizure: Draft, chance: Chance): Draft[] {
   const { refers: _, ...alone } = seizure
   const again: Draft = { ...alone, at: later(seizure), fields: { ...seizure.fields, narrative: narrative(chance) } }
@@ -321,8 +318,8 @@ function later({ at }: Draft): number {
 }
 
 /**
- * Puts the drafts in order, and indexes in place of references. A draft never comes before what it
- * refers to.
+ * Puts the drafts in order, and indexes in place of references. A draft never stands before the
+ * draft to which it refers.
  */
 function arrange(drafts: readonly Draft[], leaver: number): Plan {
   const ordered = drafts.toSorted((a, b) => a.at - b.at)

@@ -1,12 +1,12 @@
 import { codeLists } from '../../forms/index.ts'
 
-/** Who takes part, as an administrator would register it. */
+/** A participant, as an administrator would register it. */
 export interface Participant {
   readonly kind: 'administration' | 'rilo' | 'partner'
   readonly name: string
-  /** ISO 3166-1 alpha-2, of administrations. */
+  /** ISO 3166-1 alpha-2; only of administrations. */
   readonly country?: string
-  /** The region of the intelligence office that an administration belongs to. */
+  /** The region of the intelligence office of an administration. */
   readonly region?: string
 }
 

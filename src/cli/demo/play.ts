@@ -17,7 +17,7 @@ const pacedShare = 0.15
 const postsInFlight = 48
 const receiveWithinMs = 60_000
 
-/** Counts who has opened what, so that one knows when the last reader has. */
+/** Counts the readers that have opened each message. */
 class Arrivals {
   readonly #counts = new Map<string, number>()
   readonly #waiting = new Map<string, { readers: number; resolve: () => void }>()
@@ -37,8 +37,8 @@ class Arrivals {
 }
 
 /**
- * Plays the plan: first at a walking pace, to see how long a message takes, then as fast as it
- * goes; midway a member leaves.
+ * Plays the plan: first slowly, to measure how long a message takes, then as fast as possible.
+ * Midway a member leaves.
  */
 export async function play(cast: Cast, plan: Plan, progress: (done: number) => void): Promise<DemoRun> {
   const arrivals = new Arrivals()

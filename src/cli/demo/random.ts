@@ -1,13 +1,15 @@
-/** A small seeded source of chance: the same seed gives the same operation. Never for keys. */
+/**
+ * A small seeded source of random numbers: a seed always gives one operation. It never makes keys.
+ */
 export interface Chance {
   /** A whole number from 0 to n − 1. */
   below(n: number): number
   /** A number from 0 to just under 1. */
   fraction(): number
-  /** True in so many of a hundred cases. */
+  /** True in `n` of a hundred cases. */
   percent(n: number): boolean
   pick<T>(list: readonly T[]): T
-  /** So many different ones, in the order of the list. */
+  /** So many different items, in the order of the list. */
   some<T>(list: readonly T[], count: number): T[]
 }
 
@@ -38,8 +40,8 @@ export function seededChance(seed: number): Chance {
 }
 
 /**
- * Divides a whole number into so many parts of at least 1 that add up to it exactly; few are large
- * and many small, as seizures are.
+ * Divides a whole number into `parts` parts of at least 1 with exactly that sum; few are large and
+ * many small, as seizures are.
  */
 export function divide(total: number, parts: number, chance: Chance): number[] {
   if (parts < 1 || total < parts) throw new RangeError('cannot be divided into so many parts')

@@ -10,10 +10,10 @@ import { openLogKey, type Report } from '../../log/index.ts'
 import { verify } from '../../main.ts'
 import { CommandFailure } from '../failures.ts'
 
-// The command that plays the demonstration: the source, or what was made of it.
+// The command that runs the service: the source, or the built program.
 const command = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
-/** The service as a process of its own, on a temporary embedded database. */
+/** The service, in a process of its own, on a temporary embedded database. */
 export interface DemoService {
   readonly url: string
   readonly setUpString: string
@@ -45,7 +45,7 @@ export async function startDemoService(note: (line: string) => void): Promise<De
         LOG_LEVEL: 'error',
       },
       stdio: ['ignore', 'pipe', 'inherit'],
-      // A Ctrl-C is for the demo, which then ends the service in good order.
+      // Ctrl-C reaches the demonstration alone, which then stops the service cleanly.
       detached: true,
     })
     const { address, setUpString } = await firstLine(server)

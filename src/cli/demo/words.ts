@@ -1,7 +1,7 @@
 import type { Chance } from './random.ts'
 
 /**
- * What officers write, in English, put together from parts; people, plates and numbers are
+ * The words of officers, in English, put together from parts. People, plates and numbers are
  * invented.
  */
 

@@ -5,7 +5,7 @@ import type { CommandDevice } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
 import type { BrowserAnswer } from './loopback.ts'
 
-/** What is asked of a browser, and whom it is asked for. */
+/** The device and the service for which a browser is asked. */
 interface PasskeyTask {
   readonly device: Pick<CommandDevice, 'terminal' | 'interrupted'>
   readonly server: string
@@ -13,12 +13,11 @@ interface PasskeyTask {
   readonly waitMs: number
 }
 
-/** As long as the service takes an answer to its question. */
+/** As long as the service accepts an answer to its question. */
 const answerWithinMs = 5 * 60_000
 
 /**
- * Asks for passkeys in a browser on this machine, on the page of the service that the passkeys are
- * for.
+ * An authenticator that asks for passkeys in a browser on this machine, on the page of the service.
  */
 export function inBrowser(device: PasskeyTask['device'], server: () => string, waitMs = answerWithinMs): Authenticator {
   const asking = () => ({ device, server: server(), waitMs })
@@ -31,7 +30,7 @@ export function inBrowser(device: PasskeyTask['device'], server: () => string, w
 async function ask({ device, server, waitMs }: PasskeyTask, what: 'create' | 'get', options: object): Promise<object> {
   const { terminal, interrupted } = device
   requireNamed(server)
-  // Loaded here, since it brings the whole HTTP server of Node into commands that need none.
+  // Loaded here: other commands do not need the HTTP server of Node.
   const { Loopback } = await import('./loopback.ts')
   const loopback = await Loopback.open()
   const ended = new AbortController()
@@ -51,7 +50,10 @@ async function ask({ device, server, waitMs }: PasskeyTask, what: 'create' | 'ge
   }
 }
 
-/** Browsers make passkeys for names alone, and under https or for this machine. */
+/**
+ * Throws CommandFailure where the service has no name, or no https: browsers have no passkeys for
+ * it.
+ */
 function requireNamed(server: string): void {
   const { protocol, hostname } = new URL(server)
   const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost')
@@ -61,7 +63,7 @@ function requireNamed(server: string): void {
   )
 }
 
-/** What it says stands behind #, which browsers send to nobody. */
+/** The address of the page. The task stands behind #, which a browser does not send. */
 function pageFor(server: string, task: Readonly<Record<string, string>>): string {
   const page = new URL('/passkey', server)
   page.hash = new URLSearchParams(task).toString()

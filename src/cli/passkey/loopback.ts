@@ -4,8 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 
 /**
- * What the page hands over: the answer of the passkey as JSON, or the name of what the browser
- * refused with.
+ * What the page sends: the answer of the passkey as JSON, or the name of the error in the browser.
  */
 export type BrowserAnswer = { readonly answer: object } | { readonly refused: string }
 
@@ -14,9 +13,9 @@ const mostAnswerBytes = 128 * 1024
 const stateBytes = 32
 
 /**
- * Takes one answer from a browser on this machine (RFC 8252, section 7.3): the first form posted to
- * its own address with the state that only the address for the browser carries. Whatever else comes
- * is refused and changes nothing.
+ * Takes one answer from a browser on this machine (RFC 8252, section 7.3): the first form that is
+ * posted to its address with the state that only the address for the browser has. It refuses any
+ * other request without effect.
  */
 export class Loopback {
   readonly state = randomBytes(stateBytes).toString('base64url')
@@ -34,7 +33,7 @@ export class Loopback {
         },
         (error: unknown) => {
           if (error instanceof Refusal) answer(response, error.status, texts.strange)
-          // Whoever broke off is not waiting for anything.
+          // A client that closed the connection waits for no answer.
           else if (request.complete) this.#handed.reject(error)
         },
       )
@@ -54,7 +53,7 @@ export class Loopback {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Resolves once the browser has its page that says so. */
+  /** Resolves once the browser has received its page. */
   get handed(): Promise<BrowserAnswer> {
     return this.#handed.promise
   }
@@ -65,7 +64,7 @@ export class Loopback {
   }
 
   async #take(request: IncomingMessage): Promise<BrowserAnswer> {
-    // A name that somebody else's DNS leads here is not this address.
+    // The DNS of another person may lead another name to this address.
     if (request.headers.host !== `${address}:${String(this.port)}`) throw new Refusal(421)
     if (request.url !== '/') throw new Refusal(404)
     if (request.method !== 'POST') throw new Refusal(405)
