@@ -11,9 +11,9 @@ import type { CertifyOutcome, OwnDevice } from './directory-types.ts'
 import {
   enrol,
   initialize,
-  type EnrolmentInput,
+  type EnrolmentRequest,
   type EnrolmentResult,
-  type InitializationInput,
+  type InitializationRequest,
   type RootSecrets,
   type ServerFacts,
 } from './enrolment.ts'
@@ -135,14 +135,14 @@ export class Cordon {
    * Makes the root, its successor and the first administrator on a service that has no root. See
    * `initialize` of `enrolment.ts`.
    */
-  async initialize(input: InitializationInput): Promise<RootSecrets> {
+  async initialize(input: InitializationRequest): Promise<RootSecrets> {
     const secrets = await initialize(this.#options, input)
     await this.load()
     return secrets
   }
 
   /** Enrols this device with an invitation. See `enrol` of `enrolment.ts`. */
-  async enrol(input: EnrolmentInput): Promise<EnrolmentResult> {
+  async enrol(input: EnrolmentRequest): Promise<EnrolmentResult> {
     const enrolled = await enrol(this.#options, input)
     await this.load()
     return enrolled

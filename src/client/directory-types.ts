@@ -53,7 +53,7 @@ export interface DutyRoster {
   })[]
 }
 
-export interface HandOverInput {
+export interface HandOverRequest {
   readonly deputy: string
   /** The beginning. Not given or in the past: now. */
   readonly from?: Date
@@ -106,7 +106,7 @@ export interface InvitationListed {
   readonly state: 'open' | 'used' | 'revoked' | 'expired'
 }
 
-export interface InvitationInput {
+export interface InvitationRequest {
   /**
    * A name for a new person; or an id: of a known person who has no device yet, or of the inviter,
    * who gets a further device.
@@ -119,7 +119,7 @@ export interface InvitationInput {
 }
 
 /** The permissions, the address ranges and the end of a service account. */
-export interface ServiceInvitationInput extends Omit<InvitationInput, 'person' | 'tier'> {
+export interface ServiceInvitationRequest extends Omit<InvitationRequest, 'person' | 'tier'> {
   readonly name: string
   readonly permissions: readonly Permission[]
   /** Address ranges in CIDR notation. */

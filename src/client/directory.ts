@@ -35,15 +35,15 @@ import type {
   CertifyOutcome,
   DepartureEffects,
   DutyRoster,
-  HandOverInput,
-  InvitationInput,
+  HandOverRequest,
+  InvitationRequest,
   InvitationListed,
   NewInvitation,
   Organization,
   OwnDevice,
   PersonListed,
   RecoveryRequest,
-  ServiceInvitationInput,
+  ServiceInvitationRequest,
 } from './directory-types.ts'
 import type { Platform } from './platform.ts'
 import { isProblem } from './problem.ts'
@@ -110,7 +110,7 @@ export class Directory {
    * sealed to the certified devices of this person, so that only they can vouch. Throws FORBIDDEN
    * where this person may not vouch for such a newcomer.
    */
-  invite(input: InvitationInput): Promise<NewInvitation> {
+  invite(input: InvitationRequest): Promise<NewInvitation> {
     return this.#invite(input)
   }
 
@@ -119,13 +119,13 @@ export class Directory {
    * permissions are settled with the invitation and never change. Throws FORBIDDEN where this
    * person is neither an NCP of the organization nor an administrator.
    */
-  inviteService({ name, permissions, addresses, expiresAt, ...input }: ServiceInvitationInput): Promise<NewInvitation> {
+  inviteService({ name, permissions, addresses, expiresAt, ...input }: ServiceInvitationRequest): Promise<NewInvitation> {
     const service = { permissions, addresses, expiresAt: timestamp(expiresAt) }
     return this.#invite({ ...input, person: { name }, tier: 'service' }, service)
   }
 
   async #invite(
-    input: Omit<InvitationInput, 'tier'> & { readonly tier: Tier },
+    input: Omit<InvitationRequest, 'tier'> & { readonly tier: Tier },
     service?: { readonly expiresAt: string },
   ): Promise<NewInvitation> {
     const { platform, transport, self } = this.#deps
@@ -312,7 +312,7 @@ export class Directory {
    * deputy is away in that time; NOT_FOUND where the caller is neither an NCP of the organization
    * nor an administrator.
    */
-  async handOverDuty(person: string, { deputy, from, until, reason }: HandOverInput): Promise<void> {
+  async handOverDuty(person: string, { deputy, from, until, reason }: HandOverRequest): Promise<void> {
     await this.#deps.transport.request('PUT', `/v1/people/${person}/deputy`, {
       deputy,
       ...(from === undefined ? {} : { from: timestamp(from) }),

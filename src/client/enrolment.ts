@@ -47,7 +47,7 @@ export function certificateTimes(now: Date): { issuedAt: string; expiresAt: stri
   return { issuedAt: timestamp(now), expiresAt: timestamp(new Date(now.getTime() + yearMs)) }
 }
 
-export interface InitializationInput {
+export interface InitializationRequest {
   readonly server: string
   /** The string that the service printed at its first start. */
   readonly setupString: string
@@ -75,7 +75,7 @@ export interface RootSecrets {
  * device becomes the administrator's. Throws SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the
  * service; the store then stays empty.
  */
-export async function initialize({ store, platform }: EnrolmentDeps, input: InitializationInput): Promise<RootSecrets> {
+export async function initialize({ store, platform }: EnrolmentDeps, input: InitializationRequest): Promise<RootSecrets> {
   await requireEmpty(store)
   await requireOtherPassphrase(store, input.passphrase)
   const { random } = platform
@@ -118,7 +118,7 @@ export async function initialize({ store, platform }: EnrolmentDeps, input: Init
   return { root, successor }
 }
 
-export interface EnrolmentInput {
+export interface EnrolmentRequest {
   /** The whole string that the inviter handed over. */
   readonly invitation: string
   /**
@@ -144,7 +144,7 @@ export interface EnrolmentResult {
  * SIGN_IN_REFUSED (for a further device the person proves who they are) and PASSPHRASE_WEAK of the
  * service.
  */
-export async function enrol({ store, platform }: EnrolmentDeps, input: EnrolmentInput): Promise<EnrolmentResult> {
+export async function enrol({ store, platform }: EnrolmentDeps, input: EnrolmentRequest): Promise<EnrolmentResult> {
   const invitation = readInvitation(input.invitation)
   const { passphrase, authenticator } = input
   if (passphrase !== undefined) await requireOtherPassphrase(store, passphrase)

@@ -7,11 +7,11 @@ export type {
   DepartureEffects,
   CertifyOutcome,
   DutyRoster,
-  HandOverInput,
+  HandOverRequest,
   InvitationListed,
   NewInvitation,
-  InvitationInput,
-  ServiceInvitationInput,
+  InvitationRequest,
+  ServiceInvitationRequest,
   Organization,
   OwnDevice,
   PersonListed,
@@ -35,7 +35,7 @@ export type {
   Target,
 } from './import/index.ts'
 export type { ImportOutcome, ImportInput } from './import/runner.ts'
-export type { EnrolmentInput, EnrolmentResult, InitializationInput, RootSecrets } from './enrolment.ts'
+export type { EnrolmentRequest, EnrolmentResult, InitializationRequest, RootSecrets } from './enrolment.ts'
 export {
   dropMessage,
   keepMessage,

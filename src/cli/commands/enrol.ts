@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { isProblem, type EnrolmentInput, type EnrolmentResult, type Me } from '../../client/index.ts'
+import { isProblem, type EnrolmentRequest, type EnrolmentResult, type Me } from '../../client/index.ts'
 import { parseInvitation } from '../../protocol/index.ts'
 import {
   askSignIn,
@@ -22,7 +22,7 @@ interface Options extends DeviceOptions, ProofOptions {
 }
 
 /** The credential with which the person signs in; empty for a service account. */
-type Credential = Pick<EnrolmentInput, 'passphrase' | 'authenticator'>
+type Credential = Pick<EnrolmentRequest, 'passphrase' | 'authenticator'>
 
 const askEveryMs = 2_000
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
 import qrcode from 'qrcode'
-import type { Cordon, InvitationListed, InvitationInput, Me } from '../../client/index.ts'
+import type { Cordon, InvitationListed, InvitationRequest, Me } from '../../client/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { asMember, certifyWaiting, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
@@ -10,7 +10,7 @@ import { localTimeAndZone } from '../words.ts'
 
 interface Options extends DeviceOptions {
   readonly organization?: string
-  readonly tier?: InvitationInput['tier']
+  readonly tier?: InvitationRequest['tier']
   readonly hours: string
   readonly furtherDevice?: true
   readonly wait?: true
@@ -87,7 +87,7 @@ function approvalLines(name: string, invitation: string): string[] {
   ]
 }
 
-async function whom({ client }: CommandDevice, name: string | undefined, options: Options): Promise<InvitationInput> {
+async function whom({ client }: CommandDevice, name: string | undefined, options: Options): Promise<InvitationRequest> {
   const hours = Number(options.hours)
   if (!(hours > 0 && hours <= 720))
     throw new CommandFailure('--hours is a number above 0 and up to 720.', exitCodes.usage)
@@ -110,7 +110,7 @@ async function whom({ client }: CommandDevice, name: string | undefined, options
   return { person: known ? { id: known.person, name } : { name }, organization, tier, hours }
 }
 
-function ownTier({ tier }: Me): InvitationInput['tier'] {
+function ownTier({ tier }: Me): InvitationRequest['tier'] {
   return tier === 'administrator' || tier === 'ncp' || tier === 'auditor' ? tier : 'person'
 }
 
