@@ -105,7 +105,7 @@ t.test('in an operation', async (t) => {
     writeFileSync(at('wrong'), 'not the passphrase of anything')
     const store = await kenya.run(['read', '--json'], { CORDON_STORE_PASSPHRASE_FILE: at('wrong') })
     t.equal(store.code, 1)
-    t.match(store.json, { error: { message: /not the one of the store/ } })
+    t.match(store.json, { error: { message: /does not open the store/ } })
     await kenya.must('sign-out')
     const out = await kenya.run(['read', '--json'])
     t.match(out.json, { error: { code: 'NOT_SIGNED_IN', message: /cordon sign-in/ } })

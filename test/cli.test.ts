@@ -65,7 +65,7 @@ t.test('from an empty service to verified figures', async (t) => {
     const led = ['--time-zone', 'Africa/Nairobi', '--coordinator', 'Coordination unit/Jonas Weber']
     const created = await administrator.run([...create, ...led])
     t.match(created.stderr, /Certified: Wanjiru Kamau \(Kenya Revenue Authority\)/)
-    t.match(created.stdout, /It is led by Jonas Weber; you are not in it\./)
+    t.match(created.stdout, /Its coordinators are Jonas Weber; you are not in it\./)
     await coordinator.must('operation', 'admit', organization, 'wanjiru', '--role', 'ncp')
     for (const state of ['rehearsal', 'active']) await coordinator.must('operation', 'advance', state)
     const shown = await kenya.run(['operation', 'show', '--operation', 'hori'])

@@ -257,7 +257,7 @@ t.test('with the commands: a leave is arranged, seen in the list, and taken back
   await enrolWith(t, first.client, { name: 'Amina Otieno', organization, tier: 'person' })
   await first.leave()
   const deputy = (...args: string[]) => first.desk.run(['person', 'deputy', ...args])
-  t.match(await deputy('peter'), { code: 2, stderr: /Say why with --reason/ })
+  t.match(await deputy('peter'), { code: 2, stderr: /Give the reason with --reason/ })
   const wrong = await deputy('amina', '--reason', reason)
   t.match(wrong, { code: 1, stderr: /Who stands in is another contact point of the organization, and awake\./ })
   const said = await deputy('peter', '--until', '2099-12-31', '--reason', reason)

@@ -74,13 +74,16 @@ t.test(
       members.filter(({ asleep }) => asleep).map((one) => one.person),
       [elsewhere.person],
     )
-    t.match((await desk.run(['operation', 'wake', '--all'])).stdout, /Nobody was woken\./)
+    t.match((await desk.run(['operation', 'wake', '--all'])).stdout, /No member was woken\./)
 
     await coordinator.operations.changeRole(operation, person, 'coordinator')
     const advanced = await desk.run(['operation', 'advance', 'rehearsal'])
     t.match(advanced.stdout, /1 member asleep: cordon operation wake --all\./)
     const left = await desk.run(['operation', 'wake', '--all'])
-    t.match(left.stdout, /Nobody was woken\.\s+The accounts of Somchai sleep: their contact points wake them first\./)
+    t.match(
+      left.stdout,
+      /No member was woken\.\s+The accounts of Somchai sleep: their contact points wake them first\./,
+    )
     await thailand.client.directory.wake(elsewhere.person, 'Back')
     t.match(await desk.must('operation', 'wake', '--all'), { woken: 1, left: 0 })
   },

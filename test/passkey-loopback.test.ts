@@ -225,8 +225,8 @@ t.test('with the command', async (t) => {
 
   t.test('what the browser refuses with is said in a sentence', async (t) => {
     const says: [string, RegExp][] = [
-      ['NotAllowedError', /it was cancelled there, or nobody answered in time/],
-      ['InvalidStateError', /there is a passkey of yours for this service already/],
+      ['NotAllowedError', /it was cancelled there, or no answer came in time/],
+      ['InvalidStateError', /a passkey of yours for this service already/],
       ['SomethingNewError', /it failed \(SomethingNewError\)/],
       ['\u001b[31m<b>', /it failed \(Error\)/],
     ]
@@ -265,11 +265,7 @@ t.test('with the command', async (t) => {
     const begun = await runWithBrowser(newcomer, ['enrol', text, '--passkey'], (address) =>
       browse(address, authenticator),
     )
-    t.match(
-      begun,
-      { code: 1, json: { error: { message: /You begin here, and begin with a passphrase/ } } },
-      begun.stderr,
-    )
+    t.match(begun, { code: 1, json: { error: { message: /A new person begins with a passphrase/ } } }, begun.stderr)
     t.match(await newcomer.must('enrol', text, '--no-wait'), { certified: false }, 'and the invitation still holds')
   })
 

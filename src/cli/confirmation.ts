@@ -18,6 +18,6 @@ export async function agreed(
 ): Promise<boolean> {
   terminal.note(what)
   if (yes === true) return true
-  if (!terminal.interactive) throw new CommandFailure('Nobody can be asked here: say --yes.', exitCodes.usage)
+  if (!terminal.interactive) throw new CommandFailure('This command cannot ask here: say --yes.', exitCodes.usage)
   return /^y(es)?$/i.test((await terminal.ask(`${question} (yes/no) `)).trim())
 }

@@ -154,7 +154,7 @@ async function openStore(terminal: Terminal, options: RunOptions): Promise<FileS
   } catch (error) {
     if (isProblem(error, 'STORE_PASSPHRASE') && !terminal.interactive)
       throw new CommandFailure(
-        `The passphrase in CORDON_STORE_PASSPHRASE_FILE is not the one of the store ${path}: give that one.`,
+        `The passphrase in CORDON_STORE_PASSPHRASE_FILE does not open the store ${path}: give the passphrase of that store.`,
         exitCodes.failed,
         { reason: error.code },
       )
@@ -223,7 +223,7 @@ export async function asProven<T>(
 /** Asks for the passphrase to sign in with; twice where it is new. */
 export function askSignIn(terminal: Terminal, isNew = false): Promise<string> {
   const what = isNew
-    ? 'Passphrase to sign in with (not that of the store; for a further device the one you have)'
+    ? 'Passphrase to sign in with (not that of the store; for a further device your present passphrase)'
     : 'Passphrase to sign in with'
   return askPassphrase(terminal, { what, file: 'CORDON_PASSPHRASE_FILE', twice: isNew })
 }
@@ -241,8 +241,8 @@ export async function askPassphrase(
     )
   }
   const passphrase = await terminal.askSecret(`${what}: `)
-  if (twice && (await terminal.askSecret('The same again: ')) !== passphrase)
-    throw new CommandFailure('The two were not the same; nothing was done. Try again.')
+  if (twice && (await terminal.askSecret('Once more: ')) !== passphrase)
+    throw new CommandFailure('The two passphrases differ; nothing was done. Try again.')
   return passphrase
 }
 

@@ -71,7 +71,7 @@ function explainSystem(error: unknown): Explanation | undefined {
   const told = (line: string): Explanation => ({ code, lines: [harmless(line)], exitCode: exitCodes.failed })
   if (code === 'EADDRINUSE')
     return told(
-      `The port ${String(port)} of ${String(address)} is in use: choose another one (PORT of a service, --listen of a witness), or stop what listens there.`,
+      `The port ${String(port)} of ${String(address)} is in use: choose another port (PORT of a service, --listen of a witness), or stop the program that listens there.`,
     )
   if (syscall === 'listen')
     return told(
@@ -79,8 +79,8 @@ function explainSystem(error: unknown): Explanation | undefined {
     )
   const advice: Readonly<Record<string, string>> = {
     ENOENT: 'there is no such file or directory: check the path',
-    EACCES: 'you may not: check the owner and the rights of the file',
-    EEXIST: 'it exists already: name another one',
+    EACCES: 'you have no right to it: check the owner and the rights of the file',
+    EEXIST: 'it exists already: name another file',
     EISDIR: 'it is a directory: name a file',
     ENOTDIR: 'a part of the path is no directory: check it',
     ENOSPC: 'the disk is full: make room, then try again',

@@ -66,7 +66,7 @@ export function inOperation(command: Command): Command {
   return onStore(
     command.option(
       '-o, --operation <operation>',
-      'id, reference or beginning of the name; not needed where you are in one',
+      'id, reference or beginning of the name; not needed where you are in a single operation',
     ),
   )
 }
@@ -83,7 +83,7 @@ export async function chooseOperation({ client }: CommandDevice, word: string | 
   const named = all.map((one) => ({ ...one, id: one.operation, also: one.reference }))
   if (word === undefined)
     throw new CommandFailure(
-      `You are in ${String(all.length)} operations: name one with --operation (${named.map(({ reference }) => reference).join(', ')}).`,
+      `You are in ${String(all.length)} operations: name an operation with --operation (${named.map(({ reference }) => reference).join(', ')}).`,
     )
   return choose('operation', word, named)
 }
@@ -163,7 +163,7 @@ export async function leaveReading(
       `… and ${counted(before.length - mostSetAsideShown, 'entry', 'entries')} more; cordon read --json lists them.`,
     )
   const things = counted(alarms.length + before.length, 'thing')
-  terminal.note(`NOT everything could be believed: ${things}, above. What is shown leaves that out.`)
+  terminal.note(`NOT everything could be believed: ${things}, above. The output leaves them out.`)
   process.exitCode = exitCodes.failed
 }
 

@@ -33,7 +33,7 @@ export async function asContactPoint<T>(answer: Promise<T>): Promise<T> {
   } catch (error) {
     if (!isProblem(error, 'NOT_FOUND')) throw error
     throw new CommandFailure(
-      'This is for contact points of the organization and for administrators: ask one of them.',
+      'This command is for contact points of the organization and for administrators: ask a contact point.',
       exitCodes.failed,
       { reason: error.code },
     )

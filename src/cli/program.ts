@@ -46,7 +46,7 @@ function listCommands(): Command {
       'after',
       `
 The keys of this device lie in an encrypted store: ~/.cordon/store, or --store, or CORDON_STORE.
-Passphrases are asked for, or read from the files that CORDON_STORE_PASSPHRASE_FILE and
+Commands ask for passphrases, or read them from the files that CORDON_STORE_PASSPHRASE_FILE and
 CORDON_PASSPHRASE_FILE (to sign in) name.
 
 Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,

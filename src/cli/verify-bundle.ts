@@ -63,9 +63,9 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
     harmlessLine(
       verified
         ? `Verified: ${counted(entries, 'entry', 'entries')} of the log ${log} of ${host} as it was with ${counted(size, 'entry', 'entries')}; ${counted(statements, 'signed statement')}, ${counted(details, 'entry', 'entries')} with details. ${witnessWords(cosigned, witnesses)}`
-        : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. This is not what the log holds.`,
+        : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. The log does not hold this.`,
     ),
-    `SHA-256 of the file: ${sha256}. The entry export.made of the log has the same as its digest if nothing in the file was changed, its manual included.`,
+    `SHA-256 of the file: ${sha256}. The entry export.made of the log has it as its digest if nothing in the file was changed, its manual included.`,
     harmlessLine(
       `It says of itself: made ${made.at} for "${made.justification}", asked for ${JSON.stringify(made.query)}.`,
     ),
@@ -74,7 +74,7 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
 }
 
 function witnessWords(cosigned: readonly string[], asked: readonly NoteKey[]): string {
-  if (asked.length === 0) return 'No witness was asked for.'
+  if (asked.length === 0) return 'No witness was named.'
   return cosigned.length === 0 ? 'No witness cosigned it.' : `Cosigned by ${cosigned.join(', ')}.`
 }
 

@@ -94,15 +94,15 @@ export function markWords({ marks, exercise }: Message): string[] {
   const words = marks.map((mark) => {
     switch (mark.kind) {
       case 'early':
-        return 'appended BEFORE it was sent, by what its sender says: a clock is wrong, or the service dates it back'
+        return 'appended BEFORE the time at which its sender says that it was sent: a clock is wrong, or the service dates it back'
       case 'late':
         return 'appended more than an hour after it was sent'
       case 'extract-differs':
-        return `what travelled in the clear is not what it says (${mark.at.join(', ')})`
+        return `the extract does not agree with the sealed fields (${mark.at.join(', ')})`
       case 'form-unknown':
         return 'written with a form that this program does not know'
       case 'fields-invalid':
-        return 'does not keep to its form'
+        return 'does not fit its form'
     }
   })
   return exercise ? ['EXERCISE', ...words] : words

@@ -62,7 +62,7 @@ export async function loadSelf(store: ClientStore): Promise<Self | undefined> {
  * yet.
  */
 export function requireCertificate(self: Self): Certificate {
-  if (!self.certificate) throw refuse('NOT_CERTIFIED', 'Nobody has certified this device yet.')
+  if (!self.certificate) throw refuse('NOT_CERTIFIED', 'This device has not been certified yet.')
   return self.certificate
 }
 
@@ -97,5 +97,5 @@ export function getsContent({ account, listed }: Self, view: OperationView): boo
  */
 export async function requireOtherPassphrase(store: ClientStore, passphrase: string): Promise<void> {
   if ((await store.isOwnPassphrase?.(passphrase)) === true)
-    throw refuse('STORE_PASSPHRASE_REUSED', 'The passphrase of the store and the one to sign in with are the same.')
+    throw refuse('STORE_PASSPHRASE_REUSED', 'The passphrase to sign in with is also the passphrase of the store.')
 }

@@ -124,7 +124,7 @@ export class Audit {
       entries.push(entry)
     }
     if (page.next !== null && (page.next > below || page.next >= start))
-      throw refuse('ANSWER_INVALID', 'The service answered with a next page that is not after this one.')
+      throw refuse('ANSWER_INVALID', 'The service answered with a next page that does not follow this page.')
     return { entries, next: page.next, range: page.range }
   }
 
@@ -180,6 +180,6 @@ async function readEntry(text: string, details: string | undefined, salt: string
     return { leaf, text, detailsText: details, salt, details: JSON.parse(details) as Record<string, unknown> }
   } catch (cause) {
     if (!(cause instanceof ProtocolError) && !(cause instanceof SyntaxError)) throw cause
-    throw refuse('ANSWER_INVALID', 'The service answered with something that is no entry.', undefined, cause)
+    throw refuse('ANSWER_INVALID', 'The service answered with a text that is no entry.', undefined, cause)
   }
 }

@@ -320,7 +320,7 @@ export class Cordon {
       Me & { certificate: string | null; chain: string[] }
     >('GET', '/v1/me')
     if (me.person !== account.person || me.device !== device.id)
-      throw refuse('CERTIFICATE_REFUSED', 'The service takes this device for another one.')
+      throw refuse('CERTIFICATE_REFUSED', 'The service takes this device for another device.')
     if (certificate === null) return me
     const [own, ...above] = await this.#proven([certificate, ...chain])
     const fits =
@@ -328,7 +328,7 @@ export class Cordon {
       own.keys.seal.pub === device.keys.seal.pub &&
       own.person === account.person &&
       own.organization === account.organization
-    if (!own || !fits) throw refuse('CERTIFICATE_REFUSED', 'The certificate of this device names somebody else.')
+    if (!own || !fits) throw refuse('CERTIFICATE_REFUSED', 'The certificate of this device names another person.')
     this.#self = { ...this.self, certificate: own, chain: above, listed: me.listed }
     const listed = me.listed === null ? { name: 'listed' } : { name: 'listed', value: me.listed }
     await this.#options.store.write([{ name: 'certificate', value: [certificate, ...chain] }, listed])

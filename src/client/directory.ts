@@ -119,7 +119,13 @@ export class Directory {
    * permissions are settled with the invitation and never change. Throws FORBIDDEN where this
    * person is neither an NCP of the organization nor an administrator.
    */
-  inviteService({ name, permissions, addresses, expiresAt, ...input }: ServiceInvitationRequest): Promise<NewInvitation> {
+  inviteService({
+    name,
+    permissions,
+    addresses,
+    expiresAt,
+    ...input
+  }: ServiceInvitationRequest): Promise<NewInvitation> {
     const service = { permissions, addresses, expiresAt: timestamp(expiresAt) }
     return this.#invite({ ...input, person: { name }, tier: 'service' }, service)
   }
@@ -199,7 +205,7 @@ export class Directory {
   async #requireOwn(device: DeviceId): Promise<Certificate> {
     const own = requireCertificate(this.#deps.self())
     const found = own.device === device ? own : (await this.#ownCertified()).find((one) => one.device === device)
-    demand(found, 'INVITATION_SIGNER', 'No device of this person signed what the service shows of the invitation.')
+    demand(found, 'INVITATION_SIGNER', 'No device of this person signed the invitation that the service shows.')
     return found
   }
 

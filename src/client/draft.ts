@@ -78,7 +78,7 @@ const advices: Readonly<Record<string, string>> = {
   thread: uuid,
   precedence: 'Choose routine, priority or urgent.',
   handling: 'Choose RED, AMBER+STRICT, AMBER, GREEN or CLEAR.',
-  refersTo: 'Name the message by its id, and what this one is to it.',
+  refersTo: 'Name the message by its id, and the relation of this message to it.',
   addressees: 'Name 1 to 200 organizations, each once and by its id; leave it out where it is for all.',
 }
 

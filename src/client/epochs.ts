@@ -94,7 +94,7 @@ export class Epochs {
     if (!ledger.view.partial || ledger.isForMembers(compartment)) return
     throw refuse(
       'MEMBERS_HIDDEN',
-      'The key of this compartment was opened for somebody whom this device does not know as a member.',
+      'The key of this compartment was opened for a person whom this device does not know as a member.',
     )
   }
 
@@ -114,7 +114,8 @@ export class Epochs {
   async #openOrWait(compartment: CompartmentId): Promise<void> {
     if (this.#mayOpen(compartment)) return this.open(compartment)
     const came = await this.#context.until(() => this.#current(compartment) !== undefined, 60_000)
-    if (!came) throw refuse('EPOCH_WAITING', 'This compartment has no usable key, and no other member opened one.')
+    if (!came)
+      throw refuse('EPOCH_WAITING', 'This compartment has no usable key, and no other member opened a new key.')
   }
 
   #mayOpen(compartment: CompartmentId): boolean {

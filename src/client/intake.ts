@@ -363,7 +363,7 @@ export class Intake {
     if (this.#second || leaf.index <= this.#current.basis) return
     if (certificate.device === device.id || certificate.issuer === device.id) return
     const detail =
-      'A device was certified for you that this one did not certify. If it is not yours, revoke it at once.'
+      'A device was certified for you, and not by this device. If that device is not yours, revoke it at once.'
     this.#context.alarm({ code: 'DEVICE_UNEXPECTED', index: leaf.index, detail })
   }
 

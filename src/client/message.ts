@@ -239,7 +239,7 @@ async function requireExtract({ payload }: MessageStatement, { extract, salt }: 
       salt !== undefined &&
       (await digestOfExtract(salt, extract)) === payload.extract.sha256,
     'EXTRACT',
-    'This extract is not the one that the statement names.',
+    'The statement names another extract.',
   )
 }
 

@@ -258,7 +258,7 @@ export class OperationSession {
     const { connection } = this.#deps
     this.#failure = isProblem(error)
       ? error
-      : refuse('UNEXPECTED', 'What came could not be taken in.', undefined, error)
+      : refuse('UNEXPECTED', 'A frame of the service could not be taken in.', undefined, error)
     this.#frames.clear()
     this.#status = 'offline'
     this.#resubscribing = true
@@ -323,7 +323,8 @@ export class OperationSession {
       // The live channel signs this checkpoint for this moment, with the first key alone.
       const [ed25519] = await logKeysOf(pins, this.operation)
       const seen = await verifyCheckpoint(checkpoint, [ed25519], older, consistency)
-      if (seen.size <= index) throw new ProtocolError('CHECKPOINT', 'The checkpoint does not hold what was shown.')
+      if (seen.size <= index)
+        throw new ProtocolError('CHECKPOINT', 'The checkpoint does not hold all entries that were shown.')
       await this.#intake.caughtUp(index, seen)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error

@@ -31,7 +31,11 @@ export async function portableReceipt(
 ): Promise<string> {
   const receipt = (await store.get(`operation/${operation}/receipt/${message}`)) as Receipt | undefined
   if (receipt === undefined)
-    throw refuse('NO_RECEIPT', 'This device has no receipt of this message: only who posted it has one.', { message })
+    throw refuse(
+      'NO_RECEIPT',
+      'This device has no receipt of this message: only the device that posted it has a receipt.',
+      { message },
+    )
   try {
     let text = await transport.text(`/v1/logs/${operation}/proof/${String(receipt.index)}`)
     const path = `/v1/logs/${operation}/witnesses`

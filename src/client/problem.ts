@@ -3,22 +3,22 @@
  */
 const own = {
   NETWORK: 'Check the connection and the address of the service, then try again.',
-  ANSWER_INVALID: 'The service answered with something that is not Cordon: check its address, then tell its operator.',
+  ANSWER_INVALID: 'The answer is not one of Cordon: check the address of the service, then tell its operator.',
   TIMED_OUT: 'Try again; a message that was to be sent is kept, and sent by itself.',
   CLOCK_WRONG: 'Set the clock of this device, then try again. If it is right, tell the operator of the service.',
-  NOT_PENDING: 'See what waits to be sent: cordon pending.',
+  NOT_PENDING: 'See which messages wait to be sent: cordon pending.',
   NOT_ENROLLED: 'Enrol this device with an invitation first.',
-  ALREADY_ENROLLED: 'This store holds a device already: use an empty store for another one.',
+  ALREADY_ENROLLED: 'This store holds a device already: use an empty store for another device.',
   NOT_SIGNED_IN: 'Sign in first.',
   NOT_A_SERVICE: 'Sign in as the person whose device this is.',
   SESSION_KEY_HELD: 'Sign in with the command line instead, whose store holds the key itself.',
-  NOT_CERTIFIED: 'Wait until whoever invited you is online once; then try again.',
+  NOT_CERTIFIED: 'Wait until the person who invited you has been online; then try again.',
   INVITATION_DAMAGED: 'Copy the whole invitation again, from its first to its last character.',
   PIN_CHANGED: 'Stop: this is not the service that this device enrolled with. Ask your administrator before you go on.',
   CERTIFICATE_REFUSED: 'Do not use this service until an administrator has explained it: the certificate is not right.',
   FIELDS_INVALID: 'Correct the places listed under faults; nothing was sealed and nothing was sent.',
   RECEIPT_INVALID: 'The message does not count as sent: tell the operator and the auditors that a receipt was wrong.',
-  NO_RECEIPT: 'Ask whoever posted the message for its receipt, or an auditor for a bundle of evidence.',
+  NO_RECEIPT: 'Ask the sender of the message for its receipt, or an auditor for a bundle of evidence.',
   EVIDENCE_INVALID:
     'Do not hand it on: tell the operator and the other auditors that the service made evidence that does not hold.',
   DEVICE_HIDDEN:
@@ -33,19 +33,21 @@ const own = {
   EPOCH_WAITING: 'Wait for another member to be online: your role does not open keys.',
   KEY_MISSING: 'Wait until another member is online once and grants it.',
   LOG_SET_BACK:
-    'Nothing is read or sent there now; what this device has stays on it. Ask the operator how many entries are missing, and run cordon verify --server.',
+    'This operation is neither read nor written now; this device keeps all that it has. Ask the operator how many entries are missing, and run cordon verify --server.',
   OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',
   CLOSED: 'This was closed: open it again.',
   IMPORT_KEY_REFUSED:
-    'The import key that is shown does not open as one of your organization’s: tell the auditors of the platform. A contact point can replace it (cordon import --new-key).',
-  IMPORT_KEY_MISSING: 'Import once from the device that imported first: it then grants the key to this one.',
+    'The import key that the service shows is not a key of your organization: tell the auditors of the platform. A contact point can replace it (cordon import --new-key).',
+  IMPORT_KEY_MISSING:
+    'Import once from the device that imported first: that device then grants the key to this device.',
   STORE_PASSPHRASE: 'Give the passphrase that this store was made with.',
   STORE_PASSPHRASE_WEAK: 'Choose a passphrase of at least 15 characters for the store.',
-  STORE_PASSPHRASE_REUSED: 'Choose a passphrase for the store that is not the one you sign in with.',
+  STORE_PASSPHRASE_REUSED: 'Choose a passphrase for the store that is not your passphrase to sign in.',
   STORE_IN_USE: 'Wait for the other command to end: one process uses a store at a time.',
   STORE_FAILED:
-    'See that the store can be written: what came is asked for again, what has no receipt is kept and sent again.',
-  UNEXPECTED: 'Start again; what came is asked for again. Tell who builds this what you did and what it said.',
+    'Make the store writable: missing entries are fetched again, and messages without a receipt are sent again.',
+  UNEXPECTED:
+    'Start again; missing entries are fetched again. Tell the makers of this program what you did and what it said.',
   STORE_DAMAGED: 'Restore the file from a backup, or enrol a new device.',
 } as const
 

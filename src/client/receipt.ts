@@ -67,7 +67,7 @@ export async function verifyCheckpoint(
   const checkpoint = await openCheckpoint(note, ...keys)
   const { size, root } = checkpoint
   if (older && !(await hasGrown(older, checkpoint, proof)))
-    throw new ProtocolError('CONSISTENCY', 'The log is not the one that this device saw before, grown.')
+    throw new ProtocolError('CONSISTENCY', 'The log has not grown from the log that this device saw before.')
   return { size, root: base64url(root) }
 }
 

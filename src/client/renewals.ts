@@ -65,7 +65,7 @@ export class Renewals {
       ;[current] = await proveTogether([certificate, ...chain], account.pins.root)
       demand(current?.device === device, 'RENEWAL', 'The certificate is of another device.')
       const circle = above.some((one) => one.device === device) || issuer.device === device
-      demand(!circle, 'RENEWAL', 'Your device was vouched for by this one: somebody above both renews it.')
+      demand(!circle, 'RENEWAL', 'Your device was vouched for by this device: a device above both has to renew it.')
       const entitled = issuer.person !== current.person && mayCertify(issuer, current)
       demand(entitled, 'RENEWAL', 'Your device may not vouch for this person.')
     } catch (error) {

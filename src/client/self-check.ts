@@ -83,7 +83,7 @@ export async function checkOwnPlace(
       what: `this device verified ${String(seen.size)} entries, and the service shows ${String(newest.size)}: the log was set back by ${String(seen.size - newest.size)}`,
     })
   else if (older && !(await grew(older, newer, prove)))
-    discrepancies.push({ what: `the log is not the one of ${String(older.size)} entries that this device saw, grown` })
+    discrepancies.push({ what: `the log has not grown from the ${String(older.size)} entries that this device saw` })
 
   const position = place?.position ?? -1
   const witnessed = await checkWitnesses({ transport, store, pins, platform }, operation, { position, receipts })
@@ -176,7 +176,7 @@ async function checkWitnesses(
     if (!late) return { pinned: true, final, faults: [] }
     // Witnesses cosign a new checkpoint within a second or two.
     if (n === publicationWait.times) {
-      const words = `what this device accepted more than ${String(pin.lag)} minutes ago has too few cosignatures`
+      const words = `entries that this device accepted more than ${String(pin.lag)} minutes ago have too few cosignatures`
       return { pinned: true, final, faults: [`${words}: the witnesses are at ${String(size)} entries`] }
     }
     await sleep(platform, publicationWait.milliseconds)

@@ -217,7 +217,7 @@ export class Transport {
 
   async #current(): Promise<OpenSession> {
     const open = this.#open
-    if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
+    if (!open) throw refuse('NOT_SIGNED_IN', 'No person is signed in on this device.')
     const remaining = open.expiresAt - this.#platform.clock().getTime()
     return remaining > 30_000 ? open : this.refresh(open)
   }
@@ -231,7 +231,7 @@ export class Transport {
 
   async #exchange(): Promise<OpenSession> {
     const open = this.#open
-    if (!open) throw refuse('NOT_SIGNED_IN', 'Nobody is signed in on this device.')
+    if (!open) throw refuse('NOT_SIGNED_IN', 'No person is signed in on this device.')
     const attempt = open.attempt ?? base64url(this.#platform.random(16))
     // Kept before the request: a process that never gets the answer repeats this exchange, or the
     // next process does.
@@ -311,7 +311,7 @@ export class Transport {
     if (status === 408) return refuse('NETWORK', `A request did not reach ${this.server} whole in time.`)
     const problem = fromProblemJson(parse(text), status, retryAfter)
     if (problem.code !== 'ANSWER_INVALID' || status < 502 || status > 504) return problem
-    return refuse('NETWORK', `The service at ${this.server} is away: what stands before it answered ${String(status)}.`)
+    return refuse('NETWORK', `The service at ${this.server} is away: a proxy before it answered ${String(status)}.`)
   }
 
   async #exchangeBytes(url: string, init: RequestInit) {
@@ -363,7 +363,7 @@ function retryAfterOf(headers: Headers): number | undefined {
 function valueOf<T>(text: string, what: string): T {
   const value = text === '' ? undefined : parse(text)
   if (value === undefined && text !== '')
-    throw refuse('ANSWER_INVALID', `The service answered ${what} with something that is not JSON.`)
+    throw refuse('ANSWER_INVALID', `The service answered ${what} with a text that is not JSON.`)
   return value as T
 }
 

@@ -252,7 +252,7 @@ export class WitnessWatch {
         return
       }
       this.#final = final
-      this.#reason = 'What this device accepted has too few cosignatures of its witnesses for too long.'
+      this.#reason = 'Entries that this device accepted have had too few cosignatures for too long.'
       this.#accepted = this.#accepted.filter(({ upTo }) => upTo >= final.size)
       await this.#keep()
     } catch (error) {

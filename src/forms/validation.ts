@@ -160,7 +160,7 @@ function toFault({ keyword, instancePath, params }: ErrorObject): Fault {
     case 'minProperties':
       return fault('too-few', 'This is empty: fill it in, or leave the field out.')
     case 'uniqueItems':
-      return fault('repeated', 'This names something twice: name it once.')
+      return fault('repeated', 'This list names an item twice: name it once.')
     case 'minimum':
     case 'maximum':
       return fault('out-of-range', `This must be ${params['comparison']} ${params['limit']}.`)

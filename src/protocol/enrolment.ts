@@ -217,7 +217,7 @@ export async function checkEnrolment(
   demand(
     equalBytes(await hmac(certify, statement), fromBase64url(mac)),
     'ENROLMENT_MAC',
-    'Whoever enrolled did not hold the invitation.',
+    'The newcomer did not hold the invitation.',
   )
   const enrolment = await readEnrolment(statement)
   requireSealKey(enrolment.seal)

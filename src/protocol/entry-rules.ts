@@ -37,7 +37,7 @@ export function requireEntry(view: OperationView, entry: ViewEntry): void {
 export function statementOf<T extends ReadStatement['type']>(entry: ViewEntry, type: T): StatementValues[T] {
   const { statement, kind, digest } = entry
   demand(statement?.type === type, 'VIEW', `An entry of the kind ${kind} needs its ${type} statement.`)
-  demand(statement.value.hash === digest, 'VIEW_DIGEST', 'The statement is not the one that the entry commits to.')
+  demand(statement.value.hash === digest, 'VIEW_DIGEST', 'The entry commits to another statement.')
   return statement.value as StatementValues[T]
 }
 
@@ -53,9 +53,9 @@ function requireMemberEntry(view: OperationView, entry: ViewEntry, statement: Me
   const { act } = statement
   demand(act.operation === view.operation, 'VIEW', 'This statement belongs to another operation.')
   demand(act.v >= view.version, 'MEMBERS_VERSION', 'This operation has no statements of so old a version.')
-  demand(says(view, entry, act), 'VIEW', 'The statement says something else than the entry that it stands behind.')
+  demand(says(view, entry, act), 'VIEW', 'The statement does not agree with its entry.')
   const changes = act.act === 'change-role' || act.act === 'wake'
-  demand(!changes || view.member(entry.subject as PersonId), 'VIEW', 'The entry names somebody who is no member.')
+  demand(!changes || view.member(entry.subject as PersonId), 'VIEW', 'The entry names a person who is no member.')
   if (entry.kind.startsWith('compartment.')) requireInCompartmentChain(view, entry, act)
   else requireInOperationChain(view, statement)
 }

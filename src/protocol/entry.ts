@@ -216,7 +216,7 @@ function checkLeaf(leaf: Record<string, unknown>): void {
   demand(seq === undefined || isIndex(seq, 1), 'LEAF', 'A seq is a whole number from 1.')
   const counted = compartment !== undefined && countsInCompartment(leaf['kind'])
   demand(counted === (seq !== undefined), 'LEAF', 'Exactly the entries that count in a compartment carry a seq.')
-  demand(isSubject(subject), 'LEAF', 'An entry names what it is about in a short text.')
+  demand(isSubject(subject), 'LEAF', 'The subject of an entry is a short text.')
   for (const hash of [digest, leaf['private']]) {
     demand(hash === undefined || isDigest(hash), 'LEAF', 'A digest is 32 bytes in base64url.')
   }

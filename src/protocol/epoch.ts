@@ -137,10 +137,6 @@ export async function openGrant(
   )
   const key = fromBase64url(k)
   demand(key.length === 32, 'GRANT_KEY', 'An epoch key has 32 bytes.')
-  demand(
-    (await commitmentOf(key)) === epoch.commitment,
-    'GRANT_COMMITMENT',
-    'This key is not the one that the epoch was opened with.',
-  )
+  demand((await commitmentOf(key)) === epoch.commitment, 'GRANT_COMMITMENT', 'The epoch was opened with another key.')
   return key
 }

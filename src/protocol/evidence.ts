@@ -234,7 +234,7 @@ async function checkStatement(
     demand(type === undefined || leaf.digest === undefined, 'EVIDENCE', 'Its statement did not come along.')
     return false
   }
-  demand((await digestOf(statement)) === leaf.digest, 'EVIDENCE', 'Its statement is not the one it commits to.')
+  demand((await digestOf(statement)) === leaf.digest, 'EVIDENCE', 'The entry commits to another statement.')
   demand(type !== undefined, 'EVIDENCE', `An entry ${leaf.kind} carries no statement.`)
   if (type === 'cordon-device+jws') {
     demand(certificates.byHash.has(leaf.digest ?? ''), 'EVIDENCE', 'Its certificate does not lead up to the root.')
@@ -245,7 +245,7 @@ async function checkStatement(
   demand(signer !== undefined, 'EVIDENCE', 'The certificate of its signer did not come along.')
   const read = readStatement(type, statement)
   await verifySignature(read, await keys.of(signer))
-  demand(read.kid === device, 'EVIDENCE', 'Its statement was signed by another device than entered it.')
+  demand(read.kid === device, 'EVIDENCE', 'Its statement was signed by another device than the entry names.')
   return true
 }
 
@@ -258,7 +258,7 @@ async function notesOn({ statement }: Entry, { kind, at, index }: Leaf): Promise
   return [
     {
       index,
-      what: `it was entered at ${at}, ${strange === 'early' ? 'BEFORE' : 'more than an hour after'} its sender says that it was sent (${sentAt})`,
+      what: `it was recorded at ${at}, ${strange === 'early' ? 'BEFORE' : 'more than an hour after'} its sender says that it was sent (${sentAt})`,
     },
   ]
 }

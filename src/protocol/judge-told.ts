@@ -4,7 +4,7 @@ import type { PersonId } from './ids.ts'
 import type { OperationView } from './operation-view.ts'
 import type { ViewEntry } from './view-entry.ts'
 
-const absent: Refusal = { code: 'NOT_FOUND', message: 'Nobody of this operation is meant.' }
+const absent: Refusal = { code: 'NOT_FOUND', message: 'The entry names no member of this operation.' }
 
 /**
  * Judges an entry about a device or a person that the directory or the service adds to the log of

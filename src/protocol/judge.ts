@@ -16,7 +16,10 @@ export interface Refusal {
 }
 
 const rule = (message: string): Refusal => ({ code: 'MEMBER_RULE', message })
-const moved: Refusal = { code: 'MEMBERS_MOVED', message: 'Another member statement came first: look, then sign again.' }
+const moved: Refusal = {
+  code: 'MEMBERS_MOVED',
+  message: 'Another member statement came first: read it, then sign again.',
+}
 const absent: Refusal = { code: 'NOT_FOUND', message: 'There is no such thing here.' }
 
 const holderOf = (view: OperationView, person: PersonId): Holder => (view.services.has(person) ? 'service' : 'person')
@@ -93,7 +96,7 @@ function judgeAdvance(view: OperationView, to: State): Refusal | undefined {
   if (!nextStates(view.state).includes(to))
     return { code: 'OPERATION_STATE', message: `An operation that is ${view.state} does not become ${to}.` }
   if (to !== 'archived') return undefined
-  const message = 'Sealing an operation takes two people, and approvals are not available yet.'
+  const message = 'Archiving an operation takes two people, and approvals are not available yet.'
   return { code: 'APPROVAL_NOT_AVAILABLE', message }
 }
 
@@ -133,7 +136,7 @@ function judgeAdmit(
 ): Refusal | undefined {
   const refused = judgePermission(view, signer, 'member.admit')
   if (refused) return refused
-  if (person === signer.person) return forbidden('member.admit', 'Nobody adds themselves.')
+  if (person === signer.person) return forbidden('member.admit', 'You cannot add yourself.')
   const reach = rolesGrantableBy(signer.role, holderOf(view, person))
   if (reach.scope === 'own' && organization !== signer.organization) {
     return forbidden('member.admit', 'An NCP admits people of its own organization only.')
@@ -161,7 +164,7 @@ function needsSecondPerson(
   if (coordinators(view) < 2 && !unseated) return undefined
   return {
     code: 'APPROVAL_NOT_AVAILABLE',
-    message: `Making somebody ${role} takes two people of different organizations, and approvals are not available yet.`,
+    message: `Making a member ${role} takes two people of different organizations, and approvals are not available yet.`,
   }
 }
 
@@ -174,7 +177,7 @@ const isLastCoordinator = (view: OperationView, person: PersonId) =>
 function judgeChangeRole(view: OperationView, signer: Member, person: PersonId, role: Role): Refusal | undefined {
   const refused = judgeReach(view, signer, 'member.change-role', person)
   if (refused) return refused
-  if (person === signer.person) return forbidden('member.change-role', 'Nobody changes their own role.')
+  if (person === signer.person) return forbidden('member.change-role', 'You cannot change your own role.')
   if (!rolesGrantableBy(signer.role, holderOf(view, person)).roles.includes(role)) {
     return forbidden('member.change-role', `Your role does not make anybody ${role}.`)
   }
@@ -241,7 +244,7 @@ function judgeChangeCompartment(
   const refused = judgePermission(view, signer, 'compartment.change-members')
   if (refused) return refused
   if (act.act === 'add-to-compartment') {
-    if (person === signer.person) return forbidden('compartment.change-members', 'Nobody adds themselves.')
+    if (person === signer.person) return forbidden('compartment.change-members', 'You cannot add yourself.')
     const unfit = judgeFit(view, person)
     if (unfit) return unfit
     if (view.isIn(person, compartment)) return rule('This member is in the compartment already.')

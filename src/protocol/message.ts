@@ -175,11 +175,7 @@ export async function checkBody(statement: MessageStatement, body: string): Prom
   const { payload, signer } = statement
   demand(body.length <= limits.body, 'BODY_SIZE', `A body has at most ${String(limits.body)} bytes.`)
   const { sha256: hash, size } = await describeBody(body)
-  demand(
-    hash === payload.body.sha256 && size === payload.body.size,
-    'BODY_HASH',
-    'This body is not the one that the statement names.',
-  )
+  demand(hash === payload.body.sha256 && size === payload.body.size, 'BODY_HASH', 'The statement names another body.')
   const parts = body.split('.')
   demand(parts.length === 5 && parts[1] === '', 'BODY_FORM', 'A body is a compact JWE with a direct key.')
   const expected = bodyHeader({
@@ -233,12 +229,12 @@ const contentBounds = { deepest: 16, parts: 20_000 } as const
 
 function readContent(text: string): BodyContent {
   const fits = excessIn(text, contentBounds) === undefined
-  demand(fits, 'BODY_CONTENT', 'What is inside this body is nested deeper, or has more parts, than any form.')
+  demand(fits, 'BODY_CONTENT', 'The content of this body is nested deeper, or has more parts, than any form.')
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new ProtocolError('BODY_CONTENT', 'What is inside this body is no JSON.', { cause })
+    throw new ProtocolError('BODY_CONTENT', 'The content of this body is no JSON.', { cause })
   }
   return parseContent(value)
 }

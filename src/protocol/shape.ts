@@ -78,6 +78,6 @@ export function distinct<S extends TSchema>(
   return Type.Refine(
     list,
     (value) => new Set<unknown>(value).size === value.length,
-    () => 'must not hold the same twice',
+    () => 'must not hold an item twice',
   )
 }

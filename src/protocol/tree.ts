@@ -349,7 +349,11 @@ export function grow(hasher: Hasher, before: Edge, leaves: readonly Uint8Array[]
     root: rootOf(hasher, hashes),
     nodes,
     inclusion: (index) => {
-      demand(index >= before.size && index < size, 'PROOF', 'Only what was just appended is proven from the edge.')
+      demand(
+        index >= before.size && index < size,
+        'PROOF',
+        'Only leaves that were just appended are proven from the edge.',
+      )
       return inclusionRanges(index, size).map((range) => rootOf(hasher, subtreesOf(range).map(find)))
     },
   }

@@ -162,5 +162,5 @@ function judgeEpoch(view: OperationView, statement: EpochStatement, trust: Trust
   )
   const heads = view.heads(compartment)
   const current = heads.operation === payload.members.operation && heads.compartment === payload.members.compartment
-  demand(current, 'EPOCH_HEADS', 'This epoch was opened by somebody who did not know the newest members.')
+  demand(current, 'EPOCH_HEADS', 'The member who opened this epoch did not know the newest members.')
 }

@@ -78,14 +78,14 @@ class PolicyReader {
   async #log([vkey = '', , ...more]: string[]): Promise<void> {
     demand(vkey !== '' && more.length === 0, 'POLICY', 'a log is: log VKEY [URL].')
     const { algorithm, publicKey } = await parseNoteKey(vkey)
-    demand(algorithm !== 'Ed25519 cosignature', 'POLICY', 'this key is one of a witness.')
+    demand(algorithm !== 'Ed25519 cosignature', 'POLICY', 'this key is a key of a witness.')
     this.#once(publicKey)
   }
 
   async #witness([name = '', vkey = '', url, ...more]: string[]): Promise<void> {
     demand(vkey !== '' && more.length === 0, 'POLICY', 'a witness is: witness NAME VKEY [URL].')
     const key = await parseNoteKey(vkey)
-    demand(cosigning.includes(key.algorithm), 'POLICY', 'this key is not one of a witness.')
+    demand(cosigning.includes(key.algorithm), 'POLICY', 'this key is no key of a witness.')
     this.#once(key.publicKey)
     this.#define(name, key)
     const prefix = url === undefined ? undefined : prefixOf(url)

@@ -59,13 +59,15 @@ export function addAudit(command: Command): void {
       .option('--organization <organization>', 'name or id of the organization that caused it')
       .option('--device <device>', 'id of the device that caused it')
       .option('--compartment <compartment>', 'name or id of the compartment')
-      .option('--message <id>', 'what is entered about a message')
-      .option('--subject <id>', 'what is entered about anything else: a person, a device, a report, by id or code')
+      .option('--message <id>', 'entries about this message')
+      .option('--subject <id>', 'entries about another subject: a person, a device, a report, by id or code')
       .option('--from <time>', 'from this day or time on, on the clocks of the operation')
       .option('--to <time>', 'up to the end of this day, or to this time')
-      .addOption(new Option('--outcome <outcome>', 'what was done, or what was refused').choices(['done', 'refused']))
+      .addOption(
+        new Option('--outcome <outcome>', 'acts that were done, or that were refused').choices(['done', 'refused']),
+      )
       .option('--text <words>', 'whole words in the details, all of them; with --from or --person')
-      .option('--justification <why>', 'why you look; entered in the log (the purpose of the operation if not given)')
+      .option('--justification <why>', 'why you look; the log records it (the purpose of the operation if not given)')
       .option(
         '--limit <n>',
         `at most so many; ${String(entriesInTable)} in a table, all with --json or --csv, if not given`,
@@ -73,16 +75,16 @@ export function addAudit(command: Command): void {
       .option('--csv', 'comma-separated values, for spreadsheets')
       .option(
         '--evidence <file>',
-        'write what is found as a bundle of evidence, with --recipient, --legal-basis and --justification',
+        'write the entries as a bundle of evidence, with --recipient, --legal-basis and --justification',
       )
-      .option('--recipient <who>', "who gets it: 'NAME, ORGANIZATION' or 'NAME, ORGANIZATION, COUNTRY'")
-      .option('--legal-basis <ground>', 'on what ground it may be given'),
+      .option('--recipient <who>', "the recipient: 'NAME, ORGANIZATION' or 'NAME, ORGANIZATION, COUNTRY'")
+      .option('--legal-basis <ground>', 'the legal ground for giving it'),
   )
     .addHelpText(
       'after',
       `
-Newest first. Each page that is read is itself an entry of the log, with what was asked and why. Coordinators and auditors query everything
-that their role sees, others what they or their organization caused. --json prints one JSON document per entry, with what it takes to check
+The newest entries come first. The log records each page that is read, with the query and the reason. Coordinators and auditors query all entries
+that their role sees, other members those that they or their organization caused. --json prints one JSON document for each entry, with all that verifies
 it: the leaf as it is hashed, its details and their salt.
 
 Examples:
@@ -200,7 +202,7 @@ async function writeEvidence(
   const { recipient, legalBasis, justification } = options
   if (recipient === undefined || legalBasis === undefined || justification === undefined)
     throw new CommandFailure(
-      'Evidence leaves the group: say to whom with --recipient, on what ground with --legal-basis, and why with --justification. All three are entered in the log.',
+      'Evidence leaves the group: name the recipient with --recipient, the ground with --legal-basis, and the reason with --justification. The log records all three.',
       exitCodes.usage,
     )
   const [name = '', organization = '', country, ...rest] = recipient.split(',').map((part) => part.trim())
@@ -224,7 +226,7 @@ async function writeEvidence(
   const { entries, size, statements } = verified
   terminal.result({ file, log: asked.log, entries, size, statements }, () => [
     `Written and verified: ${counted(entries, 'entry', 'entries')} of ${harmlessLine(asked.title)} to ${file}, under a checkpoint of ${counted(size, 'entry', 'entries')}.`,
-    'Give with it, by another way, the keys that `cordon log-keys` prints: who has them checks it with cordon verify, or by hand as the file says.',
+    'Give with it, by another way, the keys that `cordon log-keys` prints: with them the recipient checks it with cordon verify, or by hand as the file says.',
   ])
 }
 

@@ -19,18 +19,18 @@ export function addDeputy(person: Command): void {
     person
       .command('deputy')
       .description('Let another contact point stand in for you, or take that back')
-      .argument('[deputy]', 'who stands in: name, beginning of the name, or id')
-      .option('--for <person>', 'for whom, if not for yourself')
+      .argument('[deputy]', 'the deputy: name, beginning of the name, or id')
+      .option('--for <person>', 'the contact point who is away, if not yourself')
       .option('--from <time>', 'a day or a time, on the clocks here; now if not given')
       .option('--until <time>', 'a day, to its end, or a time; until it is taken back if not given')
-      .option('--reason <text>', 'why; it is entered in the log')
+      .option('--reason <text>', 'why; the log records it')
       .option('--back', 'be on duty again')
       .option('--organization <organization>', 'of another organization (administrators)'),
   )
     .addHelpText(
       'after',
       `
-Somebody new replaces whoever stood in before. A deputy who goes away, sleeps or leaves stands in no more: then all other contact points do.
+A new deputy replaces the deputy before. A deputy who goes away, sleeps or leaves stands in no more: then all other contact points do.
 
 Examples:
   $ cordon person deputy 'Peter Kariuki' --from 2026-12-21 --until 2027-01-03 --reason 'Annual leave'
@@ -39,10 +39,10 @@ Examples:
     )
     .action((word: string | undefined, options: Options) => {
       if ((word === undefined) === (options.back === undefined))
-        throw new CommandFailure('Name who stands in, or say --back.', exitCodes.usage)
+        throw new CommandFailure('Name the deputy, or give --back.', exitCodes.usage)
       const { reason, from, until } = options
       if (word !== undefined && reason === undefined)
-        throw new CommandFailure('Say why with --reason; it is entered in the log.', exitCodes.usage)
+        throw new CommandFailure('Give the reason with --reason; the log records it.', exitCodes.usage)
       const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
       const period = {
         ...(from === undefined ? {} : { from: new Date(instantIn(timeZone, from, '--from')) }),

@@ -19,19 +19,19 @@ export function addDevices(command: Command): void {
   orPasskey(
     onStore(
       command
-        .option('--revoke <device>', 'end one of them: its sessions end and the keys it had are replaced')
+        .option('--revoke <device>', 'revoke this device: its sessions end, and the keys that it holds are replaced')
         .option(
           '--compromised-since <time>',
-          'with --revoke: since when it was in wrong hands; what it vouched for since ends with it',
+          'with --revoke: the time since which it was in wrong hands; devices that it certified since then end with it',
         )
         .option('--yes', 'do not ask')
-        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
     ),
   )
     .addHelpText(
       'after',
       `
-A device that you do not know can read what you can: revoke it, and tell whoever certifies in your organization. Devices are named by the
+A device that you do not know can read what you can: revoke it, and tell the contact point of your organization. Devices are named by the
 beginning of the thumbprint of their signing key.
 
 Examples:
@@ -86,9 +86,11 @@ function whatEnds({ device, current }: OwnDevice, devices: readonly OwnDevice[])
   const last = !devices.some((one) => one.device !== device && one.state === 'certified')
   return [
     `The device ${device.slice(0, shownCharacters)} will be revoked for good: its sessions end, and keys are renewed without it.`,
-    ...(current ? ['It is the one that you are using.'] : []),
+    ...(current ? ['It is the device that you are using.'] : []),
     ...(last
-      ? ['You have no other one: you will be locked out, and two people of two organizations bring you back.']
+      ? [
+          'You have no other device: you will be locked out, and two people of two organizations have to bring you back.',
+        ]
       : []),
   ].join(' ')
 }

@@ -34,11 +34,11 @@ export function addEnrol(command: Command): void {
         .option('--no-wait', 'do not wait until the device is certified'),
     ),
   )
-    .option('--code <code>', 'of your authenticator app, for a further device of somebody who has one')
+    .option('--code <code>', 'code of your authenticator app, for a further device of a person with that factor')
     .addHelpText(
       'after',
       `
-Makes the keys of this device and keeps them in a new encrypted store. Until whoever invited you has certified it, the device can sign in
+Makes the keys of this device and keeps them in a new encrypted store. Until the person who invited you has certified it, the device can sign in
 and opens nothing. With the invitation of a service account it also makes the key that the program signs in with, and asks for no passphrase
 but that of the store.
 
@@ -76,7 +76,7 @@ async function enrol({ client }: CommandDevice, invitation: string, credential: 
   } catch (error) {
     if (credential.authenticator && isProblem(error, 'PASSPHRASE_WEAK'))
       throw new CommandFailure(
-        'You begin here, and begin with a passphrase: enrol without --passkey, then add one (cordon factors passkey add).',
+        'A new person begins with a passphrase: enrol without --passkey, then add a passkey (cordon factors passkey add).',
       )
     throw error
   }
@@ -116,6 +116,6 @@ async function untilCertified({ client, store, terminal }: CommandDevice): Promi
 /** Says who has to certify this device. */
 export function waiting(inviter: unknown): string {
   const { name, organization } = (inviter ?? {}) as { name?: string; organization?: string }
-  const who = name === undefined ? 'whoever invited you' : `${name} (${organization ?? ''})`
+  const who = name === undefined ? 'the person who invited you' : `${name} (${organization ?? ''})`
   return `This device waits to be certified: ${who} has to use cordon once, on any device.`
 }

@@ -32,10 +32,10 @@ export function addFactors(factors: Command): void {
     orPasskey(
       onStore(parent.command(name).description(description)).option(
         '--code <code>',
-        'of your authenticator app, or a recovery code, where the service asks for one',
+        'code of your authenticator app, or a recovery code, where the service asks for it',
       ),
     )
-  onStore(factors.command('list', { isDefault: true }).description('What there is')).action((options: Options) =>
+  onStore(factors.command('list', { isDefault: true }).description('List your factors')).action((options: Options) =>
     asMember(options, list),
   )
   add('passphrase', 'Set another passphrase to sign in with')
@@ -55,7 +55,7 @@ export function addFactors(factors: Command): void {
   )
   const passkey = factors.command('passkey').description('Add and remove passkeys, in a browser on this machine')
   add('add', 'Add a passkey', passkey)
-    .argument('<name>', 'how you will know it again, such as the device that keeps it')
+    .argument('<name>', 'its name, such as that of the device that keeps it')
     .addHelpText('after', "\nExample:\n  $ cordon factors passkey add 'Blue security key'")
     .action((name: string, options: Options) => asMember(options, (device) => addPasskey(device, name, options)))
   add('remove', 'Remove a passkey', passkey)
@@ -65,15 +65,15 @@ export function addFactors(factors: Command): void {
   factors.addHelpText(
     'after',
     `
-A change asks for your passphrase or a passkey again when you proved longer than ten minutes ago who you are. Another passphrase or app
-ends your other sessions; after other changes cordon sessions --end-others does. The new passphrase is asked for, or read from the file CORDON_NEW_PASSPHRASE_FILE names.
+A change asks for your passphrase or a passkey again when your last proof is older than ten minutes. Another passphrase or app
+ends your other sessions; after other changes cordon sessions --end-others does. The command asks for the new passphrase, or reads it from the file that CORDON_NEW_PASSPHRASE_FILE names.
 
 Examples:
   $ cordon factors
   $ cordon factors passphrase
   $ cordon factors app
 
-From a passphrase to passkeys (two, so that you can lose one):
+From a passphrase to passkeys (two, in case you lose one):
   $ cordon factors passkey add 'Blue security key'
   $ cordon factors passkey add 'Laptop'
   $ cordon sign-in --passkey
@@ -124,7 +124,7 @@ async function removePassphrase(device: CommandDevice, options: Options): Promis
   const { passkeys } = await client.factors.list()
   terminal.result({ factor: 'passphrase', removed: true }, () => [
     'The passphrase is removed, with app and recovery codes. From now on: cordon sign-in --passkey',
-    ...(passkeys.length > 1 ? [] : ['You have one passkey: add another one, so that you can lose it.']),
+    ...(passkeys.length > 1 ? [] : ['You have one passkey: add a second passkey, in case you lose the first.']),
     othersEnded,
   ])
 }

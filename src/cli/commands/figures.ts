@@ -20,8 +20,8 @@ export function addFigures(command: Command): void {
     .addHelpText(
       'after',
       `
-This device computes them from the messages that it opened, the service from what travels in the clear beside them; neither asks the other.
-Quantities never add up across kinds of units, and what was estimated stands apart.
+This device computes the figures from the messages that it opened, the service from their extracts; neither asks the other.
+Quantities of different kinds of units are never added, and estimates are separate.
 
 Examples:
   $ cordon figures --operation HORIZON
@@ -97,10 +97,10 @@ function comparison(reader: Figures, server: ServerFigures | undefined, agree: b
   if (server === undefined) return ['Your role has no figures of the service to compare them with.']
   const counts = `the service counts ${counted(server.seizures, 'seizure')} up to entry ${number(server.asAt)}`
   if (agree === null)
-    return [`To your role ${counts}: totals that at least three countries stand behind, at the end of a day.`]
+    return [`To your role ${counts}: totals that come from at least three countries, at the end of a day.`]
   if (agree) return [`agree: true (${counts}, and every quantity is the same)`]
   return [
     `agree: false (${counts}; this device ${counted(reader.seizures, 'seizure')})`,
-    'Where all its messages are open to you, that is not right: tell a coordinator and the auditors. Compartments that you are not in count there and not here.',
+    'The service also counts compartments that you are not in. Where you can open all messages, this is wrong: tell a coordinator and the auditors.',
   ]
 }

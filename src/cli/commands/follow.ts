@@ -18,7 +18,7 @@ export function addFollow(command: Command): void {
     .addHelpText(
       'after',
       `
-With --json one JSON document a line. Meanwhile newcomers who wait for you are certified and get the keys that they may have.
+With --json each line is a JSON document. Meanwhile newcomers who wait for you are certified and get the keys that they may have.
 
 Example:
   $ cordon follow --operation HORIZON`,
@@ -87,5 +87,5 @@ Example:
 function endedWords(reason: string, name: string): string {
   return reason === 'read-only'
     ? `The service has lost a part of the log of ${name}, and continues it no more: tell its operator.`
-    : `You are out of ${name} now, or asleep there: ask a coordinator or your contact point why. What came before stays in this store.`
+    : `You are out of ${name} now, or asleep there: ask a coordinator or your contact point why. Earlier messages stay in this store.`
 }

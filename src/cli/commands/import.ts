@@ -33,8 +33,8 @@ export function addImport(command: Command): void {
   inOperation(
     command
       .argument('<file>', 'the CSV file of a national system')
-      .requiredOption('--map <mapping>', 'JSON file that says what becomes of each column')
-      .option('--compartment <compartment>', 'who may read them; everybody in the compartment all if not given')
+      .requiredOption('--map <mapping>', 'JSON file with the mapping of each column')
+      .option('--compartment <compartment>', 'the compartment of the messages; the compartment all if not given')
       .option('--update', 'correct rows whose source changed since they were imported')
       .option('--dry-run', 'check every row and send nothing')
       .option(
@@ -46,7 +46,7 @@ export function addImport(command: Command): void {
     .addHelpText(
       'after',
       `
-Every row is checked before any is sent: with one bad row nothing is. An import that was interrupted is simply repeated.
+Every row is checked before any row is sent: with one bad row no row is sent. Repeat an import that was interrupted.
 
 Examples:
   $ cordon import seizures.csv --map seizures.map.json --dry-run

@@ -31,21 +31,21 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       load: async () => (await import('./sign-in.ts')).addSessions,
     },
     factors: {
-      does: 'By what you prove who you are: passphrase, app, recovery codes, passkeys',
+      does: 'Your factors to sign in: passphrase, app, recovery codes, passkeys',
       load: async () => (await import('./factors.ts')).addFactors,
     },
     notices: {
-      does: 'Where you are told that something waits: by e-mail, never saying what',
+      does: 'Your e-mail address for notices, which say that something waits and never what',
       load: async () => (await import('./notices.ts')).addNotices,
     },
   },
   'Messages and figures:': {
     read: {
-      does: 'List the threads, unread first; or show one and mark it read',
+      does: 'List the threads, unread first; or show a thread and mark it read',
       load: async () => (await import('./read.ts')).addRead,
     },
     search: {
-      does: 'Search what this device has opened; nothing leaves it, and no service is needed',
+      does: 'Search the messages that this device has opened; needs no service',
       load: async () => (await import('./search.ts')).addSearch,
     },
     follow: {
@@ -87,7 +87,7 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       load: async () => (await import('./invite.ts')).addInvite,
     },
     invitations: {
-      does: 'Whom you have invited, and what became of it',
+      does: 'Your invitations and their states',
       load: async () => (await import('./invite.ts')).addInvitations,
     },
     renew: {

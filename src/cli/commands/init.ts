@@ -28,8 +28,8 @@ export function addInit(command: Command): void {
     .addHelpText(
       'after',
       `
-Both files are secrets that no service and no store keeps. Move them to two media that are kept apart and offline: whoever has the
-root can make administrators; without both, a lost last administrator cannot be replaced.
+Both files are secrets that no service and no store keeps. Move them to two media that are kept apart and offline: a holder of the
+root can make administrators. Without both files, the last administrator cannot be replaced.
 
 Example:
   $ cordon init 'cordon-set-up:…' --organization 'Secretariat' --name 'Ana Silva' --root-file /media/safe-1/root.json \\

@@ -26,18 +26,18 @@ export function addInvite(command: Command): void {
       .addOption(
         new Option(
           '--tier <tier>',
-          'whom the person may vouch for: anybody, their organization, themselves; auditor: themselves, and they query the directory log',
+          'the people for whom the person may vouch: all, the own organization, or only oneself; an auditor also queries the directory log',
         ).choices(['administrator', 'ncp', 'person', 'auditor']),
       )
       .option('--hours <hours>', 'how long the invitation holds, at most 720', '168')
       .option('--further-device', 'invite a further device of your own')
-      .option('--wait', 'stay until the device has come and is certified'),
+      .option('--wait', 'wait until the device has enrolled and is certified'),
   )
     .addHelpText(
       'after',
       `
-The invitation is a secret, shown once: hand it over where nobody else reads it. Whoever uses it can act as that person once one of your
-devices has certified it, which any cordon command of yours does.
+The invitation is a secret, shown once: hand it over where no other person can read it. Its user can act as that person once one of your
+devices has certified the new device, which any cordon command of yours does.
 
 Examples:
   $ cordon invite 'Wanjiru Kamau' --organization 'Kenya Revenue Authority' --tier ncp
@@ -60,7 +60,7 @@ Examples:
           text,
           '',
           ...(qr === '' ? [] : [qr]),
-          "They run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies them.",
+          "The person runs: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies the new device.",
           ...(approval === null ? [] : approvalLines(input.person.name, made.invitation)),
         ]
         if (!terminal.json) for (const line of lines) terminal.say(line)
@@ -105,7 +105,7 @@ async function whom({ client }: CommandDevice, name: string | undefined, options
   const known = (await client.directory.people(organization)).find((person) => person.name === name)
   if (known?.certified === true)
     throw new CommandFailure(
-      `${name} is known in this organization and has a device: their further devices they invite themselves. A namesake needs another spelling.`,
+      `${name} is known in this organization and has a device: a person invites the own further devices. Another person with this name needs another spelling.`,
     )
   return { person: known ? { id: known.person, name } : { name }, organization, tier, hours }
 }
@@ -138,7 +138,7 @@ async function untilCertified({ client, terminal }: CommandDevice, person: strin
 
 export function addInvitations(command: Command): void {
   onStore(command)
-    .option('--revoke <invitation>', 'take back one that is open: its id, or the name of whom it is for')
+    .option('--revoke <invitation>', 'take back an open invitation: its id, or the name of the invited person')
     .addHelpText('after', '\nExamples:\n  $ cordon invitations\n  $ cordon invitations --revoke 019a…')
     .action((options: DeviceOptions & { revoke?: string }) =>
       asMember(options, async ({ client, terminal }) => {
@@ -148,7 +148,9 @@ export function addInvitations(command: Command): void {
           const named = open.map(({ invitation: id, name }) => ({ id, name }))
           const { id, name } = choose('open invitation', options.revoke, named)
           await client.directory.revokeInvitation(id)
-          return terminal.result({ invitation: id, state: 'revoked' }, () => [`Taken back: the one for ${name}.`])
+          return terminal.result({ invitation: id, state: 'revoked' }, () => [
+            `Taken back: the invitation for ${name}.`,
+          ])
         }
         return terminal.result({ invitations }, () =>
           table(

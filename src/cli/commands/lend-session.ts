@@ -7,7 +7,7 @@ export function addLendSession(command: Command): void {
     .addHelpText(
       'after',
       `
-Whoever reads the file can do what you can until it ends: use it at once, and delete it. It cannot be renewed, and signing out ends it.
+A reader of the file can do what you can do until the session ends: use the file at once, and delete it. The session cannot be renewed, and signing out ends it.
 
 Example:
   $ cordon lend-session lent.json && verify-go -session lent.json … ; rm lent.json`,

@@ -6,7 +6,7 @@ export function addLogKeys(command: Command): void {
     .addHelpText(
       'after',
       `
-Two lines, an Ed25519 and an ML-DSA-44 key (C2SP signed-note). They are named for the directory log, and the same keys sign every log
+Prints two lines, an Ed25519 and an ML-DSA-44 key (C2SP signed-note). They have the name of the directory log, and they sign every log
 of the service. Hand them on by a way that does not lead through the service.
 
 Examples:

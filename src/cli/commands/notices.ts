@@ -20,9 +20,9 @@ export function addNotices(notices: Command): void {
     onStore(
       notices
         .command('set')
-        .description('Be told at an address: a code is sent there')
+        .description('Set your address for notices; the service sends a code to it')
         .argument('<address>', 'your e-mail address')
-        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
     ),
   ).action((address: string, options: Options) => asMember(options, (device) => set(device, address, options)))
   onStore(
@@ -35,8 +35,8 @@ export function addNotices(notices: Command): void {
     onStore(
       notices
         .command('remove')
-        .description('Be told nowhere')
-        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+        .description('Remove your address: the service sends you no notices')
+        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
     ),
   ).action((options: Options) =>
     asMember(options, async (device) => {
@@ -47,7 +47,7 @@ export function addNotices(notices: Command): void {
   notices.addHelpText(
     'after',
     `
-The address is kept sealed, stands in no log, and is shown to nobody but you.
+The service keeps the address sealed, records it in no log, and shows it to you alone.
 
 Examples:
   $ cordon notices set amina.otieno@customs.example
@@ -82,5 +82,5 @@ async function confirm({ client, terminal }: CommandDevice, digits: string): Pro
   if (!/^\d{8}$/.test(code))
     throw new CommandFailure('Eight digits are needed: cordon notices confirm DIGITS.', exitCodes.usage)
   await client.notices.confirm(code)
-  terminal.result({ confirmed: true }, () => ['Confirmed: you are told there from now on.'])
+  terminal.result({ confirmed: true }, () => ['Confirmed: notices go to this address from now on.'])
 }

@@ -43,7 +43,7 @@ function addCreate(operation: Command): void {
       .argument('<name>', 'its name')
       .requiredOption('--reference <reference>', 'a short reference')
       .requiredOption('--time-zone <zone>', 'IANA time zone in which the operation runs')
-      .option('--purpose <text>', 'what looking at it is justified by (otherwise its name and reference)')
+      .option('--purpose <text>', 'the justification of consultations (otherwise its name and reference)')
       .requiredOption('--coordinator <who...>', "'ORGANIZATION/PERSON', not yourself; several may follow")
       .addOption(
         new Option('--history <rule>', 'what newcomers may read').choices(['full', 'from-joining']).default('full'),
@@ -66,7 +66,7 @@ Example:
         const { reference, timeZone, purpose, history, allHolds = [] } = options
         if (!isTimeZone(timeZone))
           throw new CommandFailure(
-            `There is no time zone ${JSON.stringify(timeZone)}: give one such as Europe/Brussels.`,
+            `There is no time zone ${JSON.stringify(timeZone)}: give a zone such as Europe/Brussels.`,
             exitCodes.usage,
           )
         const id = await client.operations.create({
@@ -80,7 +80,7 @@ Example:
         })
         terminal.result({ operation: id, name, reference }, () => [
           `Created: ${name} (${reference}), a draft, with the id ${id}.`,
-          `It is led by ${coordinators.map((one) => one.name).join(', ')}; you are not in it.`,
+          `Its coordinators are ${coordinators.map((one) => one.name).join(', ')}; you are not in it.`,
         ])
       }),
     )
@@ -101,7 +101,7 @@ async function findPerson(
 ): Promise<{ person: string; organization: string; name: string }> {
   const slash = who.lastIndexOf('/')
   if (slash < 0)
-    throw new CommandFailure(`${JSON.stringify(who)} names nobody: write ORGANIZATION/PERSON.`, exitCodes.usage)
+    throw new CommandFailure(`${JSON.stringify(who)} names no person: write ORGANIZATION/PERSON.`, exitCodes.usage)
   const organizations = (await client.directory.organizations()).map((one) => ({
     id: one.organization,
     name: one.name,
@@ -165,7 +165,7 @@ function addListAndShow(operation: Command): void {
               ['State', facts.state],
               ['Your role', facts.role],
               ['Time zone', facts.timeZone],
-              ['Newcomers read', facts.history === 'full' ? 'everything' : 'what comes after they joined'],
+              ['Newcomers read', facts.history === 'full' ? 'everything' : 'messages since they joined'],
               ['Id', id],
             ],
           ).slice(1),
@@ -175,7 +175,7 @@ function addListAndShow(operation: Command): void {
           ...organizations
             .filter(({ organization }) => !members.some((member) => member.organization === organization))
             .map(({ name, organization, ended }) =>
-              ended ? `${name} has left (${organization})` : `${name} has nobody in it yet (${organization})`,
+              ended ? `${name} has left (${organization})` : `${name} has no member yet (${organization})`,
             ),
           '',
           ...table(
@@ -196,15 +196,15 @@ function addMembers(operation: Command): void {
   inOperation(
     operation
       .command('admit')
-      .description('Admit an organization, or a person of one with a role')
+      .description('Admit an organization, or a person of an organization with a role')
       .argument('<organization>', 'name, or id where it is not in the operation yet')
       .argument('[person]', 'name or id of a person of it')
-      .addOption(new Option('--role <role>', 'what the person does in the operation').choices(roles)),
+      .addOption(new Option('--role <role>', 'the role of the person in the operation').choices(roles)),
   )
     .addHelpText(
       'after',
       `
-An organization that is not in the operation yet is admitted first (coordinators). Its id stands in \`cordon organization list\`.
+An organization that is not in the operation yet is admitted first (coordinators). \`cordon organization list\` shows its id.
 
 Examples:
   $ cordon operation admit 019a… 'Wanjiru Kamau' --role ncp
@@ -258,9 +258,9 @@ Examples:
   inOperation(
     operation
       .command('remove')
-      .description('Remove a member, or an organization with everybody of it')
+      .description('Remove a member, or an organization with all its members')
       .argument('<who>', 'name or id of the member or organization')
-      .option('--whole-organization', 'it is an organization that goes'),
+      .option('--whole-organization', 'remove an organization'),
   )
     .addHelpText(
       'after',
@@ -276,7 +276,7 @@ Examples:
         else await operations.remove(followed.session.operation, id)
         // The next message is sealed for the members who are left.
         device.terminal.result({ removed: id }, () => [
-          `Removed: ${name}. What is sent from now on is sealed without them.`,
+          `Removed: ${name}. Messages from now on are sealed without them.`,
         ])
       }),
     )
@@ -287,9 +287,12 @@ Examples:
         .command('wake')
         .description('Take back a member who slept, or all whom you may')
         .argument('[person]', 'name or id of the member')
-        .option('--all', 'everybody of your organization who sleeps in the operation; a coordinator wakes those of all')
-        .option('--reason <text>', 'why accounts are woken; it is entered in the log', 'needed in an operation')
-        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+        .option(
+          '--all',
+          'all members of your organization who sleep in the operation; as a coordinator, those of all organizations',
+        )
+        .option('--reason <text>', 'why accounts are woken; the log records it', 'needed in an operation')
+        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
     ),
   )
     .addHelpText(
@@ -329,7 +332,7 @@ Examples:
         await leaveOperation(followed)
         device.terminal.result({ operation: followed.session.operation, state, sleepers }, () => [
           `${followed.facts.name} is ${stateWords[state]} now.`,
-          ...(state === 'rehearsal' ? ['What is posted is marked EXERCISE and counted in no figure.'] : []),
+          ...(state === 'rehearsal' ? ['Messages are marked EXERCISE and count in no figure.'] : []),
           ...((state === 'rehearsal' || state === 'active') && sleepers > 0
             ? [`${counted(sleepers, 'member')} asleep: cordon operation wake --all. Who else may wake them was told.`]
             : []),

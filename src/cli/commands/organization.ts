@@ -47,15 +47,15 @@ Examples:
         .command('end')
         .description('An organization leaves, and its people with it')
         .argument('<organization>', 'name, beginning of the name, or id')
-        .requiredOption('--reason <text>', 'why; it is entered in the log')
+        .requiredOption('--reason <text>', 'why; the log records it')
         .option('--yes', 'do not ask')
-        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
     ),
   )
     .addHelpText(
       'after',
       `
-Its people are out of every operation at once and their sessions end; what they posted stays. There is no way back.
+Its people leave every operation at once and their sessions end; their messages stay. There is no way back.
 
 Example:
   $ cordon organization end 'Kenya Revenue Authority' --reason 'Left the programme'`,
@@ -67,7 +67,7 @@ Example:
         const { id, name, ended } = choose('organization', word, all)
         if (ended) return terminal.result({ organization: id, people: 0 }, () => [`${name} has left already.`])
         const { people, devices, operations } = await client.directory.atStakeIn(id)
-        const who = people.length === 0 ? 'nobody in it' : people.map((one) => one.name).join(', ')
+        const who = people.length === 0 ? 'without people' : people.map((one) => one.name).join(', ')
         const what = `${name} will leave for good, with ${counted(people.length, 'person', 'people')} (${who}) and ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`
         if (!(await agreed(terminal, options, what, 'Go on?')))
           return terminal.result({ organization: id, ended: false }, () => ['Nothing was done.'])

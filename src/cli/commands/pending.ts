@@ -18,11 +18,11 @@ interface PendingInOperation extends PendingMessage {
 
 export function addPending(command: Command): void {
   onStore(command)
-    .option('--drop <id>', 'give one of them up')
+    .option('--drop <id>', 'give up this message')
     .addHelpText(
       'after',
       `
-They are sent by the next command on their operation. One that was signed may have reached the service: where it has, dropping it takes nothing back.
+The next command on their operation sends these messages. A signed message may have reached the service; giving it up does not take it back.
 
 Examples:
   $ cordon pending

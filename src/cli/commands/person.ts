@@ -39,11 +39,11 @@ interface Act {
 }
 
 export function addPerson(person: Command): void {
-  onStore(person.command('list').description('Who there is'))
+  onStore(person.command('list').description('List the people of your organization'))
     .option('--organization <organization>', 'of another organization (administrators)')
     .addHelpText(
       'after',
-      '\nWho has no live device has not enrolled yet, or all were revoked, or their certificates have ended. An account that nobody uses\nsleeps on the day shown; whoever signs in stays awake.\n\nExample:\n  $ cordon person list',
+      '\nA person without a live device has not enrolled yet, or all devices were revoked, or their certificates have ended. An unused account\nsleeps on the day shown; a person who signs in stays awake.\n\nExample:\n  $ cordon person list',
     )
     .action((options: OrganizationOptions) =>
       asMember(options, async (device) => {
@@ -69,13 +69,13 @@ export function addPerson(person: Command): void {
     const command = orPasskey(onStore(person.command(name).description(description)))
       .argument('<person>', 'name, beginning of the name, or id')
       .option('--organization <organization>', 'of another organization (administrators)')
-      .option('--code <code>', 'of your authenticator app, where the service asks for one')
-    if (reason !== undefined) command.requiredOption('--reason <text>', 'why; it is entered in the log')
+      .option('--code <code>', 'code of your authenticator app, where the service asks for it')
+    if (reason !== undefined) command.requiredOption('--reason <text>', 'why; the log records it')
     if (asks) command.option('--yes', 'do not ask')
     if (compromised)
       command.option(
         '--compromised-since <time>',
-        'since when they were in wrong hands; what they vouched for since ends with them',
+        'the time since which they were in wrong hands; devices that they certified since then end with them',
       )
     const example = `cordon person ${name} 'Amina Otieno'${reason === undefined ? '' : ` --reason '${reason}'`}`
     command.addHelpText('after', `\n${help}\n\nExample:\n  $ ${example}`).action((word: string, options: ActOptions) =>
@@ -109,8 +109,8 @@ export function addPerson(person: Command): void {
     description: 'Let a suspended or sleeping person sign in again',
     work: ({ client }, id, reason) => client.directory.wake(id, reason),
     said: (name) =>
-      `${name} can sign in again. In each operation somebody who may admit wakes them: cordon operation wake.`,
-    help: 'In operations the person stays asleep until somebody who may admit there wakes them too.',
+      `${name} can sign in again. In each operation a member who may admit people wakes ${name}: cordon operation wake.`,
+    help: 'In each operation the person stays asleep until a member who may admit people wakes the person there.',
     reason: 'Back from leave',
   })
   act({
@@ -121,7 +121,7 @@ export function addPerson(person: Command): void {
       terminal.note(`Revoked: ${counted(revoked, 'device')}.`)
     },
     compromised: true,
-    said: (name) => `Now invite ${name} again (cordon invite), and let somebody of another organization approve it.`,
+    said: (name) => `Now invite ${name} again (cordon invite), and let a person of another organization approve it.`,
     help: 'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
     asks: (name, { devices, operations }) =>
       `${counted(devices, 'device')} of ${name} will be revoked for good, and keys renewed in ${counted(operations, 'operation')}. Two people of two organizations bring ${name} back.`,
@@ -130,10 +130,10 @@ export function addPerson(person: Command): void {
     onStore(
       person
         .command('approve')
-        .description('Approve, for another organization, that somebody who lost every device comes back')
-        .argument('<invitation>', 'the id of the invitation, as whoever made it says')
+        .description('Approve that a person of another organization, who lost every device, comes back')
+        .argument('<invitation>', 'the id of the invitation, as its maker says')
         .option('--yes', 'do not ask')
-        .option('--code <code>', 'of your authenticator app, where the service asks for one'),
+        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
     ),
   )
     .addHelpText(
@@ -159,7 +159,7 @@ export function addPerson(person: Command): void {
     description: 'A person leaves for good',
     work: ({ client }, id, reason) => client.directory.retire(id, reason),
     said: (name) => `${name} has left: out of all operations, sessions ended. What they posted stays.`,
-    help: 'There is no way back: somebody who returns is invited as a new person.',
+    help: 'There is no way back: a person who returns is invited as a new person.',
     reason: 'Posted elsewhere',
     asks: (name, { devices, operations }) =>
       `${name} will leave for good, with ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`,

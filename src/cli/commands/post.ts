@@ -39,7 +39,7 @@ const tlps = ['RED', 'AMBER+STRICT', 'AMBER', 'GREEN', 'CLEAR']
 export function addPost(command: Command): void {
   inOperation(
     command
-      .argument('[text]', 'what it says, for the form text; read from standard input where it is not given')
+      .argument('[text]', 'the text, for the form text; read from standard input where it is not given')
       .addOption(
         new Option('--form <form>', 'text, or the form that --fields fills').choices([
           ...new Set(forms.map(({ id }) => id)),
@@ -47,7 +47,7 @@ export function addPost(command: Command): void {
       )
       .option('--fields <file>', 'JSON file with the fields of the form; - for standard input')
       .option('--subject <subject>', 'subject line')
-      .option('--compartment <compartment>', 'who may read it; everybody in the compartment all if not given')
+      .option('--compartment <compartment>', 'the compartment of the message; the compartment all if not given')
       .option('--to <organization...>', 'organizations that it is addressed to')
       .addOption(
         new Option('--precedence <precedence>', 'how urgent it is')
@@ -56,14 +56,14 @@ export function addPost(command: Command): void {
       )
       .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps))
       .option('--reply-to <number>', 'number of the message that it answers')
-      .addOption(new Option('--as <relation>', 'what it is to that message').choices([...relations]))
+      .addOption(new Option('--as <relation>', 'the relation to that message').choices([...relations]))
       .option('--reply-by <time>', 'when an answer is due, such as 2026-11-24T12:00:00Z')
       .option('--yes', 'do not ask before a TLP:RED message'),
   )
     .addHelpText(
       'after',
       `
-Sent is what has a receipt that proves its place in the log. What has none yet is kept in the store and sent by the next command.
+A message is sent once its receipt proves its place in the log. Until then the store keeps it, and the next command sends it.
 
 Examples:
   $ cordon post 'Container seen at the terminal, unopened.' --reply-to 41
@@ -79,7 +79,7 @@ Examples:
         throw new CommandFailure('Give a text or --fields, not both.', exitCodes.usage)
       if (options.as !== undefined && options.replyTo === undefined)
         throw new CommandFailure(
-          '--as says what a message is to another: name that one with --reply-to.',
+          '--as names the relation to another message: name that message with --reply-to.',
           exitCodes.usage,
         )
       if (replyBy !== undefined && Number.isNaN(Date.parse(replyBy)))

@@ -18,9 +18,9 @@ export function addReceipt(command: Command): void {
     .addHelpText(
       'after',
       `
-A C2SP tlog-proof: the entry, its proof, and a checkpoint signed with Ed25519 and ML-DSA-44, with the cosignatures of the service's
-witnesses where it has any. It shows that the message was accepted,
-when, and by whom it was posted; nothing of what it says.
+Prints a C2SP tlog-proof: the entry, its proof, and a checkpoint signed with Ed25519 and ML-DSA-44, with the cosignatures of the service's
+witnesses where it has any. It proves that the message was accepted,
+when, and by whom it was posted. It shows no content.
 
 Examples:
   $ cordon receipt 41 --out 41.tlog-proof

@@ -17,15 +17,15 @@ export function addRenew(command: Command): void {
   onStore(
     command
       .argument('[people...]', 'name, beginning of the name, or id')
-      .option('--all', 'everybody who is listed')
+      .option('--all', 'all certificates that are listed')
       .option('--root-file <file>', 'renew this very device, an administrator’s, with the secret key of the root'),
   )
     .addHelpText(
       'after',
       `
-Without people it lists which certificates end within 60 days, and which have ended: such a device is locked out until it is renewed. To renew is
-to answer for another year for somebody: make sure that they still work for you, and retire or suspend whoever does not. A device keeps its
-keys; nothing is lost and nobody has to enrol again. Nobody renews their own.
+Without people it lists the certificates that end within 60 days or have ended: a device with an ended certificate is locked out. A renewal answers
+for a person for another year: make sure that the person still works for you, and retire or suspend a person who does not. A device keeps its
+keys; nothing is lost, and no person has to enrol again. You cannot renew your own certificate.
 
 Examples:
   $ cordon renew
@@ -48,7 +48,7 @@ Examples:
 function requireOneChoice(people: readonly string[], { all, rootFile }: Options): void {
   const choices = [people.length > 0, all === true, rootFile !== undefined]
   if (choices.filter(Boolean).length > 1)
-    throw new CommandFailure('Name people, or say --all, or --root-file: one of the three.', exitCodes.usage)
+    throw new CommandFailure('Name people, or give --all, or give --root-file: one of the three.', exitCodes.usage)
 }
 
 async function renewOwn({ client, terminal }: CommandDevice, file: string): Promise<void> {
@@ -108,7 +108,7 @@ function isRefusal(error: unknown): error is Error {
 
 function ofPerson(due: readonly DueCertificate[], word: string): DueCertificate[] {
   const people = new Map(due.map(({ person }) => [person.id, person]))
-  const nobody = `Nobody whose certificate is due is called ${JSON.stringify(word)}`
+  const nobody = `No person whose certificate is due is called ${JSON.stringify(word)}`
   const { id } = choose('person whose certificate is due', word, [...people.values()], nobody)
   return due.filter(({ person }) => person.id === id)
 }
@@ -137,7 +137,7 @@ async function readSecrets(file: string): Promise<DeviceSecrets> {
     return secrets
   } catch {
     throw new CommandFailure(
-      `The key of the root cannot be read from ${file}: it is not what cordon init wrote.`,
+      `The key of the root cannot be read from ${file}: it is not the file that cordon init wrote.`,
       exitCodes.usage,
     )
   }

@@ -58,8 +58,8 @@ function addServiceInvite(service: Command): void {
   onStore(
     service
       .command('invite')
-      .description('Invite a program: what it may do, from where and until when is settled with this')
-      .argument('<name>', 'what others see as its name')
+      .description('Invite a program, with its permissions, its addresses and its end')
+      .argument('<name>', 'the name that other people see')
       .option('--organization <organization>', 'name or id of the organization; your own if not given')
       .addOption(
         new Option('--may <what>', 'read, report (and read), or one permission; may be repeated')
@@ -78,7 +78,7 @@ function addServiceInvite(service: Command): void {
       'after',
       `
 Permissions: ${listable}.
-In an operation it is officer at most, and may do what is both in its role and in this list.
+In an operation a service account is officer at most, and may use the permissions that both its role and this list have.
 
 Example:
   $ cordon service invite 'Declaration system' --may report --from 198.51.100.0/28 --days 180`,
@@ -102,7 +102,7 @@ Example:
           text,
           '',
           `May use: ${listed.join(', ')}.`,
-          "There they run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies the program's device.",
+          "On the computer of the program, run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies the program's device.",
         ])
       }),
     )
@@ -139,7 +139,7 @@ function addServiceStop(service: Command): void {
     .addHelpText(
       'after',
       `
-Its sessions end on every server, its device is revoked, and whatever it could read goes under new keys. There is no way back: another
+Its sessions end on every server, its device is revoked, and keys are renewed without it. There is no way back: another
 program is another account.
 
 Example:

@@ -20,11 +20,11 @@ import { waiting } from './enrol.ts'
 
 export function addSignIn(command: Command): void {
   orPasskey(onStore(command))
-    .option('--code <code>', 'of your authenticator app, or a recovery code, where you have a second factor')
+    .option('--code <code>', 'code of your authenticator app, or a recovery code, where you have a second factor')
     .addHelpText(
       'after',
       `
-Certifies whoever waits for you, and gives newcomers of your operations the keys that they may have. With --passkey it prints an address of the
+Certifies the newcomers that wait for you, and gives newcomers of your operations the keys that they may have. With --passkey it prints an address of the
 service to open in a browser on this machine, and waits for its answer.
 
 Examples:
@@ -103,8 +103,8 @@ export function addSignOut(command: Command): void {
 
 export function addSessions(command: Command): void {
   const sessions = onStore(command)
-    .option('--end <id>', 'end one of them')
-    .option('--end-others', 'end all but this one')
+    .option('--end <id>', 'end this session')
+    .option('--end-others', 'end all other sessions')
     .addHelpText(
       'after',
       '\nExamples:\n  $ cordon sessions\n  $ cordon sessions --end 019a…\n  $ cordon sessions --end-others',

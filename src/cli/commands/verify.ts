@@ -25,7 +25,7 @@ export function addVerify(command: Command): void {
       .argument('[bundle]', 'a file that cordon audit --evidence wrote, verified without any service')
       .option(
         '--server',
-        'as a member, over the service: its checkpoint, what this device saw of it, and your receipts',
+        'as a member, over the service: its checkpoint against the last one of this device, and your receipts',
       )
       .option(
         '--log-keys <file>',
@@ -41,9 +41,9 @@ export function addVerify(command: Command): void {
     .addHelpText(
       'after',
       `
-Without --server: the embedded database in DATA_DIRECTORY (./data), whether its service runs or not, or the one of DATABASE_URL. Every
+Without --server: the embedded database in DATA_DIRECTORY (./data), whether its service runs or not, or the database of DATABASE_URL. Every
 row is read and recomputed: leaves, tree, checkpoints, certificates, members, epochs, messages. Nothing is written.
-Exit code 1 where anything is not right; the first discrepancies are shown with their log and entry.
+The exit code is 1 where there is a discrepancy; the first discrepancies are shown with their log and entry.
 
 Examples:
   $ cordon verify
@@ -72,13 +72,13 @@ function verifyOverService(options: Options): Promise<void> {
     terminal.result({ operation, verified, ...check }, () => [
       ...firstLines(discrepancies.map((one) => ({ log: operation, ...one }))),
       verified
-        ? `Verified: the log of ${name} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key, grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
+        ? `Verified: the log of ${name} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key and grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
         : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Tell a coordinator and the auditors.`,
       ...(cosigned === undefined
         ? []
         : [
             cosigned < size
-              ? `Witnesses: they have cosigned ${counted(cosigned, 'entry', 'entries')}, NOT yet the ${counted(size - cosigned, 'one')} after them.`
+              ? `Witnesses: they have cosigned ${counted(cosigned, 'entry', 'entries')}, NOT yet the ${counted(size - cosigned, 'entry', 'entries')} after them.`
               : 'Witnesses: they have cosigned all of it.',
           ]),
       ...(root === '' ? [] : [`Root: ${root}`]),
@@ -91,7 +91,7 @@ async function verifyDatabase(options: Options): Promise<void> {
   const terminal = openTerminal({ json: options.json ?? false })
   if (options.operation !== undefined || options.store !== undefined)
     throw new CommandFailure(
-      'Without --server everything in the database is verified: leave out --operation and --store.',
+      'Without --server the whole database is verified: leave out --operation and --store.',
       exitCodes.usage,
     )
   const config = readConfig()
@@ -162,7 +162,7 @@ async function reachDatabase(
   const directory = join(config.dataDirectory, 'postgres')
   if (!existsSync(join(directory, 'cluster')))
     throw new CommandFailure(
-      `There is no database in ${config.dataDirectory}: set DATA_DIRECTORY to the one of the service, or DATABASE_URL.`,
+      `There is no database in ${config.dataDirectory}: set DATA_DIRECTORY to that of the service, or DATABASE_URL.`,
     )
   const running = await findEmbedded(directory)
   if (running !== undefined) return { databaseUrl: running, stop: async () => {} }

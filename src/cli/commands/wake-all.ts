@@ -48,7 +48,7 @@ export async function wakeAll(
   terminal.result({ woken: woken.length, left: left.length }, () => [
     ...(woken.length > 0
       ? [`Woken: ${woken.join(', ')}. The next key is sealed for them too.`]
-      : ['Nobody was woken.']),
+      : ['No member was woken.']),
     ...(left.length > 0 ? [`The accounts of ${left.join(', ')} sleep: their contact points wake them first.`] : []),
   ])
 }

@@ -13,8 +13,8 @@ export function addWitnessPolicy(group: Command): void {
   group.addHelpText(
     'after',
     `
-With a policy, this device demands that what it accepted of a log is soon in a checkpoint that the witnesses of the policy cosigned. Where
-that is not so, no command reads or sends (WITNESSES_MISSING). A service that shows different logs to different people cannot get both cosigned.
+With a policy, this device demands that the entries that it accepted are soon in a checkpoint that the witnesses of the policy cosigned. Where
+they are not, no command reads or sends (WITNESSES_MISSING). A service that shows different logs to different people cannot get both cosigned.
 
 The file is a policy of C2SP tlog-policy: a line \`witness NAME VERIFIER-KEY\` for each key that \`cordon witness --keys\` prints, groups, and a
 quorum. Get it from the administrations that run the witnesses, not from the service.
@@ -29,7 +29,7 @@ Examples:
       .command('set')
       .description('Pin the policy in a file')
       .argument('<file>', 'a policy of C2SP tlog-policy')
-      .option('--lag <minutes>', 'how long what this device accepted may be without cosignatures', '10'),
+      .option('--lag <minutes>', 'how long accepted entries may be without cosignatures', '10'),
   ).action((file: string, options: SetOptions) => set(file, options))
   onStore(group.command('show').description('Print the pinned policy')).action((options: DeviceOptions) =>
     onDevice(options, async ({ client, terminal }) => {

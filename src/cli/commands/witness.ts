@@ -19,7 +19,7 @@ interface Options {
 
 export function addWitness(command: Command): void {
   command
-    .option('--directory <path>', 'where its key and what it has cosigned are kept; made if missing', 'witness')
+    .option('--directory <path>', 'the directory for its key and its state; made if missing', 'witness')
     .option('--name <name>', 'the name of its keys, given at its first start and kept from then on')
     .option('--listen <host:port>', 'where to listen; put a proxy with TLS in front', '127.0.0.1:7400')
     .option(
@@ -36,9 +36,9 @@ export function addWitness(command: Command): void {
     .addHelpText(
       'after',
       `
-A witness belongs to an administration and shares nothing with the service: no database, no key. It trusts every log of the hosts whose keys it was
-given, remembers the newest checkpoint of each, and cosigns a later one only if the log shows that it has grown from there. Keep its
-directory: a witness that forgets can be shown another log.
+A witness belongs to an administration and shares no database and no key with the service. It trusts every log of the hosts whose keys it was
+given, remembers the newest checkpoint of each log, and cosigns a later checkpoint only if the log proves that it has grown from there. Keep its
+directory: a witness without it could be shown another log.
 
 Examples:
   $ cordon log-keys > cordon.keys          (on a device that has enrolled, and pinned them)

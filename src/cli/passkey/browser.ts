@@ -59,7 +59,7 @@ function requireNamed(server: string): void {
   const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost')
   if (isIP(hostname) === 0 && !hostname.startsWith('[') && (protocol === 'https:' || isLocal)) return
   throw new CommandFailure(
-    `Browsers have passkeys for services with a name and https (or localhost), and this one is ${server}: use a passphrase, or ask whoever runs it for such an address.`,
+    `Browsers have passkeys for services with a name and https (or localhost), and the address of this service is ${server}: use a passphrase, or ask its operator for such an address.`,
   )
 }
 
@@ -79,16 +79,18 @@ function hasScreen(): boolean {
 
 async function tooLate(waitMs: number, signal: AbortSignal): Promise<never> {
   await sleep(waitMs, undefined, { signal })
-  throw new CommandFailure('No answer came from the browser in time; nothing was done. Start it again.')
+  throw new CommandFailure('No answer came from the browser in time; nothing was done. Start the command again.')
 }
 
 const refusals: Readonly<Record<string, string>> = {
-  NotAllowedError: 'it was cancelled there, or nobody answered in time. Start it again',
-  AbortError: 'it was cancelled there. Start it again',
-  InvalidStateError: 'where you wanted to keep it there is a passkey of yours for this service already. Use that one',
-  NotSupportedError: 'what you chose cannot keep passkeys of this kind. Choose another device or security key',
-  ConstraintError: 'what you chose does not check who uses it. Set a PIN or a fingerprint there, or choose another one',
-  SecurityError: 'it has no passkeys under the address of this service. Ask whoever runs it',
+  NotAllowedError: 'it was cancelled there, or no answer came in time. Start the command again',
+  AbortError: 'it was cancelled there. Start the command again',
+  InvalidStateError:
+    'the device or security key that you chose has a passkey of yours for this service already. Use that passkey',
+  NotSupportedError: 'the device or security key that you chose cannot keep passkeys of this kind. Choose another',
+  ConstraintError:
+    'the device or security key that you chose does not check who uses it. Set a PIN or a fingerprint there, or choose another',
+  SecurityError: 'it has no passkeys under the address of this service. Ask the operator of the service',
 }
 
 function answerIn(handed: BrowserAnswer): object {

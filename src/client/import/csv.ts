@@ -51,7 +51,7 @@ export function readCsv(file: Uint8Array | string, delimiter: ',' | ';' | '\t' =
     const text = decode(file)
     const [header, ...records] = recordsOf(text, delimiter)
     if (header === undefined)
-      throw new CsvFault(1, 'empty', 'The file holds nothing: give one with a header line and rows.')
+      throw new CsvFault(1, 'empty', 'The file is empty: give a file with a header line and rows.')
     checkHeader(header)
     for (const { line, cells } of records) {
       if (cells.length === header.cells.length) continue
@@ -91,7 +91,7 @@ function checkHeader({ line, cells }: CsvRecord): void {
   const seen = new Set<string>()
   for (const name of cells) {
     if (name.trim() === '') throw new CsvFault(line, 'column-without-name', 'Give each column a name in the header.')
-    if (seen.has(name)) throw new CsvFault(line, 'column-twice', 'Two columns have this name: rename one.', name)
+    if (seen.has(name)) throw new CsvFault(line, 'column-twice', 'Two columns have this name: rename a column.', name)
     seen.add(name)
   }
 }

@@ -110,12 +110,12 @@ function readObject(json: unknown, fault: Fault): Record<string, unknown> | unde
     try {
       value = JSON.parse(value)
     } catch {
-      fault('', 'not-json', 'The mapping is not JSON: see docs/forms.md for one that works.')
+      fault('', 'not-json', 'The mapping is not JSON: see docs/forms.md for a mapping that works.')
       return undefined
     }
   }
   if (isRecord(value)) return value
-  fault('', 'not-an-object', 'A mapping is a JSON object: see docs/forms.md for one that works.')
+  fault('', 'not-an-object', 'A mapping is a JSON object: see docs/forms.md for a mapping that works.')
   return undefined
 }
 
@@ -212,7 +212,7 @@ function checkTarget(form: Form, target: unknown, complain: Complain): void {
   if (schema === undefined || leaf === undefined || !['string', 'integer'].includes(leaf.type))
     return complain(
       'no-such-field',
-      'The form has no such field that a cell can fill: give a JSON pointer to one.',
+      'The form has no such field that a cell can fill: give a JSON pointer to a field.',
       '/field',
     )
   if (separator !== undefined && (typeof separator !== 'string' || separator === '' || schema.type !== 'array'))

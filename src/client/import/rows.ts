@@ -86,7 +86,7 @@ function keyFaults(
   { key: column }: Mapping,
 ): ImportFault[] {
   if (key === '')
-    return [{ line, column, reason: 'missing', advice: 'This row has no key: give it one that it keeps for ever.' }]
+    return [{ line, column, reason: 'missing', advice: 'This row has no key: give it a key that it keeps for ever.' }]
   if (before === undefined) return []
   return [
     { line, column, reason: 'repeated', advice: `The row on line ${before} has the same key: give each row its own.` },

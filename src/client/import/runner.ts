@@ -263,7 +263,7 @@ async function openKey(deps: ImportDeps, operation: string, { sealed, chain }: S
     )
     await verifySignature({ jws }, await verifyKeys.of(certificate))
     const meant = said.operation === operation && said.organization === account.organization
-    demand(meant, 'IMPORT_KEY', 'The import key is another one’s.')
+    demand(meant, 'IMPORT_KEY', 'The import key is of another organization or operation.')
     await deps.transparency.require([certificate])
     return fromBase64url(key)
   } catch (error) {
