@@ -219,7 +219,7 @@ async function write(client: pg.Client, batches: readonly Batch[]): Promise<void
   const { after, growth } = batches.at(-1) as Batch
   await client.query('BEGIN')
   const { rows } = await client.query<{ size: string }>('SELECT size FROM log WHERE id = $1 FOR UPDATE', [after.log])
-  if (Number(rows[0]?.size) !== batches[0]?.before.edge.size) throw new Error('somebody else appends to this log')
+  if (Number(rows[0]?.size) !== batches[0]?.before.edge.size) throw new Error('another process appends to this log')
   const columns =
     'log_id, index, leaf, leaf_hash, kind, at, person_id, organization_id, device_id, compartment_id, seq, subject'
   await copyInto(client, `log_entry (${columns})`, entries)
@@ -241,8 +241,8 @@ async function write(client: pg.Client, batches: readonly Batch[]): Promise<void
 }
 
 /**
- * Building an index once is faster than into it row by row. What was put aside is noted in the same
- * transaction.
+ * Drops the indexes: building an index once is faster than adding row by row. The dropped indexes
+ * are noted in this transaction, so that an interrupted run makes them again.
  */
 async function putIndexesAside(client: pg.Client): Promise<void> {
   await client.query('BEGIN')

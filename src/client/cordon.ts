@@ -357,7 +357,7 @@ export class Cordon {
   /**
    * The devices of this person as the service lists them, each with whether the directory log is
    * proven to hold its certificate. A device that is certified and not in the directory log belongs
-   * to nobody: the person should revoke it.
+   * to no person: it should be revoked.
    */
   async devices(): Promise<(OwnDevice & { readonly proven: boolean })[]> {
     const devices = await this.directory.devices()

@@ -18,7 +18,7 @@ const Text = Type.String()
 export const Evidence = Type.Object(
   {
     format: Type.Literal('cordon-evidence/v1'),
-    manual: Type.Array(Text, { description: 'How to check this with sha256sum, openssl and jq, line by line.' }),
+    manual: Type.Array(Text, { description: 'How to check this file with sha256sum, openssl and jq, line by line.' }),
     log: Text,
     host: Type.String({ description: 'The log’s origin is <host>/logs/<log>.' }),
     /** The query, the person who made it, and the reason, as the entry export.made has them. */
@@ -33,19 +33,19 @@ export const Evidence = Type.Object(
       exactly,
     ),
     keys: Type.Object({ log: Type.Array(Text), witnesses: Type.Array(Text) }, exactly),
-    root: Type.String({ description: 'Thumbprint of the root that all certificates lead up to.' }),
-    checkpoint: Type.String({ description: 'Signed note, with the cosignatures that it has.' }),
-    certificates: Type.Array(Text, { description: 'Of everybody who signed, and of those above them.' }),
+    root: Type.String({ description: 'The thumbprint of the root to which all certificates lead up.' }),
+    checkpoint: Type.String({ description: 'The signed note, with all its cosignatures.' }),
+    certificates: Type.Array(Text, { description: 'The certificates of all signers, and those above them.' }),
     entries: Type.Array(
       Type.Object(
         {
-          leaf: Type.String({ description: 'As it is hashed: SHA-256(0x00 ‖ leaf).' }),
+          leaf: Type.String({ description: 'The leaf, as it is hashed: SHA-256(0x00 ‖ leaf).' }),
           proof: Type.Array(Text, { description: 'Inclusion under the checkpoint, base64url, from the leaf upwards.' }),
           details: Type.Optional(
-            Type.String({ description: 'What `private` of the leaf is: SHA-256(salt ‖ details).' }),
+            Type.String({ description: 'The details; `private` of the leaf is SHA-256(salt ‖ details).' }),
           ),
           salt: Type.Optional(Text),
-          statement: Type.Optional(Type.String({ description: 'What `digest` of the leaf is the SHA-256 of.' })),
+          statement: Type.Optional(Type.String({ description: 'The statement; `digest` of the leaf is its SHA-256.' })),
         },
         exactly,
       ),

@@ -15,11 +15,11 @@ const frame = <T extends string>(name: T) => ({ type: Type.Literal(name) })
 const Problem = Type.Object(
   {
     type: text(100, 'The code as a URN.'),
-    title: text(200, 'What happened.'),
+    title: text(200, 'The problem in general.'),
     status: Type.Integer({ minimum: 400, maximum: 599 }),
     code: text(50, 'Stable; decide by it.'),
-    detail: Type.Optional(text(1_000, 'What happened here.')),
-    advice: text(300, 'What to do.'),
+    detail: Type.Optional(text(1_000, 'The problem in this case.')),
+    advice: text(300, 'The advice: what to do.'),
   },
   { additionalProperties: true, description: 'RFC 9457' },
 )
@@ -32,34 +32,42 @@ export const serverFrames = {
     {
       ...frame('entry'),
       operation: uuid,
-      index: index('Of the entry in the log of the operation.'),
-      leaf: text(maximalLeafBytes, 'As it is hashed.'),
-      statement: Type.Optional(text(limits.memberStatement, 'What `digest` of the leaf names.')),
+      index: index('The index of the entry in the log of the operation.'),
+      leaf: text(maximalLeafBytes, 'The leaf, as it is hashed.'),
+      statement: Type.Optional(text(limits.memberStatement, 'The statement that `digest` of the leaf names.')),
       body: Type.Optional(text(limits.body, 'The sealed body of a message.')),
-      extract: Type.Optional(text(128 * 1024, 'What a form puts in the clear.')),
+      extract: Type.Optional(text(128 * 1024, 'The extract of a message, which is not sealed.')),
       salt: Type.Optional(digest),
       chain: Type.Optional(Type.Array(text(limits.statement, 'A certificate.'), { maxItems: 17 })),
       grant: Type.Optional(text(4_096, 'With an epoch: its key, sealed to this device.')),
     },
-    { ...exactly, description: 'One entry of the log, with what it commits to as far as this reader may see it.' },
+    {
+      ...exactly,
+      description:
+        'An entry of the log, with the statement and the body to which it commits, as far as this reader may see them.',
+    },
   ),
   'caught-up': Type.Object(
     {
       ...frame('caught-up'),
       operation: uuid,
-      index: index('Of the last entry that was sent or left out.'),
+      index: index('The index of the last entry that was sent or left out.'),
       checkpoint: text(10_000, 'A signed note (C2SP tlog-checkpoint).'),
       consistency: Type.Optional(Type.Array(digest, { maxItems: 64 })),
     },
-    { ...exactly, description: 'What the log held when it was subscribed to has been sent.' },
+    { ...exactly, description: 'All entries that the log had at the subscription have been sent.' },
   ),
   accepted: Type.Object(
     { ...frame('accepted'), id: uuid, receipt: Receipt },
     { ...exactly, description: 'A message has its place in the log.' },
   ),
   refused: Type.Object(
-    { ...frame('refused'), id: Type.Optional(text(64, 'Of the message, as its statement has it.')), problem: Problem },
-    { ...exactly, description: 'What a frame asked for was not done.' },
+    {
+      ...frame('refused'),
+      id: Type.Optional(text(64, 'The id of the message, as its statement has it.')),
+      problem: Problem,
+    },
+    { ...exactly, description: 'The service refused the request of a frame.' },
   ),
   receipts: Type.Object(
     {
@@ -78,11 +86,11 @@ export const serverFrames = {
         ),
       ),
     },
-    { ...exactly, description: 'Who has read messages of this reader’s organization.' },
+    { ...exactly, description: 'The readers of messages of this reader’s organization.' },
   ),
   granted: Type.Object(
     { ...frame('granted'), operation: uuid, compartment: uuid, grants },
-    { ...exactly, description: 'Keys that somebody gave this device.' },
+    { ...exactly, description: 'Keys that a member gave this device.' },
   ),
   'grant-wanted': Type.Object(
     {
@@ -90,11 +98,11 @@ export const serverFrames = {
       operation: uuid,
       requests: Type.Array(Type.Object({ compartment: uuid, device: digest, epochs: Type.Array(epoch) }, exactly)),
     },
-    { ...exactly, description: 'Devices that lack keys which this one could give.' },
+    { ...exactly, description: 'Devices that lack keys which the receiving device could give.' },
   ),
   'epoch-stale': Type.Object(
     { ...frame('epoch-stale'), operation: uuid, compartment: uuid },
-    { ...exactly, description: 'The key of a compartment has to be renewed before anything is posted in it.' },
+    { ...exactly, description: 'The key of a compartment has to be renewed before the next post in it.' },
   ),
   ended: Type.Object(
     {
@@ -107,11 +115,11 @@ export const serverFrames = {
         Type.Literal('read-only'),
       ]),
     },
-    { ...exactly, description: 'Nothing more of this operation comes over this socket.' },
+    { ...exactly, description: 'No further frame of this operation comes over this socket.' },
   ),
   pong: Type.Object({ ...frame('pong') }, { ...exactly, description: 'The answer to `ping`.' }),
   closing: Type.Object(
     { ...frame('closing'), reason: text(100, 'For people.') },
-    { ...exactly, description: 'The service goes away: come back a little later.' },
+    { ...exactly, description: 'The service stops: connect again a little later.' },
   ),
 } as const satisfies Record<ServerFrame['type'], TSchema>

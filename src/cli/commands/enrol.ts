@@ -44,7 +44,7 @@ but that of the store.
 
 Examples:
   $ cordon enrol 'cordon-invitation:…'
-  $ cordon enrol --passkey 'cordon-invitation:…'   (a further device of somebody who has a passkey)`,
+  $ cordon enrol --passkey 'cordon-invitation:…'   (a further device of a person with a passkey)`,
     )
     .action((invitation: string, options: Options) =>
       onDevice({ ...options, make: true }, async (device) => {

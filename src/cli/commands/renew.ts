@@ -108,8 +108,8 @@ function isRefusal(error: unknown): error is Error {
 
 function ofPerson(due: readonly DueCertificate[], word: string): DueCertificate[] {
   const people = new Map(due.map(({ person }) => [person.id, person]))
-  const nobody = `No person whose certificate is due is called ${JSON.stringify(word)}`
-  const { id } = choose('person whose certificate is due', word, [...people.values()], nobody)
+  const noPerson = `No person whose certificate is due is called ${JSON.stringify(word)}`
+  const { id } = choose('person whose certificate is due', word, [...people.values()], noPerson)
   return due.filter(({ person }) => person.id === id)
 }
 

@@ -98,18 +98,18 @@ export async function play(cast: Cast, plan: Plan, progress: (done: number) => v
   const unpacedCount = plan.messages.length - pacedCount
 
   await everybodyHasAll(readers, plan.messages.length)
-  const everybody = [cast.coordinator, ...cast.players]
+  const participants = [cast.coordinator, ...cast.players]
   latencies.sort((a, b) => a - b)
   const quantile = (q: number) =>
     Math.round(latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * q))] ?? 0)
   return {
     accepted: (await Promise.all(posted)).length,
-    deliveries: everybody.reduce((sum, { opened }) => sum + opened, 0),
+    deliveries: participants.reduce((sum, { opened }) => sum + opened, 0),
     latencyMs: { p50: quantile(0.5), p99: quantile(0.99) },
     paced: { messages: pacedCount, perSecond: pacedCount / pacedSeconds },
     unpaced: { messages: unpacedCount, perSecond: Math.round(unpacedCount / unpacedSeconds) },
     removal: { name: leaver.name, index: removedAt, receivedAfter: leaver.newest > removedAt ? 1 : 0 },
-    alarms: everybody.flatMap(({ name, session }) => session.alarms.map(({ code }) => `${name}: ${code}`)),
+    alarms: participants.flatMap(({ name, session }) => session.alarms.map(({ code }) => `${name}: ${code}`)),
   }
 }
 

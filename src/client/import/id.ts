@@ -3,7 +3,7 @@ import { utf8 } from '../../protocol/index.ts'
 /**
  * The id of the message that a row becomes: a UUIDv8 (RFC 9562) of HMAC-SHA-256 over operation,
  * mapping and row key, under the import key of the organization (32 bytes). A row always gives one
- * id, so that an import can be repeated; without the key nobody can tell from an id whether a row
+ * id, so that an import can be repeated; without the key no id tells whether a row
  * was imported. With `revision`, the hash of a changed row, it is the id of the correction. Throws
  * RangeError for a key of another length.
  */
