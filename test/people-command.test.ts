@@ -24,7 +24,7 @@ t.test('commands about people and devices', async (t) => {
   t.test('who is not there, and what is no administrator’s, is said', async (t) => {
     t.match(await wanjiru.run(['renew', 'Nobody']), {
       code: 1,
-      stderr: /^Nobody whose certificate is due is called "Nobody"\.\n$/,
+      stderr: /^No person whose certificate is due is called "Nobody"\.\n$/,
     })
     t.match(await wanjiru.run(['renew', '--root-file', rootFile]), {
       code: 1,
@@ -52,7 +52,7 @@ t.test('commands about people and devices', async (t) => {
     t.match(await amina.run(revoke), {
       code: 2,
       stdout: '',
-      stderr: /the one that you are using\. You have no other one: you will be locked out[^]*--yes/,
+      stderr: /the device that you are using\. You have no other device: you will be locked out[^]*--yes/,
     })
     t.match((await wanjiru.run(['person', 'list'])).stdout, /Amina Otieno +active/)
     t.match(await amina.run([...revoke, '--yes']), { code: 0, stdout: `Revoked: ${officer.device}.\n` })

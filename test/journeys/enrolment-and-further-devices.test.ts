@@ -62,7 +62,7 @@ t.test('enrolment, a second device and a lost one, with the commands', async (t)
       amina.run(['invite', '--further-device']),
     ])
     t.equal(refused.code, 1, 'not even the contact point makes one for her')
-    t.match(refused.stderr, /has a device: their further devices they invite themselves/)
+    t.match(refused.stderr, /has a device: a person invites the own further devices/)
     const wrong = join(directory, 'not-hers')
     writeFileSync(wrong, 'three grey herons on a roof')
     const args = ['enrol', invitationIn(invited), '--no-wait']

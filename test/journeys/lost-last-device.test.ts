@@ -25,7 +25,7 @@ t.test('a lost last device, with the commands', async (t) => {
   )
   const revoked = await wanjiru.run([...lost, '--yes'])
   t.match(revoked.stderr, /Revoked: 1 device\./)
-  t.match(revoked.stdout, /Now invite Amina Otieno again .* let somebody of another organization approve it\./)
+  t.match(revoked.stdout, /Now invite Amina Otieno again .* let a person of another organization approve it\./)
   t.equal(await thief.code, 1, 'what the lost device followed ends')
   const invited = await wanjiru.run(['invite', 'Amina Otieno'])
   const [, id = ''] = /cordon person approve (\S+)/.exec(invited.stdout) ?? []
