@@ -6,7 +6,7 @@ import {
   toViewEntry,
   OperationView,
   ProtocolError,
-  judgeTold,
+  judgeDirectoryEntry,
   parseLeaf,
   readViewStatement,
   statementTypeOf,
@@ -60,7 +60,7 @@ export const operationSnapshots: Snapshots<OperationView> = {
     return view
   },
   judge(view, entry) {
-    const refusal = judgeTold(view, toViewEntry(entry.leaf, entry.draft.statement))
+    const refusal = judgeDirectoryEntry(view, toViewEntry(entry.leaf, entry.draft.statement))
     return refusal && toProblem(refusal)
   },
   fold(view, entry) {

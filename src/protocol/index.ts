@@ -114,7 +114,7 @@ export {
 export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
 export { excessIn } from './bounded-json.ts'
 export { mayOpenNext } from './judge-epoch.ts'
-export { judgeTold } from './judge-told.ts'
+export { judgeDirectoryEntry } from './judge-directory-entry.ts'
 export { readImportKey, signImportKey } from './import-key.ts'
 export { certificateNamedBy, verifySignature } from './jws.ts'
 export {

@@ -11,7 +11,7 @@ const absent: Refusal = { code: 'NOT_FOUND', message: 'The entry names no member
  * an operation. The log records such entries for its members alone, and only true ones. Acts of
  * members are judged by `judgeMemberAct`.
  */
-export function judgeTold(view: OperationView, entry: ViewEntry): Refusal | undefined {
+export function judgeDirectoryEntry(view: OperationView, entry: ViewEntry): Refusal | undefined {
   switch (entry.kind) {
     case 'device.certified': {
       const certificate = entry.statement?.type === 'certificate' ? entry.statement.value : undefined
