@@ -30,7 +30,7 @@ t.test('a port in use is named, and what to do', async (t) => {
   const done = await refused(t, { DATABASE_URL: url, DATA_DIRECTORY: temporary(t), PORT: String(port) })
   t.equal(done.code, 1)
   t.match(done.json, { error: { code: 'EADDRINUSE' } })
-  t.match(done.stderr, `The port ${String(port)} of 127.0.0.1 is in use: choose another one (PORT of a service`)
+  t.match(done.stderr, `The port ${String(port)} of 127.0.0.1 is in use: choose another port (PORT of a service`)
 })
 
 t.test('a broken configuration is told whole, without its secrets', async (t) => {

@@ -245,7 +245,7 @@ t.test(
     for (const accepted of [passed, []]) {
       await store.write([{ name, value: { ...kept, accepted } }])
       t.match((await client.checkOwnPlace(operation)).discrepancies, [
-        { what: /accepted more than 1 minutes ago has too few cosignatures/ },
+        { what: /accepted more than 1 minutes ago have too few cosignatures/ },
       ])
     }
     await store.write([{ name, value: kept }])
