@@ -75,7 +75,10 @@ export interface RootSecrets {
  * device becomes the administrator's. Throws SET_UP_DONE, SET_UP_SECRET and PASSPHRASE_WEAK of the
  * service; the store then stays empty.
  */
-export async function initialize({ store, platform }: EnrolmentDeps, input: InitializationRequest): Promise<RootSecrets> {
+export async function initialize(
+  { store, platform }: EnrolmentDeps,
+  input: InitializationRequest,
+): Promise<RootSecrets> {
   await requireEmpty(store)
   await requireOtherPassphrase(store, input.passphrase)
   const { random } = platform
