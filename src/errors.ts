@@ -1,6 +1,4 @@
-/**
- * What one kind of refusal always says: the HTTP status, what happened, and what to do about it.
- */
+/** What all refusals of one code say: the HTTP status, what happened, and what to do about it. */
 export interface ProblemKind {
   readonly status: number
   readonly title: string
@@ -8,11 +6,11 @@ export interface ProblemKind {
 }
 
 /**
- * The catalogue. A code, once published, keeps its meaning for ever: clients decide by it, people
- * read the advice.
+ * The catalogue of refusals. A code keeps its meaning for ever once it is published: clients decide
+ * by it, and people read the advice.
  */
 export const problems = {
-  // What the edge refuses
+  // Refusals of the edge
   VALIDATION: {
     status: 400,
     title: 'The request does not have the required shape',
@@ -94,7 +92,7 @@ export const problems = {
     advice: 'Try again in some seconds; nothing was stored.',
   },
 
-  // What the database refuses
+  // Refusals of the database
   DATABASE_UNAVAILABLE: {
     status: 503,
     title: 'The database cannot be reached',
@@ -136,7 +134,7 @@ export const problems = {
     advice: 'Set DATABASE_URL to a Postgres 16 or later, or remove the obstacle named here.',
   },
 
-  // What the log refuses
+  // Refusals of the log
   LOG_KEY: {
     status: 503,
     title: 'The key of the logs is missing or is not theirs',
@@ -155,7 +153,7 @@ export const problems = {
     advice: 'Try again in some seconds; the page of witnesses of this log says which of them are behind.',
   },
 
-  // What the rules of an operation refuse
+  // Refusals by the rules of an operation
   OPERATION_STATE: {
     status: 409,
     title: 'The operation is not in a state that allows this',
@@ -187,7 +185,7 @@ export const problems = {
     advice: 'Wait for a version with approvals; until then the act is refused to everybody.',
   },
 
-  // What identity refuses
+  // Refusals of identity
   SET_UP_DONE: {
     status: 409,
     title: 'This service has its root already',
@@ -347,7 +345,7 @@ export const problems = {
     advice: 'Ask an auditor of the platform; the logs of your own operations you may query as your role allows.',
   },
 
-  // What a query of a log lacks
+  // Refusals of a query of a log
   QUERY_TOO_WIDE: {
     status: 400,
     title: 'Words are looked for within a time range or in the entries of one person',
@@ -369,7 +367,7 @@ export const problems = {
     advice: 'Say in justification why you look; it is entered in the log.',
   },
 
-  // What the protocol refuses
+  // Refusals by the protocol
   STATEMENT_INVALID: {
     status: 400,
     title: 'The statement does not follow the protocol',
@@ -437,7 +435,7 @@ export type ProblemCode = keyof typeof problems
 
 /**
  * What a Problem may carry besides its code: a specific sentence, a cause for the service log
- * (never sent), and further members.
+ * (which is never sent), and further members.
  */
 export interface ProblemDetails {
   readonly detail?: string
@@ -446,7 +444,7 @@ export interface ProblemDetails {
 }
 
 /**
- * A refusal with a stable code. Whatever is thrown and is no Problem counts as a bug and is
+ * A refusal with a stable code. An error that is thrown and is no Problem counts as a bug and is
  * answered with INTERNAL.
  */
 export class Problem extends Error {
@@ -466,7 +464,7 @@ export class Problem extends Error {
   }
 }
 
-/** The members of an RFC 9457 problem, `code` and `advice` being ours. */
+/** The members of an RFC 9457 problem; `code` and `advice` are extensions of this service. */
 export interface ProblemBody {
   type: string
   title: string
@@ -478,8 +476,8 @@ export interface ProblemBody {
 }
 
 /**
- * The body of a refusal as application/problem+json (RFC 9457, section 3.1). NOT_FOUND never
- * carries anything specific: a body that differed would tell what exists.
+ * Makes the body of a refusal, application/problem+json (RFC 9457, section 3.1). The body of
+ * NOT_FOUND never carries anything specific: a body that differed would tell what exists.
  */
 export function toProblemJson(problem: Problem): ProblemBody {
   const { status, title, advice } = problems[problem.code]

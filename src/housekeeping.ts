@@ -11,7 +11,7 @@ interface HousekeepingDeps {
 const minutelyMs = 60_000
 const reviewEveryMs = 10 * 60_000
 
-/** Does what is due each minute and each ten minutes, until it is disposed of. */
+/** Does the work that is due each minute and each ten minutes, until the caller disposes of it. */
 export function startHousekeeping({ identity, rateStore, clock, onError }: HousekeepingDeps): Disposable {
   const { sessions, outbox, serviceAccounts, renewals, idleness } = identity
   const tend = (what: string, work: Promise<unknown>) => {

@@ -12,14 +12,14 @@ import { verificationOwners } from './verification.ts'
 export interface RunningService {
   readonly server: CordonServer
   readonly address: string
-  /** Present on a service without a root. */
+  /** The string with which `cordon init` makes the root; present on a service without a root. */
   readonly setUpString: string | undefined
   stop(): Promise<void>
 }
 
 export const version = manifest.version
 
-/** The commit that is checked out here, where this is a working copy of git. */
+/** Answers the commit that is checked out here; undefined where this is no working copy of git. */
 function checkedOut(): string | undefined {
   const read = (path: string) => {
     const file = new URL(`../.git/${path}`, import.meta.url)
@@ -34,9 +34,9 @@ export const notKept =
   'Whoever connects as cordon_owner can change the logs, though not unseen: docs/configuration.md, "A database of your own", says how they are given to a role that nobody connects as.'
 
 /**
- * Starts the service: the embedded Postgres unless DATABASE_URL names one, its migrations, the
- * server, and listens. Throws ConfigurationFault, a Problem of the database or the log, or the
- * error of a port that cannot be had.
+ * Starts the service: the embedded Postgres unless DATABASE_URL names another, its migrations, and
+ * the server, which listens at the end. Throws ConfigurationFault, a Problem of the database or the
+ * log, or the error of a port that cannot be had.
  */
 export async function start(
   config: Config = readConfig(),
@@ -99,8 +99,8 @@ function requireCertificate({ tls }: Config): void {
 }
 
 /**
- * The witnesses that are configured; ConfigurationFault where they cannot be read, or one has no
- * address.
+ * Reads the policy of the configured witnesses. ConfigurationFault where the policy cannot be read,
+ * or a witness has no address.
  */
 async function witnessPolicy({ witnesses: text, witnessQuorum }: Config): Promise<WitnessPolicy | undefined> {
   if (text === undefined) return undefined
@@ -121,8 +121,8 @@ export interface VerifyInput extends VerifyOptions {
   readonly logHost: string
   readonly held?: NonNullable<LogSource['held']>
   /**
-   * Thumbprint of the root that the verifier trusts; without it the root that the database itself
-   * names.
+   * Thumbprint of the root that the verifier trusts; without it, the verifier takes the root that
+   * the database itself names.
    */
   readonly root?: string
 }

@@ -88,14 +88,22 @@ export interface ServerOptions {
   readonly databaseConnections: number
   readonly liveConnections: number
   readonly passphraseChecks: number
-  /** Who checks them; made for that many at once unless given. */
+  /**
+   * The limiter of passphrase checks; unless given, it is made for `passphraseChecks` checks at
+   * once.
+   */
   readonly passphrases?: Passphrases
-  /** The origin under which clients reach the service; undefined: the address it listens on. */
+  /**
+   * The origin under which clients reach the service; undefined: the address that the server
+   * listens on.
+   */
   readonly publicUrl: string | undefined
   readonly logHost: string
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
-  /** The certificate to serve under; without it a proxy has one. */
+  /**
+   * The files of the certificate to serve under; without them a proxy in front has the certificate.
+   */
   readonly tls?: TlsFiles | undefined
   readonly logLevel: string
   readonly logKeyFile: string
@@ -105,14 +113,14 @@ export interface ServerOptions {
   /** Days without use after which an account sleeps; 90 unless given. */
   readonly sleepAfterDays?: number
   /**
-   * The server that takes notices, or what else carries them; without it they are listed to those
-   * who answer for somebody.
+   * The server that takes notices, or another channel; without it, notices are listed to the
+   * contact points and administrators who answer for the person.
    */
   readonly notices?: SmtpSettings | NoticeChannel | undefined
-  /** Who cosigns the logs; nobody unless given. */
+  /** The witnesses that cosign the logs; none unless given. */
   readonly witnesses?: WitnessPolicy
   readonly logLimits?: Partial<LogLimits>
-  /** Requests a minute. */
+  /** Quotas of requests in a minute. */
   readonly quotas?: Partial<Quotas>
   readonly version: string
   readonly commit?: string | undefined
@@ -126,12 +134,13 @@ export interface CordonServer {
   readonly identity: Identity
   readonly consultation: Consultation
   readonly refusals: Refusals
-  /** Logs that this server must not continue. */
+  /** The logs that this server must not continue. */
   readonly readOnly: readonly ReadOnlyLog[]
-  /** Listens, and returns the address. */
+  /** Listens, and answers the address. */
   listen(where: { host: string; port: number }): Promise<string>
   /**
-   * On a service without a root: the string with which `cordon init` makes it, new at every call.
+   * Answers the string with which `cordon init` makes the root, a new one at every call; undefined
+   * on a service that has a root.
    */
   setUpString(): Promise<string | undefined>
   close(): Promise<void>
@@ -142,8 +151,9 @@ const hintEveryMs = 5
 const random: Random = (length) => new Uint8Array(randomBytes(length))
 
 /**
- * Makes every service once, hands each what it needs, and mounts every route. Listens nowhere yet.
- * What was opened is closed in the reverse order, by `close` or where opening fails.
+ * Makes every service once, hands each the parts that it needs, and mounts every route. The server
+ * does not listen yet. All parts are closed in the reverse order of their opening, by `close`, or
+ * where opening fails.
  */
 export async function createServer(options: ServerOptions): Promise<CordonServer> {
   await using opened = new AsyncDisposableStack()
@@ -202,7 +212,7 @@ interface OpeningContext {
 }
 
 /**
- * The database, the keys of this service, and the logs; nothing of what the rungs above keep in
+ * Opens the database, the keys of this service and the logs: nothing that the rungs above keep in
  * memory.
  */
 async function openStores(options: ServerOptions, { opened, growth, onError }: OpeningContext) {
@@ -246,7 +256,7 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: O
 
 type Stores = Awaited<ReturnType<typeof openStores>>
 
-/** What decides: a service for each rung above the log. */
+/** Makes the services that decide: one for each rung above the log. */
 async function makeServices(
   options: ServerOptions,
   made: Stores & OpeningContext & { readonly address: PublicAddress },
@@ -304,7 +314,7 @@ async function makeServices(
 type Services = Awaited<ReturnType<typeof makeServices>>
 
 /**
- * The HTTP server, with no route yet, and the limits that its routes share with the live
+ * Makes the HTTP server, with no route yet, and the limits that its routes share with the live
  * connections.
  */
 async function openHttp(
@@ -336,7 +346,7 @@ async function openHttp(
   return { app, rates }
 }
 
-/** The live connections and the followers of operations that feed them. */
+/** Makes the hub of live connections and the followers of operations that feed them. */
 function openHub(options: ServerOptions, made: Stores & Services & Omit<OpeningContext, 'growth'>): Hub {
   const { db, logs, identity, consultation, refusals, opened, onError } = made
   return opened.adopt(
@@ -400,10 +410,7 @@ async function mountRoutes(
   })
 }
 
-/**
- * An entry of the directory log says that this server starts to serve, and with which
- * configuration.
- */
+/** Records in the directory log that this server starts to serve, and with which configuration. */
 async function enterStart(options: ServerOptions, { logs, tokenKey }: Stores): Promise<void> {
   const { publicUrl = null, logHost, allowedOrigins, trustedProxies } = options
   await logs.enterStart({

@@ -4,8 +4,9 @@ import { messagesOwners } from './messages/index.ts'
 import { operationsOwners } from './operations/index.ts'
 
 /**
- * Every owner of rows that entries are about, for `verifyLogs`, once per run. `root`: thumbprint of
- * the root that the verifier trusts; without it the root that the database itself names.
+ * Answers every owner of rows that entries are about, for `verifyLogs`; each run needs new ones.
+ * `root` is the thumbprint of the root that the verifier trusts; without it, the verifier takes the
+ * root that the database itself names.
  */
 export function verificationOwners(options: { readonly root?: string } = {}): Owner[] {
   const { owners, views } = operationsOwners(options)

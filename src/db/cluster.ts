@@ -10,7 +10,7 @@ import type { Binaries } from './binaries.ts'
 
 export const SUPERUSER = 'postgres'
 
-/** Where an embedded database keeps what. */
+/** The paths in which an embedded database keeps its files. */
 export interface Layout {
   readonly directory: string
   readonly cluster: string
@@ -30,8 +30,8 @@ export function layoutOf(directory: string): Layout {
 }
 
 /**
- * The password of a role, made on first use and kept beside the database, readable by its owner
- * alone.
+ * Answers the password of a role. The password is made on first use and kept beside the database,
+ * readable by its owner alone.
  */
 export async function passwordOf(layout: Layout, role: string): Promise<string> {
   const file = join(layout.directory, `${role}.password`)
@@ -112,9 +112,9 @@ async function run(account: PostgresAccount, program: string, args: readonly str
 }
 
 /**
- * Makes the two roles that connect, the one that keeps what is never changed, and the database, as
- * far as they are missing. cordon_owner may create roles because the first migration makes the
- * others that do not connect; cordon_keeper is not made by it, or it could become it.
+ * Makes, as far as they are missing, the two roles that connect, the role that keeps what is never
+ * changed, and the database. cordon_owner may create roles, because the first migration makes the
+ * roles that do not connect. cordon_owner does not make cordon_keeper, or it could become it.
  */
 export async function prepareRoles(superUrl: string, passwords: { owner: string; app: string }): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl })

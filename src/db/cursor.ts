@@ -5,9 +5,9 @@ const pageRows = 500
 const opened = new WeakMap<Tx, number>()
 
 /**
- * The rows of a query in its order, fetched a page at a time over a cursor of this transaction: any
- * number of rows in bounded memory. Other statements may run in between; several of these may be
- * open at once.
+ * Answers the rows of a query in its order, fetched a page at a time over a cursor of this
+ * transaction: any number of rows in bounded memory. Other statements may run in between, and
+ * several cursors may be open at once.
  */
 export async function* inOrder<T>(tx: Tx, query: RawBuilder<T>): AsyncGenerator<T, undefined> {
   const number = (opened.get(tx) ?? 0) + 1
@@ -21,8 +21,8 @@ export async function* inOrder<T>(tx: Tx, query: RawBuilder<T>): AsyncGenerator<
       if (rows.length < pageRows) return
     }
   } finally {
-    // A transaction that failed has closed its cursors and refuses this; what made it fail is
-    // already on its way.
+    // A transaction that failed has closed its cursors and refuses this statement; the error that
+    // made it fail is already on its way.
     await sql`CLOSE ${name}`.execute(tx).catch(() => {})
   }
 }

@@ -4,7 +4,9 @@ import { toDatabaseProblem } from './failures.ts'
 import type { DB } from './tables.ts'
 import { valueTypes } from './values.ts'
 
-/** A transaction. The type is nominal: where a Tx is asked for, the compiler refuses the pool. */
+/**
+ * A transaction. The type is nominal: where a function takes a Tx, the compiler refuses the pool.
+ */
 export type Tx = Transaction<DB>
 
 export interface Database {
@@ -17,21 +19,22 @@ export interface Database {
 export interface DatabaseOptions {
   readonly connectionString: string
   /**
-   * Called when an idle connection ends; the pool replaces it. Without a listener the process would
-   * die.
+   * Called when an idle connection ends; the pool replaces the connection. Without a listener the
+   * process would die.
    */
   readonly onError: (error: Error) => void
-  /** Most connections at once; 10 unless said otherwise. */
+  /** The largest number of connections at once; 10 unless given. */
   readonly connections?: number
-  /** Milliseconds to wait for a connection, 5,000 unless said otherwise. */
+  /** Milliseconds to wait for a connection; 5,000 unless given. */
   readonly connectTimeoutMs?: number
-  /** Milliseconds a statement may run, 30,000 unless said otherwise; 0 for no limit. */
+  /** Milliseconds that a statement may run; 30,000 unless given; 0 for no limit. */
   readonly statementTimeoutMs?: number
   readonly applicationName?: string
 }
 
 /**
- * Opens a pool. Nothing is connected yet: `requireServable` tells whether the database can be used.
+ * Opens a pool. It connects to nothing yet: `requireServable` tells whether the database can be
+ * used.
  */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
@@ -46,17 +49,18 @@ export function openDatabase(options: DatabaseOptions): Database {
     types: valueTypes,
   })
   pool.on('error', options.onError)
-  // The pool listens only while a connection is idle. One that a transaction holds between two
-  // statements would end the process; its next statement fails anyway and tells the transaction.
+  // The pool listens only while a connection is idle. An error of a connection that a transaction
+  // holds between two statements would end the process; the next statement fails anyway and tells
+  // the transaction.
   pool.on('connect', (client) => client.on('error', () => {}))
   const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
   return { kysely, pool, connectionString: options.connectionString, close: () => kysely.destroy() }
 }
 
 /**
- * One use case in one READ COMMITTED transaction. A database that is away becomes Problem
- * DATABASE_UNAVAILABLE; whether a commit whose answer was lost took place is then unknown, so the
- * caller repeats with the same id.
+ * Runs one use case in one READ COMMITTED transaction. A database that is away becomes Problem
+ * DATABASE_UNAVAILABLE; where the answer to a COMMIT was lost, it is unknown whether the commit
+ * took place, so the caller repeats with the id that it had.
  */
 export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
@@ -66,7 +70,10 @@ export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>)
   }
 }
 
-/** Reads in one snapshot: everything as it was at one moment, whatever commits meanwhile. */
+/**
+ * Reads in one snapshot: all statements see the rows as they were at one moment, whatever other
+ * transactions commit meanwhile.
+ */
 export async function readSnapshot<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
     return await db.kysely.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work)

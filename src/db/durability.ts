@@ -7,8 +7,8 @@ const oldestPostgresVersion = 160_000
 
 /**
  * Refuses a database that may lose what it acknowledged: `fsync`, `full_page_writes` or
- * `synchronous_commit` off (Problem DATABASE_UNSAFE names them). `local` loses nothing on the
- * server itself and passes.
+ * `synchronous_commit` is off (Problem DATABASE_UNSAFE names them). `synchronous_commit = local`
+ * loses nothing on the server itself and passes.
  */
 export async function checkDurability(db: Database): Promise<void> {
   const { rows } = await ask(db, {
@@ -24,9 +24,9 @@ export async function checkDurability(db: Database): Promise<void> {
 }
 
 /**
- * Everything that must hold before the service may use a database: it can be reached, is Postgres
- * 16 or later, is durable, has exactly the schema of this program, and the role it is used with is
- * neither superuser nor free of row-level security nor the owner of a table.
+ * Refuses a database that the service may not use. It must be reached, be Postgres 16 or later, be
+ * durable, and have exactly the schema of this program; the role of the service must be neither
+ * superuser nor free of row-level security nor the owner of a table.
  */
 export async function requireServable(db: Database): Promise<void> {
   const { rows } = await ask(db, {
@@ -54,7 +54,7 @@ export async function requireServable(db: Database): Promise<void> {
   })
 }
 
-/** Whether the database answers now: what /readyz asks. */
+/** Answers whether the database answers now; /readyz asks it. */
 export async function answers(db: Database): Promise<boolean> {
   return db.pool.query('SELECT 1').then(
     () => true,

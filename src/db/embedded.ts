@@ -15,33 +15,34 @@ const longestSocketPathBytes = 107
 const longestLogBytes = 16 * 1024 * 1024
 
 /**
- * An embedded Postgres that runs. The URLs stay the same for as long as it is held, also across its
- * restarts.
+ * An embedded Postgres that runs. Its URLs do not change until it is stopped, also not when it is
+ * restarted.
  */
 export interface EmbeddedPostgres {
   readonly superUrl: string
   readonly ownerUrl: string
   readonly appUrl: string
-  /** The postmaster; undefined while it is being started again. */
+  /** Answers the process id of the postmaster; undefined while it is being started again. */
   pid(): number | undefined
-  /** Stops it (fast shutdown) and gives the directory free. */
+  /** Stops the database (fast shutdown) and releases the directory. */
   stop(): Promise<void>
 }
 
 export interface EmbeddedOptions {
-  /** Where it lives; made if missing. */
+  /** The directory of the database; it is made if it is missing. */
   readonly directory: string
   readonly log: (sentence: string) => void
   /**
-   * Further settings of postgresql.conf. Those that make a commit durable cannot be changed here.
+   * Further settings of postgresql.conf. The settings that make a commit durable cannot be changed
+   * here.
    */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 /**
  * Starts the Postgres that npm installed, restarts it whenever it dies, and stops one that an
- * earlier process left behind. Problem DATA_DIRECTORY_IN_USE when another living process runs one
- * there, EMBEDDED_DATABASE when it cannot run here.
+ * earlier process left behind. Problem DATA_DIRECTORY_IN_USE where another living process runs a
+ * database in the directory, EMBEDDED_DATABASE where Postgres cannot run here.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const layout = layoutOf(resolve(options.directory))
@@ -82,9 +83,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
 }
 
 /**
- * The URL, as cordon_app, of an embedded Postgres that another process runs in this directory;
- * undefined where none runs there. postmaster.pid names the port in its fourth line and the
- * directory of the socket in its fifth.
+ * Answers the URL, as cordon_app, of an embedded Postgres that another process runs in this
+ * directory; undefined where none runs there. postmaster.pid names the port in its fourth line and
+ * the directory of the socket in its fifth.
  */
 export async function findEmbedded(directory: string): Promise<string | undefined> {
   const layout = layoutOf(resolve(directory))
@@ -130,7 +131,9 @@ async function urlsOf(layout: Layout, address: Address) {
     `postgres://${role}:${password}@${host.replace('%s', database)}`
 }
 
-/** Stops a postmaster whose launcher was killed and waits for backends whose postmaster was. */
+/**
+ * Stops a postmaster whose launcher was killed, and waits for backends whose postmaster was killed.
+ */
 async function stopOrphans(layout: Layout, log: (sentence: string) => void): Promise<void> {
   const running = await processesIn(layout.cluster)
   if (running.length === 0) return
@@ -184,7 +187,7 @@ class Server {
       this.#options.log(`the database ended unexpectedly (${name ?? `exit code ${code}`}) and is started again`)
       this.#restarting = this.#restart()
     }
-    // It may have ended between being ready and being watched.
+    // The process may have ended between being ready and being watched.
     if (child.exitCode !== null || child.signalCode !== null) died(child.exitCode, child.signalCode)
     else child.once('exit', died)
   }
@@ -238,13 +241,13 @@ class Server {
         env: plainEnvironment,
         cwd: '/',
         stdio: ['ignore', log.fd, log.fd],
-        // In a group of its own: a Ctrl-C on the terminal is for the service, which stops the
-        // database when it is done.
+        // The database runs in a process group of its own: Ctrl-C on the terminal is for the
+        // service, which stops the database at its own end.
         detached: true,
         ...(uid === undefined ? {} : { uid, gid: uid }),
       })
       await new Promise<void>((done, failed) => child.once('spawn', done).once('error', failed))
-      // A database is no reason for a process to go on; stopping it is.
+      // A running database does not keep this process alive; the work of stopping it does.
       child.unref()
       return child
     } finally {
@@ -260,7 +263,7 @@ class Server {
       timezone: 'UTC',
       log_timezone: 'UTC',
       jit: 'off',
-      // What people wrote must not reach the log of the database: neither statements nor the values
+      // Texts of people must not reach the log of the database: neither statements nor the values
       // in a DETAIL line.
       log_min_error_statement: 'panic',
       log_error_verbosity: 'terse',
@@ -276,7 +279,8 @@ class Server {
     }
   }
 
-  // The eighth line of postmaster.pid says "ready"; the first that the file is of this postmaster.
+  // The eighth line of postmaster.pid says "ready"; the first says that the file is of this
+  // postmaster.
   async #untilReady(child: ChildProcess): Promise<void> {
     const file = join(this.#layout.cluster, 'postmaster.pid')
     for (;;) {
@@ -299,9 +303,9 @@ class Server {
 }
 
 /**
- * Megabytes of pages that Postgres keeps: an eighth of the memory that this process may use, since
- * the service lives beside it. A large log's indexes are written at many places, which are all at
- * hand then.
+ * Answers the megabytes of pages that Postgres keeps in memory: an eighth of the memory that this
+ * process may use, since the service lives beside it. Appending writes the indexes of a large log
+ * at many places, which are then all in memory.
  */
 function sharedBuffers(): number {
   const limit = process.constrainedMemory()

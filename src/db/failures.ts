@@ -11,7 +11,7 @@ const socketCodes = new Set([
   'EAI_AGAIN',
 ])
 
-// 57P0x: the server stops, crashed or is starting; 53300: no connection left; 25006: the primary
+// 57P0x: the server stops, crashed or is starting; 53300: no connection is left; 25006: the primary
 // became a standby.
 const serverCodes = /^(08...|57P0[1-5]|53300|25006)$/
 
@@ -26,41 +26,47 @@ interface CodedError {
   cause?: unknown
 }
 
-/** The SQLSTATE or system code of whatever was thrown. */
+/** Answers the SQLSTATE or system code of an error; undefined where it has none. */
 export function errorCode(error: unknown): string | undefined {
   const code = (error as CodedError | null | undefined)?.code
   return typeof code === 'string' ? code : undefined
 }
 
 /**
- * Whether the database, or the way to it, is at fault and not the statement: such a thing may
- * succeed when repeated.
+ * Answers whether an error comes from the database or the way to it, and not from the statement: a
+ * repeated statement may then succeed.
  */
 export function isConnectionError(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { syscall, message, errors } = error as CodedError
   const code = errorCode(error)
   if (code !== undefined && (socketCodes.has(code) || serverCodes.test(code))) return true
-  // A Unix socket that is not there while Postgres restarts.
+  // A Unix socket does not exist while Postgres restarts.
   if (code === 'ENOENT' && syscall === 'connect') return true
   if (Array.isArray(errors) && errors.some(isConnectionError)) return true
   return typeof message === 'string' && poolSentences.test(message)
 }
 
-/** Whether Postgres asks for the transaction to be run again: deadlock or serialization failure. */
+/**
+ * Answers whether Postgres asks for the transaction to be run again: deadlock or serialization
+ * failure.
+ */
 export function isRetryable(error: unknown): boolean {
   const code = errorCode(error)
   return code === '40001' || code === '40P01'
 }
 
-/** The named constraint that a statement violated, for a store to map to a code. */
+/**
+ * Answers the named constraint that a statement violated, for a store to map to a code; undefined
+ * where it violated none.
+ */
 export function violatedConstraint(error: unknown): string | undefined {
   if (!errorCode(error)?.startsWith('23')) return undefined
   const constraint = (error as { constraint?: unknown }).constraint
   return typeof constraint === 'string' ? constraint : undefined
 }
 
-/** Turns failures of the database itself into a Problem; everything else is returned as it came. */
+/** Turns a failure of the database itself into a Problem; answers every other error unchanged. */
 export function toDatabaseProblem(error: unknown): unknown {
   if (error instanceof Problem) return error
   if (isConnectionError(error)) return new Problem('DATABASE_UNAVAILABLE', { cause: error })

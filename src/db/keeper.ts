@@ -3,11 +3,11 @@ import { Problem } from '../errors.ts'
 import type { DB } from './tables.ts'
 
 /**
- * Who owns a table can switch its triggers off. So what is never changed does not stay with
- * cordon_owner, which migrates: it belongs to cordon_keeper, as which nobody connects and which
- * cordon_owner cannot become. That is every table whose rows stay as they are, what auditors look
- * through, and the functions that guard them or tell the verifier which rows there are; and the
- * database, since the owner of a schema can drop what is in it.
+ * The owner of a table can switch its triggers off. So the objects that never change do not belong
+ * to cordon_owner, which migrates: they belong to cordon_keeper. No session connects as
+ * cordon_keeper, and cordon_owner cannot become it. These objects are every table whose rows never
+ * change, the views of auditors, the functions that guard these tables or count their rows for the
+ * verifier, and the database, since the owner of a schema can drop what is in it.
  */
 const guards = [
   'refuse_change',
@@ -20,7 +20,7 @@ const guards = [
 ]
 
 interface KeptObject {
-  /** As statements name it: TABLE log_entry. */
+  /** The name that statements give it: TABLE log_entry. */
   readonly object: string
   readonly owner: string
 }
@@ -41,7 +41,10 @@ async function keptObjects(db: Kysely<DB>): Promise<KeptObject[]> {
   return rows
 }
 
-/** Whether nobody but a superuser, and who may become the owner of what is kept, can change it. */
+/**
+ * Answers whether only a superuser, or a role that may become cordon_keeper, can change these
+ * objects.
+ */
 export async function isKept(db: Kysely<DB>): Promise<boolean> {
   const owners = [...new Set((await keptObjects(db)).map(({ owner }) => owner))]
   const { rows } = await sql<{ reached: boolean }>`
@@ -50,7 +53,7 @@ export async function isKept(db: Kysely<DB>): Promise<boolean> {
   return rows[0]?.reached === false
 }
 
-/** Whether the session may hand things over to cordon_keeper and back. */
+/** Answers whether the session may hand objects over to cordon_keeper and back. */
 export async function mayKeep(db: Kysely<DB>): Promise<boolean> {
   const { rows } = await sql<{ may: boolean }>`
     SELECT coalesce(bool_and(pg_has_role(session_user, oid, 'SET')), false) AND count(*) = 2 AS may
@@ -59,8 +62,8 @@ export async function mayKeep(db: Kysely<DB>): Promise<boolean> {
 }
 
 /**
- * Gives cordon_owner what migrations may have to change. The database and its schema stay where
- * they are.
+ * Hands the objects that migrations may have to change back to cordon_owner. The database and its
+ * schema stay with cordon_keeper.
  */
 export async function release(db: Kysely<DB>): Promise<void> {
   await inOneTransaction(db, async (tx) => {
@@ -70,13 +73,13 @@ export async function release(db: Kysely<DB>): Promise<void> {
   })
 }
 
-/** Hands over to cordon_keeper what is not its own yet. Nothing of the rows is touched. */
+/** Hands over to cordon_keeper the objects that it does not own yet. No row is touched. */
 export async function keep(db: Kysely<DB>): Promise<void> {
   const open = (await keptObjects(db)).filter(({ owner }) => owner !== 'cordon_keeper')
   if (open.length === 0 && (await isKept(db))) return
   await inOneTransaction(db, async (tx) => {
     await forbidBecoming(tx)
-    // The schema belongs to whoever owns the database; it is the first that is handed over.
+    // The schema belongs to the owner of the database, which is handed over first.
     for (const { object } of open.toSorted((a) => (a.object.startsWith('DATABASE') ? -1 : 0))) {
       await run(tx, `ALTER ${object} OWNER TO cordon_keeper`)
       if (object.startsWith('DATABASE')) await run(tx, `GRANT CONNECT ON ${object} TO cordon_owner`)
@@ -85,8 +88,8 @@ export async function keep(db: Kysely<DB>): Promise<void> {
       if (object.startsWith('FUNCTION')) await run(tx, `GRANT EXECUTE ON ${object} TO cordon_owner`)
       if (object.startsWith('TABLE')) await run(tx, `GRANT SELECT, REFERENCES ON ${object} TO cordon_owner`)
     }
-    // What counts rows for the verifier runs as its owner, and row-level security is forced for
-    // owners too.
+    // The functions that count rows for the verifier run as their owner, and row-level security is
+    // forced for owners too.
     const { rows } = await sql<{ secured: string; lacks: boolean }>`
       SELECT c.oid::regclass::text AS secured,
         NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'for_keeper') AS lacks
@@ -102,7 +105,7 @@ export async function keep(db: Kysely<DB>): Promise<void> {
     throw new Problem('DATABASE_ROLE', { detail: 'cordon_owner or cordon_app may become cordon_keeper' })
 }
 
-/** Whoever made a role may become it, until somebody above takes that away. */
+/** Takes away the right of the role that made cordon_keeper to become it. */
 async function forbidBecoming(tx: Kysely<DB>): Promise<void> {
   const { rows } = await sql<{ member: string; grantor: string }>`
     SELECT m.rolname AS member, g.rolname AS grantor FROM pg_auth_members a

@@ -6,16 +6,16 @@ const longestPauseMs = 5_000
 const heartbeatEveryMs = 15_000
 
 export interface Listener {
-  /** Resolves once the first LISTEN stands. */
+  /** Resolves once the first LISTEN is in force. */
   readonly ready: Promise<void>
   close(): Promise<void>
 }
 
 /**
- * LISTENs on a channel for as long as it is not closed. A connection that breaks is replaced with
- * growing pauses; after each LISTEN that stands, the first included, `onConnected` is called,
- * because what was said before was heard by nobody: read again. `onError` hears why a connection
- * could not be had. `sender` is the backend process of the connection that notified.
+ * LISTENs on a channel until it is closed. Replaces a connection that breaks, with growing pauses.
+ * Calls `onConnected` after each LISTEN that is in force, the first included: the listener has to
+ * read again, because it missed every earlier notification. Calls `onError` with the reason why a
+ * connection could not be had. `sender` is the backend process of the connection that notified.
  */
 export function listen(
   connectionString: string,
@@ -70,7 +70,7 @@ export function listen(
   }
 }
 
-// A peer that vanished without a word is noticed by asking.
+// A peer that vanished without a word is noticed by a query that it does not answer.
 async function heartbeats(client: pg.Client, ending: AbortSignal): Promise<void> {
   while (!ending.aborted) {
     try {
@@ -98,19 +98,19 @@ function newClient(connectionString: string, name: string): pg.Client {
 export interface Notifier {
   /** Says that a log has grown; returns at once. */
   notify(logId: string): void
-  /** Whether this notifier is the sender of a notification: its own server knows already. */
+  /** Whether this notifier sent a notification, which its own server then knows already. */
   isSender(backend: number): boolean
   close(): Promise<void>
 }
 
-// A payload holds less than 8,000 bytes; an id and its comma 37.
+// A payload holds less than 8,000 bytes; an id and its comma hold 37.
 const mostIdsPerPayload = 200
 
 /**
  * Tells other servers which logs have grown: at most one NOTIFY per `everyMs` milliseconds, on a
  * connection of its own, because a NOTIFY inside the writing transactions makes them wait for each
- * other. The payload is the ids, comma-separated. While the database is away the ids are kept; a
- * hint that is lost costs latency, never an entry.
+ * other. The payload is the ids, comma-separated. Keeps the ids while the database is away; a hint
+ * that is lost costs latency, never an entry.
  */
 export function createNotifier(connectionString: string, channel: string, options: { everyMs: number }): Notifier {
   const pending = new Set<string>()
@@ -169,14 +169,14 @@ export function createNotifier(connectionString: string, channel: string, option
 }
 
 /**
- * The backend process that serves a connection (`BackendKeyData`), which pg keeps and does not
- * declare.
+ * Answers the id of the backend process that serves a connection (`BackendKeyData`), which pg keeps
+ * and does not declare; undefined before the connection has it.
  */
 function backendOf(client: pg.Client | undefined): number | undefined {
   return (client as { processID?: number } | undefined)?.processID
 }
 
-/** The ids in a payload of a notifier. */
+/** Answers the ids in a payload of a notifier. */
 export function notifiedLogs(payload: string): string[] {
   return payload.split(',').filter((id) => id !== '')
 }

@@ -10,14 +10,14 @@ import type { DB } from './tables.ts'
 
 export const migrationDirectory = fileURLToPath(new URL('../../migrations', import.meta.url))
 
-/** How a database stands to this program. */
+/** How the schema of a database compares with that of this program. */
 export interface SchemaVersion {
-  /** Newest migration the database has; undefined on an empty one. */
+  /** The newest migration that the database has; undefined on an empty database. */
   readonly applied: string | undefined
-  /** Newest migration this program has. */
+  /** The newest migration that this program has. */
   readonly known: string
   readonly state: 'empty' | 'older' | 'current' | 'newer'
-  /** Migrations that the database has and this program does not. */
+  /** The migrations that the database has and this program does not have. */
   readonly unknown: readonly string[]
 }
 
@@ -31,13 +31,13 @@ async function appliedMigrations(db: Kysely<DB>): Promise<string[]> {
     const rows = await db.selectFrom('schema_migration').select('name').orderBy('name').execute()
     return rows.map((row) => row.name)
   } catch (error) {
-    // undefined_table: nothing was ever migrated here
+    // undefined_table: no migration ever ran here.
     if (errorCode(error) === '42P01') return []
     throw toDatabaseProblem(error)
   }
 }
 
-/** Compares the migrations a database has with those of this program. */
+/** Compares the migrations of a database with those of this program. */
 export async function schemaVersion(db: Database): Promise<SchemaVersion> {
   const known = await knownMigrations()
   const applied = await appliedMigrations(db.kysely)
@@ -50,22 +50,22 @@ export async function schemaVersion(db: Database): Promise<SchemaVersion> {
 export interface MigrationResult {
   readonly applied: string[]
   /**
-   * Whether what is never changed belongs to a role that cordon_owner and cordon_app cannot become.
-   * See `keep`.
+   * Whether the objects that never change belong to a role that cordon_owner and cordon_app cannot
+   * become. See `keep`.
    */
   readonly kept: boolean
 }
 
-/** Any number, the same for all who migrate. */
+/** The advisory lock of migrations: any number will do, but all servers must use one. */
 const migrationLock = 7_262_833
 
 /**
  * Brings a database to the newest schema: plain SQL files in the order of their names, forward
- * only, all that are missing in one transaction, one after the other where two migrate at once.
- * Connects as cordon_owner or a role that may become it; a superuser, or who may become
- * cordon_keeper too, then hands over to cordon_keeper what is never changed. Problem DATABASE_NEWER
- * if the database knows migrations that this program does not, DATABASE_ROLE where cordon_keeper
- * has it already, and the role may not become it.
+ * only. All missing migrations run in one transaction, and of two servers that migrate at once one
+ * waits for the other. Connects as cordon_owner or a role that may become it. A superuser, or a
+ * role that may also become cordon_keeper, then hands over to cordon_keeper the objects that never
+ * change. Problem DATABASE_NEWER if the database has migrations that this program does not have,
+ * DATABASE_ROLE where cordon_keeper has the objects already and the role may not become it.
  */
 export async function migrate(ownerUrl: string): Promise<MigrationResult> {
   const url = new URL(ownerUrl)
@@ -105,8 +105,8 @@ export async function migrate(ownerUrl: string): Promise<MigrationResult> {
 }
 
 /**
- * A right that is given or taken by somebody who does not own the table is a warning to Postgres,
- * and no error.
+ * Refuses a migration where cordon_keeper owns the objects already. Postgres only warns, and raises
+ * no error, when a role that does not own a table gives or takes a right on it.
  */
 async function refuseKept(db: Kysely<DB>): Promise<void> {
   if (!(await isKept(db))) return
@@ -123,8 +123,8 @@ export function refuseNewer(version: SchemaVersion, connectionString: string): v
   })
 }
 
-// Every table must belong to cordon_owner, whoever runs the migration: the rights of the other
-// roles hang on it.
+// Every table must belong to cordon_owner, whichever role runs the migration: the rights of the
+// other roles depend on it.
 async function becomeOwner(db: Database, role: string): Promise<void> {
   try {
     await sql`SET ROLE cordon_owner`.execute(db.kysely)

@@ -6,7 +6,8 @@ import { Problem } from '../errors.ts'
 const holderGoneWithinMs = 1_000
 
 /**
- * The processes whose working directory is `directory`: a postmaster and its backends, by /proc.
+ * Answers the ids of the processes whose working directory is `directory`, a postmaster and its
+ * backends, from /proc.
  */
 export async function processesIn(directory: string): Promise<number[]> {
   const wanted = await realpath(directory).catch(() => directory)
@@ -20,7 +21,7 @@ export async function processesIn(directory: string): Promise<number[]> {
   return found.filter((pid) => pid !== undefined)
 }
 
-/** Signals a process that may be gone already. */
+/** Sends a signal to a process that may be gone already. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
@@ -30,7 +31,7 @@ export function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 /**
- * Waits until no process works in `directory`; false when some still do after `timeout`
+ * Waits until no process works in `directory`; answers false when some still do after `timeout`
  * milliseconds.
  */
 export async function waitUntilEmpty(directory: string, timeout: number): Promise<boolean> {
@@ -41,8 +42,9 @@ export async function waitUntilEmpty(directory: string, timeout: number): Promis
   }
 }
 
-// Process numbers are used again; with the time of its start (clock ticks since boot) a number
-// names one process. One that has ended and was not yet collected by its parent counts as gone.
+// The system uses process numbers again; a number and the time of the start (clock ticks since
+// boot) name one process. A process that has ended and was not yet collected by its parent counts
+// as gone.
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -54,9 +56,9 @@ function startOf(pid: number): string | undefined {
 }
 
 /**
- * Makes this process the only one that runs something in a directory. A file left by a process that
- * is gone counts for nothing. Returns what gives the directory free. Problem DATA_DIRECTORY_IN_USE
- * names the other process.
+ * Makes this process the only one that runs a database in a directory. A file of a process that is
+ * gone counts for nothing. Answers the function that releases the directory. Problem
+ * DATA_DIRECTORY_IN_USE names the other process.
  */
 export async function holdDirectory(file: string, directory: string): Promise<() => Promise<void>> {
   const mine = `${process.pid} ${startOf(process.pid) ?? ''}`

@@ -1,32 +1,30 @@
 import { sql } from 'kysely'
 import type { Database } from './database.ts'
 
-/** Requests of one window, by a key that says nothing to whoever reads it. */
+/** Requests of one window, counted by a key that tells a reader of the table nothing. */
 export interface RateCount {
   readonly key: Uint8Array
   readonly endsAt: Date
   readonly requests: number
 }
 
-/** Counts that all servers of the service share. */
+/** The counts that all servers of the service share. */
 export interface RateStore {
-  /**
-   * Adds to each count and answers what it is now, in the same order. Keys are different from each
-   * other.
-   */
+  /** Adds to each count and answers the new counts in their order. All keys must be different. */
   add(counts: readonly RateCount[]): Promise<number[]>
-  /** Lets go of windows that ended before then. */
+  /** Removes the windows that ended before this time. */
   forget(before: Date): Promise<void>
 }
 
 /**
- * One statement and one round trip for however many keys; UNLOGGED, so nothing waits for a disk.
+ * Makes a store that adds any number of counts in one statement and one round trip. The table is
+ * UNLOGGED, so no request waits for a disk.
  */
 export function createRateStore(db: Database): RateStore {
   return {
     async add(counts) {
-      // Two servers that add to the same keys take them in the same order, or they would wait for
-      // each other.
+      // Two servers that add to the same keys take them in one order, or they would wait for each
+      // other.
       const { rows } = await sql<{ key: Buffer; requests: number }>`
         INSERT INTO rate_limit AS known (key, ends_at, requests)
         SELECT * FROM unnest(${counts.map(({ key }) => key)}::bytea[], ${counts.map(({ endsAt }) => endsAt)}::timestamptz[],

@@ -4,8 +4,8 @@ import type { Generated } from 'kysely'
 import type { OrganizationKind, Role, State } from '../access.ts'
 
 /**
- * The tables as Kysely sees them, SQL names as they are. Each owner's migration brings its
- * interface here; nobody but the owner's store names a table.
+ * The tables as Kysely sees them, with their SQL names. The folder that owns a table brings its
+ * interface here, and only the store of that folder names the table.
  *
  * bytea is read as Buffer and written as Uint8Array; bigint is a safe integer; timestamptz a Date;
  * numeric and date a string.
@@ -66,7 +66,7 @@ export interface DB {
   rate_limit: RateLimitTable
 }
 
-/** Written by the migrator alone. */
+/** Only the migrator writes this table. */
 export interface SchemaMigrationTable {
   name: string
   timestamp: string
@@ -216,7 +216,7 @@ export interface EnrolmentTable {
 
 export interface ServiceAccountTable {
   person_id: string
-  /** JSON, here and in `addresses`. */
+  /** JSON; `addresses` too. */
   permissions: string
   addresses: string
   expires_at: Date
@@ -285,7 +285,7 @@ export interface RefreshTokenTable {
   session_id: string
   issued_at: Date
   rotated_at: Date | null
-  /** Hash of the client's name for the exchange. */
+  /** Hash of the name that the client gave the exchange. */
   attempt: Generated<Uint8Array | null>
 }
 
@@ -307,14 +307,14 @@ export interface SignInFailureTable {
   at: Date
 }
 
-/** The log, here and below: owned by log/. */
+/** The tables of the log, from here on: log/ owns them. */
 export interface LogTable {
   id: string
   operation_id: string | null
   size: number
   root: Uint8Array
   edge: Uint8Array
-  /** Last seq by compartment. */
+  /** The last seq of each compartment. */
   seqs: ColumnType<Record<string, number>, string, string>
   changed_index: number
   last_at: Date
@@ -353,7 +353,7 @@ export interface LogCheckpointTable {
   log_id: string
   size: number
   note: string
-  /** Of the checkpoint that was published before; null for the first. */
+  /** The size of the checkpoint that was published before; null for the first. */
   previous_size: number | null
 }
 
@@ -363,7 +363,7 @@ export interface OperationTable {
   reference: string
   time_zone: string
   state: State
-  /** Null: its name and reference say it. */
+  /** Null: name and reference of the operation say its purpose. */
   purpose: string | null
   created_at: Date
 }
@@ -492,7 +492,7 @@ export interface LogCosignatureTable {
   lines: string
 }
 
-/** What the servers counted together: owned by db/ itself. */
+/** The counts that all servers share; db/ owns the table. */
 export interface RateLimitTable {
   key: Uint8Array
   ends_at: Date

@@ -18,14 +18,14 @@ const identity = (text: string) => text
 const ours = new Map<number, (text: string) => unknown>([
   [INT8, safeInteger],
   [INT8_ARRAY, (text) => textArray(text).map((item) => (item === null ? null : safeInteger(item)))],
-  // A calendar day has no time zone: pg would make it local midnight.
+  // A calendar day has no time zone: pg would turn it into local midnight.
   [dateType, identity],
   [dateArrayType, textArray],
 ])
 
 /**
- * How values from Postgres become JavaScript ones, handed to each connection and not set for the
- * whole process.
+ * How values from Postgres become JavaScript values. Each connection gets this configuration; it is
+ * not set for the whole process.
  */
 export const valueTypes: pg.CustomTypesConfig = {
   getTypeParser(oid: number, format?: 'text' | 'binary') {

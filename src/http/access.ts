@@ -1,24 +1,27 @@
 import type { FastifyRequest } from 'fastify'
 import type { ProblemCode } from '../errors.ts'
 
-/** A request as whoever decides about it sees it. */
+/** A request as the access of a route sees it. */
 export type IncomingRequest = FastifyRequest
 
 /**
- * Who may call a route. Declared by the route, executed at each request before anything of its body
- * is read, and the only source of whom its handler gets: `of` answers it for requests that this
- * very access let in, and for no other.
+ * Who may call a route. The route declares it, and the server executes it at each request before it
+ * reads anything of the body. A handler gets its caller from `of` alone, which answers only for
+ * requests that this very access let in.
  */
 export interface Access<A> {
-  /** How pages name it: a permission inside an operation, or a word for what lies outside. */
+  /**
+   * The name of the access in pages: a permission inside an operation, or a word for routes
+   * outside.
+   */
   readonly name: string
-  /** Codes of all that `recognise` and `entitle` throw. */
+  /** The codes of all Problems that `recognise` and `entitle` throw. */
   readonly refusals: readonly ProblemCode[]
-  /** Throws UNAUTHENTICATED, SESSION_ENDED or DEVICE_NOT_CERTIFIED. */
+  /** Recognises the caller. Throws UNAUTHENTICATED, SESSION_ENDED or DEVICE_NOT_CERTIFIED. */
   recognise(request: FastifyRequest): Promise<void>
   /**
-   * Throws NOT_FOUND, FORBIDDEN or OPERATION_STATE. What depends on a log is decided once more
-   * under its lock.
+   * Checks what the caller may do. Throws NOT_FOUND, FORBIDDEN or OPERATION_STATE. An act on a log
+   * is decided once more under the lock of the log.
    */
   entitle(request: FastifyRequest): Promise<void>
   of(request: FastifyRequest): A
@@ -31,8 +34,8 @@ export function isAccess(value: unknown): value is Access<unknown> {
 }
 
 /**
- * `entitle` may leave out who asks for what cannot be: the shape of the request refuses it then,
- * and no handler is reached.
+ * Makes an access from its parts. `entitle` may answer undefined for a request whose shape cannot
+ * be right: the schema of the route refuses such a request, so that no handler is reached.
  */
 export function makeAccess<P, A>(
   name: string,
@@ -63,7 +66,7 @@ export function makeAccess<P, A>(
   return access
 }
 
-/** Nobody has to be known. */
+/** An access for every caller, known or not. */
 export const everybody: Access<null> = makeAccess(
   'public',
   [],

@@ -1,6 +1,6 @@
 /**
- * The pointer of the first string, list or map in a schema of what comes in that may be as long as
- * the request; undefined where all are bounded.
+ * Answers the pointer of the first string, list or map in a request schema that has no bound but
+ * that of the whole request; undefined where all have one.
  */
 export function unboundedIn(schema: unknown, pointer = ''): string | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined
@@ -25,8 +25,8 @@ export function unboundedIn(schema: unknown, pointer = ''): string | undefined {
 }
 
 /**
- * By its length, by being one of a few, or by a pattern of the whole that repeats nothing without
- * end.
+ * A string is bounded by its length, by an enumeration, or by a pattern of the whole text that
+ * repeats nothing without end.
  */
 function isBoundedString(schema: object): boolean {
   const { maxLength, enum: few, const: one, pattern } = schema as Record<string, unknown>

@@ -2,26 +2,29 @@ import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
 import { excessIn } from '../protocol/index.ts'
 
-/** What the edge takes in at once, whoever sends it. */
+/** How much the edge takes in at once, from all clients together. */
 export interface Room {
   /** Requests that are being answered; live connections are no requests. */
   readonly requests: number
-  /** Connections, live ones among them; further ones are cut off. */
+  /** Connections, live ones among them; further connections are cut off. */
   readonly connections: number
 }
 
 export const usualRoom: Room = { requests: 2_000, connections: 22_000 }
 
 /**
- * Of the address and the header fields of a request: a token, its proof and a ticket are below 4
- * KiB.
+ * The bound of the address and the header fields of a request: a token, its proof and a ticket are
+ * below 4 KiB.
  */
 export const headerLimitBytes = 16 * 1024
 
-/** Of a body: an epoch for 2,000 devices is made of 6,000 parts, and nothing of more. */
+/**
+ * The bounds of a body: an epoch for 2,000 devices is made of 6,000 parts, and no other body is
+ * made of more.
+ */
 const bounds = { deepest: 16, parts: 10_000 } as const
 
-/** Bounds what is open and under way at once. */
+/** Bounds the connections that are open and the requests that are under way. */
 export function boundCrowd(app: FastifyInstance, room: Room): void {
   let underWay = 0
   app.server.maxConnections = room.connections
@@ -37,8 +40,8 @@ export function boundCrowd(app: FastifyInstance, room: Room): void {
 }
 
 /**
- * JSON alone, and none that lies deeper, or is made of more, than anything this service is sent:
- * that is told before it is parsed.
+ * Accepts JSON bodies alone, and refuses before parsing a body that is nested deeper, or made of
+ * more parts, than any request of this service.
  */
 export function parseShallowJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -68,7 +71,7 @@ export function parseShallowJson(app: FastifyInstance): void {
   })
 }
 
-/** Whether a content type names no character set, or UTF-8. */
+/** Answers whether a content type names UTF-8 or no character set. */
 function isUtf8(type: string): boolean {
   const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(type) ?? []
   return charset.toLowerCase() === 'utf-8'
@@ -77,8 +80,8 @@ function isUtf8(type: string): boolean {
 const halfOfAPair = 'A text holds half of a surrogate pair, which is no character and cannot be stored.'
 
 /**
- * Whether every text in a value, also the names of its members, is made of characters (Unicode,
- * D92): no other is stored as it was signed.
+ * Answers whether every text in a value, the names of its members included, is made of characters
+ * (Unicode, D92): Postgres does not store any other text as it was signed.
  */
 function isWellFormed(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed()

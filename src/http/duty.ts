@@ -1,8 +1,8 @@
 import { isKind, type Kind } from '../protocol/index.ts'
 
 /**
- * Why a route or a frame may write no entry. The list is closed: whoever wants another reason
- * argues for it here.
+ * The reasons why a route or a frame may record no entry. The list is closed: a developer who wants
+ * another reason argues for it here.
  */
 export const reasonsForNothing = [
   'it shows nothing of anybody',
@@ -19,8 +19,8 @@ export const reasonsForNothing = [
 ] as const
 
 /**
- * The kinds of entries that something may write when it is accepted, or why it writes none. A
- * refusal is always `access.refused`.
+ * The kinds of entries that a route or a frame may record when it is accepted, or the reason why it
+ * records none. A refusal is always recorded as `access.refused`.
  */
 export type RecordDuty = readonly [Kind, ...Kind[]] | `nothing: ${(typeof reasonsForNothing)[number]}`
 

@@ -6,14 +6,14 @@ import { headerLimitBytes } from './crowd-limits.ts'
 import { faultsOf } from './validation.ts'
 
 /**
- * Turns what a lower layer throws into a Problem where it is one, for example a database that is
- * away.
+ * Turns an error of a lower layer, such as a database that is away, into a Problem; answers other
+ * errors unchanged.
  */
 export type ToProblem = (error: unknown) => unknown
 
 /**
- * Answers everything that is thrown as application/problem+json. What is no Problem is a bug: 500,
- * logged once, no details.
+ * Answers every error that is thrown as application/problem+json. An error that is no Problem is a
+ * bug: 500, logged once, without details.
  */
 export function answerFailures(app: FastifyInstance, toProblem: ToProblem): void {
   app.setErrorHandler((error, request, reply) =>
@@ -22,14 +22,14 @@ export function answerFailures(app: FastifyInstance, toProblem: ToProblem): void
   app.setNotFoundHandler((request, reply) => answerNowhere(app, request, reply))
 }
 
-/** For a request that no route has: its body is not even looked at. */
+/** Answers a request whose address has no route, without looking at its body. */
 export function answerNowhere(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const allow = methodsAt(app.declared, request.url)
   const problem = allow.length === 0 ? new Problem('NOT_FOUND') : new Problem('METHOD_NOT_ALLOWED', { allow })
   return sendProblem(request, reply, problem)
 }
 
-/** The methods that are offered at an address; none where no route has it. */
+/** Answers the methods that are offered at an address; none where no route has it. */
 function methodsAt(declared: FastifyInstance['declared'], url: string): string[] {
   const segments = pathOf(url).split('/')
   const here = declared.filter((route) => isAt(route.url.split('/'), segments))
@@ -46,7 +46,7 @@ function isAt(pattern: readonly string[], segments: readonly string[]): boolean 
 
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? ''
 
-/** For failures before any route is known: a path that is no UTF-8, for example. */
+/** Answers failures before any route is known, such as a path that is no UTF-8. */
 export function answerFrameworkFailure(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   void sendProblem(
     request,
@@ -56,7 +56,7 @@ export function answerFrameworkFailure(error: FastifyError, request: FastifyRequ
   )
 }
 
-/** For bytes that are no HTTP request at all. */
+/** Answers bytes that are no HTTP request at all. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   const problem = problemOfParser(error.code)
@@ -102,8 +102,8 @@ function problemOf(error: unknown, toProblem: ToProblem, bodyLimitBytes?: number
 }
 
 /**
- * What the log says of a refusal that /openapi.json does not tell: a defect of the route that
- * declares it.
+ * The sentence in the service log about a refusal that /openapi.json does not tell: the declaration
+ * of the route is wrong.
  */
 export const undeclaredRefusal = 'a route refused with a code that it does not declare'
 
@@ -120,23 +120,24 @@ async function sendProblem(
   if (refuses?.has(problem.code) === false)
     request.log.error({ code: problem.code, path: request.routeOptions.url }, undeclaredRefusal)
   void reply.headers(headersOf(problem, request.headers.authorization !== undefined))
-  // Sent as bytes: a response schema that a route declares for this status must not reshape it.
+  // The answer is sent as bytes: a response schema that a route declares for this status must not
+  // reshape it.
   const body = Buffer.from(JSON.stringify(toProblemJson(problem)))
   void reply.header('cache-control', 'no-store')
   await reply.code(problem.status).type('application/problem+json').send(body)
 }
 
-/** The header fields by which HTTP itself says what a client does about a refusal. */
+/** Answers the header fields by which HTTP itself says what a client does about a refusal. */
 function headersOf({ status, extra }: Problem, hadToken: boolean): Record<string, string | number> {
   const { retryAfter, allow, acceptEncoding } = extra
   switch (status) {
     case 401:
-      // RFC 9449, section 7.1: only who sent a token is told that it is not accepted.
+      // RFC 9449, section 7.1: only a client that sent a token is told that it is not accepted.
       return { 'www-authenticate': `DPoP ${hadToken ? 'error="invalid_token", ' : ''}algs="Ed25519"` }
     case 405:
       return { allow: (allow as readonly string[]).join(', ') }
     case 415:
-      // RFC 9110, section 12.5.3: says that the encoding was refused, not the type.
+      // RFC 9110, section 12.5.3: this field says that the encoding was refused, and not the type.
       return typeof acceptEncoding === 'string' ? { 'accept-encoding': acceptEncoding } : {}
     case 426:
       return { upgrade: 'websocket', connection: 'upgrade', 'sec-websocket-version': 13 }

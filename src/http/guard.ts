@@ -8,11 +8,11 @@ import { refusalsOf } from './refusals.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Declared by every route; without it the server does not boot. */
+    /** The access of the route. Every route declares one; without it the server does not boot. */
     access?: Access<unknown>
     /**
-     * What it writes into which log's entries (log.md, "Kinds"); without it the server does not
-     * boot.
+     * The entries that the route records (log.md, "Kinds"). Every route declares them; without them
+     * the server does not boot.
      */
     record?: RecordDuty
   }
@@ -25,17 +25,17 @@ declare module 'fastify' {
 export interface DeclaredRoute {
   readonly method: string
   readonly url: string
-  /** How pages name it. */
+  /** The name of its access in pages. */
   readonly access: string
   readonly record: RecordDuty
-  /** Every code that it may refuse with. */
+  /** Every code that the route may refuse with. */
   readonly refuses: ReadonlySet<ProblemCode>
   readonly config: Readonly<FastifyContextConfig>
 }
 
 /**
- * A route that must not be served as it is. Thrown at boot, it names method, address and what is
- * missing.
+ * A route that must not be served as it is. Thrown at boot; the message names method, address and
+ * the missing declaration.
  */
 export class RouteFault extends Error {
   constructor(route: RouteOptions, sentence: string) {
@@ -45,9 +45,9 @@ export class RouteFault extends Error {
 }
 
 /**
- * Refuses routes without a declared access or record, with one that does not exist (a typing error
- * would otherwise guard nothing), and those whose bodies would swallow unknown fields. Then
- * recognises whoever asks, at each request, before anything of a body is read.
+ * Refuses routes without a declared access or record, routes that declare one which does not exist
+ * (a typing error would otherwise guard nothing), and routes whose bodies would swallow unknown
+ * fields. Then recognises the caller at each request, before it reads anything of a body.
  */
 export function guardRoutes(app: FastifyInstance): void {
   const declared: DeclaredRoute[] = []
@@ -82,8 +82,8 @@ export function guardRoutes(app: FastifyInstance): void {
 }
 
 /**
- * Asks what whoever was recognised may do here; mounted after their quotas, which hold for those
- * too who may not.
+ * Asks at each request what the caller may do here. Mounted after the quotas of callers, which also
+ * count requests that are then refused.
  */
 export function entitleRequests(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
@@ -93,12 +93,15 @@ export function entitleRequests(app: FastifyInstance): void {
 
 function accessOfRoute(request: FastifyRequest): Access<unknown> {
   const { access } = request.routeOptions.config
-  // Cannot happen while the hook on routes stands; were it removed, nothing would be served.
+  // This cannot happen while the hook on routes exists; if it were removed, no request would be
+  // served.
   if (access === undefined) throw new Problem('NOT_FOUND')
   return access
 }
 
-/** The pointer of the first object schema that does not say `additionalProperties: false`. */
+/**
+ * Answers the pointer of the first object schema that does not say `additionalProperties: false`.
+ */
 function openObject(schema: unknown, pointer: string): string | undefined {
   if (typeof schema !== 'object' || schema === null) return undefined
   const { type, properties, additionalProperties, items, anyOf, oneOf, allOf } = schema as Record<string, unknown>

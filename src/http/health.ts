@@ -8,7 +8,8 @@ const databaseAnswersWithinMs = 2_000
 
 interface About {
   /**
-   * False where the database is away; a Problem where the service cannot serve for another reason.
+   * Answers false where the database is away, and a Problem where the service cannot serve for
+   * another reason.
    */
   readonly ready: () => Promise<boolean | Problem>
   readonly version: string
@@ -16,9 +17,9 @@ interface About {
 }
 
 /**
- * /livez says that the process answers; /readyz that it can serve (503 without its database, or
- * where no log is continued); /version which program this is. None says anything about load or
- * addresses.
+ * Mounts three routes. /livez says that the process answers; /readyz that it can serve (503 without
+ * its database, or where no log is continued); /version which program this is. None says anything
+ * about load or addresses.
  */
 export function mountHealth(app: HttpServer, { ready, version, commit }: About): void {
   const says = (word: string) => ({ 200: Type.Object({ status: Type.Literal(word) }) })
@@ -44,7 +45,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
       schema: { operationId: 'isReady', summary: 'Whether the service can serve', response: says('ready') },
     },
     async () => {
-      // However many ask, one question is under way.
+      // However many clients ask, one question is under way.
       asking ??= Promise.race([ready(), sleep(databaseAnswersWithinMs, false, { ref: false })]).finally(
         () => (asking = undefined),
       )

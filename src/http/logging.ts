@@ -15,9 +15,9 @@ interface ThrownByPostgres {
 }
 
 /**
- * An error for the log. The sentence of a database error can hold a value that somebody sent, so
- * only its code, constraint and origin are kept; of others the stack is, and the sentence without
- * what looks like a secret.
+ * Describes an error for the service log. The sentence of a database error can hold a value of a
+ * client, so only its code, constraint and origin are kept. Of other errors the stack is kept, and
+ * the sentence without the parts that look like a secret.
  */
 export function describeError(error: unknown): Record<string, unknown> | undefined {
   if (error === undefined || error === null) return undefined
@@ -35,15 +35,15 @@ export function describeError(error: unknown): Record<string, unknown> | undefin
 }
 
 /**
- * Credentials after their scheme, tickets, and whatever is as long as a key, a token or a part of a
- * statement. Ids are shorter.
+ * Removes credentials after their scheme, tickets, and every word as long as a key, a token or a
+ * part of a statement. Ids are shorter.
  */
 function withoutSecrets(sentence: string): string {
   return sentence.replaceAll(/\b(?:DPoP|Bearer|Basic)\s+\S+|\bticket\.[^\s,]+|[A-Za-z0-9_-]{40,}/gi, '[not logged]')
 }
 
 /**
- * The log of the service holds no bodies, query strings, tokens or tickets. It goes to standard
+ * Makes the service log. It holds no bodies, query strings, tokens or tickets. It goes to standard
  * output unless `to` is given.
  */
 export function createLogger({
@@ -70,7 +70,7 @@ export function createLogger({
   return to === undefined ? pino(options) : pino(options, to)
 }
 
-/** One line per answer. */
+/** Logs one line for each answer. */
 export function logAnswers(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
     request.log.info({
@@ -82,7 +82,8 @@ export function logAnswers(app: FastifyInstance): void {
   })
 }
 
-// The pattern where there is one: what stands in its place can be an invitation or a ticket.
+// Answers the pattern of the route where there is one: the text in place of a parameter can be an
+// invitation or a ticket.
 function pathOf(request: FastifyRequest): string {
   return request.routeOptions?.url ?? 'unknown'
 }

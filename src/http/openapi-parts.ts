@@ -4,7 +4,7 @@ type Json = Readonly<Record<string, unknown>>
 
 /**
  * The groups of operations, each with the beginning of the addresses that belong to it; the first
- * that fits counts.
+ * group that fits counts.
  */
 const groups: readonly (readonly [name: string, description: string, pattern: RegExp])[] = [
   ['health', 'Whether the service answers and can serve, and which version it is.', /^\/(livez|readyz|version)$/],
@@ -41,7 +41,7 @@ const groups: readonly (readonly [name: string, description: string, pattern: Re
 export const tags: readonly Json[] = groups.map(([name, description]) => ({ name, description }))
 
 /**
- * The group of the operations at an address; none where nobody thought of one, which a test finds.
+ * Answers the group of the operations at an address; no group where none fits, which a test finds.
  */
 export function tagsOf(url: string): string[] {
   return groups
@@ -100,7 +100,7 @@ export const headers: Json = {
   'Accept-Encoding': header('`identity` where a content encoding was refused (RFC 9110, section 12.5.3).', text(50)),
 }
 
-/** Which header fields an answer has; `counted`: whether the request counts against quotas. */
+/** Answers the header fields of an answer; `counted`: whether the request counts against quotas. */
 export function headersOf(status: number, { counted }: { counted: boolean }): Json {
   const names = ['Request-Id']
   if (counted) names.push('RateLimit', 'RateLimit-Policy')
@@ -110,7 +110,7 @@ export function headersOf(status: number, { counted }: { counted: boolean }): Js
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 }
 
-/** The answer for refusals of one status. */
+/** Makes the answer for all refusals of one status. */
 export function refusalResponse(
   status: number,
   codes: readonly ProblemCode[],

@@ -29,19 +29,22 @@ permission that is named. It says which entries it writes into a log, or why it 
 quota it counts.`
 
 interface About {
-  /** Under which clients reach the service. */
+  /** The origin under which clients reach the service. */
   readonly publicUrl: string
   readonly version: string
 }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What descriptions of the service say of it. */
+    /** What the descriptions of the service say about it. */
     about: About
   }
 }
 
-/** Collects every route that follows into OpenAPI 3.1, from the schemas that validate. */
+/**
+ * Collects every route that is mounted after this call into OpenAPI 3.1, from the schemas that
+ * validate.
+ */
 export async function describeRoutes(app: FastifyInstance, about: About): Promise<void> {
   app.decorate('about', { publicUrl: about.publicUrl, version: about.version })
   await app.register(swagger, {
@@ -56,8 +59,8 @@ export async function describeRoutes(app: FastifyInstance, about: About): Promis
       servers: [{ url: about.publicUrl }],
     },
   })
-  // Readable pages; mounted before the guard, hence declared public here for all that the package
-  // brings.
+  // Readable pages. They are mounted before the guard, hence every route that the package brings is
+  // declared public here.
   await app.register(async (pages) => {
     pages.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: everybody, record: nothing }
@@ -68,7 +71,7 @@ export async function describeRoutes(app: FastifyInstance, about: About): Promis
 }
 
 export function mountOpenApi(app: FastifyInstance): void {
-  // Some hundred routes take tens of milliseconds to describe: once.
+  // To describe some hundred routes takes tens of milliseconds: it is done once.
   let described: Buffer | undefined
   app.get(
     '/openapi.json',
@@ -98,13 +101,16 @@ function readExamples(): Examples {
   return JSON.parse(readFileSync(new URL('openapi-examples.json', import.meta.url), 'utf8')) as Examples
 }
 
-/** What @fastify/swagger makes of the schemas, with what routes declare beside them. */
+/**
+ * Turns what @fastify/swagger makes of the schemas, with the declarations of routes beside them,
+ * into the description.
+ */
 function describeApi(page: Page, declared: readonly DeclaredRoute[]): Json {
   const examples = readExamples()
   const paths: Page['paths'] = {}
   const responses: SharedParts['responses'] = new Map()
   for (const route of declared) {
-    // A wildcard has no name in a route, and needs one here.
+    // A wildcard has no name in a route, and needs a name here.
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{*}')
     const operation = page.paths[path]?.[route.method.toLowerCase()]
     if (operation === undefined) continue
@@ -133,7 +139,7 @@ function describeApi(page: Page, declared: readonly DeclaredRoute[]): Json {
   }
 }
 
-/** What operations share: examples, and the answers that several of them give. */
+/** The parts that operations share: examples, and the answers that several of them give. */
 interface SharedParts {
   readonly examples: Examples
   readonly responses: Map<string, { readonly codes: readonly ProblemCode[]; readonly response: Json }>
@@ -193,8 +199,8 @@ const sentences: Readonly<Record<string, string>> = {
 }
 
 /**
- * One answer for each status, with the codes that it may carry; the same answer of several routes
- * stands once.
+ * Makes one answer for each status, with the codes that it may carry; equal answers of several
+ * routes are written once.
  */
 function refusals({ refuses }: DeclaredRoute, counted: boolean, { examples, responses }: SharedParts): Responses {
   const byStatus = Map.groupBy(refuses, (code) => problems[code].status)

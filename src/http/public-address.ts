@@ -1,6 +1,6 @@
 /**
  * The origin under which clients reach the service: issuer of tokens, audience of proofs. Where
- * none is configured it is the address that the service listens on, known once it does.
+ * none is configured it is the address that the service listens on, known from then on.
  */
 export class PublicAddress {
   #origin: string
@@ -13,7 +13,7 @@ export class PublicAddress {
     return this.#origin
   }
 
-  /** The service listens, and no other address is configured. */
+  /** Takes the address that the service listens on, unless another one is configured. */
   learn(origin: string): void {
     if (this.#origin === '') this.#origin = origin
   }

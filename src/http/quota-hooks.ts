@@ -3,9 +3,11 @@ import { quotaFor, refuseNone, sourceOf, type QuotaBalance, type RateLimits } fr
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** A door where nobody is known yet: it has a quota of its own for each source. */
+    /** A door whose callers are not known yet. It has a quota of its own for each source. */
     door?: Door
-    /** Asked by whoever watches over the process; counted nowhere. */
+    /**
+     * Present on routes for programs that watch the process; their requests are counted nowhere.
+     */
     uncounted?: true
   }
 }
@@ -25,8 +27,8 @@ export function limitSources(app: FastifyInstance, rates: RateLimits): void {
 }
 
 /**
- * Counts the requests of those who are known, by what they write; mounted after the guard, which
- * finds out who asks.
+ * Counts the requests of known callers against the quota of what they record. Mounted after the
+ * guard, which finds out who the caller is.
  */
 export function limitAccounts(
   app: FastifyInstance,
@@ -42,7 +44,7 @@ export function limitAccounts(
 }
 
 /**
- * The header fields of draft-ietf-httpapi-ratelimit-headers, and the refusal where a quota is used
+ * Sets the header fields of draft-ietf-httpapi-ratelimit-headers, and refuses where a quota is used
  * up.
  */
 function answer(reply: FastifyReply, taken: readonly QuotaBalance[]): void {

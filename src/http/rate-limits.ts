@@ -3,20 +3,21 @@ import { Problem } from '../errors.ts'
 import type { RecordDuty } from './duty.ts'
 
 /**
- * Requests and frames that each may make in a minute: of an account by what they write, through
- * whichever door; of a source together and at each door where nobody is known yet.
+ * The numbers of requests and frames in a minute. An account has a quota for each class of what it
+ * records, through all doors together; a source has one for all requests, and one at each door
+ * whose callers are not known yet.
  */
 export const quotas = {
   /** Messages. An import posts some hundred a second. */
   'account-posting': 12_000,
-  /** Whatever else makes an entry of its own, looking included. */
+  /** Every other request or frame that makes an entry of its own, views included. */
   'account-writing': 3_000,
   /**
-   * Beginning to follow an operation, which enters that in its log: a person with many devices and
+   * Beginning to follow an operation, which its log records: a person with many devices and
    * operations does it once each when the service starts again.
    */
   'account-following': 600,
-  /** What makes no entry, or is entered together with what others do. */
+  /** Requests and frames that make no entry, or are recorded together with those of others. */
   'account-reading': 12_000,
   /** A whole team can sit behind one address. */
   source: 60_000,
@@ -30,18 +31,17 @@ export const quotas = {
 export type Policy = keyof typeof quotas
 export type Quotas = Readonly<Record<Policy, number>>
 
-/** Seconds. */
 const windowSeconds = 60
 const flushEveryMs = 100
 const pauseAfterFailureMs = 5_000
 /**
- * Different sources that are remembered, and as many accounts; whoever comes later is counted
+ * The number of different sources that are remembered, and of accounts; later ones are counted
  * together.
  */
 const mostSources = 50_000
 /**
- * Of them at each door: from one network, and from one block of networks. Further ones of it are
- * counted together, so that none takes the room of all others.
+ * The number of sources at each door that are counted singly: of one network, and of one block of
+ * networks. Further sources of it are counted together, so that none takes the room of all others.
  */
 const mostTogether = { network: 64, block: 1_024 } as const
 
@@ -69,23 +69,24 @@ export interface QuotaBalance {
 interface Counter {
   readonly key: Uint8Array
   readonly endsAt: Date
-  /** Of all servers, as far as this one knows. */
+  /** Requests at all servers, as far as this server knows. */
   requests: number
-  /** Of this one, and not yet told to the others. */
+  /** Requests at this server that it has not told the others yet. */
   untold: number
 }
 
 /**
- * Counts requests in fixed windows of a minute. Each is judged by what this server knows, without
- * asking anybody; what it counted goes to the store some times a second in one statement, which
- * brings back what others counted. So several servers share one quota but for what they admit
- * within a tenth of a second. While the store fails, each server holds the whole quota by itself.
+ * Counts requests in fixed windows of a minute. Each request is judged by what this server knows,
+ * without a question to another. Some times a second one statement brings the counts of this server
+ * to the store and brings back the counts of others. So several servers share one quota but for the
+ * requests that they admit within a tenth of a second. While the store fails, each server holds the
+ * whole quota by itself.
  */
 export class RateLimits {
   readonly #deps: RateLimitsDeps
   readonly #quotas: Quotas
   readonly #counters = { source: new Map<string, Counter>(), account: new Map<string, Counter>() }
-  /** Of this window, how many sources of a network or a block are counted singly. */
+  /** How many sources of a network or a block are counted singly in this window. */
   readonly #crowds = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #telling: Promise<void> | undefined
@@ -116,7 +117,10 @@ export class RateLimits {
     return { policy, quota, window: windowSeconds, remaining, reset: Math.ceil((endsAt - now) / 1000), refused }
   }
 
-  /** The same for what has no headers to say it in: TOO_MANY_REQUESTS where there is no room. */
+  /**
+   * Counts one request that has no headers for the balance: throws TOO_MANY_REQUESTS where there is
+   * no room.
+   */
   demand(policy: Policy, who: string): void {
     refuseNone([this.take(policy, who)])
   }
@@ -137,8 +141,8 @@ export class RateLimits {
   }
 
   /**
-   * The network or block with whose others a source is counted, where too many of it are counted
-   * singly; otherwise this is one of them.
+   * Answers the network or block with whose others a source is counted, where too many of its
+   * sources are counted singly; otherwise the source becomes one of them.
    */
   #crowdOf(policy: Policy, who: string): string | undefined {
     if (!policy.startsWith('source')) return undefined
@@ -158,8 +162,8 @@ export class RateLimits {
   }
 
   /**
-   * Tells the store what was counted since, and takes over what others told. One telling is under
-   * way at a time.
+   * Tells the store what was counted since the last call, and takes over the counts of other
+   * servers. One call is under way at a time.
    */
   tell(): Promise<void> {
     return (this.#telling ??= this.#tell().finally(() => (this.#telling = undefined)))
@@ -198,8 +202,8 @@ export function refuseNone(taken: readonly QuotaBalance[]): void {
 }
 
 /**
- * Who a client address stands for: an IPv4 address itself, of an IPv6 one the /64, which is what
- * one subscriber gets.
+ * Answers the source that a client address stands for: an IPv4 address itself, of an IPv6 address
+ * the /64, which is what one subscriber gets.
  */
 export function sourceOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
@@ -214,8 +218,8 @@ export function sourceOf(address: string): string {
 }
 
 /**
- * The network and the block of networks of a source, as `sourceOf` writes it: /24 and /16 of IPv4,
- * /48 and /32 of IPv6; none of what is no address.
+ * Answers the network and the block of networks of a source, as `sourceOf` writes it: /24 and /16
+ * of IPv4, /48 and /32 of IPv6; none for a text that is no address.
  */
 function networksOf(source: string): readonly [network?: string, block?: string] {
   const four = /^(\d+)\.(\d+)\.(\d+)\.\d+$/.exec(source)
@@ -224,7 +228,7 @@ function networksOf(source: string): readonly [network?: string, block?: string]
   return six ? [`${six[1]}:${six[2]}:${six[3]}::/48`, `${six[1]}:${six[2]}::/32`] : []
 }
 
-/** Against which of an account's quotas counts what makes these entries. */
+/** Answers the quota of an account against which a request with this duty counts. */
 export function quotaFor(duty: RecordDuty): Extract<Policy, `account-${string}`> {
   if (typeof duty === 'string') return 'account-reading'
   return duty.some((kind) => kind.startsWith('message.')) ? 'account-posting' : 'account-writing'

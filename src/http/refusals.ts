@@ -4,11 +4,13 @@ import { isAccess } from './access.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Codes that the route itself refuses with, besides those of its access and of the edge. */
+    /**
+     * The codes that the route itself refuses with, besides those of its access and of the edge.
+     */
     refusals?: readonly ProblemCode[]
-    /** Whether the request proves by DPoP a key that has no token yet. */
+    /** Present where the request proves by DPoP a key that has no token yet. */
     proof?: true
-    /** All codes that the route may refuse with; made of the others, see `refusalsOf`. */
+    /** All codes that the route may refuse with; `refusalsOf` makes them from the others. */
     refuses?: ReadonlySet<ProblemCode>
   }
 }
@@ -16,8 +18,8 @@ declare module 'fastify' {
 type RouteDeclaration = Pick<RouteOptions, 'method' | 'schema' | 'config'>
 
 /**
- * Every code that a route may be answered with: its own, those of its access, and those that follow
- * from what it is.
+ * Answers every code that a route may be answered with: its own, those of its access, and those
+ * that follow from its method and schema.
  */
 export function refusalsOf({ method, schema, config }: RouteDeclaration): ReadonlySet<ProblemCode> {
   const { access, record, uncounted, refusals = [] } = config ?? {}

@@ -33,43 +33,44 @@ export type HttpServer = FastifyInstance<
 export interface HttpDeps {
   readonly publicUrl: string
   readonly version: string
-  /** The commit that this is, where it is known. */
+  /** The commit of this program, where it is known. */
   readonly commit?: string | undefined
   readonly trustedProxies: readonly string[]
   readonly log: FastifyBaseLogger
-  /** The certificate to serve under; without it a proxy has one. */
+  /** The certificate to serve under; without it a proxy in front has the certificate. */
   readonly tls?: ServerOptions
-  /** A fresh id for each request, for the log and the answer's request-id header. */
+  /**
+   * Makes a fresh id for each request, for the service log and the header request-id of the answer.
+   */
   readonly requestId: () => string
   readonly toProblem: ToProblem
   readonly rates: RateLimits
   /**
-   * The time that answers say (Date, RFC 9110, 6.6.1): that by which what clients sign is judged.
+   * The time that answers say (Date, RFC 9110, 6.6.1): that by which the service judges what
+   * clients sign.
    */
   readonly clock: () => Date
-  /** What is open and under way at once; `usualRoom` unless given. */
+  /** The bounds of open connections and running requests; `usualRoom` unless given. */
   readonly room?: Room
   /**
-   * Whose quota a request counts against besides that of its source, once its access has recognised
-   * them.
+   * Answers the account whose quota a request counts against besides that of its source, once its
+   * access has recognised the caller.
    */
   readonly accountOf: (request: FastifyRequest) => string | undefined
-  /** Whether the database answers. */
+  /** Answers whether the service can serve; see `mountHealth`. */
   readonly ready: () => Promise<boolean | Problem>
 }
 
-/** Milliseconds that the event loop may lag on average before requests get 503. */
+/** How much the event loop may lag on average before requests get 503. */
 const mostLagMs = 5_000
 
-// A message with its statement, body and extract; routes that take more say so themselves.
+// A body holds a message with its statement, body and extract; routes that take more say so
+// themselves.
 const bodyLimitBytes = 512 * 1024
 
 const headers = { maxHeaderSize: headerLimitBytes, headersTimeout: 15_000 } as const
 
-/**
- * Builds the edge without listening. Whoever composes the server registers routes on what it
- * returns.
- */
+/** Builds the edge without listening. The caller registers routes on the answered server. */
 export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   const app = Fastify({
     loggerInstance: deps.log,
@@ -83,12 +84,13 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     frameworkErrors: answerFrameworkFailure,
     clientErrorHandler: answerClientError,
     allowErrorHandlerOverride: false,
-    // Fastify has a type of its own for each kind of server; what is used of them is the same.
+    // Fastify has a type of its own for each kind of server; the parts that are used here are equal
+    // in all.
     ...((deps.tls === undefined ? { http: headers } : { https: { ...deps.tls, ...headers } }) as object),
   }).withTypeProvider<TypeBoxTypeProvider>()
   const plain = app as unknown as FastifyInstance
 
-  // Only JSON comes in, unless a route adds a parser for itself.
+  // Only JSON is accepted, unless a route adds a parser for itself.
   parseShallowJson(plain)
   validateStrictly(plain)
   answerFailures(plain, deps.toProblem)
@@ -109,8 +111,8 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
     maxEventLoopDelay: mostLagMs,
     exposeStatusRoute: false,
     pressureHandler: (request, _reply, _type, value) => {
-      // The plugin takes a second without a sample, as after a moment in which the process stood
-      // still, for a delay without end.
+      // Where a second has no sample, as after a moment in which the process stood still, the
+      // plug-in takes the delay for endless.
       if (value === Number.POSITIVE_INFINITY) return
       // A busy process is alive: an orchestrator must not kill it for being busy.
       if (request.routeOptions.url === '/livez') return

@@ -6,14 +6,14 @@ interface Closable {
   close(): PromiseLike<unknown>
 }
 
-/** Milliseconds after which connections that are still open when the server closes are cut off. */
+/** After this time connections that are still open when the server closes are cut off. */
 const cutOffAfterMs = 5_000
 
 /**
- * Ends `app` with everything that is connected to it: call it when the app is built, and the answer
- * to close. Fastify alone waits for each connection for good, and there are some that nobody ends:
- * those whose request was under way when closing began, and those that ask for the live channel
- * meanwhile, which it answers with 503 and keeps.
+ * Prepares `app` to close together with all its connections; answers the function that closes it.
+ * Call it when the app is built. Fastify alone waits for each connection without end, and clients
+ * do not end two kinds of them: connections whose request was under way when closing began, and
+ * connections that ask for the live channel meanwhile, which Fastify answers with 503 and keeps.
  */
 export function closesWhole(app: Closable): () => Promise<void> {
   const connections = new Set<Socket>()

@@ -10,7 +10,9 @@ export interface TlsFiles {
   readonly keyFile: string
 }
 
-/** What is wrong with the files of a certificate, in a sentence. */
+/**
+ * Thrown where the files of a certificate are wrong; the message says what is wrong in a sentence.
+ */
 export class TlsFault extends Error {
   override readonly name = 'TlsFault'
 }
@@ -24,8 +26,8 @@ const settled = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const satisf
 const lookEveryMs = 1_000
 
 /**
- * Reads the pair as a server takes it. TlsFault where a file is missing or no PEM, or the key is
- * not that of the certificate.
+ * Reads the pair of files as a server takes it. TlsFault where a file is missing or no PEM, or the
+ * key is not that of the certificate.
  */
 export function readTls({ certificateFile, keyFile }: TlsFiles): ServerOptions {
   const [cert, key] = [readPem(certificateFile), readPem(keyFile)]
@@ -33,8 +35,8 @@ export function readTls({ certificateFile, keyFile }: TlsFiles): ServerOptions {
   const privateKey = parsed(keyFile, 'private key without a passphrase', () => createPrivateKey(key))
   if (!certificate.checkPrivateKey(privateKey))
     throw new TlsFault(`the key in ${keyFile} is not that of the certificate in ${certificateFile}`)
-  // The certificates of the issuers too: what OpenSSL refuses would otherwise end the process when
-  // it is taken.
+  // The certificates of the issuers are checked too: a certificate that OpenSSL refuses would
+  // otherwise end the process later.
   parsed(certificateFile, 'chain of certificates', () => createSecureContext({ ...settled, cert, key }))
   return { ...settled, cert, key }
 }
@@ -51,15 +53,15 @@ function parsed<T>(path: string, what: string, parse: () => T): T {
   try {
     return parse()
   } catch {
-    // What OpenSSL says of it may quote the file.
+    // The message of OpenSSL may quote the file.
     throw new TlsFault(`${path} holds no ${what} in PEM`)
   }
 }
 
 /**
- * Serves new connections under the newest pair as soon as it is whole, without a restart; what is
- * connected goes on. A pair that cannot be used is said in the log, and the one before stays.
- * Answers how to stop looking.
+ * Serves new connections under the newest pair as soon as it is whole, without a restart; open
+ * connections go on. A pair that cannot be used is reported in the log, and the pair before it
+ * stays. Answers the function that stops looking.
  */
 export function followCertificate(
   server: Server,

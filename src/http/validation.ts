@@ -13,8 +13,8 @@ export interface RequestFault {
 const mostFaultsNamed = 20
 
 /**
- * Of what is made of more parts the first fault alone is named: looking for all would cost more the
- * more there are.
+ * Of a request that is made of more parts the first fault alone is named: the search for all faults
+ * would cost more the more parts there are.
  */
 const mostPartsToCorrect = 200
 
@@ -33,7 +33,7 @@ function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean
 }
 
 /**
- * Bodies are taken as they are: no coercion (Fastify's default turns null into ""), no defaults,
+ * Takes bodies as they are: no coercion (Fastify's default turns null into ""), no defaults,
  * unknown fields refused and not dropped. Only query, path and headers, which are text, are coerced
  * and given defaults.
  */
@@ -57,7 +57,7 @@ interface Validate {
   errors?: ErrorObject[] | null
 }
 
-/** Stops at the first fault; whoever sent something short is told all of them. */
+/** Stops at the first fault of a request; names all faults where the request is short. */
 function briefAtFirst(first: Validate, all: Validate): Validate {
   const validate: Validate = (data) => {
     const judge = first(data) || partsOf(data, mostPartsToCorrect) > mostPartsToCorrect ? first : all
@@ -68,7 +68,7 @@ function briefAtFirst(first: Validate, all: Validate): Validate {
   return validate
 }
 
-/** Of how many values something is made, counted no further than `most`. */
+/** Counts the values that a value is made of, no further than `most`. */
 function partsOf(value: unknown, most: number): number {
   if (typeof value !== 'object' || value === null) return 1
   let count = 1
@@ -77,8 +77,8 @@ function partsOf(value: unknown, most: number): number {
 }
 
 /**
- * A service has hundreds of schemas, and whoever starts it does not wait for those that nobody asks
- * for yet.
+ * Compiles a schema at its first use: a service has hundreds of schemas, and its start does not
+ * wait for schemas that no request needs yet.
  */
 function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
   let compiled: Validate | undefined
@@ -92,8 +92,8 @@ function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
 }
 
 /**
- * The faults of a validation error, at most 20. They name fields and rules, never the values that
- * were sent.
+ * Answers the faults of a validation error, at most 20. They name fields and rules, never the
+ * values of the request.
  */
 export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]): RequestFault[] {
   return errors.slice(0, mostFaultsNamed).map((error) => {

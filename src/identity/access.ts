@@ -3,23 +3,23 @@ import { makeAccess, type Access, type IncomingRequest } from '../http/index.ts'
 import { isAdministrator, type SignedInCaller } from './deps.ts'
 import type { ProofOf, SessionService } from './sessions.ts'
 
-/** Somebody on a certified device. */
+/** A caller on a certified device. */
 export interface CertifiedCaller extends SignedInCaller {
   readonly tier: string
 }
 
-/** Somebody who acts for the platform. */
+/** A caller who acts for the platform: the device's certificate has the tier administrator. */
 export interface Administrator extends CertifiedCaller {
   readonly tier: 'administrator'
 }
 
 /** Who may call the routes that lie outside operations. */
 export interface Accesses {
-  /** A session that stands, also of a device that waits for its certificate. */
+  /** For every session that has not ended, also of a device that waits for its certificate. */
   readonly signedIn: Access<SignedInCaller>
   readonly administrator: Access<Administrator>
   /**
-   * For what is decided above: `entitle` says what whoever asks may do, of those who are certified;
+   * For rights that a higher rung decides: `entitle` answers what a certified caller may do, and
    * `refusals` are the codes that it throws.
    */
   certified<A>(
@@ -29,7 +29,7 @@ export interface Accesses {
   ): Access<A>
 }
 
-/** What `recognise` of a session throws. */
+/** The codes that the recognition of a session throws. */
 const ofSessions = ['UNAUTHENTICATED', 'SESSION_ENDED', 'ADDRESS_REFUSED'] as const
 const ofDevices = [...ofSessions, 'DEVICE_NOT_CERTIFIED'] as const
 
@@ -60,7 +60,7 @@ function requireAdministrator(actor: CertifiedCaller): Administrator {
   return actor
 }
 
-/** The address of a request without its query, as proofs name it. */
+/** Answers the address of a request without its query, as proofs name it. */
 export function pathOf(request: IncomingRequest): string {
   return request.url.split('?', 1)[0] ?? ''
 }

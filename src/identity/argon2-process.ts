@@ -16,13 +16,13 @@ interface PendingWork extends PromiseWithResolvers<never> {
   sent: number
 }
 
-/** A work is given to one more process where the first one ended over it. */
+/** A work is given to a second process where the first one ended over it. */
 const mostProcessesPerWork = 2
 
 /**
- * argon2 in a process of its own with a lower priority: a crowd that signs in takes the processors
- * that nobody else wants. The process is made with the first work, made again if it ends, and is
- * told nothing of the service but the passphrases themselves, through a pipe.
+ * Runs argon2 in a process of its own with a lower priority: a crowd that signs in takes the
+ * processor time that nothing else needs. The process is made with the first work, made again if it
+ * ends, and learns nothing of the service but the passphrases themselves, through a pipe.
  */
 export class Argon2Process implements Argon2 {
   readonly #atOnce: number
@@ -44,7 +44,7 @@ export class Argon2Process implements Argon2 {
     return this.#do({ act: 'verify', given })
   }
 
-  /** Ends the process once what was given to it is done. */
+  /** Ends the process once the work that was given to it is done. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#pending.values()].map(({ promise }) => promise))
     const child = this.#child
@@ -69,7 +69,7 @@ export class Argon2Process implements Argon2 {
     pending.sent++
     try {
       this.#child ??= this.#start()
-      // A process that cannot be told anything has ended, and says so by itself.
+      // A process that does not take a message has ended; the event of its end says so.
       this.#child.send({ id, ...pending.work } satisfies Argon2Request, () => {})
     } catch (error) {
       this.#pending.delete(id)
@@ -78,7 +78,8 @@ export class Argon2Process implements Argon2 {
   }
 
   #start(): ChildProcess {
-    // Beside this file, and of its kind: a source, or what was made of it.
+    // The program lies beside this file, and is of its kind: a source, or a file that was made from
+    // it.
     const file = fileURLToPath(new URL(`./argon2-work${extname(import.meta.url)}`, import.meta.url))
     const child = fork(file, {
       env: { UV_THREADPOOL_SIZE: String(this.#atOnce) },

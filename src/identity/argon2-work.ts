@@ -3,8 +3,8 @@ import { constants, getPriority, setPriority } from 'node:os'
 import argon2 from 'argon2'
 import type { Argon2Answer, Argon2Request } from './argon2-process.ts'
 
-// What an Argon2Process runs. It ends with the server that made it, not at a signal that a terminal
-// sends to both.
+// The program that an Argon2Process runs. It ends with the server that made it, not at a signal
+// that a terminal sends to both.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 process.once('disconnect', () => process.exit())
@@ -13,8 +13,8 @@ const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
 const priority = Math.min(getPriority() + PRIORITY_BELOW_NORMAL, PRIORITY_LOW)
 setPriority(priority)
 if (process.platform === 'linux')
-  // There a priority is one thread's (setpriority(2)): threads made later have it from this one,
-  // those of before are told.
+  // On Linux a priority belongs to one thread (setpriority(2)): later threads inherit it from this
+  // thread, earlier threads are set one by one.
   for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), priority)
 
 const perform = (request: Argon2Request): Promise<string | boolean> =>

@@ -3,8 +3,8 @@ import { Problem } from '../errors.ts'
 import * as store from './store.ts'
 
 /**
- * Passphrases that may be wrong at one door of a person in so many minutes before it stays shut for
- * as long.
+ * Passphrases that may be wrong at one door of a person within these minutes before the door stays
+ * shut for as long.
  */
 const attemptLimit = { failures: 10, minutes: 15 } as const
 
@@ -13,8 +13,8 @@ export function patientSince(now: Date): Date {
 }
 
 /**
- * What an attempt is checked against, read once it has been counted: SIGN_IN_REFUSED once too many
- * have failed at this door.
+ * Counts an attempt, then answers what `find` reads to check it against. SIGN_IN_REFUSED once too
+ * many attempts have failed at this door.
  */
 export async function checkCountedAttempt<T>(
   db: Database,

@@ -25,25 +25,22 @@ import { endedDrafts } from './sessions.ts'
 import * as store from './store.ts'
 import { tellLogs } from './device-news.ts'
 
-/**
- * Milliseconds. Nobody is vouched for longer than this at once: a year, and a month's grace for who
- * renews early.
- */
+/** The longest time that a certificate holds: a year, and a month for persons who renew early. */
 export const longestValidityMs = 400 * 24 * 3600_000
 
 /**
- * The certificates above one, up to the root, in that order: as they stood when it was entered, or
- * stand now where it is new.
+ * Answers the certificates above a certificate, up to the root, in that order: as they stood when
+ * the certificate was recorded, or as they are now where it is new.
  */
 export async function chainAbove(tx: Tx, certificate: Certificate): Promise<Certificate[]> {
   const chain = (await chainsOf(tx, [certificate.jws])).get(certificate.hash) ?? []
   return Promise.all(chain.map(readCertificate))
 }
 
-/** So many certificates at most above one: verifying ends after 16. */
+/** The most certificates above a certificate: clients stop verifying after 16. */
 const mostCertificatesAbove = 8
 
-/** Clients go by when a certificate says that it was issued: that must be now. */
+/** Refuses a certificate that was not issued now: clients go by the time of issue that it says. */
 export function requireTimely({ issuedAt }: Certificate, now: Date): void {
   if (Math.abs(now.getTime() - new Date(issuedAt).getTime()) > mostClockDifferenceMs)
     throw new Problem('CERTIFICATE_INVALID', {
@@ -60,8 +57,8 @@ interface Version {
 const mostCertificateLevels = 16
 
 /**
- * The same for several certificates at once, as compact JWS, keyed by the hash of the certificate
- * they belong to.
+ * Answers the certificates above each of several certificates as compact JWS, keyed by the hash of
+ * the certificate that they belong to.
  */
 export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise<Map<string, string[]>> {
   const read = await Promise.all(certificates.map(readCertificate))
@@ -86,7 +83,10 @@ export async function chainsOf(tx: Tx, certificates: readonly string[]): Promise
   return chains
 }
 
-/** All certificates that the devices above these ever had, in the order of the directory. */
+/**
+ * Answers all certificates that the devices above these certificates ever had, in the order of the
+ * directory.
+ */
 async function versionsAbove(tx: Tx, certificates: readonly Certificate[]): Promise<Map<string, Version[]>> {
   const versions = new Map<string, Version[]>()
   let wanted = [...new Set(certificates.map(({ issuer }) => issuer))]
@@ -103,19 +103,19 @@ async function versionsAbove(tx: Tx, certificates: readonly Certificate[]): Prom
   return versions
 }
 
-/** A certificate and those above it, nearest first; none where there is none. */
+/** Answers a certificate and those above it, nearest first; an empty list where there is none. */
 export async function withThoseAbove(tx: Tx, own: string | undefined): Promise<string[]> {
   if (own === undefined) return []
   const [above = []] = [...(await chainsOf(tx, [own])).values()]
   return [own, ...above]
 }
 
-/** The newest certificate of a device and those above it. */
+/** Answers the newest certificate of a device and those above it. */
 export async function chainOfDevice(tx: Tx, device: string): Promise<string[]> {
   return withThoseAbove(tx, (await store.newestCertificates(tx, [device])).get(device))
 }
 
-/** Runs a check of the protocol and turns what it finds into the Problem that says so. */
+/** Runs a check of the protocol and turns its ProtocolError into the Problem of that error. */
 export async function checked<T>(
   code: 'CERTIFICATE_INVALID' | 'ENROLMENT_INVALID' | 'STATEMENT_INVALID',
   work: () => Promise<T>,
@@ -135,8 +135,7 @@ export interface CertificateProofs {
 }
 
 /**
- * Certifying and revoking devices. Both reach every operation of the person in the same
- * transaction.
+ * Certifies and revokes devices. Both acts reach every operation of the person in one transaction.
  */
 export class CertificateService {
   readonly #deps: IdentityDeps
@@ -145,7 +144,7 @@ export class CertificateService {
     this.#deps = deps
   }
 
-  /** Accepts a certificate that this actor's device issued for a device that waits for it. */
+  /** Accepts a certificate that the caller's device issued for a device that waits for it. */
   async certify(actor: SignedInCaller, jws: string): Promise<{ device: DeviceId }> {
     const certificate = await checked('CERTIFICATE_INVALID', async () => {
       const read = await readCertificate(jws)
@@ -171,9 +170,9 @@ export class CertificateService {
   }
 
   /**
-   * Where the directory log holds these certificates, proven under a published checkpoint that has
-   * grown from the one that was seen. Whoever has the hash of a certificate has the certificate; of
-   * others nothing is said.
+   * Proves where the directory log holds these certificates, under a published checkpoint that has
+   * grown from the checkpoint of size `seen`. A client that has the hash of a certificate has the
+   * certificate; the answer says nothing of hashes that the log does not hold.
    */
   async proofs(certificates: readonly string[], seen: number | undefined): Promise<CertificateProofs> {
     const { db, logs } = this.#deps
@@ -204,7 +203,7 @@ export class CertificateService {
     }
   }
 
-  /** Nobody vouches for somebody who has left or sleeps. */
+  /** Refuses a person who has left or sleeps: no device vouches for them. */
   async #requireAwake(tx: Tx, person: string): Promise<void> {
     const [row] = await store.findPeople(tx, [person])
     if (!row || row.ended_at || row.asleep_at) throw new Problem('NOT_FOUND')
@@ -283,8 +282,8 @@ export class CertificateService {
   }
 
   /**
-   * Revokes a device: its sessions end, its person's operations hear of it, epochs it could read
-   * become stale.
+   * Revokes a device: its sessions end, the operations of its person hear of it, and epochs that it
+   * could read become stale.
    */
   async revoke(actor: SignedInCaller, jws: string): Promise<void> {
     const revocation = await checked('STATEMENT_INVALID', () => readRevocation(jws))
@@ -293,8 +292,8 @@ export class CertificateService {
   }
 
   /**
-   * Whose rows a revocation locks. Nobody vouches or renews while devices end with the one that
-   * vouched for them: it would not be among them.
+   * Answers the people whose rows a revocation locks. Nobody vouches or renews while devices end
+   * with the device that vouched for them: the new device would not be among them.
    */
   async concernedBy(tx: Tx, { device: id, compromisedAt }: Revocation): Promise<string[]> {
     if (compromisedAt !== undefined) await lockVouching(tx, 'alone')
@@ -305,9 +304,9 @@ export class CertificateService {
   }
 
   /**
-   * The same within an act that does more; nothing where the device was revoked before, unless it
-   * turns out to have been compromised, or earlier than was known. What it vouched for since then
-   * ends with it, and what that vouched for.
+   * Revokes a device within an act that does more. Does nothing where the device was revoked
+   * before, unless the statement says that it was compromised, or earlier than was known. The
+   * devices that it vouched for since then end with it, and those that these vouched for.
    */
   async revokeWithin({ tx, by: actor, now, append }: DirectoryAct, revocation: Revocation): Promise<void> {
     if (revocation.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')
@@ -350,8 +349,8 @@ export class CertificateService {
   }
 
   /**
-   * Said now, of a time in the life of the device; answers since when it was compromised, if that
-   * is said.
+   * Checks that a revocation is stated now, about a time in the life of the device. Answers since
+   * when the device was compromised; undefined where the statement does not say it.
    */
   #requireTimes({ at, compromisedAt }: Revocation, enrolledAt: Date): Date | undefined {
     const now = this.#deps.clock().getTime()
@@ -387,7 +386,8 @@ export class CertificateService {
 }
 
 /**
- * Whoever revokes goes on, and so does an administrator: without one nobody could be brought back.
+ * Refuses a revocation with which the device of its own caller would end, or the last
+ * administrator: without an administrator nobody could be brought back.
  */
 async function requireSurvivors(
   tx: Tx,

@@ -6,7 +6,9 @@ import type { Random } from '../protocol/index.ts'
 import type { Passphrases } from './passphrase.ts'
 import type { TokenKey } from './tokens.ts'
 
-/** What identity needs; `affected` and `endDevice` are answered by the rungs above. */
+/**
+ * What identity needs; the rungs above provide `operationsOf`, `membersAmong` and `takeMembers`.
+ */
 export interface IdentityDeps {
   readonly db: Database
   readonly logs: Pick<
@@ -19,15 +21,18 @@ export interface IdentityDeps {
   readonly passphrases: Passphrases
   readonly address: PublicAddress
   /**
-   * The operations in which these people are members: of somebody whose row is locked it misses
-   * none.
+   * Answers the operations in which these people are members. It misses none of a person whose row
+   * is locked.
    */
   readonly operationsOf: (tx: Tx, persons: readonly string[]) => Promise<string[]>
-  /** Who of them is a member of an operation. Asked under the lock of its log it stays so. */
+  /**
+   * Answers which of these people are members of an operation. Under the lock of the operation's
+   * log the answer stays true.
+   */
   readonly membersAmong: (tx: Tx, operation: string, persons: readonly string[]) => Promise<ReadonlySet<string>>
   /**
-   * Takes these people out of an operation's rows, or lets them sleep there; answers who was a
-   * member (and awake).
+   * Takes these people out of an operation's rows, or lets them sleep there; answers those who were
+   * members (and awake).
    */
   readonly takeMembers: (
     tx: Tx,
@@ -37,32 +42,34 @@ export interface IdentityDeps {
   ) => Promise<string[]>
   /** Days without use after which an account sleeps. */
   readonly sleepAfterDays: number
-  /** How entries name this service as their cause. */
+  /** The name of this service in entries that it causes. */
   readonly server: string
 }
 
-/** Somebody who is signed in, as the database said when the request came. */
+/** A caller who is signed in, as the database said when the request came. */
 export interface SignedInCaller extends Caller {
-  /** Null until the device is certified. */
+  /** The tier of the device's certificate; null until the device is certified. */
   readonly tier: string | null
   readonly deviceState: string
   /** When the person last proved who they are in this session. */
   readonly verifiedAt: Date
-  /** What it may use below its role, where it is a service account. */
+  /** What a service account may use below its role; null for a person. */
   readonly listed: ListedPermissions
 }
 
-/** Whether this actor acts for the platform: a certified device of the tier administrator. */
+/**
+ * Answers whether this caller acts for the platform: a certified device of the tier administrator.
+ */
 export function isAdministrator<A extends SignedInCaller>(actor: A): actor is A & { readonly tier: 'administrator' } {
   return actor.tier === 'administrator'
 }
 
-/** Whether this actor audits the platform: a certified device of the tier auditor. */
+/** Answers whether this caller audits the platform: a certified device of the tier auditor. */
 export function isPlatformAuditor(actor: SignedInCaller): boolean {
   return actor.tier === 'auditor'
 }
 
-/** Who an entry names as its cause. */
+/** Answers the cause of an entry as entries name it. */
 export function asActor({ person, organization, device }: Omit<Caller, 'session'>): {
   person: string
   organization: string

@@ -8,8 +8,8 @@ import { findDevice } from './store.ts'
 const mostCachedKeys = 10_000
 
 /**
- * Public signing keys by device, imported once. A device's id is the thumbprint of its key, so no
- * entry ever grows old.
+ * Keeps imported public signing keys by device. The id of a device is the thumbprint of its key, so
+ * a kept key is always the right one.
  */
 export class VerifyKeyCache {
   readonly #db: Database

@@ -2,7 +2,7 @@ import type { Tx } from '../db/index.ts'
 import type { EntryDraft, Part } from '../log/index.ts'
 import type { IdentityDeps } from './deps.ts'
 
-/** What became of a device, and whose it is. */
+/** An entry about a device, and the person whose device it is. */
 export interface DeviceNews {
   readonly person: string
   readonly draft: EntryDraft
@@ -11,10 +11,10 @@ export interface DeviceNews {
 type Deps = Pick<IdentityDeps, 'logs' | 'operationsOf' | 'membersAmong'>
 
 /**
- * What the directory and each operation enter of devices. An operation hears of those of its
- * members, decided under the lock of its log: whoever was removed while this waited for it leaves
- * no device behind there. The rows of the people are locked by the caller, so that nobody is
- * admitted meanwhile.
+ * Answers the entries of the directory and of each operation about devices. An operation records
+ * the devices of its members alone, decided under the lock of its log: a person who was removed
+ * while this waited leaves no device behind there. The caller holds the locks of the people's rows,
+ * so that none is admitted meanwhile.
  */
 export async function tellLogs(tx: Tx, deps: Deps, told: readonly DeviceNews[]): Promise<Part[]> {
   const { logs, operationsOf, membersAmong } = deps

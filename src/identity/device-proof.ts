@@ -8,7 +8,10 @@ const parseSignJwk = shape('signing key', SignJwk)
  */
 const nobodysKey = JSON.stringify({ kty: 'OKP', crv: 'Ed25519', x: 'WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY' })
 
-/** Whoever proves one that has expired is told so, and gets no session. */
+/**
+ * The states in which a device may prove itself. A person who proves a device whose certificate has
+ * expired is told so, and gets no session.
+ */
 const proving: readonly string[] = ['waiting', 'certified', 'expired']
 
 interface KnownDevice {
@@ -19,7 +22,10 @@ interface KnownDevice {
 
 export type SignInClaim = ReturnType<typeof readSignIn>
 
-/** Who says to be signing in, on which device; nothing of it is proven yet. */
+/**
+ * Answers the person and device that a sign-in proof names; nothing of it is proven yet. Undefined
+ * where it cannot be read.
+ */
 export function claimOf(proof: string): SignInClaim | undefined {
   try {
     return readSignIn(proof)
@@ -29,7 +35,7 @@ export function claimOf(proof: string): SignInClaim | undefined {
 }
 
 /**
- * Whether the claim was signed by this device and it is one of the person that was not revoked.
+ * Answers whether this device signed the claim and is a device of the person that was not revoked.
  * Takes as long where there is no such device.
  */
 export async function provesDevice(claim: SignInClaim, device: KnownDevice | undefined): Promise<boolean> {

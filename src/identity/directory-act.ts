@@ -8,41 +8,42 @@ import * as store from './store.ts'
 declare const upright: unique symbol
 
 /**
- * Who acts, as the rows say it while they are locked. `actInDirectory` alone makes one: what writes
- * for somebody asks for it.
+ * The caller of an act, as the rows say it while they are locked. Only `actInDirectory` makes a
+ * LockedCaller, so a function that writes for a person asks for it.
  */
 export interface LockedCaller extends SignedInCaller {
   readonly [upright]: true
 }
 
-/** An act in the directory under way. */
+/** An act in the directory that is under way. */
 export interface DirectoryAct {
   readonly tx: Tx
   readonly by: LockedCaller
   readonly now: Date
-  /** Appends to the directory alone. */
+  /** Appends entries to the directory alone. */
   readonly enter: (...drafts: readonly EntryDraft[]) => Promise<AppendResult>
-  /** Appends to the directory and to operations. */
+  /** Appends entries to the directory and to operations. */
   readonly append: (parts: readonly Part[]) => Promise<AppendResult>
   /**
-   * Of what something else appended within this transaction the followers hear after its commit,
-   * too.
+   * Takes what other code appended within this transaction, so that followers hear of it after the
+   * commit.
    */
   readonly told: (appended: AppendResult) => void
 }
 
 /**
- * People whose rows an act changes or counts on, or how they are found; whatever else it locks, it
- * locks there first.
+ * The people whose rows an act changes or depends on, or the function that finds them; whatever
+ * other rows it locks, it locks in this function first.
  */
 export type ConcernedPeople = readonly string[] | ((tx: Tx) => Promise<readonly string[]>)
 
 type Deps = Pick<IdentityDeps, 'db' | 'logs' | 'clock'>
 
 /**
- * Whatever a person does outside the logs of operations, looking included: one transaction that
- * locks the people it concerns and whoever acts, in the order of their ids, asks anew whether that
- * one still stands, does the work with its entries, and tells followers after the commit.
+ * Does an act of a person outside the logs of operations, views included, in one transaction. Locks
+ * the people that it concerns and the caller, in the order of their ids; asks anew whether the
+ * caller may still act; does the work with its entries; and tells followers after the commit.
+ * Throws SESSION_ENDED, DEVICE_NOT_CERTIFIED, FORBIDDEN and the Problems of `work`.
  */
 export async function actInDirectory<T>(
   { db, logs, clock }: Deps,
@@ -74,15 +75,18 @@ export async function actInDirectory<T>(
 }
 
 /**
- * Those who are concerned FOR UPDATE, whoever acts FOR SHARE, all in one order: two that do this
- * never wait for each other in a circle.
+ * Locks the people concerned FOR UPDATE and the caller FOR SHARE, all in one order: two
+ * transactions that do this never wait for each other in a circle.
  */
 async function lockPeople(tx: Tx, actor: string, concerned: readonly string[]): Promise<void> {
   for (const person of [...new Set([...concerned, actor])].sort())
     await (concerned.includes(person) ? store.lockPerson(tx, person) : store.sharePersons(tx, [person]))
 }
 
-/** The session that acts is alive, and its device may still what it might when the request came. */
+/**
+ * Answers the caller if the session is alive and the device still has the tier that it had when the
+ * request came.
+ */
 async function requireLockedCaller(tx: Tx, actor: SignedInCaller, now: Date): Promise<LockedCaller> {
   const [row] = await store.sessionsStanding(tx, [actor.session], now)
   const by = callerOf(row)
@@ -93,8 +97,8 @@ async function requireLockedCaller(tx: Tx, actor: SignedInCaller, now: Date): Pr
 }
 
 /**
- * Whoever has this session, as its rows say it; SESSION_ENDED where it ended, or where what it
- * stands on did.
+ * Answers the caller of a session from its row; SESSION_ENDED where the session ended, or where its
+ * device, person or organization did.
  */
 export function callerOf(row: store.SessionStanding | undefined): SignedInCaller | Problem {
   if (!row?.alive) return new Problem('SESSION_ENDED')
@@ -103,8 +107,8 @@ export function callerOf(row: store.SessionStanding | undefined): SignedInCaller
 }
 
 /**
- * For acts on the log of an operation: who of these still stands, read once their rows are locked
- * (see migrations/0003).
+ * Locks the people of acts on the log of an operation, then answers by session which callers may
+ * still act, or the Problem that stops them (see migrations/0003).
  */
 export async function lockActors(
   tx: Tx,

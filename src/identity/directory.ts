@@ -49,11 +49,17 @@ export interface PersonView {
   readonly name: string
   readonly certified: boolean
   readonly asleep: boolean
-  /** Whether it is a program. */
+  /** Whether the account is that of a program. */
   readonly service: boolean
-  /** When the account sleeps at the earliest if nobody uses it; null where it does not. */
+  /**
+   * When the account sleeps at the earliest if its person does not use it; null where it does not
+   * sleep.
+   */
   readonly sleepsAt: string | null
-  /** It would sleep, but it is the last that could lead an operation or the service. */
+  /**
+   * True where the account would sleep, but is the last that could lead an operation or the
+   * service.
+   */
   readonly needed: boolean
 }
 
@@ -63,7 +69,7 @@ export interface OrganizationView {
   name: string
   country: string | null
   region: string | null
-  /** Whether it has left. */
+  /** Whether the organization has left. */
   ended: boolean
 }
 
@@ -81,7 +87,7 @@ export class DirectoryService {
   }
 
   /**
-   * On a database without a root: makes a new set-up secret, to be shown once. Undefined where
+   * Makes a new set-up secret, to be shown once, on a database without a root; undefined where
    * there is a root.
    */
   async newSetUpSecret(): Promise<string | undefined> {
@@ -97,7 +103,7 @@ export class DirectoryService {
     return (await transaction(this.#deps.db, store.findTrustRoot))?.device_id
   }
 
-  /** Makes the root, the secretariat and the first administrator; works once. */
+  /** Makes the root, the secretariat and the first administrator; succeeds once. */
   async setUp(input: SetUpInput): Promise<void> {
     const { db, clock, logs } = this.#deps
     const now = clock()
@@ -156,14 +162,17 @@ export class DirectoryService {
     })
   }
 
-  /** Administrators see all organizations; looking is itself an entry. */
+  /** Answers all organizations to an administrator; the view is recorded. */
   async organizations(actor: Administrator, justification?: string): Promise<OrganizationView[]> {
     return this.#viewed(actor, 'organizations', justification, async (tx) =>
       (await store.allOrganizations(tx)).map(viewOfOrganization),
     )
   }
 
-  /** People of an organization, for administrators and for its own NCPs. */
+  /**
+   * Answers the people of an organization to administrators and to its own NCPs; the view is
+   * recorded.
+   */
   async people(actor: SignedInCaller, organization: string, justification?: string): Promise<PersonView[]> {
     const own = actor.tier === 'ncp' && actor.organization === organization
     if (!own && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
@@ -244,8 +253,8 @@ async function requireSetUpSecret(tx: Tx, secret: string): Promise<void> {
 }
 
 /**
- * The root vouches for itself and for the administrator's first device; all of it for one person of
- * one organization.
+ * Reads the certificates of a set-up: the root vouches for itself and for the administrator's first
+ * device, both of one person of one organization.
  */
 async function readSetUp(input: SetUpInput) {
   const root = await readCertificate(input.rootCertificate)
@@ -268,7 +277,8 @@ async function readSetUp(input: SetUpInput) {
 }
 
 /**
- * The rows of the secretariat, its first administrator, the root and the administrator's device.
+ * Inserts the rows of the secretariat, its first administrator, the root and the administrator's
+ * device.
  */
 async function insertFirst(
   tx: Tx,

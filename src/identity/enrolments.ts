@@ -23,15 +23,15 @@ import { keepSignInKey, registerAccount, type TermsInput } from './service-accou
 import * as store from './store.ts'
 import { parseSecret, sameSecret } from './tokens.ts'
 
-/** Where attempts at enrolling are counted, apart from those at signing in on a device. */
+/** The door at which attempts to enrol are counted, apart from attempts to sign in on a device. */
 const door = 'enrolments'
-/** Of one person: certified or waiting, and open invitations to one. */
+/** The most devices of one person: certified or waiting, and open invitations to one. */
 const mostDevicesPerPerson = 20
-/** Of one inviter, unused, unrevoked and in time. */
+/** The most invitations of one inviter that are unused, unrevoked and in time. */
 const mostOpenInvitations = 1_000
 const longestInvitationMs = 30 * 24 * 3600_000
 
-export interface InvitationInput {
+export interface NewInvitationInput {
   readonly id: string
   readonly person: { readonly id: string; readonly name: string }
   readonly organization: string
@@ -39,23 +39,26 @@ export interface InvitationInput {
   readonly recognition: string
   readonly sealed: readonly { readonly device: string; readonly jwe: string }[]
   readonly expiresAt: string
-  /** Of a service account, and of nobody else. */
+  /** The terms of a service account; absent for a person. */
   readonly service?: TermsInput
 }
 
-/** Somebody new, somebody with a further device, or somebody who has lost every device. */
+/**
+ * The kind of person an invitation is for: a new one, one with a further device, or one who has
+ * lost every device.
+ */
 type InvitationKind = 'new' | 'again' | 'recovered'
 
-export interface EnrolmentInput extends FactorEvidence {
+export interface DeviceEnrolmentInput extends FactorEvidence {
   readonly invitation: string
   readonly authenticate: string
   readonly statement: string
   readonly mac: string
-  /** Of a service account, which brings no evidence. */
+  /** The public key of a service account, which brings no evidence. */
   readonly signInKey?: SignJwk
 }
 
-/** Invitations and what newcomers make of them. */
+/** Invitations, and the enrolments of newcomers. */
 export class EnrolmentService {
   readonly #deps: IdentityDeps
 
@@ -67,10 +70,10 @@ export class EnrolmentService {
   }
 
   /**
-   * Invites a person, or a further device of one; who may is what `mayCertify` says of the actor's
-   * certificate.
+   * Invites a person, or a further device of a person. `mayCertify` decides by the caller's
+   * certificate whom the caller may invite.
    */
-  async invite(actor: SignedInCaller, input: InvitationInput): Promise<void> {
+  async invite(actor: SignedInCaller, input: NewInvitationInput): Promise<void> {
     const now = this.#deps.clock()
     const expiresAt = new Date(input.expiresAt)
     const recognition = parseSecret(input.recognition)
@@ -120,14 +123,14 @@ export class EnrolmentService {
     })
   }
 
-  async #askForApproval(tx: Tx, input: InvitationInput, now: Date): Promise<string> {
+  async #askForApproval(tx: Tx, input: NewInvitationInput, now: Date): Promise<string> {
     const { id: invitation, person, organization, tier, recognition } = input
     const request = await requestOf({ invitation, person: person.id, organization, tier, recognition })
     await insertRecovery(tx, invitation, request, now)
     return request
   }
 
-  async #requireRightToInvite(tx: Tx, actor: SignedInCaller, input: InvitationInput): Promise<void> {
+  async #requireRightToInvite(tx: Tx, actor: SignedInCaller, input: NewInvitationInput): Promise<void> {
     const jws = (await store.newestCertificates(tx, [actor.device])).get(actor.device)
     if (jws === undefined || actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     const issuer = await readCertificate(jws)
@@ -138,7 +141,7 @@ export class EnrolmentService {
       throw new Problem('FORBIDDEN', { detail: 'Your device may not vouch for this person.' })
   }
 
-  async #requireOwnDevices(tx: Tx, actor: SignedInCaller, input: InvitationInput): Promise<void> {
+  async #requireOwnDevices(tx: Tx, actor: SignedInCaller, input: NewInvitationInput): Promise<void> {
     const own = (await store.devicesOf(tx, actor.person))
       .filter(({ state }) => state === 'certified')
       .map(({ id }) => id)
@@ -158,7 +161,7 @@ export class EnrolmentService {
     })
   }
 
-  async #registerPerson(tx: Tx, actor: SignedInCaller, input: InvitationInput, now: Date): Promise<InvitationKind> {
+  async #registerPerson(tx: Tx, actor: SignedInCaller, input: NewInvitationInput, now: Date): Promise<InvitationKind> {
     const [organization] = await store.findOrganizations(tx, [input.organization])
     if (!organization || organization.ended_at) throw new Problem('NOT_FOUND')
     const [person] = await store.findPeople(tx, [input.person.id])
@@ -214,10 +217,10 @@ export class EnrolmentService {
   }
 
   /**
-   * A newcomer's device comes in with its invitation: single use; until it is certified it gets no
-   * key.
+   * Enrols a newcomer's device by its invitation, which works once; until the device is certified
+   * it gets no key.
    */
-  async enrol(input: EnrolmentInput) {
+  async enrol(input: DeviceEnrolmentInput) {
     const { db, logs, clock, passphrases } = this.#deps
     passphrases.requireRoom()
     const now = clock()
@@ -278,13 +281,13 @@ export class EnrolmentService {
   }
 
   /**
-   * With what the newcomer will sign in: `keep` stores it and says what the entry says of it.
-   * Undefined where a person has it already.
+   * Answers how the newcomer will sign in: `keep` stores it and answers what the entry says of it.
+   * Undefined where the person has it already.
    */
   async #credentialOf(
     invitation: { person_id: string; organization_id: string; tier: string },
     { device }: EnrolmentPayload & { device: string },
-    { signInKey, ...evidence }: EnrolmentInput,
+    { signInKey, ...evidence }: DeviceEnrolmentInput,
     { now, begins }: { now: Date; begins: boolean },
   ): Promise<{ keep(tx: Tx): Promise<Record<string, string>> } | undefined> {
     const person = invitation.person_id
@@ -307,8 +310,9 @@ export class EnrolmentService {
   }
 
   /**
-   * Whoever has a factor proves it, for a further device too; whoever has none, or begins again,
-   * sets a passphrase: its hash.
+   * A person who has a factor proves it, for a further device too; a person who has none, or begins
+   * again, sets a passphrase. Answers the hash of that passphrase; undefined where the person
+   * proved a factor.
    */
   async #proveOrBegin(
     { person_id: person, organization_id: organization }: { person_id: string; organization_id: string },
@@ -324,7 +328,10 @@ export class EnrolmentService {
     return undefined
   }
 
-  /** One answer for unknown, used, expired and revoked invitations and for a wrong secret. */
+  /**
+   * Answers the invitation and locks it. One Problem answers for unknown, used, expired and revoked
+   * invitations and for a wrong secret.
+   */
   async #requireInvitation(tx: Tx, id: string, recognition: Uint8Array | undefined, now: Date) {
     const invitation = await store.lockInvitation(tx, id)
     const right =
@@ -335,8 +342,8 @@ export class EnrolmentService {
   }
 
   /**
-   * The enrolments that this actor's device can certify, with the sealed key by which it checks
-   * them.
+   * Answers the enrolments that this caller's device can certify, with the sealed key by which the
+   * device checks them.
    */
   async waiting(actor: SignedInCaller) {
     const rows = await transaction(this.#deps.db, (tx) => store.enrolmentsWaitingFor(tx, actor.device))
@@ -349,8 +356,8 @@ export class EnrolmentService {
 }
 
 /**
- * Further devices that a person has or is invited to, and invitations that somebody has made and
- * nobody used, are bounded.
+ * Bounds the further devices that a person has or is invited to, and the open invitations that an
+ * inviter has made.
  */
 async function requireRoomFor(tx: Tx, inviter: SignedInCaller, person: string, now: Date): Promise<void> {
   const { devices, invitations, open } = await store.countBefore(tx, { person, inviter: inviter.person }, now)
@@ -379,7 +386,7 @@ const otherCredential = (tier: string) =>
     ],
   })
 
-/** For whom a newcomer waits, in words. */
+/** Answers for whom a newcomer waits, in words. */
 async function inviterOf(tx: Tx, id: string): Promise<{ name: string; organization: string }> {
   const [person] = await store.findPeople(tx, [id])
   const [organization] = person ? await store.findOrganizations(tx, [person.organization_id]) : []

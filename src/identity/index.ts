@@ -61,7 +61,7 @@ export { finding, identityOwners, type IdentityOwnersOptions } from './verificat
 /** Organizations, people, devices and sessions of one service. */
 export interface Identity {
   readonly logs: IdentityDeps['logs']
-  /** Who may call what. */
+  /** Who may call which routes. */
   readonly access: Accesses
   readonly sessions: SessionService
   readonly enrolments: EnrolmentService
@@ -80,7 +80,7 @@ export interface Identity {
 
 interface CreateDeps extends IdentityDeps {
   readonly factorKey: FactorKey
-  /** What carries notices to people; without it they are listed to those who answer for them. */
+  /** The channel of notices; without it, notices are listed to those who answer for the person. */
   readonly channel: NoticeChannel | undefined
   readonly onError: (what: string, error: unknown) => void
 }

@@ -1,7 +1,7 @@
 import type { EntryDraft } from '../log/index.ts'
 import { asActor, type SignedInCaller } from './deps.ts'
 
-/** Why something was looked at: what the asker stated, else what such looking is for. */
+/** Why a caller looked: the caller's own statement, or the purpose of such a view. */
 export interface Justification {
   readonly justification: string
   readonly justifiedBy: 'asker' | 'purpose'
@@ -13,7 +13,7 @@ export function justifiedBy(stated: string | undefined, purpose: string): Justif
     : { justification: stated, justifiedBy: 'asker' }
 }
 
-/** That somebody looked at the directory: `subject` is the organization, or all of them. */
+/** Makes the entry of a view of the directory: `subject` is the organization, or all of them. */
 export function viewedDraft(
   actor: SignedInCaller,
   subject: string,

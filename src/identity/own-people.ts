@@ -4,8 +4,8 @@ import { isAdministrator } from './deps.ts'
 import * as store from './store.ts'
 
 /**
- * Somebody of the NCP's own organization, or anybody for an administrator; others do not exist.
- * Their row is among those that the act locked.
+ * Answers the row of a person whom the caller manages: an NCP those of its organization, an
+ * administrator all. NOT_FOUND for other people. The act has locked the row.
  */
 export async function requireOwn(
   { tx, by }: Pick<DirectoryAct, 'tx' | 'by'>,

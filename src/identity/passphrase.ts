@@ -5,7 +5,7 @@ import { Turns } from './turns.ts'
 /** Parameters of OWASP's Password Storage Cheat Sheet for argon2id: 19 MiB, 2 passes, 1 lane. */
 const parameters = { type: argon2.argon2id, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 } as const
 
-/** Hashes to, and checks, an encoded hash (PHC string format), here or in another process. */
+/** Makes and checks encoded hashes (PHC string format), here or in another process. */
 export interface Argon2 {
   hash(text: string, options: typeof parameters): Promise<string>
   verify(hash: string, text: string): Promise<boolean>
@@ -13,28 +13,28 @@ export interface Argon2 {
 }
 
 /**
- * For each that is worked on so many may wait: about a third of a second. Whoever comes later is
- * told to come again.
+ * How many may wait for each passphrase that is worked on: about a third of a second. A later
+ * caller is told to come again.
  */
 const mostWaitingPerTurn = 8
-/** Seconds. */
 const longestPauseSeconds = 30
 
 /**
- * Hashes and checks passphrases, only so many at once: work beyond that is refused with OVERLOADED,
- * quickly.
+ * Hashes and checks passphrases, a bounded number at once: work beyond the bound is refused
+ * quickly, with OVERLOADED.
  */
 export class Passphrases {
   readonly #most: number
   readonly #argon2: Argon2
   readonly #turns: Turns
   #inside = 0
-  /** Milliseconds that one took, lately. */
+  /** Milliseconds that one passphrase took, lately. */
   #usual = 50
-  /** Told to come again, and not yet made room for. */
+  /** Callers who were told to come again, and for whom no room was made yet. */
   #away = 0
   /**
-   * Checked in place of a hash that does not exist, so that an unknown account costs the same time.
+   * The hash that is checked in place of one that does not exist, so that an unknown account costs
+   * as much time.
    */
   #decoy: Promise<string> | undefined
 
@@ -44,15 +44,15 @@ export class Passphrases {
     this.#argon2 = work
   }
 
-  /** argon2id of a new passphrase, whose strength the caller has judged. */
+  /** Answers the argon2id hash of a new passphrase, whose strength the caller has judged. */
   async hash(passphrase: string): Promise<string> {
     return this.#work(() => this.#argon2.hash(passphrase.normalize('NFC'), parameters))
   }
 
   /**
-   * Whether the passphrase is the one of the hash that `find` answers; an absent hash takes as long
-   * and is never right. `find` is asked when it is this passphrase's turn: whoever counts attempts
-   * there counts those that are checked, and refuses the others by throwing.
+   * Whether the passphrase is that of the hash that `find` answers; an absent hash takes as long
+   * and never matches. `find` runs when it is this passphrase's turn: a `find` that counts attempts
+   * counts those that are checked, and refuses the others by throwing.
    */
   async verify(find: () => Promise<string | undefined>, passphrase: string): Promise<boolean> {
     const decoy = await this.#makeDecoy()
@@ -64,16 +64,16 @@ export class Passphrases {
   }
 
   /**
-   * For whoever will need a turn, before anything else is done for it: OVERLOADED at once where it
-   * would wait long.
+   * Refuses with OVERLOADED at once where a passphrase would wait long; for a caller that will need
+   * a turn, before anything else is done for it.
    */
   requireRoom(): void {
     if (this.#inside >= this.#most * (1 + mostWaitingPerTurn)) throw this.#comeAgain()
   }
 
   /**
-   * All of an act that needs a turn, with what comes before and after it; it too is refused where
-   * there is no room.
+   * Runs all of an act that needs a turn, with the work before and after it; OVERLOADED where there
+   * is no room.
    */
   async admit<T>(act: () => Promise<T>): Promise<T> {
     this.requireRoom()
@@ -85,7 +85,10 @@ export class Passphrases {
     }
   }
 
-  /** Each of those who are away gets a time of its own, or all would be back at once. */
+  /**
+   * Makes the refusal. Each caller who is away gets a time of its own, or all would be back at
+   * once.
+   */
   #comeAgain(): Problem {
     const seconds = (++this.#away * this.#usual) / this.#most / 1000
     return new Problem('OVERLOADED', { retryAfter: Math.min(1 + Math.floor(seconds), longestPauseSeconds) })

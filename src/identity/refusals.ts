@@ -7,12 +7,12 @@ interface RefusalsDeps {
   readonly db: Database
   readonly logs: Pick<Logs<unknown>, 'directory' | 'appendWithin'>
   readonly clock: () => Date
-  /** The name under which this server enters refusals of people it does not know. */
+  /** The name of this server in entries about callers whom it does not know. */
   readonly server: string
   readonly onError: (what: string, error: unknown) => void
 }
 
-/** What was refused: the route or the frame, and the operation that it named. */
+/** The route or the frame that refused, and the operation that it named. */
 export interface RefusalPlace {
   readonly where: string
   readonly operation?: string | undefined
@@ -20,24 +20,24 @@ export interface RefusalPlace {
 
 interface RefusalCounts {
   readonly actor: SignedInCaller | undefined
-  /** Of a caller who is not known. */
+  /** The network of a caller who is not known. */
   readonly network: string | undefined
   readonly counts: Map<string, number>
 }
 
 /**
- * Different people and networks that are remembered until their entry; whoever comes later is
- * counted together.
+ * The most people and networks that are remembered until their entry; later ones are counted
+ * together.
  */
 const mostCallers = 1_000
-/** Different refusals of one of them that are told apart. */
+/** The most refusals of one of them that are told apart. */
 const mostDifferentRefusals = 100
 const flushEveryMs = 5_000
 const minuteMs = 60_000
 const others = 'others'
 
 const refusedStatuses = new Set([401, 403, 404])
-/** Refusals of who somebody is or what they may do, that answer with another status. */
+/** Refusals of a caller or an act that answer with another status. */
 const refusedCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   'OPERATION_STATE',
   'MEMBER_RULE',
@@ -54,22 +54,22 @@ const refusedCodes: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
 ])
 
 /**
- * Whether a Problem is a refusal that the directory log hears of; the others are mistakes, or the
- * service's own trouble.
+ * Whether the directory log records a Problem: it records refusals of a caller or an act; the
+ * others are mistakes of a client, or trouble of the service.
  */
 export function isRecordedRefusal({ status, code }: Problem): boolean {
   return refusedStatuses.has(status) || refusedCodes.has(code)
 }
 
 /**
- * Refusals go to the directory log after they were answered: at most one entry for each person and
- * minute, or for each network where the person is not known, from a bounded memory: no outsider can
- * fill a log or feel its lock.
+ * Records refusals in the directory log after they were answered: at most one entry for each person
+ * and minute, or for each network where the person is not known, from a bounded memory. No outsider
+ * can fill a log or feel its lock.
  */
 export class Refusals {
   readonly #deps: RefusalsDeps
   readonly #noted = new Map<string, RefusalCounts>()
-  /** When each of them was last entered, for a minute. */
+  /** The time of the newest entry of each person or network, kept for a minute. */
   readonly #entered = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #flushing: Promise<void> = Promise.resolve()
@@ -107,14 +107,14 @@ export class Refusals {
     return noted
   }
 
-  /** Enters those who have had no entry for a minute. */
+  /** Records the refusals of the people and networks that have had no entry for a minute. */
   enterDue(): Promise<void> {
     const now = this.#deps.clock().getTime()
     for (const [key, at] of this.#entered) if (now - at >= minuteMs) this.#entered.delete(key)
     return this.#enter((key) => !this.#entered.has(key))
   }
 
-  /** Enters everything that was noted. */
+  /** Records every refusal that was noted. */
   flush(): Promise<void> {
     return this.#enter(() => true)
   }
@@ -170,7 +170,7 @@ function count(counts: Map<string, number>, what: string, times: number): void {
   counts.set(name, (counts.get(name) ?? 0) + times)
 }
 
-/** The /24 of an IPv4 address, the first three groups of an IPv6 one. */
+/** Answers the /24 of an IPv4 address, the first three groups of an IPv6 address. */
 function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:/, '')
   if (plain.includes('.')) return `${plain.split('.').slice(0, 3).join('.')}.0/24`

@@ -19,7 +19,7 @@ import * as schemas from './schemas.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks; set once somebody is recognised. */
+    /** The caller; set once a session is recognised. */
     actor?: SignedInCaller
   }
 }
@@ -431,7 +431,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   )
 }
 
-/** The directory log hears of what was refused. */
+/** Has the directory log record what was refused. */
 export function noteRefusals(app: HttpServer, refusals: Refusals): void {
   app.addHook('onError', async (request: FastifyRequest, _reply, error) => {
     if (!(error instanceof Problem)) return
@@ -439,7 +439,7 @@ export function noteRefusals(app: HttpServer, refusals: Refusals): void {
     refusals.note(
       error,
       { actor: request.actor, address: request.ip },
-      // What somebody wrote in the place of an id is nothing that a log keeps.
+      // A text of the caller in the place of an id must not come into the log.
       { where: `${request.method} ${request.routeOptions.url ?? ''}`, operation: [operation, id].find(isUuid) },
     )
   })

@@ -17,7 +17,7 @@ export const ReasonSchema = Type.String({
   description: 'Entered in the log.',
 })
 export const NameSchema = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
-/** Why one looks, where the purpose of the thing itself does not say it. */
+/** Why the caller looks, where the purpose of the operation or directory does not say it. */
 export const JustifiedSchema = Type.Object(
   {
     justification: Type.Optional(
@@ -96,7 +96,7 @@ export const RefreshSchema = Type.Object(
 )
 export const TokensSchema = Type.Object(tokens)
 
-/** What an invitation says of a service account. */
+/** The terms of a service account in an invitation. */
 export const ServiceTermsSchema = Type.Object(
   {
     permissions: Type.Array(Type.Enum([...permissions]), { minItems: 1, maxItems: 50, uniqueItems: true }),

@@ -51,13 +51,13 @@ export interface ProofOf {
   readonly source: store.Source
 }
 
-/** Of the session's key, by a proof that may have been used before. */
+/** The possession of the session's key, by a proof that may have been used before. */
 interface Possession {
   readonly thumbprint: string
   readonly jti: string
 }
 
-/** Signing in and out, and recognising who asks: every door goes through here. */
+/** Signs in and out, and recognises callers: every door uses this class. */
 export class SessionService {
   readonly #deps: IdentityDeps
   readonly #factors: FactorService
@@ -69,11 +69,11 @@ export class SessionService {
   }
 
   /**
-   * Signs in on an enrolled device. Whatever is wrong (account, device, passphrase, code, passkey,
-   * proof, too many attempts) is the same SIGN_IN_REFUSED; SECOND_FACTOR_REQUIRED where all is
-   * right and a code is missing. Without a device of the person nothing is looked up of the person
-   * and no passphrase is checked: a stranger learns nothing by time, spends nothing of the service,
-   * and counts against nobody.
+   * Signs in on an enrolled device. Every fault (of account, device, passphrase, code, passkey or
+   * proof, or too many attempts) answers with one SIGN_IN_REFUSED; SECOND_FACTOR_REQUIRED where all
+   * is right and a code is missing. Without a device of the person nothing is read of the person
+   * and no passphrase is checked: a stranger learns nothing by time, costs the service nothing, and
+   * counts against no account.
    */
   async signIn(request: ProofOf, input: FactorEvidence & { proof: string }): Promise<SignInAnswer> {
     const { clock, passphrases } = this.#deps
@@ -91,7 +91,8 @@ export class SessionService {
   }
 
   /**
-   * A crowd proves its devices a few at a time: those who do something else are served in between.
+   * Verifies the device of a sign-in. A crowd proves its devices a few at a time, so that other
+   * requests are served in between.
    */
   async #requireDevice(request: ProofOf, proof: string, now: Date) {
     const { db, passphrases } = this.#deps
@@ -116,8 +117,8 @@ export class SessionService {
   }
 
   /**
-   * Proves again, in a session, who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as at
-   * sign-in, and counted with it.
+   * Proves in a session once more who its person is. SIGN_IN_REFUSED and SECOND_FACTOR_REQUIRED as
+   * at sign-in, and counted with its attempts.
    */
   async stepUp(actor: SignedInCaller, evidence: FactorEvidence): Promise<{ verifiedAt: string }> {
     const { clock, passphrases } = this.#deps
@@ -159,7 +160,8 @@ export class SessionService {
         refreshed_at: now,
         expires_at: expiresAt,
         ended_at: null,
-        // Nobody was there to prove who they are: acts that ask for that are not a program's.
+        // No person was there to prove who they are: a program may not do acts that ask for such a
+        // proof.
         verified_at: byKey ? new Date(0) : now,
         ...proofColumns(proven),
         known_since: now,
@@ -197,9 +199,9 @@ export class SessionService {
   }
 
   /**
-   * Exchanges a refresh token for the next one. A repetition gets the same answer: within a moment,
-   * and, where it is the same attempt of its client, until the next token is exchanged itself; any
-   * other reuse ends the session.
+   * Exchanges a refresh token for the next one. A repetition gets the answer of the first exchange:
+   * within a moment, and, where the client names its first attempt, until the next token is
+   * exchanged itself. Any other second use ends the session.
    */
   async refresh(request: ProofOf, refreshToken: string, named?: string): Promise<SessionTokens> {
     const { db, clock, tokenKey, address, random } = this.#deps
@@ -244,7 +246,7 @@ export class SessionService {
     return { accessToken, refreshToken: next, expiresIn: lifetimes.access }
   }
 
-  /** Recognises who asks, from the token, its proof and the rows as they are now. */
+  /** Recognises the caller from the token, its proof and the rows as they are now. */
   async recognise(request: ProofOf & { readonly authorization: string | undefined }): Promise<SignedInCaller> {
     const { clock, tokenKey, address } = this.#deps
     const now = clock()
@@ -254,8 +256,8 @@ export class SessionService {
     const { thumbprint } = await this.#requireProof(request, token, now)
     if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
     const actor = await this.#actorOf(claims.session, thumbprint, request.source.address, now)
-    // Signed by this service, so it can differ only where the key was misused: whose token it is
-    // does not depend on that.
+    // This service signed the token, so it can differ from the rows only where the key was misused:
+    // whose token it is does not depend on that.
     const same = actor.person === claims.person && actor.device === claims.device
     if (!same || actor.organization !== claims.organization) throw new Problem('UNAUTHENTICATED')
     return actor
@@ -283,7 +285,7 @@ export class SessionService {
     return verifyProof({ method, url: this.#deps.address.origin + path, proof, token }, now)
   }
 
-  /** A proof works once. */
+  /** Records the use of a proof, which works once. */
   async #useProof({ thumbprint, jti }: Possession, now: Date): Promise<void> {
     const expiresAt = new Date(now.getTime() + 2 * lifetimes.proof * 1000)
     const hash = hashSecret(`${thumbprint} ${jti}`)
@@ -291,7 +293,10 @@ export class SessionService {
       throw new Problem('UNAUTHENTICATED')
   }
 
-  /** A ticket for one WebSocket: 30 seconds, once, for this session and origin. */
+  /**
+   * Answers a ticket for one WebSocket: it holds 30 seconds and works once, for this session and
+   * origin.
+   */
   async issueTicket(actor: SignedInCaller, origin: string | undefined): Promise<{ ticket: string; expiresIn: number }> {
     const { db, clock, random } = this.#deps
     const ticket = base64url(random(32))
@@ -329,19 +334,19 @@ export class SessionService {
     }))
   }
 
-  /** Ends sessions of whoever asks; NOT_FOUND if there was none to end. */
+  /** Ends sessions of the caller; NOT_FOUND if there was none to end. */
   async end(actor: SignedInCaller, which: store.SessionSelection): Promise<void> {
     const ended = await actInDirectory(this.#deps, actor, [actor.person], (act) => endOwn(act, which, 'signed-out'))
     if (ended === 0) throw new Problem('NOT_FOUND')
   }
 
-  /** Ends all sessions of this person but the one that asks, if there are any. */
+  /** Ends all sessions of this person but the caller's own, if there are any. */
   async endOthers(actor: SignedInCaller): Promise<void> {
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
     await actInDirectory(this.#deps, actor, [actor.person], (act) => endOthers(act, 'signed-out'))
   }
 
-  /** Somebody else has a token of this session, or had. */
+  /** Ends a session of which another client has a token, or had one. */
   async #endStolen(person: string, session: string): Promise<void> {
     const { db, logs, clock, server } = this.#deps
     const appended = await transaction(db, async (tx) => {
@@ -354,14 +359,14 @@ export class SessionService {
     appended?.afterCommit()
   }
 
-  /** For acts on a log: who of these still stands. */
+  /** Answers which callers of acts on a log may still act. */
   lockActors(tx: Tx, actors: readonly Caller[], persons: readonly string[]): Promise<Map<string, Standing | Problem>> {
     return lockActors(tx, actors, persons, this.#deps.clock())
   }
 
   /**
-   * Which of these sessions have ended: followers ask in the snapshot in which they read what they
-   * are about to send.
+   * Answers which of these sessions have ended: followers ask in the snapshot in which they read
+   * what they are about to send.
    */
   async endedAmong(tx: Tx, sessions: readonly string[]): Promise<Set<string>> {
     const rows = await store.sessionsStanding(tx, sessions, this.#deps.clock())
@@ -379,7 +384,8 @@ export class SessionService {
 }
 
 /**
- * Whether a session may begin: a service account signs in by its key alone, and nobody else does.
+ * Answers the row of a session that may begin: a service account signs in by its key alone, and no
+ * person signs in by such a key.
  */
 function requireDoor(standing: store.SessionStanding | undefined, byKey: boolean): store.SessionStanding {
   const fits = (standing?.permissions !== null) === byKey
@@ -389,7 +395,7 @@ function requireDoor(standing: store.SessionStanding | undefined, byKey: boolean
   return standing
 }
 
-/** Ends sessions of the person who acts, whose row is locked; answers how many. */
+/** Ends sessions of the caller, whose person's row is locked; answers how many. */
 async function endOwn(
   { tx, by, now, enter }: DirectoryAct,
   which: store.SessionSelection,
@@ -400,15 +406,15 @@ async function endOwn(
   return ended.length
 }
 
-/** All but the one that acts. */
+/** Ends all sessions of the caller's person but the caller's own; answers how many. */
 export function endOthers(act: DirectoryAct, reason: string): Promise<number> {
   return endOwn(act, { except: act.by.session }, reason)
 }
 
 /**
- * Whether a token that was exchanged is only asked for again by whoever exchanged it and never got
- * the answer: a service may stand still for long. Who names the attempt knows what the client made
- * up for it, and nobody has used the answer yet.
+ * Whether a client that never got the answer asks again for the token that it exchanged: a service
+ * may pause for long. A client that names its attempt knows the name that it made up, and no client
+ * has used the answer yet.
  */
 async function isSameAttempt(
   tx: Tx,
@@ -421,7 +427,7 @@ async function isSameAttempt(
   return following?.rotated_at === null
 }
 
-/** Entries of sessions that a person, or the server itself, ended. */
+/** Makes the entries of sessions that a person, or the server itself, ended. */
 export function endedDrafts(sessions: readonly string[], reason: string, by: Caller | { readonly server: string }) {
   const [actor, own] = 'server' in by ? [{ server: by.server }, {}] : [asActor(by), { session: by.session }]
   return sessions.map((session) => ({
@@ -434,7 +440,7 @@ export function endedDrafts(sessions: readonly string[], reason: string, by: Cal
 
 const parseKeys = shape('device keys', DeviceKeys)
 
-/** The public keys of a device as they are stored. */
+/** Answers the public keys of a device from its row. */
 export function keysOf(row: { sign_key: string; seal_key: string }): DeviceKeys {
   return parseKeys({ sign: JSON.parse(row.sign_key), seal: JSON.parse(row.seal_key) })
 }

@@ -5,14 +5,13 @@ import type { DB, Tx } from '../db/index.ts'
 
 export type PersonRow = Selectable<DB['person']>
 
-/** Locks the row of a person, which stands for everything that can act in the person's name. */
+/** Locks the row of a person. The row stands for everything that can act in the person's name. */
 export async function lockPerson(tx: Tx, person: string): Promise<PersonRow | undefined> {
   return tx.selectFrom('person').selectAll().where('id', '=', person).forUpdate().executeTakeFirst()
 }
 
 /**
- * The same for several people, in the order of their ids, so that two who do this never wait for
- * each other.
+ * Locks people FOR SHARE in the order of their ids, so that no two transactions block each other.
  */
 export async function sharePersons(tx: Tx, persons: readonly string[]): Promise<void> {
   await sql`SELECT id FROM person WHERE id = ANY(${[...persons]}::uuid[]) ORDER BY id FOR SHARE`.execute(tx)
@@ -27,15 +26,18 @@ export interface SessionStanding {
   tier: string | null
   deviceState: string
   verifiedAt: Date
-  /** Nothing but its sleep keeps the account from acting. */
+  /** True where only its sleep keeps the account from acting. */
   asleep: boolean
   alive: boolean
-  /** Of a service account: what is listed for it, and from where it may be used. */
+  /**
+   * The permissions that are listed for a service account, and the addresses that it may be used
+   * from; null for a person.
+   */
   permissions: Permission[] | null
   addresses: string[] | null
 }
 
-/** Sessions with the state of their device, person and organization, as they are now. */
+/** Answers sessions with the state of their device, person and organization, as they are now. */
 export async function sessionsStanding(tx: Tx, sessions: readonly string[], now: Date): Promise<SessionStanding[]> {
   const { rows } = await sql<SessionStanding>`
     SELECT s.id AS session, p.id AS person, p.organization_id AS organization, d.id AS device,
@@ -122,7 +124,7 @@ export async function devicesOf(tx: Tx, person: string): Promise<Selectable<DB['
       .selectFrom('device')
       .selectAll()
       .where('person_id', '=', person)
-      // The root vouches and is nobody's to use or to end.
+      // The root vouches; no person uses it or may end it.
       .where('id', 'not in', (eb) => eb.selectFrom('trust_root').select('device_id'))
       .orderBy('enrolled_at')
       .execute()
@@ -137,7 +139,7 @@ export async function insertCertificate(tx: Tx, row: Insertable<DB['certificate'
   await tx.insertInto('certificate').values(row).execute()
 }
 
-/** The newest certificate of each of these devices, whatever became of the device. */
+/** Answers the newest certificate of each of these devices, whatever the state of the device. */
 export async function newestCertificates(tx: Tx, devices: readonly string[]): Promise<Map<string, string>> {
   if (devices.length === 0) return new Map()
   const rows = await tx
@@ -151,10 +153,7 @@ export async function newestCertificates(tx: Tx, devices: readonly string[]): Pr
   return new Map(rows.map((row) => [row.device_id, row.jws]))
 }
 
-/**
- * Since when a device was compromised, the earliest that was stated; undefined where nobody said
- * so.
- */
+/** Answers the earliest compromise of a device that a revocation states; undefined without one. */
 export async function findCompromiseTime(tx: Tx, device: string): Promise<Date | undefined> {
   const row = await tx
     .selectFrom('revocation')
@@ -164,9 +163,7 @@ export async function findCompromiseTime(tx: Tx, device: string): Promise<Date |
   return row?.since ?? undefined
 }
 
-/**
- * All certificates that these devices ever had, in the order in which the directory entered them.
- */
+/** Answers all certificates that these devices ever had, in the order of the directory. */
 export async function certificatesOf(tx: Tx, devices: readonly string[]): Promise<{ jws: string; index: number }[]> {
   return tx
     .selectFrom('certificate')
@@ -176,7 +173,7 @@ export async function certificatesOf(tx: Tx, devices: readonly string[]): Promis
     .execute()
 }
 
-/** Certificates in force of the live devices of these people. */
+/** Answers the certificates in force of the live devices of these people. */
 export async function liveCertificatesOf(
   tx: Tx,
   persons: readonly string[],
@@ -194,7 +191,9 @@ export async function liveCertificatesOf(
     .execute()
 }
 
-/** Where in the directory log these certificates were entered, by hash. */
+/**
+ * Answers the index in the directory log at which each of these certificates was recorded, by hash.
+ */
 export async function entriesOfCertificates(tx: Tx, hashes: readonly string[]): Promise<Map<string, number>> {
   if (hashes.length === 0) return new Map()
   const rows = await tx
@@ -258,7 +257,7 @@ export async function markInvitation(
   await tx.updateTable('invitation').set(change).where('id', '=', id).execute()
 }
 
-/** Takes back what invitations of these people and for them are still open; answers their ids. */
+/** Revokes the open invitations of these people and for them; answers their ids. */
 export async function revokeInvitations(tx: Tx, people: readonly string[], at: Date): Promise<string[]> {
   if (people.length === 0) return []
   const rows = await tx
@@ -273,8 +272,8 @@ export async function revokeInvitations(tx: Tx, people: readonly string[], at: D
 }
 
 /**
- * How many devices a person has, certified or waiting, how many open invitations to one, and how
- * many open ones this inviter made.
+ * Answers how many devices a person has, certified or waiting, how many open invitations to one,
+ * and how many open ones this inviter made.
  */
 export async function countBefore(
   tx: Tx,
@@ -306,7 +305,7 @@ export interface WaitingEnrolment {
   sealed: string
 }
 
-/** Enrolments that wait for a certificate from this device's person. */
+/** Answers the enrolments that wait for a certificate from this device's person. */
 export async function enrolmentsWaitingFor(tx: Tx, inviterDevice: string): Promise<WaitingEnrolment[]> {
   return tx
     .selectFrom('enrolment')
@@ -336,7 +335,10 @@ export async function enrolmentsWaitingFor(tx: Tx, inviterDevice: string): Promi
     .execute()
 }
 
-/** Who invited the device, and for which tier; undefined for the first administrator's. */
+/**
+ * Answers the invitation of a device, with its inviter and tier; undefined for the first
+ * administrator's device.
+ */
 export async function invitationOfDevice(tx: Tx, device: string): Promise<Selectable<DB['invitation']> | undefined> {
   return tx
     .selectFrom('enrolment')
@@ -351,8 +353,8 @@ export async function markEnrolmentCertified(tx: Tx, device: string, at: Date): 
 }
 
 /**
- * From where a request came, and what the client called itself: for its person to see, never to
- * decide by.
+ * The address that a request came from, and the name that the client gave itself: its person may
+ * see them, and no rule decides by them.
  */
 export interface Source {
   readonly address: string
@@ -374,16 +376,14 @@ export async function liveSessionsOf(tx: Tx, person: string, now: Date): Promise
     .execute()
 }
 
-/** Some of a person's sessions: one, those of a device, all but one. */
+/** Selects sessions of a person: one, those of a device, or all but one. */
 export interface SessionSelection {
   readonly session?: string
   readonly device?: string
   readonly except?: string
 }
 
-/**
- * Ends the live sessions that match; returns their ids. The person's row is locked by the caller.
- */
+/** Ends the live sessions that match; answers their ids. The caller has locked the person. */
 export async function endSessions(
   tx: Tx,
   which: SessionSelection & { readonly person: string },
@@ -404,7 +404,7 @@ export async function insertRefreshToken(tx: Tx, row: Insertable<DB['refresh_tok
   await tx.insertInto('refresh_token').values(row).execute()
 }
 
-/** A refresh token with its session, locked. */
+/** Answers a refresh token with its session, locked. */
 export async function lockRefreshToken(
   tx: Tx,
   hash: Uint8Array,
@@ -434,7 +434,7 @@ export async function markRotated(
     .execute()
 }
 
-/** Records that a proof was used; false if it was used before. */
+/** Records that a proof was used; answers false if it was used before. */
 export async function recordProof(tx: Tx, hash: Uint8Array, expiresAt: Date): Promise<boolean> {
   const row = await tx
     .insertInto('dpop_proof')
@@ -455,15 +455,12 @@ export async function insertTicket(tx: Tx, row: Insertable<DB['live_ticket']>): 
   await tx.insertInto('live_ticket').values(row).execute()
 }
 
-/** Takes a ticket out: it works once. */
+/** Removes a ticket and answers it: it works once. */
 export async function takeTicket(tx: Tx, hash: Uint8Array): Promise<Selectable<DB['live_ticket']> | undefined> {
   return tx.deleteFrom('live_ticket').where('hash', '=', hash).returningAll().executeTakeFirst()
 }
 
-/**
- * Where somebody says a passphrase: on a device that proved itself, or at the enrolments of the
- * person.
- */
+/** The person of an attempt, and its door: a device that proved itself, or the enrolments. */
 export interface Attempt {
   readonly person: string
   readonly door: string
@@ -471,8 +468,8 @@ export interface Attempt {
 
 /**
  * Counts an attempt to sign in before it is judged, so that parallel attempts cannot outrun the
- * limit; false, and nothing is counted, where so many were since then. Whoever tries on while they
- * wait waits no longer for it.
+ * limit. Answers false, and counts nothing, where so many attempts were counted since then: a
+ * person who tries again during the wait does not wait longer for it.
  */
 export async function countAttempt(
   tx: Tx,

@@ -16,14 +16,14 @@ import { base64url, equalBytes, fromBase64url, isUuid } from '../protocol/index.
 export const lifetimes = { access: 300, session: 30 * 24 * 3600, proof: 60, ticket: 30, refreshRepeat: 30 } as const
 
 export interface TokenKey {
-  /** Signs access tokens (Ed25519); a key of its own that serves nothing else. */
+  /** Signs access tokens (Ed25519); the key has no other use. */
   readonly sign: CryptoKey
   readonly verify: CryptoKey
   /** RFC 7638, of the public key. */
   readonly thumbprint: string
   /**
-   * Derives each refresh token from the one before it, so that a repeat gets the same answer and
-   * nothing is stored.
+   * Derives each refresh token from the one before it, so that a repetition gets the answer of the
+   * first exchange and nothing is stored.
    */
   readonly refresh: Uint8Array
 }
@@ -32,7 +32,10 @@ const alg = 'Ed25519'
 const accessType = 'at+jwt'
 const proofType = 'dpop+jwt'
 
-/** An access token (RFC 9068) bound to the session's key (RFC 9449): at most five minutes. */
+/**
+ * Makes an access token (RFC 9068) bound to the session's key (RFC 9449): it holds at most five
+ * minutes.
+ */
 export function issueAccessToken(
   key: TokenKey,
   issuer: string,
@@ -63,7 +66,7 @@ export interface AccessToken extends Caller {
   readonly thumbprint: string
 }
 
-/** Verifies an access token; everything that is wrong with it is UNAUTHENTICATED. */
+/** Verifies an access token; UNAUTHENTICATED for every fault of it. */
 export async function verifyAccessToken(key: TokenKey, issuer: string, token: string, now: Date): Promise<AccessToken> {
   try {
     const { payload } = await jwtVerify(token, key.verify, {
@@ -87,14 +90,16 @@ export async function verifyAccessToken(key: TokenKey, issuer: string, token: st
 
 export interface ProvedRequest {
   readonly method: string
-  /** Address without query, as the client knows it. */
+  /** The address without its query, as the client knows it. */
   readonly url: string
   readonly proof: string | undefined
   /** The access token that the proof must be bound to; undefined where none exists yet. */
   readonly token: string | undefined
 }
 
-/** Checks a DPoP proof (RFC 9449, section 4.3). Its `jti` still has to be recorded as seen. */
+/**
+ * Checks a DPoP proof (RFC 9449, section 4.3). The caller still has to record its `jti` as seen.
+ */
 export async function verifyProof(request: ProvedRequest, now: Date): Promise<{ thumbprint: string; jti: string }> {
   if (request.proof === undefined) throw new Problem('UNAUTHENTICATED')
   try {
@@ -123,12 +128,12 @@ export async function verifyProof(request: ProvedRequest, now: Date): Promise<{ 
   }
 }
 
-/** SHA-256: how tokens, tickets and proofs are recognised without being stored. */
+/** Answers the SHA-256 by which tokens, tickets and proofs are recognised without being stored. */
 export function hashSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest()
 }
 
-/** The refresh token that follows this one, the same each time it is asked for. */
+/** Answers the refresh token that follows a token: one token has one successor. */
 export function nextRefreshToken(key: TokenKey, token: string): string {
   return base64url(createHmac('sha256', key.refresh).update('cordon refresh token\n').update(token).digest())
 }
@@ -137,7 +142,7 @@ export function sameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return equalBytes(a, b)
 }
 
-/** A secret of 32 bytes in base64url, as it was sent; undefined where it is none. */
+/** Answers a secret of 32 bytes from base64url; undefined where the text is none. */
 export function parseSecret(text: string): Uint8Array | undefined {
   try {
     const bytes = fromBase64url(text)

@@ -1,6 +1,6 @@
 /**
- * Work of which only so much is done at once, in the order in which it came, and only so much
- * waits.
+ * Runs a bounded number of works at once, in the order in which they came, and lets a bounded
+ * number wait.
  */
 export class Turns {
   readonly #atOnce: number
@@ -23,7 +23,7 @@ export class Turns {
     if (this.#running < this.#atOnce) this.#running++
     else {
       if (this.#waiting.length >= this.#mostWaiting) throw this.#refuse()
-      // Whoever ends hands its place on: nobody can slip in between.
+      // A work that ends hands its place to the next one: no other can slip in between.
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     try {

@@ -14,7 +14,7 @@ interface About {
 /** Frames that a test took from a running server, by message (test/asyncapi.test.ts). */
 type Examples = Readonly<Record<string, readonly unknown[]>>
 
-/** With which frames the service answers which, over the same socket. */
+/** The frames with which the service answers each frame, over one socket. */
 const answers: Readonly<Record<string, readonly (keyof typeof serverFrames)[]>> = {
   subscribe: ['entry', 'caught-up', 'ended', 'refused'],
   unsubscribe: ['ended', 'refused'],
@@ -26,7 +26,7 @@ const answers: Readonly<Record<string, readonly (keyof typeof serverFrames)[]>> 
   ping: ['pong'],
 }
 
-/** Codes with which the handshake is refused, each as a problem over HTTP. */
+/** The codes with which the handshake is refused, each as a problem over HTTP. */
 export const refusedHandshakes = [
   'UPGRADE_REQUIRED',
   'ORIGIN_REFUSED',
@@ -38,7 +38,9 @@ export const refusedHandshakes = [
   'DATABASE_UNAVAILABLE',
 ] as const satisfies readonly ProblemCode[]
 
-/** The frames of clients by name; an acknowledgement that messages were read has one of its own. */
+/**
+ * Answers the frames of clients by name; an acknowledgement of read messages has a name of its own.
+ */
 export function clientMessages(): [name: string, schema: TSchema][] {
   return ClientFrame.anyOf.map((schema): [string, TSchema] => {
     const { const: type } = schema.properties.type
@@ -46,7 +48,7 @@ export function clientMessages(): [name: string, schema: TSchema][] {
   })
 }
 
-/** AsyncAPI 3 of the live channel, from the schemas by which frames are judged. */
+/** Describes the live channel in AsyncAPI 3, from the schemas by which frames are judged. */
 export function describeLive({ publicUrl, version }: About): Json {
   const examples = readExamples()
   const received = clientMessages()
@@ -155,7 +157,7 @@ const sentences: Readonly<Record<string, string>> = {
   ping: 'Ask whether the service is there.',
 }
 
-/** The direction is that of the service: it receives what clients send. */
+/** Answers an operation that the service receives: directions are those of the service. */
 function receiving(name: string): [string, Json] {
   const reply = (answers[name] ?? []).map((answer) => ({ $ref: `#/channels/live/messages/${answer}` }))
   return [

@@ -30,7 +30,7 @@ export interface LiveConnectionDeps {
   readonly consultation: Consultation
   readonly onError: (what: string, error: unknown) => void
   /**
-   * Counts what a person writes against the quota that holds for requests too; throws
+   * Counts a frame of a person against the quota that holds for requests too; throws
    * TOO_MANY_REQUESTS.
    */
   readonly demandRoom: (person: string, frame: ClientFrame['type']) => void
@@ -38,16 +38,16 @@ export interface LiveConnectionDeps {
 
 type Frame<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>
 
-/** Of a frame: one that acknowledges 1,000 messages is made of as many parts. */
+/** The bounds of a frame: a frame that acknowledges 1,000 messages is made of as many parts. */
 const bounds = { deepest: 8, parts: 2_000 } as const
 const parseFrame = shape('frame', ClientFrame)
 /**
- * Posts and grants of one connection that may wait for their commit at once; then its socket is not
- * read.
+ * The most posts and grants of one connection that may wait for their commit; beyond it the socket
+ * is not read.
  */
 const mostAtWork = 128
 
-/** One socket of one session: what its client sends, and what it follows. */
+/** One socket of one session: reads the frames of its client, and keeps what it follows. */
 export class Connection {
   readonly actor: SignedInCaller
   readonly outbox: FrameOutbox
@@ -55,7 +55,7 @@ export class Connection {
   readonly #pause: (paused: boolean) => void
   readonly #subscriptions = new Map<string, Subscription>()
   #atWork = 0
-  /** Numbers of the newest ping, and of the newest one since which something was heard. */
+  /** The number of the newest ping, and of the newest ping after which the client was heard. */
   #asked = 0
   #heard = 0
   #taken = 0
@@ -90,9 +90,9 @@ export class Connection {
       })
   }
 
-  /** Asks whether somebody is there still. */
+  /** Sends a ping with this number. */
   ping(number: number): void {
-    // Of pings before the first one nothing was to be heard.
+    // Before its first ping a client had nothing to answer.
     if (this.#asked === 0) this.#heard = number - 1
     this.#asked = number
     this.#taken = this.outbox.taken
@@ -104,17 +104,15 @@ export class Connection {
   }
 
   /**
-   * Whether nothing was heard since that ping. A reader that is behind hears it late, and one whose
-   * socket is not read is not heard.
+   * Whether the client was not heard since that ping. A reader that is behind is heard late, and a
+   * client whose socket is not read is not heard.
    */
   isSilentSince(number: number): boolean {
     const reads = this.outbox.backed && this.outbox.taken > this.#taken
     return this.#heard < number && this.#asked >= number && !reads && this.#atWork < mostAtWork
   }
 
-  /**
-   * Lets go of a client that is not there any more; one that does not read what it is sent is told.
-   */
+  /** Drops a client that is gone; tells a client that does not read why it is dropped. */
   letGo(): void {
     if (this.outbox.closed) return
     if (this.outbox.backed) this.outbox.close(closeCodes.tooSlow, 'too slow')
@@ -122,8 +120,8 @@ export class Connection {
   }
 
   async #handle(frame: ClientFrame): Promise<void> {
-    // Nothing of it is read or asked of the database: a client comes again once its device is
-    // certified.
+    // A device without a certificate reads nothing and causes no query: its client connects again
+    // once it is certified.
     if (this.actor.tier === null && frame.type !== 'ping') throw new Problem('DEVICE_NOT_CERTIFIED')
     switch (frame.type) {
       case 'ping':
@@ -179,20 +177,20 @@ export class Connection {
       await this.#deps.operations.requireMember(this.actor, operation)
       const known = this.#deps.hub.follower(operation)
       await known.start()
-      // A place beyond the log is no place: what is acknowledged up to it would count as delivered
-      // before it was posted.
+      // A place beyond the log is no place: what a client acknowledges up to it would count as
+      // delivered before it was posted.
       const details = { from: Math.min(after, known.position) + 1, channel: 'live' }
       const note = { kind: 'feed.opened', subject: this.actor.person, permission: 'operation.read', details } as const
       const { index } = await this.#deps.logs.append(operation, noteAct, note, this.actor)
       subscription.position = Math.min(after, index)
-      // Asked for anew: one that nobody reads is let go of in the meantime.
+      // The follower is fetched again: the hub drops a follower without readers in the meantime.
       const follower = this.#deps.hub.follower(operation)
       await follower.reach(index)
       if (subscription.over || !(await follower.subscribe(subscription))) return
       await this.#caughtUp(subscription, follower.position, seen)
     } catch (error) {
       this.#drop(operation)
-      // Whoever sleeps here asks again once somebody has woken them.
+      // A member who sleeps here subscribes again once another member has woken them.
       if (error instanceof Problem && (error.code === 'NOT_FOUND' || error.detail === asleep)) {
         this.outbox.send({ type: 'ended', operation, reason: 'not-found' })
         this.#note(error, 'subscribe', operation)
@@ -212,8 +210,8 @@ export class Connection {
     const { size } = parseCheckpoint(checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1))
     const grown = seen !== undefined && seen.size <= size
     const consistency = grown ? await this.#deps.logs.consistency(operation, seen.size, size) : undefined
-    // Whoever unsubscribed meanwhile was told so, and would take this for an answer to what it asks
-    // next.
+    // A client that unsubscribed meanwhile was told so, and would take this for an answer to its
+    // next subscription.
     if (subscription.over) return
     this.outbox.send({
       type: 'caught-up',
@@ -224,7 +222,10 @@ export class Connection {
     })
   }
 
-  /** Answers always: who asks waits for it before it subscribes again. */
+  /**
+   * Ends a subscription, and answers always: the client waits for the answer before it subscribes
+   * again.
+   */
   #unsubscribe(operation: string): void {
     this.#drop(operation)
     this.outbox.send({ type: 'ended', operation, reason: 'unsubscribed' })
@@ -274,7 +275,10 @@ export class Connection {
       )
   }
 
-  /** Says what was refused. A bug is told as such and logged once; the connection goes on. */
+  /**
+   * Tells the client what was refused. A bug is told as such and logged once; the connection goes
+   * on.
+   */
   #refuse(frame: { type: string; operation?: string | undefined }, error: unknown, id?: string): void {
     const known = error instanceof Problem ? error : toDatabaseProblem(error)
     const problem = known instanceof Problem ? known : this.#bug(error)
@@ -286,7 +290,7 @@ export class Connection {
     this.outbox.send({ type: 'refused', ...(id === undefined ? {} : { id }), problem: toProblemJson(problem) })
   }
 
-  /** The directory log hears of it. */
+  /** Has the directory log record a refusal. */
   #note(problem: Problem, frame: string, operation: string | undefined): void {
     this.#deps.hub.refused(this.actor, problem, { where: `live ${frame}`, operation })
   }
@@ -298,7 +302,7 @@ export class Connection {
     return new Problem('INTERNAL')
   }
 
-  /** The socket is gone. */
+  /** Ends what the connection follows, once the socket is gone. */
   gone(): void {
     this.outbox.gone()
     for (const operation of this.#subscriptions.keys()) this.#drop(operation)

@@ -2,8 +2,8 @@ import type { RecordDuty } from '../http/index.ts'
 import type { ClientFrame } from '../protocol/index.ts'
 
 /**
- * What each frame of a client writes, as routes declare it; the compiler misses a frame that is not
- * here.
+ * The entries that each frame of a client records, as routes declare them; the compiler reports a
+ * frame that is missing here.
  */
 export const frameDuties: Readonly<Record<ClientFrame['type'], RecordDuty>> = {
   subscribe: ['feed.opened', 'messages.delivered'],

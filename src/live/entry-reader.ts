@@ -13,8 +13,7 @@ import {
 } from '../protocol/index.ts'
 
 /**
- * A frame that many readers get: it is made text once, and again only for a reader who gets
- * something more.
+ * A frame that many readers get: it is made text once, and again only for a reader who gets more.
  */
 export class SharedFrame {
   readonly #frame: EntryFrame
@@ -38,22 +37,22 @@ export interface EntryForReaders {
   readonly leaf: Leaf
   readonly statement: string | undefined
   readonly content: Content | undefined
-  /** For members. */
+  /** The frame for members. */
   readonly whole: SharedFrame
-  /** For auditors: the statement, never a body or an extract. */
+  /** The frame for auditors: the statement, never a body or an extract. */
   readonly bare: SharedFrame
   /**
-   * For readers whose view is partial: the certificate of the signer of this entry, and those above
-   * it.
+   * The certificate of the signer of this entry and those above it, for readers whose view is
+   * partial; undefined where no reader needs it.
    */
   readonly signer: readonly string[] | undefined
-  /** Keys that the entry gave to the devices that were asked for. */
+  /** The keys that the entry gave to the devices of the readers. */
   readonly grants: readonly GrantRow[]
 }
 
 export interface FeedPage {
   readonly entries: readonly EntryForReaders[]
-  /** Sessions, of those asked for, that had ended in the same snapshot. */
+  /** The sessions, of those of the readers, that had ended in this snapshot. */
   readonly ended: ReadonlySet<string>
   readonly reads: Awaited<ReturnType<typeof readsAt>>
 }
@@ -115,15 +114,15 @@ export async function readEntries(
   return { entries, ended, reads }
 }
 
-/** The sealed parts of a message that are still kept. */
+/** Answers the sealed parts of a message that are still kept. */
 function sealedOf({ body, extract, salt }: Content): Pick<EntryFrame, 'body' | 'extract' | 'salt'> {
   return definedMembers({ body: body ?? undefined, extract: extract ?? undefined, salt: salt ?? undefined })
 }
 
 /**
- * For each entry the certificates that every reader gets with it: those that a new device, the
- * first coordinator or a revoker needs to be believed. Undefined where the operation has shown them
- * before.
+ * Answers for each entry the certificates that every reader gets with it: readers need them to
+ * believe a new device, the first coordinator or a revoker. Undefined where the operation has shown
+ * them before.
  */
 async function carriedChains(
   tx: Tx,
@@ -154,8 +153,8 @@ async function chainsOfDevices(tx: Tx, devices: readonly string[]): Promise<Map<
 }
 
 /**
- * For each entry the certificate under which what it carries was signed, which may have been
- * renewed since, and those above it; undefined where nothing was signed.
+ * Answers for each entry the certificate under which it was signed, which may have been renewed
+ * since, and those above it; undefined where nothing was signed.
  */
 async function signersOf(
   tx: Tx,
@@ -197,8 +196,8 @@ interface Reader {
 }
 
 /**
- * The frame of an entry for one reader; with the signer's certificates where its view is partial
- * and may not show the signer.
+ * Makes the frame of an entry for one reader, with the signer's certificates where the reader's
+ * view is partial and may not show the signer.
  */
 export function frameFor(entry: EntryForReaders, { withContent, partial, grant }: Reader): string {
   const shared = withContent ? entry.whole : entry.bare

@@ -39,16 +39,16 @@ export interface FollowerDeps {
 
 const pageEntries = 500
 /**
- * Catching up: pages grow to the whole from the first, and shrink where messages are so large that
- * a page has more bytes than this.
+ * Pages of a catch-up: they grow from the first size to the whole one, and shrink where messages
+ * are so large that a page has more bytes than this.
  */
 const firstPageEntries = 125
 const smallestPageEntries = 16
 const heavyPageBytes = 8 * 1024 * 1024
 
 /**
- * A right holder is not shown everybody, so that its client lacks certificates that others have
- * from the log.
+ * Whether a member's view is partial. A right holder does not see all members, so its client lacks
+ * certificates that others have from the log.
  */
 const isPartial = (member: Member | undefined) => member?.role === 'right-holder'
 /** How many of the members who could give a key are asked at once. */
@@ -56,8 +56,8 @@ const mostMembersAsked = 3
 
 /**
  * Follows one operation's log for all its readers on this server. It folds the members as it goes,
- * so each entry is sent to those who may see it at that point of the log: nothing past the entry
- * that removes a member can reach that member.
+ * so each entry goes to those who may see it at that point of the log: nothing after the entry that
+ * removes a member can reach that member.
  */
 export class Follower {
   readonly operation: string
@@ -66,13 +66,13 @@ export class Follower {
   readonly #subscriptions = new Set<Subscription>()
   #position = -1
   #known = -1
-  /** The log may have grown, as far as nobody knows. */
+  /** True where the log may have grown, and no hint has named its size. */
   #suspected = false
   #running: Promise<void> | undefined
   #ready = false
   /**
-   * Readers that are about to subscribe: a follower that were let go of under them would never send
-   * to them.
+   * Readers that are about to subscribe: a follower that was dropped under them would never send to
+   * them.
    */
   #reaching = 0
 
@@ -90,7 +90,7 @@ export class Follower {
     return this.#subscriptions
   }
 
-  /** The log has grown to this size; undefined: it may have. */
+  /** Hears that the log has grown to this size; undefined: that it may have grown. */
   hint(size?: number): void {
     if (!this.#ready) return
     if (size === undefined) this.#suspected = true
@@ -106,11 +106,11 @@ export class Follower {
         if (this.#known <= this.#position && this.#slowest() >= this.#position) continue
         const [position, known] = [this.#position, this.#known]
         await this.#advance()
-        // Nothing was there to read, and nobody has said since that there is.
+        // There was nothing to read, and no hint has come since.
         if (this.#position === position && this.#known === known) this.#known = position
       }
     } catch (error) {
-      // The slow poll tries again; nothing is lost, the position stands.
+      // The slow poll tries again; nothing is lost, the position stays.
       this.#suspected = false
       this.#known = this.#position
       this.#deps.onError(`following ${this.operation}`, error)
@@ -119,7 +119,7 @@ export class Follower {
     }
   }
 
-  /** Asks how long the log is, which costs less than to read nothing. */
+  /** Asks the database how long the log is, which costs less than to read nothing. */
   async #ask(): Promise<void> {
     this.#suspected = false
     const size = await readSnapshot(this.#deps.db, async (tx) => {
@@ -129,7 +129,10 @@ export class Follower {
     this.#known = Math.max(this.#known, (size ?? 0) - 1)
   }
 
-  /** Readers join while a page is being read: they are not in it and get it with the next one. */
+  /**
+   * Answers the position of the slowest reader. A reader that joins while a page is being read is
+   * not in that page and gets it with the next one.
+   */
   #slowest(): number {
     let slowest = this.#position
     for (const { catchingUp, position } of this.#subscriptions)
@@ -152,10 +155,7 @@ export class Follower {
     }
   }
 
-  /**
-   * Brings the view to the head of the log without sending anything: there is nobody yet to send
-   * to.
-   */
+  /** Brings the view to the head of the log without sending anything: it has no reader yet. */
   async start(): Promise<void> {
     if (this.#ready) return
     await readSnapshot(this.#deps.db, async (tx) => {
@@ -243,8 +243,8 @@ export class Follower {
   }
 
   /**
-   * Whether a device may have a key that it was given, as things stand: who left and came back may
-   * not have all of them.
+   * Whether a device may have a key that it was given, as things are now: a member who left and
+   * came back may not have all of them.
    */
   #mayHave({ device, compartment, epoch }: GrantRow): boolean {
     const opened = this.#view.epoch(compartment as CompartmentId, epoch)
@@ -255,8 +255,8 @@ export class Follower {
   }
 
   /**
-   * Adds a reader: sends what it lacks, page by page, and from the head on every new entry. False
-   * if it may not read.
+   * Adds a reader: sends what it lacks, page by page, and from the head on every new entry. Answers
+   * false if it may not read.
    */
   async subscribe(subscription: Subscription): Promise<boolean> {
     await this.start()
@@ -266,8 +266,8 @@ export class Follower {
     try {
       while (!subscription.over && !subscription.outbox.closed) {
         if (subscription.position >= this.#position) {
-          // Nothing waits between this comparison and the reader's becoming one of the follower's
-          // own.
+          // No other work runs between this comparison and the moment at which the reader becomes
+          // one of the follower's own.
           subscription.catchingUp = false
           return this.#view.member(subscription.person) !== undefined
         }
@@ -278,8 +278,8 @@ export class Follower {
         entries =
           bytes > heavyPageBytes ? Math.max(smallestPageEntries, entries >> 2) : Math.min(pageEntries, entries * 2)
         for (const entry of reading.entries) {
-          // A reader that has enough for now is asked about again, with its session, when it has
-          // taken that.
+          // A reader that has enough for now is checked again, with its session, when it has taken
+          // that.
           if (subscription.over || entry.leaf.index > this.#position || subscription.outbox.crowded) break
           this.#send(subscription, entry)
         }
@@ -290,7 +290,7 @@ export class Follower {
     }
   }
 
-  /** Index up to which readers of this follower are served. */
+  /** The index up to which readers of this follower are served. */
   get position(): number {
     return this.#position
   }
@@ -321,8 +321,8 @@ export class Follower {
   }
 
   /**
-   * Whose devices may have keys since this entry: of a newcomer, of who slept, of whom a role or
-   * the rules brought in.
+   * Answers the devices that may have keys since this entry: of a newcomer, of a member who slept,
+   * of a member whom a new role or new rules brought in.
    */
   #newlyEntitled({ kind, subject, compartment }: Leaf): DeviceId[] {
     const devicesOf = (is: (certificate: Certificate) => boolean) =>
@@ -335,7 +335,7 @@ export class Follower {
     return []
   }
 
-  /** Keys that they may have and were not given when the epoch opened. */
+  /** Answers the keys that these devices may have and were not given when the epoch opened. */
   #grantsWantedBy({ leaf }: EntryForReaders): GrantRequest[] {
     const compartment = leaf.kind === 'operation.rules-set' ? this.#view.all : leaf.compartment
     const devices = this.#newlyEntitled(leaf)
@@ -369,7 +369,7 @@ export class Follower {
     }
   }
 
-  /** Who read a message goes to its sender's organization and to coordinators. */
+  /** Tells the sender's organization and the coordinators who read a message. */
   #pushReads({ reads }: FeedPage): void {
     if (reads.length === 0) return
     for (const { person, actor, outbox, catchingUp } of this.#subscriptions) {

@@ -8,20 +8,20 @@ import type { Subscription } from './subscription.ts'
 
 export interface HubDeps extends FollowerDeps {
   readonly directory: () => string
-  /** Refusals over the socket are entered like those over HTTP. */
+  /** Has the directory log record a refusal over the socket, like those over HTTP. */
   readonly refused: (actor: SignedInCaller, problem: Problem, what: RefusalPlace) => void
   readonly mostConnections: number
 }
 
-/** Sockets of one person: one for each session. */
+/** The most sockets of one person: one for each session. */
 const mostSocketsPerPerson = 10
 /** A lost hint costs at most this much latency, never an entry. */
 const pollEveryMs = 1_000
-/** Milliseconds between two pings; who answers none of two in a row is gone. */
+/** The time between two pings; a client that answers none of two in a row is gone. */
 const pingEveryMs = 20_000
 /**
- * Milliseconds in which those of a person who has as many sockets as one may must answer before one
- * more is refused.
+ * When a person has as many sockets as one may have, their clients must answer in this time before
+ * one more is refused.
  */
 const answerWithinMs = 3_000
 
@@ -52,8 +52,8 @@ export class Hub {
   }
 
   /**
-   * Whether this person may open one more socket. Where there are as many as one may have, those of
-   * clients that vanished without a word are found out first and let go of. That of the same
+   * Whether this person may open one more socket. Where the person has as many as one may have, the
+   * clients that vanished without a word are first found and dropped. A socket of the caller's own
    * session is replaced, and does not count.
    */
   async hasRoomFor({ person, session }: SignedInCaller): Promise<boolean> {
@@ -84,7 +84,8 @@ export class Hub {
   }
 
   /**
-   * Every so often: lets go of who has answered neither of the last two pings, and sends the next.
+   * Runs at each ping: drops the clients that answered neither of the last two pings, and sends the
+   * next.
    */
   #beat(): void {
     const silentSince = this.#beforeLast
@@ -93,7 +94,10 @@ export class Hub {
     this.#lastBeat = this.#ping(this.#connections)
   }
 
-  /** A moment later: what came while this process stood still is read before anybody is judged. */
+  /**
+   * Drops silent clients a moment later: the frames that came while this process stood still are
+   * read before a client is judged.
+   */
   async #letGoOfSilent(connections: readonly Connection[], number: number): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
     for (const connection of connections) if (connection.isSilentSince(number)) connection.letGo()
@@ -103,7 +107,7 @@ export class Hub {
     return this.#connections.size
   }
 
-  /** One socket per session: an older one is closed. */
+  /** Adds a connection. A session has one socket: an older one is closed. */
   add(connection: Connection): void {
     for (const other of this.#connections) {
       if (other.actor.session === connection.actor.session)
@@ -136,13 +140,16 @@ export class Hub {
     this.#deps.refused(actor, problem, what)
   }
 
-  /** A log has grown, on this server or on another one. */
+  /** Hears that a log has grown, on this server or on another one. */
   hint(log: string, size?: number): void {
     if (log === this.#deps.directory()) void this.#endSessions()
     else this.#followers.get(log)?.hint(size)
   }
 
-  /** After the connection for hints was lost, and on the slow poll. */
+  /**
+   * Has every follower look at its log: after the connection for hints was lost, and on the slow
+   * poll.
+   */
   #lookEverywhere(): void {
     for (const [operation, follower] of this.#followers) {
       if (follower.idle) this.#followers.delete(operation)
@@ -158,7 +165,7 @@ export class Hub {
   /** Closes the sockets whose session, device, person or organization has ended. */
   async #endSessions(): Promise<void> {
     if (this.#connections.size === 0) return
-    // What ends while the sessions are read is not in what is read: they are read once more.
+    // A session that ends during this read is not in its answer: the sessions are read once more.
     if (this.#checking !== 'no') {
       this.#checking = 'and again'
       return

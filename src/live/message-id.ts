@@ -1,7 +1,7 @@
 /**
- * The id of the message that a frame is to post, as its statement has it, whatever else is wrong
- * with either: so that every refusal says of which message it is. Undefined where the frame posts
- * nothing, or holds no id that could be read.
+ * Answers the id of the message that a frame is to post, as its statement has it, whatever else is
+ * wrong with either, so that every refusal names its message. Undefined where the frame posts
+ * nothing, or holds no id that can be read.
  */
 export function messageIn(frame: unknown): string | undefined {
   const { type, statement } = (frame ?? {}) as { type?: unknown; statement?: unknown }
@@ -15,5 +15,5 @@ export function messageIn(frame: unknown): string | undefined {
   }
 }
 
-/** A UUID, and what somebody may have taken for one. */
+/** A UUID, and a text that a developer may have taken for one. */
 const longestIdCharacters = 64

@@ -11,17 +11,17 @@ export interface Wire {
 }
 
 const openState = 1
-/** Characters that may wait for a reader before it is cut off. */
+/** How much may wait for a reader before it is cut off. */
 const mostWaitingCharacters = 16 * 1024 * 1024
-/** Characters above which a catch-up waits before it sends more. */
+/** A catch-up waits before it sends more while more than this waits. */
 const comfortableCharacters = 1024 * 1024
 /**
- * Characters that are handed to the socket at once. The rest waits here, where it can be thrown
- * away: a close does not queue behind it.
+ * How much is handed to the socket at once. The rest waits here, where it can be thrown away: a
+ * close does not queue behind it.
  */
 const windowCharacters = 256 * 1024
 /**
- * Milliseconds in which a reader answers the close before its socket is destroyed; one that does
+ * How long a reader may take to answer the close before its socket is destroyed; a reader that does
  * not read may begin to again.
  */
 const lingerMs = { usual: 5_000, tooSlow: 60_000 } as const
@@ -34,7 +34,7 @@ export class FrameOutbox {
   readonly #waiting: string[] = []
   readonly #drained: (() => void)[] = []
   #waitingSize = 0
-  /** Handed to the socket, and not yet taken by the operating system. */
+  /** Characters that were handed to the socket, and that the operating system has not taken yet. */
   #handed = 0
   #taken = 0
   #scheduled = false
@@ -53,7 +53,7 @@ export class FrameOutbox {
     return this.#waitingSize + this.#handed
   }
 
-  /** Half of what may wait does: whoever can wait with more should. */
+  /** Whether half of what may wait does wait: a sender that can wait should. */
   get crowded(): boolean {
     return this.#size > mostWaitingCharacters / 2
   }
@@ -64,8 +64,7 @@ export class FrameOutbox {
   }
 
   /**
-   * Characters that the reader's side has room for had: it grows while a reader that is behind
-   * reads.
+   * Characters that the reader's side had room for: it grows while a reader that is behind reads.
    */
   get taken(): number {
     return this.#taken
@@ -75,7 +74,7 @@ export class FrameOutbox {
     this.sendText(JSON.stringify(frame))
   }
 
-  /** A frame that was made text once for all its readers. */
+  /** Sends a frame that was made text once for all its readers. */
   sendText(text: string): void {
     if (this.closed) return
     this.#waiting.push(text)
@@ -129,8 +128,8 @@ export class FrameOutbox {
   }
 
   /**
-   * Says why, and ends. What waits for a reader that is too slow is thrown away; others get what
-   * they were sent before.
+   * Says why, and ends. Frames that wait for a reader that is too slow are thrown away; other
+   * readers get the frames that were sent before.
    */
   close(code: number, reason: string): void {
     if (this.#closed) return
@@ -142,13 +141,13 @@ export class FrameOutbox {
     setTimeout(() => this.#wire.terminate(), tooSlow ? lingerMs.tooSlow : lingerMs.usual).unref()
   }
 
-  /** Ends without a word: nobody is there to hear it. */
+  /** Ends without a word: no client is there to read it. */
   cut(): void {
     this.gone()
     this.#wire.terminate()
   }
 
-  /** The socket is gone: whoever waits for it goes on, and finds it closed. */
+  /** Ends the waits of senders once the socket is gone; they find it closed. */
   gone(): void {
     this.#closed = true
     this.#forget()

@@ -10,7 +10,7 @@ import { FrameOutbox, longestLinger } from './outbox.ts'
 
 export interface LiveRouteDeps extends LiveConnectionDeps {
   readonly sessions: SessionService
-  /** Origins whose pages may open the channel. Programs send none. */
+  /** Answers the origins whose pages may open the channel. Programs send none. */
   readonly allowedOrigins: () => readonly string[]
 }
 
@@ -21,18 +21,18 @@ const socketOptions = {
   handleProtocols: (protocols: Set<string>) => (protocols.has(subProtocol) ? subProtocol : (false as const)),
 }
 
-/** Registers the WebSocket plug-in; before any route. */
+/** Registers the WebSocket plug-in; called before any route. */
 export async function registerLive(app: HttpServer): Promise<void> {
   await (app as unknown as FastifyInstance).register(websocket, {
     options: socketOptions,
-    // Connections are told that the server goes away by the hub, before this.
+    // The hub tells connections before this that the server goes away.
     preClose: (done) => done(),
   })
 }
 
 /**
- * RFC 6455, section 4.2.1: an upgrade by HTTP/1.1 or later, and version 13 alone. `ws` takes an
- * older version and HTTP/1.0 as well.
+ * Whether a request asks as RFC 6455, section 4.2.1 demands: an upgrade by HTTP/1.1 or later, and
+ * version 13 alone. `ws` accepts an older version and HTTP/1.0 as well.
  */
 function asksForWebSocket({ ws, raw, headers }: FastifyRequest): boolean {
   const { httpVersionMajor, httpVersionMinor } = raw
@@ -41,8 +41,8 @@ function asksForWebSocket({ ws, raw, headers }: FastifyRequest): boolean {
 }
 
 /**
- * `GET /v1/live`: upgrades to the frames of protocol/frames.ts for whoever brings a fresh ticket as
- * a sub-protocol.
+ * Mounts `GET /v1/live`: upgrades to the frames of protocol/frames.ts for a client that brings a
+ * fresh ticket as a sub-protocol.
  */
 export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
   mountDescription(app)
@@ -86,8 +86,8 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       )
       socket.on('pong', () => connection.heard())
       socket.on('close', () => deps.hub.remove(connection))
-      // A broken frame: `ws` closes the socket with the code that RFC 6455 names; there is nothing
-      // else to do.
+      // This is a broken frame: `ws` closes the socket with the code that RFC 6455 names; there is
+      // nothing else to do.
       socket.on('error', () => deps.hub.remove(connection))
     },
   )

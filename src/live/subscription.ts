@@ -10,9 +10,9 @@ export interface Subscription {
   readonly outbox: FrameOutbox
   /** Index of the last entry that was considered for this reader. */
   position: number
-  /** Between the request and the moment from which the follower itself sends. */
+  /** True between the request and the moment from which the follower itself sends. */
   catchingUp: boolean
   over: boolean
-  /** Told when the subscription ends from this side. */
+  /** Called when the subscription ends from this side. */
   readonly ended: () => void
 }

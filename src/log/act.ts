@@ -4,8 +4,8 @@ import type { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 
 /**
- * Who asks to act: what the access token says. Locked and read again inside the transaction that
- * acts.
+ * The caller of an act, as the access token names them. The transaction of the act locks the rows
+ * and reads them again.
  */
 export interface Caller {
   readonly session: string
@@ -15,34 +15,37 @@ export interface Caller {
 }
 
 /**
- * Who acts, as the rows say it while they are locked: a session that stands, of a live device of a
- * live person.
+ * A caller as the rows say it while they are locked: a session that has not ended, of a live device
+ * of a live person.
  */
 export interface Standing extends Caller {
   readonly tier: string
-  /** What it may use below its role, where it is a service account. */
+  /** What a service account may use below its role; null for a person. */
   readonly listed: ListedPermissions
 }
 
-/** An entry that an act wants to have. Index, time, seq and salt are the appender's to give. */
+/** An entry that an act is to record. The appender gives index, time, seq and salt. */
 export interface EntryDraft {
   readonly kind: Kind
   readonly actor: Actor
   readonly compartment?: string
-  /** The id or code of what the entry is about. */
+  /** The id or code of the thing that the entry is about. */
   readonly subject: string
-  /** SHA-256, base64url, of the statement or export that it commits to. */
+  /** SHA-256, base64url, of the statement or export that the entry commits to. */
   readonly digest?: string
-  /** What may have to be erased: kept beside the leaf with a salt, the leaf commits to its hash. */
+  /**
+   * Details that may have to be erased: they are kept beside the leaf with a salt, and the leaf
+   * commits to their hash.
+   */
   readonly details?: Readonly<Record<string, unknown>>
   /**
-   * The statement that it commits to, as it was read: what folds the entry into a snapshot needs
-   * it. The log does not store it.
+   * The statement that the entry commits to, as it was read, with which a snapshot folds the entry.
+   * The log does not store it.
    */
   readonly statement?: ReadStatement
 }
 
-/** An entry with its place: in the log once the transaction commits. */
+/** An entry with its place: it is in the log once the transaction commits. */
 export interface CommittedEntry {
   readonly log: string
   readonly index: number
@@ -51,26 +54,29 @@ export interface CommittedEntry {
   readonly compartment?: string
   readonly seq?: number
   readonly leaf: Leaf
-  /** The leaf as it is hashed. */
+  /** The text of the leaf, which is hashed. */
   readonly text: string
   readonly draft: EntryDraft
 }
 
 /**
- * What an act does if it is accepted. Rows are written only together with entries: no act without
- * its entry.
+ * What an act does if it is accepted. It writes rows only together with entries: no act without its
+ * entry.
  */
 export interface Decision<R, A> {
   readonly entries: readonly EntryDraft[]
   readonly rows: readonly R[]
-  /** Called after the commit; `receipt(i)` is of the i-th entry of this decision. */
+  /**
+   * Makes the answer after the commit; `receipt(i)` answers the receipt of the i-th entry of this
+   * decision.
+   */
   answer(committed: readonly CommittedEntry[], receipt: (i: number) => Receipt): A
 }
 
 export interface DecideContext<S, I, L, P> {
   /**
-   * The operation as all entries before `nextIndex` left it. Not to be changed: the appender folds
-   * the drafts into it.
+   * The operation as all entries before `nextIndex` left it. `decide` must not change it: the
+   * appender folds the drafts into it.
    */
   readonly snapshot: S
   /**
@@ -87,36 +93,36 @@ export interface DecideContext<S, I, L, P> {
 }
 
 /**
- * One kind of act on a log. `S` snapshot, `I` input, `L` what is loaded, `R` a row to write, `A`
- * the answer, `P` who acts: `Standing`, or null for acts of the server itself.
+ * One kind of act on a log. `S` is the snapshot, `I` the input, `L` what is loaded, `R` a row to
+ * write, `A` the answer, and `P` the caller: `Standing`, or null for acts of the server itself.
  *
  * All acts that arrive while a commit is under way go into the next transaction together: `load`
- * and `write` once for all inputs of this kind, `decide` for each in the order of arrival. A group
- * that fails is run again act by act, so `decide` and `load` may be called more than once for an
- * input and have no effects of their own.
+ * and `write` run once for all inputs of this kind, `decide` runs for each in the order of arrival.
+ * A group that fails is run again act by act, so `decide` and `load` may be called more than once
+ * for an input and have no effects of their own.
  */
 export interface Act<S, I, L, R, A, P = Standing> {
   readonly name: string
   /**
-   * Inputs with the same key do not go into one group, so that the later one finds what the earlier
-   * one stored.
+   * Answers the key of an input. Two inputs with one key do not go into one group, so that the
+   * later input finds what the earlier one stored.
    */
   key?(input: I): string
   /**
-   * People beside the actor whose devices the act reads: their rows are locked with the actors',
-   * before the log.
+   * Answers the people beside the caller whose devices the act reads: their rows are locked with
+   * the callers' rows, before the log.
    */
   persons?(input: I): readonly string[]
   /**
-   * Reads, set-wise, what deciding needs beyond the snapshot. Begun after the log is locked; uses
-   * this Tx alone.
+   * Reads, for all inputs at once, what deciding needs beyond the snapshot. It begins after the log
+   * is locked, and uses this Tx alone.
    */
   load(tx: Tx, snapshot: S, inputs: readonly I[]): Promise<L>
-  /** Decides without waiting. A Problem, returned or thrown, takes out this input alone. */
+  /** Decides without waiting. A Problem, returned or thrown, refuses this input alone. */
   decide(context: DecideContext<S, I, L, P>): Decision<R, A> | Problem
   /**
-   * Writes, set-wise, what the decisions want stored. Each row comes with the entries of its
-   * decision.
+   * Writes, for all decisions at once, the rows that they want stored. Each row comes with the
+   * entries of its decision.
    */
   write(tx: Tx, rows: readonly { readonly row: R; readonly entries: readonly CommittedEntry[] }[]): Promise<void>
   /**
@@ -125,46 +131,45 @@ export interface Act<S, I, L, R, A, P = Standing> {
   explain?(error: unknown, input: I): Problem | undefined
 }
 
-/** How the appender keeps what acts are decided against. */
+/** How the appender keeps the snapshots against which acts are decided. */
 export interface Snapshots<S> {
   /**
-   * Brings a snapshot (none: from nothing) to what all entries up to and including `upTo` made it.
-   * Reads with this Tx.
+   * Brings a snapshot (undefined: a new one) to the entries up to and including `upTo`. Reads with
+   * this Tx.
    */
   advance(tx: Tx, log: string, snapshot: S | undefined, upTo: number): Promise<S>
   /**
-   * Refuses what comes from another log and has no place here: acts of this log are judged by
-   * `decide`.
+   * Answers the Problem of an entry that comes from another log and has no place here; undefined
+   * where it has one. `decide` judges the acts of this log.
    */
   judge(snapshot: S, entry: CommittedEntry): Problem | undefined
   /**
-   * Applies one entry of a kind for which `changesOperation` holds. May change the snapshot in
+   * Applies one entry of a kind for which `changesOperation` holds. It may change the snapshot in
    * place.
    */
   fold(snapshot: S, entry: CommittedEntry): S
 }
 
-/** Entries of one log within a transaction that somebody else opened. */
+/** Entries of one log within a transaction of the caller. */
 export interface Part {
   readonly log: string
-  /**
-   * Either the drafts, or a function that makes them once all logs of the transaction are locked.
-   */
+  /** The drafts, or a function that makes them once all logs of the transaction are locked. */
   readonly drafts:
     readonly EntryDraft[] | ((at: Date, nextIndex: number) => readonly EntryDraft[] | Promise<readonly EntryDraft[]>)
 }
 
-/** What `appendWithin` and `create` leave to be done. */
+/** What `appendWithin` and `create` leave to do. */
 export interface AppendResult {
-  /** By log, the entries in their order. */
+  /** The entries of each log in their order, by log. */
   readonly entries: ReadonlyMap<string, readonly CommittedEntry[]>
   /**
-   * Call it once the transaction is committed, and only then: tells followers and has a checkpoint
-   * published.
+   * Tells followers and has a checkpoint published. The caller calls it after the commit, and only
+   * then.
    */
   afterCommit(): void
   /**
-   * Receipt of the i-th of these entries of a log: signs, so it is asked for only after the commit.
+   * Answers the receipt of the i-th of these entries of a log. It signs, so it is called only after
+   * the commit.
    */
   receipt(log: string, i: number): Promise<Receipt>
 }
@@ -180,6 +185,6 @@ export interface StoredEntry {
   readonly device: string | null
   readonly compartment: string | null
   readonly seq: number | null
-  /** The leaf as it is hashed. */
+  /** The text of the leaf, which is hashed. */
   readonly text: string
 }

@@ -9,31 +9,34 @@ import { enterLog, insertLog, lockLog, writeEntries, writeHead } from './store.t
 export interface WithinDeps<S> {
   readonly snapshots: Snapshots<S>
   /**
-   * What earlier transactions left, by log: whoever appends takes it out, and puts it back once it
-   * is committed.
+   * The snapshots that earlier transactions left, by log: a transaction that appends takes its
+   * snapshot out, and puts it back once it is committed.
    */
   readonly kept: Map<string, KeptSnapshot<S>>
   readonly clock: () => Date
   readonly random: (length: number) => Uint8Array
-  /** Problem LOG_READ_ONLY for a log that must not be continued. */
+  /** Throws Problem LOG_READ_ONLY for a log that must not be continued. */
   requireWritable(log: string): void
   /** Hears of each batch once the caller has committed it. */
   committed(batch: Batch): Promise<(index: number) => Receipt>
   onError(what: string, error: unknown): void
 }
 
-/** So many operations are kept between two transactions. */
+/** The most operations whose snapshot is kept between two transactions. */
 const mostKeptSnapshots = 200
 
-/** What was written to one log, and the operation as it is with it; none of the directory. */
+/**
+ * What was written to one log, and the snapshot of the operation with it; undefined for the
+ * directory.
+ */
 interface WrittenLog<S> {
   readonly batch: Batch
   readonly snapshot: S | undefined
 }
 
 /**
- * Appends to several logs within a transaction of somebody else, who has locked its own rows
- * before. What has no place in an operation as it is under the lock of its log is refused like
+ * Appends to several logs within a transaction of the caller, who has locked its own rows before.
+ * An entry that has no place in an operation, as it is under the lock of its log, is refused like
  * every other act there, and the transaction with it.
  */
 export async function appendWithin<S>(
@@ -43,7 +46,7 @@ export async function appendWithin<S>(
   parts: readonly Part[],
 ): Promise<AppendResult> {
   const byLog = Map.groupBy(parts, (part) => part.log)
-  // One order for everybody, the directory last, or two transactions could wait for each other.
+  // All transactions use one order, the directory last, or two of them could wait for each other.
   const order = [...byLog.keys()].sort((a, b) => (a === directory ? 1 : b === directory ? -1 : a < b ? -1 : 1))
   const heads: Head[] = []
   for (const log of order) {
@@ -94,8 +97,8 @@ async function write<S>(
     const changing = folds ? placed.filter(({ kind }) => changesOperation(kind)) : []
     if (changing.length === 0) continue
     if (snapshot === undefined) {
-      // From here on it is changed: whoever comes meanwhile, or after a failure, makes one of their
-      // own.
+      // From here on the snapshot is changed: an act that comes meanwhile, or after a failure,
+      // makes one of its own.
       deps.kept.delete(head.log)
       await enterLog(tx, head.log)
       const fresh = kept !== undefined && head.changedIndex <= kept.upTo
@@ -108,7 +111,7 @@ async function write<S>(
     }
   }
   const batch = placing.finish()
-  // A function that made the drafts may have looked into another log.
+  // A function that made the drafts may have entered another log.
   await enterLog(tx, head.log)
   await writeEntries(tx, batch)
   await writeHead(tx, batch)

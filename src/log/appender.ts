@@ -18,14 +18,14 @@ import { leafHashes, lockLog } from './store.ts'
 export interface AppenderDeps<S> extends GroupDeps<S> {
   readonly db: Database
   readonly limits: LogLimits
-  /** Hears of each batch once it is committed; gives the function that makes its receipts. */
+  /** Hears of each batch after its commit; answers the function that makes its receipts. */
   committed(batch: Batch): Promise<(index: number) => Receipt>
   onError(what: string, error: unknown): void
 }
 
 /**
- * The one who appends to a log on this server. Acts that arrive while a commit is under way wait
- * and go into the next one together. Other servers do the same; the row of the log decides who is
+ * Appends to one log on this server. Acts that arrive while a commit is under way wait and go into
+ * the next one together. Other servers append as well; the lock of the log's row decides which is
  * next.
  */
 export class Appender<S> {
@@ -34,7 +34,7 @@ export class Appender<S> {
   #queue: PendingAct<S>[] = []
   #running: Promise<void> | undefined
   #kept: KeptSnapshot<S> | undefined
-  /** The database does not answer; until it does, new acts are refused at once. */
+  /** True while the database does not answer: new acts are then refused at once. */
   #away = false
 
   constructor(deps: AppenderDeps<S>, log: string) {
@@ -49,13 +49,13 @@ export class Appender<S> {
     this.#running ??= this.#run()
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when no act waits any more. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
   }
 
   async #run(): Promise<void> {
-    // Whoever calls in the same turn goes into the same group.
+    // Acts that arrive in one turn of the event loop go into one group.
     await nextTurn()
     while (this.#queue.length > 0) {
       const group = this.#takeGroup()
@@ -85,7 +85,7 @@ export class Appender<S> {
     return group
   }
 
-  /** Commits a group and answers it, however often that has to be tried until the deadline. */
+  /** Commits a group and answers it, with as many attempts as fit before the deadline. */
   async #commit(group: readonly PendingAct<S>[], deadline: number): Promise<void> {
     for (;;) {
       const result = await this.#attempt(group, deadline)
@@ -97,9 +97,9 @@ export class Appender<S> {
   }
 
   /**
-   * One try. A group that fails is either tried again, or, something in it being bad, act by act so
-   * that each hurts only itself. Answering stands outside: what fails there must not append a
-   * second time.
+   * Makes one attempt. A group that fails is tried again; or, where one of its acts is bad, it is
+   * run act by act so that each act hurts only itself. The answers are given outside of the
+   * attempt: a failure there must not append a second time.
    */
   async #attempt(
     group: readonly PendingAct<S>[],
@@ -137,10 +137,10 @@ export class Appender<S> {
   }
 
   /**
-   * Whether a batch is in the log although the connection ended before its commit was answered. The
-   * lost transaction holds the log's row until it has ended either way, so whoever has the row lock
-   * sees its outcome. A batch is known by all its leaf hashes in their places: nobody else can have
-   * had exactly these entries accepted at these indexes.
+   * Answers whether a batch is in the log although the connection ended before its commit was
+   * answered. The lost transaction holds the log's row until it has ended either way, so a
+   * transaction that gets the row lock sees its outcome. A batch is recognised by all its leaf
+   * hashes in their places: no other batch can have exactly these entries at these indexes.
    */
   async #fateOf(batch: Batch | undefined, deadline: number): Promise<'committed' | 'lost' | 'unknown'> {
     try {
@@ -151,7 +151,7 @@ export class Appender<S> {
           const passing = isConnectionError(error) || isRetryable(error) || errorCode(error) === '55P03'
           if (!passing) throw error
           if (performance.now() + wait > deadline) return 'unknown'
-          // One broken connection is nothing; a database that does not come back at once is away.
+          // One broken connection means little; a database that does not come back at once is away.
           if (wait >= 100) this.#away = true
           await pause(wait)
         }
@@ -174,8 +174,8 @@ export class Appender<S> {
   }
 
   /**
-   * Nobody knows what became of this group; who repeats with the same ids finds out. What waits was
-   * never tried.
+   * Refuses a group whose outcome is unknown; a caller who repeats with the ids of the group finds
+   * out. Acts that wait were never tried.
    */
   #giveUp(group: readonly PendingAct<S>[], cause: unknown): void {
     this.#deps.onError(`log ${this.#log}: ${group.length} acts were given up, the database does not answer`, cause)
@@ -186,8 +186,8 @@ export class Appender<S> {
 }
 
 /**
- * Full disks, shutdowns and time-outs hit every act alike: running them one by one would only make
- * it worse.
+ * Whether an error hits every act alike, such as a full disk, a shutdown or a time-out: to run the
+ * acts one by one would only make it worse.
  */
 function isOfTheDatabase(error: unknown): boolean {
   const code = errorCode(error) ?? ''

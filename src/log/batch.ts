@@ -11,7 +11,7 @@ import type { Edge, Growth, Leaf } from '../protocol/index.ts'
 import type { CommittedEntry, EntryDraft } from './act.ts'
 import { hashLeaf, hashPrivate, hasher } from './hashing.ts'
 
-/** A log as its row says it, locked. */
+/** A log as its locked row says it. */
 export interface Head {
   readonly log: string
   readonly edge: Edge
@@ -26,7 +26,7 @@ export interface Private {
   readonly details: string
 }
 
-/** Entries that found their place in one log, not yet written. */
+/** Entries that have their place in one log, not yet written. */
 export interface Batch {
   readonly before: Head
   readonly after: Head
@@ -63,8 +63,8 @@ export class BatchBuilder {
   }
 
   /**
-   * Places all these drafts, or, if one of them cannot be an entry, none: throws a ProtocolError
-   * then.
+   * Places all these drafts; places none, and throws a ProtocolError, if one of them cannot be an
+   * entry.
    */
   place(drafts: readonly EntryDraft[]): CommittedEntry[] {
     const seqs = { ...this.#seqs }
@@ -114,7 +114,7 @@ export class BatchBuilder {
     return { index, salt: this.#random(32), details: JSON.stringify(details) }
   }
 
-  /** What was placed, hashed into the tree. */
+  /** Hashes the placed entries into the tree; answers the batch. */
   finish(): Batch {
     const hashes = this.#entries.map((entry) => hashLeaf(entry.text))
     const growth = grow(hasher, this.#before.edge, hashes)
@@ -129,7 +129,10 @@ export class BatchBuilder {
   }
 }
 
-/** An entry that the operation, folded from those before it, has no place for. */
+/**
+ * Answers the Problem of an entry that has no place in the operation as the entries before it made
+ * it.
+ */
 export function unfit({ code, message }: ProtocolError): Problem {
   return new Problem('STATEMENT_INVALID', { reason: code, detail: message })
 }

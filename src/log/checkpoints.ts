@@ -27,7 +27,8 @@ export interface CheckpointDeps {
   /** Milliseconds between two published checkpoints of one log. */
   readonly publishEveryMs: number
   /**
-   * Hears of each checkpoint that this server published, once it may be handed out. Must not wait.
+   * Hears of each checkpoint that this server published, once it may be handed out. It must not
+   * wait.
    */
   published(log: string, checkpoint: { size: number; note: string }): void
   onError(what: string, error: unknown): void
@@ -42,14 +43,14 @@ interface Head {
 interface PublishedState {
   size: number
   note: string
-  /** When this server looked last, on the clock that only goes forward. */
+  /** When this server looked last, in milliseconds of the clock that only goes forward. */
   at: number
 }
 
 /**
- * Publishes checkpoints: of committed state only, at most one a second per log, each larger than
- * the last, and never handed out before it is on this server's own disk, so that a database that is
- * set back is found out.
+ * Publishes checkpoints of committed state only: at most one a second per log, each larger than the
+ * last. A checkpoint is on this server's own disk before it is handed out, so that a database that
+ * is set back is found out.
  */
 export class Checkpoints {
   readonly #deps: CheckpointDeps
@@ -63,7 +64,7 @@ export class Checkpoints {
     this.#deps = deps
   }
 
-  /** A log has grown: its next checkpoint is published now or when its second is over. */
+  /** Publishes the next checkpoint of a log that has grown, now or when its second is over. */
   grown(log: string): void {
     if (this.#closed || this.#due.has(log)) return
     const last = this.#published.get(log)?.at ?? Number.NEGATIVE_INFINITY
@@ -78,7 +79,8 @@ export class Checkpoints {
   }
 
   /**
-   * The newest published checkpoint, as a signed note; a first one is published if there is none.
+   * Answers the newest published checkpoint, as a signed note; publishes a first one if there is
+   * none.
    */
   async newest(log: string): Promise<string> {
     const known = this.#published.get(log)
@@ -87,8 +89,8 @@ export class Checkpoints {
   }
 
   /**
-   * A published checkpoint whose log holds this entry: the newest, or the next. Problem NOT_FOUND
-   * beyond the end of the log.
+   * Answers a published checkpoint whose log holds this entry: the newest, or the next. Problem
+   * NOT_FOUND beyond the end of the log.
    */
   async covering(log: string, index: number): Promise<{ size: number; note: string }> {
     const head = await transaction(this.#deps.db, (tx) => headOf(tx, log))
@@ -101,7 +103,7 @@ export class Checkpoints {
     }
   }
 
-  /** Publishes what is due, and ends. */
+  /** Publishes the checkpoints that are due, and ends. */
   async close(): Promise<void> {
     this.#closed = true
     const due = [...this.#due.keys()]
@@ -112,8 +114,8 @@ export class Checkpoints {
   }
 
   /**
-   * What this server published before it was stopped, by log. Problem LOG_KEY where a file is not
-   * ours.
+   * Answers the checkpoints that this server published before it was stopped, by log. Problem
+   * LOG_KEY where a file is not ours.
    */
   async filed(): Promise<Map<string, Checkpoint>> {
     const checkpoints = new Map<string, Checkpoint>()
@@ -151,7 +153,7 @@ export class Checkpoints {
     return this.#deps.key.signers(originOf(this.#deps.originHost, log))
   }
 
-  /** What is under way may have looked before the log had grown. */
+  /** A run that is under way may have looked before the log had grown. */
   async #publishAnew(log: string): Promise<string> {
     await Promise.allSettled([this.#working.get(log)])
     return this.#publishOnce(log)

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import type { Tx } from '../db/index.ts'
 
-/** What a witness said of one published checkpoint: a signature line for each of its keys. */
+/**
+ * The cosignature of a witness on one published checkpoint: a signature line for each of its keys.
+ */
 export interface Cosignature {
   readonly witness: string
   readonly size: number
@@ -9,12 +11,12 @@ export interface Cosignature {
 }
 
 /**
- * Stores a cosignature unless it is there already, or a later one of this witness is: what another
- * server asked for in the meantime says more, and the numbers of a witness rise with its sizes. The
- * log must be entered.
+ * Stores a cosignature unless it is stored already, or a later one of this witness is: a later
+ * cosignature says more, and the numbers of a witness rise with its sizes. The transaction must
+ * have entered the log.
  */
 export async function insertCosignature(tx: Tx, log: string, cosignature: Cosignature): Promise<void> {
-  // Two servers may have been answered at once; the numbers of a log have no gap.
+  // A witness may have answered two servers at once; the numbers of a log have no gap.
   await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`cosignature ${log}`}, 0))`.execute(tx)
   const { last, newest } = await tx
     .selectFrom('log_cosignature')
@@ -32,7 +34,7 @@ export async function insertCosignature(tx: Tx, log: string, cosignature: Cosign
     .execute()
 }
 
-/** Of each witness the newest cosignature. The log must be entered. */
+/** Answers the newest cosignature of each witness. The transaction must have entered the log. */
 export async function newestCosignatures(tx: Tx, log: string): Promise<Cosignature[]> {
   return tx
     .selectFrom('log_cosignature')
@@ -55,7 +57,8 @@ export async function cosignaturesAt(tx: Tx, log: string, size: number): Promise
 }
 
 /**
- * Sizes below a bound with at least so many cosignatures, newest first. The log must be entered.
+ * Answers the sizes below a bound that have at least `least` cosignatures, newest first. The
+ * transaction must have entered the log.
  */
 export async function cosignedSizes(tx: Tx, log: string, below: number, least: number): Promise<number[]> {
   const rows = await tx
@@ -73,7 +76,7 @@ export async function cosignedSizes(tx: Tx, log: string, below: number, least: n
 
 const sizesPerPage = 64
 
-/** The published checkpoint of a size. The log must be entered. */
+/** Answers the published checkpoint of a size. The transaction must have entered the log. */
 export async function checkpointAt(tx: Tx, log: string, size: number): Promise<string | undefined> {
   const row = await tx
     .selectFrom('log_checkpoint')
@@ -84,7 +87,7 @@ export async function checkpointAt(tx: Tx, log: string, size: number): Promise<s
   return row?.note
 }
 
-/** An entry of the directory that says who is a witness from then on, or no longer. */
+/** An entry of the directory that says that a program is a witness from then on, or no longer. */
 export interface WitnessEntry {
   readonly index: number
   readonly kind: string
@@ -93,7 +96,9 @@ export interface WitnessEntry {
   readonly details: string | null
 }
 
-/** The entries about witnesses, in order. The directory must be entered. */
+/**
+ * Answers the entries about witnesses, in order. The transaction must have entered the directory.
+ */
 export async function witnessEntries(tx: Tx, directory: string): Promise<WitnessEntry[]> {
   // The condition on kinds is that of the index log_entry_witnesses, word for word.
   const { rows } = await sql<WitnessEntry>`

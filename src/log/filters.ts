@@ -78,9 +78,9 @@ export const EntriesPage = Type.Object({
 
 export type EntriesPage = Static<typeof EntriesPage>
 
-/** What somebody asks a log for. */
+/** What a caller asks a log for. */
 export interface LogQuery {
-  /** Undefined: every kind. */
+  /** The kinds of entries; undefined for every kind. */
   readonly kinds: readonly Kind[] | undefined
   readonly person?: string
   readonly organization?: string
@@ -93,15 +93,16 @@ export interface LogQuery {
   readonly to?: string
   readonly words: readonly string[]
   readonly justification?: string
-  /** Entries below this index. */
+  /** Only entries below this index. */
   readonly after?: number
   readonly limit: number
-  /** As it was asked, for the entry that records the query. */
+  /** The query as the caller sent it, for the entry that records it. */
   readonly asked: Readonly<Record<string, string | number>>
 }
 
 /**
- * Reads the query of a request. VALIDATION where its parts contradict each other, QUERY_TOO_WIDE.
+ * Reads the query of a request. VALIDATION where its parts contradict each other, QUERY_TOO_WIDE
+ * where words have no bound.
  */
 export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { kind, outcome, text, message, limit, justification, ...rest } = query
@@ -127,7 +128,7 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   }
 }
 
-/** Kinds whose subject is a message. */
+/** The kinds whose subject is a message. */
 const aboutMessage = /^message\.|^body\.fetched$/
 
 function kindsAmong(
@@ -145,12 +146,15 @@ function kindsAmong(
     (one) =>
       (named === undefined || named.includes(one)) &&
       (outcome === undefined || isRefusal(one) === (outcome === 'refused')) &&
-      // So that the id of a person, given as that of a message, finds nothing.
+      // With this condition the id of a person, given as that of a message, finds nothing.
       (message === undefined || aboutMessage.test(one)),
   )
 }
 
-/** A day such as the 30th of February would otherwise be taken for one of March. */
+/**
+ * Whether a text is an instant. Without this check a day such as the 30th of February would be
+ * taken for one of March.
+ */
 function isInstant(at: string): boolean {
   const time = Date.parse(at)
   return !Number.isNaN(time) && new Date(time).toISOString() === at

@@ -10,8 +10,8 @@ export interface FinalCheckpoint {
 }
 
 /**
- * The newest final checkpoint of a log; undefined where none has its quorum. The log must be
- * entered.
+ * Answers the newest final checkpoint of a log; undefined where none has its quorum. The
+ * transaction must have entered the log.
  */
 export async function finalCheckpoint(
   tx: Tx,
@@ -38,7 +38,7 @@ export async function finalCheckpoint(
   }
 }
 
-// What is stored was verified, but perhaps under another policy, with other keys.
+// The stored cosignatures were verified, but perhaps under another policy, with other keys.
 async function isFinal(note: string, logKeys: readonly NoteKey[], policy: WitnessPolicy): Promise<boolean> {
   try {
     await openWitnessed(note, logKeys, policy)

@@ -6,31 +6,32 @@ import { BatchBuilder, type Batch } from './batch.ts'
 import { lockLog, writeEntries, writeHead } from './store.ts'
 
 /**
- * An act that waits for its answer. What it loads, writes and answers is known to its `act` alone.
+ * An act that waits for its answer. Its `act` alone knows the types of what it loads, writes and
+ * answers.
  */
 export interface PendingAct<S> {
   readonly act: AnyAct<S>
   readonly input: unknown
   readonly actor: Caller | null
-  /** Of two with the same key, one waits for the next group. */
+  /** Of two acts with one key, one waits for the next group. */
   readonly key: string | undefined
   resolve(answer: unknown): void
   reject(error: unknown): void
 }
 
 /**
- * An act whose types have been forgotten: `append` has checked that act, input and actor belong
+ * An act whose types are forgotten: `append` has checked that act, input and caller belong
  * together.
  */
 export type AnyAct<S> = Act<S, unknown, unknown, unknown, unknown, Standing | null>
 
 export interface KeptSnapshot<S> {
   readonly snapshot: S
-  /** Every entry up to this index is in the snapshot. */
+  /** The snapshot holds every entry up to this index. */
   readonly upTo: number
 }
 
-/** What became of one act of a group, to be told once the group is committed. */
+/** The outcome of one act of a group, which its caller hears once the group is committed. */
 export type Outcome<S> =
   | { readonly waiting: PendingAct<S>; readonly error: unknown }
   | {
@@ -58,8 +59,8 @@ export interface GroupDeps<S> {
 
 /**
  * Decides and writes a group of acts on one log within a transaction, in an order that every
- * transaction of the service keeps: rows of those who act, then the log's row, then what is read to
- * decide. `built` hears of the batch before it is committed.
+ * transaction of the service keeps: rows of the callers, then the log's row, then the reads that
+ * deciding needs. `built` hears of the batch before it is committed.
  */
 export async function decideGroup<S>(
   deps: GroupDeps<S>,
@@ -113,7 +114,7 @@ export async function decideGroup<S>(
       decision = decided
       committed = placing.place(decision.entries)
     } catch (error) {
-      // Nothing of this act was placed: it alone is out.
+      // Nothing of this act was placed: it alone is refused.
       outcomes.push({ waiting, error })
       continue
     }
@@ -129,8 +130,8 @@ export async function decideGroup<S>(
   built(result)
   await writeEntries(tx, batch)
   for (const [act, written] of rows) if (written.length > 0) await act.write(tx, written)
-  // Last, because Postgres answers the COMMIT of a failed transaction without an error: had an act
-  // swallowed a failure, this statement would bring it to light.
+  // This statement is the last one, because Postgres answers the COMMIT of a failed transaction
+  // without an error: if an act had swallowed a failure, this statement would reveal it.
   await writeHead(tx, batch)
   return result
 }
@@ -144,12 +145,13 @@ async function lockStandings<S>(
   for (const { actor } of group) if (actor !== null) sessions.set(actor.session, actor)
   const persons = group.flatMap(({ act, input }) => act.persons?.(input) ?? [])
   if (sessions.size === 0 && persons.length === 0) return new Map()
-  // Ordered, so that two servers that lock the same people never wait for each other in a circle.
+  // The order is fixed, so that two servers that lock rows of the same people never wait for each
+  // other in a circle.
   const acting = [...sessions.values()].sort((a, b) => (a.person + a.session < b.person + b.session ? -1 : 1))
   return deps.lockActors(tx, acting, persons)
 }
 
-/** Tells each act what became of it. */
+/** Answers each act of a group with its outcome. */
 export function answerAll<S>(result: GroupResult<S>, receipt: (index: number) => Receipt): void {
   for (const outcome of result.outcomes) {
     if ('error' in outcome) {

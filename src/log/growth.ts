@@ -1,6 +1,6 @@
 /**
- * Tells those who follow logs that one of them has grown, after the commit. The log knows none of
- * them: they come from rungs above.
+ * Tells the followers of logs, after the commit, that a log has grown. The log knows none of them:
+ * they belong to rungs above.
  */
 export class GrowthBroadcast {
   readonly #followers: ((log: string, size: number) => void)[] = []

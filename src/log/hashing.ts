@@ -4,7 +4,10 @@ import type { Hasher } from '../protocol/index.ts'
 const leafPrefix = Uint8Array.of(0)
 const nodePrefix = Uint8Array.of(1)
 
-/** The tree's hashes without a wait between them: the appender makes hundreds in a row. */
+/**
+ * The hashes of the tree, computed without a wait between them: the appender makes hundreds in a
+ * row.
+ */
 export const hasher: Hasher = {
   empty: digest(),
   leaf: (bytes) => digest(leafPrefix, bytes),
@@ -15,7 +18,7 @@ export function hashLeaf(leaf: string): Uint8Array {
   return hasher.leaf(Buffer.from(leaf, 'utf8'))
 }
 
-/** SHA-256(salt ‖ details), base64url. */
+/** Answers SHA-256(salt ‖ details), base64url. */
 export function hashPrivate(salt: Uint8Array, details: string): string {
   return createHash('sha256').update(salt).update(details, 'utf8').digest('base64url')
 }

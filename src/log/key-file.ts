@@ -4,21 +4,23 @@ import { dirname } from 'node:path'
 
 /** One private key of a file that signs notes. */
 export interface SigningKey {
-  /** Raw: 32 bytes of Ed25519, 1,312 of ML-DSA-44. */
+  /** The raw key: 32 bytes of Ed25519, 1,312 of ML-DSA-44. */
   readonly publicKey: Uint8Array
   sign(bytes: Uint8Array): Uint8Array
 }
 
 /**
- * The two keys of one signer of notes: a file with two private keys in PEM (PKCS #8), used for
- * nothing else.
+ * The two keys of one signer of notes: a file with two private keys in PEM (PKCS #8) that have no
+ * other use.
  */
 export interface SigningKeys {
   readonly ed25519: SigningKey
   readonly mlDsa44: SigningKey
 }
 
-/** A key file that cannot be used. `message` names the file and what is wrong with it. */
+/**
+ * Thrown for a key file that cannot be used. `message` names the file and what is wrong with it.
+ */
 export class KeyFileFault extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
@@ -27,8 +29,8 @@ export class KeyFileFault extends Error {
 }
 
 /**
- * Reads the keys of a file; undefined where there is no such file. `KeyFileFault` where it does not
- * hold one key of each kind.
+ * Reads the keys of a file; undefined where the file does not exist. `KeyFileFault` where it does
+ * not hold one key of each kind.
  */
 export function readKeyFile(file: string): SigningKeys | undefined {
   const text = readFileIfThere(file)
@@ -50,7 +52,8 @@ export function readKeyFile(file: string): SigningKeys | undefined {
 }
 
 /**
- * The text of a key file; undefined where there is none. `KeyFileFault` where it cannot be read.
+ * Answers the text of a key file; undefined where the file does not exist. `KeyFileFault` where it
+ * cannot be read.
  */
 export function readFileIfThere(file: string): string | undefined {
   try {
@@ -69,8 +72,9 @@ export function makeKeyFile(file: string): void {
 }
 
 /**
- * Makes a key file (mode 0600), aside and linked into place whole: a crash leaves no half key, and
- * of two processes that make it at once one wins. Whoever lost reads the winner's.
+ * Makes a key file (mode 0600). It is written aside and linked into place whole: a crash leaves no
+ * half key, and of two processes that make it at once one wins, and the other reads the winner's
+ * key.
  */
 export function makeFileOnce(file: string, text: string): void {
   const aside = `${file}.${process.pid}.new`
@@ -93,7 +97,7 @@ export function makeFileOnce(file: string, text: string): void {
   syncDirectory(dirname(file))
 }
 
-/** A file is there after a crash only once its directory is on disk as well. */
+/** Writes a directory to disk: only then a new file in it survives a crash. */
 function syncDirectory(directory: string): void {
   const handle = openSync(directory, 'r')
   try {

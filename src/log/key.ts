@@ -7,14 +7,17 @@ import { KeyFileFault, makeKeyFile, readKeyFile, type SigningKeys } from './key-
  */
 export interface LogKey {
   readonly publicKeys: LogKeys
-  /** As the signers of one log: Ed25519 alone signs its receipts, both sign what is published. */
+  /**
+   * Answers the keys as the signers of one log: Ed25519 alone signs its receipts, both sign
+   * published checkpoints.
+   */
   signers(origin: string): readonly [NoteSigner, NoteSigner]
 }
 
 /**
- * Opens the log's key. Makes it (mode 0600) where there is none and the database holds no log yet;
- * a database with entries and no key is refused with Problem LOG_KEY, for a new key could not prove
- * what the old one signed.
+ * Opens the log's key. Makes it (mode 0600) where there is none and the database holds no log yet.
+ * Problem LOG_KEY for a database with entries and no key: a new key could not prove what the old
+ * one signed.
  */
 export function openLogKey(file: string, hasEntries: boolean): LogKey {
   const existing = readLogKey(file)

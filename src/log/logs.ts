@@ -8,7 +8,7 @@ import type { Scope } from './queries.ts'
 import type { WitnessLimits } from './witnesses.ts'
 import type { ServerStart } from './server-start.ts'
 
-/** What the log needs of others, handed in by the composition root. */
+/** What the log needs of other folders; the composition root provides it. */
 export interface LogDeps<S> {
   readonly db: Database
   readonly clock: () => Date
@@ -19,9 +19,9 @@ export interface LogDeps<S> {
   /** Directory, beside the key, of the newest published checkpoint of each log. */
   readonly checkpointDirectory: string
   /**
-   * Takes FOR SHARE on the rows of those who act, ordered by person, and reads session, device and
-   * person after it: by session, who may go on, or the Problem (SESSION_ENDED) that stops them.
-   * `persons` are locked with them.
+   * Takes FOR SHARE on the rows of the callers, ordered by person, and reads session, device and
+   * person after it. Answers by session the caller who may go on, or the Problem (SESSION_ENDED)
+   * that stops them. The rows of `persons` are locked with them.
    */
   lockActors(
     tx: Tx,
@@ -29,22 +29,25 @@ export interface LogDeps<S> {
     persons: readonly string[],
   ): Promise<ReadonlyMap<string, Standing | Problem>>
   readonly snapshots: Snapshots<S>
-  /** Told after each commit that a log has grown to this size. Must not wait. */
+  /** Hears after each commit that a log has grown to this size. It must not wait. */
   publish(log: string, size: number): void
-  /** Failures that no caller hears of. */
+  /** Hears failures that reach no caller. */
   onError(what: string, error: unknown): void
   readonly limits?: Partial<LogLimits>
-  /** Who cosigns what is published, and whose cosignatures make it final; nobody unless given. */
+  /**
+   * The witnesses that cosign published checkpoints, and the quorum that makes a checkpoint final;
+   * none unless given.
+   */
   readonly witnesses?: WitnessPolicy
 }
 
 export interface LogLimits extends WitnessLimits {
-  /** Acts that may wait for one log; one more is refused with OVERLOADED. */
+  /** The most acts that may wait for one log; one more is refused with OVERLOADED. */
   readonly queue: number
-  /** Most acts in one transaction. */
+  /** The most acts in one transaction. */
   readonly group: number
   /**
-   * Milliseconds after which acts whose commit remains unknown are given up with
+   * Milliseconds after which acts whose commit remains unknown are refused with
    * DATABASE_UNAVAILABLE.
    */
   readonly giveUpAfterMs: number
@@ -52,18 +55,20 @@ export interface LogLimits extends WitnessLimits {
   readonly publishEveryMs: number
 }
 
-/** A log that this server must not continue: it lost, or changed, what was published. */
+/**
+ * A log that this server must not continue: the log lost, or changed, entries that were published.
+ */
 export interface ReadOnlyLog {
   readonly log: string
   readonly published: number
   readonly size: number
-  /** Entries that are missing; 0 where the log has another content than was published. */
+  /** How many entries are missing; 0 where the log has other content than the published one. */
   readonly missing: number
 }
 
-/** Where the witnesses of a log are. */
+/** How far the witnesses of a log have come. */
 export interface WitnessesPage {
-  /** Of the newest published checkpoint. */
+  /** The size of the newest published checkpoint. */
   readonly size: number
   /** Size of the newest checkpoint with a quorum; null where there is none yet. */
   readonly final: number | null
@@ -74,26 +79,26 @@ export interface WitnessesPage {
 
 export interface WitnessProgress {
   readonly name: string
-  /** Its verifier keys. */
+  /** The verifier keys of the witness. */
   readonly keys: string[]
   readonly url: string | null
-  /** What it cosigned last, and when it says that it did. */
+  /** The size that the witness cosigned last, and when it says that it did. */
   readonly size: number | null
   readonly cosignedAt: string | null
   /**
-   * How far that is behind what was published last, and how long ago it was; `seconds` null where
-   * it never cosigned.
+   * How far that size is behind the newest published one, and how long ago the witness cosigned;
+   * `seconds` is null where it never did.
    */
   readonly lag: { readonly entries: number; readonly seconds: number | null }
   /**
-   * What this server last failed with at this witness, since it started or since it last succeeded.
+   * The newest failure of this server at this witness, since the server started or last succeeded.
    */
   readonly lastFailure: { readonly at: string; readonly reason: string } | null
 }
 
 /** The logs of one server process. */
 export interface Logs<S> {
-  /** Id of the directory log. Known after `start`. */
+  /** Id of the directory log. It is known after `start`. */
   readonly directory: string
   /**
    * Makes the directory log where there is none, and compares the key and each log with what was
@@ -101,19 +106,22 @@ export interface Logs<S> {
    */
   start(): Promise<{ readOnly: readonly ReadOnlyLog[] }>
   /**
-   * LOG_READ_ONLY where nobody can act: the directory log, or every log of an operation, is not
-   * continued.
+   * Answers LOG_READ_ONLY where no act is possible: the directory log, or every log of an
+   * operation, is not continued. Undefined otherwise.
    */
   whyNothingContinues(): Problem | undefined
-  /** Lets what is queued finish, publishes the last checkpoints, and ends. */
+  /** Lets queued acts finish, publishes the last checkpoints, and ends. */
   close(): Promise<void>
 
   /**
    * Hands an act of a person to the log's appender. Resolves after the commit; rejects with the
-   * Problem that took it out.
+   * Problem that refused it.
    */
   append<I, L, R, A>(log: string, act: Act<S, I, L, R, A>, input: I, actor: Caller): Promise<A>
-  /** The same for an act of the server itself. */
+  /**
+   * Hands an act of the server itself to the log's appender. Resolves after the commit; rejects
+   * with the Problem that refused it.
+   */
   append<I, L, R, A>(log: string, act: Act<S, I, L, R, A, null>, input: I, actor: null): Promise<A>
   /**
    * Appends within a transaction of the caller: locks the logs in the order of their ids, the
@@ -127,65 +135,70 @@ export interface Logs<S> {
   create(tx: Tx, operation: string, drafts: readonly EntryDraft[]): Promise<AppendResult>
 
   /**
-   * Enters in the directory that this server starts to serve; not where the directory itself must
+   * Records in the directory that this server starts to serve; not where the directory itself must
    * not be continued.
    */
   enterStart(about: Pick<ServerStart, 'version' | 'configuration'>): Promise<void>
   /**
-   * The roots that a log had at these sizes, by size; sizes beyond its head are left out. Cached.
+   * Answers the roots that a log had at these sizes, by size; leaves out sizes beyond its head.
+   * Cached.
    */
   rootsAt(tx: Tx, log: string, sizes: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>
-  /** The root at a size if this server has it at hand. */
+  /** Answers the root at a size from the cache; undefined where it is not there. */
   knownRoot(log: string, size: number): Uint8Array | undefined
   rootAt(tx: Tx, log: string, size: number): Promise<Uint8Array | undefined>
   /**
-   * Inclusion proof, base64url. Problem NOT_FOUND where there is no such log or index below that
-   * size.
+   * Answers an inclusion proof, base64url. Problem NOT_FOUND where there is no such log or no such
+   * index below that size.
    */
   inclusion(log: string, index: number, size: number): Promise<string[]>
-  /** Consistency proof, base64url. Problem NOT_FOUND where the log is smaller. */
+  /** Answers a consistency proof, base64url. Problem NOT_FOUND where the log is smaller. */
   consistency(log: string, from: number, to: number): Promise<string[]>
-  /** Receipt of an entry that was committed earlier, in the tree as it is now. */
+  /** Answers the receipt of an entry that was committed earlier, in the tree as it is now. */
   receipt(log: string, index: number): Promise<Receipt>
   /**
-   * A tile or a bundle of entries, in bytes (C2SP tlog-tiles). Problem NOT_FOUND where the log does
-   * not reach it.
+   * Answers a tile or a bundle of entries, in bytes (C2SP tlog-tiles). Problem NOT_FOUND where the
+   * log does not reach it.
    */
   tile(log: string, tile: Tile): Promise<Buffer>
   /**
-   * Proof of an entry under the checkpoint that `covering` answers (C2SP tlog-proof). Problem
-   * NOT_FOUND beyond the end of the log.
+   * Answers the proof of an entry under the checkpoint that `covering` answers (C2SP tlog-proof).
+   * Problem NOT_FOUND beyond the end of the log.
    */
   proof(log: string, index: number): Promise<string>
   /**
-   * A published checkpoint whose log holds this entry: the newest that witnesses made final, with
-   * their cosignatures, where that one does, else the newest. Problem NOT_FOUND beyond the end of
-   * the log.
+   * Answers a published checkpoint whose log holds this entry: the newest final one, with the
+   * cosignatures of its witnesses, where that one holds it, else the newest. Problem NOT_FOUND
+   * beyond the end of the log.
    */
   covering(log: string, index: number): Promise<{ size: number; note: string }>
-  /** Inclusion proofs of several entries in the tree of one size, base64url, in their order. */
+  /**
+   * Answers inclusion proofs of several entries in the tree of one size, base64url, in their order.
+   */
   inclusions(log: string, indexes: readonly number[], size: number): Promise<string[][]>
   /**
-   * One page of a log's entries, newest first; what may be seen is decided in the transaction that
-   * reads it. See `queryLog`.
+   * Answers one page of a log's entries, newest first; `scopeIn` decides in the transaction that
+   * reads what the caller may see. See `queryLog`.
    */
   query(log: string, query: LogQuery, scopeIn: (tx: Tx) => Promise<Scope>): Promise<EntriesPage>
   /**
-   * The newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no such
-   * log.
+   * Answers the newest published checkpoint, as a signed note. Problem NOT_FOUND where there is no
+   * such log.
    */
   checkpoint(log: string): Promise<string>
   /**
-   * The newest checkpoint with the quorum of its witnesses, a note with all its cosignatures.
-   * Problem NOT_WITNESSED where there is none.
+   * Answers the newest checkpoint with the quorum of its witnesses, a note with all its
+   * cosignatures. Problem NOT_WITNESSED where there is none.
    */
   finalCheckpoint(log: string): Promise<string>
-  /** The same; undefined where there is none. */
+  /**
+   * Answers the newest checkpoint with the quorum of its witnesses; undefined where there is none.
+   */
   findFinal(log: string): Promise<{ size: number; note: string } | undefined>
   witnesses(log: string): Promise<WitnessesPage>
   /**
-   * The lines by which others check this log's checkpoints (`<name>+<id>+<key>`): Ed25519,
-   * ML-DSA-44.
+   * Answers the lines by which verifiers check this log's checkpoints (`<name>+<id>+<key>`):
+   * Ed25519, ML-DSA-44.
    */
   verifierKeys(log: string): Promise<string[]>
 }

@@ -2,45 +2,45 @@ import type { Tx } from '../db/index.ts'
 import type { Leaf } from '../protocol/index.ts'
 
 /**
- * Whoever keeps rows that entries are about (statements, bodies, epochs, certificates) lets the
- * verifier walk through them beside the log. Rows come in the order of their index, read a page at
- * a time, so that a log of any size is verified in bounded memory; a row that is missing is found
- * on the entry's side, one too many on the owner's.
+ * An owner keeps rows that entries are about (statements, bodies, epochs, certificates), and lets
+ * the verifier walk through them beside the log. Rows come in the order of their index, read a page
+ * at a time, so that a log of any size is verified in bounded memory. The walk finds a missing row
+ * at its entry, and a row too many at the owner.
  */
 export interface Owner {
-  /** For the report: "message", "member statement". */
+  /** The name in the report: "message", "member statement". */
   readonly name: string
   /**
    * Called for each log; the transaction has entered it. A view may keep state and so follow the
    * log as it grows.
    */
   open(tx: Tx, log: { readonly id: string; readonly operation: string | null }): OwnerView
-  /** Rows that belong to none of these logs, one sentence each. */
+  /** Answers the rows that belong to none of these logs, one sentence each. */
   strays?(tx: Tx, logs: ReadonlySet<string>): AsyncIterable<string>
 }
 
 export interface OwnerView {
   /**
-   * How many rows this entry must have. Asked for every entry, in order, before its rows are
-   * checked.
+   * Answers how many rows this entry must have. Called for every entry, in order, before its rows
+   * are checked.
    */
   expects(leaf: Leaf): 'none' | 'one' | 'any'
   /** All rows of this owner in this log, by ascending index. */
   readonly rows: AsyncIterable<OwnedRow>
   /**
-   * After an entry and its rows: what is wrong between this entry and those before, one sentence
-   * each.
+   * Called after an entry and its rows; answers what is wrong between this entry and those before,
+   * one sentence each.
    */
   after?(leaf: Leaf, details: Details): Findings | Promise<Findings>
-  /** After the last entry. */
+  /** Called after the last entry. */
   finish?(): Findings | Promise<Findings>
 }
 
 export interface OwnedRow {
   readonly index: number
   /**
-   * Compares each column with the entry, and whatever the row holds with its digest; one sentence
-   * for each thing wrong.
+   * Compares each column with the entry, and the content of the row with its digest; answers one
+   * sentence for each thing wrong.
    */
   check(leaf: Leaf, details: Details): Findings | Promise<Findings>
 }
@@ -87,7 +87,7 @@ export class Walk {
     for (const what of (await this.#view.finish?.()) ?? []) found(undefined, what)
   }
 
-  /** Lets go of what the owner has open when the walk ends early. */
+  /** Closes what the owner has open when the walk ends early. */
   async close(): Promise<void> {
     await this.#rows.return?.()
   }

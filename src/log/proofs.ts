@@ -15,7 +15,7 @@ import { entriesAt, enterLog, hashReader, headOf, sizeOf } from './store.ts'
 
 const mostRootsPerLog = 4_096
 
-/** Roots of past sizes. What was once committed at a size stays so, hence they are kept. */
+/** Keeps roots of past sizes. The root of a size never changes once its entries are committed. */
 export class Roots {
   readonly #kept = new Map<string, Map<number, Uint8Array>>()
 
@@ -26,12 +26,12 @@ export class Roots {
     if (roots.size > mostRootsPerLog) for (const [oldest] of roots) return void roots.delete(oldest)
   }
 
-  /** A root that was computed or read here before. */
+  /** Answers a root that was computed or read here before; undefined otherwise. */
   known(log: string, size: number): Uint8Array | undefined {
     return this.#kept.get(log)?.get(size)
   }
 
-  /** The roots at these sizes; sizes beyond the log's head are left out. */
+  /** Answers the roots at these sizes; leaves out sizes beyond the log's head. */
   async at(tx: Tx, log: string, sizes: readonly number[]): Promise<Map<number, Uint8Array>> {
     const kept = this.#kept.get(log)
     const roots = new Map<number, Uint8Array>()
@@ -79,7 +79,7 @@ export function consistency(db: Database, log: string, from: number, to: number)
   })
 }
 
-/** The receipt of an entry that was committed earlier, in the tree as it is now. */
+/** Answers the receipt of an entry that was committed earlier, in the tree as it is now. */
 export async function receiptOf(db: Database, checkpoints: Checkpoints, log: string, index: number): Promise<Receipt> {
   const found = await transaction(db, async (tx) => {
     const head = await headOf(tx, log)
@@ -94,8 +94,8 @@ export async function receiptOf(db: Database, checkpoints: Checkpoints, log: str
 }
 
 /**
- * The proof of an entry under a published checkpoint that holds it, as a text that is checked
- * offline.
+ * Answers the proof of an entry under a published checkpoint that holds it, as a text that is
+ * checked offline.
  */
 export async function tlogProof(
   db: Database,

@@ -6,11 +6,11 @@ import type { EntriesPage, LogQuery } from './filters.ts'
 import { visibleSize } from './store.ts'
 import { hasWords, likePattern } from './words.ts'
 
-/** What whoever asks may see of a log. */
+/** What a caller may see of a log. */
 export interface Scope {
-  /** Undefined: every kind. */
+  /** The kinds of entries; undefined for every kind. */
   readonly kinds: readonly Kind[] | undefined
-  /** Only what this person, or this organization, caused. */
+  /** Only entries that this person, or this organization, caused. */
   readonly person?: string
   readonly organization?: string
   /** Kinds that are shown only of these compartments, or of none. */
@@ -24,13 +24,13 @@ interface Filters extends LogQuery {
 }
 
 /**
- * How many entries one page looks at where no index holds all that is asked: what lies below them
- * is the next page's.
+ * How many entries one page looks at where no index holds all that is asked: the next page looks at
+ * those below them.
  */
 const mostEntriesLookedAt = 1_000
 
 interface Row {
-  /** The lowest place that was looked at, where there may be more below it. */
+  /** The lowest place that was looked at, where there may be more below it; null otherwise. */
   readonly floor: number | null
   readonly index: number | null
   readonly leaf: string
@@ -39,9 +39,10 @@ interface Row {
 }
 
 /**
- * One page of a log, newest first. Whatever is asked, it reads a bounded number of rows: it may
- * hold fewer entries than there are, and even none, and then says where the next one goes on.
- * `scopeIn` decides in the transaction that reads, and makes row-level security show it the log.
+ * Answers one page of a log, newest first. It reads a bounded number of rows, whatever the query
+ * is: it may hold fewer entries than there are, and even none, and then says where the next page
+ * begins. `scopeIn` decides in the transaction that reads, and makes row-level security show it the
+ * log.
  */
 export async function queryLog(
   db: Database,
@@ -65,7 +66,7 @@ export async function queryLog(
   })
 }
 
-/** What is asked and may be seen, in one; undefined where that is nothing. */
+/** Answers the query limited to what the caller may see; undefined where that is nothing. */
 function narrow(query: LogQuery, scope: Scope): Filters | undefined {
   const { person, organization } = scope
   if (person !== undefined && query.person !== undefined && query.person !== person) return undefined
@@ -86,8 +87,8 @@ function narrow(query: LogQuery, scope: Scope): Filters | undefined {
 }
 
 /**
- * The index of the first entry of that moment or later; the size where there is none. Halves the
- * log, whose times never decrease.
+ * Answers the index of the first entry of that moment or later; the size where there is none.
+ * Halves the log, whose times never decrease.
  */
 async function firstSince(tx: Tx, log: string, size: number, at: string): Promise<number> {
   const { rows } = await sql<{ low: number }>`
@@ -114,10 +115,10 @@ const columns = {
 } as const
 
 /**
- * First the places: from the one index that fits best, whose entries of each kind lie in the order
- * of the log and are merged. Then the entries in these places, and of them those that hold what the
- * index does not know. OFFSET 0 has Postgres look each place up, where it might otherwise read the
- * whole table to join it.
+ * Reads one page in two steps. First the places, from the one index that fits best, whose entries
+ * of each kind lie in the order of the log and are merged. Then the entries in these places, and of
+ * them those that match what the index does not know. OFFSET 0 has Postgres look each place up,
+ * where it might otherwise read the whole table to join it.
  */
 async function pageOf(tx: Tx, log: string, filters: Filters, first: number, before: number): Promise<Row[]> {
   const [led, ...others] = Object.entries(columns).filter(
@@ -170,8 +171,8 @@ function textOf({ words }: Filters): RawBuilder<unknown>[] {
 }
 
 /**
- * What may be shown of the rows, and where the next page begins: at the last row of a full page,
- * else where looking ended.
+ * Answers the rows that may be shown, and where the next page begins: at the last row of a full
+ * page, else where looking ended.
  */
 function readPage(
   rows: readonly Row[],

@@ -10,25 +10,25 @@ import { EntriesPage, EntriesQuery, readQuery, lowerCaseUuid, type LogQuery } fr
 import type { Logs } from './logs.ts'
 import type { Scope } from './queries.ts'
 
-/** `A`: who reads, as the rungs above know them. */
+/** `A` is the caller who reads, as the rungs above know them. */
 export interface LogRouteDeps<A> {
   readonly logs: Pick<
     Logs<unknown>,
     'checkpoint' | 'finalCheckpoint' | 'witnesses' | 'inclusion' | 'consistency' | 'proof' | 'query' | 'tile'
   >
   /**
-   * Those who may read the log that the address names as `:id`: members with `log.verify`, or for
-   * the directory who may.
+   * The access of callers who may read the log that the address names as `:id`: members with
+   * `log.verify`, or for the directory those who may.
    */
   readonly reader: Access<A>
   /**
-   * Enters that these entries are given out, in the log they are of. Problem NOT_FOUND or FORBIDDEN
-   * unless the caller is an auditor of the log.
+   * Records that these entries are given out, in the log that they are of. Problem NOT_FOUND or
+   * FORBIDDEN unless the caller is an auditor of the log.
    */
   enterExport(who: A, log: string, entries: { from: number; count: number }): Promise<void>
   /**
-   * Enters that the caller queries this log, once it may, and answers how the transaction that
-   * reads finds out what is shown. Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
+   * Records that the caller queries this log, if it may, and answers how the transaction that reads
+   * finds out what is shown. Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
    */
   enterQuery(who: A, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
 }
@@ -36,7 +36,7 @@ export interface LogRouteDeps<A> {
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
 const Id = Type.Object({ id: Type.String({ pattern: lowerCaseUuid }) }, { additionalProperties: false })
 const position = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
-// As the proof itself has it (C2SP tlog-proof): one entry, one address.
+// The form of a decimal in the proof itself (C2SP tlog-proof): one entry, one address.
 const decimal = '^(0|[1-9][0-9]{0,14})$'
 const immutable = 'private, max-age=31536000, immutable'
 const packed = promisify(gzip)
@@ -45,7 +45,7 @@ const Proof = Type.Object(
   { additionalProperties: false },
 )
 
-/** An answer that is no JSON: its type, and what it is. */
+/** Describes an answer that is no JSON: its type, and what it is. */
 const answerOf = (type: string, description: string, schema: TSchema) => ({
   description,
   content: { [type]: { schema } },
@@ -90,7 +90,7 @@ const Witnesses = Type.Object(
   { additionalProperties: false },
 )
 
-/** Checkpoints and proofs under /v1/logs/<id>, for members of the operation. */
+/** Mounts checkpoints and proofs under /v1/logs/<id>, for members of the operation. */
 export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void {
   app.get(
     '/v1/logs/:id/checkpoint',
@@ -105,7 +105,8 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
     },
     async (request, reply) => {
       const note = await deps.logs.checkpoint(request.params.id)
-      // A note is bytes that were signed: one type, and nobody keeps an old one for the newest.
+      // A note is bytes that were signed: it has one type, and no cache keeps an old note in place
+      // of the newest.
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(note)
     },
   )
@@ -263,7 +264,7 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   )
 }
 
-/** What is not the path of a tile is the path of nothing. */
+/** Answers the tile of a path; NOT_FOUND where the path is not that of a tile. */
 function requireTile(path: string): Tile {
   try {
     return parseTilePath(path)

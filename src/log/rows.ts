@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Tx } from '../db/index.ts'
 
 /**
- * Rows as the verifier reads them: times and JSON as exact text, so that no digit that a type would
+ * A row as the verifier reads it: times and JSON as exact text, so that no digit that a type would
  * round away is missed.
  */
 export interface RawLog {
@@ -94,7 +94,7 @@ export async function rawNodes(tx: Tx, log: string, level: number, from: number,
   return rows
 }
 
-/** Checkpoints of sizes above `after` and up to `upTo`. */
+/** Answers the checkpoints of sizes above `after` and up to `upTo`. */
 export async function rawCheckpoints(tx: Tx, log: string, after: number, upTo: number): Promise<RawCheckpoint[]> {
   const { rows } = await sql<RawCheckpoint>`
     SELECT size, note, previous_size FROM log_checkpoint
@@ -102,7 +102,7 @@ export async function rawCheckpoints(tx: Tx, log: string, after: number, upTo: n
   return rows
 }
 
-/** Cosignatures of sizes above `after` and up to `upTo`. */
+/** Answers the cosignatures of sizes above `after` and up to `upTo`. */
 export async function rawCosignatures(tx: Tx, log: string, after: number, upTo: number): Promise<RawCosignature[]> {
   const { rows } = await sql<RawCosignature>`
     SELECT witness, size, number, lines FROM log_cosignature
@@ -111,8 +111,8 @@ export async function rawCosignatures(tx: Tx, log: string, after: number, upTo: 
 }
 
 /**
- * The numbers of a log's cosignatures: how many there are, and the largest. No two are the same,
- * and none is below 1.
+ * Answers the numbers of a log's cosignatures: how many there are, and the largest. No two numbers
+ * are equal, and none is below 1.
  */
 export async function cosignatureNumbers(tx: Tx, log: string): Promise<{ count: number; last: number }> {
   const { rows } = await sql<{ count: number; last: number }>`
@@ -123,7 +123,7 @@ export async function cosignatureNumbers(tx: Tx, log: string): Promise<{ count: 
 
 export const noRows: RowCounts = { entries: 0, privates: 0, nodes: 0, checkpoints: 0, cosignatures: 0 }
 
-/** Rows per log, also of logs that do not exist. */
+/** Answers the number of rows per log, also of logs that do not exist. */
 export async function rowCounts(tx: Tx): Promise<Map<string, RowCounts>> {
   const counts = new Map<string, RowCounts>()
   const add = (rows: readonly ({ log_id: string } & Partial<RowCounts>)[]) => {
@@ -135,8 +135,8 @@ export async function rowCounts(tx: Tx): Promise<Map<string, RowCounts>> {
 }
 
 /**
- * How jsonb writes an object of counts whose names are all equally long: ordered, with one space
- * after colon and comma.
+ * Writes an object of counts whose names are all equally long as jsonb writes it: ordered, with one
+ * space after colon and comma.
  */
 export function writtenByJsonb(counts: ReadonlyMap<string, number>): string {
   const members = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `"${name}": ${count}`)

@@ -5,21 +5,21 @@ import type { EntryDraft } from './act.ts'
 import { newestLeafOfKind } from './store.ts'
 
 /**
- * What a server says of itself when it starts to serve: never a secret, for its settings stand in
- * the entry's details.
+ * What a server says of itself when it starts to serve. It holds no secret, since its settings are
+ * in the entry's details.
  */
 export interface ServerStart {
   readonly server: string
   readonly version: string
-  /** What decides who gets in and whose signatures count. */
+  /** The settings that decide who gets in and whose signatures count. */
   readonly configuration: Readonly<Record<string, string | readonly string[] | null>>
-  /** Logs that it will not continue. */
+  /** The logs that the server will not continue. */
   readonly readOnly: readonly string[]
 }
 
 /**
- * Entries of a start: that it happened, and that the configuration is another than the log says,
- * where it is. Made under the directory's lock.
+ * Makes the entries of a start: that the server started, and that its configuration is another than
+ * the log says, where it is. Runs under the directory's lock.
  */
 export async function startDrafts(tx: Tx, directory: string, starting: ServerStart): Promise<EntryDraft[]> {
   const { server, version, configuration, readOnly } = starting

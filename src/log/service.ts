@@ -36,7 +36,10 @@ const usualLimits: LogLimits = {
   retryAtMostMs: 300_000,
 }
 
-/** Makes the logs of one server process. Call `start` before anything else, `close` at the end. */
+/**
+ * Makes the logs of one server process. The caller calls `start` before anything else, and `close`
+ * at the end.
+ */
 export function createLogs<S>(deps: LogDeps<S>): Logs<S> {
   return new LogService(deps)
 }
@@ -219,7 +222,7 @@ class LogService<S> implements Logs<S> {
   }
 
   /**
-   * After a commit: followers hear of it, a checkpoint becomes due, and receipts can be made
+   * Runs after a commit: followers hear of it, a checkpoint becomes due, and receipts can be made
    * without reading anything.
    */
   async #committed(batch: Batch): Promise<(index: number) => Receipt> {
@@ -263,15 +266,18 @@ class LogService<S> implements Logs<S> {
     })
   }
 
-  /** The directory log says who the witnesses are, before any of their cosignatures is stored. */
+  /**
+   * Records in the directory log which programs are the witnesses, before any of their cosignatures
+   * is stored.
+   */
   #enterWitnesses(): Promise<void> {
     const { witnesses, originHost } = this.#deps
     return this.#enter((tx) => changesOfWitnesses(tx, this.directory, witnesses?.witnesses ?? [], originHost))
   }
 
   /**
-   * An act of this server in the directory log. One that must not be continued takes no entry: that
-   * it is so was said at start.
+   * Records an act of this server in the directory log. A directory that must not be continued
+   * takes no entry: the start reported that already.
    */
   async #enter(drafts: (tx: Tx) => Promise<EntryDraft[]>): Promise<void> {
     if (this.#readOnly.has(this.directory)) return
@@ -301,7 +307,10 @@ class LogService<S> implements Logs<S> {
     })
   }
 
-  /** A database that was emptied must not begin again as if nothing had been promised. */
+  /**
+   * Refuses to start where checkpoints were published: a database that was emptied must not begin
+   * again as if nothing had been promised.
+   */
   async #requireNothingPublished(): Promise<void> {
     const filed = await this.#checkpoints.filed()
     if (filed.size === 0) return
@@ -328,18 +337,15 @@ class LogService<S> implements Logs<S> {
   }
 
   /**
-   * How the first entry of the directory names the keys: Ed25519 as a line, ML-DSA-44, which is
-   * long, by its digest.
+   * Answers how the first entry of the directory names the keys: Ed25519 as a line, ML-DSA-44,
+   * which is long, by its digest.
    */
   async #ownKeys(directory: string): Promise<{ subject: string; digest: string }> {
     const [subject = '', mlDsa44 = ''] = await this.verifierKeys(directory)
     return { subject, digest: await digestOf(mlDsa44) }
   }
 
-  /**
-   * The first entry of the directory names the keys and the host that this database was started
-   * with.
-   */
+  /** Refuses keys or a host other than those that the first entry of the directory names. */
   async #requireOwnKey(directory: string): Promise<void> {
     const [first] = await transaction(this.#deps.db, async (tx) => {
       await enterLog(tx, directory)

@@ -9,14 +9,14 @@ import type { Batch, Head, Private } from './batch.ts'
 const mostParameters = 60_000
 const insertTexts = new Map<string, string>()
 
-/** From here on the transaction sees this log and no other (row-level security). */
+/** Enters a log: from here on the transaction sees this log and no other (row-level security). */
 export async function enterLog(tx: Tx, log: string): Promise<void> {
   await sql`SELECT set_config('cordon.log', ${log}, true)`.execute(tx)
 }
 
 /**
- * Enters a log and locks its row: what follows happens in the log's order. Undefined where there is
- * no such log.
+ * Enters a log and locks its row, so that what follows happens in the log's order. Undefined where
+ * there is no such log.
  */
 export async function lockLog(tx: Tx, log: string): Promise<Head | undefined> {
   await enterLog(tx, log)
@@ -52,7 +52,7 @@ export async function insertLog(tx: Tx, log: string, operation: string | null, a
   return { log, edge: emptyEdge, seqs: {}, changedIndex: -1, lastAt: at }
 }
 
-/** The leaf of the newest entry of a kind, in the log that the transaction has entered. */
+/** Answers the leaf of the newest entry of a kind, in the log that the transaction has entered. */
 export async function newestLeafOfKind(
   tx: Tx,
   log: string,
@@ -67,7 +67,10 @@ export async function newestLeafOfKind(
   return rows[0]?.leaf
 }
 
-/** Writes the entries of a batch and what belongs to them. The log must be entered and locked. */
+/**
+ * Writes the entries of a batch and the rows that belong to them. The transaction must have entered
+ * and locked the log.
+ */
 export async function writeEntries(tx: Tx, batch: Batch): Promise<void> {
   const { before, entries, hashes, privates, growth } = batch
   if (entries.length === 0) return
@@ -148,8 +151,8 @@ function privateRow(log: string, { index, salt, details }: Private): unknown[] {
 }
 
 /**
- * One multi-row INSERT per 60,000 values. The text for a number of rows is made once: building it
- * costs more than running it.
+ * Inserts rows with one multi-row INSERT per 60,000 values. The text for a number of rows is made
+ * once: to build it costs more than to run it.
  */
 async function insertRows(
   tx: Tx,
@@ -177,7 +180,7 @@ function insertText(table: string, columns: readonly string[], rows: number): st
   return text
 }
 
-/** Hashes of leaves as they are stored, from an index on. */
+/** Answers hashes of leaves as they are stored, from an index on. */
 export async function leafHashes(tx: Tx, log: string, first: number, count: number): Promise<Uint8Array[]> {
   const rows = await tx
     .selectFrom('log_entry')
@@ -190,7 +193,7 @@ export async function leafHashes(tx: Tx, log: string, first: number, count: numb
   return rows.map((row) => row.leaf_hash)
 }
 
-/** Leaves as they were hashed, from an index on. */
+/** Answers leaves as they were hashed, from an index on. */
 export async function leavesAt(tx: Tx, log: string, first: number, count: number): Promise<string[]> {
   const rows = await tx
     .selectFrom('log_entry')
@@ -204,9 +207,9 @@ export async function leavesAt(tx: Tx, log: string, first: number, count: number
 }
 
 /**
- * Reads hashes of the tree of a log that the transaction has entered: one statement, one row for
- * each run. OFFSET 0 has Postgres look up each run, where it might otherwise read a whole table to
- * join it.
+ * Makes the reader of hashes of the tree of a log that the transaction has entered: one statement,
+ * one row for each run. OFFSET 0 has Postgres look up each run, where it might otherwise read a
+ * whole table to join it.
  */
 export function hashReader(tx: Tx, log: string): HashReader {
   return async (runs) => {
@@ -262,7 +265,10 @@ export async function seesLog(tx: Tx, log: string): Promise<boolean> {
   return (await tx.selectFrom('log').select('id').where('id', '=', log).executeTakeFirst()) !== undefined
 }
 
-/** Size of a log that row-level security shows this transaction. */
+/**
+ * Answers the size of a log that row-level security shows this transaction; undefined where it
+ * shows none.
+ */
 export async function visibleSize(tx: Tx, log: string): Promise<number | undefined> {
   return (await tx.selectFrom('log').select('size').where('id', '=', log).executeTakeFirst())?.size
 }
@@ -292,7 +298,10 @@ export async function entriesAfter(tx: Tx, log: string, after: number, limit: nu
   return rows.map((row) => storedEntry(log, row))
 }
 
-/** Read over the index log_entry_changes, whose condition stands here word for word. */
+/**
+ * Answers the entries that change the operation. Reads over the index log_entry_changes, whose
+ * condition stands here word for word.
+ */
 export async function changesBetween(tx: Tx, log: string, after: number, upTo: number): Promise<StoredEntry[]> {
   if (upTo <= after) return []
   const rows = await entries(tx, log)
@@ -328,7 +337,7 @@ function storedEntry(log: string, row: EntryRow): StoredEntry {
   }
 }
 
-/** Which logs there are. */
+/** Answers all logs. */
 export async function allLogs(db: Database | Tx): Promise<{ id: string; operation_id: string | null; size: number }[]> {
   const on = 'kysely' in db ? db.kysely : db
   const { rows } = await sql<{
@@ -339,12 +348,12 @@ export async function allLogs(db: Database | Tx): Promise<{ id: string; operatio
   return rows
 }
 
-/** Whether anything was ever appended in this database: then the log's key must be there too. */
+/** Whether an entry was ever appended in this database: then the log's key must exist too. */
 export async function hasLogs(db: Database): Promise<boolean> {
   return (await allLogs(db)).length > 0
 }
 
-/** The newest published checkpoint. The log must be entered. */
+/** Answers the newest published checkpoint. The transaction must have entered the log. */
 export async function newestCheckpoint(tx: Tx, log: string): Promise<{ size: number; note: string } | undefined> {
   return tx
     .selectFrom('log_checkpoint')
@@ -366,7 +375,8 @@ export async function insertCheckpoint(
 }
 
 /**
- * Of all servers, one at a time publishes a checkpoint of a log; the log itself goes on meanwhile.
+ * Locks the publishing of a log: of all servers, one at a time publishes a checkpoint, and the log
+ * itself goes on meanwhile.
  */
 export async function lockPublishing(tx: Tx, log: string): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtextextended(${`checkpoint ${log}`}, 0))`.execute(tx)

@@ -4,9 +4,9 @@ import { tileAt, tileWidth, type Tile } from '../protocol/index.ts'
 import { enterLog, hashReader, leavesAt, sizeOf } from './store.ts'
 
 /**
- * The bytes of a tile as C2SP tlog-tiles lays them out: hashes of 32 bytes, or entries each behind
- * its length. A tile of the width it names is the same for ever, however far the log has grown.
- * Problem NOT_FOUND where the tree does not reach it yet.
+ * Answers the bytes of a tile as C2SP tlog-tiles lays them out: hashes of 32 bytes, or entries each
+ * behind its length. A tile of the width that its path names never changes, however far the log has
+ * grown. Problem NOT_FOUND where the tree does not reach it yet.
  */
 export function readTile(db: Database, log: string, tile: Tile): Promise<Buffer> {
   return transaction(db, async (tx) => {

@@ -84,8 +84,8 @@ export class LogVerification {
   }
 
   /**
-   * Verifies everything and returns the number of entries. `held`: roots by size that were
-   * published according to others than the database; `progress` hears the number of entries done.
+   * Verifies everything and answers the number of entries. `held` has roots by size that were
+   * published, from sources other than the database; `progress` hears the number of entries done.
    */
   async run(
     counts: RowCounts,
@@ -247,7 +247,8 @@ export class LogVerification {
       const checkpoint = await openCheckpoint(note, ...this.#keys.log)
       if (checkpoint.size !== size) say(`is of size ${checkpoint.size}`)
       if (!equalBytes(checkpoint.root, this.#root)) say('has a root that the log did not have')
-      // Three lines, an empty one, our own two signatures, and nothing that nobody could check.
+      // A checkpoint has three lines, an empty one, our own two signatures, and nothing that no
+      // verifier could check.
       if (note.split('\n').length !== 7) say('has signatures that are not ours')
     } catch (error) {
       say(`cannot be opened: ${(error as Error).message}`)
@@ -305,8 +306,8 @@ export class LogVerification {
 }
 
 /**
- * What is wrong with a note that holds nothing but one signature of each of these keys; undefined
- * where that is so.
+ * Answers what is wrong with a note that must hold exactly one signature of each of these keys;
+ * undefined where nothing is.
  */
 async function faultOfCosignature(note: string, keys: readonly NoteKey[]): Promise<string | undefined> {
   try {

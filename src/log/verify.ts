@@ -10,8 +10,8 @@ import { registeredWitnesses, type RegisteredWitnesses } from './witness-registe
 export interface LogSource {
   readonly db: Database
   /**
-   * Public keys of the logs, from `log.key` or wherever they were noted: never from the database
-   * that is being judged.
+   * Public keys of the logs, from `log.key` or from a note that the operator made: never from the
+   * database that is being judged.
    */
   readonly keys: LogKeys
   readonly originHost: string
@@ -21,7 +21,7 @@ export interface LogSource {
 
 export interface Discrepancy {
   readonly log: string
-  /** Of the entry, where it is one entry's. */
+  /** The index of the entry, where the discrepancy is one entry's. */
   readonly index?: number
   readonly what: string
 }
@@ -38,8 +38,8 @@ export interface Report {
   readonly logs: readonly VerifiedLog[]
   readonly entries: number
   /**
-   * In the order in which they were found; at most 1,000 are kept. Empty: every row was checked and
-   * is right.
+   * The discrepancies in the order in which they were found; at most 1,000 are kept. Empty: every
+   * row was checked and is right.
    */
   readonly discrepancies: readonly Discrepancy[]
 }
@@ -54,8 +54,8 @@ const mostDiscrepancies = 1_000
 
 /**
  * Verifies all logs of a database from their raw rows, in one snapshot, also while a server is
- * writing: leaves, columns, hashes, nodes, roots, details and published checkpoints here, and what
- * the entries are about through `owners`.
+ * writing: leaves, columns, hashes, nodes, roots, details and published checkpoints here, and
+ * through `owners` the rows that the entries are about.
  */
 export async function verifyLogs(
   source: LogSource,

@@ -3,14 +3,14 @@ import { base64, openNote, utf8, sha256, hex, type Witness } from '../protocol/i
 /** What a witness answers to a checkpoint. */
 export type WitnessReply =
   | { readonly is: 'cosigned'; readonly lines: string; readonly at: number }
-  /** It holds another size than the proof began with. */
+  /** The witness holds another size than the proof began with. */
   | { readonly is: 'elsewhere'; readonly size: number }
-  /** It says that the checkpoint does not follow from the one that it holds. */
+  /** The witness says that the checkpoint does not follow from the one that it holds. */
   | { readonly is: 'refused' }
 
-/** A witness that could not be asked, or that did not answer as tlog-witness says. */
+/** Thrown where a witness could not be asked, or did not answer as tlog-witness says. */
 export class WitnessFailure extends Error {
-  /** Whether it concerns the witness as a whole, and not the one log. */
+  /** Whether the failure concerns the witness as a whole, and not the one log. */
   readonly away: boolean
 
   constructor(message: string, options: ErrorOptions & { away: boolean }) {
@@ -22,7 +22,7 @@ export class WitnessFailure extends Error {
 
 const longestAnswerBytes = 128 * 1024
 
-/** Speaks C2SP tlog-witness with one witness. Every cosignature that it gives back was verified. */
+/** Speaks C2SP tlog-witness with one witness. It verifies every cosignature that it gives back. */
 export class WitnessClient {
   readonly witness: Witness
   readonly #url: string
@@ -50,8 +50,8 @@ export class WitnessClient {
   }
 
   /**
-   * The checkpoint that the witness holds of a log, a note whose signatures the caller verifies;
-   * undefined where it holds none.
+   * Answers the checkpoint that the witness holds of a log, a note whose signatures the caller
+   * verifies; undefined where it holds none.
    */
   async held(origin: string, signal: AbortSignal): Promise<string | undefined> {
     const { status, text } = await this.#ask(`/${hex(await sha256(utf8(origin)))}/checkpoint`, {}, signal)
@@ -60,7 +60,7 @@ export class WitnessClient {
     return text
   }
 
-  /** The lines of the keys that are known, each once; any others are left out. */
+  /** Answers the lines of the keys that are known, each once; leaves out all others. */
   async #cosigned(note: string, answer: string): Promise<WitnessReply> {
     const { keys } = this.witness
     const text = note.slice(0, note.indexOf('\n\n') + 2)

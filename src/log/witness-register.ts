@@ -7,8 +7,9 @@ import { witnessEntries } from './cosignatures.ts'
 export type RegisteredWitnesses = ReadonlyMap<string, readonly (readonly NoteKey[])[]>
 
 /**
- * What has to be entered in the directory log so that it says who the witnesses are now: a witness
- * with other keys than before is removed and added. The directory must be entered and locked.
+ * Makes the entries after which the directory log says which programs are the witnesses now: a
+ * witness with other keys than before is removed and added. The transaction must have entered and
+ * locked the directory.
  */
 export async function changesOfWitnesses(
   tx: Tx,
@@ -40,8 +41,9 @@ async function describe({ name, keys }: Witness): Promise<[string, { keys: strin
 }
 
 /**
- * Who was ever a witness according to the directory log, for the verifier. An entry whose details
- * do not fit its digest names nobody, and is told to `found`. The directory must be entered.
+ * Answers, for the verifier, every witness that the directory log ever named. An entry whose
+ * details do not fit its digest names no witness, and is told to `found`. The transaction must have
+ * entered the directory.
  */
 export async function registeredWitnesses(
   tx: Tx,

@@ -22,17 +22,20 @@ export interface WitnessesDeps {
   readonly db: Database
   readonly policy: WitnessPolicy
   readonly originHost: string
-  /** The keys that sign the checkpoints of a log. */
+  /** Answers the keys that sign the checkpoints of a log. */
   keysOf(origin: string): readonly NoteKey[]
   readonly clock: () => Date
   readonly random: (length: number) => Uint8Array
   readonly limits: WitnessLimits
-  /** Consistency proof of a log, base64url. */
+  /** Answers a consistency proof of a log, base64url. */
   consistency(log: string, from: number, to: number): Promise<string[]>
   rootAt(log: string, size: number): Promise<Uint8Array | undefined>
-  /** A witness holds what this log does not: it must not be continued. */
+  /**
+   * Hears that a witness holds a checkpoint that this log does not have: the log must not be
+   * continued.
+   */
   diverged(lost: ReadOnlyLog): void
-  /** Enters something in the directory log. */
+  /** Records an entry in the directory log. */
   enter(draft: EntryDraft): Promise<void>
   onError(what: string, error: unknown): void
 }
@@ -52,7 +55,7 @@ interface PublishedCheckpoint {
   readonly note: string
 }
 
-/** When something that failed may be tried again, on the clock that only goes forward. */
+/** When a failed attempt may be repeated, in milliseconds of the clock that only goes forward. */
 interface RetryState {
   failures: number
   until: number
@@ -60,9 +63,9 @@ interface RetryState {
 
 /** What is known of one log at one witness. */
 interface Place {
-  /** The size that it cosigned last, as far as this server knows. */
+  /** The size that the witness cosigned last, as far as this server knows. */
   size: number
-  /** Whether what it holds was compared with the log since this server started. */
+  /** Whether the witness's checkpoint was compared with the log since this server started. */
   compared: boolean
   refusalEntered: boolean
   readonly waiting: RetryState
@@ -80,9 +83,9 @@ const logsAtOnce = 8
 const lookEveryMs = 250
 
 /**
- * Has published checkpoints cosigned. Of each log one at a time is out, the newest, sent to all
- * witnesses at once, so that their cosignatures meet at one size. Nothing waits for it: a witness
- * that is away is asked again later, and then for the newest.
+ * Has published checkpoints cosigned. Of each log one checkpoint at a time is out, the newest, sent
+ * to all witnesses at once, so that their cosignatures meet at one size. No act waits for it: a
+ * witness that is away is asked again later, and then for the newest.
  */
 export class Witnesses {
   readonly #deps: WitnessesDeps
@@ -105,8 +108,9 @@ export class Witnesses {
   }
 
   /**
-   * Compares each log with what every witness holds; a witness that cannot be asked now is compared
-   * with before anything is sent to it. Then sends what was published and not cosigned.
+   * Compares each log with what every witness holds; before a checkpoint goes to a witness that
+   * cannot be asked now, the log is compared with it. Then sends the published checkpoints that are
+   * not cosigned.
    */
   async start(logs: readonly string[]): Promise<void> {
     const rest = logs[Symbol.iterator]()
@@ -122,7 +126,7 @@ export class Witnesses {
     this.#timer.unref()
   }
 
-  /** A checkpoint was published. Does not wait. */
+  /** Takes note of a published checkpoint. It does not wait. */
   published(log: string, checkpoint: PublishedCheckpoint): void {
     const known = this.#newest.get(log)
     if (known !== undefined && known.size >= checkpoint.size) return
@@ -130,7 +134,7 @@ export class Witnesses {
     this.#sendWhatIsDue()
   }
 
-  /** Sends what was published last, for at most as long as an answer may take, and ends. */
+  /** Sends the newest checkpoints, for at most as long as an answer may take, and ends. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     const end = setTimeout(() => this.#stop.abort(), this.#deps.limits.answerWithinMs)
@@ -142,8 +146,8 @@ export class Witnesses {
   }
 
   /**
-   * The newest checkpoint with a quorum, a note with all its cosignatures; undefined where there is
-   * none yet.
+   * Answers the newest checkpoint with a quorum, a note with all its cosignatures; undefined where
+   * there is none yet.
    */
   final(log: string): Promise<{ size: number; note: string } | undefined> {
     return transaction(this.#deps.db, async (tx) => {
@@ -152,7 +156,7 @@ export class Witnesses {
     })
   }
 
-  /** Each witness and where it is, as this server knows it. The log must exist. */
+  /** Answers how far each witness has come, as this server knows it. The log must exist. */
   async page(log: string): Promise<WitnessesPage> {
     const { db, policy } = this.#deps
     const { newest, final, notes } = await transaction(db, async (tx) => {
@@ -180,7 +184,7 @@ export class Witnesses {
     last: { size: number; note: string } | undefined,
   ): Promise<WitnessProgress> {
     const { keys, name, url } = witness
-    // Under keys that it has no more, a witness has cosigned nothing.
+    // A witness has cosigned nothing under keys that it has no more.
     const opened = last && (await openNote(last.note, keys).catch(() => undefined))
     const at = opened && Math.min(...opened.signatures.map(({ timestamp }) => timestamp))
     const size = opened === undefined ? undefined : last?.size
@@ -241,8 +245,8 @@ export class Witnesses {
   }
 
   /**
-   * Sends the newest checkpoint of a log to all witnesses that are behind. Never fails: what goes
-   * wrong is noted and said.
+   * Sends the newest checkpoint of a log to all witnesses that are behind. It never fails: failures
+   * are noted and reported.
    */
   async #send(log: string): Promise<void> {
     const published = this.#newest.get(log)
@@ -279,7 +283,8 @@ export class Witnesses {
     const [a = 0, b = 0] = random(2)
     waiting.until = performance.now() + most * (0.5 + (a * 256 + b) / 131_072)
     const reason = error instanceof WitnessFailure ? error.message : 'this server failed'
-    // Once, and not again until something else is wrong or it worked in between.
+    // A failure is reported once, and not again until another one follows or an attempt succeeds in
+    // between.
     if (waiting.failures === 0) this.#deps.onError(`witness ${known.witness.name}, log ${log}: ${reason}`, error)
     waiting.failures++
     place.failure = { at: clock(), reason }
@@ -303,8 +308,8 @@ export class Witnesses {
       }
       if (answer.is === 'refused') return this.#refused(known, log, `from size ${place.size} to ${size}`)
       if (answer.size > size) {
-        // Another server may have sent a newer one meanwhile; whether that was of this log is seen
-        // from what the witness holds.
+        // Another server may have sent a newer checkpoint meanwhile; the checkpoint that the
+        // witness holds shows whether it was of this log.
         await this.#compare(known, log)
         if (place.size < answer.size)
           return this.#refused(known, log, `it says that it has cosigned ${answer.size} entries`)
@@ -312,7 +317,7 @@ export class Witnesses {
     }
   }
 
-  /** A witness does not follow this log: says so, once, also in the directory log. */
+  /** Reports once, also in the directory log, that a witness does not follow this log. */
   async #refused(known: WitnessContact, log: string, how: string): Promise<void> {
     await this.#compare(known, log)
     if (!this.#place(known, log).refusalEntered) await this.#enterRefusal(known, log, { reason: 'INCONSISTENT', how })
@@ -334,9 +339,9 @@ export class Witnesses {
   }
 
   /**
-   * Demands that a log holds the checkpoint that the witness holds of it. One that this server's
-   * own keys signed and that the log does not hold proves that the log was set back, or went two
-   * ways: it is not continued.
+   * Requires that a log holds the checkpoint that the witness holds of it. A checkpoint that this
+   * server's own keys signed and that the log does not hold proves that the log was set back, or
+   * went two ways: such a log is not continued.
    */
   async #compare(known: WitnessContact, log: string): Promise<void> {
     const { originHost, db } = this.#deps

@@ -1,6 +1,6 @@
 /**
- * What a text is made of: its letters, marks and digits, in lower case; everything else parts
- * words.
+ * Answers the words of a text: its letters, marks and digits, in lower case; all other characters
+ * part words.
  */
 export function wordsOf(text: string): string[] {
   return plain(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
@@ -25,8 +25,8 @@ export function hasWords(details: string, wanted: readonly string[]): boolean {
 }
 
 /**
- * A LIKE pattern that details holding this word match, and others may: it leaves to `hasWords`
- * whatever a database that folds the case of ASCII alone cannot tell.
+ * Answers a LIKE pattern that matches details holding this word, and perhaps others: `hasWords`
+ * decides what a database that folds the case of ASCII alone cannot tell.
  */
 export function likePattern(word: string): string {
   return `%${word.replace(/(?:i\u0307|[^a-z0-9])+/g, '%')}%`.replace(/%+/g, '%')

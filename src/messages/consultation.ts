@@ -31,19 +31,19 @@ interface ConsultationFlush {
 
 interface ConsultationDeps {
   readonly logs: Pick<Logs<OperationView>, 'append'>
-  /** The name under which this server enters what it delivered. */
+  /** The name of this server in entries about what it delivered. */
   readonly server: string
   readonly onError: (what: string, error: unknown) => void
 }
 
 /**
- * At most this long after a delivery its entry is written; a crash leaves the interval open, which
- * counts as delivered.
+ * A delivery is recorded at most this long after it took place; a crash leaves the interval open,
+ * which counts as delivered.
  */
 const flushEveryMs = 10_000
 
 /**
- * What readers were sent and have read, gathered and entered for all of them together (log.md,
+ * Gathers what readers were sent and have read, and records it for all of them together (log.md,
  * "Consultation").
  */
 export class Consultation {
@@ -59,7 +59,7 @@ export class Consultation {
     this.#timer.unref()
   }
 
-  /** A message was sent to a reader's device. */
+  /** Notes that a message was sent to a reader's device. */
   delivered(operation: string, reader: MessageReader, index: number): void {
     const { delivered } = this.#of(operation)
     const range = delivered.get(reader.device)
@@ -71,14 +71,14 @@ export class Consultation {
     }
   }
 
-  /** A reader's device says that it has everything up to here. */
+  /** Notes that a reader's device has everything up to this index. */
   acknowledged(operation: string, reader: MessageReader, upTo: number): void {
     const { acknowledged } = this.#of(operation)
     const before = acknowledged.get(reader.person)
     if (!before || before.upTo < upTo) acknowledged.set(reader.person, { ...reader, upTo })
   }
 
-  /** A person has read these messages. */
+  /** Notes that a person has read these messages. */
   read(operation: string, reader: MessageReader, messages: readonly string[]): void {
     const { read } = this.#of(operation)
     for (const message of messages) read.set(`${reader.person} ${message}`, { ...reader, message })
@@ -94,8 +94,8 @@ export class Consultation {
   }
 
   /**
-   * Enters what has been gathered, one flush after the other. A database that is away leaves it for
-   * the next time.
+   * Records what has been gathered, one flush after the other. While the database is away it stays
+   * for the next flush.
    */
   flush(): Promise<void> {
     return (this.#flushing = this.#flushing.then(() => this.#enterAll()))
@@ -110,7 +110,8 @@ export class Consultation {
         this.#failing.delete(operation)
       } catch (error) {
         this.#keep(operation, pending)
-        // Once, and not again until it worked in between: a log that is read-only stays so.
+        // A failure is reported once, and not again until a flush succeeds in between: a log that
+        // is read-only stays so.
         if (!this.#failing.has(operation)) this.#deps.onError('entering what was consulted', error)
         this.#failing.add(operation)
       }

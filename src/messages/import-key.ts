@@ -10,13 +10,13 @@ import { deleteImportKeys, importKeys, insertImportKeys } from './store.ts'
 interface KeysInput {
   readonly operation: string
   readonly keys: readonly { readonly device: string; readonly sealed: string }[]
-  /** SHA-256 of what is sealed, by device: what the entry says of it. */
+  /** SHA-256 of each sealed key, by device, as the entry records it. */
   readonly digests: ReadonlyMap<string, string>
-  /** In place of the key that the organization has. */
+  /** Whether these keys replace the key that the organization has. */
   readonly replace: boolean
 }
 
-/** Devices that hold the key already, by organization. */
+/** The devices that hold the key already, by organization. */
 type Holders = Map<string, Set<string>>
 interface ImportKeyRows {
   readonly operation: string
@@ -26,13 +26,14 @@ interface ImportKeyRows {
 }
 
 /**
- * Stores an organization's import key for further of its devices: the first key stays, and whoever
- * adds a device holds it. An NCP or a coordinator of the organization can replace it as a whole:
- * else one device that stored what does not open would shut its imports for good.
+ * Stores an organization's import key for further of its devices: the first key stays, and a device
+ * that adds another holds it. An NCP or a coordinator of the organization can replace the key as a
+ * whole: otherwise one device that stored a key which does not open would stop its imports for
+ * good.
  */
 export const storeKeysAct: Act<OperationView, KeysInput, Holders, ImportKeyRows, null> = {
   name: 'store import key',
-  // One to a group, so that the second finds the key of the first.
+  // One act to a group, so that the second finds the key of the first.
   key: ({ operation }) => operation,
   load: (tx, view) => loadHolders(tx, view),
   decide({ snapshot: view, loaded, input, actor }) {

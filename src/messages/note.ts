@@ -9,22 +9,28 @@ export interface NoteInput {
   readonly kind: Kind
   readonly subject: string
   readonly permission: Permission
-  /** The actor must be in this compartment at that moment. */
+  /** The compartment that the actor must be in at that moment. */
   readonly compartment?: string
-  /** SHA-256, base64url, of what the entry is about. */
+  /** SHA-256, base64url, of the thing that the entry is about. */
   readonly digest?: string
   readonly details: Readonly<Record<string, unknown>>
-  /** Why the actor looks, where they say so. */
+  /** The reason of the view, where the actor states one. */
   readonly justification?: string | undefined
 }
 
 interface LoadedNotes {
   readonly purpose: string
-  /** By organization, where something is disclosed; null where it is of no country. */
+  /**
+   * The country of each organization to which the act discloses something; null where it belongs to
+   * no country.
+   */
   readonly countries: ReadonlyMap<string, string | null>
 }
 
-/** Consultations, which say why: `asked` where looking once the operation is over is unusual. */
+/**
+ * Consultations, whose entries state a reason. `asked`: a view after the end of the operation is
+ * unusual, so the actor has to state it.
+ */
 const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
   'feed.opened': 'by purpose',
   'body.fetched': 'asked',
@@ -32,9 +38,9 @@ const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
 }
 
 /**
- * An entry for something that stores nothing else: opening a feed, fetching a body, looking at a
- * report, ending an import. It is decided like every act, so that what was allowed when it was
- * asked is still allowed when it is entered.
+ * An entry for an act that stores nothing else: opening a feed, fetching a body, viewing a report,
+ * ending an import. It is decided like every act, so that what was allowed when the caller asked is
+ * still allowed when it is recorded.
  */
 export const noteAct: Act<OperationView, NoteInput, LoadedNotes, never, { index: number }> = {
   name: 'note',
@@ -67,7 +73,10 @@ export const noteAct: Act<OperationView, NoteInput, LoadedNotes, never, { index:
 const organizationsIn = (view: OperationView): Set<string> =>
   new Set([...view.members.values()].map(({ organization }) => organization))
 
-/** To whom something left, and by which right, unless whoever exported it said so. */
+/**
+ * Answers to whom something was disclosed, and by which right, unless the caller of an export
+ * stated it.
+ */
 function disclosed({ kind }: NoteInput, actor: Standing, { purpose, countries }: LoadedNotes) {
   if (kind !== 'export.made') return {}
   const { person, organization } = actor

@@ -30,7 +30,7 @@ interface LoadedPosts {
   readonly threads: Map<string, string>
 }
 
-/** The receipt of a new message, or the index of the one that was stored before. */
+/** The receipt of a new message, or the index of the message that was stored before. */
 export type PostAnswer = { readonly receipt: Receipt } | { readonly storedAt: number }
 
 /**
@@ -93,7 +93,7 @@ export const postAct: Act<
       ...(extract === undefined ? {} : { extract }),
       opensThread,
     })
-    // Those that come later in this group find what this one brings.
+    // Later posts of this group find what this one brings.
     loaded.threads.set(payload.thread, payload.compartment)
     loaded.messages.set(payload.id, {
       id: payload.id,
@@ -135,9 +135,9 @@ export const postAct: Act<
 }
 
 /**
- * Everything that a post must satisfy in an operation as it is at that moment: rights, place,
- * signer, state and epoch. Throws the Problem that refuses it. The verifier asks the same of each
- * message at its index.
+ * Judges a post in an operation as it is at that moment: rights, place, signer, state and epoch.
+ * Throws the Problem that refuses it. The verifier judges each message at its index by this
+ * function too.
  */
 export function judgePost(
   view: OperationView,
@@ -153,7 +153,10 @@ export function judgePost(
   requireEpoch(view, payload.compartment, payload.epoch, payload.members)
 }
 
-/** Membership comes before the look-up of the id, which comes before everything else. */
+/**
+ * Refuses a caller who is no member, before the look-up of the id, which comes before every other
+ * check.
+ */
 function requireMembership(view: OperationView, actor: Standing): true {
   authorizeIn(view, actor, 'operation.read')
   return true

@@ -41,8 +41,8 @@ export interface MessagesDeps {
 }
 
 /**
- * What a member posts. The live channel reads the statement before, because that names the
- * operation.
+ * A post of a member. The live channel reads the statement before it calls the service, since the
+ * statement names the operation.
  */
 export type PostInput = Omit<MessageToPost, 'statement'> & { readonly statement: string | MessageStatement }
 
@@ -51,7 +51,7 @@ export interface AcceptedMessage {
   readonly receipt: Receipt
 }
 
-/** Threads and messages: posting, fetching, and who has read what. */
+/** Threads and messages: posts, fetches, and who has read which message. */
 export class MessageService {
   readonly #deps: MessagesDeps
 
@@ -60,9 +60,9 @@ export class MessageService {
   }
 
   /**
-   * Accepts a message: membership first, then the id (the same statement again gets its first
-   * answer), then signature, body, extract and what the sender has seen, and last, under the log's
-   * lock, rights, place, state and epoch.
+   * Accepts a message. The checks come in this order: membership; the id (a statement that is
+   * stored already gets its first answer); signature, body, extract and what the sender has seen;
+   * and last, under the log's lock, rights, place, state and epoch.
    */
   async post(actor: SignedInCaller, operation: string, input: PostInput, channel: Channel): Promise<AcceptedMessage> {
     const { db, logs } = this.#deps
@@ -93,9 +93,10 @@ export class MessageService {
   }
 
   /**
-   * What fails a check is first of all somebody's who may not be a member, or a repetition of what
-   * was stored: membership and the look-up of the id come before every other answer. What passes
-   * the checks finds both under the log's lock.
+   * Answers the header of a message that is stored already; undefined where there is none. A post
+   * that fails a check may come from a caller who is no member, or repeat a stored message:
+   * membership and the look-up of the id come before every other answer. A post that passes the
+   * checks is compared with both under the log's lock.
    */
   async #storedBefore(
     tx: Tx,
@@ -112,7 +113,8 @@ export class MessageService {
   }
 
   /**
-   * Reads a statement that was not read before. Membership comes before the answer that it is none.
+   * Answers the statement, which the live channel has read already. A text that is no statement is
+   * STATEMENT_INVALID for members, and NOT_FOUND for every other caller.
    */
   async #read(
     actor: SignedInCaller,
@@ -128,7 +130,7 @@ export class MessageService {
     }
   }
 
-  /** Everything that can be checked without the log's lock. */
+  /** Checks everything that can be checked without the log's lock. */
   async #check(actor: SignedInCaller, operation: string, statement: MessageStatement, input: PostInput): Promise<void> {
     if (statement.payload.operation !== operation) throw new Problem('NOT_FOUND')
     if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')
@@ -158,7 +160,7 @@ export class MessageService {
   }
 
   /**
-   * What the sender has seen must be what this log was: a sender that was shown another log is
+   * Refuses a post whose `seen` is not what this log was: a sender that was shown another log is
    * refused, and so warned.
    */
   async #requireSeen(operation: string, { payload: { seen } }: MessageStatement): Promise<void> {
@@ -168,7 +170,7 @@ export class MessageService {
     if (!root || base64url(root) !== seen.root) throw new Problem('SEEN_MISMATCH', { size: seen.size })
   }
 
-  /** One message by its id; that it was fetched is entered before anything is answered. */
+  /** Answers one message by its id. The fetch is recorded before anything is answered. */
   async fetch(actor: SignedInCaller, operation: string, message: string, justification?: string) {
     const { db, logs } = this.#deps
     const header = await transaction(db, async (tx) => {
@@ -216,7 +218,7 @@ export class MessageService {
     return header
   }
 
-  /** Those of these messages that the asker may read. */
+  /** Answers those of these messages that the caller may read. */
   async readable(actor: SignedInCaller, operation: string, messages: readonly string[]): Promise<string[]> {
     return transaction(this.#deps.db, async (tx) => {
       const { person } = await authorize(tx, actor, operation, 'message.read')
@@ -236,8 +238,8 @@ export class MessageService {
   }
 
   /**
-   * Threads one may read, the one with the newest message first; `after` is the last index of the
-   * previous page.
+   * Answers the threads that the caller may read, the one with the newest message first; `after` is
+   * the last index of the previous page.
    */
   async threads(actor: SignedInCaller, operation: string, after: number | undefined, limit: number) {
     const { db, logs, views } = this.#deps
@@ -259,8 +261,8 @@ export class MessageService {
   }
 
   /**
-   * Who received and read a message: for its sender's organization and for coordinators, for nobody
-   * else.
+   * Answers who received and read a message, to its sender's organization and to coordinators
+   * alone.
    */
   async receipts(actor: SignedInCaller, operation: string, message: string) {
     return transaction(this.#deps.db, async (tx) => {
@@ -270,8 +272,8 @@ export class MessageService {
         throw new Problem('NOT_FOUND')
       const view = await this.#deps.views.current(tx, operation)
       const compartment = header.compartment_id as CompartmentId
-      // Whoever came later under `from-joining` was never sent it, however far they say that they
-      // have everything.
+      // A member who came later under `from-joining` was never sent it, whatever index their device
+      // says that it has everything up to.
       const mayHave = (person: string) => {
         const member = view.member(person as PersonId)
         return member !== undefined && mayReadFrom(view, member, compartment, header.log_index)
@@ -287,8 +289,8 @@ export class MessageService {
   }
 
   /**
-   * Which of these ids the operation has, those of other organizations included: their ids cannot
-   * be guessed.
+   * Answers which of these ids the operation has, those of other organizations included: their ids
+   * cannot be guessed.
    */
   async knownIds(actor: SignedInCaller, operation: string, ids: readonly string[]) {
     return transaction(this.#deps.db, async (tx) => {

@@ -10,7 +10,7 @@ export interface StoredMessage {
   readonly opensThread: boolean
 }
 
-/** Stores messages with all that belongs to them, a statement per table. */
+/** Stores messages with all rows that belong to them, a statement per table. */
 export async function insertMessages(tx: Tx, messages: readonly StoredMessage[]): Promise<void> {
   const threads = messages
     .filter(({ opensThread }) => opensThread)
@@ -64,7 +64,7 @@ export async function findMessages(
   return new Map(rows.map((row) => [row.id, row]))
 }
 
-/** The compartment of each of these threads. */
+/** Answers the compartment of each of these threads. */
 export async function findThreads(tx: Tx, operation: string, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map()
   const rows = await tx
@@ -86,7 +86,7 @@ export interface Content {
   readonly salt: string | null
 }
 
-/** What messages carry, by the index of their entry. */
+/** Answers what messages carry, by the index of their entry. */
 export async function contentsAt(tx: Tx, operation: string, indexes: readonly number[]): Promise<Map<number, Content>> {
   if (indexes.length === 0) return new Map()
   const rows = await tx
@@ -124,7 +124,9 @@ export interface ThreadRow {
   organization: string
 }
 
-/** Threads of these compartments by their newest message, newest first, below a last index. */
+/**
+ * Answers threads of these compartments by their newest message, newest first, below a last index.
+ */
 export async function listThreads(
   tx: Tx,
   operation: string,
@@ -176,7 +178,7 @@ export interface ReceiptRow {
   readAt: Date | null
 }
 
-/** Who has a message: the first delivery that covers it, and the reading. */
+/** Answers who has a message: the first delivery that covers it, and the reading. */
 export async function receiptsOf(tx: Tx, operation: string, message: string, index: number): Promise<ReceiptRow[]> {
   const { rows } = await sql<ReceiptRow>`
     SELECT ${message} AS message, coalesce(d.person_id, r.person_id) AS person, coalesce(d.organization_id, r.organization_id) AS organization,
@@ -192,7 +194,10 @@ export async function receiptsOf(tx: Tx, operation: string, message: string, ind
   return rows
 }
 
-/** Readings that were entered at these indexes, with the organization that sent the message. */
+/**
+ * Answers the readings that were recorded at these indexes, with the organization that sent the
+ * message.
+ */
 export async function readsAt(
   tx: Tx,
   operation: string,
@@ -230,7 +235,7 @@ export async function readsAt(
     .execute()
 }
 
-/** Which of these ids are taken, and whether by this organization. */
+/** Answers which of these ids are taken, and whether by this organization. */
 export async function knownIds(
   tx: Tx,
   operation: string,

@@ -7,8 +7,8 @@ import { authorize, type Membership } from './authorize.ts'
 import type { OperationService } from './service.ts'
 
 /**
- * Somebody who may do something in an operation, as its rows said when the request came. What acts
- * in its log asks once more under the lock.
+ * A caller who may do something in an operation, as its rows said when the request came. An act in
+ * its log decides once more under the lock.
  */
 export interface EntitledCaller {
   readonly actor: CertifiedCaller
@@ -17,11 +17,11 @@ export interface EntitledCaller {
 
 /** Who may call the routes of an operation, which their addresses name as `:operation`. */
 export interface OperationAccesses {
-  /** Members with this permission. */
+  /** The access of members with this permission. */
   to(permission: Permission): Access<EntitledCaller>
   /**
-   * Members, of whom the service asks for the permission later: what was stored before gets its
-   * first answer whatever they may do now.
+   * The access of members, whose permission the service checks later: a repeated request gets its
+   * first answer, whatever the member may do now.
    */
   memberTo(permission: Permission): Access<CertifiedCaller>
 }
@@ -63,13 +63,19 @@ export function operationAccesses(
   }
 }
 
-/** A misspelt permission must keep the service from starting, not a request from being answered. */
+/**
+ * Answers a permission that exists: a misspelt one must keep the service from starting, not a
+ * request from being answered.
+ */
 function named(permission: Permission): Permission {
   if (!isPermission(permission)) throw new RangeError(`no such permission: ${String(permission)}`)
   return permission
 }
 
-/** What has not the form of an id is refused by the schema of the route. */
+/**
+ * Answers the id of the operation in the address; undefined for a text that is no id, which the
+ * schema of the route refuses.
+ */
 function operationOf({ params }: IncomingRequest): string | undefined {
   const { operation } = params as { operation?: unknown }
   return isUuid(operation) ? operation : undefined

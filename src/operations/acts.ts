@@ -25,7 +25,7 @@ import { authorizeIn, toProblem } from './authorize.ts'
 import { tellOfSleepers } from './sleepers.ts'
 import * as store from './store.ts'
 
-/** What an accepted act stores besides its entries. */
+/** Writes the rows that an accepted act stores besides its entries. */
 export type Write = (tx: Tx, entries: readonly CommittedEntry[]) => Promise<void>
 
 export async function writeAll(
@@ -36,7 +36,7 @@ export async function writeAll(
 }
 
 export interface EntryPlace {
-  /** Index of the first entry that the act made; absent where the same act was stored before. */
+  /** Index of the first entry that the act made; absent where the act was stored before. */
   readonly index?: number
 }
 
@@ -47,7 +47,10 @@ const indexOf = (entries: readonly CommittedEntry[]): number => entries[0]?.inde
 
 type Context<I, L> = DecideContext<OperationView, I, L, Standing>
 
-/** The certificate under which the actor signs in this operation; the statement must name it. */
+/**
+ * Answers the certificate under which the caller signs in this operation; the statement must name
+ * it.
+ */
 export function requireSigner(
   view: OperationView,
   actor: Standing,
@@ -62,7 +65,7 @@ export function requireSigner(
 export interface MemberInput {
   readonly operation: string
   readonly statement: MemberStatement
-  /** What the route declared, so that no route does another one's act. */
+  /** The permission that the route declared, so that no route does another route's act. */
   readonly permission: Permission
   readonly compartmentName?: string
   readonly reason?: string
@@ -103,7 +106,10 @@ const permissionOf = (statement: MemberStatement): Permission => {
   }
 }
 
-/** Who a statement is about, where their devices and organization are needed to decide. */
+/**
+ * Answers the people whom a statement is about, where their devices and organization are needed to
+ * decide.
+ */
 const subjectsOf = ({ statement: { act } }: MemberInput): string[] =>
   act.act === 'admit' || act.act === 'change-role' || act.act === 'wake' ? [act.person] : []
 
@@ -130,7 +136,7 @@ export async function loadNewcomers(tx: Tx, persons: readonly string[]): Promise
   return newcomers
 }
 
-/** Entries that tell an operation which devices a newcomer has. */
+/** Makes the entries that tell an operation which devices a newcomer has. */
 export function certifiedDrafts(
   { session, ...by }: { person: string; organization: string; device: string; session: string },
   certificates: readonly Certificate[],
@@ -148,14 +154,14 @@ export function certifiedDrafts(
 }
 
 /**
- * Beside that of all. Each entry about a member is looked at in every one of them, by the service
- * and by every client.
+ * The most compartments beside that of all. The service and every client look at each entry about a
+ * member in every one of them.
  */
 const mostCompartments = 200
 
 /**
- * Every act by member statement: judged by the same rule book that clients apply, then entered with
- * its statement.
+ * Every act by member statement: judged by the rule book that clients apply, then recorded with its
+ * statement.
  */
 export const memberAct: Act<OperationView, MemberInput, LoadedMembers, Write, EntryPlace> = {
   name: 'member act',
@@ -203,7 +209,10 @@ interface ActResult {
   write: Write
 }
 
-/** An entry of this act: its statement, its digest, and `details` beside what every act says. */
+/**
+ * Makes an entry of this act: its statement, its digest, and `details` beside the details of every
+ * act.
+ */
 type Draft = (
   kind: EntryDraft['kind'],
   subject: string,
@@ -217,7 +226,7 @@ interface MemberActContext extends Context<MemberInput, LoadedMembers> {
 
 type ActOf<K extends MemberStatement['act']['act']> = Extract<MemberStatement['act'], { readonly act: K }>
 
-/** The entries and rows of an accepted act. */
+/** Makes the entries and rows of an accepted act. */
 function enter(context: Context<MemberInput, LoadedMembers>): ActResult {
   const entering: MemberActContext = { ...context, draft: draftsOf(context) }
   const { act } = context.input.statement
@@ -320,7 +329,10 @@ function enterRemoval({ snapshot: view, input, draft }: MemberActContext, person
   }
 }
 
-/** An organization leaves: each of its members is removed, then the organization itself. */
+/**
+ * Makes the entries of an organization that leaves: each of its members is removed, then the
+ * organization itself.
+ */
 function enterDeparture({ snapshot: view, input, draft }: MemberActContext, organization: OrganizationId): ActResult {
   const gone = [...view.members.values()].filter((member) => member.organization === organization)
   const removals = gone.map(({ person, role }) =>
@@ -364,7 +376,8 @@ function enterCompartmentRemoval({ input, draft }: MemberActContext, act: ActOf<
 }
 
 /**
- * The person as the directory has it: of this organization, and of a kind that may hold the role.
+ * Answers the person as the directory has it: of this organization, and of a kind that may hold the
+ * role.
  */
 export function requireNewcomer(
   newcomers: ReadonlyMap<string, Newcomer>,
@@ -378,8 +391,8 @@ export function requireNewcomer(
   const rule = (detail: string) => new Problem('MEMBER_RULE', { detail })
   if (!mayHold(kind, role)) throw rule(`Nobody of an organization of the kind ${kind} can be ${role}.`)
   if (!mayHold(kind, role, holder)) throw rule(`A service account is officer at most, never ${role}.`)
-  // Until then nobody can tell from the log that it is none of the people whom its role takes into
-  // the compartment of all.
+  // Before its device is certified the log cannot show that it is none of the people whom its role
+  // takes into the compartment of all.
   if (holder === 'service' && certificates.length === 0)
     throw rule('A service account is admitted once it is certified.')
   return newcomer
@@ -434,7 +447,7 @@ type Changeable = Pick<store.OperationRow, 'name' | 'time_zone' | 'purpose'>
 
 export const updateAct: Act<OperationView, UpdateInput, Changeable | undefined, Write, EntryPlace> = {
   name: 'update operation',
-  // One to a group, so that each entry says what it replaced.
+  // One act to a group, so that each entry says what it replaced.
   key: ({ operation }) => operation,
   load: (tx, view) => store.findOperation(tx, view.operation),
   decide({ snapshot: view, loaded, input, actor }) {

@@ -16,8 +16,8 @@ import { enterAsPerson, membershipsOf, type MembershipRow } from './store.ts'
 declare const authorized: unique symbol
 
 /**
- * That somebody may do something here. Only `authorize` makes one, so what asks for it cannot be
- * reached around it.
+ * Proof that a caller may do something in an operation. Only `authorize` makes one, so a function
+ * that takes it cannot be reached around `authorize`.
  */
 export interface Membership {
   readonly [authorized]: true
@@ -30,16 +30,16 @@ export interface Membership {
   readonly row: MembershipRow
 }
 
-/** The Problem that a refusal of the rule book means. NOT_FOUND never says more. */
+/** Answers the Problem that a refusal of the rule book means. NOT_FOUND never says more. */
 export function toProblem({ code, permission, message }: Refusal): Problem {
   if (code === 'NOT_FOUND') return new Problem('NOT_FOUND')
   return new Problem(code, permission === undefined ? { detail: message } : { detail: message, permission })
 }
 
 /**
- * The membership of a person with this permission, or the Problem that `access.md` says: 404 to
- * whoever is no member, 403 where the role lacks it, 409 where the state does not allow it. `own`,
- * `self` and `totals` still bind the caller.
+ * Answers the membership of a person with this permission. Throws the Problem that `access.md`
+ * says: 404 for a caller who is no member, 403 where the role lacks it, 409 where the state does
+ * not allow it. `own`, `self` and `totals` still limit the caller.
  */
 export async function authorize(
   tx: Tx,
@@ -66,7 +66,10 @@ export async function authorize(
   } as Membership
 }
 
-/** The same decision under the log's lock, against the members as the log has them. */
+/**
+ * Decides the permission under the log's lock, against the members as the log has them; answers the
+ * member, or throws the Problem that refuses it.
+ */
 export function authorizeIn(view: OperationView, actor: Standing, permission: Permission): Member {
   const member = view.member(actor.person as PersonId)
   if (!member || member.organization !== actor.organization) throw new Problem('NOT_FOUND')
@@ -77,7 +80,10 @@ export function authorizeIn(view: OperationView, actor: Standing, permission: Pe
   return member
 }
 
-/** A service account may use what its role has and what is listed for it; both are needed. */
+/**
+ * Refuses a service account to which the permission is not listed: it needs both its role and its
+ * list.
+ */
 function requireListed({ listed }: Pick<Standing, 'listed'>, permission: Permission): void {
   if (!isListed(listed, permission))
     throw new Problem('FORBIDDEN', { permission, detail: `${permission} is not listed for this service account.` })

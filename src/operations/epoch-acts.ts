@@ -46,8 +46,8 @@ function requireIn(view: OperationView, member: Member, compartment: string): Co
 }
 
 /**
- * Opens the next epoch of a compartment: right number, newest heads, and exactly the recipients
- * that the log has now.
+ * Opens the next epoch of a compartment: with the right number, the newest heads, and exactly the
+ * recipients that the log has now.
  */
 export const openEpochAct: Act<OperationView, EpochInput, Map<string, string>, Write, EntryPlace> = {
   name: 'open epoch',
@@ -124,7 +124,7 @@ function requireGrants(recipients: readonly string[], grants: EpochInput['grants
 }
 
 /**
- * So often one device gives another the key of one epoch: again where a grant did not open, never
+ * How often one device gives another the key of one epoch: again where a grant did not open, never
  * without end.
  */
 const mostGrantsByOneDevice = 3
@@ -132,11 +132,11 @@ const mostGrantsByOneDevice = 3
 interface LoadedGrants {
   readonly purpose: string
   /**
-   * What the devices have already, and how often each gave it to them; `decide` notes what it
-   * accepts.
+   * The grants that the devices have already, and how often each device gave them; `decide` notes
+   * what it accepts.
    */
   readonly given: { readonly sealed: Set<string>; readonly times: Map<string, number> }
-  /** By organization; null where it is of no country. */
+  /** The country of each organization; null where it belongs to no country. */
   readonly countries: ReadonlyMap<string, string | null>
 }
 
@@ -162,7 +162,7 @@ const nameOf = (giver: string, given: { compartment: string; device: string; epo
   [giver, given.compartment, given.device, given.epoch].join(' ')
 
 /**
- * Those of the grants that are new: neither stored before, nor given by this device as often as it
+ * Answers the grants that are new: neither stored before, nor given by this device as often as it
  * may.
  */
 function newOnes({ compartment, grants }: GrantsInput, giver: string, { sealed, times }: LoadedGrants['given']) {
@@ -197,7 +197,7 @@ async function loadDisclosing(tx: Tx, view: OperationView, inputs: readonly Gran
   }
 }
 
-/** To whom the keys go, each device once. */
+/** Answers the recipients of the keys, each device once. */
 function recipientsOf(view: OperationView, { countries }: LoadedGrants, grants: GrantsInput['grants']) {
   return [...new Set(grants.map(({ device }) => device))].map((device) => {
     const certificate = view.devices.get(device as DeviceId)
@@ -208,7 +208,7 @@ function recipientsOf(view: OperationView, { countries }: LoadedGrants, grants: 
 
 /**
  * Gives past epochs to a device of a member, as far as the history rule allows; a role with `self`
- * to devices of the same person only.
+ * gives to devices of its own person only.
  */
 export const giveGrantsAct: Act<OperationView, GrantsInput, LoadedGrants, Write, EntryPlace> = {
   name: 'give grants',
@@ -238,8 +238,8 @@ export const giveGrantsAct: Act<OperationView, GrantsInput, LoadedGrants, Write,
           details: {
             session: actor.session,
             recipients: recipientsOf(view, loaded, fresh),
-            // Nobody else is asked: the rule of history is what the operation's members were
-            // admitted under.
+            // The legal basis is not asked for: the operation's members were admitted under its
+            // rule of history.
             legalBasis: { purpose: loaded.purpose, history: view.history },
             approvers: [],
             grants: fresh.map(({ device, epoch }) => ({
@@ -277,7 +277,7 @@ export function mayHoldKey(
   return person !== undefined && openedIndex >= (view.readsFrom(person, compartment) ?? Infinity)
 }
 
-/** A recipient says that its grant does not open; two of them make the epoch stale. */
+/** Records that a recipient's grant does not open; two people who say so make the epoch stale. */
 export const disputeAct: Act<OperationView, DisputeInput, null, Write, EntryPlace> = {
   name: 'dispute epoch',
   load: () => Promise.resolve(null),
@@ -287,8 +287,8 @@ export const disputeAct: Act<OperationView, DisputeInput, null, Write, EntryPlac
     const current = view.currentEpoch(compartment)
     const known = view.epoch(compartment, input.epoch)
     if (!known || !view.isRecipient(actor.device as DeviceId, compartment)) throw new Problem('NOT_FOUND')
-    // One person cannot make an epoch stale by two devices of theirs, and whoever opened it has its
-    // key.
+    // One person cannot make an epoch stale by two devices of theirs, and the person who opened it
+    // has its key.
     const complaining = [...(view.compartments.get(compartment)?.disputedBy ?? []), known.signer]
     const disputed = complaining.some((device) => view.devices.get(device)?.person === member.person)
     if (disputed || current?.number !== input.epoch) return repeated

@@ -27,11 +27,11 @@ interface LogReadersDeps {
 
 type Details = Readonly<Record<string, unknown>>
 
-/** What looking at the directory is for, where nobody gave a justification of their own. */
+/** The purpose of views of the directory, where the caller gave no justification. */
 const audit = 'the audit of the platform'
 
 /**
- * Who may query a log, and sees what of it: members that of their operation, auditors of the
+ * Who may query a log, and what of it they see: members the log of their operation, auditors of the
  * platform the directory.
  */
 export class LogReaders {
@@ -42,8 +42,8 @@ export class LogReaders {
   }
 
   /**
-   * Enters that somebody queries a log, once they may; what they are shown is decided by the
-   * transaction that reads.
+   * Records that a caller queries a log, if it may. Answers the function with which the transaction
+   * that reads decides what the caller is shown.
    */
   async enterQuery(actor: SignedInCaller, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>> {
     return log === this.#deps.logs.directory
@@ -52,8 +52,8 @@ export class LogReaders {
   }
 
   /**
-   * Members read the log of their operation, everybody with a certified device that of the
-   * directory: checkpoints and proofs.
+   * The access to checkpoints and proofs: members read those of their operation's log, every caller
+   * with a certified device those of the directory.
    */
   access(accesses: Accesses): Access<CertifiedCaller> {
     const { db, logs } = this.#deps
@@ -131,8 +131,8 @@ function sightOf(view: OperationView, member: Member): Pick<Scope, 'shows' | 'sh
 const everything: Scope = { kinds: undefined, shows: () => true, showsDetails: () => true }
 
 /**
- * Whose entries a role may ask for (access.md): everybody's, its organization's, or those that the
- * person caused.
+ * Answers whose entries a role may ask for (access.md): those of all, of its organization, or those
+ * that the person caused.
  */
 function reachOf({ role, state }: Membership): 'everybody' | 'organization' | 'person' {
   if (may(role, 'log.query', state).role === 'yes') return 'everybody'
@@ -150,12 +150,12 @@ function requireOwn(membership: Membership, { person, organization, words }: Log
     throw forbidden('Details are shown to auditors, and to you those of your own entries: name yourself as person.')
 }
 
-/** Ids, of which those of people and devices are some: UUIDs and thumbprints. */
+/** The form of ids, those of people and devices included: UUIDs and thumbprints. */
 const idPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^[A-Za-z0-9_-]{43}$/
 
 /**
- * Whoever looks at one other person says why, by whichever filter they do, and so does whoever
- * searches what others' details say.
+ * Refuses a query without a justification that looks at another person, by whichever filter, or
+ * searches the details of others.
  */
 function requireJustification(actor: SignedInCaller, log: string, query: LogQuery): void {
   const { person, device, subject, message, words, justification } = query

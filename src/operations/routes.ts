@@ -6,7 +6,7 @@ import type { OperationAccesses } from './access.ts'
 import * as schemas from './schemas.ts'
 import type { OperationService } from './service.ts'
 
-/** With what every statement about members may be refused. */
+/** The codes that every statement about members may be refused with. */
 const ofMemberActs = [
   'STATEMENT_INVALID',
   'DEVICE_MISMATCH',

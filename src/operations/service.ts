@@ -63,7 +63,7 @@ export interface CreateInput {
   readonly purpose?: string
 }
 
-/** Closed user groups: creating them, and every act that changes who is in them. */
+/** Closed user groups: makes them, and does every act that changes who is in them. */
 export class OperationService {
   readonly #deps: OperationServiceDeps
 
@@ -71,7 +71,7 @@ export class OperationService {
     this.#deps = deps
   }
 
-  /** An administrator creates an operation and names its first coordinators, never itself. */
+  /** Creates an operation for an administrator, who names its first coordinators, never itself. */
   async create(actor: Administrator, input: CreateInput): Promise<{ operation: string }> {
     requireTimeZone(input.timeZone)
     const statement = await this.#readMember(input.statement)
@@ -175,7 +175,7 @@ export class OperationService {
     })
   }
 
-  /** Any act by member statement; `permission` is what its route declares. */
+  /** Does an act by member statement; `permission` is the one that its route declares. */
   async actOnMembers(
     { actor, membership: { operation } }: EntitledCaller,
     permission: Permission,
@@ -253,16 +253,16 @@ export class OperationService {
   }
 
   /**
-   * That somebody may do this here, for acts that come over the live channel; routes say it by
-   * their access.
+   * Checks a permission for acts that come over the live channel; routes declare it by their
+   * access.
    */
   async entitle(actor: CertifiedCaller, operation: string, permission: Permission): Promise<EntitledCaller> {
     return { actor, membership: await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission)) }
   }
 
   /**
-   * NOT_FOUND unless the person is a member: asked before an act reaches the log, so that no
-   * outsider feels its lock.
+   * Throws NOT_FOUND unless the person is a member; called before an act reaches the log, so that
+   * no outsider feels its lock.
    */
   async requireMember(actor: SignedInCaller, operation: string): Promise<void> {
     const { db, views } = this.#deps
@@ -310,7 +310,8 @@ export class OperationService {
   }
 
   /**
-   * Members, as far as the asker sees them: a right holder those with whom it shares a compartment.
+   * Answers the members that the caller sees: a right holder sees those with whom it shares a
+   * compartment.
    */
   async members(actor: SignedInCaller, operation: string) {
     return transaction(this.#deps.db, async (tx) => {
@@ -354,8 +355,8 @@ export class OperationService {
   }
 
   /**
-   * People who could be admitted: of an invited organization, for coordinators; of its own, for an
-   * NCP.
+   * Answers the people who could be admitted: of an invited organization to coordinators, of its
+   * own organization to an NCP.
    */
   async candidates(actor: SignedInCaller, operation: string, organization: string, justification?: string) {
     return actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
@@ -402,7 +403,10 @@ export class OperationService {
     })
   }
 
-  /** Devices that lack keys they may have and that the asker could give, by compartment. */
+  /**
+   * Answers the devices that lack keys which they may have and which the caller could give, by
+   * compartment.
+   */
   async grantRequests(
     actor: SignedInCaller,
     operation: string,

@@ -2,15 +2,15 @@ import type { State } from '../access.ts'
 import type { OperationView, PersonId } from '../protocol/index.ts'
 
 /**
- * States in which an operation needs its people: a start has no date before somebody moves the
- * operation there.
+ * The states in which an operation needs its people. A start has no date: it is the moment at which
+ * a coordinator moves the operation to such a state.
  */
 const startsIn: readonly State[] = ['rehearsal', 'active']
 
 /**
- * Who hears, when an operation starts, of how many who sleep in it and whom they may wake:
- * coordinators of all, contact points of those of their own organization. Whoever moved it there is
- * told by the answer.
+ * Queues notices of the start of an operation: coordinators are told of all members who sleep in
+ * it, contact points of those of their own organization. The person who moved the operation learns
+ * it from the answer.
  */
 export function tellOfSleepers(
   view: OperationView,

@@ -18,7 +18,7 @@ import {
 import { toProblem } from './authorize.ts'
 import { statementsByHash } from './store.ts'
 
-/** The statements, certificates and revocations that entries commit to, by digest. */
+/** Answers the statements, certificates and revocations that entries commit to, by digest. */
 export async function statementsOf(tx: Tx, operation: string, leaves: readonly Leaf[]): Promise<Map<string, string>> {
   const wanted: Record<ReadStatement['type'], string[]> = { member: [], epoch: [], certificate: [], revocation: [] }
   for (const leaf of leaves) {
@@ -33,14 +33,14 @@ export async function statementsOf(tx: Tx, operation: string, leaves: readonly L
   ])
 }
 
-/** A leaf with its statement as it is stored, ready to be applied to a view. */
+/** Answers a leaf with its statement as it is stored, ready to be applied to a view. */
 export async function readViewEntry(leaf: Leaf, statement: string | undefined): Promise<ViewEntry> {
   return toViewEntry(leaf, statement === undefined ? undefined : await readViewStatement(leaf, statement))
 }
 
 /**
- * Takes stored entries into a view, with the statements that they commit to: as every client does,
- * also where one cannot be believed.
+ * Applies stored entries to a view, with the statements that they commit to: as every client does,
+ * also where a statement cannot be believed.
  */
 export async function applyEntries(tx: Tx, view: OperationView, entries: readonly StoredEntry[]): Promise<void> {
   const leaves = entries.map((entry) => parseLeaf(entry.text))
@@ -51,7 +51,7 @@ export async function applyEntries(tx: Tx, view: OperationView, entries: readonl
 }
 
 /**
- * How the appender keeps the members of an operation: the same fold that clients and verifiers use.
+ * How the appender keeps the members of an operation: by the fold that clients and verifiers use.
  */
 export const operationSnapshots: Snapshots<OperationView> = {
   async advance(tx, log, snapshot, upTo) {
@@ -67,7 +67,7 @@ export const operationSnapshots: Snapshots<OperationView> = {
     try {
       view.apply(toViewEntry(entry.leaf, entry.draft.statement))
     } catch (error) {
-      // What no client would believe does not come into a log.
+      // An entry that no client would believe does not come into a log.
       if (!(error instanceof ProtocolError)) throw error
       throw new Problem('STATEMENT_INVALID', { reason: error.code, detail: error.message })
     }

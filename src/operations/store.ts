@@ -22,7 +22,7 @@ export async function operationsOf(tx: Tx, persons: readonly string[]): Promise<
   return rows.map(({ id }) => id)
 }
 
-/** Who of these people is a member of an operation, asleep or awake. */
+/** Answers which of these people are members of an operation, asleep or awake. */
 export async function membersAmong(tx: Tx, operation: string, persons: readonly string[]): Promise<Set<string>> {
   await enterOperation(tx, operation)
   const { rows } = await sql<{ person: string }>`
@@ -47,12 +47,12 @@ export async function findOperation(tx: Tx, id: string): Promise<OperationRow | 
   return tx.selectFrom('operation').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
-/** What an operation is for, in its own words or else by its name and reference. */
+/** Answers what an operation is for: its purpose, or else its name and reference. */
 export function purposeOf({ purpose, name, reference }: Pick<OperationRow, 'purpose' | 'name' | 'reference'>): string {
   return purpose ?? `${name} (${reference})`
 }
 
-/** The same of the operation that the transaction has entered. */
+/** Answers what the operation is for that the transaction has entered. */
 export async function purposeOfOperation(tx: Tx, id: string): Promise<string> {
   const row = await findOperation(tx, id)
   if (!row) throw new Error(`operation ${id} has a log and no row`)
@@ -66,7 +66,7 @@ export interface MembershipRow extends OperationRow {
   joined_index: number
 }
 
-/** The operations of a person with the person's place in them. */
+/** Answers the operations of a person with the person's place in them. */
 export async function membershipsOf(tx: Tx, person: string, operation?: string): Promise<MembershipRow[]> {
   let query = tx
     .selectFrom('member')
@@ -142,8 +142,8 @@ export async function deleteMember(tx: Tx, operation: string, person: string): P
 }
 
 /**
- * Takes people out of an operation, or lets them sleep there; answers those whom it changes
- * anything for. LAST_COORDINATOR where nobody would lead it.
+ * Takes people out of an operation, or lets them sleep there; answers the people for whom that
+ * changes anything. LAST_COORDINATOR where the operation would be left without one.
  */
 export async function takeMembers(
   tx: Tx,
@@ -253,7 +253,7 @@ export async function insertGrants(
   }
 }
 
-/** The newest grant of each epoch for a device. */
+/** Answers the newest grant of each epoch for a device. */
 export async function grantsFor(tx: Tx, operation: string, device: string, compartment?: string): Promise<GrantRow[]> {
   let query = tx
     .selectFrom('epoch_grant')
@@ -268,7 +268,7 @@ export async function grantsFor(tx: Tx, operation: string, device: string, compa
   return query.execute()
 }
 
-/** Which epochs these devices have a grant for. */
+/** Answers which epochs these devices have a grant for. */
 export async function grantedEpochs(
   tx: Tx,
   operation: string,
@@ -284,7 +284,7 @@ export async function grantedEpochs(
     .execute()
 }
 
-/** Grants of these epochs that these devices have, with the entries that gave them. */
+/** Answers the grants of these epochs that these devices have, with the entries that gave them. */
 export async function grantsOf(
   tx: Tx,
   operation: string,
@@ -300,7 +300,7 @@ export async function grantsOf(
     .execute()
 }
 
-/** Member and epoch statements of an operation by their hash. */
+/** Answers member and epoch statements of an operation by their hash. */
 export async function statementsByHash(
   tx: Tx,
   operation: string,
@@ -315,7 +315,7 @@ export async function statementsByHash(
   return new Map(rows.map((row) => [row.hash, row.jws]))
 }
 
-/** Grants that entries at these indexes gave to these devices. */
+/** Answers the grants that entries at these indexes gave to these devices. */
 export async function grantsGivenAt(
   tx: Tx,
   operation: string,

@@ -7,26 +7,26 @@ import { statementsOf, readViewEntry } from './snapshot.ts'
 const mostKeptViews = 200
 
 /**
- * What readers of this process know of operations, kept and brought up to date from the log when
- * asked.
+ * Keeps what readers of this process know of operations, and brings it up to date from the log when
+ * they ask.
  */
 export class Views {
   readonly #views = new Map<string, OperationView>()
 
   /**
-   * Whether a person was a member when this process last looked: enough to ask the log, which
-   * decides.
+   * Whether a person was a member when this process last looked: that is enough to ask the log,
+   * which decides.
    */
   remembers(operation: string, person: string): boolean {
     return this.#views.get(operation)?.member(person as PersonId) !== undefined
   }
 
   /**
-   * The operation as all entries that this transaction sees made it; NOT_FOUND if it sees none. Not
-   * to be changed.
+   * Answers the operation as all entries that this transaction sees made it; NOT_FOUND if it sees
+   * none. The caller must not change it.
    */
   async current(tx: Tx, operation: string): Promise<OperationView> {
-    // The view is kept for everybody: whoever asks must be shown the log by the database too.
+    // The view is kept for all readers: the database too must show the log to this one.
     if (!(await seesLog(tx, operation))) throw new Problem('NOT_FOUND')
     const view = this.#views.get(operation) ?? new OperationView(operation as OperationId)
     const entries = await changesBetween(tx, operation, view.position, Number.MAX_SAFE_INTEGER)
@@ -35,7 +35,7 @@ export class Views {
     const ready = await Promise.all(
       leaves.map((leaf) => readViewEntry(leaf, leaf.digest === undefined ? undefined : statements.get(leaf.digest))),
     )
-    // Two readers may have fetched the same entries; from here on nothing waits, so each is applied
+    // Two readers may have fetched one entry; from here on nothing waits, so each entry is applied
     // once.
     for (const entry of ready) if (entry.index > view.position) view.take(entry)
     if (this.#views.size >= mostKeptViews && !this.#views.has(operation)) this.#views.clear()

@@ -23,8 +23,8 @@ export function mayReadFrom(view: OperationView, member: Member, compartment: Co
 }
 
 /**
- * Whether a member sees an entry in its feed, as things stand in the view (access-entries.csv and
- * the rule of history).
+ * Whether a member sees an entry in its feed, as things are in the view (access-entries.csv and the
+ * rule of history).
  */
 export function seesEntry(view: OperationView, member: Member, leaf: Leaf): boolean {
   const sight = seesKind(member.role, leaf.kind)
@@ -38,7 +38,7 @@ export function seesEntry(view: OperationView, member: Member, leaf: Leaf): bool
 }
 
 /**
- * Whether what an entry carries beside its statement (body, extract, grant) goes to this member:
+ * Whether the parts of an entry beside its statement (body, extract, grant) go to this member:
  * never to auditors.
  */
 export function seesContent(member: Member): boolean {

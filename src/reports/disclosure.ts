@@ -1,6 +1,6 @@
 /**
- * What one country contributes to something that is shown: `quantity` and `estimated` in
- * trillionths of the base unit.
+ * What one country contributes to a value that is shown: `quantity` and `estimated` in trillionths
+ * of the base unit.
  */
 export interface Share {
   readonly quantity: bigint
@@ -19,9 +19,9 @@ const leastCountries = 3
 const measures = ['quantity', 'estimated', 'seizures', 'cases'] as const
 
 /**
- * Whether the step from one value to another may be shown: in each number that is shown, nobody's
- * share changed, or that of at least three countries. With nothing before, it says whether the
- * value itself may be.
+ * Whether the step from one value to another may be shown: in each number that is shown, the share
+ * of no country changed, or of at least three. With nothing before, it says whether the value
+ * itself may be shown.
  */
 export function mayStep(from: Shares, to: Shares): boolean {
   const countries = new Set([...from.keys(), ...to.keys()])
@@ -43,7 +43,7 @@ export function add(a: Share, b: Share, sign: 1n | -1n = 1n): Share {
   }
 }
 
-/** Adds shares to a map that is being built; what comes to nothing is taken out. */
+/** Adds shares to a map that is being built; removes shares that become nothing. */
 export function addTo(sum: Map<string, Share>, shares: Iterable<readonly [string, Share]>, sign: 1n | -1n = 1n): void {
   for (const [country, share] of shares) {
     const result = add(sum.get(country) ?? nothing, share, sign)
@@ -52,7 +52,7 @@ export function addTo(sum: Map<string, Share>, shares: Iterable<readonly [string
   }
 }
 
-/** All countries together. */
+/** Adds up the shares of all countries. */
 export function together(shares: Shares): Share {
   let sum = nothing
   for (const share of shares.values()) sum = add(sum, share)

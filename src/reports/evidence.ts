@@ -15,14 +15,14 @@ export interface EvidenceDeps {
   readonly logHost: string
   /** Verifier keys of the witnesses that this service asks. */
   readonly witnessKeys: readonly string[]
-  /** Thumbprint of the root of trust. */
+  /** Answers the thumbprint of the root of trust. */
   root(): Promise<string>
 }
 
 export interface EvidenceInput {
   readonly query: LogQuery
   readonly justification: string
-  /** To whom it goes: name, organization and country, as the person who exports it says. */
+  /** The recipient as the person who exports it states it: name, organization and country. */
   readonly recipient: { readonly name: string; readonly organization: string; readonly country?: string }
   readonly legalBasis: string
 }
@@ -30,8 +30,8 @@ export interface EvidenceInput {
 type EvidenceEntry = Evidence['entries'][number]
 
 /**
- * More than this is not evidence of something any more, but a copy of the log: for that there are
- * its tiles.
+ * The most entries of one bundle: a larger one is no evidence of a fact, but a copy of the log,
+ * which has its tiles for that.
  */
 const mostEntries = 2_000
 const pageEntries = 500
@@ -45,9 +45,9 @@ export class EvidenceBundles {
   }
 
   /**
-   * The bundle as one JSON text. That it was made, of what, for whom and why, is in the log with
-   * its SHA-256 before a byte of it is given. NOT_FOUND and FORBIDDEN by access, EVIDENCE_EMPTY,
-   * EVIDENCE_TOO_LARGE.
+   * Answers the bundle as one JSON text. Before a byte of it is given, the log records that it was
+   * made, of what, for whom and why, with its SHA-256. NOT_FOUND and FORBIDDEN by access,
+   * EVIDENCE_EMPTY, EVIDENCE_TOO_LARGE.
    */
   async make(actor: SignedInCaller, log: string, input: EvidenceInput): Promise<string> {
     await this.#requireAuditor(actor, log)
@@ -124,7 +124,9 @@ export class EvidenceBundles {
     }
   }
 
-  /** What the entries commit to, by digest, and the certificates of whoever caused them. */
+  /**
+   * Answers the statements that entries commit to, by digest, and the certificates of their actors.
+   */
   async #statements(
     tx: Tx,
     log: string,
@@ -169,7 +171,7 @@ export class EvidenceBundles {
   }
 }
 
-/** What was asked for; how many a page holds is nothing that anybody asked. */
+/** Answers the query without the size of its pages, which the caller did not choose. */
 function askedOf({ asked }: LogQuery): Record<string, string | number> {
   const { limit: _, ...rest } = asked
   return rest

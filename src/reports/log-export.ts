@@ -13,8 +13,7 @@ interface LogExportDeps {
 }
 
 /**
- * Entries themselves are given to the auditors of a log alone; each time an entry records it before
- * they are.
+ * Records an export of entries, before they are given. Only the auditors of a log may have them.
  */
 export async function enterLogExport(
   deps: LogExportDeps,
@@ -31,7 +30,7 @@ export async function enterLogExport(
     )
     return
   }
-  // Before the log is asked for its lock, which no outsider may feel.
+  // This check comes before the log's lock, which no outsider may feel.
   await transaction(db, (tx) => authorize(tx, actor, log, 'log.export'))
   const note = { kind: 'export.made', subject: actor.person, permission: 'log.export', details } as const
   await logs.append(log, noteAct, note, actor)

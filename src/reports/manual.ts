@@ -1,6 +1,6 @@
 /**
- * How evidence is checked with tools that everybody has, in words. Each line stands alone, so that
- * the file stays readable as it is.
+ * How a reader checks evidence with tools that every system has, in words. Each line stands alone,
+ * so that the file stays readable as it is.
  */
 export const manual: readonly string[] = [
   'This file proves what entries a log of Cordon holds. It can be checked without Cordon, with sha256sum, openssl, jq and xxd.',

@@ -40,5 +40,5 @@ export const EvidenceRequestSchema = Type.Object(
   { additionalProperties: false },
 )
 
-/** It is made as text, whose bytes the entry export.made names. */
+/** The bundle is made as text, whose bytes the entry export.made names. */
 export const EvidenceBundleSchema = Type.Unsafe<string>(Evidence)

@@ -16,8 +16,8 @@ export interface ReportsDeps {
 }
 
 /**
- * `whole` counts everything; `totals` is for partners and observers: what three countries made
- * together, at day ends.
+ * `whole` counts everything; `totals` is for partners and observers: figures to which three
+ * countries contribute, at day ends.
  */
 export type Edition = 'whole' | 'totals'
 
@@ -35,7 +35,7 @@ export class ReportService {
     this.#deps = deps
   }
 
-  /** The figures as they stand. That somebody looked is entered before anything is answered. */
+  /** Answers the figures as they are. The view is recorded before anything is answered. */
   async figures(actor: SignedInCaller, operation: string, justification?: string): Promise<FiguresAsAt> {
     const { db, logs, clock } = this.#deps
     const entered = await transaction(db, async (tx) =>
@@ -47,8 +47,8 @@ export class ReportService {
     return transaction(db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'report.view')
       await store.lookAsFigures(tx)
-      // A role that was narrowed in between counts at once; one that was widened was not what the
-      // entry says.
+      // A role that was narrowed in between counts at once; a role that was widened is not the one
+      // that the entry says.
       if (entered === 'whole' && editionFor(membership) === 'whole') {
         return { ...(await store.queryFigures(tx, operation)), edition: 'whole' }
       }

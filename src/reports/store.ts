@@ -21,9 +21,9 @@ const unitTable = () => {
   ) AS u (code, base, factor)`
 }
 
-// Messages with what they correct or withdraw. What is an exercise, or was an exercise when it
-// began, counts for nothing, and only an organization's own corrections and withdrawals touch its
-// messages.
+// Messages with the messages that they correct or withdraw. A message that is an exercise, or
+// corrects one, counts for nothing, and only an organization's own corrections and withdrawals
+// touch its messages.
 const versions = (operation: string) => sql`
   SELECT m.id, m.stands_for, m.thread_id, m.form, m.log_index, m.refers_as
   FROM message m JOIN message first ON first.operation_id = m.operation_id AND first.id = m.stands_for
@@ -36,7 +36,7 @@ const goods = sql`
 const inBase = sql`(item ->> 'quantity')::numeric * u.factor`
 const isEstimate = sql`coalesce((item ->> 'estimated')::boolean, false)`
 
-/** The figures of an operation as at its last entry: one statement, so one moment. */
+/** Answers the figures of an operation as at its last entry: one statement, so one moment. */
 export async function queryFigures(tx: Tx, operation: string): Promise<Figures & { asAt: number }> {
   const { rows } = await sql<Figures & { asAt: number }>`
     WITH unit AS (${unitTable()}),
@@ -89,9 +89,9 @@ interface SpanRow {
 }
 
 /**
- * From which day to which each version of a seizure stood, with its goods, up to the end of
- * yesterday in the operation's time zone; a version that came and went within one day is left out.
- * `asAt` is the last entry of that day, -1 if there is none.
+ * Answers from which day to which day each version of a seizure counted, with its goods, up to the
+ * end of yesterday in the operation's time zone. A version that came and went within one day is
+ * left out. `asAt` is the last entry of that day, -1 if there is none.
  */
 export async function spansAtDayEnd(
   tx: Tx,

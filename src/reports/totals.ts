@@ -2,7 +2,7 @@ import type { BaseUnit, CategoryAmount, Figures } from '../forms/index.ts'
 import { add, addTo, mayStep, noShares, nothing, together, type Share, type Shares } from './disclosure.ts'
 
 /**
- * One version of a seizure, from the day (`YYYY-MM-DD`) at whose end it counted to the first at
+ * One version of a seizure, from the day (`YYYY-MM-DD`) at whose end it counted to the first day at
  * whose end it did not.
  */
 export interface Span {
@@ -14,13 +14,15 @@ export interface Span {
   readonly goods: readonly {
     readonly category: string
     readonly unit: BaseUnit
-    /** In trillionths of the base unit, which holds every quantity and factor exactly. */
+    /**
+     * The quantity in trillionths of the base unit, which holds every quantity and factor exactly.
+     */
     readonly quantity: bigint
     readonly estimated: boolean
   }[]
 }
 
-/** Something that may be shown: what it is now, and the last value that was shown of it. */
+/** A value that may be shown: what it is now, and the last value that was shown of it. */
 interface Line {
   readonly category: string
   readonly unit: BaseUnit | ''
@@ -39,13 +41,14 @@ interface Remainder {
 }
 
 /**
- * The figures for those who see totals only (access.md, `totals`), as at the end of the last day in
- * `spans`, which are in the order of the log. Day by day: a row is shown where three countries
- * contribute to each of its numbers, and changes only where three contributed to the change since
- * it was last shown; until then it stays as it was. A hidden row hides the next smallest of its
- * unit, and more until three countries stand behind what is hidden; a total follows only where that
- * remainder may be shown too. So every number, every step of one, and what is left between a total
- * and its rows, is of nobody or of three. Counts that were never shown are 0.
+ * Answers the figures for members who see totals only (access.md, `totals`), as at the end of the
+ * last day in `spans`, which are in the order of the log. It goes day by day: a row is shown where
+ * three countries contribute to each of its numbers, and changes only where three contributed to
+ * the change since it was last shown; until then it stays as it was. A hidden row hides the next
+ * smallest of its unit, and more until three countries contribute to the hidden rows together; a
+ * total follows only where that remainder may be shown too. So every number, every step of one, and
+ * the difference between a total and its rows, is of no country or of three. Counts that were never
+ * shown are 0.
  */
 export function discloseAtDayEnds(spans: readonly Span[], sums: ReadonlySet<string>): Figures {
   const lines = new Map<string, Line>()
@@ -78,7 +81,7 @@ export function discloseAtDayEnds(spans: readonly Span[], sums: ReadonlySet<stri
   }
   for (const day of [...days.keys()].toSorted()) {
     const { begin, end } = dayOf(day)
-    // A correction keeps its case: what begins comes before what ends.
+    // A correction keeps its case: versions that begin come before versions that end.
     for (const span of begin) apply(span, 1n)
     for (const span of end) apply(span, -1n)
     for (const [unit, rows] of Map.groupBy(lines.values(), (line) => line.unit)) {
@@ -103,7 +106,10 @@ function sharesOf(goods: Span['goods'], lines: Map<string, Line>): Map<Line, Sha
   return shares
 }
 
-/** What a line may show today: its value, the one that was shown last, or nothing. */
+/**
+ * Answers the value of a line that may be shown today: its present value, the one that was shown
+ * last, or undefined.
+ */
 function candidate({ now, last }: Line): Shares | undefined {
   if (now.size === 0 || !mayStep(noShares, now)) return undefined
   return mayStep(last ?? noShares, now) ? now : last
@@ -131,7 +137,7 @@ function discloseUnit(rows: readonly Line[], sums: ReadonlySet<string>, remainde
   }
   for (const row of parts) show(row, today.get(row))
 
-  // A sum repeats its parts: beside all but one of them it would tell the one.
+  // A sum repeats its parts: beside all but one of them it would tell the last one.
   for (const row of rows) {
     if (!sums.has(row.category)) continue
     const siblings = parts.filter((part) => parentOf(part.category) === parentOf(row.category) && part.now.size > 0)
@@ -141,7 +147,7 @@ function discloseUnit(rows: readonly Line[], sums: ReadonlySet<string>, remainde
     else show(row, value !== undefined && !current ? row.last : value)
   }
 
-  // The seizures of rows overlap; what a total shows is quantities.
+  // The seizures of rows overlap, so a total shows quantities alone.
   const rest = new Map([...left].map(([country, share]) => [country, { ...share, seizures: 0n }]))
   if (mayStep(noShares, rest) && mayStep(remainder.last, rest)) {
     remainder.last = rest

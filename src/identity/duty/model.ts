@@ -8,7 +8,7 @@ export interface HandOverPeriod {
   readonly person: string
   readonly deputy: string
   readonly from: Date
-  /** Undefined until it is taken back. */
+  /** The end; undefined until the duty is taken back. */
   readonly until: Date | undefined
 }
 
@@ -29,9 +29,10 @@ export function overlap(
 }
 
 /**
- * Whom of an organization's contact points, all of them able to act, a duty finds at this moment:
- * those who are not away, each with those they stand in for. One step is followed, never a second:
- * for whom nobody stands in, all of them do. Where everybody is away, everybody is asked.
+ * Answers whom of an organization's contact points, all of them able to act, a duty finds at this
+ * moment: those who are not away, each with those they stand in for. The function follows one step
+ * and never a second: where a deputy is away too, all contact points who are not away stand in.
+ * Where all are away, all are asked.
  */
 export function whoIsOnDuty(
   contactPoints: readonly NamedPerson[],

@@ -8,11 +8,11 @@ import { justifiedBy, viewedDraft } from '../justification.ts'
 import { isInForce, overlap, whoIsOnDuty, type HandOverPeriod, type OnDuty } from './model.ts'
 import * as store from './store.ts'
 
-export interface HandOverInput {
+export interface DutyHandOverInput {
   readonly deputy: string
-  /** Now, if not given or past. */
+  /** The beginning; now, if it is not given or past. */
   readonly from?: string
-  /** Until it is taken back, if not given. */
+  /** The end; until the duty is taken back, if it is not given. */
   readonly until?: string
   readonly reason: string
 }
@@ -24,13 +24,13 @@ interface Party {
 
 export interface DutyView {
   onDuty: (Party & { standsInFor: Party[] })[]
-  /** What lasts or is to come. */
+  /** The arrangements that last or are to come. */
   handOvers: (Party & { deputy: Party; from: string; until: string | null })[]
 }
 
 /**
- * Whom of an organization a duty finds at this moment; nobody only where it has no contact point
- * who can act.
+ * Answers whom of an organization a duty finds at this moment; an empty list only where it has no
+ * contact point who can act.
  */
 export async function onDuty(tx: Tx, organization: string, at: Date): Promise<OnDuty[]> {
   return whoIsOnDuty(await store.contactPointsOf(tx, organization), await store.handOversOf(tx, organization), at)
@@ -45,12 +45,12 @@ export class DutyService {
   }
 
   /**
-   * From then on the deputy stands in for this person, instead of whoever did before. By the
-   * person, another contact point of the organization or an administrator; NOT_FOUND for anybody
-   * else. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away in
-   * that time.
+   * From then on the deputy stands in for this person, in place of an earlier deputy. The person,
+   * another contact point of the organization or an administrator may do this; NOT_FOUND for other
+   * callers. DUTY_RULE where one of the two is no contact point who can act, or the deputy is away
+   * in that time.
    */
-  async handOver(actor: SignedInCaller, person: string, input: HandOverInput): Promise<void> {
+  async handOver(actor: SignedInCaller, person: string, input: DutyHandOverInput): Promise<void> {
     await actInDirectory(this.#deps, actor, [person, input.deputy], async (act) => {
       const { tx, by, now, enter } = act
       const { organization_id: organization } = await requireOwn(act, person)
@@ -69,7 +69,7 @@ export class DutyService {
     })
   }
 
-  /** The person is on duty again, or does not go away after all. */
+  /** Ends the arrangement of a person, who is on duty again, or does not go away after all. */
   async takeBack(actor: SignedInCaller, person: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       const { tx, by, now, enter } = act
@@ -83,8 +83,8 @@ export class DutyService {
   }
 
   /**
-   * Who is on duty now, and what is arranged, for administrators and the organization's contact
-   * points; looking is entered.
+   * Answers who is on duty now and what is arranged, to administrators and the organization's
+   * contact points; the view is recorded.
    */
   async show(actor: SignedInCaller, organization: string): Promise<DutyView> {
     const own = actor.tier === 'ncp' && actor.organization === organization
@@ -113,7 +113,7 @@ export class DutyService {
   }
 }
 
-function periodOf(person: string, { deputy, from, until }: HandOverInput, now: Date): HandOverPeriod {
+function periodOf(person: string, { deputy, from, until }: DutyHandOverInput, now: Date): HandOverPeriod {
   const asked = from === undefined ? now : new Date(from)
   const begins = asked > now ? asked : now
   const ends = until === undefined ? undefined : new Date(until)
@@ -122,8 +122,8 @@ function periodOf(person: string, { deputy, from, until }: HandOverInput, now: D
   return { person, deputy, from: begins, until: ends }
 }
 
-/** Said again after an answer that was lost. */
-function isRepeated(before: HandOverPeriod, wanted: HandOverPeriod, { from }: HandOverInput, now: Date): boolean {
+/** Whether the caller repeats an arrangement after an answer that was lost. */
+function isRepeated(before: HandOverPeriod, wanted: HandOverPeriod, { from }: DutyHandOverInput, now: Date): boolean {
   const begun = from === undefined || new Date(from) <= now ? isInForce(before, now) : +before.from === +wanted.from
   return before.deputy === wanted.deputy && before.until?.getTime() === wanted.until?.getTime() && begun
 }
@@ -132,7 +132,7 @@ async function requireAble(tx: Tx, organization: string, { person, deputy }: Han
   const able = new Set((await store.contactPointsOf(tx, organization)).map((one) => one.person))
   if (!able.has(person))
     throw new Problem('DUTY_RULE', { detail: 'Only a contact point who is awake hands over duty.' })
-  // The same words for whoever is somebody elsewhere, and whoever does not exist.
+  // One sentence answers for a person of another organization and for a person who does not exist.
   if (deputy === person || !able.has(deputy))
     throw new Problem('DUTY_RULE', { detail: 'Who stands in is another contact point of the organization, and awake.' })
 }

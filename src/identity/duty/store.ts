@@ -2,7 +2,10 @@ import { sql } from 'kysely'
 import type { Tx } from '../../db/index.ts'
 import type { HandOverPeriod, NamedPerson } from './model.ts'
 
-/** An organization's contact points who can act: awake, with a device whose certificate says so. */
+/**
+ * Answers the contact points of an organization who can act: awake, with a device whose certificate
+ * says so.
+ */
 export async function contactPointsOf(tx: Tx, organization: string): Promise<NamedPerson[]> {
   const { rows } = await sql<NamedPerson>`
     SELECT p.id AS person, p.name FROM person p JOIN organization o ON o.id = p.organization_id
@@ -13,7 +16,7 @@ export async function contactPointsOf(tx: Tx, organization: string): Promise<Nam
   return rows
 }
 
-/** What people of an organization arranged last, whether it lasts or not. */
+/** Answers the newest arrangement of each person of an organization, whether it lasts or not. */
 export async function handOversOf(tx: Tx, organization: string): Promise<HandOverPeriod[]> {
   const rows = await tx
     .selectFrom('deputy')

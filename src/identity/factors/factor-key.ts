@@ -6,25 +6,25 @@ const nonceBytes = 12
 const tagBytes = 16
 
 /**
- * Keeps what proves a person from whoever reads the database: the key lies in a file beside the
- * service.
+ * Keeps the secrets that prove a person from a reader of the database: the key lies in a file
+ * beside the service.
  */
 export interface FactorKey {
-  /** AES-256-GCM, bound to its person: nonce, ciphertext and tag. */
+  /** Seals a secret with AES-256-GCM, bound to its person: nonce, ciphertext and tag. */
   seal(person: string, secret: Uint8Array): Uint8Array
-  /** Throws where this was not sealed for this person under this key. */
+  /** Opens a sealed secret. Throws where it was not sealed for this person under this key. */
   open(person: string, sealed: Uint8Array): Uint8Array
-  /** HMAC-SHA-256 of a recovery code, by which it is recognised. */
+  /** HMAC-SHA-256 of a recovery code, by which the code is recognised. */
   digest(person: string, code: string): Uint8Array
   /**
-   * By which a passkey knows its person (WebAuthn, user handle). Who could guess it could have a
-   * passkey made in the place of this person's.
+   * The user handle by which a passkey knows its person (WebAuthn). An attacker who could guess the
+   * handle could have a passkey made in the place of this person's.
    */
   handle(person: string): Uint8Array
 }
 
 /**
- * Reads the key; makes it where there is none and nothing was sealed under one. `KeyFileFault`
+ * Reads the key; makes it where there is no key and nothing was sealed under one. `KeyFileFault`
  * otherwise.
  */
 export function openFactorKey(file: string, needed: boolean): FactorKey {

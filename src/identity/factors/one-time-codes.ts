@@ -12,7 +12,7 @@ export function newTotpSecret(): Uint8Array {
   return randomBytes(secretBytes)
 }
 
-/** RFC 6238 as every authenticator app has it: SHA-1, six digits, 30 seconds. */
+/** Answers RFC 6238 as every authenticator app has it: SHA-1, six digits, 30 seconds. */
 function totpOf(secret: Uint8Array, label = ''): TOTP {
   return new TOTP({
     issuer: 'Cordon',
@@ -24,15 +24,15 @@ function totpOf(secret: Uint8Array, label = ''): TOTP {
   })
 }
 
-/** What an app reads: the secret in base 32, and the `otpauth` address of the QR code. */
+/** Answers what an app reads: the secret in base 32, and the `otpauth` address of the QR code. */
 export function totpSheet(secret: Uint8Array, label: string): { secret: string; uri: string } {
   const totp = totpOf(secret, label)
   return { secret: totp.secret.base32, uri: totp.toString() }
 }
 
 /**
- * The step that this code is of, the one before and after now allowed for; undefined where it is of
- * none.
+ * Answers the step that this code is of, where it is the step of now, the one before or the one
+ * after; undefined otherwise.
  */
 export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
   const delta = totpOf(secret).validate({ token: code, timestamp: now.getTime(), window: 1 })
@@ -41,7 +41,7 @@ export function totpStep(secret: Uint8Array, code: string, now: Date): number | 
 
 export const isTotpCode = (code: string) => /^\d{6}$/.test(code)
 
-/** Ten codes of 80 bits, in groups of four. */
+/** Makes ten codes of 80 bits, in groups of four. */
 export function newRecoveryCodes(): string[] {
   return Array.from({ length: recoveryCodeCount }, () => {
     const text = Array.from(randomBytes(recoveryCodeCharacters), (byte) => alphabet[byte % alphabet.length]).join('')
@@ -49,7 +49,10 @@ export function newRecoveryCodes(): string[] {
   })
 }
 
-/** A recovery code as it was made, however it was typed; undefined where it cannot be one. */
+/**
+ * Answers a recovery code as it was made, however it was typed; undefined where the text cannot be
+ * one.
+ */
 export function readRecoveryCode(text: string): string | undefined {
   const plain = text.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
   return plain.length === recoveryCodeCharacters && [...plain].every((letter) => alphabet.includes(letter))

@@ -22,7 +22,7 @@ export interface PasskeyDeps {
   readonly db: Database
   readonly clock: () => Date
   readonly random: Random
-  /** Its origin is the one that answers must name, its host the relying party. */
+  /** The origin that answers must name; its host is the relying party. */
   readonly address: PublicAddress
   readonly factorKey: Pick<FactorKey, 'handle'>
 }
@@ -38,7 +38,10 @@ export class Passkeys {
     this.#deps = deps
   }
 
-  /** What `navigator.credentials.get` takes to sign in with any passkey for this service. */
+  /**
+   * Answers the options that `navigator.credentials.get` takes to sign in with any passkey for this
+   * service.
+   */
   async askToSignIn() {
     return generateAuthenticationOptions({
       rpID: this.#relyingParty,
@@ -48,7 +51,10 @@ export class Passkeys {
     })
   }
 
-  /** What `navigator.credentials.create` takes to make a passkey for this person. */
+  /**
+   * Answers the options that `navigator.credentials.create` takes to make a passkey for this
+   * person.
+   */
   async askToAdd(person: { id: string; name: string }, known: readonly string[]) {
     return generateRegistrationOptions({
       rpName: 'Cordon',
@@ -66,8 +72,8 @@ export class Passkeys {
   }
 
   /**
-   * The passkey that was made for this person; PASSKEY_INVALID where the answer is not to our
-   * question.
+   * Answers the passkey that was made for this person; PASSKEY_INVALID where the response is not to
+   * our question.
    */
   async verifyNew(
     person: string,
@@ -91,7 +97,8 @@ export class Passkeys {
   }
 
   /**
-   * Which of the person's own passkeys this answers a challenge with; undefined where it is none.
+   * Answers which of the person's own passkeys made this response to a challenge; undefined where
+   * none did.
    */
   async verify(person: string, passkeys: readonly store.Passkey[], response: unknown): Promise<string | undefined> {
     const { db, clock, address, factorKey } = this.#deps
@@ -113,7 +120,8 @@ export class Passkeys {
       const counts = await transaction(db, (tx) => store.notePasskeyUse(tx, passkey.id, newCounter, clock()))
       return counts ? passkey.id : undefined
     } catch {
-      // The library says by errors what does not fit; whoever asks is only told that it does not.
+      // The library says by errors what does not fit; the client is only told that the response
+      // does not fit.
       return undefined
     }
   }

@@ -11,8 +11,8 @@ const common = new Set(dictionary['passwords-common'])
 const longestPeriodCharacters = 10
 
 /**
- * PASSPHRASE_WEAK with a reason: `length`, or `common` where it is among the 49,000 commonest,
- * repeats itself or is one of `names`.
+ * Refuses a weak passphrase: PASSPHRASE_WEAK with a reason, which is `length`, or `common` where
+ * the passphrase is among the 49,000 commonest, repeats itself or is one of `names`.
  */
 export function requireStrong(passphrase: string, names: readonly string[], least: number): void {
   const length = lengthOf(passphrase)
@@ -30,7 +30,7 @@ export function requireStrong(passphrase: string, names: readonly string[], leas
     })
 }
 
-/** Whether it is one short thing over and over again, the last time perhaps not whole. */
+/** Whether a text is one short part that is repeated, the last time perhaps not whole. */
 function isRepetition(text: string): boolean {
   const letters = [...text]
   const repeats = (period: number) => letters.every((letter, i) => i < period || letter === letters[i - period])

@@ -62,7 +62,7 @@ const NewPasskeySchema = Type.Object(
 
 export const knowledge = { passphrase: Type.Optional(PassphraseSchema), passkey: Type.Optional(PasskeyAnswerSchema) }
 /**
- * What proves who somebody is: a passkey's answer, or a passphrase with a code where there is a
+ * What proves who a person is: a passkey's answer, or a passphrase with a code where there is a
  * second factor.
  */
 export const evidence = { ...knowledge, code: Type.Optional(CodeSchema) }
@@ -90,7 +90,7 @@ export const FactorsSchema = Type.Object({
     }),
   ),
 })
-/** What a browser's `navigator.credentials` takes (WebAuthn, level 3): options as JSON. */
+/** The options that a browser's `navigator.credentials` takes (WebAuthn, level 3), as JSON. */
 export const PasskeyOptionsSchema = Type.Object(
   { challenge: Type.String({ maxLength: 1000 }) },
   { additionalProperties: true, description: 'Options as WebAuthn defines them in JSON.' },

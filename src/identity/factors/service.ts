@@ -14,23 +14,26 @@ import { lengthOf, passphraseLength, requireStrong } from './passphrase-rules.ts
 import * as store from './store.ts'
 
 /**
- * What somebody brings to prove who they are: a passkey's answer, or a passphrase with a code where
+ * What a person brings to prove who they are: a passkey's answer, or a passphrase with a code where
  * there is a second factor.
  */
 export interface FactorEvidence {
   readonly passphrase?: string
   /** Six digits of the authenticator app, or a recovery code. */
   readonly code?: string
-  /** What `navigator.credentials.get` answered, as JSON. */
+  /** The answer of `navigator.credentials.get`, as JSON. */
   readonly passkey?: unknown
 }
 
-/** By what a person was known. */
+/** The factor by which a person was recognised. */
 export interface FactorProof extends store.StoredProof {
   readonly by: 'passphrase' | 'passphrase+totp' | 'passphrase+recovery-code' | 'passkey'
 }
 
-/** Other sessions end with these: whoever signed in by what is changed does not go on by it. */
+/**
+ * A change of these factors ends the person's other sessions: a session that began by the old
+ * factor does not go on.
+ */
 const endsOthers: ReadonlySet<string> = new Set(['passphrase', 'totp'])
 
 export interface PersonFactorsView {
@@ -44,12 +47,12 @@ interface FactorsDeps extends IdentityDeps {
   readonly factorKey: FactorKey
 }
 
-/** How long a proof of who one is counts for acts that ask for a recent one. */
+/** How long a proof of who a person is counts for acts that ask for a recent one. */
 export const recentProofMs = 10 * 60_000
 
 /**
- * By what people prove who they are. Every door asks `prove`; whoever changes a factor has proven
- * themselves lately.
+ * The factors by which people prove who they are. Every door calls `prove`; a person who changes a
+ * factor has proven themselves lately.
  */
 export class FactorService {
   readonly #deps: FactorsDeps
@@ -61,9 +64,9 @@ export class FactorService {
   }
 
   /**
-   * By what this evidence proves the person: undefined where it does not, after the work of a
-   * passphrase. SECOND_FACTOR_REQUIRED where the passphrase is right and a code is missing. A code,
-   * a step and a challenge are taken: they work once, on all servers.
+   * Answers the factor by which this evidence proves the person; undefined where it does not, after
+   * the work of a passphrase. SECOND_FACTOR_REQUIRED where the passphrase is right and a code is
+   * missing. Takes a code, a step and a challenge: they work once, on all servers.
    */
   async prove(attempt: Attempt, evidence: FactorEvidence, now: Date): Promise<FactorProof | undefined> {
     const first = await this.#first(attempt, evidence, now)
@@ -77,17 +80,17 @@ export class FactorService {
   }
 
   /**
-   * Whether this is the passphrase or a passkey of the person. That is enough to enrol a further
-   * device, which the person's first one invited and certifies; its first sign-in asks for the
-   * code.
+   * Whether the evidence holds the passphrase or a passkey of the person. That is enough to enrol a
+   * further device, which the person's first device invited and certifies; the first sign-in on it
+   * asks for the code.
    */
   async knows(attempt: Attempt, evidence: FactorEvidence, now: Date): Promise<boolean> {
     return (await this.#first(attempt, evidence, now)) !== undefined
   }
 
   /**
-   * Each attempt is counted before it is checked: SIGN_IN_REFUSED once too many have failed at this
-   * door.
+   * Answers the proof by the first factor; undefined where the evidence is wrong. Each attempt is
+   * counted before it is checked: SIGN_IN_REFUSED once too many have failed at this door.
    */
   async #first(attempt: Attempt, { passphrase, passkey }: FactorEvidence, now: Date): Promise<FactorProof | undefined> {
     const { db, passphrases } = this.#deps
@@ -119,39 +122,34 @@ export class FactorService {
     return this.#passkeys.askToSignIn()
   }
 
-  /**
-   * Whether this person can prove anything yet. A person without factors sets a passphrase at
-   * enrolment.
-   */
+  /** Whether this person has a factor. A person without factors sets a passphrase at enrolment. */
   async has(tx: Tx, person: string): Promise<boolean> {
     const { credential, passkeys } = await store.factorsOf(tx, person)
     return credential !== undefined || passkeys.length > 0
   }
 
-  /** argon2id of a first passphrase: nobody has a second factor before. */
+  /** Answers the argon2id hash of a first passphrase: a person has no second factor before it. */
   hashFirst(passphrase: string, names: readonly string[]): Promise<string> {
     requireStrong(passphrase, names, passphraseLength.alone)
     return this.#deps.passphrases.hash(passphrase)
   }
 
   async setFirst(tx: Tx, person: string, hash: string, now: Date): Promise<{ factor: 'passphrase'; held: string }> {
-    // Two devices may enrol at once: the first sets it, and the other one's person has to know it.
+    // Two devices of a person may enrol at once: the first sets the passphrase, and the person has
+    // to know it for the second.
     if (!(await store.insertCredential(tx, { person_id: person, passphrase_hash: hash, set_at: now })))
       throw new Problem('SIGN_IN_REFUSED')
     return { factor: 'passphrase', held: await store.factorsHeld(tx, person) }
   }
 
-  /** What a passphrase of this person must not be. */
+  /** Answers the names that a passphrase of this person must not be. */
   async namesOf(tx: Tx, { person, organization }: { person: string; organization: string }): Promise<string[]> {
     const people = await identityStore.findPeople(tx, [person])
     const organizations = await identityStore.findOrganizations(tx, [organization])
     return [...people, ...organizations].map(({ name }) => name)
   }
 
-  /**
-   * Everything by which this person was known is forgotten: they begin again with what they set
-   * next.
-   */
+  /** Removes every factor of this person, who begins again with the factor that they set next. */
   async forget(tx: Tx, person: string): Promise<void> {
     await store.dropCredential(tx, person)
     await store.dropTotp(tx, person)
@@ -177,7 +175,8 @@ export class FactorService {
   }
 
   /**
-   * Sets another passphrase; PASSPHRASE_WEAK. Eight characters are enough beside a second factor.
+   * Sets another passphrase. Eight characters are enough beside a second factor; PASSPHRASE_WEAK
+   * otherwise.
    */
   async setPassphrase(actor: SignedInCaller, passphrase: string): Promise<void> {
     const { db, clock, passphrases } = this.#deps
@@ -198,8 +197,8 @@ export class FactorService {
   }
 
   /**
-   * From then on a passkey alone; FACTOR_NEEDED where there is none. The codes of the passphrase go
-   * with it.
+   * Removes the passphrase and the codes that belong to it, so that a passkey alone remains;
+   * FACTOR_NEEDED where there is none.
    */
   removePassphrase(actor: SignedInCaller): Promise<void> {
     return this.#change(actor, 'passphrase', 'removed', async (tx) => {
@@ -213,7 +212,7 @@ export class FactorService {
   }
 
   /**
-   * A new secret for an authenticator app; it counts once a code of it has been given to
+   * Makes a new secret for an authenticator app; it counts once a code of the app has been given to
    * `confirmTotp`.
    */
   async beginTotp(actor: SignedInCaller): Promise<{ secret: string; uri: string }> {
@@ -238,8 +237,8 @@ export class FactorService {
   }
 
   /**
-   * The second factor counts from now on; answers the recovery codes, which are shown once.
-   * CODE_WRONG.
+   * Makes the second factor count from now on; answers the recovery codes, which are shown once.
+   * CODE_WRONG where the code is not of the new secret.
    */
   async confirmTotp(actor: SignedInCaller, code: string): Promise<readonly string[]> {
     const { clock, factorKey } = this.#deps
@@ -259,7 +258,9 @@ export class FactorService {
     return codes
   }
 
-  /** FACTOR_NEEDED where the passphrase is too short to stand alone. */
+  /**
+   * Removes the authenticator app. FACTOR_NEEDED where the passphrase is too short to stand alone.
+   */
   removeTotp(actor: SignedInCaller): Promise<void> {
     return this.#change(actor, 'totp', 'removed', async (tx) => {
       const { credential, totp } = await store.factorsOf(tx, actor.person)
@@ -271,7 +272,7 @@ export class FactorService {
     })
   }
 
-  /** New recovery codes in place of all there were. */
+  /** Answers new recovery codes in place of all earlier ones. */
   async renewRecoveryCodes(actor: SignedInCaller): Promise<readonly string[]> {
     const codes = newRecoveryCodes()
     await this.#change(actor, 'recovery-codes', 'changed', async (tx) => {
@@ -299,7 +300,7 @@ export class FactorService {
     return this.#passkeys.askToAdd({ id: actor.person, name }, known)
   }
 
-  /** Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID. */
+  /** Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID where it does not. */
   async addPasskey(actor: SignedInCaller, name: string, response: unknown): Promise<{ id: string }> {
     await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, this.#deps.clock()))
     const { id, publicKey, signCount } = await this.#passkeys.verifyNew(actor.person, response)
@@ -311,7 +312,7 @@ export class FactorService {
     return { id: shortId(id) }
   }
 
-  /** FACTOR_NEEDED where it is the last one and there is no passphrase. */
+  /** Removes a passkey. FACTOR_NEEDED where it is the last one and there is no passphrase. */
   removePasskey(actor: SignedInCaller, id: string): Promise<void> {
     return this.#change(actor, 'passkey', 'removed', async (tx) => {
       const { credential, passkeys } = await store.factorsOf(tx, actor.person)
@@ -347,15 +348,15 @@ export class FactorService {
   }
 }
 
-/** Credential ids can be long; people and addresses name a passkey by the SHA-256 of its own. */
+/** Answers the SHA-256 by which people and addresses name a passkey: its own id can be long. */
 function shortId(id: string): string {
   return hashSecret(id).toString('base64url')
 }
 
 /**
- * STEP_UP_REQUIRED unless this session's person has proven lately who they are, on a certified
- * device, by what they signed in with or could have, and still can: neither a factor that somebody
- * added since nor one that is gone.
+ * Refuses with STEP_UP_REQUIRED unless this session's person has proven lately, on a certified
+ * device, who they are. The factor of that proof must exist since before the session, and still
+ * exist: a factor that was added since, or that is gone, does not count.
  */
 export async function requireRecent(tx: Tx, actor: SignedInCaller, now: Date): Promise<void> {
   if (actor.tier === null) throw new Problem('DEVICE_NOT_CERTIFIED')

@@ -32,9 +32,9 @@ export async function factorsOf(tx: Tx, person: string): Promise<PersonFactors> 
 }
 
 /**
- * SHA-256, base64url, of all that a person's factors are checked against; recovery codes, which go
- * as they are used, are not in it. Entries name it, so that none can be put in the place of
- * another.
+ * The SQL of a digest, SHA-256, base64url, of everything that a person's factors are checked
+ * against. Recovery codes are not in it, since each is removed when it is used. Entries name the
+ * digest, so that no factor can be put in the place of another.
  */
 export const heldBy = (person: RawBuilder<unknown>) => sql<string>`(
   SELECT rtrim(translate(encode(sha256(convert_to(
@@ -63,7 +63,7 @@ export async function setCredential(tx: Tx, row: Insertable<DB['credential']>): 
     .execute()
 }
 
-/** False where the person has one already. */
+/** Inserts a passphrase; answers false where the person has one already. */
 export async function insertCredential(tx: Tx, row: Insertable<DB['credential']>): Promise<boolean> {
   const inserted = await tx
     .insertInto('credential')
@@ -78,7 +78,7 @@ export async function dropCredential(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('credential').where('person_id', '=', person).execute()
 }
 
-/** A new secret, to be confirmed; one that was not confirmed is replaced. */
+/** Stores a new secret, to be confirmed; it replaces one that was not confirmed. */
 export async function putTotp(tx: Tx, row: Insertable<DB['totp']>): Promise<void> {
   await tx.deleteFrom('totp').where('person_id', '=', row.person_id).execute()
   await tx.insertInto('totp').values(row).execute()
@@ -92,7 +92,10 @@ export async function dropTotp(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('totp').where('person_id', '=', person).execute()
 }
 
-/** Takes a step; false where it or a later one was taken before (RFC 6238, section 5.2). */
+/**
+ * Takes a step; answers false where this step or a later one was taken before (RFC 6238, section
+ * 5.2).
+ */
 export async function takeStep(tx: Tx, person: string, step: number): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('totp')
@@ -110,7 +113,7 @@ export async function replaceRecoveryCodes(tx: Tx, person: string, digests: read
   await tx.insertInto('recovery_code').values(rows).execute()
 }
 
-/** Takes a recovery code out: it works once. */
+/** Removes a recovery code: it works once. Answers whether it was there. */
 export async function takeRecoveryCode(tx: Tx, person: string, digest: Uint8Array): Promise<boolean> {
   const { numDeletedRows } = await tx
     .deleteFrom('recovery_code')
@@ -139,8 +142,8 @@ export async function dropPasskeys(tx: Tx, person: string): Promise<void> {
 }
 
 /**
- * False where another use has counted as far meanwhile: of two copies one is refused. A key that
- * does not count stays at 0.
+ * Records a use of a passkey; answers false where another use has counted as far meanwhile: of two
+ * copies of a key one is refused. A key that does not count stays at 0.
  */
 export async function notePasskeyUse(tx: Tx, id: string, signCount: number, at: Date): Promise<boolean> {
   const { numUpdatedRows } = await tx
@@ -156,7 +159,10 @@ export async function insertChallenge(tx: Tx, row: Insertable<DB['passkey_challe
   await tx.insertInto('passkey_challenge').values(row).execute()
 }
 
-/** Takes a challenge out, for this person or for whoever signs in: it is answered once. */
+/**
+ * Removes a challenge of this person, or of a sign-in without one; answers whether it was there. A
+ * challenge is answered once.
+ */
 export async function takeChallenge(tx: Tx, hash: Uint8Array, person: string | null, now: Date): Promise<boolean> {
   const row = await tx.deleteFrom('passkey_challenge').where('hash', '=', hash).returningAll().executeTakeFirst()
   return row !== undefined && row.person_id === person && row.expires_at > now
@@ -166,14 +172,16 @@ export async function forgetChallenges(tx: Tx, now: Date): Promise<void> {
   await tx.deleteFrom('passkey_challenge').where('expires_at', '<', now).execute()
 }
 
-/** Whether anything lies in the database that is worth nothing without the key of the factors. */
+/** Whether the database holds factors that are worth nothing without the key of the factors. */
 export async function hasFactors(tx: Tx): Promise<boolean> {
   const totp = await tx.selectFrom('totp').select('person_id').limit(1).executeTakeFirst()
   const passkey = await tx.selectFrom('passkey').select('person_id').limit(1).executeTakeFirst()
   return (totp ?? passkey) !== undefined
 }
 
-/** By what a person was known: `passkey` is the credential's id, where it was one. */
+/**
+ * The factor by which a person was recognised: `passkey` is the credential's id, where it was one.
+ */
 export interface StoredProof {
   readonly by: string
   readonly passkey?: string
@@ -190,17 +198,17 @@ export async function markVerified(tx: Tx, session: string, proof: StoredProof, 
 }
 
 /**
- * From now on the session knows the factors as they are: it changed them itself, and all others
- * ended.
+ * Records that the session knows the factors as they are now: it changed them itself, and all other
+ * sessions ended.
  */
 export async function markKnown(tx: Tx, session: string, at: Date): Promise<void> {
   await tx.updateTable('session').set({ known_since: at }).where('id', '=', session).execute()
 }
 
 /**
- * Whether that by which a session's person was last known existed when the session began to know
- * them, and still exists: the passkey itself, or the passphrase with the code of an app where there
- * is one.
+ * Answers whether the factor by which a session's person was last recognised existed when the
+ * session began to know the factors, and still exists: the passkey itself, or the passphrase with
+ * the code of an app where there is one.
  */
 export async function proofHolds(tx: Tx, session: string): Promise<'holds' | 'newer' | 'gone'> {
   const { rows } = await sql<{ since: Date; exists: boolean; newest: Date | null }>`

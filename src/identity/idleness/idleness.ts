@@ -15,11 +15,12 @@ interface IdlenessDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | 'ser
 }
 
 /**
- * What would be left without: an operation without coordinator, the service without administrator.
+ * The role that would be left without a holder: coordinator of an operation, or administrator of
+ * the service.
  */
 type NeededRole = 'coordinator' | 'administrator'
 
-/** When each of these people sleeps at the earliest, and who would but is needed. */
+/** Answers when each of these people sleeps at the earliest, and who would sleep but is needed. */
 export async function sleepTimes(
   tx: Tx,
   organization: string,
@@ -37,8 +38,7 @@ export async function sleepTimes(
 
 /**
  * Accounts that nobody uses sleep once their people were told 30, 10 and 3 days before. Any number
- * of servers may do this at once: what is due is looked at again under the lock of the person's
- * row.
+ * of servers may run this at once: it reads each account again under the lock of the person's row.
  */
 export class IdlenessReview implements SleepNotices {
   readonly #deps: IdlenessDeps
@@ -49,7 +49,7 @@ export class IdlenessReview implements SleepNotices {
     this.#limit = deps.sleepAfterDays * dayMs
   }
 
-  /** Lays out the notices that are due, and puts to sleep who had them all. */
+  /** Queues the notices that are due, and puts to sleep the people who were given all of them. */
   async review(): Promise<void> {
     const { db, clock, onError } = this.#deps
     const now = clock()
@@ -91,8 +91,8 @@ export class IdlenessReview implements SleepNotices {
   }
 
   /**
-   * An account that is needed stays awake, and those who can change that hear of it: once, in the
-   * log and by a notice.
+   * Leaves a needed account awake, and tells the people who can change that: once, in the log and
+   * by a notice.
    */
   async #keep(tx: Tx, person: string, needed: NeededRole): Promise<AppendResult | undefined> {
     const { logs, server, clock } = this.#deps
@@ -122,8 +122,8 @@ export class IdlenessReview implements SleepNotices {
   }
 
   /**
-   * Whoever answers for a person who could not be told: the contact points of the organization, or
-   * else the administrators.
+   * Tells the people who answer for a person who could not be told: the contact points of the
+   * organization, or else the administrators.
    */
   async #tellOthers(tx: Tx, person: string, organization: string): Promise<void> {
     const now = this.#deps.clock()

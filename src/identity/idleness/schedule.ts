@@ -6,7 +6,7 @@ export const dayMs = 24 * 3600_000
 
 /** The newest notice that was given. */
 export interface SleepPlan {
-  /** The use of the account that it counted from. */
+  /** The last use of the account, from which the notice counted. */
   readonly idleSince: Date
   readonly days: NoticeDays
   readonly sleepsAt: Date
@@ -22,9 +22,10 @@ export interface Idle {
 }
 
 /**
- * What is due for an account that was last used at `idleSince`. Each notice is due its days before
- * the sleep, and puts it off to that many days after itself: so nobody sleeps without all three,
- * each in time, whatever a service that was down or a clock that jumped has missed.
+ * Answers what is due for an account that was last used at `idleSince`. Each notice is due its
+ * number of days before the sleep, and puts the sleep off to that number of days after itself: so
+ * no account sleeps without all three notices, each in time, whatever a service that was down or a
+ * clock that jumped has missed. `limit` in milliseconds.
  */
 export function nextStep(idle: Idle, now: Date, limit: number): Step {
   const plan = standing(idle, now)
@@ -34,14 +35,14 @@ export function nextStep(idle: Idle, now: Date, limit: number): Step {
   return next === undefined ? { act: 'sleep' } : { act: 'notice', days: next }
 }
 
-/** When the account sleeps once this notice is given now. */
+/** Answers when the account sleeps if this notice is given now. `limit` in milliseconds. */
 export function sleepsAfter(idle: Idle, days: NoticeDays, now: Date, limit: number): Date {
   return later(sleepsAt(idle, now, limit), daysAfter(now, days))
 }
 
 /**
- * The earliest time at which the account can sleep, for those who look it up: notices that are
- * still to come included.
+ * Answers the earliest time at which the account can sleep, for a person who looks it up: notices
+ * that are still to come are included. `limit` in milliseconds.
  */
 export function earliestSleep(idle: Idle, now: Date, limit: number): Date {
   const plan = standing(idle, now)
@@ -56,8 +57,8 @@ function sleepsAt(idle: Idle, now: Date, limit: number): Date {
 }
 
 /**
- * A notice counts while the account stays unused, and none counts that comes from a time which has
- * not come.
+ * Answers the plan that still counts: a notice counts while the account stays unused, and a notice
+ * from a time that has not come does not count.
  */
 function standing({ idleSince, plan }: Idle, now: Date): SleepPlan | undefined {
   return plan?.idleSince.getTime() === idleSince.getTime() && plan.noticedAt <= now ? plan : undefined

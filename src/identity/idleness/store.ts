@@ -16,14 +16,14 @@ interface Row {
 export interface IdlePerson extends Idle {
   readonly person: string
   readonly organization: string
-  /** When it was entered that this account was due and is needed; null unless that is so. */
+  /** When the log recorded that this account was due and is needed; null unless that is so. */
   readonly keptAt: Date | null
 }
 
 /**
- * People who can sleep, with when they last used their account and the newest notice: those with a
- * certified device who are awake. Programs end by a date of their own. All of them, those of an
- * organization, one, or those unused since a time.
+ * Answers the people who can sleep, with their last use of the account and their newest notice:
+ * those with a certified device who are awake. Programs end by a date of their own. The filter
+ * selects all people, those of an organization, one person, or those who used nothing since a time.
  */
 export async function idlePeople(
   tx: Tx,
@@ -76,12 +76,17 @@ export async function markKept(tx: Tx, person: string, at: Date): Promise<void> 
   await tx.updateTable('planned_sleep').set({ kept_at: at }).where('person_id', '=', person).execute()
 }
 
-/** One server at a time puts people to sleep, so that of two last administrators one stays. */
+/**
+ * Lets one server at a time put people to sleep, so that of two last administrators one stays
+ * awake.
+ */
 export async function lockSleeping(tx: Tx): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtextextended('accounts that sleep', 0))`.execute(tx)
 }
 
-/** People of a tier who are awake, on a certified device: of an organization, or of all. */
+/**
+ * Answers the people of a tier who are awake, on a certified device: of an organization, or of all.
+ */
 export async function awakeOfTier(tx: Tx, tier: string, organization?: string): Promise<string[]> {
   const { rows } = await sql<{ person: string }>`
     SELECT DISTINCT p.id AS person FROM person p JOIN organization o ON o.id = p.organization_id JOIN device d ON d.person_id = p.id

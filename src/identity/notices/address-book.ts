@@ -9,20 +9,21 @@ import { addressSealing, isAddress } from './addresses.ts'
 import * as store from './store.ts'
 
 /**
- * Minutes that a code can come back in, and how often somebody may be wrong before another one is
- * needed.
+ * How long a code counts, and how many wrong codes a person may give before another code is needed.
  */
 export const codeLifeMinutes = 60
 const mostWrongCodes = 5
-/** Codes in a day: that a person may ask for, and that one address gets whoever asks. */
+/**
+ * Codes in a day: that a person may ask for, and that one address gets from all people together.
+ */
 const mostCodes = { person: 5, recipient: 3 } as const
 const dayMs = 24 * 3600_000
 
 export interface AddressView {
   readonly address: { readonly address: string; readonly confirmedAt: string } | null
-  /** One that waits for its code. */
+  /** An address that waits for its code. */
   readonly waiting: { readonly address: string; readonly until: string } | null
-  /** Whether this service sends anything. */
+  /** Whether this service sends notices. */
   readonly sends: boolean
 }
 
@@ -33,8 +34,8 @@ interface AddressBookDeps extends Pick<IdentityDeps, 'db' | 'logs' | 'clock' | '
 }
 
 /**
- * Where people want to be told that something waits: set, confirmed, shown and removed by each for
- * themselves alone.
+ * The addresses at which people want to be told that something waits. Each person sets, confirms,
+ * sees and removes their own address alone.
  */
 export class AddressBook {
   readonly #deps: AddressBookDeps
@@ -65,7 +66,7 @@ export class AddressBook {
   }
 
   /**
-   * Has a code sent to an address, which counts once the code came back. NOTICES_OFF,
+   * Sends a code to an address, which counts once the person has given the code. NOTICES_OFF,
    * NOTICE_CODE_LIMIT, STEP_UP_REQUIRED.
    */
   async ask(actor: SignedInCaller, address: string): Promise<void> {
@@ -89,7 +90,10 @@ export class AddressBook {
     })
   }
 
-  /** The address counts from now on. NOTICE_CODE_WRONG. */
+  /**
+   * Makes the address count from now on. NOTICE_CODE_WRONG where the code is another, too old, or
+   * wrong too often.
+   */
   async confirm(actor: SignedInCaller, code: string): Promise<void> {
     const { person } = actor
     const confirmed = await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now, enter }) => {
@@ -108,7 +112,7 @@ export class AddressBook {
     if (!confirmed) throw new Problem('NOTICE_CODE_WRONG')
   }
 
-  /** Nothing is written there any more. NOT_FOUND, STEP_UP_REQUIRED. */
+  /** Removes the address. NOT_FOUND, STEP_UP_REQUIRED. */
   async remove(actor: SignedInCaller): Promise<void> {
     await actInDirectory(this.#deps, actor, [actor.person], async ({ tx, by, now, enter }) => {
       await requireRecent(tx, by, now)
@@ -117,15 +121,15 @@ export class AddressBook {
     })
   }
 
-  /** Where somebody is told; undefined where they have not said. */
+  /** Answers the address of a person; undefined where they have set none. */
   async addressOf(tx: Tx, person: string): Promise<string | undefined> {
     const row = await store.findAddress(tx, person)
     return row?.sealed_address ? this.#sealing.open(person, row.sealed_address) : undefined
   }
 
   /**
-   * What goes to the address that waits since then: undefined once another one waits, or none does
-   * any more.
+   * Answers the address that waits since this time, with its code; undefined once another address
+   * waits, or none.
    */
   async candidateSince(tx: Tx, person: string, since: Date): Promise<{ address: string; code: string } | undefined> {
     const row = await store.findAddress(tx, person)

@@ -2,9 +2,9 @@ import type { FactorKey } from '../factors/factor-key.ts'
 import { fromUtf8, utf8 } from '../../protocol/index.ts'
 
 /**
- * What is taken for an e-mail address: letters of any script in the places that RFC 6531 gives
- * them, and nothing that means something to a mail server, a header or a terminal. Quoted local
- * parts and addresses by number are not taken.
+ * The pattern of an e-mail address: letters of any script in the places that RFC 6531 gives them,
+ * and no character that means something to a mail server, a header or a terminal. Quoted local
+ * parts and addresses by number do not match.
  */
 export const addressPattern =
   "^[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+(\\.[\\p{L}\\p{M}\\p{N}!#$%&'*+/=?^_`{|}~-]+)*@([\\p{L}\\p{M}\\p{N}]([\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}])?\\.)+[\\p{L}][\\p{L}\\p{M}\\p{N}-]*[\\p{L}\\p{M}\\p{N}]$"
@@ -13,7 +13,10 @@ const mostLocalPartOctets = 64
 const mostAddressOctets = 254
 const asAddress = new RegExp(addressPattern, 'u')
 
-/** RFC 5321, section 4.5.3.1, in octets. */
+/**
+ * Whether a text is an address: the pattern, and the lengths of RFC 5321, section 4.5.3.1, in
+ * octets.
+ */
 export function isAddress(text: string): boolean {
   const at = text.indexOf('@')
   return (
@@ -30,8 +33,8 @@ export interface Candidate {
 }
 
 /**
- * Addresses as the database holds them: sealed for their person, for nothing else that the same key
- * seals.
+ * Seals and opens addresses as the database holds them: bound to their person, and to no other use
+ * of the key.
  */
 export function addressSealing(key: FactorKey) {
   const bound = (person: string, what: string) => `${person} notices: ${what}`
@@ -42,7 +45,10 @@ export function addressSealing(key: FactorKey) {
     sealCandidate: (person: string, candidate: Candidate) =>
       key.seal(bound(person, 'candidate'), utf8(JSON.stringify(candidate))),
     openCandidate: (person: string, sealed: Uint8Array) => JSON.parse(open(person, 'candidate', sealed)) as Candidate,
-    /** By which it is known how often an address was written to, whoever asked. */
+    /**
+     * Answers the digest under which letters to an address are counted, whichever person asked for
+     * them.
+     */
     recognise: (address: string) => key.digest('notices', address.toLowerCase()),
   }
 }

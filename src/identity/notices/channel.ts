@@ -1,8 +1,8 @@
 /** One notice as it goes out: plain text that says that something waits, never what. */
 export interface Letter {
   /**
-   * Of this letter, and of no other whoever sends it: a letter that had to go out twice is known
-   * again by it.
+   * The id of this letter alone, whichever server sends it: a mailbox recognises a letter that had
+   * to go out twice.
    */
   readonly id: string
   readonly to: string
@@ -11,13 +11,14 @@ export interface Letter {
   readonly text: string
 }
 
-/** What carries notices to people. */
+/** A way on which notices reach people. */
 export interface NoticeChannel {
   /**
-   * Resolves once somebody has taken the letter over, with `refused` where nobody ever will: there
-   * is no such address. Throws where it may succeed later. Neither names the address.
+   * Resolves with `delivered` once a server has taken the letter over, with `refused` where no
+   * server ever will: the address does not exist. Throws where a later attempt may succeed. Neither
+   * result names the address.
    */
   deliver(letter: Letter): Promise<'delivered' | 'refused'>
-  /** Breaks off what is under way. */
+  /** Breaks off deliveries that are under way. */
   close(): void
 }

@@ -5,8 +5,8 @@ type Words = Pick<Letter, 'subject' | 'text'>
 const ending = 'This message was made by a program: answers to it are not read.'
 
 /**
- * What each notice says: nothing of an operation, a colleague or an organization, and no word of
- * what it is that waits.
+ * The text of each notice. It names no operation, no colleague and no organization, and does not
+ * say what it is that waits.
  */
 export const letters = {
   sleep: (sleepsAt: Date): Words => ({

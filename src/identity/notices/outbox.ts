@@ -8,7 +8,8 @@ import { letters } from './letters.ts'
 import * as store from './store.ts'
 
 /**
- * How a notice was given: by the channel, or by being listed to those who answer for the person.
+ * How a notice was given: by the channel, or by a list that the people who answer for the person
+ * see.
  */
 export type NoticeOutcome =
   | { readonly outcome: 'mailed' }
@@ -20,15 +21,15 @@ export interface SleepNotice {
   readonly idleSince: Date
   readonly days: 30 | 10 | 3
   readonly sleepsAt: Date
-  /** By the clock: a log whose time was once ahead goes on from there. */
+  /** The time by the clock of the server: a log whose time was once ahead goes on from there. */
   readonly noticedAt: Date
 }
 
-/** What the notices of sleep say is not settled before they go out. */
+/** The part of the outbox that settles notices of sleep when they go out. */
 export interface SleepNotices {
-  /** What this notice says now; undefined where it is not due any more. */
+  /** Answers what this notice says now; undefined where it is not due any more. */
   standing(tx: Tx, notice: store.Notice, now: Date): Promise<SleepNotice | undefined>
-  /** Follows once it was given. */
+  /** Records the notice after it was given. */
   given(tx: Tx, notice: SleepNotice, given: NoticeOutcome): Promise<void>
 }
 
@@ -46,16 +47,17 @@ interface Content extends Pick<Letter, 'subject' | 'text'> {
 
 const minuteMs = 60_000
 const longestPauseMs = 6 * 60 * minuteMs
-/** Who was told that others sleep is told again after so long. */
+/** The people who were told that others sleep are told again after this time. */
 const tellOthersEveryMs = 6 * 60 * minuteMs
 const keepGivenMs = 48 * 60 * minuteMs
 /** How long a stop waits for a letter that is under way, so that it need not go out twice. */
 const letterUnderWayMs = 3_000
 
 /**
- * Gives the notices that wait, one after the other. Each is held by a lock while it goes out, so
- * that of several servers one gives it, and only where the commit fails after the channel took it
- * over does it go out again, as the same letter. What fails waits, longer each time.
+ * Gives the notices that wait, one after the other. A lock holds each notice while it goes out, so
+ * that one server alone gives it; only where the commit fails after the channel took it over does
+ * it go out again, as a letter with the id of the first. A notice that fails waits, longer each
+ * time.
  */
 export class NoticeOutbox {
   readonly #deps: NoticeOutboxDeps
@@ -66,12 +68,12 @@ export class NoticeOutbox {
     this.#deps = deps
   }
 
-  /** Resolves once nothing waits that can be given now. */
+  /** Gives all notices that can be given now; resolves after the last one. */
   deliver(): Promise<void> {
     return (this.#running ??= this.#deliverAll().finally(() => (this.#running = undefined)))
   }
 
-  /** Gives what waits soon, for those who do not wait for it. */
+  /** Begins to give the notices that wait, for a caller who does not wait for the end. */
   hurry(): void {
     this.deliver().catch((error: unknown) => this.#deps.onError('giving notices', error))
   }
@@ -84,7 +86,7 @@ export class NoticeOutbox {
   async close(): Promise<void> {
     this.#closed = true
     const timer = setTimeout(() => this.#deps.channel?.close(), letterUnderWayMs)
-    // Whoever called has heard of it.
+    // The caller of the run has heard of its failure.
     await this.#running?.catch(() => {})
     clearTimeout(timer)
   }
@@ -93,7 +95,7 @@ export class NoticeOutbox {
     while (!this.#closed && (await this.#deliverNext()));
   }
 
-  /** Whether it is worth going on: there was a notice, and the channel works. */
+  /** Gives the next notice; answers whether to go on: there was a notice, and the channel works. */
   async #deliverNext(): Promise<boolean> {
     const { db, clock, onError } = this.#deps
     const outcome = await transaction(
@@ -148,7 +150,10 @@ export class NoticeOutbox {
     return taken === 'delivered' ? { outcome: 'mailed' } : { outcome: 'listed', reason: 'address-refused' }
   }
 
-  /** Whoever only confirms an address was told nothing yet. */
+  /**
+   * Records that a notice was given. Records nothing, and answers undefined, for a letter that only
+   * confirms an address: it tells its reader nothing yet.
+   */
   async #enter(
     tx: Tx,
     notice: store.Notice,

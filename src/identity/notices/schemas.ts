@@ -3,10 +3,7 @@ import { Type } from 'typebox'
 const exactly = { additionalProperties: false }
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 
-/**
- * Coarser than what is taken (`isAddress`), which needs classes of letters that not every tool can
- * read.
- */
+/** Coarser than `isAddress`, which needs classes of letters that not every tool can read. */
 const roughly = '^[^@\\u0000-\\u0020\\u007f-\\u00a0]+@[^@\\u0000-\\u0020\\u007f-\\u00a0]+$'
 export const SetAddressSchema = Type.Object(
   { address: Type.String({ minLength: 6, maxLength: 254, pattern: roughly, description: 'As mail has it.' }) },

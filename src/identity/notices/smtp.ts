@@ -12,11 +12,14 @@ export interface SmtpSettings {
 }
 
 export interface SmtpOptions extends SmtpSettings {
-  /** Whom the server's certificate must come from; the system's authorities unless given. */
+  /**
+   * PEM of the authorities that the server's certificate must come from; those of the system unless
+   * given.
+   */
   readonly authorities?: string
   /**
-   * Whether a server without STARTTLS is refused: every one that is not on this machine, unless
-   * said otherwise.
+   * Whether a server without STARTTLS is refused. Unless given, every server that is not on this
+   * machine is refused.
    */
   readonly requireTls?: boolean
   /** Milliseconds that one letter may take. */
@@ -26,7 +29,10 @@ export interface SmtpOptions extends SmtpSettings {
 // Shorter than the database lets the transaction wait that holds the letter (src/db/database.ts).
 const usualLetterTimeoutMs = 30_000
 
-/** A server did not take a letter. Says what it answered and never for whom. */
+/**
+ * Thrown where a server did not take a letter. Its message has the answer of the server and never
+ * the address.
+ */
 export class SmtpFault extends Error {
   constructor(step: string, cause: SmtpError) {
     const { responseCode, code } = cause
@@ -43,7 +49,7 @@ interface SmtpError {
 }
 
 /**
- * Notices by e-mail: one connection for each letter, encrypted unless the server is on this
+ * Sends notices by e-mail: one connection for each letter, encrypted unless the server is on this
  * machine.
  */
 export class SmtpChannel implements NoticeChannel {
@@ -121,7 +127,7 @@ function compose({ id, to, at, subject, text }: Letter, from: string): Promise<B
     text,
     date: at,
     messageId: `<${id}@${domainOf(from)}>`,
-    // RFC 3834: nobody's absence is answered to it.
+    // RFC 3834: mail programs send no notice of absence in reply.
     headers: { 'Auto-Submitted': 'auto-generated' },
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -131,8 +137,8 @@ function compose({ id, to, at, subject, text }: Letter, from: string): Promise<B
 
 /**
  * Whether the server says for good that the mailbox does not exist or takes nothing (RFC 3463: 5.1
- * and 5.2). Everything else, a server that relays for nobody or takes us for a nuisance, can be put
- * right, and the letter waits for it.
+ * and 5.2). Every other failure, such as a server that relays for nobody or takes us for a
+ * nuisance, can be put right, and the letter waits for it.
  */
 function isNoSuchAddress({ command, response }: SmtpError): boolean {
   return command === 'RCPT TO' && /^5\d\d[ -]5\.[12]\.\d/.test(response ?? '')

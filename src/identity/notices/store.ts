@@ -4,13 +4,16 @@ import type { DB, Tx } from '../../db/index.ts'
 export type Notice = Selectable<DB['notice']>
 export type AddressRow = Selectable<DB['notice_address']>
 
-/** A notice that is to be given to somebody. */
+/** A notice that is to be given to a person. */
 export type NoticeDraft =
   | { readonly person: string; readonly kind: 'sleep'; readonly days: 30 | 10 | 3 }
   | { readonly person: string; readonly kind: 'sleepers' | 'needed'; readonly accounts: number }
   | { readonly person: string; readonly kind: 'address' }
 
-/** Lays notices out to be given: they go with the transaction that decides them, or not at all. */
+/**
+ * Queues notices to be given: they are stored with the transaction that decides them, or not at
+ * all.
+ */
 export async function queueNotices(tx: Tx, drafts: readonly NoticeDraft[], now: Date): Promise<void> {
   if (drafts.length === 0) return
   const rows = drafts.map(({ person, ...draft }) => ({ person_id: person, made_at: now, next_at: now, ...draft }))
@@ -18,8 +21,8 @@ export async function queueNotices(tx: Tx, drafts: readonly NoticeDraft[], now: 
 }
 
 /**
- * The notice that has waited longest, held until the transaction ends; others take the next one
- * meanwhile.
+ * Answers the notice that has waited longest, locked until the transaction ends; other servers take
+ * the next one meanwhile.
  */
 export async function claimNotice(tx: Tx, now: Date): Promise<Notice | undefined> {
   return tx
@@ -40,7 +43,7 @@ export async function waitsForSleep(tx: Tx, person: string): Promise<boolean> {
   return (await query.where('given_at', 'is', null).executeTakeFirst()) !== undefined
 }
 
-/** Whether somebody was given a notice of this kind since then. */
+/** Whether a person was given a notice of this kind since then. */
 export async function wasGiven(tx: Tx, person: string, kind: Notice['kind'], since: Date): Promise<boolean> {
   const query = tx.selectFrom('notice').select('id').where('person_id', '=', person).where('kind', '=', kind)
   return (await query.where('given_at', '>', since).executeTakeFirst()) !== undefined
@@ -66,7 +69,7 @@ export async function findAddress(tx: Tx, person: string): Promise<AddressRow | 
   return tx.selectFrom('notice_address').selectAll().where('person_id', '=', person).executeTakeFirst()
 }
 
-/** Keeps an address that waits for its code; one that is confirmed stays until then. */
+/** Keeps an address that waits for its code; an address that is confirmed stays until then. */
 export async function putCandidate(tx: Tx, person: string, sealed: Uint8Array, at: Date): Promise<void> {
   const candidate = { sealed_candidate: sealed, asked_at: at, tries: 0 }
   await tx
@@ -89,21 +92,21 @@ export async function confirmAddress(tx: Tx, person: string, sealed: Uint8Array,
   await tx.updateTable('notice_address').set(confirmed).where('person_id', '=', person).execute()
 }
 
-/** Answers whether there was anything. */
+/** Removes the addresses of these people; answers whether there was one. */
 export async function forgetAddresses(tx: Tx, people: readonly string[]): Promise<boolean> {
   if (people.length === 0) return false
   const { numDeletedRows } = await tx.deleteFrom('notice_address').where('person_id', 'in', people).executeTakeFirst()
   return numDeletedRows > 0n
 }
 
-/** Whether anything lies here that only the key of the factors opens. */
+/** Whether the database holds addresses, which only the key of the factors opens. */
 export async function hasNoticeAddresses(tx: Tx): Promise<boolean> {
   return (await tx.selectFrom('notice_address').select('person_id').limit(1).executeTakeFirst()) !== undefined
 }
 
 /**
- * How many codes this person asked for and this address was to get since then. Whoever asks for the
- * same address waits until this transaction ends.
+ * Answers how many codes this person asked for and how many this address was to get since then. A
+ * second transaction for this address waits until this one ends.
  */
 export async function codesSince(
   tx: Tx,

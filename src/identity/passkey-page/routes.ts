@@ -5,8 +5,8 @@ const config = { access: everybody, door: 'page', record: 'nothing: it shows not
 const schema = { hide: true }
 
 /**
- * Scripts and styles of this service alone, no markup from text, in no frame; forms go to the
- * machine that shows the page.
+ * The page loads scripts and styles of this service alone, makes no markup from text, and shows in
+ * no frame; its forms go to the machine that shows the page.
  */
 const helmet = {
   contentSecurityPolicy: {
@@ -27,7 +27,7 @@ const helmet = {
 
 const file = (name: string) => readFileSync(new URL(name, import.meta.url))
 
-/** The page in which a browser answers for the command, which has no passkeys of its own. */
+/** Mounts the page in which a browser answers for the command, which has no passkeys of its own. */
 export function mountPasskeyPage(app: HttpServer): void {
   const page = file('passkey.html')
   const script = file('passkey.js')

@@ -18,15 +18,15 @@ type Change = 'ended' | 'slept'
 /** What goes with people who leave. */
 export interface DepartureView {
   people: { person: string; name: string }[]
-  /** Certified or waiting to be. */
+  /** Certified devices, and devices that wait to be. */
   devices: number
   operations: number
 }
 
 /**
- * Organizations run themselves: their NCPs retire, suspend and wake their own people,
- * administrators end whole organizations. Whoever ends or sleeps is out of every operation in the
- * same transaction, on every server.
+ * Organizations run themselves: their NCPs retire, suspend and wake their own people, and
+ * administrators end whole organizations. A person who ends or sleeps leaves every operation in one
+ * transaction, on every server.
  */
 export class PeopleService {
   readonly #deps: IdentityDeps
@@ -35,27 +35,30 @@ export class PeopleService {
     this.#deps = deps
   }
 
-  /** A person leaves for good. NOT_FOUND for who is not one's own, FORBIDDEN for oneself. */
+  /**
+   * Ends a person for good. NOT_FOUND for a person whom the caller does not manage, FORBIDDEN for
+   * the caller.
+   */
   retire(actor: SignedInCaller, person: string, reason: string): Promise<void> {
     return this.#changeOne(actor, person, 'ended', reason)
   }
 
-  /** A person acts nowhere until woken; nothing is lost. */
+  /** Lets a person act nowhere until woken; nothing is lost. */
   suspend(actor: SignedInCaller, person: string, reason: string): Promise<void> {
     return this.#changeOne(actor, person, 'slept', reason)
   }
 
   /**
-   * The same by the service itself, for who has not used the account for long. The person's row is
-   * locked by the caller. LAST_COORDINATOR.
+   * Lets a person who has not used the account for long sleep, in the name of the service. The
+   * caller holds the lock of the person's row. LAST_COORDINATOR.
    */
   sleepIdle(tx: Tx, person: string): Promise<AppendResult> {
     return this.#take(tx, undefined, [person], 'slept', 'idle')
   }
 
   /**
-   * The account can sign in again; each operation takes it back by a statement of somebody who may
-   * admit.
+   * Wakes an account, which can then sign in again. Each operation takes the person back by a
+   * statement of a member who may admit.
    */
   async wake(actor: SignedInCaller, person: string, reason: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
@@ -70,7 +73,10 @@ export class PeopleService {
     })
   }
 
-  /** The devices of somebody of one's own, to revoke those that are lost; looking is entered. */
+  /**
+   * Answers the devices of a person whom the caller manages, to revoke those that are lost; the
+   * view is recorded.
+   */
   async devices(
     actor: SignedInCaller,
     person: string,
@@ -85,7 +91,10 @@ export class PeopleService {
     return devices.map(({ id, state, enrolled_at }) => ({ device: id, state, enrolledAt: enrolled_at.toISOString() }))
   }
 
-  /** What would go with somebody of one's own, programs too; looking is entered. */
+  /**
+   * Answers what would go with a person whom the caller manages, a program included; the view is
+   * recorded.
+   */
   atStake(actor: SignedInCaller, person: string): Promise<DepartureView> {
     return this.#look(actor, [person], async (act) => {
       const { id, name, organization_id: organization } = await requireOwn(act, person)
@@ -93,7 +102,7 @@ export class PeopleService {
     })
   }
 
-  /** What would go with an organization. */
+  /** Answers what would go with an organization; the view is recorded. */
   atStakeIn(actor: Administrator, organization: string): Promise<DepartureView> {
     return this.#look(actor, [], async ({ tx }) => {
       const [known] = await identityStore.findOrganizations(tx, [organization])
@@ -120,7 +129,7 @@ export class PeopleService {
     })
   }
 
-  /** An organization leaves and takes its people with it, out of every operation at once. */
+  /** Ends an organization with all its people, out of every operation at once. */
   async endOrganization(actor: Administrator, organization: string, reason: string): Promise<{ people: number }> {
     if (organization === actor.organization)
       throw new Problem('FORBIDDEN', { detail: 'The organization that runs the service stays.' })
@@ -146,15 +155,15 @@ export class PeopleService {
     await actInDirectory(this.#deps, actor, [person], async (act) => {
       await requireRecent(act.tx, act.by, act.now)
       const row = await this.#requireOwn(act, person)
-      // Said again after an answer that was lost.
+      // The caller repeats the act after an answer that was lost.
       if (row.ended_at || (change === 'slept' && row.asleep_at !== null)) return
       act.told(await this.#take(act.tx, act.by, [person], change, reason))
     })
   }
 
   /**
-   * Takes people out of their sessions and operations, whose logs hear of it from the service:
-   * their rows are locked by the caller.
+   * Takes people out of their sessions and operations, whose logs record it as an act of the
+   * service. The caller holds the locks of their rows.
    */
   async #take(
     tx: Tx,
@@ -169,7 +178,8 @@ export class PeopleService {
     const session = by ? { session: by.session } : {}
     const parts: Part[] = []
     for (const operation of await operationsOf(tx, people)) {
-      // Under the lock of the operation's log: who was removed meanwhile is not taken out again.
+      // This runs under the lock of the operation's log: a person who was removed meanwhile is not
+      // taken out again.
       const drafts = async () => {
         const gone = await takeMembers(tx, operation, people, change)
         return gone.map((subject): EntryDraft => ({
@@ -188,7 +198,8 @@ export class PeopleService {
       drafts.push(...endedDrafts(sessions, `person-${change}`, by ?? { server }))
     }
     if (change === 'ended') await forgetAddresses(tx, people)
-    // Nobody would certify whom they invited, and nobody else sees what they left open.
+    // Nobody would certify the people whom they invited, and nobody else sees their open
+    // invitations.
     const open = change === 'ended' ? await identityStore.revokeInvitations(tx, people, clock()) : []
     for (const invitation of open)
       drafts.push({
@@ -203,14 +214,14 @@ export class PeopleService {
     return appended
   }
 
-  /** When the directory says that it happened: the rows say the same. */
+  /** Answers the time of the entry in the directory, which the rows repeat. */
   #entered(appended: AppendResult): Date {
     const [first] = appended.entries.get(this.#deps.logs.directory) ?? []
     if (!first) throw new Error('the directory has an entry of it')
     return first.at
   }
 
-  /** Somebody of one's own whom the actor may also vouch for, locked. */
+  /** Answers a person whom the caller manages and may vouch for, locked. */
   async #requireOwn(act: DirectoryAct, person: string): Promise<identityStore.PersonRow> {
     const row = await requireOwn(act, person)
     await this.#requireReach(act.tx, act.by, person)
@@ -218,8 +229,8 @@ export class PeopleService {
   }
 
   /**
-   * Whoever may not vouch for somebody may not end them either; and a program is stopped, not
-   * retired.
+   * Refuses a caller who may not vouch for the person: such a caller may not end the person either.
+   * A program is stopped, not retired.
    */
   async #requireReach(tx: Tx, actor: LockedCaller, person: string): Promise<void> {
     const devices = (await identityStore.devicesOf(tx, person)).map(({ id }) => id)

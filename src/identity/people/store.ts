@@ -1,12 +1,15 @@
 import type { Selectable } from 'kysely'
 import type { DB, Tx } from '../../db/index.ts'
 
-/** Locks an organization: nobody else ends it meanwhile. */
+/** Locks an organization, so that no other transaction ends it meanwhile. */
 export async function lockOrganization(tx: Tx, id: string): Promise<Selectable<DB['organization']> | undefined> {
   return tx.selectFrom('organization').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
 }
 
-/** All its people who are not ended; while the organization is locked nobody comes in. */
+/**
+ * Answers all people of an organization who are not ended; while the organization is locked no
+ * person is added.
+ */
 export async function peopleStillIn(tx: Tx, organization: string): Promise<string[]> {
   const rows = await tx
     .selectFrom('person')
@@ -31,7 +34,7 @@ export async function changePeople(
   await tx.updateTable('person').set(change).where('id', 'in', ids).execute()
 }
 
-/** How many devices of these people are certified, or wait to be. */
+/** Answers how many devices of these people are certified, or wait to be. */
 export async function countLiveDevices(tx: Tx, people: readonly string[]): Promise<number> {
   if (people.length === 0) return 0
   const { count } = await tx

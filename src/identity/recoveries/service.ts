@@ -8,10 +8,10 @@ import * as identityStore from '../store.ts'
 import { justifiedBy, viewedDraft } from '../justification.ts'
 import * as store from './store.ts'
 
-/** A request waits, and an approval counts, for so long (design: access.md, "Two people"). */
+/** How long a request waits, and an approval counts (design: access.md, "Two people"). */
 const requestLifetimeMs = 72 * 3_600_000
 
-/** What is approved, and nothing else. */
+/** Answers the hash of a request: it covers exactly what a second person approves. */
 export function requestOf(input: {
   invitation: string
   person: string
@@ -24,8 +24,9 @@ export function requestOf(input: {
 }
 
 /**
- * Who approved the recovery that this invitation is for; undefined for any other invitation.
- * APPROVAL_MISSING where nobody did in time, or who did is no longer anybody who could.
+ * Answers who approved the recovery that this invitation is for; undefined for any other
+ * invitation. APPROVAL_MISSING where no person approved it in time, or the person who did may no
+ * longer approve.
  */
 export async function requireApproved(tx: Tx, invitation: string, now: Date): Promise<string | undefined> {
   const recovery = await store.lockRecovery(tx, invitation)
@@ -38,8 +39,8 @@ export async function requireApproved(tx: Tx, invitation: string, now: Date): Pr
 }
 
 /**
- * Approving that somebody who has lost every device comes back: by a contact point or an
- * administrator of another organization.
+ * Approvals that a person who has lost every device may come back: a contact point or an
+ * administrator of another organization gives them.
  */
 export class RecoveryService {
   readonly #deps: IdentityDeps
@@ -48,7 +49,7 @@ export class RecoveryService {
     this.#deps = deps
   }
 
-  /** What is asked, for whoever was told of it; looking is entered. */
+  /** Answers the request to a person who was told of it; the view is recorded. */
   async show(actor: SignedInCaller, invitation: string) {
     const asked = await actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
       const asked = await this.#requireAsked(tx, by, invitation)
@@ -71,8 +72,8 @@ export class RecoveryService {
   }
 
   /**
-   * Approves the request with this hash. FORBIDDEN for who asked and for anybody of the
-   * organizations that are concerned; APPROVAL_MISSING too late.
+   * Approves the request with this hash. FORBIDDEN for the requester and for every person of the
+   * organizations concerned; APPROVAL_MISSING after the request has ended.
    */
   async approve(actor: SignedInCaller, invitation: string, request: string): Promise<void> {
     await actInDirectory(this.#deps, actor, [], async ({ tx, by: actor, now, enter }) => {

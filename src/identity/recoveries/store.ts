@@ -34,7 +34,7 @@ export interface RecoveryRequestRow {
   readonly requesterOrganization: string
 }
 
-/** What somebody is asked to approve, in words. */
+/** Answers the request that a person is asked to approve, with names. */
 export async function findRecovery(tx: Tx, invitation: string, now: Date): Promise<RecoveryRequestRow | undefined> {
   const { rows } = await sql<RecoveryRequestRow>`
     SELECT i.id AS invitation, r.request, r.requested_at AS "requestedAt", r.approved_at IS NOT NULL AS approved,

@@ -9,8 +9,8 @@ import type { EndingDevice } from './store.ts'
 type Deps = Pick<IdentityDeps, 'logs' | 'clock' | 'server' | 'operationsOf' | 'membersAmong'>
 
 /**
- * Ends devices and their sessions, and answers what the logs are to enter of it. Their people are
- * locked by the caller.
+ * Ends devices and their sessions; answers the entries that the logs are to record. The caller
+ * holds the locks of the people's rows.
  */
 export async function endDevices(tx: Tx, deps: Deps, ending: readonly EndingDevice[]): Promise<Part[]> {
   const { logs, clock, server } = deps

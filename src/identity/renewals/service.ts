@@ -17,11 +17,11 @@ import { endDevices } from './device-end.ts'
 import * as store from './store.ts'
 
 const dayMs = 24 * 3600_000
-/** So long before its end a certificate is due. */
+/** How long before its end a certificate is due. */
 const dueWithinMs = 60 * dayMs
 /**
- * So many certificates at most above a renewed one: whoever has it can still vouch for others
- * (`longestChain`).
+ * The most certificates above a renewed certificate: its device can still vouch for others
+ * (`mostCertificatesAbove`).
  */
 const mostCertificatesAboveRenewed = 6
 
@@ -33,14 +33,14 @@ export interface DueView {
   readonly expiresAt: string
   readonly expired: boolean
   readonly certificate: string
-  /** The certificates above it, nearest first. */
+  /** The certificates above the certificate, nearest first. */
   readonly chain: string[]
 }
 
 /**
- * Certificates end by an entry, and are renewed by somebody else who may vouch for the person, for
- * the same keys (decision 0037). Nobody renews their own, and nobody who was vouched for by the
- * very device: chains stay chains.
+ * Certificates end by an entry, and another person who may vouch renews them, for the keys that
+ * they have (decision 0037). No person renews their own certificate, and no device renews a
+ * certificate in its own chain: chains stay chains.
  */
 export class RenewalService {
   readonly #deps: IdentityDeps
@@ -52,8 +52,8 @@ export class RenewalService {
   }
 
   /**
-   * What this NCP (of their organization) or administrator (of all) is asked to renew. Looking is
-   * itself an entry.
+   * Answers the certificates that this NCP (of their organization) or administrator (of all) is
+   * asked to renew. The view is recorded.
    */
   async due(actor: SignedInCaller, justification?: string): Promise<DueView[]> {
     if (!renews(actor)) throw new Problem('NOT_FOUND')
@@ -74,8 +74,8 @@ export class RenewalService {
   }
 
   /**
-   * Accepts a certificate that this actor's device issued anew for a device that has one, or that
-   * the root did, which an administrator brings. The same certificate may come again.
+   * Accepts a certificate that renews another: the caller's device issued it, or the root did and
+   * an administrator brings it. A client may send a certificate again.
    */
   async renew(actor: SignedInCaller, jws: string): Promise<{ device: DeviceId; expiresAt: string }> {
     const renewed = await checked('CERTIFICATE_INVALID', () => readCertificate(jws))
@@ -97,8 +97,8 @@ export class RenewalService {
   }
 
   /**
-   * Ends what has run out, and what a compromised device vouched for; any number of servers may do
-   * it at once.
+   * Ends devices whose certificate has run out, and devices that a compromised device vouched for;
+   * any number of servers may run this at once.
    */
   async endOverdue(): Promise<void> {
     const { db, clock } = this.#deps
@@ -114,8 +114,8 @@ export class RenewalService {
   }
 
   /**
-   * Its own device's renewals, and an administrator the root's; outside their organization nobody
-   * exists for an NCP.
+   * Refuses a renewal that is not of a certificate which the caller's device issued; an
+   * administrator may also bring one of the root. NOT_FOUND for an NCP outside its organization.
    */
   async #requireReach(tx: Tx, actor: SignedInCaller, renewed: Certificate): Promise<void> {
     if (renewed.organization !== actor.organization && !isAdministrator(actor)) throw new Problem('NOT_FOUND')
@@ -174,12 +174,15 @@ export class RenewalService {
   }
 }
 
-/** Who answers for others: contact points for their organization, administrators for all. */
+/**
+ * Whether a caller renews for others: contact points for their organization, administrators for
+ * all.
+ */
 export function renews(actor: SignedInCaller): boolean {
   return actor.tier === 'ncp' || isAdministrator(actor)
 }
 
-/** Which certificates somebody is asked to renew. */
+/** Answers the filter of the certificates that a caller is asked to renew. */
 export function duePart(actor: SignedInCaller, now: Date): Parameters<typeof store.dueCertificates>[1] {
   const organization = isAdministrator(actor) ? undefined : actor.organization
   return { before: new Date(now.getTime() + dueWithinMs), organization, except: actor.person }

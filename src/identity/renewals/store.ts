@@ -14,9 +14,9 @@ export interface DueCertificateRow {
 }
 
 /**
- * Devices that end with some that were compromised, and since when: those that hold their newest
- * certificate from one of them since that time, those that hold it from these, and so on through
- * all generations.
+ * The SQL of the devices that end with compromised devices, and since when: devices that hold their
+ * newest certificate from one of them since that time, devices that hold it from these, and so on
+ * through all generations.
  */
 const fallen = (compromised: RawBuilder<unknown>) => sql`WITH RECURSIVE fallen(device_id, since, falls) AS (
     ${compromised}
@@ -29,8 +29,8 @@ const doomed = sql`EXISTS (SELECT FROM fallen WHERE fallen.device_id = d.id AND 
 const newest = sql`JOIN LATERAL (SELECT * FROM certificate WHERE device_id = d.id ORDER BY directory_index DESC LIMIT 1) c ON true`
 
 /**
- * Certificates in force that end before a time, and those that have ended, of people who are there
- * and awake; of one organization or all.
+ * Answers the certificates in force that end before a time, and those that have ended, of people
+ * who have not left and are awake; of one organization or all.
  */
 export async function dueCertificates(
   tx: Tx,
@@ -57,8 +57,8 @@ export interface EndingDevice {
 }
 
 /**
- * Live devices of people whose newest certificate has ended. Service accounts end with their
- * accounts.
+ * Answers the live devices of people whose newest certificate has ended. Service accounts end with
+ * their accounts.
  */
 export async function endingDevices(tx: Tx, now: Date, device?: string): Promise<EndingDevice[]> {
   const { rows } = await sql<EndingDevice>`${fallen(stated)}
@@ -71,8 +71,8 @@ export async function endingDevices(tx: Tx, now: Date, device?: string): Promise
 }
 
 /**
- * Live devices that a device vouched for from a time on, as the directory entered it, and those
- * that these vouched for since.
+ * Answers the live devices that a device vouched for from a time on, as the directory recorded it,
+ * and those that these vouched for since.
  */
 export async function vouchedSince(tx: Tx, issuer: string, since: Date): Promise<EndingDevice[]> {
   const { rows } = await sql<EndingDevice>`${fallen(sql`SELECT ${issuer}::text, ${since}::timestamptz, false`)}
@@ -83,14 +83,16 @@ export async function vouchedSince(tx: Tx, issuer: string, since: Date): Promise
   return rows
 }
 
-/** Whether the newest certificate of a device was issued by one that was compromised by then. */
+/**
+ * Whether the newest certificate of a device was issued by a device that was compromised by then.
+ */
 export async function isDoomed(tx: Tx, device: string): Promise<boolean> {
   const { rows } = await sql<{ doomed: boolean }>`${fallen(stated)}
     SELECT ${doomed} AS doomed FROM device d WHERE d.id = ${device}`.execute(tx)
   return rows[0]?.doomed ?? false
 }
 
-/** How many live devices of administrators there are beside these. */
+/** Answers how many live devices of administrators there are beside these devices. */
 export async function administratorsBeside(tx: Tx, devices: readonly string[]): Promise<number> {
   const { rows } = await sql<{ others: number }>`
     SELECT count(*)::int AS others FROM device d JOIN person p ON p.id = d.person_id ${newest}
@@ -108,9 +110,9 @@ export async function haveAdministrator(tx: Tx, devices: readonly string[]): Pro
 }
 
 /**
- * On all servers: a renewal goes alone, since two that do not know of each other could close a
- * circle, and so does the end of all that a device vouched for. First certificates go with others
- * like them. Taken before the rows of people.
+ * Takes the lock of vouching on all servers, before the rows of people. A renewal holds it alone,
+ * since two renewals that do not know of each other could close a circle, and so does the end of
+ * all devices that a device vouched for. First certificates share it.
  */
 export async function lockVouching(tx: Tx, how: 'alone' | 'with others'): Promise<void> {
   await (

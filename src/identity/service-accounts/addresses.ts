@@ -2,15 +2,15 @@ import { isIPv4, isIPv6 } from 'node:net'
 
 interface Bits {
   readonly bits: bigint
-  /** How many there are: 32 or 128. */
+  /** The number of bits in an address: 32 or 128. */
   readonly size: number
 }
 
 const groupsOfIPv6 = 8
 
 /**
- * Whether a text is a range of addresses in CIDR notation; one that names a single address and
- * means many is none.
+ * Whether a text is a range of addresses in CIDR notation. An address inside a range, with the bits
+ * behind the prefix set, is no range.
  */
 export function isRange(text: string): boolean {
   const range = parseRange(text)
@@ -35,7 +35,7 @@ function parseRange(text: string): { network: Bits; free: bigint } | undefined {
 }
 
 function bitsOf(text: string): Bits | undefined {
-  // How a socket that serves both families names an IPv4 address.
+  // A socket that serves both families names an IPv4 address like this.
   const address = text.replace(/^::ffff:(?=\d+\.)/i, '')
   if (isIPv4(address)) return { bits: join(address.split('.').map(Number), 8n), size: 32 }
   if (!isIPv6(address) || address.includes('%')) return undefined

@@ -8,13 +8,13 @@ import { isInRanges } from './addresses.ts'
 import { accountOf, assertionLifetimeSeconds, verifyAssertion } from './assertion.ts'
 import * as store from './store.ts'
 
-/** A use is noted once in so many milliseconds, and whenever it comes from another address. */
+/** A use is noted once in this time, and whenever it comes from another address. */
 const noteUseEveryMs = 60_000
 
 /**
- * The account and device behind a client assertion: signed with the account's own key, for this
- * service and this session key, now and once, on whichever server. Otherwise SIGN_IN_REFUSED;
- * ADDRESS_REFUSED to whoever holds the key elsewhere than agreed.
+ * Answers the account and device behind a client assertion: signed with the account's own key, for
+ * this service and this session key, now, and used once on all servers. Otherwise SIGN_IN_REFUSED;
+ * ADDRESS_REFUSED where the key is used from an address that was not agreed.
  */
 export async function requireAssertion(
   { db, address: service }: Pick<IdentityDeps, 'db' | 'address'>,
@@ -40,8 +40,8 @@ export async function requireAssertion(
 }
 
 /**
- * Asked at every request and at the socket: a service account comes from its own addresses. Notes
- * that it was used.
+ * Refuses a service account that comes from an address other than its own, and notes that it was
+ * used. Called at every request and at the socket.
  */
 export async function admitAddress(
   tx: Tx,
@@ -58,7 +58,10 @@ function requireAddress(ranges: readonly string[], address: string): void {
   if (!isInRanges(ranges, address)) throw new Problem('ADDRESS_REFUSED')
 }
 
-/** What is listed below the role: nothing at all for a service account that has lost its row. */
+/**
+ * Answers the permissions that are listed below the role: none for a service account that has lost
+ * its row, null for a person.
+ */
 export function listedOf({ tier, permissions }: Pick<SessionStanding, 'tier' | 'permissions'>): ListedPermissions {
   return permissions ?? (tier === 'service' ? [] : null)
 }

@@ -4,12 +4,15 @@ import { SignJwk, importVerifyKey, isUuid, shape } from '../../protocol/index.ts
 
 /** RFC 7523, section 2.2. */
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
-/** Seconds that an assertion lives at most. */
+/** The longest time that an assertion holds. */
 export const assertionLifetimeSeconds = 60
 
 const parseKey = shape('key of a service account', SignJwk)
 
-/** The account that an assertion names, before anything of it is believed. */
+/**
+ * Answers the account that an assertion names, before anything of it is verified; undefined where
+ * it cannot be read.
+ */
 export function accountOf(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion)
@@ -31,8 +34,8 @@ export interface ExpectedAssertion {
 
 /**
  * Verifies a client assertion (RFC 7523 with the audience of rfc7523bis: the issuer alone, so that
- * what was made for one service is worth nothing at another); everything that is wrong with it is
- * SIGN_IN_REFUSED. Its `jti` still has to be recorded as seen.
+ * an assertion for one service is worth nothing at another). SIGN_IN_REFUSED for every fault of it.
+ * The caller still has to record its `jti` as seen.
  */
 export async function verifyAssertion(
   assertion: string,

@@ -37,8 +37,8 @@ export class ServiceAccountService {
   }
 
   /**
-   * Those of an organization, for its NCPs and administrators; all of them for administrators.
-   * Looking is itself an entry.
+   * Answers the accounts of an organization to its NCPs and administrators, and all accounts to
+   * administrators. The view is recorded.
    */
   async list(actor: SignedInCaller, organization?: string, justification?: string): Promise<ServiceAccountView[]> {
     const asked = organization ?? (isAdministrator(actor) ? undefined : actor.organization)
@@ -53,9 +53,9 @@ export class ServiceAccountService {
   }
 
   /**
-   * Stops an account at once and for good: its sessions end on every server, its device is revoked
-   * by the statement that comes with this, so that the epochs it could read become stale, and its
-   * invitation is worth nothing any more.
+   * Stops an account at once and for good: its sessions end on every server, and its invitation is
+   * worth nothing any more. `jws` revokes its device, so that the epochs that the device could read
+   * become stale.
    */
   async stop(actor: SignedInCaller, account: string, jws: string | undefined): Promise<void> {
     const revocation = jws === undefined ? undefined : await checked('STATEMENT_INVALID', () => readRevocation(jws))
@@ -81,7 +81,7 @@ export class ServiceAccountService {
     })
   }
 
-  /** Ends the accounts whose time is over; any number of servers may do it at once. */
+  /** Ends the accounts whose time is over; any number of servers may run this at once. */
   async endOverdue(): Promise<void> {
     const { db, clock } = this.#deps
     const overdue = await transaction(db, (tx) => store.overdueServiceAccounts(tx, clock()))
@@ -96,7 +96,8 @@ export class ServiceAccountService {
   }
 
   /**
-   * Sessions, device, invitations and the account itself; `by` the server where its time was over.
+   * Ends sessions, device, invitations and the account itself; `by` is absent where the service
+   * ends it because its time is over.
    */
   async #end(tx: Tx, account: string, reason: 'stopped' | 'expired', by?: LockedCaller): Promise<AppendResult> {
     const { logs, clock, server } = this.#deps
@@ -125,7 +126,10 @@ export class ServiceAccountService {
   }
 }
 
-/** Administrators manage all service accounts, an NCP those of its organization. */
+/**
+ * Whether a caller manages the service accounts of an organization: administrators manage all, an
+ * NCP those of its organization.
+ */
 function manages(
   { tier, organization }: Pick<SignedInCaller, 'tier' | 'organization'>,
   of: string | undefined,

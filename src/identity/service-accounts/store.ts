@@ -27,7 +27,10 @@ export async function findServiceAccount(tx: Tx, account: string): Promise<Servi
   return tx.selectFrom('service_account').selectAll().where('person_id', '=', account).executeTakeFirst()
 }
 
-/** The device that an account acts with, certified or waiting for it. */
+/**
+ * Answers the device that an account acts with, certified or waiting for it; undefined where it has
+ * none.
+ */
 export async function liveDeviceOf(tx: Tx, account: string): Promise<string | undefined> {
   const row = await tx
     .selectFrom('device')
@@ -38,7 +41,7 @@ export async function liveDeviceOf(tx: Tx, account: string): Promise<string | un
   return row?.id
 }
 
-/** Which of these people are service accounts, and whether they have ended. */
+/** Answers which of these people are service accounts, and whether each has ended. */
 export async function serviceAccountsAmong(tx: Tx, persons: readonly string[]): Promise<Map<string, 'live' | 'ended'>> {
   if (persons.length === 0) return new Map()
   const rows = await tx
@@ -66,7 +69,10 @@ export async function endServiceAccount(tx: Tx, account: string, at: Date): Prom
   await tx.updateTable('service_account').set({ ended_at: at }).where('person_id', '=', account).execute()
 }
 
-/** Notes when and from where an account was used, unless the same was noted since `before`. */
+/**
+ * Notes when and from where an account was used, unless a use from this address was noted since
+ * `before`.
+ */
 export async function noteUse(tx: Tx, account: string, at: Date, address: string, before: Date): Promise<void> {
   await tx
     .updateTable('service_account')
@@ -76,7 +82,7 @@ export async function noteUse(tx: Tx, account: string, at: Date, address: string
     .execute()
 }
 
-/** Accounts whose time is over and that have not ended yet. */
+/** Answers the accounts whose time is over and that have not ended yet. */
 export async function overdueServiceAccounts(tx: Tx, now: Date): Promise<string[]> {
   const rows = await tx
     .selectFrom('service_account')
@@ -103,7 +109,7 @@ export interface ServiceAccountListRow extends Omit<
   readonly deviceState: string | null
 }
 
-/** The accounts of an organization, or of all. */
+/** Answers the accounts of an organization, or of all. */
 export async function listServiceAccounts(tx: Tx, organization: string | undefined): Promise<ServiceAccountListRow[]> {
   const { rows } = await sql<ServiceAccountListRow>`
     SELECT a.person_id AS account, p.name, p.organization_id AS organization, o.name AS "organizationName",

@@ -8,14 +8,14 @@ import * as store from './store.ts'
 
 const longestLifeMs = 366 * 24 * 3600_000
 
-/** What an invitation of the tier `service` says of the account that it makes. */
+/** The terms of the account that an invitation of the tier `service` makes. */
 export interface TermsInput {
   readonly permissions: readonly string[]
   readonly addresses: readonly string[]
   readonly expiresAt: string
 }
 
-/** The terms of an account that may be made, or VALIDATION. */
+/** Answers the terms of an account that may be made; VALIDATION otherwise. */
 function requireTerms({ permissions, addresses, expiresAt }: TermsInput, now: Date): store.Terms {
   const until = new Date(expiresAt)
   const fault = (pointer: string, reason: string) =>
@@ -29,8 +29,9 @@ function requireTerms({ permissions, addresses, expiresAt }: TermsInput, now: Da
 }
 
 /**
- * Makes the account that an invitation of the tier `service` is for, once. Nobody is both a person
- * and a service account, and nobody becomes the other. Answers the terms as the entry has them.
+ * Makes the account that an invitation of the tier `service` is for, once. No account is both a
+ * person and a service account, and none becomes the other. Answers the terms as the entry records
+ * them.
  */
 export async function registerAccount(
   tx: Tx,
@@ -51,8 +52,8 @@ export async function registerAccount(
 }
 
 /**
- * The key with which an account will sign in, which must be nobody's device: no key serves two
- * protocols.
+ * Keeps the key with which an account will sign in, and answers its thumbprint. The key must be no
+ * device's key: no key serves two protocols.
  */
 export async function keepSignInKey(tx: Tx, account: string, key: SignJwk, device: string, now: Date): Promise<string> {
   const known = await store.findServiceAccount(tx, account)

@@ -23,8 +23,8 @@ interface RecordedEnrolment {
 }
 
 /**
- * What the directory has said so far of devices; grows with their number, not with that of the
- * entries.
+ * What the entries of the directory have said so far of devices; grows with their number, not with
+ * that of the entries.
  */
 export class DirectoryFold {
   readonly #pin: Pin
@@ -133,7 +133,9 @@ export class DirectoryFold {
     return this.#certificates.has(device) ? 'certified' : 'waiting'
   }
 
-  /** Devices that entries know of, to be struck off as their rows come by. */
+  /**
+   * Answers the devices that entries know of; the verifier removes each one whose row it has seen.
+   */
   devices(): Set<string> {
     return new Set([...this.#certificates.keys(), ...this.#enrolled.keys()])
   }
@@ -148,7 +150,7 @@ export class DirectoryFold {
   }
 }
 
-/** Which columns of a row are not what they should be, a sentence each. */
+/** Answers which columns of a row differ from the expected values, a sentence each. */
 export function differences<R extends object>(row: R, expected: Partial<R>): string[] {
   return Object.entries(expected)
     .filter(([column, value]) => row[column as keyof R] !== value)

@@ -5,7 +5,7 @@ import type { RawDeputy } from './store.ts'
 
 type Terms = Omit<RawDeputy, 'id'>
 
-/** What the directory has said last of each contact point's deputy. */
+/** The newest statement of the directory about each contact point's deputy. */
 export class DutyFold {
   readonly #deputies = new Map<string, Terms>()
 
@@ -27,7 +27,7 @@ export class DutyFold {
     return differences(row, expected)
   }
 
-  /** Those that have an entry and no row. */
+  /** Answers the contact points whose arrangement has an entry and no row, a sentence each. */
   missing(): string[] {
     return [...this.#deputies.keys()].map((id) => `deputy of ${id}: it has entries and no row`)
   }

@@ -3,7 +3,7 @@ import type { Leaf } from '../../protocol/index.ts'
 import type { RawFactors } from './store.ts'
 
 interface Factors {
-  /** Times of the entries that set them last. */
+  /** The times of the entries that set each factor last. */
   passphrase: string | undefined
   totp: string | undefined
   passkeys: number
@@ -14,14 +14,14 @@ interface Factors {
 const none = (): Factors => ({ passphrase: undefined, totp: undefined, passkeys: 0, held: undefined })
 
 /**
- * By how many factors the directory says that each person signs in: none can be added, exchanged or
- * come back unseen.
+ * The factors by which each person signs in according to the directory, so that none can be added,
+ * exchanged or brought back unseen.
  */
 export class FactorFold {
   readonly #people = new Map<string, Factors>()
 
   follow({ kind, subject, actor, at }: Leaf, details: Details): void {
-    // Who comes back after the loss of every device begins again.
+    // A person who comes back after the loss of every device begins again.
     if (kind === 'device.enrolled' && details?.['reason'] === 'recovered' && 'person' in actor)
       this.#people.set(actor.person, none())
     if (kind !== 'credential.set') return
@@ -33,7 +33,7 @@ export class FactorFold {
     switch (details?.['factor']) {
       case 'passphrase':
         factors.passphrase = set
-        // The codes of the passphrase go with it.
+        // The codes of the passphrase are removed with it.
         if (removed) factors.totp = undefined
         return
       case 'totp':
@@ -60,7 +60,7 @@ export class FactorFold {
     return faults
   }
 
-  /** Those who have entries and no factor. */
+  /** Answers the people who have entries and no factor, a sentence each. */
   missing(): string[] {
     return [...this.#people]
       .filter(([, { passphrase, totp, passkeys }]) => passphrase !== undefined || totp !== undefined || passkeys > 0)

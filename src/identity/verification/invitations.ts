@@ -13,7 +13,7 @@ interface RecordedInvitation {
 }
 
 /**
- * What the directory has said so far of invitations, and of requests to come back that hang on
+ * What the directory has said so far of invitations, and of the recovery requests that belong to
  * them.
  */
 export class InvitationFold {
@@ -33,7 +33,7 @@ export class InvitationFold {
         tier: text('tier') ?? '',
         inviter_person_id: actor.person,
         inviter_device_id: actor.device,
-        // Entries of before 2026-11-30 do not say them.
+        // Entries of before 2026-11-30 do not hold these values.
         ...(expiresAt === undefined ? {} : { expires_at: microsecondText(expiresAt) }),
         ...(recognition === undefined ? {} : { recognition }),
       }
@@ -74,7 +74,7 @@ export class InvitationFold {
     return faults
   }
 
-  /** Those that have an entry and whose row was not seen. */
+  /** Answers the invitations that have an entry and whose row was not seen, a sentence each. */
   missing(): string[] {
     const faults: string[] = []
     for (const [id, { request }] of this.#invitations) {

@@ -27,13 +27,13 @@ import {
 
 export interface IdentityOwnersOptions {
   /**
-   * Thumbprint of the root that the verifier trusts; without one, the root that the database itself
+   * Thumbprint of the root that the verifier trusts; without it, the root that the database itself
    * names.
    */
   readonly root?: string
 }
 
-/** A check that cannot even read what it was given has found something. */
+/** Answers what a check finds. A check that cannot even read its input has found something. */
 export async function finding(what: string, check: () => Findings | Promise<Findings>): Promise<Findings> {
   try {
     return await check()
@@ -49,18 +49,21 @@ const nothing: OwnerView = { expects: () => 'none', rows: (async function* (): A
 /** What the entries of the directory have said of some rows so far, in order. */
 interface Fold {
   follow(leaf: Leaf, details: Details): void
-  /** Rows that have an entry and were not seen, one sentence each. Asked after the last row. */
+  /**
+   * Answers the rows that have an entry and were not seen, one sentence each. Called after the last
+   * row.
+   */
   missing(): Findings
 }
 
-/** An owner of the directory log alone: the logs of operations hold none of its rows. */
+/** Makes an owner for the directory log alone: the logs of operations hold none of its rows. */
 function directoryOwner(name: string, open: (tx: Tx) => OwnerView): Owner {
   return { name, open: (tx, log) => (log.operation === null ? open(tx) : nothing) }
 }
 
 /**
- * An owner whose rows are lists as they stand now: the whole log is folded first, then each row is
- * compared with the fold.
+ * Makes an owner whose rows are lists as they are now: it folds the whole log first, and then
+ * compares each row with the fold.
  */
 function foldOwner<F extends Fold>(name: string, makeFold: () => F, judge: (fold: F, tx: Tx) => AsyncIterable<string>) {
   return directoryOwner(name, (tx) => {
@@ -78,7 +81,7 @@ function foldOwner<F extends Fold>(name: string, makeFold: () => F, judge: (fold
   })
 }
 
-/** The faults of each row, as sentences that begin with its name: `person 0198…: …`. */
+/** Answers the faults of each row, as sentences that begin with its name: `person 0198…: …`. */
 async function* faultsIn<Row extends { readonly id: string }>(
   noun: string,
   rows: AsyncIterable<Row>,
@@ -87,7 +90,7 @@ async function* faultsIn<Row extends { readonly id: string }>(
   for await (const row of rows) for (const what of await check(row)) yield `${noun} ${row.id}: ${what}`
 }
 
-/** The rows that entries of one kind make, one each. */
+/** Makes an owner of rows that entries of one kind make, one row each. */
 function rowsOwner<Row extends { readonly directory_index: number }>(
   name: string,
   kind: Leaf['kind'],
@@ -104,8 +107,8 @@ function rowsOwner<Row extends { readonly directory_index: number }>(
 }
 
 /**
- * Certificates, revocations and devices share one fold: each certificate is judged by those before
- * it.
+ * Makes the owners of certificates, revocations and devices, which share one fold: each certificate
+ * is judged by those before it.
  */
 function deviceOwners(options: IdentityOwnersOptions): Owner[] {
   let fold = new DirectoryFold(noRoot)
@@ -141,10 +144,10 @@ function deviceOwners(options: IdentityOwnersOptions): Owner[] {
 }
 
 /**
- * Organizations, people, certificates, revocations, enrolments, devices, service accounts, planned
- * sleep, deputies, sessions, invitations and factors, against the directory log: each has its
- * entry, says what the entry commits to, and leads to the root by rights that were held at that
- * point.
+ * Makes the owners of organizations, people, certificates, revocations, enrolments, devices,
+ * service accounts, planned sleep, deputies, sessions, invitations and factors. Each row is checked
+ * against the directory log: it has its entry, says what the entry commits to, and leads to the
+ * root by rights that were held at that point.
  */
 export function identityOwners(options: IdentityOwnersOptions = {}): Owner[] {
   return [

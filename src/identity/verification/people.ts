@@ -28,7 +28,7 @@ export class PeopleFold {
       const name = text('name')
       this.#people.set(subject, {
         organization_id: organization,
-        // Entries of before 2026-11-22 do not say it.
+        // Entries of before 2026-11-22 do not hold the name.
         ...(name === null ? {} : { name }),
         ended_at: null,
         asleep_at: null,
@@ -53,7 +53,7 @@ export class PeopleFold {
     return compare(this.#people, row)
   }
 
-  /** Those that have an entry and no row. */
+  /** Answers the organizations and people that have an entry and no row, a sentence each. */
   missing(): string[] {
     return [
       ...[...this.#organizations.keys()].map((id) => `organization ${id}: it has entries and no row`),

@@ -51,7 +51,7 @@ export class ServiceAccountFold {
     return faults
   }
 
-  /** Those that have an entry and no row. */
+  /** Answers the accounts that have an entry and no row, a sentence each. */
   missing(): string[] {
     return [...this.#accounts.keys()].map((id) => `service account ${id}: it has entries and no row`)
   }

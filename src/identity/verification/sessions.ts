@@ -11,17 +11,17 @@ const textIn = (details: Details, name: string): string | undefined => {
 interface PendingSession {
   readonly row: RawSession
   /**
-   * Whether an entry has said by now by what its person was known, and since when the session knows
-   * the factors.
+   * Whether an entry has said by now by which factor the person was recognised, and since when the
+   * session knows the factors.
    */
   proven: boolean
   known: boolean
 }
 
 /**
- * Sessions, as their entries make them: one that was put there, was handed to another key or was
- * made to live on is found. Rows are looked up as entries come by, since there is no end to the
- * sessions of a service: what is kept are those alone whose row says something later.
+ * Sessions, as their entries make them: finds a session that was put into the table, was handed to
+ * another key, or was made to live on. Rows are looked up as entries come by, since the number of
+ * sessions has no bound; only sessions whose row says something later are kept.
  */
 export class SessionFold {
   readonly #tx: Tx
@@ -39,8 +39,8 @@ export class SessionFold {
     if (kind === 'session.ended') return this.#end(subject)
     if (kind === 'session.stepped-up') this.#hear(subject, leaf, textIn(details, 'reason'))
     if (kind === 'credential.set') {
-      // Whoever gives a code of a new app has proven it by that; whoever changes a factor knows the
-      // factors from there on.
+      // A person who gives a code of a new app has proven the app by that; a session that changes a
+      // factor knows the factors from then on.
       const proof = textIn(details, 'factor') === 'totp' ? 'passphrase+totp' : undefined
       this.#hear(textIn(details, 'session'), leaf, proof)
     }
@@ -55,7 +55,7 @@ export class SessionFold {
     const faults: string[] = []
     if (!('device' in actor) || row.person_id !== actor.person || row.device_id !== actor.device)
       faults.push('its session is of another person or device')
-    // Entries of before 2026-11-30 do not say them.
+    // Entries of before 2026-11-30 do not hold these values.
     const [key, expiresAt] = [textIn(details, 'key'), textIn(details, 'expiresAt')]
     if (key !== undefined && row.key_thumbprint !== key) faults.push('its session belongs to another key')
     if (expiresAt !== undefined && row.expires_at !== microsecondText(expiresAt))

@@ -5,7 +5,7 @@ import type { RawPlannedSleep } from './store.ts'
 
 type RecordedSleep = Omit<RawPlannedSleep, 'id'>
 
-/** Which notices of sleep the directory says were given: the newest of each person. */
+/** The newest notice of sleep of each person that the directory says was given. */
 export class SleepFold {
   readonly #plans = new Map<string, RecordedSleep>()
 
@@ -30,7 +30,7 @@ export class SleepFold {
     return differences<RawPlannedSleep>(row, entered)
   }
 
-  /** Those that have an entry and no row. */
+  /** Answers the people whose notice has an entry and no row, a sentence each. */
   missing(): string[] {
     return [...this.#plans.keys()].map((id) => `planned sleep of ${id}: it has entries and no row`)
   }

@@ -3,7 +3,7 @@ import { inOrder, type Tx } from '../../db/index.ts'
 import { heldBy } from '../factors/store.ts'
 
 /**
- * Rows as the verifier reads them: times as exact text, so that no digit that a type would round
+ * A row as the verifier reads it: times as exact text, so that no digit that a type would round
  * away is missed.
  */
 export interface RawCertificate {
@@ -110,7 +110,7 @@ export interface RawInvitation {
   readonly person_id: string
   readonly organization_id: string
   readonly tier: string
-  /** SHA-256 of it, base64url. */
+  /** Its SHA-256, base64url. */
   readonly recognition: string
   readonly inviter_person_id: string
   readonly inviter_device_id: string
@@ -120,7 +120,7 @@ export interface RawInvitation {
 }
 
 export interface RawRecovery {
-  /** Of the invitation. */
+  /** The id of the invitation. */
   readonly id: string
   readonly request: string
   readonly requested_at: string
@@ -128,7 +128,7 @@ export interface RawRecovery {
   readonly approved_at: string | null
 }
 
-/** Of a person. */
+/** The factors of a person. */
 export interface RawFactors {
   readonly id: string
   readonly passphrase_at: string | null
@@ -159,7 +159,7 @@ export function revocationsByIndex(tx: Tx): AsyncIterable<RawRevocation> {
   )
 }
 
-/** Devices with their enrolments, those included of which the other half is missing. */
+/** Answers devices with their enrolments, also where the other half of a pair is missing. */
 export function devicesWithEnrolments(tx: Tx): AsyncIterable<RawDevice> {
   return inOrder(
     tx,
@@ -261,7 +261,10 @@ export function recoveryRows(tx: Tx): AsyncIterable<RawRecovery> {
   )
 }
 
-/** By what people sign in: those who have anything. An app counts once it was confirmed. */
+/**
+ * Answers the factors by which people sign in, for people who have any. An app counts once it was
+ * confirmed.
+ */
 export function factorRows(tx: Tx): AsyncIterable<RawFactors> {
   return inOrder(
     tx,

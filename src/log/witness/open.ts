@@ -10,11 +10,13 @@ import { TrustedHosts } from './trust.ts'
 import { Cosigner } from './witness.ts'
 
 export interface WitnessOptions {
-  /** Of its key, its name and what it has cosigned; made where it is missing. */
+  /**
+   * Directory of the witness's key, its name and what it has cosigned; made where it is missing.
+   */
   readonly directory: string
   /** The name of its keys, given once; later starts may leave it out. */
   readonly name: string | undefined
-  /** By host, the keys of the logs that it cosigns. */
+  /** The keys of the logs that the witness cosigns, by host. */
   readonly hosts: ReadonlyMap<string, LogKeys>
   readonly clock: () => Date
   readonly logLevel: string
@@ -31,11 +33,12 @@ export interface RunningWitness {
   readonly verifierKeys: readonly string[]
   /** Listens, and answers the address. */
   listen(where: { host: string; port: number }): Promise<string>
-  /** Answers what is under way, and ends. */
+  /** Answers the requests that are under way, and ends. */
   close(): Promise<void>
 }
 
-// What a name of a key may hold (C2SP signed-note), and what an ML-DSA-44 cosignature can name.
+// The characters that a name of a key may hold (C2SP signed-note), and the longest name that an
+// ML-DSA-44 cosignature can hold.
 const namePattern = /^[^\s+\p{Cc}]+$/u
 const longestNameBytes = 255
 
@@ -77,8 +80,8 @@ export async function openWitness(options: WitnessOptions): Promise<RunningWitne
 }
 
 /**
- * The verifier keys of the witness in a directory; undefined where there is none. Also while it
- * runs. WitnessFault where it has another name than `given`.
+ * Answers the verifier keys of the witness in a directory, also while it runs; undefined where
+ * there is none. WitnessFault where it has another name than `given`.
  */
 export async function witnessKeys(directory: string, given?: string): Promise<readonly string[] | undefined> {
   const name = await readName(directory)

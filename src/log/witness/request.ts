@@ -17,7 +17,10 @@ export interface Submission {
   readonly note: string
   /** The text of the note, which signatures are over. */
   readonly text: string
-  /** As the text says it; nothing of it is believed before a signature was verified. */
+  /**
+   * The checkpoint as the text says it; the witness believes nothing of it before it has verified a
+   * signature.
+   */
   readonly checkpoint: Checkpoint
 }
 

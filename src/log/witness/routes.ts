@@ -17,8 +17,8 @@ const bodyLimitBytes = 128 * 1024
 const plain = 'text/plain; charset=utf-8'
 
 /**
- * The two addresses of a witness (C2SP tlog-witness), submission and monitoring prefix being one.
- * Listens nowhere yet.
+ * Makes the app with the two addresses of a witness (C2SP tlog-witness); submission and monitoring
+ * prefix are one. It listens nowhere yet.
  */
 export function witnessApp(witness: Cosigner, options: WitnessAppOptions): FastifyInstance {
   const { logLevel, logTo, throttle, requestTimeout } = options
@@ -71,6 +71,7 @@ async function answer(
   reply: FastifyReply,
   { status, type, body }: Omit<Answer, 'status'> & { status: number },
 ): Promise<FastifyReply> {
-  // As bytes: to text the framework would add a character set, and text/x.tlog.size has none.
+  // The answer is sent as bytes: to text the framework would add a character set, and
+  // text/x.tlog.size has none.
   return reply.code(status).header('cache-control', 'no-cache').header('content-type', type).send(Buffer.from(body))
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { hex, sha256, utf8 } from '../../protocol/index.ts'
 
-/** A directory that cannot be used. `message` names it and says what to do. */
+/** Thrown for a directory that cannot be used. `message` names it and says what to do. */
 export class WitnessFault extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
@@ -13,7 +13,7 @@ export class WitnessFault extends Error {
 
 /**
  * What a witness remembers: of each log the newest checkpoint that it cosigned, a file each,
- * written whole. One process at a time has the directory.
+ * written whole. One process at a time uses the directory.
  */
 export class WitnessState {
   readonly #directory: string
@@ -24,12 +24,12 @@ export class WitnessState {
     this.#lock = lock
   }
 
-  /** `WitnessFault` where another process has this directory. */
+  /** Opens a directory. `WitnessFault` where another process uses it. */
   static async open(directory: string): Promise<WitnessState> {
     const checkpoints = join(directory, 'checkpoints')
     await mkdir(checkpoints, { recursive: true, mode: 0o700 })
-    // SQLite locks files as the system does, without a moment in which two could have it, and the
-    // system lets go when the process ends; Node itself offers no such lock.
+    // SQLite locks files as the system does, without a moment in which two processes could have the
+    // lock, and the system releases it when the process ends; Node itself offers no such lock.
     const lock = new DatabaseSync(join(directory, 'lock'))
     try {
       lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
@@ -41,8 +41,8 @@ export class WitnessState {
   }
 
   /**
-   * The note that was written last for the log whose origin has this hash; undefined where there is
-   * none.
+   * Answers the note that was written last for the log whose origin has this hash; undefined where
+   * there is none.
    */
   async read(hash: string): Promise<string | undefined> {
     try {
@@ -53,7 +53,7 @@ export class WitnessState {
     }
   }
 
-  /** Once it resolves the note survives the process and the machine. */
+  /** Writes the note of a log. Once it resolves the note survives the process and the machine. */
   async write(hash: string, note: string): Promise<void> {
     const file = join(this.#directory, hash)
     const next = await open(`${file}.next`, 'w', 0o600)
@@ -77,7 +77,7 @@ export class WitnessState {
   }
 }
 
-/** How a log is named by its witnesses: SHA-256 of its origin, in hexadecimal. */
+/** Answers the name of a log at its witnesses: SHA-256 of its origin, in hexadecimal. */
 export async function hashOfOrigin(origin: string): Promise<string> {
   return hex(await sha256(utf8(origin)))
 }

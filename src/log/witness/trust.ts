@@ -3,12 +3,12 @@ import { hostOf, isUuid, noteKeysOf, originOf, type LogKeys, type NoteKey } from
 const mostKeptOrigins = 10_000
 
 /**
- * Which logs a witness knows: every `<host>/logs/<id>` of these hosts, signed with both keys of its
- * host.
+ * The logs that a witness knows: every `<host>/logs/<id>` of these hosts, signed with both keys of
+ * its host.
  */
 export class TrustedHosts {
   readonly #hosts: ReadonlyMap<string, LogKeys>
-  // The same keys as the same objects: what is imported of a key is kept with it.
+  // A key is always answered as one object, since the import of a key is kept with its object.
   readonly #kept = new Map<string, readonly [NoteKey, NoteKey]>()
 
   constructor(hosts: ReadonlyMap<string, LogKeys>) {
@@ -16,8 +16,8 @@ export class TrustedHosts {
   }
 
   /**
-   * The keys that must have signed a checkpoint of this origin; undefined where it is none of a
-   * trusted host.
+   * Answers the keys that must have signed a checkpoint of this origin; undefined where it is no
+   * log of a trusted host.
    */
   keysOf(origin: string): readonly [NoteKey, NoteKey] | undefined {
     const kept = this.#kept.get(origin)

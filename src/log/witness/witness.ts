@@ -26,14 +26,14 @@ export interface WitnessDeps {
   /** Both keys of the witness: every checkpoint is cosigned with each. */
   readonly signers: readonly NoteSigner[]
   /**
-   * All the keys that must have signed a checkpoint of this origin; undefined for a log that is not
-   * witnessed here.
+   * Answers all the keys that must have signed a checkpoint of this origin; undefined for a log
+   * that is not witnessed here.
    */
   keysOf(origin: string): readonly NoteKey[] | undefined
   readonly clock: () => Date
   /**
-   * A log signed a checkpoint that was not shown to follow from the one that is held; both notes,
-   * each signed by it.
+   * Hears that a log signed a checkpoint that was not shown to follow from the held one; both
+   * notes, each signed by the log.
    */
   onInconsistent(origin: string, held: string, shown: string): void
 }
@@ -54,7 +54,9 @@ export class Cosigner {
     this.#deps = deps
   }
 
-  /** add-checkpoint. What it answers with 200 survives a crash from then on. */
+  /**
+   * Answers add-checkpoint. A checkpoint that it answers with 200 survives a crash from then on.
+   */
   async add(body: Uint8Array): Promise<Answer> {
     let submission: Submission
     try {
@@ -74,14 +76,14 @@ export class Cosigner {
   }
 
   /**
-   * The newest checkpoint that was cosigned for the log whose origin has this SHA-256, with its
-   * signatures and cosignatures.
+   * Answers the newest checkpoint that was cosigned for the log whose origin has this SHA-256, with
+   * its signatures and cosignatures.
    */
   async newest(hash: string): Promise<string | undefined> {
     return /^[0-9a-f]{64}$/.test(hash) ? this.#deps.state.read(hash) : undefined
   }
 
-  /** Resolves once nothing is under way. */
+  /** Resolves once no request is under way. */
   async idle(): Promise<void> {
     while (this.#working.size > 0) await Promise.allSettled(this.#working.values())
   }
@@ -102,8 +104,8 @@ export class Cosigner {
   }
 
   /**
-   * `WitnessFault` where the file is not what this witness wrote: beginning again would cosign
-   * another tree.
+   * Answers the checkpoint that the witness holds of a log. `WitnessFault` where the file is not
+   * the text that this witness wrote: a witness that began again would cosign another tree.
    */
   async #held(hash: string, origin: string): Promise<HeldCheckpoint | undefined> {
     const note = await this.#deps.state.read(hash)
@@ -128,8 +130,8 @@ export class Cosigner {
   }
 
   /**
-   * One at a time for each log: between looking at what was cosigned last and writing what is,
-   * nobody else does either.
+   * Runs one work at a time for each log: between reading the last cosigned checkpoint and writing
+   * the next, no other work does either.
    */
   #alone<T>(hash: string, work: () => Promise<T>): Promise<T> {
     const before = this.#working.get(hash) ?? Promise.resolve()
@@ -150,7 +152,7 @@ function refused(status: 400 | 403 | 404 | 422, why: string): Answer {
   return { status, type: plain, body: `${why}\n` }
 }
 
-/** The signatures of the log's own keys, all of which must have signed. */
+/** Answers the signatures of the log's own keys, all of which must have signed. */
 async function signaturesOf(note: string, keys: readonly NoteKey[]): Promise<readonly NoteSignature[] | Answer> {
   try {
     const { signatures } = await openNote(note, keys)
@@ -164,9 +166,7 @@ async function signaturesOf(note: string, keys: readonly NoteKey[]): Promise<rea
   }
 }
 
-/**
- * Why a checkpoint does not follow from the one that was cosigned last; undefined where it does.
- */
+/** Answers why a checkpoint does not follow from the last cosigned one; undefined where it does. */
 async function inconsistency(
   { old, proof, checkpoint }: Submission,
   held: HeldCheckpoint | undefined,

@@ -26,8 +26,7 @@ const nothing = (): OwnerView => ({
 
 const listIn = <T>(details: Details, name: string) => (Array.isArray(details?.[name]) ? details[name] : []) as T[]
 /**
- * What details name is only compared where it has the form of a name: the verifier reads what
- * anybody may have written.
+ * Answers the ids in a list of details. Other texts are not compared: details may hold any text.
  */
 const namedIn = (list: unknown) => (Array.isArray(list) ? list.filter(isUuid) : [])
 
@@ -40,7 +39,10 @@ interface Reader {
   readonly messages: readonly string[]
 }
 
-/** The organization of a person, as the directory has it; nobody changes theirs. */
+/**
+ * Answers the function that finds the organization of a person in the directory; a person's
+ * organization never changes.
+ */
 function homes(tx: Tx): (person: string) => Promise<string> {
   const known = new Map<string, string>()
   return async (person) => {
@@ -51,7 +53,7 @@ function homes(tx: Tx): (person: string) => Promise<string> {
 }
 
 /**
- * Who has and who has read what: each row has the entry that says so, at its time, and each entry
+ * The owners of consultations: each row has the entry that records it, at its time, and each entry
  * its rows.
  */
 export function consultedOwners(): Owner[] {
@@ -72,9 +74,9 @@ export function consultedOwners(): Owner[] {
 }
 
 /**
- * A row is made by the first entry that says how far somebody has everything; a later one that says
- * the same makes none. So each must have been found once beside an entry of its own time, and none
- * may be left over.
+ * Compares deliveries with their entries. A row is made by the first entry that records how far a
+ * device has everything; a later entry that repeats it makes none. So each row must have been found
+ * once beside an entry of its own time, and none may be left over.
  */
 function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
   const homeOf = homes(tx)
@@ -113,7 +115,7 @@ function deliveries(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finis
 function readings(tx: Tx, operation: string): OwnerView {
   const homeOf = homes(tx)
   const check = async (row: RawRead, leaf: Leaf, details: Details): Promise<Findings> => {
-    // Entries of what was delivered name readers too, and no messages.
+    // Entries about deliveries name readers too, and no messages.
     const readers = leaf.kind === 'messages.read' ? listIn<Reader>(details, 'readers') : []
     const said = readers.some(
       ({ person, messages }) => person === row.person_id && namedIn(messages).includes(row.message_id),
@@ -150,13 +152,16 @@ interface RecordedImportKey {
   readonly sha256: unknown
   readonly by: string
   /**
-   * Keys of before 2026-11-21 were not signed, and entries of before 2026-11-30 do not say whether
-   * theirs was.
+   * Whether the entry says that the key was signed. Keys of before 2026-11-21 were not signed, and
+   * entries of before 2026-11-30 do not say it.
    */
   readonly signed: boolean
 }
 
-/** What each organization's import key is sealed to, as the entries made it. */
+/**
+ * Compares the devices to which each organization's import key is sealed with the entries that made
+ * it.
+ */
 function importKeys(tx: Tx, operation: string): Pick<OwnerView, 'after' | 'finish'> {
   const holders = new Map<string, Map<string, RecordedImportKey>>()
   return {

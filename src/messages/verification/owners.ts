@@ -22,9 +22,9 @@ import { countContents, messagesByIndex, type RawMessage } from './store.ts'
 const kinds: readonly string[] = ['message.posted', 'message.corrected', 'message.withdrawn']
 
 /**
- * Messages: each has exactly one entry and the other way round; its statement is what the entry
- * commits to, signed by a device that was certified then, of a member who could; body and extract
- * are those that the statement names; every column repeats it.
+ * The owner of messages. Each message has exactly one entry and each entry one message. The entry
+ * commits to the statement, which a device signed that was certified then, of a member who could
+ * post it; body and extract are those that the statement names; every column repeats the statement.
  */
 export function messagesOwners(views: VerifiedViews): Owner[] {
   const message: Owner = {
@@ -131,8 +131,8 @@ class MessageVerification {
   }
 
   /**
-   * Whether its sender could post this at that point of the log, by the rules of the appender
-   * itself.
+   * Judges, by the rules of the appender itself, whether its sender could post this at that point
+   * of the log.
    */
   async #judge(row: RawMessage, statement: MessageStatement, view: OperationView): Promise<string[]> {
     const { refersTo, id } = statement.payload

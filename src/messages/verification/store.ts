@@ -14,9 +14,9 @@ export type RawMessage = MessageRow & {
 const pageMessages = 200
 
 /**
- * Messages of an operation by the index of their entry, with all that belongs to them. Read a page
- * at a time by their indexes, and what belongs to a page by its ids: over a join of everything the
- * planner may choose a way that takes hours, where it has no statistics.
+ * Answers the messages of an operation by the index of their entry, with all rows that belong to
+ * them. They are read a page at a time by their indexes, and the rows of a page by its ids: over a
+ * join of everything the planner may choose a way that takes hours, where it has no statistics.
  */
 export async function* messagesByIndex(tx: Tx, operation: string): AsyncGenerator<RawMessage, undefined> {
   for (let after = -1; ;) {
@@ -63,7 +63,9 @@ async function belongingsOf(
   })
 }
 
-/** How many bodies, extracts and threads an operation has: none without its message. */
+/**
+ * Answers how many bodies, extracts and threads an operation has; none exists without its message.
+ */
 export async function countContents(
   tx: Tx,
   operation: string,
@@ -75,7 +77,7 @@ export async function countContents(
   return rows[0] ?? { bodies: 0, extracts: 0, threads: 0 }
 }
 
-/** How many readings name a message that the operation does not have. */
+/** Answers how many readings name a message that the operation does not have. */
 export async function countReadsOfNothing(tx: Tx, operation: string): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT count(*)::int AS count FROM message_read r
@@ -92,7 +94,7 @@ export interface RawDelivery {
   readonly organization: string
 }
 
-/** What is stored of these acknowledgements, by `<person> <up to>`. */
+/** Answers the stored rows of these acknowledgements, by `<person> <up to>`. */
 export async function deliveriesOf(
   tx: Tx,
   operation: string,
@@ -134,8 +136,8 @@ export function readsByIndex(tx: Tx, operation: string): AsyncIterable<RawRead> 
 }
 
 /**
- * Those of these messages of which it is not stored that the person has read them, at this index or
- * before.
+ * Answers those of these messages for which no row says that the person has read them, at this
+ * index or before.
  */
 export async function missingReads(
   tx: Tx,
@@ -152,7 +154,7 @@ export async function missingReads(
 export interface RawImportKey {
   readonly organization: string
   readonly device: string
-  /** base64url, as entries have it. */
+  /** base64url, as entries hold it. */
   readonly sha256: string
   readonly sealedBy: string | null
 }

@@ -20,7 +20,10 @@ import {
 } from '../../protocol/index.ts'
 import { statementsOf, readViewEntry } from '../snapshot.ts'
 
-/** What a member needs to cause entries of kinds that carry no member statement of their own. */
+/**
+ * The permission that a member needs to cause entries of kinds that carry no member statement of
+ * their own.
+ */
 const permissionFor: Partial<Record<Kind, Permission>> = {
   'operation.updated': 'operation.update',
   'operation.advanced': 'operation.advance',
@@ -45,7 +48,7 @@ export class VerifiedOperation {
   readonly view: OperationView
   readonly #tx: Tx
   readonly #trust: Trust
-  /** What the rows beside the log must say of things that no statement does. */
+  /** What the rows beside the log must hold of things that no statement says. */
   readonly names = new Map<string, string>()
   readonly createdIndexes = new Map<string, number>()
   readonly organizations = new Map<string, number>()
@@ -77,7 +80,9 @@ export class VerifiedOperation {
     return faults
   }
 
-  /** Whoever caused an entry is the one who signed what it is about, and was somebody who could. */
+  /**
+   * Judges that the actor of an entry signed the statement behind it, and was a member who could.
+   */
   #judgeActor({ kind, actor, digest }: Leaf, { statement }: ViewEntry): string[] {
     if (!('device' in actor)) return this.#judgeServer(kind)
     const signer =
@@ -89,7 +94,8 @@ export class VerifiedOperation {
     if (signer !== undefined && signer !== actor.device)
       return ['somebody else than the signer of its statement caused it']
     if (kind === 'operation.created') return []
-    // Certificates and revocations come from the directory, whoever is a member here.
+    // Certificates and revocations come from the directory, whether their signer is a member here
+    // or not.
     if (kind.startsWith('device.')) return []
     // One statement may stand behind several entries, and take out its own signer with the first;
     // the creator never is a member.
@@ -109,7 +115,7 @@ export class VerifiedOperation {
   }
 
   /**
-   * Issuers outside the operation, as the directory has them: they are verified with the chain that
+   * Learns issuers outside the operation from the directory: they are verified with the chain that
    * needs them.
    */
   async #learnIssuers({ statement, kind, device }: ViewEntry): Promise<void> {
@@ -156,7 +162,7 @@ export class VerifiedOperation {
     }
   }
 
-  /** The rows that must stand beside the log, as `stateRows` writes them. */
+  /** Answers the rows that must be beside the log, as `stateRows` writes them. */
   expectedRows(): Map<string, Set<string>> {
     const { view } = this
     const compartments = [...view.compartments.values()]
@@ -189,7 +195,10 @@ export class VerifiedOperation {
   }
 }
 
-/** Whether a role could at that point; for what has to be judged by more than the entry. */
+/**
+ * Answers what a member's role could give at that point, for acts that have to be judged by more
+ * than the entry.
+ */
 export function couldGive(view: OperationView, person: string): 'all' | 'self' | 'nothing' {
   const member = view.member(person as PersonId)
   if (!member) return 'nothing'

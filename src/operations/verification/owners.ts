@@ -15,7 +15,7 @@ import { grantsByIndex, operationRow, operationRows, stateRows, type RawGrant } 
 
 /**
  * The operation as its log has made it up to the entry that is being verified, for the owners of
- * what entries are about.
+ * rows that entries are about.
  */
 export interface VerifiedViews {
   current(operation: string): OperationView | undefined
@@ -25,9 +25,9 @@ const none = async function* (): AsyncGenerator<OwnedRow> {}
 const nothing = (): OwnerView => ({ expects: () => 'none', rows: none() })
 
 /**
- * Members, compartments and epochs of operations: every statement by the signature, chain and right
- * of its signer at that point, recipients by membership, grants by the digests that entries commit
- * to, and the rows that repeat all this.
+ * The owners of members, compartments and epochs of operations. They check every statement by its
+ * signature, its chain and the right of its signer at that point, recipients by membership, grants
+ * by the digests that entries commit to, and the rows that repeat all this.
  */
 export function operationsOwners(options: IdentityOwnersOptions = {}): { owners: Owner[]; views: VerifiedViews } {
   let current: VerifiedOperation | undefined
@@ -86,7 +86,7 @@ export function operationsOwners(options: IdentityOwnersOptions = {}): { owners:
   }
 }
 
-/** The digests that an entry commits to, by device and epoch. */
+/** Answers the digests that an entry commits to, by device and epoch. */
 function digestsIn({ kind, subject }: Leaf, details: Details): Map<string, string> {
   const digests = new Map<string, string>()
   if (kind === 'epoch.opened') {

@@ -29,7 +29,8 @@ export async function operationRow(tx: Tx, operation: string): Promise<RawOperat
 }
 
 /**
- * Everything but the operation's own row, each row as one line of text, by the table it stands in.
+ * Answers the rows that repeat the log, except the operation's own row: each row as one line of
+ * text, by its table.
  */
 export async function stateRows(tx: Tx, operation: string): Promise<Map<string, Set<string>>> {
   const { rows } = await sql<{ owned: string; line: string }>`
@@ -56,7 +57,7 @@ export function grantsByIndex(tx: Tx, operation: string): AsyncIterable<RawGrant
   )
 }
 
-/** How many rows each table has per operation, also of operations that have no log. */
+/** Answers how many rows each table has per operation, also of operations that have no log. */
 export async function operationRows(tx: Tx): Promise<{ owned: string; operation: string; counted: number }[]> {
   const { rows } = await sql<{ owned: string; operation: string; counted: number }>`
     SELECT owned, operation_id AS operation, counted FROM all_operation_rows() ORDER BY 1, 2`.execute(tx)
