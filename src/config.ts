@@ -389,7 +389,7 @@ function network(text: string, faults: string[]): string {
   const most = { 4: 32, 6: 128 }[isIP(host)] ?? -1
   const fits = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) >= 1 && Number(prefix) <= most)
   if (most > 0 && fits && more === undefined) return text
-  faults.push('TRUSTED_PROXIES holds something that is no address or network; give for example 10.0.0.7 or fd00::/64')
+  faults.push('TRUSTED_PROXIES holds a text that is no address or network; give for example 10.0.0.7 or fd00::/64')
   return '192.0.2.0'
 }
 

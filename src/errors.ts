@@ -14,7 +14,7 @@ export const problems = {
   VALIDATION: {
     status: 400,
     title: 'The request does not have the required shape',
-    advice: 'Correct the places listed under faults and send it again.',
+    advice: 'Correct the places that faults lists, and send the request again.',
   },
   MALFORMED_JSON: {
     status: 400,
@@ -44,7 +44,8 @@ export const problems = {
   NOT_FOUND: {
     status: 404,
     title: 'Not found',
-    advice: 'Check the address; what does not exist and what you may not see are answered alike.',
+    advice:
+      'Check the address. The service gives one answer for a thing that does not exist and for a thing that you may not see.',
   },
   METHOD_NOT_ALLOWED: {
     status: 405,
@@ -84,7 +85,8 @@ export const problems = {
   INTERNAL: {
     status: 500,
     title: 'The service failed',
-    advice: 'Try again; if it stays, give the request id to the operator, who finds the cause in the service log.',
+    advice:
+      'Try again. If the failure stays, give the request id to the operator, who finds the cause in the service log.',
   },
   OVERLOADED: {
     status: 503,
@@ -96,12 +98,12 @@ export const problems = {
   DATABASE_UNAVAILABLE: {
     status: 503,
     title: 'The database cannot be reached',
-    advice: 'Repeat the request with the same id in some seconds; what was stored already gets its first answer.',
+    advice: 'Repeat the request with its id in some seconds. A request that was stored already gets its first answer.',
   },
   STORAGE_FULL: {
     status: 507,
     title: 'The database has no room left',
-    advice: 'Tell the operator to free or add disk space, then repeat the request with the same id.',
+    advice: 'Tell the operator to free or add disk space, then repeat the request with its id.',
   },
   DATABASE_NEWER: {
     status: 503,
@@ -115,7 +117,7 @@ export const problems = {
   },
   DATABASE_UNSAFE: {
     status: 503,
-    title: 'The database is set up to lose what it acknowledged',
+    title: 'The settings of the database let it lose acknowledged data',
     advice: 'Switch the settings named here on in postgresql.conf and restart the database.',
   },
   DATABASE_ROLE: {
@@ -126,7 +128,7 @@ export const problems = {
   DATA_DIRECTORY_IN_USE: {
     status: 503,
     title: 'Another Cordon uses this data directory',
-    advice: 'Stop it, or give this one a DATA_DIRECTORY of its own.',
+    advice: 'Stop the other Cordon, or give this one a DATA_DIRECTORY of its own.',
   },
   EMBEDDED_DATABASE: {
     status: 503,
@@ -137,13 +139,13 @@ export const problems = {
   // Refusals of the log
   LOG_KEY: {
     status: 503,
-    title: 'The key of the logs is missing or is not theirs',
+    title: 'The key of the logs is missing, or is another key',
     advice:
       'Put back the log.key that this database was started with, and the PUBLIC_URL it had; the runbook says where backups are.',
   },
   LOG_READ_ONLY: {
     status: 503,
-    title: 'This log has lost or changed what was published, and is not continued',
+    title: 'This log has lost or changed published entries, and is not continued',
     advice: 'Restore the database to a state that holds the published entries; the runbook says how.',
   },
 
@@ -177,12 +179,12 @@ export const problems = {
   MESSAGE_ID_REUSED: {
     status: 409,
     title: 'This id already names something else',
-    advice: 'Make a new id for new content; repeat the same content only with the id it had.',
+    advice: 'Make a new id for new content. Use an id again only to repeat its own content.',
   },
   APPROVAL_NOT_AVAILABLE: {
     status: 409,
     title: 'This needs two people, and approvals do not exist in this version',
-    advice: 'Wait for a version with approvals; until then the act is refused to everybody.',
+    advice: 'Wait for a version with approvals. Until then the service refuses the act to all members.',
   },
 
   // Refusals of identity
@@ -213,8 +215,8 @@ export const problems = {
   },
   FACTOR_NEWER: {
     status: 403,
-    title: 'This session began before what you prove yourself by',
-    advice: 'Sign in with it, then repeat the request.',
+    title: 'This session is older than the factor that you prove yourself by',
+    advice: 'Sign in with that factor, then repeat the request.',
   },
   ACCOUNT_ASLEEP: {
     status: 403,
@@ -223,55 +225,55 @@ export const problems = {
   },
   CODE_WRONG: {
     status: 400,
-    title: 'This code is not of the app that is being added',
-    advice: 'Give the six digits that it shows now; check that the clock of its device is right.',
+    title: 'This code is not from the app that you add',
+    advice: 'Give the six digits that the app shows now. Check that the clock of its device is right.',
   },
   FACTOR_NEEDED: {
     status: 409,
-    title: 'Nothing would be left to sign in with',
-    advice: 'Add what this needs first: a passkey, an app, or a longer passphrase, as named here.',
+    title: 'You would have no factor left to sign in with',
+    advice: 'First add the factor that is named here: a passkey, an app, or a longer passphrase.',
   },
   NOTICES_OFF: {
     status: 409,
     title: 'This service sends no notices',
     advice:
-      'Ask its operator to set SMTP_URL and SMTP_FROM; until then contact points see in the list of people what is due.',
+      'Ask its operator to set SMTP_URL and SMTP_FROM. Until then contact points see the notices in the list of people.',
   },
   NOTICE_CODE_WRONG: {
     status: 400,
     title: 'This is not the code that was sent to the address',
-    advice: 'Give the newest code; after an hour or five wrong ones, set the address again for a new one.',
+    advice: 'Give the newest code. After an hour or five wrong codes, set the address again to get a new code.',
   },
   NOTICE_CODE_LIMIT: {
     status: 409,
     title: 'No further code is sent today',
-    advice: 'Look for the last code where unwanted mail goes, or try again tomorrow.',
+    advice: 'Look for the last code in the folder of unwanted mail, or try again tomorrow.',
   },
   PASSKEY_INVALID: {
     status: 400,
-    title: 'This passkey cannot be taken',
-    advice: 'Ask for a new one and answer it within five minutes, in a page of this service.',
+    title: 'The service cannot accept this passkey',
+    advice: 'Ask for a new question and answer it within five minutes, in a page of this service.',
   },
   ORIGIN_REFUSED: {
     status: 403,
     title: 'Pages of this origin may not open the live channel',
-    advice: 'Let the operator add the origin to ALLOWED_ORIGINS if it is one of yours.',
+    advice: 'If the origin is yours, ask the operator to add it to ALLOWED_ORIGINS.',
   },
   PASSPHRASE_WEAK: {
     status: 400,
     title: 'The passphrase can be guessed, or is too short or too long',
     advice:
-      'Choose one of 15 to 128 characters (8 beside a second factor); several words that nobody expects are good.',
+      'Choose a passphrase of 15 to 128 characters (8 beside a second factor). Several words that nobody expects are good.',
   },
   INVITATION_INVALID: {
     status: 404,
     title: 'This invitation cannot be used',
-    advice: 'It may be used, expired or revoked: ask whoever invited you for a new one.',
+    advice: 'It may be used, expired or revoked. Ask the person who invited you for a new invitation.',
   },
   ENROLMENT_INVALID: {
     status: 400,
     title: 'The enrolment does not match its invitation',
-    advice: 'Enrol again with the invitation as it was given; the reason is named here.',
+    advice: 'Enrol again with the invitation as you got it; the reason is named here.',
   },
   CERTIFICATE_INVALID: {
     status: 400,
@@ -281,12 +283,12 @@ export const problems = {
   DEVICE_NOT_CERTIFIED: {
     status: 403,
     title: 'This device is not certified',
-    advice: 'Wait until whoever invited you is online once; then try again.',
+    advice: 'Wait until the person who invited you is online once, then try again.',
   },
   DEVICE_EXPIRED: {
     status: 403,
     title: 'The certificate of this device has ended',
-    advice: 'Let a contact point of your organization, or an administrator, renew it (cordon renew); then sign in.',
+    advice: 'Ask a contact point of your organization, or an administrator, to renew it (cordon renew), then sign in.',
   },
   LAST_ADMINISTRATOR: {
     status: 409,
@@ -296,17 +298,18 @@ export const problems = {
   CERTIFICATE_OUTDATED: {
     status: 409,
     title: 'The statement names another certificate of its device',
-    advice: 'Fetch the certificate of your device again (GET /v1/me) and sign under that one.',
+    advice: 'Fetch the certificate of your device again (GET /v1/me), and sign under the new certificate.',
   },
   ADDRESS_REFUSED: {
     status: 403,
     title: 'This service account may not be used from here',
-    advice: 'Use it from the addresses it was made for; whoever made it sees them in cordon service list.',
+    advice: 'Use it from the addresses that it was made for; the person who made it sees them in cordon service list.',
   },
   DEVICES_LIVE: {
     status: 409,
     title: 'This person still has a device',
-    advice: 'Further devices are invited from it; where all are lost, revoke them first and invite the person again.',
+    advice:
+      'The person invites further devices from this device. Where all devices are lost, revoke them first and invite the person again.',
   },
   LAST_COORDINATOR: {
     status: 409,
@@ -321,17 +324,17 @@ export const problems = {
   },
   DUTY_RULE: {
     status: 409,
-    title: 'Duty cannot be handed over so',
+    title: 'The duty cannot be handed over like this',
     advice: 'Name another contact point of the same organization who is awake and not away at that time.',
   },
   TOO_MANY: {
     status: 409,
-    title: 'There are as many of these as there may be',
-    advice: 'End or remove one that is not needed; the limit is named in the problem.',
+    title: 'The limit for this kind of thing is reached',
+    advice: 'End or remove one that nobody needs; the limit is named in the problem.',
   },
   ALREADY_EXISTS: {
     status: 409,
-    title: 'This id is taken',
+    title: 'This id is used already',
     advice: 'Make a new id.',
   },
   ADMINISTRATOR_ONLY: {
@@ -342,46 +345,46 @@ export const problems = {
   AUDITOR_ONLY: {
     status: 403,
     title: 'Only an auditor of the platform may read this log',
-    advice: 'Ask an auditor of the platform; the logs of your own operations you may query as your role allows.',
+    advice: 'Ask an auditor of the platform. You may query the logs of your own operations as your role allows.',
   },
 
   // Refusals of a query of a log
   QUERY_TOO_WIDE: {
     status: 400,
-    title: 'Words are looked for within a time range or in the entries of one person',
-    advice: 'Add from (and to), or person, and ask again.',
+    title: 'A search for words needs a time range or a person',
+    advice: 'Add from (and to), or person, and repeat the query.',
   },
   EVIDENCE_EMPTY: {
     status: 404,
-    title: 'No entry is what was asked for',
-    advice: 'Widen what you ask for; cordon audit shows what is there.',
+    title: 'No entry matches the query',
+    advice: 'Widen the query; cordon audit shows the entries of the log.',
   },
   EVIDENCE_TOO_LARGE: {
     status: 422,
-    title: 'This is too much for one bundle of evidence',
-    advice: 'Ask for less, in several bundles; a whole log is read by its tiles.',
+    title: 'The query matches too many entries for one bundle of evidence',
+    advice: 'Make several bundles of fewer entries; a whole log is read by its tiles.',
   },
   JUSTIFICATION_REQUIRED: {
     status: 400,
     title: 'This needs a justification',
-    advice: 'Say in justification why you look; it is entered in the log.',
+    advice: 'Say in justification why you look; the log records it.',
   },
 
   // Refusals by the protocol
   STATEMENT_INVALID: {
     status: 400,
     title: 'The statement does not follow the protocol',
-    advice: 'Correct what reason names; docs/protocol.md describes every object.',
+    advice: 'Correct the fault that reason names; docs/protocol.md describes every object.',
   },
   BODY_INVALID: {
     status: 400,
     title: 'The body is not the one that its statement describes',
-    advice: 'Seal the body again and sign a statement over it; reason says what differs.',
+    advice: 'Seal the body again and sign a statement over it; reason names the difference.',
   },
   EXTRACT_INVALID: {
     status: 400,
     title: 'The extract does not follow its form',
-    advice: 'Correct the places listed under faults.',
+    advice: 'Correct the places that faults lists.',
   },
   DEVICE_MISMATCH: {
     status: 403,
@@ -391,7 +394,7 @@ export const problems = {
   MEMBER_RULE: {
     status: 409,
     title: 'The rules of the operation do not allow this',
-    advice: 'Look at the reason; if the members changed meanwhile, read them again first.',
+    advice: 'Read the reason. If the members changed meanwhile, read them again first.',
   },
   MEMBERS_BEHIND: {
     status: 409,
@@ -407,7 +410,7 @@ export const problems = {
     status: 409,
     title: 'The key of this compartment need not be renewed',
     advice:
-      'Use the current epoch; the next one is opened once somebody has left or two people say that it does not open.',
+      'Use the current epoch. The next epoch is opened once a member has left, or two people say that this one does not open.',
   },
   EPOCH_UNKNOWN: {
     status: 409,
@@ -426,8 +429,8 @@ export const problems = {
   },
   SEEN_MISMATCH: {
     status: 409,
-    title: 'The log never had the root that the statement has seen',
-    advice: 'Stop and compare checkpoints with others: somebody shows different logs.',
+    title: 'The statement names a root that this log never had',
+    advice: 'Stop, and compare checkpoints with other members: different members are shown different logs.',
   },
 } as const satisfies Record<string, ProblemKind>
 

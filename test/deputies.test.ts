@@ -259,7 +259,7 @@ t.test('with the commands: a leave is arranged, seen in the list, and taken back
   const deputy = (...args: string[]) => first.desk.run(['person', 'deputy', ...args])
   t.match(await deputy('peter'), { code: 2, stderr: /Give the reason with --reason/ })
   const wrong = await deputy('amina', '--reason', reason)
-  t.match(wrong, { code: 1, stderr: /Who stands in is another contact point of the organization, and awake\./ })
+  t.match(wrong, { code: 1, stderr: /The deputy must be another contact point of the organization who is awake\./ })
   const said = await deputy('peter', '--until', '2099-12-31', '--reason', reason)
   t.match(said, { code: 0, stdout: /Peter Kariuki stands in for Wanjiru Kamau, until Jan 1, 2100, 12:00\sAM\./ })
   const { stdout } = await first.desk.run(['person', 'list'])

@@ -11,7 +11,7 @@ import { alone, startAMinute } from './support/rates.ts'
 import { startServer } from './support/server.ts'
 import { WireActor, codeOf, setUp } from './support/wire.ts'
 
-const open = { access: everybody, record: 'nothing: it shows nothing of anybody' } as const
+const open = { access: everybody, record: 'nothing: it shows nothing about any person' } as const
 
 async function edge(owner: Pick<typeof t, 'teardown'>, deps: Partial<HttpDeps> = {}) {
   const app = await buildHttp({
@@ -30,7 +30,7 @@ async function edge(owner: Pick<typeof t, 'teardown'>, deps: Partial<HttpDeps> =
 }
 
 // Bites: `unboundedIn` in src/http/guard.ts.
-t.test('INV-86: a route that takes in something without a bound does not boot', async (t) => {
+t.test('INV-86: a route that takes in a value without a bound does not boot', async (t) => {
   const app = await edge(t)
   const exactly = { additionalProperties: false }
   const unbounded: TSchema[] = [

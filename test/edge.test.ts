@@ -19,7 +19,7 @@ import { alone } from './support/rates.ts'
 
 type Test = typeof t
 
-const record = 'nothing: it shows nothing of anybody' as const
+const record = 'nothing: it shows nothing about any person' as const
 
 /** Whoever says anything of themselves. */
 const known = makeAccess(

@@ -60,7 +60,7 @@ export function parseShallowJson(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     const excess = excessIn(String(body), bounds)
     if (excess === 'depth')
-      done(new Problem('MALFORMED_JSON', { detail: 'It lies too deep.', deepest: bounds.deepest }))
+      done(new Problem('MALFORMED_JSON', { detail: 'It is nested too deep.', deepest: bounds.deepest }))
     else if (excess === 'parts')
       done(new Problem('MALFORMED_JSON', { detail: 'It is made of too many parts.', parts: bounds.parts }))
     else

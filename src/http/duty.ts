@@ -5,17 +5,17 @@ import { isKind, type Kind } from '../protocol/index.ts'
  * another reason argues for it here.
  */
 export const reasonsForNothing = [
-  'it shows nothing of anybody',
+  'it shows nothing about any person',
   'it shows hashes alone',
-  'it proves what the asker holds already',
-  'it shows the asker what is their own',
+  'it proves what the caller holds already',
+  'it shows the caller what is their own',
   'it shows members who and what their operation consists of',
-  'it shows keys that are sealed to the asker',
+  'it shows keys that are sealed to the caller',
   'it shows a sender who has their message',
-  'it tells which of the asker’s own ids exist',
-  'it prepares what is entered when it is used',
-  'it opens a channel whose frames are entered one by one',
-  'it ends what was entered when it began',
+  'it tells which of the caller’s own ids exist',
+  'it prepares what is recorded when it is used',
+  'it opens a channel whose frames are recorded one by one',
+  'it ends what was recorded when it began',
 ] as const
 
 /**

@@ -67,7 +67,7 @@ export function guardRoutes(app: FastifyInstance): void {
     for (const part of ['body', 'querystring', 'params', 'headers'] as const) {
       const unbounded = unboundedIn(route.schema?.[part])
       if (unbounded !== undefined)
-        throw new RouteFault(route, `takes in its ${part} something without a bound at ${unbounded || 'its top'}`)
+        throw new RouteFault(route, `takes in its ${part} a value without a bound at ${unbounded || 'its top'}`)
     }
     const refuses = refusalsOf(route)
     route.config = { ...route.config, refuses }

@@ -28,7 +28,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
   app.get(
     '/livez',
     {
-      config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
+      config: { access: everybody, record: 'nothing: it shows nothing about any person', uncounted: true },
       schema: { operationId: 'isAlive', summary: 'Whether the process answers', response: says('alive') },
     },
     async () => ({ status: 'alive' as const }),
@@ -39,7 +39,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
       config: {
         access: everybody,
         refusals: ['DATABASE_UNAVAILABLE', 'LOG_KEY', 'LOG_READ_ONLY'],
-        record: 'nothing: it shows nothing of anybody',
+        record: 'nothing: it shows nothing about any person',
         uncounted: true,
       },
       schema: { operationId: 'isReady', summary: 'Whether the service can serve', response: says('ready') },
@@ -57,7 +57,7 @@ export function mountHealth(app: HttpServer, { ready, version, commit }: About):
   app.get(
     '/version',
     {
-      config: { access: everybody, record: 'nothing: it shows nothing of anybody', uncounted: true },
+      config: { access: everybody, record: 'nothing: it shows nothing about any person', uncounted: true },
       schema: {
         operationId: 'readVersion',
         summary: 'Which version this is, and which commit where it is known',

@@ -9,8 +9,12 @@ type Json = Readonly<Record<string, unknown>>
 const groups: readonly (readonly [name: string, description: string, pattern: RegExp])[] = [
   ['health', 'Whether the service answers and can serve, and which version it is.', /^\/(livez|readyz|version)$/],
   ['set-up', 'What the service is, and how it begins.', /^\/v1\/(server|setup)$/],
-  ['sessions', 'Signing in, tokens, one’s own sessions.', /^\/v1\/(sessions|service-sessions|tokens|live-tickets|me)/],
-  ['factors', 'By what people prove who they are.', /^\/v1\/(factors|step-ups|passkeys)/],
+  [
+    'sessions',
+    'Signing in, tokens, the caller’s own sessions.',
+    /^\/v1\/(sessions|service-sessions|tokens|live-tickets|me)/,
+  ],
+  ['factors', 'The factors by which people prove who they are.', /^\/v1\/(factors|step-ups|passkeys)/],
   ['notices', 'Where people are told that something waits.', /^\/v1\/notices/],
   [
     'devices',
@@ -96,7 +100,7 @@ export const headers: Json = {
   RateLimit: header('What is left of each quota (draft-ietf-httpapi-ratelimit-headers).', text(500)),
   'RateLimit-Policy': header('The quotas that the request counted against.', text(500)),
   'Retry-After': header('Seconds after which the request may be sent again.', { type: 'integer', minimum: 0 }),
-  'WWW-Authenticate': header('How one signs in: `DPoP algs="Ed25519"` (RFC 9449, section 7.1).', text(200)),
+  'WWW-Authenticate': header('How a client signs in: `DPoP algs="Ed25519"` (RFC 9449, section 7.1).', text(200)),
   'Accept-Encoding': header('`identity` where a content encoding was refused (RFC 9110, section 12.5.3).', text(50)),
 }
 

@@ -17,7 +17,7 @@ import {
 } from './openapi-parts.ts'
 import { quotaFor } from './rate-limits.ts'
 
-const nothing = 'nothing: it shows nothing of anybody'
+const nothing = 'nothing: it shows nothing about any person'
 
 const description = `Closed groups for joint customs operations. \`docs/protocol.md\` says what travels and
 what a client checks before it believes any of it; [/asyncapi.json](/asyncapi.json) describes the live channel.
@@ -192,7 +192,7 @@ function successes(
 }
 
 const sentences: Readonly<Record<string, string>> = {
-  200: 'What was asked for.',
+  200: 'The answer to the request.',
   201: 'It was made.',
   202: 'It was taken on.',
   204: 'It is done; there is nothing to say.',

@@ -184,7 +184,7 @@ export class RateLimits {
       })
     } catch (error) {
       this.#quietUntil = clock().getTime() + pauseAfterFailureMs
-      onError('sharing what was counted of requests', error)
+      onError('sharing the counts of requests', error)
     }
   }
 

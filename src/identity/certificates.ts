@@ -397,7 +397,10 @@ async function requireSurvivors(
 ): Promise<void> {
   const gone = [revoked, ...falling.map(({ device }) => device)]
   if (falling.some(({ device }) => device === actor.device))
-    throw new Problem('FORBIDDEN', { detail: 'This would end the device that says it: somebody above both says it.' })
+    throw new Problem('FORBIDDEN', {
+      detail:
+        'This revocation would end the device that signs it. Ask a person whose device is above both devices to revoke.',
+    })
   if ((await haveAdministrator(tx, gone)) && (await administratorsBeside(tx, gone)) === 0)
     throw new Problem('LAST_ADMINISTRATOR')
 }

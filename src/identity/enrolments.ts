@@ -364,12 +364,12 @@ async function requireRoomFor(tx: Tx, inviter: SignedInCaller, person: string, n
   if (devices + invitations >= mostDevicesPerPerson)
     throw new Problem('TOO_MANY', {
       most: mostDevicesPerPerson,
-      detail: 'A person has no more devices and invitations to one.',
+      detail: 'A person can have no more devices and invitations.',
     })
   if (open >= mostOpenInvitations)
     throw new Problem('TOO_MANY', {
       most: mostOpenInvitations,
-      detail: 'Nobody has more invitations that wait to be used.',
+      detail: 'A person can have no more unused invitations.',
     })
 }
 

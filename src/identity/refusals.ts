@@ -136,7 +136,7 @@ export class Refusals {
       for (const [key] of noted) this.#entered.set(key, now)
     } catch (error) {
       for (const [key, one] of noted) this.#keep(key, one)
-      onError('entering refusals', error)
+      onError('recording refusals', error)
     }
   }
 

@@ -37,10 +37,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/server',
     {
-      config: { access: everybody, record: 'nothing: it shows nothing of anybody' },
+      config: { access: everybody, record: 'nothing: it shows nothing about any person' },
       schema: {
         operationId: 'readServer',
-        summary: 'What this service is and whom it trusts',
+        summary: 'The service, its keys and its root',
         response: { 200: schemas.ServerSchema },
       },
     },
@@ -147,10 +147,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/sessions',
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
       schema: {
         operationId: 'listSessions',
-        summary: 'One’s own live sessions',
+        summary: 'The caller’s own live sessions',
         response: { 200: schemas.SessionListSchema },
       },
     },
@@ -165,7 +165,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       config: { access: access.signedIn, refusals: inDirectory, record: ['session.ended'] },
       schema: {
         operationId: 'endOtherSessions',
-        summary: 'End all other sessions of one’s own',
+        summary: 'End all other sessions of the caller',
         response: { 204: Type.Null() },
       },
     },
@@ -181,7 +181,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['session.ended'] },
       schema: {
         operationId: 'endSession',
-        summary: 'Sign out, or end another session of one’s own',
+        summary: 'Sign out, or end another session of the caller',
         params: Type.Object({ session: schemas.UuidSchema }),
         response: { 204: Type.Null() },
       },
@@ -198,7 +198,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.post(
     '/v1/live-tickets',
     {
-      config: { access: access.signedIn, record: 'nothing: it prepares what is entered when it is used' },
+      config: { access: access.signedIn, record: 'nothing: it prepares what is recorded when it is used' },
       schema: {
         operationId: 'issueLiveTicket',
         summary: 'A ticket for one WebSocket, for 30 seconds',
@@ -214,10 +214,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/me',
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
       schema: {
         operationId: 'readMe',
-        summary: 'Who one is, and the certificate of this device',
+        summary: 'Who the caller is, and the certificate of this device',
         response: { 200: schemas.MeSchema },
       },
     },
@@ -227,8 +227,12 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/devices',
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
-      schema: { operationId: 'listDevices', summary: 'One’s own devices', response: { 200: schemas.DevicesSchema } },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
+      schema: {
+        operationId: 'listDevices',
+        summary: 'The caller’s own devices',
+        response: { 200: schemas.DevicesSchema },
+      },
     },
     async (request) => ({
       devices: await directory.devices(access.signedIn.of(request)),
@@ -245,7 +249,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
       schema: {
         operationId: 'invite',
-        summary: 'Invite a person, or a further device of one’s own',
+        summary: 'Invite a person, or a further device of the caller',
         body: schemas.InviteSchema,
         response: { 201: schemas.NothingSchema },
       },
@@ -259,10 +263,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/invitations',
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
       schema: {
         operationId: 'listInvitations',
-        summary: 'The invitations one has made',
+        summary: 'The invitations that the caller has made',
         response: { 200: schemas.InvitationsSchema },
       },
     },
@@ -291,10 +295,10 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
   app.get(
     '/v1/enrolments',
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
       schema: {
         operationId: 'listWaitingEnrolments',
-        summary: 'Devices that wait for a certificate from this one',
+        summary: 'Devices that wait for a certificate from this device',
         response: { 200: schemas.WaitingEnrolmentsSchema },
       },
     },
@@ -329,7 +333,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       config: {
         access: access.signedIn,
         refusals: ['DEVICE_NOT_CERTIFIED', 'NOT_FOUND'],
-        record: 'nothing: it proves what the asker holds already',
+        record: 'nothing: it proves what the caller holds already',
       },
       schema: {
         operationId: 'proveCertificates',
@@ -361,7 +365,7 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
       },
       schema: {
         operationId: 'revokeDevice',
-        summary: 'Revoke a device, and where it was compromised what it vouched for since',
+        summary: 'Revoke a device, and if it was compromised, the devices that it vouched for since',
         body: schemas.RevokeSchema,
         response: { 204: Type.Null() },
       },

@@ -14,7 +14,7 @@ export const ReasonSchema = Type.String({
   minLength: 1,
   maxLength: 500,
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
-  description: 'Entered in the log.',
+  description: 'The log records it.',
 })
 export const NameSchema = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
 /** Why the caller looks, where the purpose of the operation or directory does not say it. */
@@ -65,7 +65,7 @@ export const EnrolledSchema = Type.Object({
   name: Type.String({ maxLength: 200 }),
   inviter: Type.Object(
     { name: Type.String({ maxLength: 200 }), organization: Type.String({ maxLength: 200 }) },
-    { description: 'For whom one waits.' },
+    { description: 'The person for whom the newcomer waits.' },
   ),
 })
 
@@ -132,7 +132,8 @@ export const InvitationsSchema = Type.Object({
       tier: Type.String({ maxLength: 40 }),
       expiresAt: Type.String({ maxLength: 30 }),
       approval: Type.Union([Type.String({ maxLength: 40 }), Type.Null()], {
-        description: 'Of a second person, where somebody lost every device: missing, given; null where none is needed.',
+        description:
+          'The approval of a second person where a person lost every device: missing, given; null where none is needed.',
       }),
       state: Type.String({ maxLength: 40 }),
     }),
@@ -257,8 +258,8 @@ export const SessionListSchema = Type.Object({
       device: DigestSchema,
       startedAt: Type.String({ maxLength: 30 }),
       lastRefreshedAt: Type.String({ maxLength: 30 }),
-      address: Type.String({ maxLength: 254, description: 'From where it was last renewed.' }),
-      agent: Type.String({ maxLength: 200, description: 'What the client called itself.' }),
+      address: Type.String({ maxLength: 254, description: 'The address of its last renewal.' }),
+      agent: Type.String({ maxLength: 200, description: 'The name that the client gave itself.' }),
       current: Type.Boolean(),
     }),
   ),

@@ -166,7 +166,7 @@ function receiving(name: string): [string, Json] {
       action: 'receive',
       channel: { $ref: '#/channels/live' },
       summary: sentences[name],
-      description: 'What it asks for is done, or refused; not every frame is answered when it is accepted.',
+      description: 'The service does what the frame asks for, or refuses it; not every accepted frame is answered.',
       messages: [{ $ref: `#/channels/live/messages/${name}` }],
       reply: { channel: { $ref: '#/channels/live' }, messages: reply },
     },

@@ -7,10 +7,10 @@ import type { ClientFrame } from '../protocol/index.ts'
  */
 export const frameDuties: Readonly<Record<ClientFrame['type'], RecordDuty>> = {
   subscribe: ['feed.opened', 'messages.delivered'],
-  unsubscribe: 'nothing: it ends what was entered when it began',
+  unsubscribe: 'nothing: it ends what was recorded when it began',
   post: ['message.posted', 'message.corrected', 'message.withdrawn'],
   acknowledge: ['messages.delivered', 'messages.read'],
   grant: ['history.granted'],
   'grant-bad': ['epoch.disputed'],
-  ping: 'nothing: it shows nothing of anybody',
+  ping: 'nothing: it shows nothing about any person',
 }

@@ -53,7 +53,7 @@ export function mountLive(app: HttpServer, deps: LiveRouteDeps): void {
       config: {
         access: everybody,
         refusals: refusedHandshakes,
-        record: 'nothing: it opens a channel whose frames are entered one by one',
+        record: 'nothing: it opens a channel whose frames are recorded one by one',
       },
       schema: { summary: 'The live channel (WebSocket)' },
       preValidation: async (request) => {
@@ -97,7 +97,7 @@ function mountDescription(app: HttpServer): void {
   let described: Buffer | undefined
   app.get(
     '/asyncapi.json',
-    { config: { access: everybody, record: 'nothing: it shows nothing of anybody' }, schema: { hide: true } },
+    { config: { access: everybody, record: 'nothing: it shows nothing about any person' }, schema: { hide: true } },
     async (_request, reply) => {
       described ??= Buffer.from(JSON.stringify(describeLive(app.about)))
       return reply.type('application/json; charset=utf-8').send(described)

@@ -34,7 +34,7 @@ export const EntriesQuery = Type.Object(
       Type.String({
         maxLength: 512,
         pattern: '^[^\\u0000-\\u001f\\u007f]+$',
-        description: 'The id or code of whatever the entry is about. An id may be that of a person or a device.',
+        description: 'The id or code of the thing that the entry is about. An id may be that of a person or a device.',
       }),
     ),
     from: Type.Optional(time('The first moment.')),

@@ -70,9 +70,9 @@ const Witnesses = Type.Object(
             description: 'Verifier keys (C2SP signed-note)',
           }),
           url: Type.Union([Type.String(), Type.Null()]),
-          size: Type.Union([Type.Integer(), Type.Null()], { description: 'What it cosigned last' }),
+          size: Type.Union([Type.Integer(), Type.Null()], { description: 'The size that it cosigned last' }),
           cosignedAt: Type.Union([Type.String({ maxLength: 30 }), Type.Null()], {
-            description: 'When it says that it did',
+            description: 'The time that it states for its cosignature',
           }),
           lag: Type.Object(
             { entries: Type.Integer(), seconds: Type.Union([Type.Integer(), Type.Null()]) },
@@ -132,10 +132,10 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
   app.get(
     '/v1/logs/:id/witnesses',
     {
-      config: { access: deps.reader, record: 'nothing: it shows nothing of anybody' },
+      config: { access: deps.reader, record: 'nothing: it shows nothing about any person' },
       schema: {
         operationId: 'listWitnesses',
-        summary: 'Who cosigns this log, and how far each of them is',
+        summary: 'The witnesses of this log, and how far each has come',
         params: Id,
         response: { 200: Witnesses },
       },
@@ -249,7 +249,8 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
       },
       schema: {
         operationId: 'queryLog',
-        summary: 'Entries by what they say, newest first; each page is itself entered as log.queried before it is read',
+        summary:
+          'Entries that match the query, newest first; the log records each page as log.queried before it is read',
         params: Id,
         querystring: EntriesQuery,
         response: { 200: EntriesPage },

@@ -112,7 +112,7 @@ export class Consultation {
         this.#keep(operation, pending)
         // A failure is reported once, and not again until a flush succeeds in between: a log that
         // is read-only stays so.
-        if (!this.#failing.has(operation)) this.#deps.onError('entering what was consulted', error)
+        if (!this.#failing.has(operation)) this.#deps.onError('recording consultations', error)
         this.#failing.add(operation)
       }
     }

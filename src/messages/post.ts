@@ -219,7 +219,7 @@ function requirePlace(
     if (!present)
       throw new Problem('STATEMENT_INVALID', {
         reason: 'ADDRESSEES',
-        detail: 'An addressee has nobody in this compartment.',
+        detail: 'An addressee has no member in this compartment.',
       })
   }
   if (payload.handling.tlp === 'RED' && compartment === view.all) {

@@ -100,10 +100,10 @@ export function mountMessages(app: HttpServer, messages: MessageService, may: Op
   app.post(
     '/v1/operations/:operation/imports/known',
     {
-      config: { access: may.to('records.import'), record: 'nothing: it tells which of the asker’s own ids exist' },
+      config: { access: may.to('records.import'), record: 'nothing: it tells which of the caller’s own ids exist' },
       schema: {
         operationId: 'findKnownIds',
-        summary: 'Which ids of one’s own imports exist',
+        summary: 'Which ids of the caller’s own imports exist',
         params: InOperationSchema,
         body: schemas.IdsSchema,
         response: { 200: schemas.KnownIdsSchema },
@@ -137,7 +137,7 @@ export function mountMessages(app: HttpServer, messages: MessageService, may: Op
   app.get(
     '/v1/operations/:operation/import-key',
     {
-      config: { access: may.to('records.import'), record: 'nothing: it shows keys that are sealed to the asker' },
+      config: { access: may.to('records.import'), record: 'nothing: it shows keys that are sealed to the caller' },
       schema: {
         operationId: 'readImportKey',
         summary: 'The import key of one’s organization, for this device',

@@ -146,7 +146,7 @@ export class MessageService {
     if (payload.attachments.length > 0) {
       throw new Problem('STATEMENT_INVALID', {
         reason: 'ATTACHMENTS',
-        detail: 'Attachments come with a later version.',
+        detail: 'This version of the service has no attachments.',
       })
     }
     try {
@@ -362,7 +362,12 @@ async function checkExtract({ payload }: MessageStatement, { extract, salt }: Po
   const named = payload.extract !== undefined
   if (named !== (extract !== undefined) || named !== (salt !== undefined)) {
     throw new Problem('EXTRACT_INVALID', {
-      faults: [{ pointer: '', reason: 'The statement names an extract exactly when one comes with its salt.' }],
+      faults: [
+        {
+          pointer: '',
+          reason: 'The statement must name an extract if the post has an extract with its salt, and only then.',
+        },
+      ],
     })
   }
   const form = findForm(payload.form.id, payload.form.version)
@@ -375,7 +380,7 @@ async function checkExtract({ payload }: MessageStatement, { extract, salt }: Po
   const digest = await checked('STATEMENT_INVALID', () => digestOfExtract(salt, extract))
   if (digest !== payload.extract.sha256)
     throw new Problem('EXTRACT_INVALID', {
-      faults: [{ pointer: '', reason: 'This extract is not the one that the statement names.' }],
+      faults: [{ pointer: '', reason: 'The statement names another extract.' }],
     })
   const decoded = decodeExtract(extract)
   if (decoded === undefined)

@@ -190,7 +190,7 @@ export const memberAct: Act<OperationView, MemberInput, LoadedMembers, Write, En
     const refusal = judgeMemberAct(view, member, act)
     if (refusal) throw toProblem(refusal)
     if (act.act === 'create-compartment' && view.compartments.size > mostCompartments)
-      throw new Problem('TOO_MANY', { most: mostCompartments, detail: 'An operation has no more compartments.' })
+      throw new Problem('TOO_MANY', { most: mostCompartments, detail: 'An operation can have no more compartments.' })
     const { entries, write } = enter(context)
     return { entries, rows: [storing(operation, statement, write)], answer: placed }
   },
@@ -394,7 +394,7 @@ export function requireNewcomer(
   // Before its device is certified the log cannot show that it is none of the people whom its role
   // takes into the compartment of all.
   if (holder === 'service' && certificates.length === 0)
-    throw rule('A service account is admitted once it is certified.')
+    throw rule('A service account can be admitted once its device is certified.')
   return newcomer
 }
 

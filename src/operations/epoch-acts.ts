@@ -167,7 +167,8 @@ const nameOf = (giver: string, given: { compartment: string; device: string; epo
  */
 function newOnes({ compartment, grants }: GrantsInput, giver: string, { sealed, times }: LoadedGrants['given']) {
   const each = new Set(grants.map(({ device, epoch }) => `${device}#${String(epoch)}`))
-  if (each.size !== grants.length) throw new Problem('EPOCH_GRANTS', { detail: 'A device is given an epoch once.' })
+  if (each.size !== grants.length)
+    throw new Problem('EPOCH_GRANTS', { detail: 'A request gives a device each epoch once.' })
   const given = (grant: GrantsInput['grants'][number]) => times.get(nameOf(giver, { compartment, ...grant })) ?? 0
   return grants.filter((grant) => !sealed.has(grant.grant) && given(grant) < mostGrantsByOneDevice)
 }

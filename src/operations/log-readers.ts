@@ -144,10 +144,10 @@ function requireOwn(membership: Membership, { person, organization, words }: Log
   const reach = reachOf(membership)
   const ofOthers = person !== undefined && person !== membership.person
   const elsewhere = organization !== undefined && organization !== membership.organization
-  if (reach === 'person' && (ofOthers || elsewhere)) throw forbidden('Your role queries the entries that you caused.')
-  if (reach === 'organization' && elsewhere) throw forbidden('Your role queries the entries of your organization.')
+  if (reach === 'person' && (ofOthers || elsewhere)) throw forbidden('Your role may query the entries that you caused.')
+  if (reach === 'organization' && elsewhere) throw forbidden('Your role may query the entries of your organization.')
   if (words.length > 0 && membership.role !== 'auditor' && person !== membership.person)
-    throw forbidden('Details are shown to auditors, and to you those of your own entries: name yourself as person.')
+    throw forbidden('Auditors see all details; you see the details of your own entries. Name yourself as person.')
 }
 
 /** The form of ids, those of people and devices included: UUIDs and thumbprints. */

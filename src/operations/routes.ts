@@ -54,10 +54,10 @@ export function mountOperations(
   app.get(
     '/v1/operations',
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
       schema: {
         operationId: 'listOperations',
-        summary: 'One’s own operations',
+        summary: 'The caller’s own operations',
         response: answer(schemas.OperationsSchema),
       },
     },
@@ -75,7 +75,7 @@ export function mountOperations(
       },
       schema: {
         operationId: 'readOperation',
-        summary: 'An operation and one’s place in it',
+        summary: 'An operation and the caller’s place in it',
         params: schemas.InOperationSchema,
         response: answer(schemas.OperationSchema),
       },
@@ -183,7 +183,7 @@ export function mountOperations(
       },
       schema: {
         operationId: 'listMembers',
-        summary: 'Members, as far as one sees them',
+        summary: 'The members that the caller sees',
         params: schemas.InOperationSchema,
         response: answer(schemas.MembersSchema),
       },
@@ -202,7 +202,7 @@ export function mountOperations(
       },
       schema: {
         operationId: 'listCompartments',
-        summary: 'Compartments, as far as one sees them',
+        summary: 'The compartments that the caller sees',
         params: schemas.InOperationSchema,
         response: answer(schemas.CompartmentsSchema),
       },
@@ -351,7 +351,7 @@ export function mountOperations(
   app.get(
     '/v1/operations/:operation/grants',
     {
-      config: { access: may.to('message.read'), record: 'nothing: it shows keys that are sealed to the asker' },
+      config: { access: may.to('message.read'), record: 'nothing: it shows keys that are sealed to the caller' },
       schema: {
         operationId: 'listGrants',
         summary: 'The grants for this device',
@@ -398,7 +398,7 @@ export function mountOperations(
       },
       schema: {
         operationId: 'listGrantRequests',
-        summary: 'Devices that lack keys one could give',
+        summary: 'Devices that lack keys which the caller could give',
         params: schemas.InOperationSchema,
         response: answer(schemas.GrantRequestsSchema),
       },

@@ -77,7 +77,7 @@ export class OperationService {
     const statement = await this.#readMember(input.statement)
     const { act } = statement
     if (act.act !== 'create-operation' || act.previous !== null || act.v !== memberVersion) {
-      const detail = 'An operation begins with create-operation of version 2, which follows nothing.'
+      const detail = 'An operation begins with create-operation of version 2, which names no statement before it.'
       throw new Problem('STATEMENT_INVALID', { reason: 'ACT', detail })
     }
     if (statement.signer !== actor.device) throw new Problem('DEVICE_MISMATCH')

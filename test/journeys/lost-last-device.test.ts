@@ -36,7 +36,7 @@ t.test('a lost last device, with the commands', async (t) => {
   t.match([early.code, early.json], [1, { error: { code: 'APPROVAL_MISSING' } }])
   const own = await wanjiru.run(['person', 'approve', id, '--yes'])
   t.equal(own.code, 1, 'nobody approves what they asked for')
-  t.match(own.stderr, /Somebody of another organization approves this/)
+  t.match(own.stderr, /A person of another organization must approve this/)
   const approve = ['person', 'approve', id]
   t.match(await abroad.desk.run(approve), {
     code: 2,

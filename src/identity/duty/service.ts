@@ -61,7 +61,7 @@ export class DutyService {
       await requireAble(tx, organization, wanted)
       const theirs = all.find((one) => one.person === wanted.deputy)
       if (theirs && overlap(theirs, wanted))
-        throw new Problem('DUTY_RULE', { detail: 'This deputy is away in that time.' })
+        throw new Problem('DUTY_RULE', { detail: 'The deputy is away in that time.' })
       await store.putHandOver(tx, wanted)
       const old = before && isOpen(before, now) ? termsOf(before) : null
       const details = { session: by.session, old, new: termsOf(wanted), reason: input.reason }
@@ -131,10 +131,12 @@ function isRepeated(before: HandOverPeriod, wanted: HandOverPeriod, { from }: Du
 async function requireAble(tx: Tx, organization: string, { person, deputy }: HandOverPeriod): Promise<void> {
   const able = new Set((await store.contactPointsOf(tx, organization)).map((one) => one.person))
   if (!able.has(person))
-    throw new Problem('DUTY_RULE', { detail: 'Only a contact point who is awake hands over duty.' })
+    throw new Problem('DUTY_RULE', { detail: 'Only a contact point who is awake can hand over the duty.' })
   // One sentence answers for a person of another organization and for a person who does not exist.
   if (deputy === person || !able.has(deputy))
-    throw new Problem('DUTY_RULE', { detail: 'Who stands in is another contact point of the organization, and awake.' })
+    throw new Problem('DUTY_RULE', {
+      detail: 'The deputy must be another contact point of the organization who is awake.',
+    })
 }
 
 function isOpen({ until }: HandOverPeriod, now: Date): boolean {

@@ -26,7 +26,7 @@ export function requireStrong(passphrase: string, names: readonly string[], leas
   if (known || isRepetition(plain) || names.some((name) => name.normalize('NFC').toLowerCase() === plain))
     throw new Problem('PASSPHRASE_WEAK', {
       reason: 'common',
-      detail: 'It is among those that are tried first: a common one, a repetition, or a name.',
+      detail: 'Attackers try this passphrase first: it is a common one, a repetition, or a name.',
     })
 }
 

@@ -5,8 +5,8 @@ import { NothingSchema } from '../schemas.ts'
 import { afterProof, inDirectory } from '../refusal-codes.ts'
 import * as schemas from './schemas.ts'
 
-const shows = 'nothing: it shows the asker what is their own'
-const prepares = 'nothing: it prepares what is entered when it is used'
+const shows = 'nothing: it shows the caller what is their own'
+const prepares = 'nothing: it prepares what is recorded when it is used'
 
 export function mountFactors(app: HttpServer, { factors, sessions, access }: Identity): void {
   app.get(
@@ -15,7 +15,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       config: { access: access.signedIn, record: shows },
       schema: {
         operationId: 'listFactors',
-        summary: 'By what one proves who one is',
+        summary: 'The factors by which the caller proves who they are',
         response: { 200: schemas.FactorsSchema },
       },
     },
@@ -32,7 +32,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       },
       schema: {
         operationId: 'stepUp',
-        summary: 'Prove again who one is, before an act that asks for it',
+        summary: 'Prove once more who the caller is, before an act that needs it',
         body: schemas.StepUpSchema,
         response: { 200: schemas.StepUpAnswerSchema },
       },
@@ -160,7 +160,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       config: { access: everybody, door: 'sign-in', record: prepares },
       schema: {
         operationId: 'askPasskeyToSignIn',
-        summary: 'What a passkey answers to sign in',
+        summary: 'The question that a passkey answers to sign in',
         body: NothingSchema,
         response: { 201: schemas.PasskeyOptionsSchema },
       },
@@ -174,7 +174,7 @@ export function mountFactors(app: HttpServer, { factors, sessions, access }: Ide
       config: { access: access.signedIn, refusals: afterProof, record: prepares },
       schema: {
         operationId: 'askForNewPasskey',
-        summary: 'What makes a new passkey',
+        summary: 'The question that makes a new passkey',
         body: NothingSchema,
         response: { 201: schemas.PasskeyOptionsSchema },
       },

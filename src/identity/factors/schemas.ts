@@ -80,7 +80,7 @@ export const RecoveryCodesSchema = Type.Object({
 export const FactorsSchema = Type.Object({
   passphrase: Type.Union([Type.Object({ setAt: Type.String({ maxLength: 30 }) }), Type.Null()]),
   totp: Type.Union([Type.Object({ confirmedAt: Type.String({ maxLength: 30 }) }), Type.Null()]),
-  recoveryCodes: Type.Integer({ description: 'How many are left.' }),
+  recoveryCodes: Type.Integer({ description: 'The number that is left.' }),
   passkeys: Type.Array(
     Type.Object({
       id: DigestSchema,

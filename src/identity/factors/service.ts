@@ -222,7 +222,7 @@ export class FactorService {
       await requireRecent(tx, by, now)
       const { credential, totp } = await store.factorsOf(tx, actor.person)
       if (!credential)
-        throw new Problem('FACTOR_NEEDED', { detail: 'A code belongs beside a passphrase: set one first.' })
+        throw new Problem('FACTOR_NEEDED', { detail: 'A code is used beside a passphrase: set a passphrase first.' })
       if (totp?.confirmed_at) throw new Problem('ALREADY_EXISTS', { detail: 'Remove the app that is set up first.' })
       const sealed = factorKey.seal(actor.person, secret)
       await store.putTotp(tx, {
@@ -278,7 +278,7 @@ export class FactorService {
     await this.#change(actor, 'recovery-codes', 'changed', async (tx) => {
       const { totp } = await store.factorsOf(tx, actor.person)
       if (!totp?.confirmed_at)
-        throw new Problem('FACTOR_NEEDED', { detail: 'Recovery codes stand in for an app: add it first.' })
+        throw new Problem('FACTOR_NEEDED', { detail: 'Recovery codes replace an app: add the app first.' })
       await this.#keepCodes(tx, actor, codes)
     })
     return codes

@@ -20,7 +20,7 @@ export const letters = {
     subject: 'Accounts that you look after will sleep',
     text: page(
       `Nobody has used ${counted(accounts)} that you look after for a while, and not everybody could be told.`,
-      'Sign in to see when each will sleep (cordon person list). Whoever signs in stays awake.',
+      'Sign in to see when each will sleep (cordon person list). A person who signs in stays awake.',
     ),
   }),
   needed: (accounts: number): Words => ({

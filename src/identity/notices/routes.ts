@@ -10,10 +10,10 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
   app.get(
     path,
     {
-      config: { access: access.signedIn, record: 'nothing: it shows the asker what is their own' },
+      config: { access: access.signedIn, record: 'nothing: it shows the caller what is their own' },
       schema: {
         operationId: 'readNoticeAddress',
-        summary: 'Where one is told that something waits',
+        summary: 'The address at which the caller is told that something waits',
         response: { 200: schemas.AddressSchema },
       },
     },
@@ -26,11 +26,11 @@ export function mountNotices(app: HttpServer, { addresses, outbox, access }: Ide
       config: {
         access: access.signedIn,
         refusals: [...afterProof, 'NOTICES_OFF', 'NOTICE_CODE_LIMIT'],
-        record: 'nothing: it prepares what is entered when it is used',
+        record: 'nothing: it prepares what is recorded when it is used',
       },
       schema: {
         operationId: 'setNoticeAddress',
-        summary: 'Send a code to an e-mail address, to be told there once it came back',
+        summary: 'Send a code to an e-mail address, which counts once the caller gives the code',
         body: schemas.SetAddressSchema,
         response: {
           202: { description: 'A code is on its way.', content: { 'application/json': { schema: Type.Null() } } },

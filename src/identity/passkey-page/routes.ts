@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { everybody, type HttpServer } from '../../http/index.ts'
 
-const config = { access: everybody, door: 'page', record: 'nothing: it shows nothing of anybody' } as const
+const config = { access: everybody, door: 'page', record: 'nothing: it shows nothing about any person' } as const
 const schema = { hide: true }
 
 /**

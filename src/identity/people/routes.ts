@@ -45,7 +45,8 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
       config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
         operationId: 'previewRetirement',
-        summary: 'What would go with a person who left, for administrators and the NCPs of their organization',
+        summary:
+          'The devices and operations that a person would lose by leaving, for administrators and the NCPs of their organization',
         params: OnePerson,
         response: { 200: AtStake },
       },
@@ -121,7 +122,7 @@ export function mountPeople(app: HttpServer, { people, access }: Identity): void
       config: { access: access.administrator, refusals: ['FORBIDDEN', 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
         operationId: 'previewDeparture',
-        summary: 'What would go with an organization that left',
+        summary: 'The people, devices and operations that would go with an organization',
         params: OneOrganization,
         response: { 200: AtStake },
       },

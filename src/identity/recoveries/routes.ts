@@ -26,7 +26,7 @@ export function mountRecoveries(app: HttpServer, { recoveries, access }: Identit
       config: { access: access.signedIn, refusals: [...inDirectory, 'NOT_FOUND'], record: ['directory.viewed'] },
       schema: {
         operationId: 'readRecovery',
-        summary: 'What somebody asks to be approved: that a person who lost every device comes back',
+        summary: 'The request that a person who lost every device comes back, for the approver',
         params: OneRecovery,
         response: { 200: Recovery },
       },

@@ -86,7 +86,7 @@ export class RecoveryService {
           actor.organization,
         )
       )
-        throw new Problem('FORBIDDEN', { detail: 'Somebody of another organization approves this.' })
+        throw new Problem('FORBIDDEN', { detail: 'A person of another organization must approve this.' })
       if (asked.request !== request) throw new Problem('APPROVAL_MISSING', { detail: 'Something else was asked for.' })
       if (asked.approved) return
       if (!this.#inTime(asked, now)) throw new Problem('APPROVAL_MISSING', { detail: 'The request has expired.' })

@@ -140,7 +140,7 @@ export class RenewalService {
     const inUse = device.state === 'certified' || device.state === 'expired'
     if (!inUse || device.id === root?.device_id) throw refused('DEVICE_ENDED', 'This device was revoked.')
     if (await store.isDoomed(tx, renewed.device))
-      throw refused('COMPROMISED', 'A compromised device vouched for this one: its person is invited again.')
+      throw refused('COMPROMISED', 'A compromised device vouched for this device: invite its person again.')
     if (renewed.tier === 'service') throw refused('SERVICE', 'An account of a program ends with its terms.')
     return current
   }
@@ -151,7 +151,10 @@ export class RenewalService {
     if (new Date(current.expiresAt).getTime() - now > dueWithinMs)
       throw refused('NOT_DUE', 'A certificate is renewed within 60 days before its end, or after it.')
     if (until <= new Date(current.expiresAt).getTime() || until - now > longestValidityMs)
-      throw refused('VALIDITY', 'A renewed certificate ends later than the one before, and within 400 days from now.')
+      throw refused(
+        'VALIDITY',
+        'A renewed certificate must end later than the certificate before it, and within 400 days from now.',
+      )
     requireTimely(renewed, this.#deps.clock())
   }
 
@@ -159,9 +162,9 @@ export class RenewalService {
     const root = await findTrustRoot(tx)
     const chain = await chainAbove(tx, renewed)
     if (chain.some(({ device }) => device === renewed.device))
-      throw refused('CIRCLE', 'This device vouched, itself or through others, for the one that would renew it.')
+      throw refused('CIRCLE', 'This device vouched, itself or through others, for the device that would renew it.')
     if (chain.length > mostCertificatesAboveRenewed)
-      throw refused('DEPTH', 'Somebody nearer to the root renews this device.')
+      throw refused('DEPTH', 'A person nearer to the root must renew this device.')
     const byDevice = new Map(chain.map((above) => [above.device, above]))
     await checked('CERTIFICATE_INVALID', () =>
       verifyChain(renewed, { root: root?.device_id as DeviceId }, (device) => byDevice.get(device)),
@@ -170,7 +173,7 @@ export class RenewalService {
     const entitled = issuer && (issuer.device === root?.device_id || mayCertify(issuer, renewed))
     if (!entitled) throw refused('ISSUER', 'The device that issued this certificate had no right to.')
     if (issuer.device !== root?.device_id && issuer.person === renewed.person)
-      throw refused('OWN', 'Somebody else renews the certificates of a person.')
+      throw refused('OWN', 'Another person must renew the certificates of a person.')
   }
 }
 

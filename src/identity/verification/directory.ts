@@ -57,7 +57,7 @@ export class DirectoryFold {
     if (this.#revoked.has(certificate.issuer)) faults.push('its certificate was issued by a device that was revoked')
     const byIssuer = 'device' in leaf.actor && leaf.actor.device === certificate.issuer
     if (!byIssuer && certificate.issuer !== this.#pin.root)
-      faults.push('somebody else than its issuer entered its certificate')
+      faults.push('its certificate was recorded by a person who is not its issuer')
     await verifyChain(certificate, this.#pin, (device) => this.#certificates.get(device))
     this.#certificates.set(certificate.device, certificate)
     this.#expired.delete(certificate.device)
@@ -114,13 +114,13 @@ export class DirectoryFold {
     }
     if (row.statement === null) return [...faults, 'its enrolment is missing']
     const enrolment = await readEnrolment(row.statement)
-    if ((await digestOf(row.statement)) !== entered.digest) faults.push('its enrolment is not the one that was entered')
+    if ((await digestOf(row.statement)) !== entered.digest) faults.push('its enrolment is not the recorded one')
     if (enrolment.device !== row.id || enrolment.person !== row.person_id || enrolment.invitation !== row.invitation_id)
       faults.push('its enrolment is for something else')
     if (row.sign_key !== JSON.stringify(enrolment.sign) || row.seal_key !== JSON.stringify(enrolment.seal))
       faults.push('its keys are not those that it enrolled with')
     if (entered.details?.['invitation'] !== row.invitation_id || entered.details['mac'] !== row.mac)
-      faults.push('its enrolment has another invitation or proof than was entered')
+      faults.push('its enrolment has another invitation or proof than its entry says')
     if (row.certified !== (certificate !== undefined)) faults.push('its enrolment is certified where the device is not')
     return faults
   }

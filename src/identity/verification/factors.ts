@@ -50,13 +50,12 @@ export class FactorFold {
     const faults: string[] = []
     // A row is written a moment before its entry.
     if ((row.passphrase_at !== null) !== (passphrase !== undefined) || (row.passphrase_at ?? '') > (passphrase ?? ''))
-      faults.push('their passphrase is not one that was entered')
+      faults.push('no entry made their passphrase')
     if ((row.totp_at !== null) !== (totp !== undefined) || (row.totp_at ?? '') > (totp ?? ''))
-      faults.push('their authenticator app is not one that was entered')
-    if (held !== undefined && row.held !== held)
-      faults.push('a factor of theirs is checked against something else than was entered')
+      faults.push('no entry made their authenticator app')
+    if (held !== undefined && row.held !== held) faults.push('a factor of theirs is not the recorded one')
     if (row.passkeys !== passkeys)
-      faults.push(`they have ${String(row.passkeys)} passkeys where ${String(passkeys)} were entered`)
+      faults.push(`they have ${String(row.passkeys)} passkeys where ${String(passkeys)} were recorded`)
     return faults
   }
 

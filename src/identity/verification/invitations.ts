@@ -67,10 +67,10 @@ export class InvitationFold {
     if (entered?.request === undefined) return ['no entry of the directory asked for it']
     const faults = differences(row, { request: entered.request, approver_person_id: entered.approval?.by ?? null })
     // The row is written a moment before its entry.
-    if (row.requested_at > entered.at) faults.push('it was asked for before its row says')
+    if (row.requested_at > entered.at) faults.push('its row says a later time than its entry')
     if (row.approved_at !== null && !(row.approved_at <= (entered.approval?.at ?? '')))
       faults.push('its approval has no entry')
-    if (entered.approval && entered.approval.request !== row.request) faults.push('something else was approved')
+    if (entered.approval && entered.approval.request !== row.request) faults.push('another request was approved')
     return faults
   }
 

@@ -46,8 +46,7 @@ export class ServiceAccountFold {
       key_thumbprint: thumbprint as string | null,
       ended_at: endedAt,
     })
-    if ((await thumbprintOf(row.sign_in_key)) !== thumbprint)
-      faults.push('its sign_in_key is not the one that was entered')
+    if ((await thumbprintOf(row.sign_in_key)) !== thumbprint) faults.push('its sign_in_key is not the recorded one')
     return faults
   }
 

@@ -105,7 +105,7 @@ class MessageVerification {
     }
     for (const [name, value] of Object.entries(said))
       if (leaf[name as keyof Leaf] !== value) faults.push(`its message has another ${name} than its leaf`)
-    if (actor.device !== signer) faults.push('its message was signed by another device than entered it')
+    if (actor.device !== signer) faults.push('its message was signed by a device that is not its actor')
     return faults
   }
 

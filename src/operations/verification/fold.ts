@@ -91,8 +91,7 @@ export class VerifiedOperation {
         : statement?.type === 'revocation'
           ? statement.value.signer
           : undefined
-    if (signer !== undefined && signer !== actor.device)
-      return ['somebody else than the signer of its statement caused it']
+    if (signer !== undefined && signer !== actor.device) return ['its actor is not the signer of its statement']
     if (kind === 'operation.created') return []
     // Certificates and revocations come from the directory, whether their signer is a member here
     // or not.
@@ -103,7 +102,7 @@ export class VerifiedOperation {
     const member = this.view.member(actor.person as PersonId)
     const device = this.view.devices.get(actor.device as DeviceId)
     if (!member || member.organization !== actor.organization || device?.person !== actor.person)
-      return ['it was caused by somebody who was no member, or by a device that was not live']
+      return ['its actor was no member, or its device was not live']
     const permission = permissionFor[kind]
     const refusal = permission && judgePermission(this.view, member, permission)
     return refusal ? [`it was caused by somebody who could not: ${refusal.message}`] : []

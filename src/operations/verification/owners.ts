@@ -125,7 +125,7 @@ async function checkGrant(
   const giver = 'person' in leaf.actor ? leaf.actor.person : ''
   const reach = couldGive(view, giver)
   if (reach === 'nothing' || (reach === 'self' && view.devices.get(device)?.person !== giver))
-    faults.push('its grant was given by somebody who could not')
+    faults.push('its grant was given by a member who could not give it')
   return faults
 }
 
