@@ -327,13 +327,13 @@ function whole(
   text: string | undefined,
   otherwise: number,
   least: number,
-  most: number,
+  mostPrefixBits: number,
   faults: string[],
 ): number {
   if (text === undefined) return otherwise
   const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN
-  if (value >= least && value <= most) return value
-  faults.push(`${name} is not a whole number from ${least} to ${most}`)
+  if (value >= least && value <= mostPrefixBits) return value
+  faults.push(`${name} is not a whole number from ${least} to ${mostPrefixBits}`)
   return otherwise
 }
 

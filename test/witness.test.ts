@@ -345,7 +345,7 @@ t.test('what it remembers is believed only as it wrote it', async (t) => {
 })
 
 t.test('bodies that are too long, addresses that ask too often, and clients that never end', async (t) => {
-  const witness = await startWitness(t, { host, key, requestTimeout: 300, rate: { perSecond: 1, burst: 3 } })
+  const witness = await startWitness(t, { host, key, requestTimeoutMs: 300, rate: { perSecond: 1, burst: 3 } })
   t.equal((await send(witness.url, 'x'.repeat(200_000))).status, 413)
   const socket = connect(Number(new URL(witness.url).port), '127.0.0.1')
   socket.on('error', () => {})

@@ -193,7 +193,7 @@ class Server {
   }
 
   async #restart(): Promise<void> {
-    for (let pause = 100; !this.#stopping; pause = Math.min(pause * 2, 5_000)) {
+    for (let pauseMs = 100; !this.#stopping; pauseMs = Math.min(pauseMs * 2, 5_000)) {
       try {
         await stopOrphans(this.#layout, this.#options.log)
         if (this.#stopping) return
@@ -202,7 +202,7 @@ class Server {
         return
       } catch (error) {
         this.#options.log(`the database does not start: ${(error as Error).message}`)
-        await sleep(pause)
+        await sleep(pauseMs)
       }
     }
   }

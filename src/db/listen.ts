@@ -47,15 +47,15 @@ export function listen(
   }
 
   const running = (async () => {
-    let pause = shortestPauseMs
+    let pauseMs = shortestPauseMs
     while (!ending.signal.aborted) {
       const began = performance.now()
       await once().catch((error: unknown) => {
         if (!ending.signal.aborted) onError(error)
       })
-      if (performance.now() - began > longestPauseMs) pause = shortestPauseMs
-      await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
-      pause = Math.min(pause * 2, longestPauseMs)
+      if (performance.now() - began > longestPauseMs) pauseMs = shortestPauseMs
+      await sleep(pauseMs, undefined, { signal: ending.signal }).catch(() => {})
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     }
     started.resolve()
   })()
@@ -129,19 +129,19 @@ export function createNotifier(connectionString: string, channel: string, option
   }
 
   const flush = async (): Promise<void> => {
-    for (let pause = options.everyMs; pending.size > 0;) {
-      await sleep(pause, undefined, { signal: ending.signal }).catch(() => {})
+    for (let pauseMs = options.everyMs; pending.size > 0;) {
+      await sleep(pauseMs, undefined, { signal: ending.signal }).catch(() => {})
       const ids = [...pending].slice(0, mostIdsPerPayload)
       for (const id of ids) pending.delete(id)
       try {
         await (await connected()).query('SELECT pg_notify($1, $2)', [channel, ids.join(',')])
-        pause = options.everyMs
+        pauseMs = options.everyMs
       } catch {
         void client?.end().catch(() => {})
         client = undefined
         if (ending.signal.aborted) return
         for (const id of ids) pending.add(id)
-        pause = Math.min(Math.max(pause * 2, shortestPauseMs), longestPauseMs)
+        pauseMs = Math.min(Math.max(pauseMs * 2, shortestPauseMs), longestPauseMs)
       }
     }
   }

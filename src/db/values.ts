@@ -1,9 +1,9 @@
 import pg from 'pg'
 
-const INT8 = 20
+const int8Type = 20
 const dateType = 1082
 const textArrayType = 1009
-const INT8_ARRAY = 1016
+const int8ArrayType = 1016
 const dateArrayType = 1182
 
 function safeInteger(text: string): number {
@@ -16,8 +16,8 @@ const textArray = pg.types.getTypeParser(textArrayType as number, 'text') as (te
 const identity = (text: string) => text
 
 const ours = new Map<number, (text: string) => unknown>([
-  [INT8, safeInteger],
-  [INT8_ARRAY, (text) => textArray(text).map((item) => (item === null ? null : safeInteger(item)))],
+  [int8Type, safeInteger],
+  [int8ArrayType, (text) => textArray(text).map((item) => (item === null ? null : safeInteger(item)))],
   // A calendar day has no time zone: pg would turn it into local midnight.
   [dateType, identity],
   [dateArrayType, textArray],

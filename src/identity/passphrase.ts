@@ -24,7 +24,7 @@ const longestPauseSeconds = 30
  * quickly, with OVERLOADED.
  */
 export class Passphrases {
-  readonly #most: number
+  readonly #atOnce: number
   readonly #argon2: Argon2
   readonly #turns: Turns
   #inside = 0
@@ -39,7 +39,7 @@ export class Passphrases {
   #decoy: Promise<string> | undefined
 
   constructor(atOnce: number, work: Argon2) {
-    this.#most = atOnce
+    this.#atOnce = atOnce
     this.#turns = new Turns(atOnce, atOnce * mostWaitingPerTurn, () => this.#comeAgain())
     this.#argon2 = work
   }
@@ -68,7 +68,7 @@ export class Passphrases {
    * a turn, before anything else is done for it.
    */
   requireRoom(): void {
-    if (this.#inside >= this.#most * (1 + mostWaitingPerTurn)) throw this.#comeAgain()
+    if (this.#inside >= this.#atOnce * (1 + mostWaitingPerTurn)) throw this.#comeAgain()
   }
 
   /**
@@ -90,7 +90,7 @@ export class Passphrases {
    * once.
    */
   #comeAgain(): Problem {
-    const seconds = (++this.#away * this.#usual) / this.#most / 1000
+    const seconds = (++this.#away * this.#usual) / this.#atOnce / 1000
     return new Problem('OVERLOADED', { retryAfter: Math.min(1 + Math.floor(seconds), longestPauseSeconds) })
   }
 

@@ -127,23 +127,23 @@ async function pageOf(tx: Tx, log: string, filters: Filters, first: number, befo
   const equals = ([name, column]: [string, string]) =>
     sql`${sql.ref(`log_entry.${column}`)} = ${filters[name as keyof typeof columns]}`
   const rest = [...others.map(equals), ...withinOf(filters), ...textOf(filters)]
-  const most = rest.length === 0 ? filters.limit : mostEntriesLookedAt
+  const mostEntries = rest.length === 0 ? filters.limit : mostEntriesLookedAt
   const places = (kind: RawBuilder<unknown> | undefined) => sql`
     SELECT index FROM log_entry
     WHERE log_id = ${log} AND index >= ${first} AND index < ${before}
       ${led === undefined ? sql`` : sql`AND ${equals(led)}`} ${kind === undefined ? sql`` : sql`AND kind = ${kind}`}
-    ORDER BY index DESC LIMIT ${most}`
+    ORDER BY index DESC LIMIT ${mostEntries}`
   const byKind = filters.kinds ?? (led === undefined ? undefined : allKinds)
   const merged =
     byKind === undefined
       ? places(undefined)
       : sql`
     SELECT place.index FROM unnest(${[...byKind]}::text[]) AS wanted (kind)
-    CROSS JOIN LATERAL (${places(sql`wanted.kind`)}) AS place ORDER BY place.index DESC LIMIT ${most}`
+    CROSS JOIN LATERAL (${places(sql`wanted.kind`)}) AS place ORDER BY place.index DESC LIMIT ${mostEntries}`
   const { rows } = await sql<Row>`
     WITH place AS MATERIALIZED (${merged})
     SELECT reached.floor, page.*
-    FROM (SELECT CASE WHEN count(*) = ${most} THEN min(index) END AS floor FROM place) AS reached
+    FROM (SELECT CASE WHEN count(*) = ${mostEntries} THEN min(index) END AS floor FROM place) AS reached
     LEFT JOIN LATERAL (
       SELECT log_entry.index, log_entry.leaf, log_private.salt, log_private.details
       FROM (SELECT index FROM place ORDER BY index DESC) AS place

@@ -160,9 +160,9 @@ async function insertRows(
   columns: readonly string[],
   rows: readonly unknown[][],
 ): Promise<void> {
-  const most = Math.floor(mostParameters / columns.length)
-  for (let first = 0; first < rows.length; first += most) {
-    const part = rows.slice(first, first + most)
+  const rowsPerStatement = Math.floor(mostParameters / columns.length)
+  for (let first = 0; first < rows.length; first += rowsPerStatement) {
+    const part = rows.slice(first, first + rowsPerStatement)
     await tx.executeQuery(CompiledQuery.raw(insertText(table, columns, part.length), part.flat()))
   }
 }

@@ -95,10 +95,10 @@ export class LogVerification {
     this.#held = new Map(held)
     try {
       for (let last = -1; ;) {
-        const page = await rawEntries(this.#tx, this.#log, last, pageEntries)
-        if (page.length === 0) break
-        await this.#verifyPage(page, last)
-        last = page.at(-1)?.index ?? last
+        const rows = await rawEntries(this.#tx, this.#log, last, pageEntries)
+        if (rows.length === 0) break
+        await this.#verifyPage(rows, last)
+        last = rows.at(-1)?.index ?? last
         progress(this.#edge.size)
       }
       for (const walk of this.#walks) await walk.finish(this.#found)

@@ -279,9 +279,9 @@ export class Witnesses {
     const away = error instanceof WitnessFailure && error.away
     const waiting = away ? known.away : place.waiting
     // Full jitter, so that servers that lost a witness at once do not come back at once.
-    const most = Math.min(limits.retryAtMostMs, limits.retryAfterMs * 2 ** Math.min(waiting.failures, 20))
+    const longestPauseMs = Math.min(limits.retryAtMostMs, limits.retryAfterMs * 2 ** Math.min(waiting.failures, 20))
     const [a = 0, b = 0] = random(2)
-    waiting.until = performance.now() + most * (0.5 + (a * 256 + b) / 131_072)
+    waiting.until = performance.now() + longestPauseMs * (0.5 + (a * 256 + b) / 131_072)
     const reason = error instanceof WitnessFailure ? error.message : 'this server failed'
     // A failure is reported once, and not again until another one follows or an attempt succeeds in
     // between.

@@ -34,8 +34,8 @@ export function requireStrong(passphrase: string, names: readonly string[], leas
 function isRepetition(text: string): boolean {
   const letters = [...text]
   const repeats = (period: number) => letters.every((letter, i) => i < period || letter === letters[i - period])
-  const most = Math.min(longestPeriodCharacters, Math.floor((letters.length * 2) / 3))
-  return Array.from({ length: most }, (_, i) => i + 1).some(repeats)
+  const longestPartCharacters = Math.min(longestPeriodCharacters, Math.floor((letters.length * 2) / 3))
+  return Array.from({ length: longestPartCharacters }, (_, i) => i + 1).some(repeats)
 }
 
 export function lengthOf(passphrase: string): number {

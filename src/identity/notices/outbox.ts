@@ -109,8 +109,8 @@ export class NoticeOutbox {
         try {
           given = content && (await this.#give(notice, content, now))
         } catch (fault) {
-          const pause = Math.min(longestPauseMs, minuteMs * 2 ** Math.min(notice.attempts, 30))
-          await store.postponeNotice(tx, notice.id, new Date(now.getTime() + pause))
+          const pauseMs = Math.min(longestPauseMs, minuteMs * 2 ** Math.min(notice.attempts, 30))
+          await store.postponeNotice(tx, notice.id, new Date(now.getTime() + pauseMs))
           return { fault }
         }
         if (!content || !given || (given.outcome === 'listed' && !content.sleep)) {

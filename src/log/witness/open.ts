@@ -24,7 +24,7 @@ export interface WitnessOptions {
   /** Requests of one address: 50 a second, 200 at once, unless given. */
   readonly rate?: { readonly perSecond: number; readonly burst: number }
   /** Milliseconds in which a request must have come whole; 10,000 unless given. */
-  readonly requestTimeout?: number
+  readonly requestTimeoutMs?: number
 }
 
 export interface RunningWitness {
@@ -61,8 +61,13 @@ export async function openWitness(options: WitnessOptions): Promise<RunningWitne
         app.log.error({ origin, held, shown }, 'a log showed a checkpoint that does not follow from what was cosigned'),
     })
     const throttle = new Throttle({ perSecond: 50, burst: 200, ...options.rate, now: () => performance.now() })
-    const requestTimeout = options.requestTimeout ?? 10_000
-    const app = witnessApp(witness, { logLevel, throttle, requestTimeout, ...(logTo === undefined ? {} : { logTo }) })
+    const requestTimeoutMs = options.requestTimeoutMs ?? 10_000
+    const app = witnessApp(witness, {
+      logLevel,
+      throttle,
+      requestTimeoutMs,
+      ...(logTo === undefined ? {} : { logTo }),
+    })
     return {
       name: signers[0].name,
       verifierKeys: await Promise.all(signers.map(formatNoteKey)),

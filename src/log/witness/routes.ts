@@ -9,7 +9,7 @@ export interface WitnessAppOptions {
   readonly logTo?: Writable
   readonly throttle: Throttle
   /** Milliseconds in which a request must have come whole. */
-  readonly requestTimeout: number
+  readonly requestTimeoutMs: number
 }
 
 // 63 lines of a proof, and a note with 16 signatures of almost 5 kB in base64 (C2SP signed-note).
@@ -21,14 +21,14 @@ const plain = 'text/plain; charset=utf-8'
  * prefix are one. It listens nowhere yet.
  */
 export function witnessApp(witness: Cosigner, options: WitnessAppOptions): FastifyInstance {
-  const { logLevel, logTo, throttle, requestTimeout } = options
+  const { logLevel, logTo, throttle, requestTimeoutMs } = options
   const app = Fastify({
     loggerInstance: createLogger({ level: logLevel, to: logTo }),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
-    requestTimeout,
-    http: { connectionsCheckingInterval: requestTimeout },
-    connectionTimeout: 2 * requestTimeout,
+    requestTimeout: requestTimeoutMs,
+    http: { connectionsCheckingInterval: requestTimeoutMs },
+    connectionTimeout: 2 * requestTimeoutMs,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 128 },
   })
