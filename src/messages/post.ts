@@ -17,7 +17,7 @@ import { findMessages, findThreads, insertMessages, type MessageHeader, type Sto
 
 export type Channel = 'http' | 'live'
 
-export interface PostInput {
+export interface PostActInput {
   readonly operation: string
   readonly statement: MessageStatement
   readonly body: string
@@ -39,7 +39,7 @@ export type PostAnswer = { readonly receipt: Receipt } | { readonly storedAt: nu
  */
 export const postAct: Act<
   OperationView,
-  PostInput,
+  PostActInput,
   LoadedPosts,
   (entries: readonly CommittedEntry[]) => StoredMessage,
   PostAnswer
@@ -142,7 +142,7 @@ export const postAct: Act<
 export function judgePost(
   view: OperationView,
   actor: Standing,
-  input: Pick<PostInput, 'operation' | 'statement'>,
+  input: Pick<PostActInput, 'operation' | 'statement'>,
   known: { readonly threads: ReadonlyMap<string, string>; readonly target: MessageHeader | undefined },
 ): void {
   const { payload } = input.statement
@@ -165,7 +165,7 @@ function requireMembership(view: OperationView, actor: Standing): true {
 function requireRights(
   view: OperationView,
   actor: Standing,
-  { operation, statement }: Pick<PostInput, 'operation' | 'statement'>,
+  { operation, statement }: Pick<PostActInput, 'operation' | 'statement'>,
   opensThread: boolean,
 ): Member {
   const { payload } = statement
@@ -186,7 +186,7 @@ function requireRights(
 function requirePlace(
   view: OperationView,
   member: Member,
-  { statement: { payload } }: Pick<PostInput, 'statement'>,
+  { statement: { payload } }: Pick<PostActInput, 'statement'>,
   { threads, target }: Parameters<typeof judgePost>[3],
 ): void {
   const compartment = payload.compartment
