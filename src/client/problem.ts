@@ -12,7 +12,7 @@ const own = {
   NOT_SIGNED_IN: 'Sign in first.',
   NOT_A_SERVICE: 'Sign in as the person whose device this is.',
   SESSION_KEY_HELD: 'Sign in with the command line instead, whose store holds the key itself.',
-  NOT_CERTIFIED: 'Wait until the person who invited you has been online; then try again.',
+  NOT_CERTIFIED: 'Wait until the person who invited you is online once, then try again.',
   INVITATION_DAMAGED: 'Copy the whole invitation again, from its first to its last character.',
   PIN_CHANGED: 'Stop: this is not the service that this device enrolled with. Ask your administrator before you go on.',
   CERTIFICATE_REFUSED: 'Do not use this service until an administrator has explained it: the certificate is not right.',
