@@ -1,5 +1,6 @@
 // What this holds: docstrings stand where a reader looks, comments are narrow, "Bites" lines name
-// guards that exist, and lint refuses dead exports, circles and long functions.
+// guards that exist, no two files of src/ export one name, and lint refuses dead exports, circles
+// and long functions.
 // What makes it fail: a comment that was moved away from its declaration, a renamed guard, a rule
 // that was taken out of .oxlintrc.json or package.json.
 import { execFile } from 'node:child_process'
@@ -39,6 +40,15 @@ t.test('each rule bites, and what it allows it does not refuse', (t) => {
     )
     t.match(found, [{ file: 'test/x.test.ts', sentence: new RegExp(sentence) }], text)
   }
+  const twice = new Map([
+    ['src/guard.ts', guard],
+    ['src/log/judge.ts', guard],
+    ['test/judge.ts', guard],
+  ])
+  t.match(findUntidy(twice), [
+    { file: 'src/log/judge.ts', sentence: 'judgeOf is also the name of an export of src/guard.ts' },
+  ])
+  t.equal(findUntidy(twice).length, 1)
   const tidy = [
     '/** Of the file. */\n\nconst a = 1\n',
     "import { a } from './a.ts'\n\n/** Of a. */\nconst a = 1\n",

@@ -11,15 +11,36 @@ const widest = 100
 export function findUntidy(texts: Texts): Breach[] {
   const code = [...texts].filter(([file]) => file.startsWith('src/') || file.startsWith('migrations/'))
   const words = new Set(code.flatMap(([, text]) => text.match(/[A-Za-z_]\w*/g) ?? []))
-  return [...texts].flatMap(([file, text]) => {
+  const perFile = [...texts].flatMap(([file, text]) => {
     const lines = text.split('\n')
     return [...wideComments(lines), ...displacedDocstrings(lines), ...deadGuards(lines, words)].map(
       ({ line, sentence }) => ({ file, line, sentence }),
     )
   })
+  return [...perFile, ...namesTwice(texts)]
 }
 
 type Found = Omit<Breach, 'file'>
+
+const exported = /^export (?:declare |abstract |async )*(?:function\*?|class|interface|type|const|let|enum) (\w+)/
+
+/**
+ * A name that two files of src/ export: a reader who meets it has to ask which of them is meant.
+ */
+function* namesTwice(texts: Texts): Generator<Breach> {
+  const homes = new Map<string, string>()
+  for (const [file, text] of texts) {
+    if (!file.startsWith('src/')) continue
+    for (const [index, line] of text.split('\n').entries()) {
+      const [, name] = exported.exec(line) ?? []
+      if (name === undefined) continue
+      const home = homes.get(name)
+      if (home === undefined) homes.set(name, file)
+      else if (home !== file)
+        yield { file, line: index + 1, sentence: `${name} is also the name of an export of ${home}` }
+    }
+  }
+}
 
 function* wideComments(lines: readonly string[]): Generator<Found> {
   for (const [index, line] of lines.entries())

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { passphrases, runDemo, type Demonstration } from '../demo/demo.ts'
+import { passphrases } from '../demo/cast.ts'
+import { runDemo, type Demonstration } from '../demo/demo.ts'
 import { describe } from '../demo/describe.ts'
 import { planOperation, published } from '../demo/generator.ts'
 import { exitCodes } from '../failures.ts'

@@ -128,5 +128,3 @@ export function kilograms(figures: Figures, category: string): string {
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 }
-
-export { passphrases }
