@@ -1,6 +1,6 @@
 /**
- * Who may do what, and when: two tables and the rules beside them. They are pure, so that a client
- * can tell beforehand what it may do.
+ * Who may do what, and when, and who sees which entries: three tables and the rules beside them.
+ * They are pure, so that a client can tell beforehand what it may do.
  */
 
 export const roles = [

@@ -168,7 +168,7 @@ export const problems = {
   },
   EPOCH_STALE: {
     status: 409,
-    title: 'The key of this compartment has to be renewed first',
+    title: 'This epoch is over: the next one must be opened first',
     advice: 'Open the next epoch and post again under it.',
   },
   EPOCH_RECIPIENTS: {
@@ -398,7 +398,7 @@ export const problems = {
   },
   MEMBERS_BEHIND: {
     status: 409,
-    title: 'The statement names members that are not the newest',
+    title: 'The statement names a member statement that this log does not have',
     advice: 'Follow the operation up to its newest entry, then sign again.',
   },
   EPOCH_NUMBER: {

@@ -12,23 +12,23 @@ import { codeOf, freshId, type Answer, type Frame, type LiveWire, type WireActor
 
 /** Permissions of which nothing exists yet, and what they wait for. */
 const notBuilt: Readonly<Record<string, string>> = {
-  'attachment.upload': 'attachments come with a later issue',
-  'attachment.open': 'attachments come with a later issue',
-  'warning.assign': 'clocks and assignment come with a later issue',
+  'attachment.upload': 'attachments come with a later version',
+  'attachment.open': 'attachments come with a later version',
+  'warning.assign': 'clocks and assignment come with a later version',
   'nil.report': 'the form nil comes with a later issue',
   'bulletin.publish': 'the form bulletin comes with a later issue',
-  'form.define': 'forms of an operation come with a later issue',
+  'form.define': 'forms of an operation come with a later version',
   'library.publish': 'the library comes with a later issue',
-  'contact.list': 'contacts come with a later issue',
-  'report.export': 'exports come with a later issue',
-  'sitrep.publish': 'sitreps come with a later issue',
-  'log.export': 'evidence bundles come with a later issue',
-  'disclosure.request': 'two-person acts come with a later issue',
-  'disclosure.approve': 'two-person acts come with a later issue',
-  'erasure.request': 'two-person acts come with a later issue',
-  'erasure.approve': 'two-person acts come with a later issue',
-  'approval.give': 'two-person acts come with a later issue',
-  'operation.destroy': 'two-person acts come with a later issue',
+  'contact.list': 'contacts come with a later version',
+  'report.export': 'exports come with a later version',
+  'sitrep.publish': 'sitreps come with a later version',
+  'log.export': 'evidence bundles come with a later version',
+  'disclosure.request': 'two-person acts come with a later version',
+  'disclosure.approve': 'two-person acts come with a later version',
+  'erasure.request': 'two-person acts come with a later version',
+  'erasure.approve': 'two-person acts come with a later version',
+  'approval.give': 'two-person acts come with a later version',
+  'operation.destroy': 'two-person acts come with a later version',
 }
 
 /** How something was asked for: each way that exists must give the same answer. */
@@ -433,15 +433,15 @@ t.test('INV-13: every cell of the table of states', async (t) => {
   await checkLog(scene.server)
 })
 
-/** Kinds that no log of this service has yet, and where they will come from. */
+/** Kinds that this scene does not have, and why. */
 const kindsNotBuilt: Readonly<Record<string, string>> = {
-  'attachment.stored': 'attachments come with a later issue',
-  'attachment.opened': 'attachments come with a later issue',
-  'form.*': 'forms of an operation come with a later issue',
-  'warning.*': 'clocks come with a later issue',
-  'export.*': 'exports come with a later issue',
+  'attachment.stored': 'attachments come with a later version',
+  'attachment.opened': 'attachments come with a later version',
+  'form.*': 'forms of an operation come with a later version',
+  'warning.*': 'clocks come with a later version',
+  'export.*': 'exports come with a later version',
   'access.refused': 'in the directory log alone',
-  'account.alarm': 'quotas come with a later issue',
+  'account.alarm': 'quotas come with a later version',
 }
 
 t.test('INV-13: every cell of the table of entries, in the feed', async (t) => {

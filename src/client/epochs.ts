@@ -163,8 +163,7 @@ export class Epochs {
           throw error
         refused = error
         const moved = await this.#context.until(() => this.#context.position() > position, 1_500)
-        // This device has all that it was shown, and the service goes by another state: the log is
-        // read again.
+        // The service decides on a state that this device has not seen: the log is read again.
         if (!moved && isProblem(error, 'EPOCH_NUMBER', 'EPOCH_FRESH', 'MEMBERS_MOVED') && !again) {
           again = true
           this.#context.readAgain()

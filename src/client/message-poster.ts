@@ -41,7 +41,7 @@ export interface OutgoingMessage {
   readonly draft: StoredDraft
   /** The time at which it was written; undefined in stores of earlier versions. */
   readonly at?: string
-  /** The signed frame. It stays the same until the service surely refused it. */
+  /** The signed frame. It stays the same until a definite refusal of the service. */
   readonly frame?: MessageToPost
 }
 

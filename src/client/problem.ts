@@ -30,7 +30,7 @@ const own = {
   WITNESSES_MISSING:
     'Nothing is sealed here until enough of the pinned witnesses have cosigned the log: ask the operator which of them are away, and tell the auditors if none is.',
   NOT_IN_COMPARTMENT: 'Post in a compartment that you belong to.',
-  EPOCH_WAITING: 'Wait for another member to be online: your role does not open keys.',
+  EPOCH_WAITING: 'Wait until another member is online: your role may not open a new epoch.',
   KEY_MISSING: 'Wait until another member is online once and grants it.',
   LOG_SET_BACK:
     'This operation is neither read nor written now; this device keeps all that it has. Ask the operator how many entries are missing, and run cordon verify --server.',

@@ -11,7 +11,7 @@ export function findForm(id: string, version: number): Form | undefined {
   return forms.find((form) => form.id === id && form.version === version)
 }
 
-/** The newest version of a form, for new messages. */
+/** The newest version of a form, for new messages: the last one in `forms`. */
 export function newestForm(id: FormId): Form {
   const form = forms.filter((candidate) => candidate.id === id).at(-1)
   if (form === undefined) throw new RangeError(`no such form: ${id}`)

@@ -7,7 +7,6 @@ import type { Logs } from '../log/index.ts'
 import { noteAct, type Consultation, type MessageService } from '../messages/index.ts'
 import type { EntitledCaller, OperationService } from '../operations/index.ts'
 import {
-  asleep,
   ClientFrame,
   closeCodes,
   excessIn,
@@ -191,7 +190,7 @@ export class Connection {
     } catch (error) {
       this.#drop(operation)
       // A member who sleeps here subscribes again once another member has woken them.
-      if (error instanceof Problem && (error.code === 'NOT_FOUND' || error.detail === asleep)) {
+      if (error instanceof Problem && (error.code === 'NOT_FOUND' || error.extra['reason'] === 'ASLEEP')) {
         this.outbox.send({ type: 'ended', operation, reason: 'not-found' })
         this.#note(error, 'subscribe', operation)
         return

@@ -113,8 +113,8 @@ export class MessageService {
   }
 
   /**
-   * Answers the statement, which the live channel has read already. A text that is no statement is
-   * STATEMENT_INVALID for members, and NOT_FOUND for every other caller.
+   * Answers the statement that was read: the live channel has done so, HTTP brings a text. A text
+   * that is no statement is STATEMENT_INVALID for members, and NOT_FOUND for every other caller.
    */
   async #read(
     actor: SignedInCaller,

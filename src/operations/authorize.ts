@@ -4,8 +4,9 @@ import { Problem } from '../errors.ts'
 import type { SignedInCaller } from '../identity/index.ts'
 import type { Standing } from '../log/index.ts'
 import {
-  asleep,
+  definedMembers,
   judgePermission,
+  refuseSleeper,
   type Member,
   type OperationView,
   type PersonId,
@@ -31,9 +32,9 @@ export interface Membership {
 }
 
 /** Answers the Problem that a refusal of the rule book means. NOT_FOUND never says more. */
-export function toProblem({ code, permission, message }: Refusal): Problem {
+export function toProblem({ code, permission, reason, message }: Refusal): Problem {
   if (code === 'NOT_FOUND') return new Problem('NOT_FOUND')
-  return new Problem(code, permission === undefined ? { detail: message } : { detail: message, permission })
+  return new Problem(code, { detail: message, ...definedMembers({ permission, reason }) })
 }
 
 /**
@@ -51,7 +52,7 @@ export async function authorize(
   const [row] = await membershipsOf(tx, actor.person, operation)
   if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')
   const verdict = may(row.role, permission, row.state)
-  if (row.asleep) throw new Problem('FORBIDDEN', { permission, detail: asleep })
+  if (row.asleep) throw toProblem(refuseSleeper(permission))
   if (verdict.role === 'no') throw new Problem('FORBIDDEN', { permission })
   requireListed(actor, permission)
   if (!verdict.state) throw new Problem('OPERATION_STATE', { permission, state: row.state })

@@ -8,9 +8,9 @@ import type { OperationView, PersonId } from '../protocol/index.ts'
 const startsIn: readonly State[] = ['rehearsal', 'active']
 
 /**
- * Queues notices of the start of an operation: coordinators are told of all members who sleep in
- * it, contact points of those of their own organization. The person who moved the operation learns
- * it from the answer.
+ * Answers the notices to queue when an operation starts: to each coordinator the number of members
+ * who sleep in it, to each contact point the number in its own organization. The person who moved
+ * the operation gets none, because the answer to the act has the number.
  */
 export function tellOfSleepers(
   view: OperationView,

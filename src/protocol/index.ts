@@ -111,7 +111,7 @@ export {
   type Plain,
   type Random,
 } from './ids.ts'
-export { asleep, judgeMemberAct, judgePermission, type Refusal } from './judge.ts'
+export { judgeMemberAct, judgePermission, refuseSleeper, type Refusal } from './judge.ts'
 export { excessIn } from './bounded-json.ts'
 export { mayOpenNext } from './judge-epoch.ts'
 export { judgeDirectoryEntry } from './judge-directory-entry.ts'

@@ -12,6 +12,8 @@ export interface Refusal {
   readonly code:
     'NOT_FOUND' | 'FORBIDDEN' | 'OPERATION_STATE' | 'MEMBERS_MOVED' | 'MEMBER_RULE' | 'APPROVAL_NOT_AVAILABLE'
   readonly permission?: Permission
+  /** Says more than the code, for a program. */
+  readonly reason?: 'ASLEEP'
   readonly message: string
 }
 
@@ -25,14 +27,17 @@ const absent: Refusal = { code: 'NOT_FOUND', message: 'There is no such thing he
 const holderOf = (view: OperationView, person: PersonId): Holder => (view.services.has(person) ? 'service' : 'person')
 
 /** The refusal of every act of a member who sleeps in the operation. */
-export const asleep = 'You sleep in this operation until a member who may admit there wakes you.'
+export function refuseSleeper(permission: Permission): Refusal {
+  const message = 'You sleep in this operation until a member who may admit there wakes you.'
+  return { code: 'FORBIDDEN', reason: 'ASLEEP', permission, message }
+}
 
 /**
  * Judges whether a member may use a permission now. The caller still has to check what access.md
  * says of `own`, `self` and `totals`.
  */
 export function judgePermission(view: OperationView, member: Member, permission: Permission): Refusal | undefined {
-  if (member.asleep) return { code: 'FORBIDDEN', permission, message: asleep }
+  if (member.asleep) return refuseSleeper(permission)
   const verdict = may(member.role, permission, view.state)
   if (verdict.role === 'no')
     return { code: 'FORBIDDEN', permission, message: `Your role here does not include ${permission}.` }

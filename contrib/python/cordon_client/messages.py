@@ -29,7 +29,7 @@ LATE = timedelta(hours=1)
 CLOCKS_DIFFER = timedelta(minutes=5)
 _ROUTE = ["/origin", "/departure", "/transit", "/destination"]
 _GOODS = ["category", "hs", "quantity", "unit", "estimated", "weight"]
-# docs/forms/*.json: what each form puts in the clear.
+# docs/forms.json: what each form puts in the clear.
 EXTRACTED: dict[str, list[str]] = {
     "text": [],
     "warning": ["/country", "/indicators", "/categories", "/mode", *_ROUTE, "/eta"],

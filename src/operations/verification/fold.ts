@@ -21,8 +21,8 @@ import {
 import { statementsOf, readViewEntry } from '../snapshot.ts'
 
 /**
- * The permission that a member needs to cause entries of kinds that carry no member statement of
- * their own.
+ * The permission behind each kind of entry that `judge` does not judge by a member statement. A new
+ * kind belongs here, or into `judge`: the permission of a kind in neither is not checked.
  */
 const permissionFor: Partial<Record<Kind, Permission>> = {
   'operation.updated': 'operation.update',
