@@ -13,6 +13,7 @@ import {
   listen,
   isKept,
   migrate,
+  migrationDirectory,
   notifiedLogs,
   openDatabase,
   requireServable,
@@ -150,6 +151,10 @@ t.test('INV-175: a migration of what is kept takes whoever may become its keeper
       `SELECT relname AS name FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace`,
     )
     for (const { name } of rows) await client.query(`DROP VIEW ${name}`)
+    // What 0026 drops is there to be dropped: it asks for no more than the names.
+    const dropping = await readFile(join(migrationDirectory, '0026_keys_that_the_log_keeps.sql'), 'utf8')
+    for (const [, table, name] of dropping.matchAll(/^ALTER TABLE (\w+) DROP CONSTRAINT (\w+);$/gm))
+      await client.query(`ALTER TABLE ${table} ADD CONSTRAINT ${name} CHECK (true)`)
     await client.query(`DELETE FROM schema_migration WHERE name >= '0024'`)
   })
   await t.rejects(migrate(ownerUrl), { code: 'DATABASE_ROLE', detail: /cordon_keeper/ })
