@@ -156,13 +156,13 @@ t.test('a checkpoint file that is not ours, or a database that was emptied, stop
   const elsewhere = await temporary(t)
   const server = await toy.server({ checkpointDirectory: elsewhere })
   await server.logs.checkpoint(server.logs.directory)
-  await admin(toy.database.superUrl, (client) => client.query('TRUNCATE log CASCADE'))
+  await admin(toy.database.superUrl, (client) => client.query('TRUNCATE log, log_entry, log_private CASCADE'))
   await t.rejects(toy.server({ checkpointDirectory: elsewhere }), { code: 'LOG_READ_ONLY' })
 })
 
 t.test('two servers that start at once on an empty database make one directory', async (t) => {
   const toy = await toyLog(t, somebody())
-  await admin(toy.database.superUrl, (client) => client.query('TRUNCATE log CASCADE'))
+  await admin(toy.database.superUrl, (client) => client.query('TRUNCATE log, log_entry, log_private CASCADE'))
   const servers = await Promise.all(Array.from({ length: 4 }, () => toy.server()))
   t.equal(new Set(servers.map((server) => server.logs.directory)).size, 1)
   t.same((await verifyToy(toy)).discrepancies, [])
