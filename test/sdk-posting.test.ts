@@ -62,6 +62,8 @@ async function messagesOf(client: Cordon, operation: string): Promise<string[]> 
 t.test('INV-29: an answer that is lost is asked for again: one message, one receipt', async (t) => {
   const { kenya, coordinator, operation, altered } = await scene()
   const session = await kenya.follow(operation)
+  // From here on messages go over the socket.
+  await session.ready()
   await session.post(text('First.'))
   let lost = 0
   altered.frame = (frame: Frame) => {
@@ -96,6 +98,8 @@ t.test('a post that never reached the service is sent when the connection is bac
 t.test('without a live connection a message goes over HTTP', async (t) => {
   const { kenya, coordinator, operation, altered } = await scene()
   const session = await kenya.follow(operation)
+  // From here on messages go over the socket.
+  await session.ready()
   await session.post(text('First.'))
   altered.sent = (frame) => {
     if (frame.type === 'post') altered.cut()
@@ -109,6 +113,8 @@ t.test('without a live connection a message goes over HTTP', async (t) => {
 t.test('a service that is too busy is asked again, with the same statement', async (t) => {
   const { kenya, operation, altered } = await scene()
   const session = await kenya.follow(operation)
+  // From here on messages go over the socket.
+  await session.ready()
   await session.post(text('First.'))
   let refused = 0
   const statements = new Set<unknown>()
@@ -202,6 +208,8 @@ t.test('what a killed process left pending is sent by the next one, once', async
   })
   await takeIn(coordinator, operation, peru, 'ncp')
   const session = await peru.client.follow(operation)
+  // From here on messages go over the socket.
+  await session.ready()
   await session.post(text('First.'))
   altered.sent = (frame) => frame.type !== 'post'
   altered.instead = ({ path: asked }) =>
