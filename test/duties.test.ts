@@ -40,9 +40,10 @@ import {
   type Frame,
 } from './support/wire.ts'
 
-const exchanges = recordExchanges()
 const sink = mailSink()
 const scene = await everyRole(t, { server: { notices: sink } })
+// What made the scene is not in it: whether this process or an earlier one made it is no matter.
+const exchanges = recordExchanges()
 const { server, operation, byRole, administrator, messages, shared, organizations } = scene
 const { coordinator, ncp, officer } = byRole
 const path = operation.path

@@ -17,7 +17,7 @@ import { checkLog } from './support/check-log.ts'
 import { startServer } from './support/server.ts'
 import { usualOperation } from './support/usual-operation.ts'
 import { createOperation, went, type WireOperation } from './support/wire-operation.ts'
-import { codeOf, freshId, newcomer, now, setUp, type LiveWire, type WireActor } from './support/wire.ts'
+import { codeOf, freshId, heardWhoRead, newcomer, now, setUp, type LiveWire, type WireActor } from './support/wire.ts'
 
 type Act = Readonly<Record<string, unknown>> & { readonly act: MemberAct['act'] }
 
@@ -333,15 +333,14 @@ t.test(
       one.send({ type: 'ping' })
       await one.first(({ type }) => type === 'pong')
     }
-    const heard = (one: LiveWire) => one.first(({ type, operation: of }) => type === 'receipts' && of === operation.id)
-    await eventually(async () => {
-      await server.consultation.flush()
-      return sender.frames.some(({ type }) => type === 'receipts')
-    })
     const messagesIn = ({ receipts }: { receipts: { message: string }[] }) =>
       new Set(receipts.map(({ message }) => message))
-    t.same(messagesIn(await heard(sender)), new Set([old.id, later.id]), 'its sender’s organization hears of both')
-    t.same(messagesIn(await heard(live)), new Set([later.id]), 'who came later hears of what came later')
+    t.same(
+      messagesIn(await heardWhoRead(server, sender)),
+      new Set([old.id, later.id]),
+      'its sender’s organization hears of both',
+    )
+    t.same(messagesIn(await heardWhoRead(server, live)), new Set([later.id]), 'who came later hears of what came later')
     const receiptsOf = (who: WireActor, message: string) =>
       who.call('GET', `${operation.path}/messages/${message}/receipts`)
     t.equal(codeOf(await receiptsOf(late, old.id)), '404 NOT_FOUND')
@@ -439,7 +438,3 @@ t.test('INV-165: a client brought in by its role reads from there on, is not ala
   t.same([...reading.alarms, ...writing.alarms], [])
   await checkLog(scene.server)
 })
-
-async function eventually(holds: () => Promise<boolean>): Promise<void> {
-  for (let n = 0; n < 50 && !(await holds()); n++) await new Promise((resolve) => setTimeout(resolve, 20))
-}

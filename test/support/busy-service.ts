@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import * as protocol from '../../src/protocol/index.ts'
 import { startServer, type TestServer, type TestServerOptions } from './server.ts'
 import { createOperation, went, type WireOperation } from './wire-operation.ts'
-import { enrolInvited, freshId, invite, newcomer, now, random, setUp, type WireActor } from './wire.ts'
+import { enrolInvited, freshId, heardWhoRead, invite, newcomer, now, random, setUp, type WireActor } from './wire.ts'
 
 interface Owner {
   teardown(clean: () => Promise<unknown>): void
@@ -121,10 +120,7 @@ export async function busyService(owner: Owner, options: TestServerOptions = {})
   await live.follow(operation.id)
   live.send({ type: 'acknowledge', operation: operation.id, upTo: 5 })
   live.send({ type: 'acknowledge', operation: operation.id, messages: [warning.id] })
-  const told = watching.first(({ type }) => type === 'receipts').then(() => true)
-  // Whether the reader may read the message is looked up beside the other frames: only the receipt
-  // says that it was noted.
-  while (!(await Promise.race([told, pause(20, false)]))) await server.consultation.flush()
+  await heardWhoRead(server, watching)
   live.close()
   watching.close()
   await server.refusals.flush()

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
 import type { Cordon } from '../../src/client/index.ts'
 import * as protocol from '../../src/protocol/index.ts'
@@ -261,6 +262,17 @@ export async function openLive(server: TestServer, ticket: string): Promise<Live
     close: () => socket.close(),
   }
   return wire
+}
+
+/**
+ * Has the server enter what was read, until this client hears who read something; the frame. What
+ * was read is gathered first, and whether the reader may read it is looked up beside other frames:
+ * only the receipt says that it was noted.
+ */
+export async function heardWhoRead(server: TestServer, live: LiveWire, from = 0): Promise<Frame> {
+  const told = live.first(({ type }) => type === 'receipts', 30_000, from)
+  while (!(await Promise.race([told, pause(20, undefined)]))) await server.consultation.flush()
+  return told
 }
 
 /** A service whose root, secretariat and first administrator exist. */
