@@ -22,6 +22,7 @@ import {
   transaction,
   violatedConstraint,
   type Database,
+  type Tx,
 } from '../src/db/index.ts'
 import { Problem } from '../src/errors.ts'
 import { admin, emptyDatabase, privatePostgres, testDatabase, withDatabase } from './support/database.ts'
@@ -274,6 +275,55 @@ t.test('a transaction that fails writes nothing, and says why in its own words',
   t.notOk(isConnectionError(failed))
   t.equal(violatedConstraint(new Error('other')), undefined)
   t.same((await sql`SELECT * FROM thing`.execute(db.kysely)).rows, [])
+})
+
+// Bites: src/db/pipeline.ts, `isPlanOutdated`.
+t.test('a table that changes under a running service costs one statement, not the service', async (t) => {
+  const { superUrl } = await testDatabase(t)
+  const db = open(t, superUrl)
+  await sql`CREATE TABLE thing (id int)`.execute(db.kysely)
+  await sql`INSERT INTO thing VALUES (1)`.execute(db.kysely)
+  const read = () => transaction(db, async (tx) => (await sql`SELECT * FROM thing WHERE id = ${1}`.execute(tx)).rows)
+  for (let n = 0; n < 5; n++) t.same(await read(), [{ id: 1 }])
+  await admin(superUrl, (client) => client.query('ALTER TABLE thing ADD COLUMN name text'))
+  await t.rejects(read(), { code: 'DATABASE_UNAVAILABLE' }, 'to be repeated')
+  t.same(await read(), [{ id: 1, name: null }])
+})
+
+t.test('statements that are sent at once run in their order, and fail together', async (t) => {
+  const { superUrl } = await testDatabase(t)
+  const db = open(t, superUrl)
+  await sql`CREATE TABLE thing (id int CONSTRAINT thing_id_positive CHECK (id > 0))`.execute(db.kysely)
+  const insert = (tx: Tx, id: number) => sql`INSERT INTO thing VALUES (${id})`.execute(tx)
+  const count = async (tx: Tx) =>
+    (await sql<{ count: number }>`SELECT count(*)::int AS count FROM thing WHERE id > ${0}`.execute(tx)).rows[0]?.count
+  const counts = await transaction(db, (tx) => Promise.all([insert(tx, 1), count(tx), insert(tx, 2), count(tx)]))
+  t.same([counts[1], counts[3]], [1, 2])
+  const failed = await transaction(db, (tx) => Promise.all([insert(tx, 3), insert(tx, -1), insert(tx, 4)])).catch(
+    (error: unknown) => error,
+  )
+  t.equal(violatedConstraint(failed), 'thing_id_positive', 'the cause, not what failed because of it')
+  t.equal(await transaction(db, count), 2)
+})
+
+t.test('a failure that nobody looked at fails the transaction', async (t) => {
+  const { superUrl } = await testDatabase(t)
+  const db = open(t, superUrl)
+  await sql`CREATE TABLE thing (id int PRIMARY KEY)`.execute(db.kysely)
+  const swallowed = transaction(db, async (tx) => {
+    await sql`INSERT INTO thing VALUES (1)`.execute(tx)
+    await sql`INSERT INTO thing VALUES (1)`.execute(tx).catch(() => {})
+  })
+  await t.rejects(swallowed, { name: 'AbortedTransactionError' })
+})
+
+// Bites: src/db/pipeline.ts, `runTransaction`.
+t.test('a statement after the end of its transaction is refused, not run beside it', async (t) => {
+  const { superUrl } = await testDatabase(t)
+  const db = open(t, superUrl)
+  let kept: Tx | undefined
+  await transaction(db, async (tx) => void (kept = tx))
+  await t.rejects(sql`SELECT 1`.execute(kept as Tx), /after the end/)
 })
 
 t.test('connections that end, idle or in a transaction, become problems and not the end of the process', async (t) => {

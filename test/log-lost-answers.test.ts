@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
 import t, { type Test as Tap } from 'tap'
-import { openDatabase, type DB, type Database } from '../src/db/index.ts'
+import { databaseOn, openDatabase } from '../src/db/index.ts'
 import { fromBase64url, leafHash, openCheckpoint, verifyInclusion } from '../src/protocol/index.ts'
 import { admin } from './support/database.ts'
 import { keepOwnPostgres } from './support/postgres.ts'
@@ -44,10 +43,7 @@ function breaking(url: string) {
     })
   }
   const pool = { connect, end: () => plain.pool.end() }
-  const db: Database = {
-    ...plain,
-    kysely: new Kysely<DB>({ dialect: new PostgresDialect({ pool: pool as unknown as pg.Pool }) }),
-  }
+  const db = databaseOn(pool as unknown as pg.Pool, url)
   return { db, breakAt: (...moments: Moment[]) => plan.push(...moments), broken: () => broken }
 }
 

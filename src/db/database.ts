@@ -1,6 +1,7 @@
-import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { Kysely, type Transaction, type TransactionSettings } from 'kysely'
 import pg from 'pg'
 import { toDatabaseProblem } from './failures.ts'
+import { PipeliningClient, PipeliningDialect, runTransaction } from './pipeline.ts'
 import type { DB } from './tables.ts'
 import { valueTypes } from './values.ts'
 
@@ -13,6 +14,8 @@ export interface Database {
   readonly kysely: Kysely<DB>
   readonly pool: pg.Pool
   readonly connectionString: string
+  /** Runs work in one transaction, whose failures come as they are. */
+  run<T>(settings: TransactionSettings, work: (tx: Tx) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -38,6 +41,7 @@ export interface DatabaseOptions {
  */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
+    Client: PipeliningClient,
     connectionString: options.connectionString,
     max: options.connections ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
@@ -53,9 +57,24 @@ export function openDatabase(options: DatabaseOptions): Database {
   // holds between two statements would end the process; the next statement fails anyway and tells
   // the transaction.
   pool.on('connect', (client) => client.on('error', () => {}))
-  const kysely = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
-  return { kysely, pool, connectionString: options.connectionString, close: () => kysely.destroy() }
+  return databaseOn(pool, options.connectionString)
 }
+
+/** The database behind a pool of connections that pipeline. */
+export function databaseOn(pool: pg.Pool, connectionString: string): Database {
+  const dialect = new PipeliningDialect({ pool })
+  const kysely = new Kysely<DB>({ dialect })
+  return {
+    kysely,
+    pool,
+    connectionString,
+    run: (settings, work) => runTransaction(kysely, dialect, settings, work),
+    close: () => kysely.destroy(),
+  }
+}
+
+export const readCommitted: TransactionSettings = { isolationLevel: 'read committed' }
+const oneSnapshot: TransactionSettings = { isolationLevel: 'repeatable read', accessMode: 'read only' }
 
 /**
  * Runs one use case in one READ COMMITTED transaction. A database that is away becomes Problem
@@ -64,7 +83,7 @@ export function openDatabase(options: DatabaseOptions): Database {
  */
 export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
-    return await db.kysely.transaction().setIsolationLevel('read committed').execute(work)
+    return await db.run(readCommitted, work)
   } catch (error) {
     throw toDatabaseProblem(error)
   }
@@ -76,7 +95,7 @@ export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>)
  */
 export async function readSnapshot<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
-    return await db.kysely.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work)
+    return await db.run(oneSnapshot, work)
   } catch (error) {
     throw toDatabaseProblem(error)
   }

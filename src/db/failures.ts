@@ -44,7 +44,16 @@ export function isConnectionError(error: unknown): boolean {
   // A Unix socket does not exist while Postgres restarts.
   if (code === 'ENOENT' && syscall === 'connect') return true
   if (Array.isArray(errors) && errors.some(isConnectionError)) return true
+  if (isPlanOutdated(error)) return true
   return typeof message === 'string' && poolSentences.test(message)
+}
+
+/**
+ * Answers whether a table has changed since the connection prepared this statement: a migration ran
+ * beside this process. Another connection prepares it anew.
+ */
+export function isPlanOutdated(error: unknown): boolean {
+  return errorCode(error) === '0A000' && (error as Error).message.includes('cached plan must not change result type')
 }
 
 /**

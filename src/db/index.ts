@@ -1,7 +1,9 @@
 export { inOrder } from './cursor.ts'
 export {
+  databaseOn,
   describeConnection,
   openDatabase,
+  readCommitted,
   readSnapshot,
   transaction,
   type Database,

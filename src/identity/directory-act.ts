@@ -116,8 +116,10 @@ export async function lockActors(
   persons: readonly string[],
   now: Date,
 ): Promise<Map<string, Standing | Problem>> {
-  await store.sharePersons(tx, [...new Set([...actors.map(({ person }) => person), ...persons])])
-  const rows = await store.sessionsStanding(tx, [...new Set(actors.map(({ session }) => session))], now)
+  const [, rows] = await Promise.all([
+    store.sharePersons(tx, [...new Set([...actors.map(({ person }) => person), ...persons])]),
+    store.sessionsStanding(tx, [...new Set(actors.map(({ session }) => session))], now),
+  ])
   const bySession = new Map(rows.map((row) => [row.session, row]))
   return new Map(
     actors.map(({ session }) => {

@@ -79,15 +79,15 @@ export async function readEntries(
   const indexes = (matches: (leaf: Leaf) => boolean) => leaves.filter(matches).map(({ index }) => index)
   const posts = indexes(({ kind }) => kind.startsWith('message.'))
   const keys = indexes(({ kind }) => kind === 'epoch.opened' || kind === 'history.granted')
-  const contents = await contentsAt(tx, operation, posts)
-  const statements = await statementsOf(tx, operation, leaves)
-  const grants = Map.groupBy(await grantsGivenAt(tx, operation, keys, asked.devices), ({ index }) => index)
-  const ended = asked.sessions.length === 0 ? new Set<string>() : await deps.sessions.endedAmong(tx, asked.sessions)
-  const reads = await readsAt(
-    tx,
-    operation,
-    indexes(({ kind }) => kind === 'messages.read'),
-  )
+  const readings = indexes(({ kind }) => kind === 'messages.read')
+  const [contents, statements, given, ended, reads] = await Promise.all([
+    contentsAt(tx, operation, posts),
+    statementsOf(tx, operation, leaves),
+    grantsGivenAt(tx, operation, keys, asked.devices),
+    asked.sessions.length === 0 ? new Set<string>() : deps.sessions.endedAmong(tx, asked.sessions),
+    readsAt(tx, operation, readings),
+  ])
+  const grants = Map.groupBy(given, ({ index }) => index)
   const signed = leaves.map(
     ({ index, digest }) =>
       contents.get(index)?.statement ?? (digest === undefined ? undefined : statements.get(digest)),

@@ -123,8 +123,8 @@ export class Follower {
   async #ask(): Promise<void> {
     this.#suspected = false
     const size = await readSnapshot(this.#deps.db, async (tx) => {
-      await enterOperation(tx, this.operation)
-      return sizeOf(tx, this.operation)
+      const [, size] = await Promise.all([enterOperation(tx, this.operation), sizeOf(tx, this.operation)])
+      return size
     })
     this.#known = Math.max(this.#known, (size ?? 0) - 1)
   }
@@ -194,8 +194,10 @@ export class Follower {
 
   #read(after: number, limit: number, subscribers: readonly Subscription[]): Promise<FeedPage> {
     return readSnapshot(this.#deps.db, async (tx) => {
-      await enterOperation(tx, this.operation)
-      const stored = await entriesAfter(tx, this.operation, after, limit)
+      const [, stored] = await Promise.all([
+        enterOperation(tx, this.operation),
+        entriesAfter(tx, this.operation, after, limit),
+      ])
       return readEntries(tx, this.#deps, this.operation, stored, {
         sessions: [...new Set(subscribers.map(({ actor }) => actor.session))],
         devices: [...new Set(subscribers.map(({ actor }) => actor.device))],

@@ -1,6 +1,14 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { errorCode, isConnectionError, isRetryable, toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
+import {
+  errorCode,
+  isConnectionError,
+  isRetryable,
+  readCommitted,
+  toDatabaseProblem,
+  type Database,
+  type Tx,
+} from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { ProtocolError, equalBytes, type Receipt } from '../protocol/index.ts'
 import {
@@ -109,10 +117,9 @@ export class Appender<S> {
     const kept = this.#kept
     this.#kept = undefined
     try {
-      const result = await this.#deps.db.kysely
-        .transaction()
-        .setIsolationLevel('read committed')
-        .execute((tx) => decideGroup(this.#deps, tx, this.#log, group, kept, (result) => (built = result)))
+      const result = await this.#deps.db.run(readCommitted, (tx) =>
+        decideGroup(this.#deps, tx, this.#log, group, kept, (result) => (built = result)),
+      )
       this.#kept = result.kept
       return result
     } catch (error) {
@@ -146,7 +153,7 @@ export class Appender<S> {
     try {
       for (let wait = 25; ; wait = Math.min(wait * 2, 500)) {
         try {
-          return await this.#deps.db.kysely.transaction().execute((tx) => this.#lookFor(tx, batch, deadline))
+          return await this.#deps.db.run(readCommitted, (tx) => this.#lookFor(tx, batch, deadline))
         } catch (error) {
           const passing = isConnectionError(error) || isRetryable(error) || errorCode(error) === '55P03'
           if (!passing) throw error

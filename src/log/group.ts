@@ -70,8 +70,13 @@ export async function decideGroup<S>(
   kept: KeptSnapshot<S> | undefined,
   built: (result: GroupResult<S>) => void,
 ): Promise<GroupResult<S>> {
-  const standings = await lockStandings(deps, tx, group)
-  const head = await lockLog(tx, log)
+  // These are sent at once, in this order, and wait for one answer. What deciding needs is read on
+  // the word of the snapshot that was kept, which is nearly always still that of the log.
+  const [standings, head, early] = await Promise.all([
+    lockStandings(deps, tx, group),
+    lockLog(tx, log),
+    kept === undefined ? undefined : settled(loadAll(tx, kept.snapshot, group)),
+  ])
   if (head === undefined) throw new Problem('NOT_FOUND')
   const fresh = kept !== undefined && head.changedIndex <= kept.upTo
   let snapshot = fresh ? kept.snapshot : await deps.snapshots.advance(tx, log, kept?.snapshot, head.changedIndex)
@@ -85,18 +90,14 @@ export async function decideGroup<S>(
     else able.push({ waiting, actor })
   }
 
-  const inputs = Map.groupBy(able, ({ waiting }) => waiting.act)
-  const loaded = new Map<AnyAct<S>, unknown>()
-  for (const [act, of] of inputs) {
-    loaded.set(
-      act,
-      await act.load(
+  const isOfAll = early !== undefined && fresh && able.length === group.length
+  const loaded = await (isOfAll
+    ? early.value()
+    : loadAll(
         tx,
         snapshot,
-        of.map(({ waiting }) => waiting.input),
-      ),
-    )
-  }
+        able.map(({ waiting }) => waiting),
+      ))
 
   const placing = new BatchBuilder(head, deps.clock(), deps.random)
   const rows = new Map<AnyAct<S>, { row: unknown; entries: readonly CommittedEntry[] }[]>()
@@ -128,12 +129,59 @@ export async function decideGroup<S>(
   const batch = placing.finish()
   const result = { outcomes, batch, kept: { snapshot, upTo: batch.after.edge.size - 1 } }
   built(result)
-  await writeEntries(tx, batch)
-  for (const [act, written] of rows) if (written.length > 0) await act.write(tx, written)
-  // This statement is the last one, because Postgres answers the COMMIT of a failed transaction
-  // without an error: if an act had swallowed a failure, this statement would reveal it.
-  await writeHead(tx, batch)
+  // Should an act swallow a failure, the COMMIT reveals it: Postgres answers it with ROLLBACK, and
+  // the transaction fails.
+  await Promise.all([writeEntries(tx, batch), writeRows(tx, rows), writeHead(tx, batch)])
   return result
+}
+
+/** Reads what the acts of a group need, act by act, at once. */
+async function loadAll<S>(
+  tx: Tx,
+  snapshot: S,
+  group: readonly PendingAct<S>[],
+): Promise<ReadonlyMap<AnyAct<S>, unknown>> {
+  const acts = [...Map.groupBy(group, ({ act }) => act)]
+  return new Map(
+    await Promise.all(
+      acts.map(
+        async ([act, of]) =>
+          [
+            act,
+            await act.load(
+              tx,
+              snapshot,
+              of.map(({ input }) => input),
+            ),
+          ] as const,
+      ),
+    ),
+  )
+}
+
+/**
+ * Writes what the decisions want stored, one act after the other: rows of one may refer to those of
+ * another.
+ */
+async function writeRows<S>(
+  tx: Tx,
+  rows: ReadonlyMap<AnyAct<S>, readonly { row: unknown; entries: readonly CommittedEntry[] }[]>,
+): Promise<void> {
+  for (const [act, written] of rows) if (written.length > 0) await act.write(tx, written)
+}
+
+/** Waits for an outcome whose error counts only where the outcome is used. */
+async function settled<T>(outcome: Promise<T>): Promise<{ value(): T }> {
+  try {
+    const value = await outcome
+    return { value: () => value }
+  } catch (error) {
+    return {
+      value() {
+        throw error
+      },
+    }
+  }
 }
 
 async function lockStandings<S>(

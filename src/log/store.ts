@@ -19,9 +19,11 @@ export async function enterLog(tx: Tx, log: string): Promise<void> {
  * there is no such log.
  */
 export async function lockLog(tx: Tx, log: string): Promise<Head | undefined> {
-  await enterLog(tx, log)
-  // Its id never changes: rows that refer to it, such as checkpoints, need not wait for this.
-  const row = await tx.selectFrom('log').selectAll().where('id', '=', log).forNoKeyUpdate().executeTakeFirst()
+  const [, row] = await Promise.all([
+    enterLog(tx, log),
+    // Its id never changes: rows that refer to it, such as checkpoints, need not wait for this.
+    tx.selectFrom('log').selectAll().where('id', '=', log).forNoKeyUpdate().executeTakeFirst(),
+  ])
   if (row === undefined) return undefined
   return {
     log,
@@ -74,24 +76,26 @@ export async function newestLeafOfKind(
 export async function writeEntries(tx: Tx, batch: Batch): Promise<void> {
   const { before, entries, hashes, privates, growth } = batch
   if (entries.length === 0) return
-  await insertRows(
-    tx,
-    'log_entry',
-    entryColumns,
-    entries.map((entry, i) => entryRow(entry, hashes[i] as Uint8Array)),
-  )
-  await insertRows(
-    tx,
-    'log_private',
-    ['log_id', 'index', 'salt', 'details'],
-    privates.map((p) => privateRow(before.log, p)),
-  )
-  await insertRows(
-    tx,
-    'log_node',
-    ['log_id', 'level', 'index', 'hash'],
-    growth.nodes.map(({ level, index, hash }) => [before.log, level / 8, index, hash]),
-  )
+  await Promise.all([
+    insertRows(
+      tx,
+      'log_entry',
+      entryColumns,
+      entries.map((entry, i) => entryRow(entry, hashes[i] as Uint8Array)),
+    ),
+    insertRows(
+      tx,
+      'log_private',
+      ['log_id', 'index', 'salt', 'details'],
+      privates.map((p) => privateRow(before.log, p)),
+    ),
+    insertRows(
+      tx,
+      'log_node',
+      ['log_id', 'level', 'index', 'hash'],
+      growth.nodes.map(({ level, index, hash }) => [before.log, level / 8, index, hash]),
+    ),
+  ])
 }
 
 /** Moves the log's row to the end of a batch. */
@@ -274,14 +278,19 @@ export async function visibleSize(tx: Tx, log: string): Promise<number | undefin
 }
 
 export async function sizeOf(tx: Tx, log: string): Promise<number | undefined> {
-  await enterLog(tx, log)
-  const row = await tx.selectFrom('log').select('size').where('id', '=', log).executeTakeFirst()
+  const [, row] = await Promise.all([
+    enterLog(tx, log),
+    tx.selectFrom('log').select('size').where('id', '=', log).executeTakeFirst(),
+  ])
   return row?.size
 }
 
 export async function headOf(tx: Tx, log: string): Promise<{ size: number; root: Uint8Array } | undefined> {
-  await enterLog(tx, log)
-  return tx.selectFrom('log').select(['size', 'root']).where('id', '=', log).executeTakeFirst()
+  const [, row] = await Promise.all([
+    enterLog(tx, log),
+    tx.selectFrom('log').select(['size', 'root']).where('id', '=', log).executeTakeFirst(),
+  ])
+  return row
 }
 
 function entries(tx: Tx, log: string) {
@@ -293,8 +302,10 @@ function entries(tx: Tx, log: string) {
 }
 
 export async function entriesAfter(tx: Tx, log: string, after: number, limit: number): Promise<StoredEntry[]> {
-  await enterLog(tx, log)
-  const rows = await entries(tx, log).where('index', '>', after).limit(limit).execute()
+  const [, rows] = await Promise.all([
+    enterLog(tx, log),
+    entries(tx, log).where('index', '>', after).limit(limit).execute(),
+  ])
   return rows.map((row) => storedEntry(log, row))
 }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { toDatabaseProblem, type Database, type Tx } from '../db/index.ts'
+import { readSnapshot, type Database, type Tx } from '../db/index.ts'
 import { noteKeysOf, openCheckpoint, originOf, type LogKeys, type NoteKey } from '../protocol/index.ts'
 import type { Owner } from './owners.ts'
 import { noRows, rowCounts } from './rows.ts'
@@ -57,20 +57,8 @@ const mostDiscrepancies = 1_000
  * writing: leaves, columns, hashes, nodes, roots, details and published checkpoints here, and
  * through `owners` the rows that the entries are about.
  */
-export async function verifyLogs(
-  source: LogSource,
-  owners: readonly Owner[],
-  options: VerifyOptions = {},
-): Promise<Report> {
-  try {
-    return await source.db.kysely
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .setAccessMode('read only')
-      .execute((tx) => verifyInSnapshot(tx, source, owners, options))
-  } catch (error) {
-    throw toDatabaseProblem(error)
-  }
+export function verifyLogs(source: LogSource, owners: readonly Owner[], options: VerifyOptions = {}): Promise<Report> {
+  return readSnapshot(source.db, (tx) => verifyInSnapshot(tx, source, owners, options))
 }
 
 async function verifyInSnapshot(

@@ -50,9 +50,13 @@ export const postAct: Act<
     const payloads = inputs.map(({ statement }) => statement.payload)
     const ids = new Set(payloads.map(({ id }) => id))
     for (const { refersTo } of payloads) if (refersTo) ids.add(refersTo.message)
+    const [messages, threads] = await Promise.all([
+      findMessages(tx, view.operation, [...ids]),
+      findThreads(tx, view.operation, [...new Set(payloads.map(({ thread }) => thread))]),
+    ])
     return {
-      messages: await findMessages(tx, view.operation, [...ids]),
-      threads: await findThreads(tx, view.operation, [...new Set(payloads.map(({ thread }) => thread))]),
+      messages,
+      threads,
     }
   },
   decide({ snapshot: view, loaded, input, actor, nextIndex }) {

@@ -19,21 +19,23 @@ export async function insertMessages(tx: Tx, messages: readonly StoredMessage[])
       id: message.thread_id,
       compartment_id: message.compartment_id,
     }))
-  if (threads.length > 0) await tx.insertInto('thread').values(threads).execute()
-  await tx
-    .insertInto('message')
-    .values(messages.map(({ message }) => message))
-    .execute()
-  await tx
-    .insertInto('body')
-    .values(
-      messages.map(({ message, body }) => ({ operation_id: message.operation_id, message_id: message.id, jwe: body })),
-    )
-    .execute()
+  const bodies = messages.map(({ message, body }) => ({
+    operation_id: message.operation_id,
+    message_id: message.id,
+    jwe: body,
+  }))
   const extracts = messages.flatMap(({ message, extract }) =>
     extract ? [{ operation_id: message.operation_id, message_id: message.id, ...extract }] : [],
   )
-  if (extracts.length > 0) await tx.insertInto('extract').values(extracts).execute()
+  await Promise.all([
+    threads.length > 0 ? tx.insertInto('thread').values(threads).execute() : undefined,
+    tx
+      .insertInto('message')
+      .values(messages.map(({ message }) => message))
+      .execute(),
+    tx.insertInto('body').values(bodies).execute(),
+    extracts.length > 0 ? tx.insertInto('extract').values(extracts).execute() : undefined,
+  ])
 }
 
 const headers = [
