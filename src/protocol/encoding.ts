@@ -21,8 +21,35 @@ export function fromUtf8(bytes: Uint8Array): string {
   }
 }
 
+// Node encodes twenty times as fast as this file does; a browser encodes here. A test holds the two
+// against each other.
+const NodeBuffer = globalThis.process?.getBuiltinModule?.('node:buffer')?.Buffer
+
 /** Encodes bytes in base64url (RFC 4648, section 5), without padding. */
 export function base64url(bytes: Uint8Array): string {
+  return NodeBuffer === undefined ? encodeBase64url(bytes) : viewOf(NodeBuffer, bytes).toString('base64url')
+}
+
+/**
+ * Decodes base64url strictly: no padding, no foreign characters, no stray bits at the end, so that
+ * each byte string has one text. Throws `ProtocolError`.
+ */
+export function fromBase64url(text: string): Bytes {
+  if (NodeBuffer !== undefined) {
+    const decoded = NodeBuffer.from(text, 'base64url')
+    // Node reads what is not base64url too, but writes each byte string in one way. A copy, since
+    // Node's own bytes may share their memory with others.
+    if (decoded.toString('base64url') === text) return new Uint8Array(decoded)
+  }
+  return decodeBase64url(text)
+}
+
+function viewOf(buffer: NonNullable<typeof NodeBuffer>, bytes: Uint8Array) {
+  return buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** `base64url` on a platform without Node. */
+export function encodeBase64url(bytes: Uint8Array): string {
   const parts: string[] = []
   for (let i = 0; i < bytes.length; i += 3) {
     const a = bytes[i] ?? 0
@@ -37,10 +64,9 @@ export function base64url(bytes: Uint8Array): string {
 }
 
 /**
- * Decodes base64url strictly: no padding, no foreign characters, no stray bits at the end, so that
- * each byte string has one text. Throws `ProtocolError`.
+ * `fromBase64url` on a platform without Node; it names the fault of a text that Node finds wrong.
  */
-export function fromBase64url(text: string): Bytes {
+export function decodeBase64url(text: string): Bytes {
   const rest = text.length % 4
   if (rest === 1) throw new ProtocolError('ENCODING', 'This is not base64url: its length cannot be right.')
   const bytes = new Uint8Array(Math.floor((text.length * 3) / 4))
@@ -66,6 +92,7 @@ export function fromBase64url(text: string): Bytes {
 
 /** Encodes bytes in standard base64 with padding (RFC 4648, section 4), as notes have it. */
 export function base64(bytes: Uint8Array): string {
+  if (NodeBuffer !== undefined) return viewOf(NodeBuffer, bytes).toString('base64')
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
 }
 
