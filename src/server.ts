@@ -165,7 +165,7 @@ export async function createServer(options: ServerOptions): Promise<CordonServer
   const services = await makeServices(options, { ...stores, opened, growth, address, onError })
   const { app, rates } = await openHttp(options, { ...stores, opened, log, onError })
   const hub = openHub(options, { ...stores, ...services, opened, onError })
-  growth.follow((grown, size) => hub.hint(grown, size))
+  growth.follow((grown, size, entries) => hub.hint(grown, size, entries))
   await mountRoutes(app, options, { ...stores, ...services, hub, rates, address, onError })
   opened.adopt(
     listen(
@@ -244,7 +244,7 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: O
       checkpointDirectory: options.checkpointDirectory,
       lockActors: (tx, actors, persons) => lockActors(tx, actors, persons, clock()),
       snapshots: operationSnapshots,
-      publish: (log, size) => growth.tell(log, size),
+      publish: growth.tell,
       onError,
       ...(witnesses === undefined ? {} : { witnesses }),
       ...(logLimits === undefined ? {} : { limits: logLimits }),
@@ -356,8 +356,8 @@ function openHub(options: ServerOptions, made: Stores & Services & Omit<OpeningC
       sessions: identity.sessions,
       consultation,
       random,
+      clock: options.clock,
       onError,
-      directory: () => logs.directory,
       mostConnections: options.liveConnections,
       refused: (actor, problem, what) => refusals.note(problem, { actor }, what),
     }),

@@ -103,7 +103,7 @@ t.test(
   },
 )
 
-// Bites: `endedAmong` in readEntries, `lockActors`, `sessionsStanding` in recognise and
+// Bites: `endsAmong` in readEntries, `lockActors`, `sessionsStanding` in recognise and
 // redeemTicket.
 t.test('B2: a session that ended ends its sockets and opens none', async (t) => {
   const officer = await newOfficer()

@@ -16,6 +16,7 @@ import { RenewalService } from './renewals/service.ts'
 import { ServiceAccountService } from './service-accounts/service-accounts.ts'
 import { SessionService } from './sessions.ts'
 
+export type { SessionEnds } from './sessions.ts'
 export {
   CertificateService,
   DirectoryService,

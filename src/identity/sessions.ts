@@ -34,6 +34,12 @@ export interface SignInAnswer extends SessionTokens {
   readonly organization: string
 }
 
+export interface SessionEnds {
+  readonly ended: ReadonlySet<string>
+  /** Undefined where none of the sessions lives. */
+  readonly nextExpiry: Date | undefined
+}
+
 export interface SessionView {
   session: string
   device: string
@@ -365,13 +371,18 @@ export class SessionService {
   }
 
   /**
-   * Answers which of these sessions have ended: followers ask in the snapshot in which they read
-   * what they are about to send.
+   * Answers which of these sessions have ended, and the first time at which time alone ends
+   * another. Until then they end only by an act, and each such act is an entry of the directory
+   * log.
    */
-  async endedAmong(tx: Tx, sessions: readonly string[]): Promise<Set<string>> {
+  async endsAmong(tx: Tx, sessions: readonly string[]): Promise<SessionEnds> {
+    if (sessions.length === 0) return { ended: new Set(), nextExpiry: undefined }
     const rows = await store.sessionsStanding(tx, sessions, this.#deps.clock())
-    const alive = new Set(rows.filter((row) => row.alive).map((row) => row.session))
-    return new Set(sessions.filter((session) => !alive.has(session)))
+    const alive = rows.filter((row) => row.alive)
+    const ids = new Set(alive.map(({ session }) => session))
+    const ended = new Set(sessions.filter((session) => !ids.has(session)))
+    const nextExpiry = alive.map(({ expiresAt }) => expiresAt).sort((a, b) => a.getTime() - b.getTime())[0]
+    return { ended, nextExpiry }
   }
 
   async forgetExpired(): Promise<void> {

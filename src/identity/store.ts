@@ -35,6 +35,8 @@ export interface SessionStanding {
    */
   permissions: Permission[] | null
   addresses: string[] | null
+  /** The time that ends the session, or the service account, by itself. */
+  expiresAt: Date
 }
 
 /** Answers sessions with the state of their device, person and organization, as they are now. */
@@ -46,6 +48,7 @@ export async function sessionsStanding(tx: Tx, sessions: readonly string[], now:
         ORDER BY c.directory_index DESC LIMIT 1) AS tier,
       (p.asleep_at IS NOT NULL AND p.ended_at IS NULL AND o.ended_at IS NULL) AS asleep,
       a.permissions::json AS permissions, a.addresses::json AS addresses,
+      LEAST(s.expires_at, a.expires_at) AS "expiresAt",
       (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND p.asleep_at IS NULL AND o.ended_at IS NULL
         AND d.state IN ('waiting', 'certified')
         AND (a.person_id IS NULL OR (a.ended_at IS NULL AND a.expires_at > ${now}))) AS alive

@@ -1,6 +1,13 @@
 import type { Tx } from '../db/index.ts'
-import { certificatesByHash, chainOfDevice, chainsOf, withThoseAbove, type SessionService } from '../identity/index.ts'
-import type { StoredEntry } from '../log/index.ts'
+import {
+  certificatesByHash,
+  chainOfDevice,
+  chainsOf,
+  withThoseAbove,
+  type SessionEnds,
+  type SessionService,
+} from '../identity/index.ts'
+import type { CommittedEntry, StoredEntry } from '../log/index.ts'
 import { contentsAt, readsAt, type Content } from '../messages/index.ts'
 import { grantsGivenAt, statementsOf, type GrantRow } from '../operations/index.ts'
 import {
@@ -9,6 +16,7 @@ import {
   parseLeaf,
   statementTypeOf,
   type EntryFrame,
+  type Kind,
   type Leaf,
 } from '../protocol/index.ts'
 
@@ -36,7 +44,8 @@ export class SharedFrame {
 export interface EntryForReaders {
   readonly leaf: Leaf
   readonly statement: string | undefined
-  readonly content: Content | undefined
+  /** Whether the entry is of a message that is still kept, in part or as a whole. */
+  readonly hasContent: boolean
   /** The frame for members. */
   readonly whole: SharedFrame
   /** The frame for auditors: the statement, never a body or an extract. */
@@ -52,8 +61,10 @@ export interface EntryForReaders {
 
 export interface FeedPage {
   readonly entries: readonly EntryForReaders[]
-  /** The sessions, of those of the readers, that had ended in this snapshot. */
-  readonly ended: ReadonlySet<string>
+  /**
+   * The sessions, of those of the readers, that had ended in this snapshot, and their next expiry.
+   */
+  readonly ends: SessionEnds
   readonly reads: Awaited<ReturnType<typeof readsAt>>
 }
 
@@ -80,11 +91,11 @@ export async function readEntries(
   const posts = indexes(({ kind }) => kind.startsWith('message.'))
   const keys = indexes(({ kind }) => kind === 'epoch.opened' || kind === 'history.granted')
   const readings = indexes(({ kind }) => kind === 'messages.read')
-  const [contents, statements, given, ended, reads] = await Promise.all([
+  const [contents, statements, given, ends, reads] = await Promise.all([
     contentsAt(tx, operation, posts),
     statementsOf(tx, operation, leaves),
     grantsGivenAt(tx, operation, keys, asked.devices),
-    asked.sessions.length === 0 ? new Set<string>() : deps.sessions.endedAmong(tx, asked.sessions),
+    deps.sessions.endsAmong(tx, asked.sessions),
     readsAt(tx, operation, readings),
   ])
   const grants = Map.groupBy(given, ({ index }) => index)
@@ -99,24 +110,66 @@ export async function readEntries(
     const content = contents.get(leaf.index)
     const statement = signed[i]
     const chain = carried[i]
-    const frame: EntryFrame = {
-      type: 'entry',
-      operation,
-      index: leaf.index,
-      leaf: text,
-      ...definedMembers({ statement, chain }),
-    }
-    const bare = new SharedFrame(frame)
-    const whole = content ? new SharedFrame({ ...frame, ...sealedOf(content) }) : bare
+    const frames = framesOf(operation, { leaf, text, statement, chain }, content)
     const signer = chain === undefined ? signers?.[i] : undefined
-    return { leaf, statement, content, whole, bare, signer, grants: grants.get(leaf.index) ?? [] }
+    return {
+      leaf,
+      statement,
+      hasContent: content !== undefined,
+      ...frames,
+      signer,
+      grants: grants.get(leaf.index) ?? [],
+    }
   })
-  return { entries, ended, reads }
+  return { entries, ends, reads }
 }
 
-/** Answers the sealed parts of a message that are still kept. */
-function sealedOf({ body, extract, salt }: Content): Pick<EntryFrame, 'body' | 'extract' | 'salt'> {
-  return definedMembers({ body: body ?? undefined, extract: extract ?? undefined, salt: salt ?? undefined })
+interface FrameParts {
+  readonly leaf: Leaf
+  readonly text: string
+  readonly statement: string | undefined
+  readonly chain: string[] | undefined
+}
+
+type SealedParts = Pick<Content, 'body' | 'extract' | 'salt'>
+
+/** Makes the frames of an entry, with the sealed parts of its message that are still kept. */
+function framesOf(operation: string, { leaf, text, statement, chain }: FrameParts, sealed: SealedParts | undefined) {
+  const frame: EntryFrame = {
+    type: 'entry',
+    operation,
+    index: leaf.index,
+    leaf: text,
+    ...definedMembers({ statement, chain }),
+  }
+  const bare = new SharedFrame(frame)
+  if (sealed === undefined) return { bare, whole: bare }
+  const { body, extract, salt } = sealed
+  const kept = definedMembers({ body: body ?? undefined, extract: extract ?? undefined, salt: salt ?? undefined })
+  return { bare, whole: new SharedFrame({ ...frame, ...kept }) }
+}
+
+/** Kinds whose readers get the leaf alone, and about which nobody is told anything else. */
+const bareKinds: ReadonlySet<string> = new Set<Kind>(['messages.delivered', 'feed.opened'])
+
+/**
+ * Answers what readers get of entries that this server has just committed, as `readEntries` would
+ * answer it; undefined where more than the entries is needed, which the database has.
+ */
+export function entriesInMemory(
+  operation: string,
+  committed: readonly CommittedEntry[],
+): readonly EntryForReaders[] | undefined {
+  const entries: EntryForReaders[] = []
+  for (const { kind, leaf, text, draft } of committed) {
+    const { message } = draft
+    if (message === undefined && !bareKinds.has(kind)) return undefined
+    const statement = message?.statement
+    const sealed = message && { body: message.body, extract: message.extract ?? null, salt: message.salt ?? null }
+    const frames = framesOf(operation, { leaf, text, statement, chain: undefined }, sealed)
+    entries.push({ leaf, statement, hasContent: sealed !== undefined, ...frames, signer: undefined, grants: [] })
+  }
+  return entries
 }
 
 /**

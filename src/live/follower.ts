@@ -1,7 +1,7 @@
 import { isListed, may } from '../access.ts'
 import { readSnapshot, type Database } from '../db/index.ts'
 import type { SessionService } from '../identity/index.ts'
-import { changesBetween, entriesAfter, sizeOf, type Logs } from '../log/index.ts'
+import { changesBetween, entriesAfter, sizeOf, type CommittedEntry, type Logs } from '../log/index.ts'
 import type { Consultation } from '../messages/index.ts'
 import {
   enterOperation,
@@ -25,7 +25,7 @@ import {
   type OperationId,
   type PersonId,
 } from '../protocol/index.ts'
-import { frameFor, readEntries, type EntryForReaders, type FeedPage } from './entry-reader.ts'
+import { entriesInMemory, frameFor, readEntries, type EntryForReaders, type FeedPage } from './entry-reader.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface FollowerDeps {
@@ -34,6 +34,7 @@ export interface FollowerDeps {
   readonly sessions: SessionService
   readonly consultation: Consultation
   readonly random: (length: number) => Uint8Array
+  readonly clock: () => Date
   readonly onError: (what: string, error: unknown) => void
 }
 
@@ -51,8 +52,19 @@ const heavyPageBytes = 8 * 1024 * 1024
  * certificates that others have from the log.
  */
 const isPartial = (member: Member | undefined) => member?.role === 'right-holder'
+/** How many entries of this server wait to be sent from memory; beyond, the database is read. */
+const mostFedEntries = 1_000
 /** How many of the members who could give a key are asked at once. */
 const mostMembersAsked = 3
+
+/** Until when nobody asks the database whether the sessions of the readers have ended. */
+interface LivingSessions {
+  /**
+   * What may end a session appends to the directory log: its size when they were last looked at.
+   */
+  readonly directorySize: number
+  readonly nextExpiry: Date | undefined
+}
 
 /**
  * Follows one operation's log for all its readers on this server. It folds the members as it goes,
@@ -68,6 +80,12 @@ export class Follower {
   #known = -1
   /** True where the log may have grown, and no hint has named its size. */
   #suspected = false
+  /**
+   * Entries that this server committed, each after the one before it, and that were not sent yet.
+   */
+  #fed: CommittedEntry[] = []
+  /** Undefined where a reader has joined since they were looked at. */
+  #living: LivingSessions | undefined
   #running: Promise<void> | undefined
   #ready = false
   /**
@@ -90,9 +108,13 @@ export class Follower {
     return this.#subscriptions
   }
 
-  /** Hears that the log has grown to this size; undefined: that it may have grown. */
-  hint(size?: number): void {
+  /**
+   * Hears that the log has grown to this size, with the entries of this server; undefined: that it
+   * may have grown.
+   */
+  hint(size?: number, entries?: readonly CommittedEntry[]): void {
     if (!this.#ready) return
+    if (entries !== undefined) this.#feed(entries)
     if (size === undefined) this.#suspected = true
     else if (size - 1 <= this.#position) return
     else this.#known = Math.max(this.#known, size - 1)
@@ -105,7 +127,7 @@ export class Follower {
         if (this.#suspected) await this.#ask()
         if (this.#known <= this.#position && this.#slowest() >= this.#position) continue
         const [position, known] = [this.#position, this.#known]
-        await this.#advance()
+        if (!(await this.#advanceFromMemory())) await this.#advance()
         // There was nothing to read, and no hint has come since.
         if (this.#position === position && this.#known === known) this.#known = position
       }
@@ -116,6 +138,49 @@ export class Follower {
       this.#deps.onError(`following ${this.operation}`, error)
     } finally {
       this.#running = undefined
+    }
+  }
+
+  #feed(entries: readonly CommittedEntry[]): void {
+    const next = (this.#fed.at(-1)?.index ?? this.#position) + 1
+    if (entries[0]?.index !== next || this.#fed.length + entries.length > mostFedEntries) this.#fed = []
+    // Where they do not follow, they begin anew, and serve once the database was read up to them.
+    this.#fed.push(...entries)
+  }
+
+  /**
+   * Sends the entries that this server has just committed without reading them again. Answers false
+   * where the database must be read: a reader lags, an entry carries more than itself, or a session
+   * may have ended since the sessions of the readers were looked at.
+   */
+  async #advanceFromMemory(): Promise<boolean> {
+    const fed = this.#fed.filter(({ index }) => index > this.#position)
+    this.#fed = []
+    const subscribers = this.#current()
+    const living = this.#living
+    if (fed[0]?.index !== this.#position + 1 || this.#slowest() < this.#position || living === undefined) return false
+    if (subscribers.some(({ person }) => isPartial(this.#view.member(person)))) return false
+    const entries = entriesInMemory(this.operation, fed)
+    if (entries === undefined) return false
+    // Asked after the commit of the entries: an end that came before them is seen.
+    const { directory } = this.#deps.logs
+    const directorySize = await readSnapshot(this.#deps.db, (tx) => sizeOf(tx, directory))
+    if (directorySize !== living.directorySize || this.#living !== living) return false
+    if (living.nextExpiry !== undefined && living.nextExpiry <= this.#deps.clock()) return false
+    for (const entry of entries) this.#sendToAll(entry, subscribers)
+    return true
+  }
+
+  /** The readers that take part in each turn: those that have caught up. */
+  #current(): Subscription[] {
+    return [...this.#subscriptions].filter(({ catchingUp }) => !catchingUp)
+  }
+
+  #sendToAll(entry: EntryForReaders, subscribers: readonly Subscription[]): void {
+    const { index } = entry.leaf
+    this.#position = Math.max(this.#position, index)
+    for (const subscription of subscribers) {
+      if (!subscription.over && index > subscription.position) this.#send(subscription, entry)
     }
   }
 
@@ -172,37 +237,40 @@ export class Follower {
   }
 
   async #advance(): Promise<void> {
-    const subscribers = [...this.#subscriptions].filter(({ catchingUp }) => !catchingUp)
+    const subscribers = this.#current()
+    this.#living = undefined
     const reading = await this.#read(this.#slowest(), pageEntries, subscribers)
     for (const subscription of subscribers) {
-      if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
+      if (reading.ends.ended.has(subscription.actor.session)) this.#close(subscription)
     }
+    if (this.#current().every((one) => subscribers.includes(one))) this.#living = reading.living
     const wanted: GrantRequest[] = []
     for (const entry of reading.entries) {
       const { index, kind } = entry.leaf
-      if (index > this.#position) {
-        if (changesOperation(kind)) await this.#apply(entry, wanted)
-        this.#position = index
-      }
-      for (const subscription of subscribers) {
-        if (!subscription.over && index > subscription.position) this.#send(subscription, entry)
-      }
+      if (index > this.#position && changesOperation(kind)) await this.#apply(entry, wanted)
+      this.#sendToAll(entry, subscribers)
     }
     this.#pushReads(reading)
     if (wanted.length > 0) this.#askForGrants(wanted)
   }
 
-  #read(after: number, limit: number, subscribers: readonly Subscription[]): Promise<FeedPage> {
+  #read(
+    after: number,
+    limit: number,
+    subscribers: readonly Subscription[],
+  ): Promise<FeedPage & { readonly living: LivingSessions }> {
     return readSnapshot(this.#deps.db, async (tx) => {
-      const [, stored] = await Promise.all([
+      const [directorySize, , stored] = await Promise.all([
+        sizeOf(tx, this.#deps.logs.directory),
         enterOperation(tx, this.operation),
         entriesAfter(tx, this.operation, after, limit),
       ])
-      return readEntries(tx, this.#deps, this.operation, stored, {
+      const page = await readEntries(tx, this.#deps, this.operation, stored, {
         sessions: [...new Set(subscribers.map(({ actor }) => actor.session))],
         devices: [...new Set(subscribers.map(({ actor }) => actor.device))],
         partial: subscribers.some(({ person }) => isPartial(this.#view.member(person))),
       })
+      return { ...page, living: { directorySize: directorySize ?? 0, nextExpiry: page.ends.nextExpiry } }
     })
   }
 
@@ -238,7 +306,7 @@ export class Follower {
       }
     }
     if (!seesEntry(this.#view, member, entry.leaf)) return
-    if (entry.content && withContent) this.#deps.consultation.delivered(this.operation, actor, entry.leaf.index)
+    if (entry.hasContent && withContent) this.#deps.consultation.delivered(this.operation, actor, entry.leaf.index)
     const grant = withContent ? entry.grants.find((given) => given.device === actor.device) : undefined
     const sealed = grant && this.#mayHave(grant) ? grant.sealed : undefined
     outbox.sendText(frameFor(entry, { withContent, partial: isPartial(member), grant: sealed }))
@@ -271,11 +339,12 @@ export class Follower {
           // No other work runs between this comparison and the moment at which the reader becomes
           // one of the follower's own.
           subscription.catchingUp = false
+          this.#living = undefined
           return this.#view.member(subscription.person) !== undefined
         }
         await subscription.outbox.comfortable()
         const reading = await this.#read(subscription.position, entries, [subscription])
-        if (reading.ended.has(subscription.actor.session)) this.#close(subscription)
+        if (reading.ends.ended.has(subscription.actor.session)) this.#close(subscription)
         const bytes = reading.entries.reduce((sum, { whole }) => sum + whole.text.length, 0)
         entries =
           bytes > heavyPageBytes ? Math.max(smallestPageEntries, entries >> 2) : Math.min(pageEntries, entries * 2)

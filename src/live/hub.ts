@@ -1,13 +1,13 @@
 import { transaction } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
 import type { SignedInCaller, RefusalPlace } from '../identity/index.ts'
+import type { CommittedEntry } from '../log/index.ts'
 import { closeCodes } from '../protocol/index.ts'
 import type { Connection } from './connection.ts'
 import { Follower, type FollowerDeps } from './follower.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface HubDeps extends FollowerDeps {
-  readonly directory: () => string
   /** Has the directory log record a refusal over the socket, like those over HTTP. */
   readonly refused: (actor: SignedInCaller, problem: Problem, what: RefusalPlace) => void
   readonly mostConnections: number
@@ -140,10 +140,10 @@ export class Hub {
     this.#deps.refused(actor, problem, what)
   }
 
-  /** Hears that a log has grown, on this server or on another one. */
-  hint(log: string, size?: number): void {
-    if (log === this.#deps.directory()) void this.#endSessions()
-    else this.#followers.get(log)?.hint(size)
+  /** Hears that a log has grown: by these entries on this server, or on another one. */
+  hint(log: string, size?: number, entries?: readonly CommittedEntry[]): void {
+    if (log === this.#deps.logs.directory) void this.#endSessions()
+    else this.#followers.get(log)?.hint(size, entries)
   }
 
   /**
@@ -174,7 +174,7 @@ export class Hub {
       do {
         this.#checking = 'yes'
         const sessions = [...this.#connections].map(({ actor }) => actor.session)
-        const ended = await transaction(this.#deps.db, (tx) => this.#deps.sessions.endedAmong(tx, sessions))
+        const { ended } = await transaction(this.#deps.db, (tx) => this.#deps.sessions.endsAmong(tx, sessions))
         for (const connection of this.#connections) {
           if (ended.has(connection.actor.session)) connection.outbox.close(closeCodes.sessionEnded, 'session ended')
         }

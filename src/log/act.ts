@@ -43,6 +43,18 @@ export interface EntryDraft {
    * The log does not store it.
    */
   readonly statement?: ReadStatement
+  /** The message that the entry is about, for readers who are there. The log does not store it. */
+  readonly message?: MessageTexts
+}
+
+/**
+ * A message as its sender sent it: the compact JWS, the compact JWE, and the extract with its salt.
+ */
+export interface MessageTexts {
+  readonly statement: string
+  readonly body: string
+  readonly extract?: string
+  readonly salt?: string
 }
 
 /** An entry with its place: it is in the log once the transaction commits. */

@@ -3,6 +3,7 @@ import type { Problem } from '../errors.ts'
 import type { Receipt, Tile, WitnessPolicy } from '../protocol/index.ts'
 import type { Act, Caller, AppendResult, EntryDraft, Part, Snapshots, Standing } from './act.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
+import type { HearGrowth } from './growth.ts'
 import type { LogKey } from './key.ts'
 import type { Scope } from './queries.ts'
 import type { WitnessLimits } from './witnesses.ts'
@@ -29,8 +30,8 @@ export interface LogDeps<S> {
     persons: readonly string[],
   ): Promise<ReadonlyMap<string, Standing | Problem>>
   readonly snapshots: Snapshots<S>
-  /** Hears after each commit that a log has grown to this size. It must not wait. */
-  publish(log: string, size: number): void
+  /** Hears of each commit after it. */
+  readonly publish: HearGrowth
   /** Hears failures that reach no caller. */
   onError(what: string, error: unknown): void
   readonly limits?: Partial<LogLimits>

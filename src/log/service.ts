@@ -236,7 +236,7 @@ class LogService<S> implements Logs<S> {
     }
     if (log !== this.#directory) this.#operations.add(log)
     this.#roots.remember(log, size, root)
-    this.#deps.publish(log, size)
+    this.#deps.publish(log, size, batch.entries)
     this.#checkpoints.grown(log)
     const checkpoint = await this.#checkpoints.signForReceipts({ log, size, root })
     return (index) => {

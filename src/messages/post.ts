@@ -1,7 +1,7 @@
 import { Problem } from '../errors.ts'
 import { findForm, mayRefer, permissionsFor, type FormId } from '../forms/index.ts'
 import { asActor } from '../identity/index.ts'
-import type { Act, CommittedEntry, Standing } from '../log/index.ts'
+import type { Act, CommittedEntry, EntryDraft, Standing } from '../log/index.ts'
 import {
   isImportId,
   messageKind,
@@ -60,7 +60,7 @@ export const postAct: Act<
     }
   },
   decide({ snapshot: view, loaded, input, actor, nextIndex }) {
-    const { statement, operation, body, extract, channel } = input
+    const { statement, operation, body, extract } = input
     const { payload, hash } = statement
     const stored = requireMembership(view, actor) && loaded.messages.get(payload.id)
     if (stored) {
@@ -111,22 +111,7 @@ export const postAct: Act<
       stands_for: standsFor,
     })
     return {
-      entries: [
-        {
-          kind: messageKind(as),
-          actor: asActor(actor),
-          compartment: payload.compartment,
-          subject: payload.id,
-          digest: hash,
-          details: {
-            channel,
-            session: actor.session,
-            ...(as === 'correction' || as === 'withdrawal'
-              ? { hashes: { old: target?.hash ?? null, new: hash }, reason: as }
-              : {}),
-          },
-        },
-      ],
+      entries: [draftOf(actor, input, target)],
       rows: [row],
       answer: (_committed, receipt) => ({ receipt: receipt(0) }),
     }
@@ -136,6 +121,33 @@ export const postAct: Act<
       tx,
       rows.map(({ row, entries }) => row(entries)),
     ),
+}
+
+function draftOf(
+  actor: Standing,
+  { statement, body, extract, channel }: PostActInput,
+  target: MessageHeader | undefined,
+): EntryDraft {
+  const { payload, hash } = statement
+  const as = payload.refersTo?.as
+  const replaces = as === 'correction' || as === 'withdrawal'
+  return {
+    kind: messageKind(as),
+    actor: asActor(actor),
+    compartment: payload.compartment,
+    subject: payload.id,
+    digest: hash,
+    message: {
+      statement: statement.jws,
+      body,
+      ...(extract === undefined ? {} : { extract: extract.content, salt: extract.salt }),
+    },
+    details: {
+      channel,
+      session: actor.session,
+      ...(replaces ? { hashes: { old: target?.hash ?? null, new: hash }, reason: as } : {}),
+    },
+  }
 }
 
 /**
