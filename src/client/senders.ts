@@ -27,7 +27,9 @@ export async function hiddenSenders(
     if (certificate) certificates.set(certificate.hash, certificate)
   }
   try {
-    return new Set(await transparency.unprovenOnceReached([...certificates.values()], over))
+    // The others who may send are asked for too, so that the first message of each costs no request.
+    const others = partial ? [] : ledger().view.devices.values()
+    return new Set(await transparency.unprovenOnceReached([...certificates.values()], over, others))
   } catch (error) {
     if (!isProblem(error, 'DIRECTORY_ALTERED')) throw error
     alarm({ code: 'LOG_ALTERED', reason: error.code, detail: error.detail })

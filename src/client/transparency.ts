@@ -75,13 +75,14 @@ export class Transparency {
   /**
    * The devices whose certificate the directory log does not hold, or whose sealing key is not the
    * one that was first proven: a device keeps its sealing key for ever, in every operation. A
-   * certificate that was proven once stays proven.
+   * certificate that was proven once stays proven. Where the service must be asked for one of them,
+   * it is asked for those `beside` them in one request.
    */
-  async unproven(certificates: readonly Certificate[]): Promise<DeviceId[]> {
+  async unproven(certificates: readonly Certificate[], beside: Iterable<Certificate> = []): Promise<DeviceId[]> {
     const missing = await this.#unknown(certificates)
     if (missing.length === 0) return this.#changed(certificates)
     // One request after another: the log must have grown from the checkpoint of the answer before.
-    const asked = this.#asking.then(() => this.#ask(missing))
+    const asked = this.#asking.then(() => this.#ask([...missing, ...beside]))
     this.#asking = asked.catch(() => {})
     return [...(await asked), ...(await this.#changed(certificates))]
   }
@@ -137,10 +138,14 @@ export class Transparency {
    * Answers as `unproven` does. A service that cannot be reached is asked again until it answers,
    * or until `over` is true.
    */
-  async unprovenOnceReached(certificates: readonly Certificate[], over: () => boolean): Promise<DeviceId[]> {
+  async unprovenOnceReached(
+    certificates: readonly Certificate[],
+    over: () => boolean,
+    beside: Iterable<Certificate> = [],
+  ): Promise<DeviceId[]> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.unproven(certificates)
+        return await this.unproven(certificates, beside)
       } catch (error) {
         const passing = error instanceof ClientProblem && (error.code === 'NETWORK' || error.status === 503)
         if (!passing || over()) throw error

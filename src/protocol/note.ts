@@ -217,20 +217,24 @@ async function verifiedTime(key: NoteKey, text: string, stamped: Uint8Array): Pr
 
 type ImportedKey = ReturnType<typeof crypto.subtle.importKey>
 
-// Importing an ML-DSA key expands it, which takes longer than one verification.
-const importedKeys = new WeakMap<NoteKey, ImportedKey>()
+// Importing an ML-DSA key expands it, which takes longer than one verification. The keys of a few
+// hosts and of their witnesses serve for all their logs.
+const importedKeys = new Map<string, ImportedKey>()
+const mostImportedKeys = 100
 
 function imported(key: NoteKey): ImportedKey {
-  const known = importedKeys.get(key)
-  if (known !== undefined) return known
   const { webCrypto, keyFormat } = algorithms[key.algorithm]
+  const name = `${webCrypto} ${base64(key.publicKey)}`
+  const known = importedKeys.get(name)
+  if (known !== undefined) return known
+  if (importedKeys.size >= mostImportedKeys) importedKeys.clear()
   // The types of Web Crypto do not have raw-public yet (draft "Modern Algorithms in the Web
   // Cryptography API").
   const importing = crypto.subtle.importKey(keyFormat as 'raw', key.publicKey as Bytes, { name: webCrypto }, false, [
     'verify',
   ])
-  importedKeys.set(key, importing)
-  importing.catch(() => importedKeys.delete(key))
+  importedKeys.set(name, importing)
+  importing.catch(() => importedKeys.delete(name))
   return importing
 }
 
