@@ -27,7 +27,8 @@ export async function hiddenSenders(
     if (certificate) certificates.set(certificate.hash, certificate)
   }
   try {
-    // The others who may send are asked for too, so that the first message of each costs no request.
+    // The others who may send are asked for too, so that the first message of each costs no
+    // request.
     const others = partial ? [] : ledger().view.devices.values()
     return new Set(await transparency.unprovenOnceReached([...certificates.values()], over, others))
   } catch (error) {
