@@ -74,6 +74,7 @@ export function databaseOn(pool: pg.Pool, connectionString: string): Database {
 }
 
 export const readCommitted: TransactionSettings = { isolationLevel: 'read committed' }
+const reads: TransactionSettings = { isolationLevel: 'read committed', accessMode: 'read only' }
 const oneSnapshot: TransactionSettings = { isolationLevel: 'repeatable read', accessMode: 'read only' }
 
 /**
@@ -84,6 +85,15 @@ const oneSnapshot: TransactionSettings = { isolationLevel: 'repeatable read', ac
 export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   try {
     return await db.run(readCommitted, work)
+  } catch (error) {
+    throw toDatabaseProblem(error)
+  }
+}
+
+/** Runs work that only reads, in one READ COMMITTED transaction, for whose end nobody waits. */
+export async function reading<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  try {
+    return await db.run(reads, work)
   } catch (error) {
     throw toDatabaseProblem(error)
   }

@@ -4,6 +4,7 @@ export {
   describeConnection,
   openDatabase,
   readCommitted,
+  reading,
   readSnapshot,
   transaction,
   type Database,

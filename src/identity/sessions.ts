@@ -259,9 +259,9 @@ export class SessionService {
     const token = /^DPoP ([A-Za-z0-9._-]{20,4096})$/i.exec(request.authorization ?? '')?.[1]
     if (token === undefined) throw new Problem('UNAUTHENTICATED')
     const claims = await verifyAccessToken(tokenKey, address.origin, token, now)
-    const { thumbprint } = await this.#requireProof(request, token, now)
-    if (thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
-    const actor = await this.#actorOf(claims.session, thumbprint, request.source.address, now)
+    const possession = await this.#verifyProof(request, token, now)
+    if (possession.thumbprint !== claims.thumbprint) throw new Problem('UNAUTHENTICATED')
+    const actor = await this.#actorOf(claims.session, possession, request.source.address, now)
     // This service signed the token, so it can differ from the rows only where the key was misused:
     // whose token it is does not depend on that.
     const same = actor.person === claims.person && actor.device === claims.device
@@ -269,15 +269,35 @@ export class SessionService {
     return actor
   }
 
-  async #actorOf(session: string, thumbprint: string | undefined, address: string, now: Date): Promise<SignedInCaller> {
-    return transaction(this.#deps.db, async (tx) => {
-      const [found] = await store.sessionsStanding(tx, [session], now)
+  /**
+   * Answers whom a session lets in. The possession of its key works once, also where it is refused.
+   */
+  async #actorOf(
+    session: string,
+    possession: Possession | undefined,
+    address: string,
+    now: Date,
+  ): Promise<SignedInCaller> {
+    const outcome = await transaction(this.#deps.db, async (tx) => {
+      const [isNew, [found]] = await Promise.all([
+        possession === undefined || recordUse(tx, possession, now),
+        store.sessionsStanding(tx, [session], now),
+      ])
+      if (!isNew) return new Problem('UNAUTHENTICATED')
       const actor = callerOf(found)
-      if (actor instanceof Problem) throw actor
-      if (!found || (thumbprint !== undefined && found.thumbprint !== thumbprint)) throw new Problem('UNAUTHENTICATED')
-      await admitAddress(tx, found, address, now)
+      if (actor instanceof Problem) return actor
+      const isOwn = possession === undefined || found?.thumbprint === possession.thumbprint
+      if (!found || !isOwn) return new Problem('UNAUTHENTICATED')
+      try {
+        await admitAddress(tx, found, address, now)
+      } catch (error) {
+        if (error instanceof Problem) return error
+        throw error
+      }
       return actor
     })
+    if (outcome instanceof Problem) throw outcome
+    return outcome
   }
 
   async #requireProof(request: ProofOf, token: string | undefined, now: Date): Promise<{ thumbprint: string }> {
@@ -292,10 +312,8 @@ export class SessionService {
   }
 
   /** Records the use of a proof, which works once. */
-  async #useProof({ thumbprint, jti }: Possession, now: Date): Promise<void> {
-    const expiresAt = new Date(now.getTime() + 2 * lifetimes.proof * 1000)
-    const hash = hashSecret(`${thumbprint} ${jti}`)
-    if (!(await transaction(this.#deps.db, (tx) => store.recordProof(tx, hash, expiresAt))))
+  async #useProof(possession: Possession, now: Date): Promise<void> {
+    if (!(await transaction(this.#deps.db, (tx) => recordUse(tx, possession, now))))
       throw new Problem('UNAUTHENTICATED')
   }
 
@@ -392,6 +410,12 @@ export class SessionService {
       await this.#factors.forgetExpired(tx, now)
     })
   }
+}
+
+/** Answers whether this is the first use of a proof. */
+function recordUse(tx: Tx, { thumbprint, jti }: Possession, now: Date): Promise<boolean> {
+  const expiresAt = new Date(now.getTime() + 2 * lifetimes.proof * 1000)
+  return store.recordProof(tx, hashSecret(`${thumbprint} ${jti}`), expiresAt)
 }
 
 /**

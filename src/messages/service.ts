@@ -1,4 +1,4 @@
-import { transaction, type Database, type Tx } from '../db/index.ts'
+import { reading, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import { decodeExtract, findForm, validateExtract } from '../forms/index.ts'
 import { chainOfDevice, checked, type SignedInCaller, type VerifyKeyCache } from '../identity/index.ts'
@@ -71,7 +71,7 @@ export class MessageService {
     try {
       await this.#check(actor, operation, statement, input)
     } catch (fault) {
-      const stored = await transaction(db, (tx) => this.#storedBefore(tx, actor, operation, statement))
+      const stored = await reading(db, (tx) => this.#storedBefore(tx, actor, operation, statement))
       if (stored === undefined) throw fault
       return { id: stored.id, receipt: await logs.receipt(operation, stored.log_index) }
     }
@@ -125,7 +125,7 @@ export class MessageService {
     try {
       return await checked('STATEMENT_INVALID', () => readMessageStatement(statement))
     } catch (fault) {
-      await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.read'))
+      await reading(this.#deps.db, (tx) => authorize(tx, actor, operation, 'operation.read'))
       throw fault
     }
   }
@@ -166,14 +166,14 @@ export class MessageService {
   async #requireSeen(operation: string, { payload: { seen } }: MessageStatement): Promise<void> {
     const { db, logs } = this.#deps
     const root =
-      logs.knownRoot(operation, seen.size) ?? (await transaction(db, (tx) => logs.rootAt(tx, operation, seen.size)))
+      logs.knownRoot(operation, seen.size) ?? (await reading(db, (tx) => logs.rootAt(tx, operation, seen.size)))
     if (!root || base64url(root) !== seen.root) throw new Problem('SEEN_MISMATCH', { size: seen.size })
   }
 
   /** Answers one message by its id. The fetch is recorded before anything is answered. */
   async fetch(actor: SignedInCaller, operation: string, message: string, justification?: string) {
     const { db, logs } = this.#deps
-    const header = await transaction(db, async (tx) => {
+    const header = await reading(db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'message.read')
       return this.#requireReadable(tx, membership, message)
     })
@@ -190,7 +190,7 @@ export class MessageService {
       },
       actor,
     )
-    return transaction(db, async (tx) => {
+    return reading(db, async (tx) => {
       await authorize(tx, actor, operation, 'message.read')
       const [entry] = await entriesAt(tx, operation, [header.log_index])
       const content = (await store.contentsAt(tx, operation, [header.log_index])).get(header.log_index)
@@ -220,7 +220,7 @@ export class MessageService {
 
   /** Answers those of these messages that the caller may read. */
   async readable(actor: SignedInCaller, operation: string, messages: readonly string[]): Promise<string[]> {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { person } = await authorize(tx, actor, operation, 'message.read')
       const view = await this.#deps.views.current(tx, operation)
       const member = view.member(person)
@@ -243,11 +243,11 @@ export class MessageService {
    */
   async threads(actor: SignedInCaller, operation: string, after: number | undefined, limit: number) {
     const { db, logs, views } = this.#deps
-    await transaction(db, (tx) => authorize(tx, actor, operation, 'message.read'))
+    await reading(db, (tx) => authorize(tx, actor, operation, 'message.read'))
     const details = { channel: 'http', view: 'threads', before: after ?? null, count: limit }
     const note = { kind: 'feed.opened', subject: actor.person, permission: 'message.read', details } as const
     await logs.append(operation, noteAct, note, actor)
-    return transaction(db, async (tx) => {
+    return reading(db, async (tx) => {
       const { person } = await authorize(tx, actor, operation, 'message.read')
       const view = await views.current(tx, operation)
       const readable = view.compartmentsOf(person).map((compartment) => ({
@@ -265,7 +265,7 @@ export class MessageService {
    * alone.
    */
   async receipts(actor: SignedInCaller, operation: string, message: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const membership = await authorize(tx, actor, operation, 'message.read')
       const header = await this.#requireReadable(tx, membership, message)
       if (membership.role !== 'coordinator' && header.organization_id !== membership.organization)
@@ -293,7 +293,7 @@ export class MessageService {
    * cannot be guessed.
    */
   async knownIds(actor: SignedInCaller, operation: string, ids: readonly string[]) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { organization } = await authorize(tx, actor, operation, 'records.import')
       return (await store.knownIds(tx, operation, organization, ids)).filter(({ own }) => own).map(({ id }) => ({ id }))
     })
@@ -304,7 +304,7 @@ export class MessageService {
     operation: string,
     details: Readonly<Record<string, unknown>>,
   ): Promise<{ index: number }> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
+    await reading(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
     return this.#deps.logs.append(
       operation,
       noteAct,
@@ -319,7 +319,7 @@ export class MessageService {
   }
 
   async importKeys(actor: SignedInCaller, operation: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { organization } = await authorize(tx, actor, operation, 'records.import')
       const keys = await store.importKeys(tx, operation, organization)
       const own = keys.filter(({ device }) => device === actor.device)
@@ -345,7 +345,7 @@ export class MessageService {
     operation: string,
     { keys, replace = false }: { keys: readonly { device: string; sealed: string }[]; replace?: boolean },
   ): Promise<void> {
-    await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
+    await reading(this.#deps.db, (tx) => authorize(tx, actor, operation, 'records.import'))
     const digests = new Map<string, string>()
     await checked('STATEMENT_INVALID', async () => {
       for (const { device, sealed } of keys) {

@@ -1,5 +1,5 @@
 import { isPermission, type Permission } from '../access.ts'
-import { transaction, type Database } from '../db/index.ts'
+import { reading, type Database } from '../db/index.ts'
 import type { Access, IncomingRequest } from '../http/index.ts'
 import type { Accesses, CertifiedCaller } from '../identity/index.ts'
 import { isUuid } from '../protocol/index.ts'
@@ -39,7 +39,7 @@ export function operationAccesses(
       async (actor, request) => {
         const operation = operationOf(request)
         if (operation === undefined) return undefined
-        return { actor, membership: await transaction(db, (tx) => authorize(tx, actor, operation, permission)) }
+        return { actor, membership: await reading(db, (tx) => authorize(tx, actor, operation, permission)) }
       },
       refusals,
     )

@@ -48,8 +48,7 @@ export async function authorize(
   operation: string,
   permission: Permission,
 ): Promise<Membership> {
-  await enterAsPerson(tx, actor.person)
-  const [row] = await membershipsOf(tx, actor.person, operation)
+  const [, [row]] = await Promise.all([enterAsPerson(tx, actor.person), membershipsOf(tx, actor.person, operation)])
   if (!row || row.organization_id !== actor.organization) throw new Problem('NOT_FOUND')
   const verdict = may(row.role, permission, row.state)
   if (row.asleep) throw toProblem(refuseSleeper(permission))

@@ -1,5 +1,5 @@
 import { may, seesKind } from '../access.ts'
-import { transaction, type Database, type Tx } from '../db/index.ts'
+import { reading, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Access } from '../http/index.ts'
 import {
@@ -61,7 +61,7 @@ export class LogReaders {
       const { id, log = id } = params as { id?: unknown; log?: unknown }
       if (!isUuid(log)) return undefined
       if (log === logs.directory) return actor
-      await transaction(db, async (tx) => {
+      await reading(db, async (tx) => {
         await authorize(tx, actor, log, 'log.verify')
         if (!(await seesLog(tx, log))) throw new Problem('NOT_FOUND')
       })
@@ -89,7 +89,7 @@ export class LogReaders {
     query: LogQuery,
   ): Promise<(tx: Tx) => Promise<Scope>> {
     const { db, logs } = this.#deps
-    await transaction(db, async (tx) => requireOwn(await authorize(tx, actor, operation, 'log.query'), query))
+    await reading(db, async (tx) => requireOwn(await authorize(tx, actor, operation, 'log.query'), query))
     requireJustification(actor, operation, query)
     await logs.append(
       operation,

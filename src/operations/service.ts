@@ -1,5 +1,5 @@
 import type { Permission } from '../access.ts'
-import { transaction, type Database } from '../db/index.ts'
+import { reading, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import {
   type VerifyKeyCache,
@@ -257,7 +257,7 @@ export class OperationService {
    * access.
    */
   async entitle(actor: CertifiedCaller, operation: string, permission: Permission): Promise<EntitledCaller> {
-    return { actor, membership: await transaction(this.#deps.db, (tx) => authorize(tx, actor, operation, permission)) }
+    return { actor, membership: await reading(this.#deps.db, (tx) => authorize(tx, actor, operation, permission)) }
   }
 
   /**
@@ -267,14 +267,14 @@ export class OperationService {
   async requireMember(actor: SignedInCaller, operation: string): Promise<void> {
     const { db, views } = this.#deps
     if (views.remembers(operation, actor.person)) return
-    await transaction(db, async (tx) => {
+    await reading(db, async (tx) => {
       await authorize(tx, actor, operation, 'operation.read')
       await views.current(tx, operation)
     })
   }
 
   async list(actor: SignedInCaller) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       await store.enterAsPerson(tx, actor.person)
       const rows = await store.membershipsOf(tx, actor.person)
       return rows.map(({ id, name, reference, state, time_zone, role }) => ({
@@ -289,7 +289,7 @@ export class OperationService {
   }
 
   async show(actor: SignedInCaller, operation: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { row, role, joinedIndex, organization } = await authorize(tx, actor, operation, 'operation.read')
       const view = await this.#deps.views.current(tx, operation)
       return {
@@ -314,7 +314,7 @@ export class OperationService {
    * compartment.
    */
   async members(actor: SignedInCaller, operation: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { role, person } = await authorize(tx, actor, operation, 'member.list')
       const view = await this.#deps.views.current(tx, operation)
       const rows = (await store.membersOf(tx, operation)).filter(
@@ -340,7 +340,7 @@ export class OperationService {
   }
 
   async organizations(actor: SignedInCaller, operation: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { role, person, organization } = await authorize(tx, actor, operation, 'member.list')
       const view = await this.#deps.views.current(tx, operation)
       const all = await store.organizationsOf(tx, operation)
@@ -372,7 +372,7 @@ export class OperationService {
   }
 
   async compartments(actor: SignedInCaller, operation: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { person, role } = await authorize(tx, actor, operation, 'compartment.list')
       const view = await this.#deps.views.current(tx, operation)
       const names = new Map((await store.compartmentsOf(tx, operation)).map(({ id, name }) => [id, name]))
@@ -390,7 +390,7 @@ export class OperationService {
   }
 
   async grants(actor: SignedInCaller, operation: string, compartment?: string) {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       await authorize(tx, actor, operation, 'message.read')
       const view = await this.#deps.views.current(tx, operation)
       const rows = await store.grantsFor(tx, operation, actor.device, compartment)
@@ -411,7 +411,7 @@ export class OperationService {
     actor: SignedInCaller,
     operation: string,
   ): Promise<{ compartment: string; device: string; epochs: number[] }[]> {
-    return transaction(this.#deps.db, async (tx) => {
+    return reading(this.#deps.db, async (tx) => {
       const { person } = await authorize(tx, actor, operation, 'grant.give')
       const view = await this.#deps.views.current(tx, operation)
       const compartments = view.compartmentsOf(person)
