@@ -173,6 +173,7 @@ export { OperationView, breaksOrder } from './operation-view.ts'
 
 export { shape } from './shape.ts'
 export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'
+export { NotUtf8, readText } from './text-bytes.ts'
 export { requireNoEarlier, strangeTime } from './times.ts'
 export { formatTlogProof, parseTlogProof } from './tlog-proof.ts'
 export {
