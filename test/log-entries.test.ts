@@ -98,7 +98,7 @@ t.test('a leaf that parses is the leaf that was written, whatever stands in it',
   fc.assert(
     fc.property(
       fc.nat(),
-      fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-01-01') }),
+      fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('2199-12-31') }),
       fc.constantFrom(...kinds),
       fc.string({ minLength: 1, maxLength: 100, unit: 'grapheme' }),
       (index, at, kind, subject) => {

@@ -9,7 +9,14 @@ import {
   type FaultReason,
   type FormId,
 } from '../forms/index.ts'
-import { MessagePayload, timestamp, type Handling, type Precedence, type RefersAs } from '../protocol/index.ts'
+import {
+  MessagePayload,
+  isAhead,
+  isInKnownYears,
+  type Handling,
+  type Precedence,
+  type RefersAs,
+} from '../protocol/index.ts'
 import { refuse } from './problem.ts'
 
 /** A message before it is sealed. A member that is not given has its usual value. */
@@ -83,10 +90,11 @@ const advices: Readonly<Record<string, string>> = {
 }
 
 /**
- * Throws FIELDS_INVALID where a member beside the fields does not fit the schema of the statement.
- * The schema is the rule, so that the service never refuses a sealed message for its shape.
+ * Throws FIELDS_INVALID where a member beside the fields does not fit the schema of the statement,
+ * or where the time for replies has passed. The schema is the rule, so that the service never
+ * refuses a sealed message for its shape.
  */
-export function requireStatable(draft: Draft): void {
+export function requireStatable(draft: Draft, now: Date): void {
   const { form: _, version: __, fields: ___, subject: ____, replyBy, ...beside } = draft
   compiled ??= Compile(Beside)
   const faults: Fault[] = []
@@ -96,9 +104,23 @@ export function requireStatable(draft: Draft): void {
       const advice = advices[member] ?? 'There is nothing of this name beside the fields: leave it out.'
       faults.push({ pointer: instancePath === '' ? '' : instancePath, reason: reasons[keyword] ?? 'malformed', advice })
     }
-  if (replyBy !== undefined && !isStatableTime(replyBy))
-    faults.push({ pointer: '/replyBy', reason: 'not-a-date', advice: 'Give a time that exists, up to the year 9999.' })
+  if (replyBy !== undefined && !isInKnownYears(replyBy))
+    faults.push({ pointer: '/replyBy', reason: 'not-a-date', advice: 'Give a time of the years 1900 to 2199.' })
+  else faults.push(...deadlineFaults(replyBy, now))
   refuseFor(faults)
+}
+
+/**
+ * Throws FIELDS_INVALID where the time for replies has passed at the time of sending, which the
+ * service refuses too.
+ */
+export function requireDeadlineAhead(replyBy: Date | undefined, sentAt: Date): void {
+  refuseFor(deadlineFaults(replyBy, sentAt))
+}
+
+function deadlineFaults(replyBy: Date | undefined, sentAt: Date): Fault[] {
+  if (replyBy === undefined || isAhead(replyBy, sentAt)) return []
+  return [{ pointer: '/replyBy', reason: 'out-of-range', advice: 'This time has passed: give one that lies ahead.' }]
 }
 
 const reasons: Readonly<Record<string, FaultReason>> = {
@@ -110,10 +132,6 @@ const reasons: Readonly<Record<string, FaultReason>> = {
   additionalProperties: 'unknown-field',
   required: 'missing',
   type: 'wrong-type',
-}
-
-function isStatableTime(at: Date): boolean {
-  return !Number.isNaN(at.getTime()) && timestamp(at).length === 24
 }
 
 function refuseFor(faults: readonly Fault[]): void {

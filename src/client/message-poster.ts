@@ -16,7 +16,15 @@ import {
   type Receipt,
 } from '../protocol/index.ts'
 import { certificateIn } from './account.ts'
-import { requireSize, requireStatable, requireValid, versionOf, type Draft, type StoredDraft } from './draft.ts'
+import {
+  requireDeadlineAhead,
+  requireSize,
+  requireStatable,
+  requireValid,
+  versionOf,
+  type Draft,
+  type StoredDraft,
+} from './draft.ts'
 import { Epochs } from './epochs.ts'
 import type { SessionContext } from './session-context.ts'
 import { backOff, longestTimerMs, sleep, type Platform } from './platform.ts'
@@ -279,6 +287,8 @@ export class MessagePoster {
     const self = this.#context.self()
     const { form, fields, subject, refersTo, addressees, replyBy } = draft
     const { version } = draft
+    const sentAt = platform.clock()
+    requireDeadlineAhead(replyBy === undefined ? undefined : new Date(replyBy), sentAt)
     const members = view.heads(compartment)
     const exercise = view.state === 'rehearsal'
     const content = { form, fields, ...(subject === undefined ? {} : { subject }), attachments: [] }
@@ -299,7 +309,7 @@ export class MessagePoster {
       ...(refersTo === undefined ? {} : { refersTo }),
       ...(addressees === undefined ? {} : { addressees: [...addressees] }),
       ...(replyBy === undefined ? {} : { replyBy }),
-      sentAt: timestamp(platform.clock()),
+      sentAt: timestamp(sentAt),
       seen,
       ...(extract === undefined ? {} : { extract: { sha256: await digestOfExtract(salt, extract) } }),
       body: await describeBody(body),
@@ -339,7 +349,7 @@ function isExercise({ statement }: MessageToPost): boolean {
 function pendingOf(draft: Draft, { clock, random }: Pick<Platform, 'clock' | 'random'>): OutgoingMessage {
   const version = draft.version ?? versionOf(draft.form)
   requireValid({ ...draft, version })
-  requireStatable(draft)
+  requireStatable(draft, clock())
   const { replyBy, id: given, ...rest } = draft
   return {
     id: given ?? newId<MessageId>(clock(), random),

@@ -9,7 +9,12 @@ export const UuidSchema = Type.String({
   pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$',
 })
 export const DigestSchema = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: '32 bytes in base64url' })
-export const TimeSchema = Type.String({ format: 'date-time', maxLength: 24 })
+export const TimeSchema = Type.String({
+  format: 'date-time',
+  pattern: '^(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\\.[0-9]{1,3})?Z$',
+  maxLength: 24,
+  description: 'RFC 3339 in UTC, of the years 1900 to 2199.',
+})
 export const ReasonSchema = Type.String({
   minLength: 1,
   maxLength: 500,

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Problem } from '../errors.ts'
+import { isTimeFault, readTime } from '../forms/index.ts'
 import { isRefusal, kinds, kindsOf, type Kind } from '../protocol/index.ts'
 import { wordsOf } from './words.ts'
 
@@ -108,7 +109,8 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { kind, outcome, text, message, limit, justification, ...rest } = query
   const { from, to, subject } = rest
   for (const [name, at] of Object.entries({ from, to }))
-    if (at !== undefined && !isInstant(at)) throw fault(name, 'is no moment of the calendar')
+    if (at !== undefined && isTimeFault(readTime(at, 'UTC')))
+      throw fault(name, 'is no moment of the calendar, of the years 1900 to 2199')
   if (from !== undefined && to !== undefined && to <= from) throw fault('to', 'is not after from')
   if (message !== undefined && subject !== undefined && message !== subject)
     throw fault('subject', 'is another one than message')
@@ -149,15 +151,6 @@ function kindsAmong(
       // With this condition the id of a person, given as that of a message, finds nothing.
       (message === undefined || aboutMessage.test(one)),
   )
-}
-
-/**
- * Whether a text is an instant. Without this check a day such as the 30th of February would be
- * taken for one of March.
- */
-function isInstant(at: string): boolean {
-  const time = Date.parse(at)
-  return !Number.isNaN(time) && new Date(time).toISOString() === at
 }
 
 function fault(name: string, reason: string): Problem {

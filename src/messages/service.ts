@@ -17,6 +17,7 @@ import {
   checkBody,
   digestOf,
   digestOfExtract,
+  isAhead,
   readMessageStatement,
   readSealed,
   verifySignature,
@@ -143,6 +144,8 @@ export class MessageService {
     const { payload } = statement
     const key = await this.#deps.keys.of(statement.signer)
     await checked('STATEMENT_INVALID', () => verifySignature(statement, key))
+    if (payload.replyBy !== undefined && !isAhead(new Date(payload.replyBy), new Date(payload.sentAt)))
+      throw new Problem('STATEMENT_INVALID', { reason: 'REPLY_BY', detail: 'Its time for replies has passed.' })
     if (payload.attachments.length > 0) {
       throw new Problem('STATEMENT_INVALID', {
         reason: 'ATTACHMENTS',

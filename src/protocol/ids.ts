@@ -63,12 +63,25 @@ export function timestamp(at: Date): string {
   return at.toISOString()
 }
 
+const firstInstant = Date.UTC(1900, 0, 1)
+/** The first instant after the years that Cordon knows (milliseconds since 1970). */
+export const pastInstants = Date.UTC(2200, 0, 1)
+
+/** Whether a time is of the years 1900 to 2199 in UTC, the years that Cordon knows. */
+export function isInKnownYears(at: Date): boolean {
+  return at.getTime() >= firstInstant && at.getTime() < pastInstants
+}
+
+/**
+ * Reads a time as it travels: RFC 3339 in UTC with milliseconds, of the years 1900 to 2199. Throws
+ * `ProtocolError` TIME.
+ */
 export function parseTimestamp(value: unknown, name = 'time'): Date {
   const at = typeof value === 'string' ? new Date(value) : new Date(Number.NaN)
   demand(
-    !Number.isNaN(at.getTime()) && at.toISOString() === value,
+    isInKnownYears(at) && at.toISOString() === value,
     'TIME',
-    `${name} must be RFC 3339 in UTC with milliseconds.`,
+    `${name} must be RFC 3339 in UTC with milliseconds, of the years 1900 to 2199.`,
   )
   return at
 }

@@ -97,9 +97,11 @@ export { serverFrames } from './server-frames.ts'
 export { definedMembers } from './defined-members.ts'
 export { importSealPublicKey, openSealed, readSealed, sealTo } from './hpke.ts'
 export {
+  isInKnownYears,
   isUuid,
   newId,
   isImportId,
+  pastInstants,
   timestamp,
   type CompartmentId,
   type DeviceId,
@@ -174,7 +176,7 @@ export { OperationView, breaksOrder } from './operation-view.ts'
 export { shape } from './shape.ts'
 export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './tile.ts'
 export { NotUtf8, readText } from './text-bytes.ts'
-export { requireNoEarlier, strangeTime } from './times.ts'
+export { isAhead, requireNoEarlier, strangeTime } from './times.ts'
 export { formatTlogProof, parseTlogProof } from './tlog-proof.ts'
 export {
   emptyEdge,

@@ -13,6 +13,15 @@ export function requireNoEarlier(before: string | undefined, leaf: { readonly at
 const hourMs = 3600_000
 
 /**
+ * Whether the time by which a message asks for replies lies ahead of the time at which it was sent:
+ * nobody can answer by a time that has passed. The writer and the service ask this. A reader does
+ * not, because a message of an earlier version may be in a log.
+ */
+export function isAhead(replyBy: Date, sentAt: Date): boolean {
+  return replyBy.getTime() > sentAt.getTime()
+}
+
+/**
  * Whether the time of an entry does not fit the sending time of its message: `early` where it is
  * before it by more than two clocks may differ, `late` where it is more than an hour after it;
  * undefined otherwise.

@@ -61,7 +61,9 @@ def now() -> str:
 
 
 def parse_time(text: str) -> datetime:
-    demand(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text), "SHAPE", f"{text} is not a time")
+    """A time of the years 1900 to 2199, in UTC with milliseconds."""
+    form = r"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+    demand(re.fullmatch(form, text), "SHAPE", f"{text} is not a time")
     return datetime.fromisoformat(text)
 
 

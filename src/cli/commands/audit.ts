@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
+import { localTime } from '../../forms/index.ts'
 import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { csvLine } from '../csv.ts'
@@ -16,7 +17,7 @@ import {
 } from '../followed-operation.ts'
 import { harmlessLine, table, type Progress } from '../terminal.ts'
 import { counted } from '../words.ts'
-import { instantIn, localTime } from '../zones.ts'
+import { instantIn, sayPeriod } from '../zones.ts'
 
 interface Options extends OperationOptions {
   readonly directory?: true
@@ -101,8 +102,11 @@ Examples:
       requireForms(options)
       return asMember(options, async (device) => {
         const asked = await whatIsAsked(device, options)
-        if (options.evidence !== undefined) return writeEvidence(device, asked, options, options.evidence)
-        const found = look(device, asked, filtersOf(asked, options), limit)
+        const filters = filtersOf(asked, options)
+        if ((filters.from ?? filters.to) !== undefined)
+          device.terminal.note(sayPeriod(asked.timeZone, filters.from, filters.to))
+        if (options.evidence !== undefined) return writeEvidence(device, asked, filters, options, options.evidence)
+        const found = look(device, asked, filters, limit)
         await tell(device, asked, options, found)
       })
     })
@@ -196,6 +200,7 @@ function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilt
 async function writeEvidence(
   { client, terminal }: CommandDevice,
   asked: AuditedLog,
+  filters: EntryFilters,
   options: Options,
   file: string,
 ): Promise<void> {
@@ -221,7 +226,7 @@ async function writeEvidence(
     legalBasis,
     recipient: { name, organization, ...(country === undefined ? {} : { country: country.toUpperCase() }) },
   }
-  const { text, verified } = await client.audit.evidence(asked.log, filtersOf(asked, options), disclosure)
+  const { text, verified } = await client.audit.evidence(asked.log, filters, disclosure)
   await writeFile(file, text, { mode: 0o600, flag: 'wx' })
   const { entries, size, statements } = verified
   terminal.result({ file, log: asked.log, entries, size, statements }, () => [
@@ -254,7 +259,7 @@ async function* look(
 }
 
 async function tell({ terminal }: CommandDevice, asked: AuditedLog, options: Options, found: AsyncIterable<LogEntry>) {
-  const local = localTime(asked.timeZone)
+  const local = (at: string) => localTime(new Date(at), asked.timeZone)
   if (options.json === true) {
     for await (const { leaf, text, details, detailsText, salt } of found)
       terminal.result({ ...leaf, details, check: { leaf: text, details: detailsText, salt } }, () => [])

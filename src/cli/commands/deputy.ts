@@ -4,7 +4,7 @@ import { choose } from '../choice.ts'
 import { asMember, onStore } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { organizationMeant, type OrganizationOptions } from '../organization.ts'
-import { instantIn } from '../zones.ts'
+import { instantIn, sayPeriod } from '../zones.ts'
 
 interface Options extends OrganizationOptions {
   readonly for?: string
@@ -58,6 +58,8 @@ Examples:
           return terminal.result({ person: away.id, deputy: null }, () => [`${away.name} is on duty again.`])
         }
         const deputy = choose('person', word, people)
+        if ((from ?? until) !== undefined)
+          terminal.note(sayPeriod(timeZone, period.from?.toISOString(), period.until?.toISOString()))
         await client.directory.handOverDuty(away.id, { deputy: deputy.id, ...period, reason })
         const begins = period.from?.toISOString()
         const words = periodWords(begins, period.until?.toISOString() ?? null)

@@ -16,6 +16,7 @@ import {
 } from '../followed-operation.ts'
 import { findMessage } from '../threads.ts'
 import { timesIn } from '../words.ts'
+import { aheadIn, deadlineIn } from '../zones.ts'
 import { findCompartment } from './compartment.ts'
 
 interface Options extends OperationOptions {
@@ -57,7 +58,10 @@ export function addPost(command: Command): void {
       .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps))
       .option('--reply-to <number>', 'number of the message that it answers')
       .addOption(new Option('--as <relation>', 'the relation to that message').choices([...relations]))
-      .option('--reply-by <time>', 'when an answer is due, such as 2026-11-24T12:00:00Z')
+      .option(
+        '--reply-by <time>',
+        'when an answer is due: a day, to its end, or a time, on the clocks of the operation',
+      )
       .option('--yes', 'do not ask before a TLP:RED message'),
   )
     .addHelpText(
@@ -82,12 +86,13 @@ Examples:
           '--as names the relation to another message: name that message with --reply-to.',
           exitCodes.usage,
         )
-      if (replyBy !== undefined && Number.isNaN(Date.parse(replyBy)))
-        throw new CommandFailure('--reply-by is a time such as 2026-11-24T12:00:00Z.', exitCodes.usage)
+      // What no clock shows is refused before the store is opened; the clocks of the operation are
+      // known after that.
+      if (replyBy !== undefined) deadlineIn('UTC', replyBy, '--reply-by')
       return onDevice(options, async (device) => {
         const fields = await fieldsOf(device, form, text, options)
         const send = () => sendNow(device, form, fields, options)
-        await orKeep(device, options.operation, send, (away) => draftAway(away, form, fields, options))
+        await orKeep(device, options.operation, send, (away) => draftAway(device, away, form, fields, options))
       })
     })
 }
@@ -103,7 +108,8 @@ async function sendNow(
   const { compartment } = options
   const inside =
     compartment === undefined ? undefined : await findCompartment(device, followed.session.operation, compartment)
-  const draft = draftOf({ ...followed, messages: followed.session.messages }, form, fields, options, inside?.id)
+  const due = dueIn(device, followed, options)
+  const draft = draftOf({ ...followed, messages: followed.session.messages }, form, fields, options, inside?.id, due)
   await confirmRed(device, draft, followed, options)
   const posted = await device.patience.for(followed.session.post(draft))
   await leaveOperation(followed)
@@ -118,13 +124,14 @@ async function sendNow(
  * service has: a compartment, or the readers of a TLP:RED message.
  */
 function draftAway(
+  device: CommandDevice,
   away: OfflineOperation,
   form: string,
   fields: Readonly<Record<string, unknown>>,
   options: Options,
 ): Draft | undefined {
   if (options.compartment !== undefined || options.tlp === 'RED') return undefined
-  return draftOf(away, form, fields, options)
+  return draftOf(away, form, fields, options, undefined, dueIn(device, away, options))
 }
 
 async function fieldsOf(
@@ -151,14 +158,27 @@ async function fieldsOf(
   return { text: (await readAll(process.stdin)).trimEnd() }
 }
 
+/** The time by which an answer is due, which is said back before the message is sent. */
+function dueIn(
+  { terminal }: CommandDevice,
+  { facts }: Pick<OfflineOperation, 'facts'>,
+  { replyBy }: Options,
+): Date | undefined {
+  if (replyBy === undefined) return undefined
+  const { at, said } = aheadIn(facts.timeZone, replyBy, '--reply-by')
+  terminal.note(`An answer is due by ${said}.`)
+  return at
+}
+
 function draftOf(
   followed: Pick<FollowedOperation, 'names'> & { readonly messages: readonly Message[] },
   form: string,
   fields: Readonly<Record<string, unknown>>,
   options: Options,
-  compartment?: string,
+  compartment: string | undefined,
+  replyBy: Date | undefined,
 ): Draft {
-  const { subject, to, precedence, tlp, replyTo, replyBy } = options
+  const { subject, to, precedence, tlp, replyTo } = options
   const target = replyTo === undefined ? undefined : findMessage(followed.messages, replyTo)
   return {
     form,
@@ -167,7 +187,7 @@ function draftOf(
     ...(subject === undefined ? {} : { subject }),
     ...(to === undefined ? {} : { addressees: to.map((word) => organizationIn(followed, word).id) }),
     ...(tlp === undefined ? {} : { handling: { tlp } }),
-    ...(replyBy === undefined ? {} : { replyBy: new Date(replyBy) }),
+    ...(replyBy === undefined ? {} : { replyBy }),
     ...(compartment === undefined ? {} : { compartment }),
     ...(target === undefined ? {} : answering(target, form, options.as)),
   }
