@@ -125,7 +125,7 @@ t.test('from an empty service to verified figures', async (t) => {
     const { check, ...entry } = JSON.parse(line) as Record<string, unknown> & { check: { leaf: string } }
     t.match(entry, { kind: 'message.posted', details: Object })
     t.match(JSON.parse(check.leaf), { index: entry['index'] })
-    t.match(csv.stdout, /^"entry","at","local time","kind",/)
+    t.match(csv.stdout, /^\uFEFF"entry","at","local time","kind",/)
     t.equal(csv.stdout.trimEnd().split('\n').length, 5)
     const wrong: [string, string[], RegExp, number][] = [
       ['a kind that is none', ['--kind', 'no.such'], /no kind of entry "no.such"; there is log\.\*, /, 2],

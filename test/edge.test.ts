@@ -207,6 +207,10 @@ t.test('what is not JSON, of another type or too large is refused by name (D2, D
     t.equal(answer.json().code, code, `${code} for ${type}`)
     t.equal(answer.statusCode, status)
   }
+  const latin = Buffer.from('{"text":"M\xfcller"}', 'latin1')
+  const headers = { 'content-type': json }
+  const answer = await app.inject({ method: 'POST', url: '/v1/notes', headers, payload: latin })
+  t.match(answer.json(), { code: 'MALFORMED_JSON', detail: /Byte 10 \(line 1, column 11\) is not UTF-8/ })
 })
 
 t.test('an unknown address, method or path that cannot be read is a problem like any other', async (t) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Option, type Command } from 'commander'
@@ -16,6 +16,7 @@ import { FileStore } from '../client/node/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { inBrowser } from './passkey/browser.ts'
 import { Interrupted, openTerminal, type Terminal } from './terminal.ts'
+import { readTextFileNow } from './text-input.ts'
 import { Patience } from './patience.ts'
 
 export interface DeviceOptions {
@@ -250,8 +251,9 @@ export async function askPassphrase(
 function readSecretFile(path: string, name: string): string {
   let text: string
   try {
-    text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    text = readTextFileNow(path).replace(/\r?\n$/, '')
   } catch (error) {
+    if (error instanceof CommandFailure) throw error
     const { code = '' } = error as NodeJS.ErrnoException
     throw new CommandFailure(`${name} names ${path}, which cannot be read (${code}): correct it.`, exitCodes.usage)
   }

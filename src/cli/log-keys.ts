@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { ProtocolError, parseLogKeys, type LogKeys } from '../protocol/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
+import { readTextFile } from './text-input.ts'
 
 /**
  * Reads the verifier keys of a log from a file with one key per line. Any log of the host will do.
@@ -9,8 +9,9 @@ import { CommandFailure, exitCodes } from './failures.ts'
 export async function readLogKeys(file: string): Promise<{ host: string; origin: string; keys: LogKeys }> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readTextFile(file)
   } catch (error) {
+    if (error instanceof CommandFailure) throw error
     throw new CommandFailure(`The file of log keys ${file} cannot be read (${(error as Error).message}).`)
   }
   const lines = text.split('\n').filter((line) => line.trim() !== '')

@@ -4,6 +4,7 @@ import { groups } from './commands/index.ts'
 import { ExplainedCommand, nameHelp } from './explained-command.ts'
 import { explain, exitCodes } from './failures.ts'
 import { harmless } from './terminal.ts'
+import { requireWholeWords } from './text-input.ts'
 
 const listed = new Map(Object.values(groups).flatMap((group) => Object.entries(group)))
 
@@ -15,6 +16,7 @@ export async function cordon(words: readonly string[]): Promise<number> {
     throw error
   })
   try {
+    requireWholeWords(words)
     const asked = helpAsOption(words)
     const program = listCommands()
     await load(

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import {
   ProtocolError,
   VerifyKeys,
@@ -12,6 +11,7 @@ import {
 import { CommandFailure, exitCodes } from './failures.ts'
 import { readLogKeys } from './log-keys.ts'
 import { harmlessLine, type Progress, type Terminal } from './terminal.ts'
+import { readTextFile } from './text-input.ts'
 import { counted } from './words.ts'
 
 export interface BundleOptions {
@@ -81,8 +81,9 @@ function witnessWords(cosigned: readonly string[], asked: readonly NoteKey[]): s
 async function readEvidence(file: string): Promise<{ evidence: Evidence; sha256: string }> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readTextFile(file)
   } catch (error) {
+    if (error instanceof CommandFailure) throw error
     throw new CommandFailure(`The bundle ${file} cannot be read (${(error as Error).message}).`)
   }
   try {
@@ -96,8 +97,9 @@ async function readEvidence(file: string): Promise<{ evidence: Evidence; sha256:
 async function readWitnessKeys(file: string): Promise<NoteKey[]> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readTextFile(file)
   } catch (error) {
+    if (error instanceof CommandFailure) throw error
     throw new CommandFailure(`The file of witness keys ${file} cannot be read (${(error as Error).message}).`)
   }
   try {

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
-import { excessIn } from '../protocol/index.ts'
+import { NotUtf8, excessIn, readText } from '../protocol/index.ts'
 
 /** How much the edge takes in at once, from all clients together. */
 export interface Room {
@@ -57,14 +57,21 @@ export function parseShallowJson(app: FastifyInstance): void {
     if (!isUtf8(headers['content-type'] ?? ''))
       throw new Problem('UNSUPPORTED_MEDIA_TYPE', { detail: 'JSON is in UTF-8 (RFC 8259, section 8.1).' })
   })
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    const excess = excessIn(String(body), bounds)
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+    let body: string
+    try {
+      body = readText(bytes as Buffer)
+    } catch (error) {
+      done(error instanceof NotUtf8 ? new Problem('MALFORMED_JSON', { detail: error.message }) : (error as Error))
+      return
+    }
+    const excess = excessIn(body, bounds)
     if (excess === 'depth')
       done(new Problem('MALFORMED_JSON', { detail: 'It is nested too deep.', deepest: bounds.deepest }))
     else if (excess === 'parts')
       done(new Problem('MALFORMED_JSON', { detail: 'It is made of too many parts.', parts: bounds.parts }))
     else
-      void parse(request, String(body), (error, value) => {
+      void parse(request, body, (error, value) => {
         const fault = error ?? (isWellFormed(value) ? null : new Problem('MALFORMED_JSON', { detail: halfOfAPair }))
         done(fault, value)
       })

@@ -107,7 +107,11 @@ export class Desk {
     return start(this.#owner, args, { ...this.#env, ...env })
   }
 
-  async run(args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Promise<Done> {
+  async run(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    input: string | Uint8Array = '',
+  ): Promise<Done> {
     const child = this.start(args, env)
     const done = ended(child)
     child.stdin?.end(input)

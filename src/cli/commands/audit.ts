@@ -4,7 +4,7 @@ import type { EntryFilters, LogEntry } from '../../client/index.ts'
 import { localTime } from '../../forms/index.ts'
 import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
-import { csvLine } from '../csv.ts'
+import { byteOrderMark, csvLine } from '../csv.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import {
@@ -266,7 +266,7 @@ async function tell({ terminal }: CommandDevice, asked: AuditedLog, options: Opt
     return
   }
   if (options.csv === true) {
-    terminal.say(csvLine(csvHead))
+    terminal.say(byteOrderMark + csvLine(csvHead))
     for await (const entry of found) terminal.say(csvLine(csvCells(entry, asked, local)))
     return
   }

@@ -7,6 +7,7 @@ import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
 import { openTerminal } from '../terminal.ts'
+import { readTextFile } from '../text-input.ts'
 import { counted, number } from '../words.ts'
 import { findCompartment } from './compartment.ts'
 
@@ -113,7 +114,7 @@ async function send(device: CommandDevice, { mapping, rows, file }: ImportFile, 
  * then.
  */
 async function readRows(file: string, map: string): Promise<ImportFile> {
-  const [csv, json] = await Promise.all([readFile(file), readFile(map, 'utf8')])
+  const [csv, json] = await Promise.all([readFile(file), readTextFile(map)])
   let value: unknown
   try {
     value = JSON.parse(json)

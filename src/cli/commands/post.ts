@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { text as readAll } from 'node:stream/consumers'
 import { Option, type Command } from 'commander'
 import type { Draft, Message } from '../../client/index.ts'
 import { forms, relations, type Relation } from '../../forms/index.ts'
@@ -14,6 +12,7 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
+import { readStandardInput, readTextFile } from '../text-input.ts'
 import { findMessage } from '../threads.ts'
 import { timesIn } from '../words.ts'
 import { aheadIn, deadlineIn } from '../zones.ts'
@@ -142,7 +141,7 @@ async function fieldsOf(
 ): Promise<Readonly<Record<string, unknown>>> {
   if (options.fields !== undefined) {
     const path = options.fields
-    const json = path === '-' ? await readAll(process.stdin) : await readFile(path, 'utf8')
+    const json = path === '-' ? await readStandardInput() : await readTextFile(path)
     try {
       const value = JSON.parse(json) as unknown
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
@@ -155,7 +154,7 @@ async function fieldsOf(
     throw new CommandFailure(`The form ${form} takes its fields from a file: give --fields.`, exitCodes.usage)
   if (text !== undefined) return { text }
   if (terminal.interactive) terminal.note('Write the message; Ctrl-D on a line of its own ends it.')
-  return { text: (await readAll(process.stdin)).trimEnd() }
+  return { text: (await readStandardInput()).trimEnd() }
 }
 
 /** The time by which an answer is due, which is said back before the message is sent. */

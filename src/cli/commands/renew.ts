@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { isProblem, type Cordon, type DueCertificate } from '../../client/index.ts'
 import { openDevice, type DeviceSecrets } from '../../protocol/index.ts'
@@ -7,6 +6,7 @@ import { asMember, onStore, type CommandDevice, type DeviceOptions } from '../de
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { asContactPoint } from '../organization.ts'
 import { harmlessLine, table } from '../terminal.ts'
+import { readTextFile } from '../text-input.ts'
 
 interface Options extends DeviceOptions {
   readonly all?: true
@@ -130,7 +130,7 @@ function listOf(due: readonly DueCertificate[]): string[] {
 const dayOf = (at: string) => new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(new Date(at))
 
 async function readSecrets(file: string): Promise<DeviceSecrets> {
-  const text = await readFile(file, 'utf8')
+  const text = await readTextFile(file)
   try {
     const secrets = JSON.parse(text) as DeviceSecrets
     await openDevice(secrets)

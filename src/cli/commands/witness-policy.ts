@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { parseWitnessPolicy } from '../../protocol/index.ts'
 import { onDevice, onStore, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { readTextFile } from '../text-input.ts'
 import { counted } from '../words.ts'
 
 interface SetOptions extends DeviceOptions {
@@ -51,7 +51,7 @@ async function set(file: string, options: SetOptions): Promise<void> {
   const lag = Number(options.lag)
   if (!/^\d{1,5}$/.test(options.lag) || lag < 1)
     throw new CommandFailure('--lag is a whole number of minutes from 1.', exitCodes.usage)
-  const policy = await readFile(file, 'utf8')
+  const policy = await readTextFile(file)
   const { witnesses } = await parseWitnessPolicy(policy)
   await onDevice(options, async ({ client, terminal }) => {
     await client.pinWitnesses({ policy, lag })

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
+import { NotUtf8, readText } from '../protocol/index.ts'
+import { CommandFailure, exitCodes } from './failures.ts'
+
+/**
+ * Reads a text file: UTF-8, with or without a byte order mark. Throws CommandFailure for other
+ * bytes, with their place, and the error of the operating system where the file cannot be read.
+ */
+export async function readTextFile(path: string): Promise<string> {
+  return textOf(await readFile(path), path)
+}
+
+/** Reads a text file at once, as `readTextFile` does. */
+export function readTextFileNow(path: string): string {
+  return textOf(readFileSync(path), path)
+}
+
+/** Reads standard input to its end, as `readTextFile` reads a file. */
+export async function readStandardInput(): Promise<string> {
+  return textOf(await buffer(process.stdin), 'standard input')
+}
+
+function textOf(bytes: Uint8Array, name: string): string {
+  try {
+    return readText(bytes)
+  } catch (error) {
+    if (!(error instanceof NotUtf8)) throw error
+    throw new CommandFailure(
+      `${error.message} That is in ${name}: save it as UTF-8 and try again; nothing was done.`,
+      exitCodes.failed,
+      { place: error.place },
+    )
+  }
+}
+
+/**
+ * Refuses words of a command line that were no UTF-8. Node has put U+FFFD where the bytes were
+ * wrong, and nobody could tell later what they meant. Throws CommandFailure.
+ */
+export function requireWholeWords(words: readonly string[]): void {
+  const broken = words.find((word) => word.includes('\uFFFD'))
+  if (broken === undefined) return
+  throw new CommandFailure(
+    `${JSON.stringify(broken)} was not given in UTF-8 (U+FFFD stands for what is lost): set the terminal to UTF-8, or give the text in a file.`,
+    exitCodes.usage,
+  )
+}
