@@ -337,6 +337,12 @@ export const problems = {
     title: 'This id is used already',
     advice: 'Make a new id.',
   },
+  NAME_TAKEN: {
+    status: 409,
+    title: 'Another organization has this name',
+    advice:
+      'Choose a name that differs in more than case, spaces, or characters that are not shown; or use that organization.',
+  },
   ADMINISTRATOR_ONLY: {
     status: 403,
     title: 'Only an administrator may do this',

@@ -156,6 +156,7 @@ t.test('INV-175: a migration of what is kept takes whoever may become its keeper
     const dropping = await readFile(join(migrationDirectory, '0026_keys_that_the_log_keeps.sql'), 'utf8')
     for (const [, table, name] of dropping.matchAll(/^ALTER TABLE (\w+) DROP CONSTRAINT (\w+);$/gm))
       await client.query(`ALTER TABLE ${table} ADD CONSTRAINT ${name} CHECK (true)`)
+    await client.query('ALTER TABLE organization DROP COLUMN name_form')
     await client.query(`DELETE FROM schema_migration WHERE name >= '0024'`)
   })
   await t.rejects(migrate(ownerUrl), { code: 'DATABASE_ROLE', detail: /cordon_keeper/ })

@@ -54,7 +54,7 @@ t.test('an invitation works once, for whom it was meant, until it is revoked', a
 
 t.test('until it is certified a device can do nothing; its inviter’s client certifies it unasked', async (t) => {
   const inviter = await administrator
-  const organization = await inviter.directory.registerOrganization({ kind: 'partner', name: 'Partner' })
+  const organization = await inviter.directory.registerOrganization({ kind: 'partner', name: 'Second partner' })
   const { text, invitation } = await inviter.directory.invite({ person: { name: 'N' }, organization, tier: 'ncp' })
   const newcomer = newClient(t)
   await newcomer.enrol({ invitation: text, passphrase })
@@ -68,7 +68,10 @@ t.test('until it is certified a device can do nothing; its inviter’s client ce
 })
 
 t.test('whom one device of an inviter invited, another device of the same person certifies', async (t) => {
-  const { client: inviter, organization } = await partyOf(t, await administrator, { kind: 'partner', name: 'Partner' })
+  const { client: inviter, organization } = await partyOf(t, await administrator, {
+    kind: 'partner',
+    name: 'Third partner',
+  })
   const own = { person: { id: inviter.person, name: 'The same' }, organization, tier: 'ncp' as const }
   const further = newClient(t)
   await further.enrol({ invitation: (await inviter.directory.invite(own)).text, passphrase })
@@ -106,7 +109,7 @@ t.test('who may vouch for whom', async (t) => {
 t.test('an answer to the enrolment that is lost is made good by enrolling again', async (t) => {
   const inviter = await administrator
   const altered = new Altered()
-  const organization = await inviter.directory.registerOrganization({ kind: 'partner', name: 'Partner' })
+  const organization = await inviter.directory.registerOrganization({ kind: 'partner', name: 'Fourth partner' })
   const { text } = await inviter.directory.invite({ person: { name: 'N' }, organization, tier: 'ncp' })
   const store = new MemoryStore()
   const newcomer = newClient(t, { store, platform: altered.platform })
@@ -123,7 +126,7 @@ t.test('an answer to the enrolment that is lost is made good by enrolling again'
 
 t.test('sign-in is refused for a wrong passphrase, and without a device there is nothing to sign in', async (t) => {
   const admin = await administrator
-  const { client } = await partyOf(t, admin, { kind: 'partner', name: 'Partner' })
+  const { client } = await partyOf(t, admin, { kind: 'partner', name: 'Fifth partner' })
   t.equal(await code(client.signIn({ passphrase: 'something else entirely' })), 'SIGN_IN_REFUSED')
   t.equal(await code(newClient(t).signIn({ passphrase })), 'NOT_ENROLLED')
   t.equal(await code((async () => newClient(t).operations.list())()), 'NOT_ENROLLED')
@@ -131,7 +134,7 @@ t.test('sign-in is refused for a wrong passphrase, and without a device there is
 
 t.test('a session ends where its person ends it, and everything after is refused', async (t) => {
   const admin = await administrator
-  const { client } = await partyOf(t, admin, { kind: 'partner', name: 'Partner' })
+  const { client } = await partyOf(t, admin, { kind: 'partner', name: 'Sixth partner' })
   const [session] = await client.sessions()
   t.equal(session?.current, true)
   await client.endSession(session?.session ?? '')
@@ -155,7 +158,7 @@ t.test('a device that is revoked is out at once', async (t) => {
 t.test('tokens that the service does not take any more are renewed once for all who ask', async (t) => {
   const admin = await administrator
   const altered = new Altered()
-  const { client } = await partyOf(t, admin, { kind: 'partner', name: 'Partner', platform: altered.platform })
+  const { client } = await partyOf(t, admin, { kind: 'partner', name: 'Seventh partner', platform: altered.platform })
   altered.requests.length = 0
   let refused = 0
   altered.instead = ({ path }) =>

@@ -1,5 +1,7 @@
+import { comparingForm } from '../forms/index.ts'
 import { isUuid } from '../protocol/index.ts'
 import { CommandFailure } from './failures.ts'
+import { isolated } from './terminal.ts'
 
 /**
  * A thing that a word can name: by its id, by its whole name or its other name, or by the beginning
@@ -12,7 +14,6 @@ export interface Choice {
 }
 
 const mostListed = 12
-const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('en')
 
 /**
  * Finds the one choice that a word names. Throws CommandFailure with the possible choices where the
@@ -20,12 +21,13 @@ const plain = (text: string) => text.normalize('NFC').trim().toLocaleLowerCase('
  * is no …".
  */
 export function choose<T extends Choice>(what: string, word: string, among: readonly T[], none?: string): T {
-  const wanted = plain(word)
-  const exact = among.filter(({ id, name, also }) => [id, plain(name), plain(also ?? '')].includes(wanted))
+  const wanted = comparingForm(word)
+  const formsOf = ({ name, also }: Choice) => [name, ...(also === undefined ? [] : [also])].map(comparingForm)
+  const exact = among.filter((one) => one.id === wanted || formsOf(one).includes(wanted))
   const found =
     exact.length > 0 || wanted === ''
       ? exact
-      : among.filter(({ name, also }) => [name, also ?? ''].some((one) => plain(one).startsWith(wanted)))
+      : among.filter((one) => formsOf(one).some((form) => form.startsWith(wanted)))
   const [first, second] = found
   if (first && !second) return first
   if (first)
@@ -41,6 +43,6 @@ export function idOf(word: string): string | undefined {
 }
 
 function listed(among: readonly Choice[], ids: boolean): string {
-  const names = among.slice(0, mostListed).map(({ id, name }) => (ids ? `${name} (${id})` : name))
+  const names = among.slice(0, mostListed).map(({ id, name }) => (ids ? `${isolated(name)} (${id})` : isolated(name)))
   return names.join(', ') + (among.length > mostListed ? ` and ${String(among.length - mostListed)} more` : '')
 }

@@ -15,7 +15,7 @@ import {
 import { FileStore } from '../client/node/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { inBrowser } from './passkey/browser.ts'
-import { Interrupted, openTerminal, type Terminal } from './terminal.ts'
+import { Interrupted, isolated, openTerminal, type Terminal } from './terminal.ts'
 import { readTextFileNow } from './text-input.ts'
 import { Patience } from './patience.ts'
 
@@ -107,7 +107,7 @@ export async function certifyWaiting(client: Cordon, terminal: Terminal): Promis
 export function tellCertified(outcomes: readonly CertifyOutcome[], terminal: Terminal): string[] {
   const certified: string[] = []
   for (const { person, organization, refused } of outcomes) {
-    const who = `${person.name} (${organization.name})`
+    const who = `${isolated(person.name)} (${isolated(organization.name)})`
     if (!refused) certified.push(person.id)
     terminal.note(
       refused

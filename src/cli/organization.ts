@@ -1,4 +1,5 @@
 import { isProblem } from '../client/index.ts'
+import { isPlace, placeRule } from '../forms/index.ts'
 import { choose, idOf } from './choice.ts'
 import type { CommandDevice, DeviceOptions } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
@@ -21,6 +22,13 @@ export async function organizationMeant(
     organization,
     all.map((one) => ({ id: one.organization, name: one.name })),
   ).id
+}
+
+/** The code of a country that somebody typed, in capitals. Throws CommandFailure for no place. */
+export function readPlace(code: string | undefined): string | undefined {
+  const place = code?.trim().toUpperCase()
+  if (place === undefined || isPlace(place)) return place
+  throw new CommandFailure(`${JSON.stringify(code)} is no place. ${placeRule}`, exitCodes.usage)
 }
 
 /**

@@ -45,8 +45,17 @@ export class Interrupted extends Error {
  * turn the direction of writing become visible escapes. Line breaks and tabs stay.
  */
 export function harmless(text: string): string {
-  // eslint-disable-next-line no-control-regex
+  // Every second part stood between a pair of isolates and holds no other mark of direction: such a
+  // pair turns nothing outside it, and stays.
+  const parts = text.split(isolates)
+  return parts.map((part, i) => (i % 2 === 0 ? withEscapes(part) : `\u2068${withEscapes(part)}\u2069`)).join('')
+}
+
+const isolates = /\u2068([^\u2028-\u202e\u2066-\u2069\n]*)\u2069/
+
+function withEscapes(text: string): string {
   return text.replace(
+    // eslint-disable-next-line no-control-regex
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     escaped,
   )
@@ -59,6 +68,19 @@ export function harmless(text: string): string {
 export function harmlessLine(text: string): string {
   return harmless(text).replace(/[\n\t]/g, escaped)
 }
+
+/**
+ * A name inside a sentence. Where it has letters that are written from right to left, or marks of
+ * direction, it stands between U+2068 and U+2069, so that it turns nothing around it (UAX 9). The
+ * marks themselves become visible escapes.
+ */
+export function isolated(name: string): string {
+  const line = harmlessLine(name.replace(/[\u2066-\u2069]/g, escaped))
+  return fromRightToLeft.test(name) ? `\u2068${line}\u2069` : line
+}
+
+const fromRightToLeft =
+  /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}\p{Bidi_Control}]/u
 
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 

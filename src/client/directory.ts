@@ -80,16 +80,22 @@ export class Directory {
     return newId<Id>(this.#deps.platform.clock(), this.#deps.platform.random)
   }
 
-  /** Registers an organization; answers its id. ADMINISTRATOR_ONLY. */
-  async registerOrganization(input: {
-    kind: OrganizationKind
-    name: string
-    country?: string
-    region?: string
-    id?: string
-  }): Promise<string> {
+  /**
+   * Registers an organization; answers its id. `onSimilar` gets the organizations whose names look
+   * like this name, if there are any: a person should look at them. Throws ADMINISTRATOR_ONLY;
+   * NAME_TAKEN where another organization has the name.
+   */
+  async registerOrganization(
+    input: { kind: OrganizationKind; name: string; country?: string; region?: string; id?: string },
+    onSimilar?: (similar: readonly { readonly organization: string; readonly name: string }[]) => void,
+  ): Promise<string> {
     const id = input.id ?? this.#newId<OrganizationId>()
-    await this.#deps.transport.request('POST', '/v1/organizations', { ...input, id })
+    const { similar } = await this.#deps.transport.request<{ similar: { organization: string; name: string }[] }>(
+      'POST',
+      '/v1/organizations',
+      { ...input, id },
+    )
+    if (similar.length > 0) onSimilar?.(similar)
     return id
   }
 

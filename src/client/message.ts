@@ -1,5 +1,5 @@
 import { may } from '../access.ts'
-import { compareExtract, decodeExtract, findForm, permissionsFor, validateFields, type FormId } from '../forms/index.ts'
+import { compareExtract, decodeExtract, findForm, fitsForm, permissionsFor, type FormId } from '../forms/index.ts'
 import {
   isImportId,
   messageKind,
@@ -284,7 +284,7 @@ function marksOf(sealed: SealedMessage, payload: MessageStatement['payload'], fi
   const strange = strangeTime(sealed.at, sentAt)
   if (strange) marks.push({ kind: strange })
   if (!findForm(form.id, form.version)) return [...marks, { kind: 'form-unknown' }]
-  if (validateFields(form.id, form.version, fields).length > 0) return [...marks, { kind: 'fields-invalid' }]
+  if (!fitsForm(form.id, form.version, fields)) return [...marks, { kind: 'fields-invalid' }]
   // A statement without an extract: the operation has switched extraction off, and there is nothing
   // to compare.
   if (extract === undefined || sealed.extract === undefined) return marks

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { sql, type Kysely } from 'kysely'
 import { Migrator, type Migration } from 'kysely/migration'
 import { Problem } from '../errors.ts'
+import { comparingForm } from '../forms/index.ts'
 import { isKept, keep, mayKeep, release } from './keeper.ts'
 import { describeConnection, openDatabase, type Database } from './database.ts'
 import { errorCode, toDatabaseProblem } from './failures.ts'
@@ -136,6 +137,27 @@ async function becomeOwner(db: Database, role: string): Promise<void> {
   }
 }
 
+/** What a migration does beside its SQL, because the service alone knows the form of a name. */
+const steps: Readonly<Record<string, (db: Kysely<DB>) => Promise<void>>> = {
+  '0027_name_forms.sql': fillNameForms,
+}
+
+async function fillNameForms(db: Kysely<DB>): Promise<void> {
+  const rows = await db
+    .selectFrom('organization')
+    .select(['id', 'name'])
+    .orderBy('registered_at')
+    .orderBy('id')
+    .execute()
+  const forms = new Set<string>()
+  for (const { id, name } of rows) {
+    const form = comparingForm(name)
+    if (forms.has(form)) continue
+    forms.add(form)
+    await db.updateTable('organization').set({ name_form: form }).where('id', '=', id).execute()
+  }
+}
+
 async function readMigrations(): Promise<Record<string, Migration>> {
   const migrations: Record<string, Migration> = {}
   for (const name of await knownMigrations()) {
@@ -143,6 +165,7 @@ async function readMigrations(): Promise<Record<string, Migration>> {
     migrations[name] = {
       async up(db) {
         await sql.raw(text).execute(db)
+        await steps[name]?.(db as Kysely<DB>)
       },
     }
   }

@@ -89,6 +89,8 @@ export interface OrganizationTable {
   id: string
   kind: OrganizationKind
   name: string
+  /** `comparingForm` of the name; null where an organization of before had this form already. */
+  name_form: string | null
   country: string | null
   region: string | null
   registered_at: Date

@@ -10,7 +10,7 @@ import {
   placeTypes,
 } from './circumstances.ts'
 import { commodities } from './commodities.ts'
-import { countries } from './countries.ts'
+import { countries, otherPlaces } from './countries.ts'
 import type { Label } from './labels.ts'
 import { units } from './units.ts'
 import { actions, indicators, lookForKinds, outcomes, reasons, textLanguages, usefulness } from './warnings.ts'
@@ -28,7 +28,7 @@ function list(source: string, names: Readonly<Record<string, string>>): CodeList
 }
 
 export const codeLists = {
-  countries: list('ISO 3166-1 alpha-2', countries),
+  countries: list('ISO 3166-1 alpha-2, and of its codes for users XK, XX, XZ', { ...countries, ...otherPlaces }),
   modes: list('UN/ECE Recommendation 19', modes),
   units: {
     source: 'UN/ECE Recommendation 20',
@@ -56,3 +56,15 @@ export const codeLists = {
 } as const satisfies Record<string, CodeList>
 
 export type CodeListName = keyof typeof codeLists
+
+/** Whether a code names a place: the one rule for organizations, recipients and messages. */
+export function isPlace(code: string): boolean {
+  return codeLists.countries.codes.has(code)
+}
+
+/**
+ * What a place is, in a sentence. A union of countries such as EU is none, and ZZ means an unknown
+ * place in some lists and the high seas in others.
+ */
+export const placeRule =
+  'Name a country or territory by its code of ISO 3166-1, Kosovo by XK, international waters by XZ, an unknown place by XX; EU and ZZ are no places.'

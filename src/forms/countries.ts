@@ -253,3 +253,13 @@ export const countries: Readonly<Record<string, string>> = {
   ZM: 'Zambia',
   ZW: 'Zimbabwe',
 }
+
+/**
+ * Places that have no code of ISO 3166-1, by codes that it leaves to its users: Kosovo as the
+ * European Commission and the WCO write it, international waters as UN/LOCODE writes them.
+ */
+export const otherPlaces: Readonly<Record<string, string>> = {
+  XK: 'Kosovo',
+  XX: 'Unknown',
+  XZ: 'International waters',
+}

@@ -4,6 +4,7 @@ import { quantityPattern } from './decimal.ts'
 import { extractSchema } from './extract.ts'
 import { plainText } from './fields.ts'
 import type { Form } from './form.ts'
+import { isBlank } from './names.ts'
 import { findForm } from './registry.ts'
 
 /** A fault: its place (a JSON pointer), its reason (a stable word), and the advice. */
@@ -69,13 +70,38 @@ function extractCheck(form: Form): ValidateFunction | undefined {
 }
 
 /**
- * The faults of the fields of a message; empty where the form accepts them. Never throws, whatever
- * the fields are.
+ * The faults of the fields that somebody is about to send; empty where the form accepts them. A
+ * text that says nothing is a fault. Never throws, whatever the fields are.
  */
 export function validateFields(id: string, version: number, fields: unknown): Fault[] {
   const form = findForm(id, version)
   if (form === undefined) return [noSuchForm(id)]
-  return check(fieldCheck(form), fields)
+  const faults = check(fieldCheck(form), fields)
+  return faults.length > 0 ? faults : blanksIn(fields).slice(0, mostFaults)
+}
+
+/**
+ * Whether the fields of a received message fit their form. A reader takes a text that says nothing,
+ * which earlier versions let through.
+ */
+export function fitsForm(id: string, version: number, fields: unknown): boolean {
+  const form = findForm(id, version)
+  return form !== undefined && check(fieldCheck(form), fields).length === 0
+}
+
+/** A fault for each text, at any depth, that is not empty and yet shows nothing. */
+function blanksIn(value: unknown, pointer = ''): Fault[] {
+  if (typeof value === 'string') {
+    if (value === '' || !isBlank(value)) return []
+    const advice = 'This says nothing: fill it in with characters that are shown, or leave the field out.'
+    return [{ pointer, reason: 'too-short', advice }]
+  }
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) => blanksIn(inner, pointerTo(pointer, name)))
+}
+
+function pointerTo(parent: string, child: unknown): string {
+  return `${parent}/${String(child).slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
 
 /**
@@ -105,7 +131,7 @@ export function validateSubject(id: string, version: number, subject: unknown): 
   if (subject === undefined)
     return form.subject === 'optional' ? [] : fault('missing', 'This form needs a subject line: write one.')
   if (typeof subject !== 'string') return fault('wrong-type', 'A subject must be text.')
-  if (subjectLine.test(subject) && subject.trim() !== '') return []
+  if (subjectLine.test(subject) && !isBlank(subject)) return []
   return fault(
     'malformed',
     'A subject is one line of 1 to 200 characters without control characters: shorten or clean it.',
@@ -134,8 +160,7 @@ function contradictions({ date, dateTo }: Readonly<Record<string, unknown>>): Fa
 }
 
 function toFault({ keyword, instancePath, params }: ErrorObject): Fault {
-  const at = (child: unknown) =>
-    `${instancePath}/${String(child).slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')}`
+  const at = (child: unknown) => pointerTo(instancePath, child)
   const fault = (reason: FaultReason, advice: string, pointer = instancePath): Fault => ({ pointer, reason, advice })
   switch (keyword) {
     case 'additionalProperties':

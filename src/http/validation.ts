@@ -2,6 +2,7 @@ import { Ajv2020, type AnySchema, type ErrorObject } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import buildSerializer from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import { isBlank, isPlace } from '../forms/index.ts'
 
 /** One thing wrong with a request: where (RFC 6901 pointer within the part) and why. */
 export interface RequestFault {
@@ -29,6 +30,9 @@ function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean
     strictRequired: false,
   })
   formats.default(ajv)
+  // A text of blanks, or of characters that are not shown, says nothing.
+  ajv.addFormat('place', { type: 'string', validate: isPlace })
+  ajv.addFormat('not-blank', { type: 'string', validate: (text: string) => !isBlank(text) })
   return ajv
 }
 

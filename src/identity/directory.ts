@@ -1,6 +1,7 @@
 import type { OrganizationKind } from '../access.ts'
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
+import { comparingForm } from '../forms/index.ts'
 import type { EntryDraft } from '../log/index.ts'
 import {
   base64url,
@@ -22,6 +23,7 @@ import { duePart, renews } from './renewals/service.ts'
 import { dueCertificates } from './renewals/store.ts'
 import { justifiedBy, viewedDraft } from './justification.ts'
 import { sleepTimes } from './idleness/idleness.ts'
+import { lookingLike } from './similar-names.ts'
 import * as store from './store.ts'
 import { hashSecret, sameSecret } from './tokens.ts'
 
@@ -132,7 +134,14 @@ export class DirectoryService {
     for (const part of appended) part.afterCommit()
   }
 
-  async registerOrganization(actor: Administrator, input: NewOrganizationInput): Promise<void> {
+  /**
+   * Registers an organization once. Answers the organizations whose names look like its name.
+   * NAME_TAKEN where another one has the name.
+   */
+  async registerOrganization(
+    actor: Administrator,
+    input: NewOrganizationInput,
+  ): Promise<{ organization: string; name: string }[]> {
     if (input.kind === 'administration' && input.country === undefined) {
       throw new Problem('VALIDATION', {
         faults: [
@@ -140,13 +149,19 @@ export class DirectoryService {
         ],
       })
     }
-    await actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
-      const [known] = await store.findOrganizations(tx, [input.id])
+    return actInDirectory(this.#deps, actor, [], async ({ tx, by, now, enter }) => {
+      const all = await store.allOrganizations(tx)
+      const known = all.find(({ id }) => id === input.id)
+      const others = all.filter((one) => one !== known)
+      const similar = lookingLike(input.name, others).map(({ id, name }) => ({ organization: id, name }))
       if (known) {
         const same = known.kind === input.kind && known.name === input.name && known.country === (input.country ?? null)
         if (!same) throw new Problem('ALREADY_EXISTS')
-        return
+        return similar
       }
+      const form = comparingForm(input.name)
+      const taken = others.find(({ name }) => comparingForm(name) === form)
+      if (taken) throw new Problem('NAME_TAKEN', { organization: taken.id, name: taken.name })
       await store.insertOrganization(tx, {
         id: input.id,
         kind: input.kind,
@@ -159,6 +174,7 @@ export class DirectoryService {
       const { kind, name, country, region } = input
       const details = { session: by.session, kind, name, country, region }
       await enter({ kind: 'organization.registered', actor: asActor(by), subject: input.id, details })
+      return similar
     })
   }
 

@@ -381,19 +381,19 @@ export function mountIdentity(app: HttpServer, identity: Identity, about: { vers
     {
       config: {
         access: access.administrator,
-        refusals: ['FORBIDDEN', 'ALREADY_EXISTS'],
+        refusals: ['FORBIDDEN', 'ALREADY_EXISTS', 'NAME_TAKEN'],
         record: ['organization.registered'],
       },
       schema: {
         operationId: 'registerOrganization',
         summary: 'Register an organization',
         body: schemas.RegisterOrganizationSchema,
-        response: { 201: schemas.NothingSchema },
+        response: { 201: schemas.SimilarSchema },
       },
     },
     async (request, reply) => {
-      await directory.registerOrganization(access.administrator.of(request), request.body)
-      return reply.code(201).send({})
+      const similar = await directory.registerOrganization(access.administrator.of(request), request.body)
+      return reply.code(201).send({ similar })
     },
   )
 

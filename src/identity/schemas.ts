@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { permissions } from '../access.ts'
+import { placeRule } from '../forms/index.ts'
 import { SignJwk, Tier, limits } from '../protocol/index.ts'
 import { evidence, knowledge } from './factors/schemas.ts'
 
@@ -19,14 +20,26 @@ export const ReasonSchema = Type.String({
   minLength: 1,
   maxLength: 500,
   pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+  format: 'not-blank',
   description: 'The log records it.',
 })
-export const NameSchema = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
+export const NameSchema = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+  format: 'not-blank',
+})
+export const PlaceSchema = Type.String({ pattern: '^[A-Z]{2}$', format: 'place', description: placeRule })
 /** Why the caller looks, where the purpose of the operation or directory does not say it. */
 export const JustifiedSchema = Type.Object(
   {
     justification: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 500,
+        pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+        format: 'not-blank',
+      }),
     ),
   },
   exactly,
@@ -39,10 +52,7 @@ const NullableStringSchema = Type.Union([Type.String({ maxLength: limits.stateme
 export const SetUpSchema = Type.Object(
   {
     secret: DigestSchema,
-    organization: Type.Object(
-      { id: UuidSchema, name: NameSchema, country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })) },
-      exactly,
-    ),
+    organization: Type.Object({ id: UuidSchema, name: NameSchema, country: Type.Optional(PlaceSchema) }, exactly),
     rootCertificate: JwsSchema,
     rootStatement: JwsSchema,
     person: Type.Object({ id: UuidSchema, name: NameSchema }, exactly),
@@ -173,7 +183,7 @@ export const RegisterOrganizationSchema = Type.Object(
       Type.Literal('right-holder'),
     ]),
     name: NameSchema,
-    country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$' })),
+    country: Type.Optional(PlaceSchema),
     region: Type.Optional(NameSchema),
   },
   exactly,
@@ -278,6 +288,11 @@ export const ServerSchema = Type.Object({
   logKeys: Type.Array(Type.String({ maxLength: 4096 }), {
     maxItems: 4,
     description: 'Verifier keys of the directory log (C2SP signed note): Ed25519, ML-DSA-44.',
+  }),
+})
+export const SimilarSchema = Type.Object({
+  similar: Type.Array(Type.Object({ organization: UuidSchema, name: Type.String({ maxLength: 200 }) }), {
+    description: 'Other organizations whose names look like this name (UTS 39): a warning.',
   }),
 })
 export const NothingSchema = Type.Object({}, exactly)

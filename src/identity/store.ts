@@ -1,7 +1,9 @@
 import type { Insertable, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { Permission } from '../access.ts'
-import type { DB, Tx } from '../db/index.ts'
+import { violatedConstraint, type DB, type Tx } from '../db/index.ts'
+import { Problem } from '../errors.ts'
+import { comparingForm } from '../forms/index.ts'
 
 export type PersonRow = Selectable<DB['person']>
 
@@ -79,8 +81,17 @@ export async function dropSetUpSecret(tx: Tx): Promise<void> {
   await tx.deleteFrom('set_up_secret').execute()
 }
 
-export async function insertOrganization(tx: Tx, row: Insertable<DB['organization']>): Promise<void> {
-  await tx.insertInto('organization').values(row).execute()
+export async function insertOrganization(
+  tx: Tx,
+  row: Omit<Insertable<DB['organization']>, 'name_form'>,
+): Promise<void> {
+  const named = { ...row, name_form: comparingForm(row.name) }
+  try {
+    await tx.insertInto('organization').values(named).execute()
+  } catch (error) {
+    if (violatedConstraint(error) === 'organization_name_form_key') throw new Problem('NAME_TAKEN', { cause: error })
+    throw error
+  }
 }
 
 export async function findOrganizations(tx: Tx, ids: readonly string[]): Promise<Selectable<DB['organization']>[]> {

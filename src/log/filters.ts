@@ -48,6 +48,7 @@ export const EntriesQuery = Type.Object(
       Type.String({
         minLength: 3,
         maxLength: 500,
+        format: 'not-blank',
         description: 'Needed to look at one other person, device or thing with an id, and into the details of others.',
       }),
     ),

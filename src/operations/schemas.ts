@@ -4,7 +4,12 @@ import { GrantToGive, limits, maximalRecipients } from '../protocol/index.ts'
 const exactly = { additionalProperties: false }
 const UuidSchema = Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' })
 const DigestSchema = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })
-const NameSchema = Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
+const NameSchema = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+  format: 'not-blank',
+})
 const JwsSchema = Type.String({ minLength: 1, maxLength: limits.memberStatement })
 const NullableStringSchema = Type.Union([Type.String({ maxLength: limits.statement }), Type.Null()])
 const TimeZoneSchema = Type.String({ minLength: 1, maxLength: 64 })
@@ -27,7 +32,12 @@ export const InCompartmentMemberSchema = Type.Object({
   person: UuidSchema,
 })
 
-const SentenceSchema = Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' })
+const SentenceSchema = Type.String({
+  minLength: 1,
+  maxLength: 500,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+  format: 'not-blank',
+})
 const ReasonSchema = Type.Optional(SentenceSchema)
 
 export const CreateSchema = Type.Object(

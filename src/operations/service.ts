@@ -1,6 +1,7 @@
 import type { Permission } from '../access.ts'
 import { reading, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
+import { isTimeZone } from '../forms/index.ts'
 import {
   type VerifyKeyCache,
   actInDirectory,
@@ -446,7 +447,7 @@ function sharesCompartment(view: OperationView, one: PersonId, other: string): b
 }
 
 function requireTimeZone(timeZone: string): void {
-  if (!Intl.supportedValuesOf('timeZone').includes(timeZone) && timeZone !== 'UTC') {
+  if (!isTimeZone(timeZone)) {
     throw new Problem('VALIDATION', {
       faults: [{ in: 'body', pointer: '/timeZone', reason: 'is no IANA time zone, such as Europe/Brussels' }],
     })

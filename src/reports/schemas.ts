@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { placeRule } from '../forms/index.ts'
 import { EntriesQuery } from '../log/index.ts'
 import { InOperationSchema } from '../operations/index.ts'
 import { Evidence } from '../protocol/index.ts'
@@ -31,7 +32,7 @@ export const EvidenceRequestSchema = Type.Object(
       {
         name: words('Who gets them.'),
         organization: words('Of which organization.'),
-        country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$', description: 'ISO 3166-1 alpha-2' })),
+        country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$', format: 'place', description: placeRule })),
       },
       { additionalProperties: false },
     ),

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
-import { localTime } from '../../forms/index.ts'
+import { isPlace, localTime, placeRule } from '../../forms/index.ts'
 import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { byteOrderMark, csvLine } from '../csv.ts'
@@ -215,10 +215,10 @@ async function writeEvidence(
     name === '' ||
     organization === '' ||
     rest.length > 0 ||
-    (country !== undefined && !/^[A-Za-z]{2}$/.test(country))
+    (country !== undefined && !isPlace(country.toUpperCase()))
   )
     throw new CommandFailure(
-      "--recipient is 'NAME, ORGANIZATION' or 'NAME, ORGANIZATION, COUNTRY' (two letters).",
+      `--recipient is 'NAME, ORGANIZATION' or 'NAME, ORGANIZATION, COUNTRY'. ${placeRule}`,
       exitCodes.usage,
     )
   const disclosure = {

@@ -4,6 +4,7 @@ import { choose } from '../choice.ts'
 import { asMember, onStore } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { organizationMeant, type OrganizationOptions } from '../organization.ts'
+import { isolated } from '../terminal.ts'
 import { instantIn, sayPeriod } from '../zones.ts'
 
 interface Options extends OrganizationOptions {
@@ -55,7 +56,7 @@ Examples:
         const away = choose('person', options.for ?? client.person, people)
         if (word === undefined || reason === undefined) {
           await client.directory.takeBackDuty(away.id)
-          return terminal.result({ person: away.id, deputy: null }, () => [`${away.name} is on duty again.`])
+          return terminal.result({ person: away.id, deputy: null }, () => [`${isolated(away.name)} is on duty again.`])
         }
         const deputy = choose('person', word, people)
         if ((from ?? until) !== undefined)
@@ -64,7 +65,7 @@ Examples:
         const begins = period.from?.toISOString()
         const words = periodWords(begins, period.until?.toISOString() ?? null)
         return terminal.result({ person: away.id, deputy: deputy.id, ...period }, () => [
-          `${deputy.name} stands in for ${away.name}, ${words}.`,
+          `${isolated(deputy.name)} stands in for ${isolated(away.name)}, ${words}.`,
         ])
       })
     })

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import qrcode from 'qrcode'
+import { comparingForm } from '../../forms/index.ts'
 import { choose } from '../choice.ts'
 import {
   asMember,
@@ -172,10 +173,11 @@ async function changeApp(device: CommandDevice, options: AppOptions): Promise<vo
       terminal.warn(line)
     terminal.note(`Scan this with the app, or type into it: ${sheet.secret}`)
   }
-  const digits = confirm ?? (await terminal.ask('The six digits that it shows: '))
-  if (!/^\d{6}$/.test(digits.trim()))
+  const typed = confirm ?? (await terminal.ask('The six digits that it shows: '))
+  const digits = comparingForm(typed).replaceAll(/[ -]/g, '')
+  if (!/^\d{6}$/.test(digits))
     throw new CommandFailure('Six digits are needed; nothing is changed. Try again.', exitCodes.usage)
-  const codes = await asProven(device, options, () => client.factors.confirmTotp(digits.trim()))
+  const codes = await asProven(device, options, () => client.factors.confirmTotp(digits))
   return terminal.result({ factor: 'totp', recoveryCodes: codes }, () => [
     'From now on signing in asks for a code of the app.',
     ...shown(codes),

@@ -9,7 +9,7 @@ import {
   type Names,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { Interrupted, harmlessLine } from '../terminal.ts'
+import { Interrupted, harmlessLine, isolated } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { markWords, timesIn } from '../words.ts'
 
@@ -30,7 +30,9 @@ Example:
         const { session, facts } = followed
         let { names } = followed
         const time = timesIn(facts.timeZone)
-        terminal.note(`Following ${facts.name} (${facts.reference}); times in ${facts.timeZone}. Ctrl-C ends it.`)
+        terminal.note(
+          `Following ${isolated(facts.name)} (${facts.reference}); times in ${facts.timeZone}. Ctrl-C ends it.`,
+        )
         const ended = new Promise<never>((_, reject) => {
           session.events.on('ended', ({ reason }) => reject(new CommandFailure(endedWords(reason, facts.name))))
           session.events.on('disconnected', ({ final }) => {

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { RootSecrets } from '../../client/index.ts'
 import { parseSetUp } from '../../protocol/index.ts'
 import { askSignIn, onDevice, onStore, storePath, type DeviceOptions } from '../device.ts'
+import { readPlace } from '../organization.ts'
 
 interface Options extends DeviceOptions {
   readonly organization: string
@@ -36,12 +37,12 @@ Example:
       --successor-file /media/safe-2/successor.json`,
     )
     .action(async (setUp: string, options: Options) => {
+      const country = readPlace(options.country)
       const server = options.server ?? parseSetUp(setUp).server
       const rootFile = resolve(options.rootFile)
       const successorFile = resolve(options.successorFile ?? `${options.rootFile}.successor`)
       await onDevice({ ...options, make: true }, async ({ client, terminal }) => {
         const passphrase = await askSignIn(terminal, true)
-        const { country } = options
         const organization = { name: options.organization, ...(country === undefined ? {} : { country }) }
         const files = await reserve(rootFile, successorFile)
         try {

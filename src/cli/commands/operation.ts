@@ -1,6 +1,7 @@
 import { Argument, Option, type Command } from 'commander'
 import { roles, states, type Role, type State } from '../../access.ts'
 import type { Cordon } from '../../client/index.ts'
+import { isTimeZone } from '../../forms/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { asMember, onStore, orPasskey, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
@@ -84,15 +85,6 @@ Example:
         ])
       }),
     )
-}
-
-function isTimeZone(timeZone: string): boolean {
-  try {
-    new Intl.DateTimeFormat(undefined, { timeZone }).format()
-    return true
-  } catch {
-    return false
-  }
 }
 
 async function findPerson(

@@ -3,7 +3,8 @@ import { organizationKinds, type OrganizationKind } from '../../access.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
-import { table } from '../terminal.ts'
+import { readPlace } from '../organization.ts'
+import { isolated, table } from '../terminal.ts'
 import { counted } from '../words.ts'
 
 interface AddOptions extends DeviceOptions {
@@ -18,7 +19,7 @@ export function addOrganization(organization: Command): void {
       .description('Register an organization')
       .addArgument(new Argument('<kind>', 'what it is').choices(Object.keys(organizationKinds)))
       .argument('<name>', 'its name')
-      .option('--country <code>', 'ISO 3166-1 alpha-2 code, for an administration')
+      .option('--country <code>', 'code of its place (ISO 3166-1 alpha-2, XK, XX, XZ), for an administration')
       .option('--region <region>', 'the region it belongs to'),
   )
     .addHelpText(
@@ -28,18 +29,25 @@ Examples:
   $ cordon organization add administration 'Kenya Revenue Authority' --country KE --region 'East and Southern Africa'
   $ cordon organization add rilo 'RILO ESA'`,
     )
-    .action((kind: OrganizationKind, name: string, options: AddOptions) =>
-      asMember(options, async ({ client, terminal }) => {
-        const { country, region } = options
-        const id = await client.directory.registerOrganization({
+    .action((kind: OrganizationKind, name: string, options: AddOptions) => {
+      const { region } = options
+      const country = readPlace(options.country)
+      return asMember(options, async ({ client, terminal }) => {
+        const input = {
           kind,
           name,
-          ...(country === undefined ? {} : { country: country.toUpperCase() }),
+          ...(country === undefined ? {} : { country }),
           ...(region === undefined ? {} : { region }),
+        }
+        const id = await client.directory.registerOrganization(input, (similar) => {
+          for (const one of similar)
+            terminal.note(
+              `Its name looks like that of ${isolated(one.name)} (${one.organization}). If that is not meant, end it: cordon organization end ${id}`,
+            )
         })
-        terminal.result({ organization: id, kind, name }, () => [`Registered: ${name}, with the id ${id}.`])
-      }),
-    )
+        terminal.result({ organization: id, kind, name }, () => [`Registered: ${isolated(name)}, with the id ${id}.`])
+      })
+    })
 
   orPasskey(
     onStore(

@@ -12,6 +12,7 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
+import { isolated } from '../terminal.ts'
 import { readStandardInput, readTextFile } from '../text-input.ts'
 import { findMessage } from '../threads.ts'
 import { timesIn } from '../words.ts'
@@ -210,7 +211,7 @@ async function confirmRed(
   const id = draft.compartment ?? session.operation
   const compartment = (await client.operations.compartments(session.operation)).find((one) => one.compartment === id)
   const readers = (compartment?.members ?? []).map((person) => names.people[person] ?? person)
-  terminal.note(`These read it: ${readers.join(', ')}.`)
+  terminal.note(`These read it: ${readers.map(isolated).join(', ')}.`)
   if (!/^y(es)?$/i.test((await terminal.ask('Send it to them? (yes/no) ')).trim()))
     throw new CommandFailure('Nothing was sent.')
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { keptMessages, keptOperations, type Message } from '../../client/index.ts'
+import { searchForm } from '../../forms/index.ts'
 import { choose } from '../choice.ts'
 import { onDevice, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
@@ -37,7 +38,7 @@ export function addSearch(command: Command): void {
         const limit = Number(options.limit)
         if (!Number.isInteger(limit) || limit < 1)
           throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
-        const wanted = words.flatMap((word) => plain(word).split(/\s+/)).filter((word) => word !== '')
+        const wanted = words.flatMap((word) => searchForm(word).split(/\s+/)).filter((word) => word !== '')
         const found: FoundMessage[] = []
         for (const [operation, known] of await knownOperations(device, options.operation)) {
           for (const message of (await keptMessages(device.store, operation)).toReversed()) {
@@ -80,12 +81,9 @@ async function knownOperations(device: CommandDevice, word: string | undefined):
   return all.filter(([operation]) => operation === id)
 }
 
-/** The text in lower case, without accents. */
-function plain(text: string): string {
-  return text
-    .normalize('NFD')
-    .replace(/\p{Mn}/gu, '')
-    .toLocaleLowerCase('en')
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
 }
 
 /** The words around the first match; undefined unless all wanted words occur. */
@@ -94,13 +92,15 @@ function findIn(message: Message, { names }: KnownOperation, wanted: readonly st
   const lines = [
     message.subject ?? '',
     ...fieldLines(message.form, message.version, message.fields),
+    // As they were typed, because a line shows a mark of direction as its code.
+    ...textsIn(message.fields),
     organization,
     person,
   ]
-  const text = plain([...lines, message.form].join('\n'))
+  const text = searchForm([...lines, message.form].join('\n'))
   if (wanted.length === 0 || !wanted.every((word) => text.includes(word))) return undefined
-  const line = lines.find((one) => plain(one).includes(wanted[0] ?? '')) ?? ''
-  const at = Math.max(0, plain(line).indexOf(wanted[0] ?? '') - charactersAround)
+  const line = lines.find((one) => searchForm(one).includes(wanted[0] ?? '')) ?? ''
+  const at = Math.max(0, searchForm(line).indexOf(wanted[0] ?? '') - charactersAround)
   return [...line]
     .slice(at, at + 2 * charactersAround)
     .join('')

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
+import { comparingForm } from '../../forms/index.ts'
 
 const stepSeconds = 30
 const secretBytes = 20
@@ -39,7 +40,14 @@ export function totpStep(secret: Uint8Array, code: string, now: Date): number | 
   return delta === null ? undefined : Math.floor(now.getTime() / 1000 / stepSeconds) + delta
 }
 
-export const isTotpCode = (code: string) => /^\d{6}$/.test(code)
+/**
+ * Answers the six digits of an app, however they were typed: apps show them with a space between;
+ * undefined where the text cannot be them.
+ */
+export function readTotpCode(text: string): string | undefined {
+  const digits = comparingForm(text).replaceAll(/[ -]/g, '')
+  return /^\d{6}$/.test(digits) ? digits : undefined
+}
 
 /** Makes ten codes of 80 bits, in groups of four. */
 export function newRecoveryCodes(): string[] {

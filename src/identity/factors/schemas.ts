@@ -97,7 +97,12 @@ export const PasskeyOptionsSchema = Type.Object(
 )
 export const AddPasskeySchema = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$' }),
+    name: Type.String({
+      minLength: 1,
+      maxLength: 100,
+      pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+      format: 'not-blank',
+    }),
     response: NewPasskeySchema,
   },
   exactly,

@@ -8,7 +8,14 @@ import * as identityStore from '../store.ts'
 import type { Attempt } from '../store.ts'
 import { hashSecret } from '../tokens.ts'
 import type { FactorKey } from './factor-key.ts'
-import { isTotpCode, newRecoveryCodes, newTotpSecret, readRecoveryCode, totpSheet, totpStep } from './one-time-codes.ts'
+import {
+  newRecoveryCodes,
+  newTotpSecret,
+  readRecoveryCode,
+  readTotpCode,
+  totpSheet,
+  totpStep,
+} from './one-time-codes.ts'
 import { Passkeys } from './passkeys.ts'
 import { lengthOf, passphraseLength, requireStrong } from './passphrase-rules.ts'
 import * as store from './store.ts'
@@ -106,8 +113,9 @@ export class FactorService {
 
   async #takeCode(person: string, sealed: Uint8Array, code: string): Promise<FactorProof['by'] | undefined> {
     const { db, clock, factorKey } = this.#deps
-    if (isTotpCode(code)) {
-      const step = totpStep(factorKey.open(person, sealed), code, clock())
+    const digits = readTotpCode(code)
+    if (digits !== undefined) {
+      const step = totpStep(factorKey.open(person, sealed), digits, clock())
       if (step === undefined) return undefined
       return (await transaction(db, (tx) => store.takeStep(tx, person, step))) ? 'passphrase+totp' : undefined
     }
@@ -246,9 +254,8 @@ export class FactorService {
     await this.#change(actor, 'totp', 'added', async (tx, now, session) => {
       const { totp } = await store.factorsOf(tx, actor.person)
       if (!totp || totp.confirmed_at) throw new Problem('NOT_FOUND')
-      const step = isTotpCode(code)
-        ? totpStep(factorKey.open(actor.person, totp.sealed_secret), code, clock())
-        : undefined
+      const digits = readTotpCode(code)
+      const step = digits ? totpStep(factorKey.open(actor.person, totp.sealed_secret), digits, clock()) : undefined
       if (step === undefined) throw new Problem('CODE_WRONG')
       await store.takeStep(tx, actor.person, step)
       await store.confirmTotp(tx, actor.person, now)

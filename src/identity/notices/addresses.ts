@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import type { FactorKey } from '../factors/factor-key.ts'
 import { fromUtf8, utf8 } from '../../protocol/index.ts'
 
@@ -14,16 +15,29 @@ const mostAddressOctets = 254
 const asAddress = new RegExp(addressPattern, 'u')
 
 /**
- * Whether a text is an address: the pattern, and the lengths of RFC 5321, section 4.5.3.1, in
- * octets.
+ * Whether a text is an address: the pattern, a domain that has A-labels, and the lengths of RFC
+ * 5321, section 4.5.3.1, in octets.
  */
 export function isAddress(text: string): boolean {
   const at = text.indexOf('@')
+  if (!asAddress.test(text)) return false
+  const relayed = forRelay(text)
   return (
-    asAddress.test(text) &&
+    relayed !== undefined &&
+    utf8(relayed).length <= mostAddressOctets &&
     utf8(text).length <= mostAddressOctets &&
     utf8(text.slice(0, at)).length <= mostLocalPartOctets
   )
+}
+
+/**
+ * An address as a relay takes it: its domain in A-labels (RFC 5890), because a relay needs SMTPUTF8
+ * (RFC 6531) for another domain; undefined where the domain has none.
+ */
+export function forRelay(address: string): string | undefined {
+  const at = address.lastIndexOf('@')
+  const domain = domainToASCII(address.slice(at + 1))
+  return domain === '' ? undefined : `${address.slice(0, at)}@${domain}`
 }
 
 /** An address that waits for the code which was sent to it. */
@@ -49,6 +63,6 @@ export function addressSealing(key: FactorKey) {
      * Answers the digest under which letters to an address are counted, whichever person asked for
      * them.
      */
-    recognise: (address: string) => key.digest('notices', address.toLowerCase()),
+    recognise: (address: string) => key.digest('notices', (forRelay(address) ?? address).toLowerCase()),
   }
 }

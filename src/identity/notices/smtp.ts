@@ -1,5 +1,6 @@
 import MailComposer from 'nodemailer/lib/mail-composer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import { forRelay } from './addresses.ts'
 import type { Letter, NoticeChannel } from './channel.ts'
 
 export interface SmtpSettings {
@@ -62,12 +63,15 @@ export class SmtpChannel implements NoticeChannel {
 
   async deliver(letter: Letter): Promise<'delivered' | 'refused'> {
     const { from, letterTimeoutMs: patience = usualLetterTimeoutMs } = this.#options
-    const message = await compose(letter, from)
+    // An address that was confirmed by an earlier version may have a domain without A-labels.
+    const to = forRelay(letter.to)
+    if (to === undefined) return 'refused'
+    const message = await compose({ ...letter, to }, from)
     const connection = new SMTPConnection(this.#connection(patience))
     this.#open.add(connection)
     const timer = setTimeout(() => connection.close(), patience)
     try {
-      await this.#send(connection, letter.to, message)
+      await this.#send(connection, to, message)
       connection.quit()
       return 'delivered'
     } catch (error) {

@@ -1,4 +1,5 @@
 import { microsecondText, type Details, type Findings } from '../../log/index.ts'
+import { comparingForm } from '../../forms/index.ts'
 import type { Leaf } from '../../protocol/index.ts'
 import { differences } from './directory.ts'
 import type { RawOrganization, RawPerson } from './store.ts'
@@ -9,20 +10,24 @@ type KnownColumns<Row> = { -readonly [column in Exclude<keyof Row, 'id'>]?: Row[
 export class PeopleFold {
   readonly #organizations = new Map<string, KnownColumns<RawOrganization>>()
   readonly #people = new Map<string, KnownColumns<RawPerson>>()
+  readonly #forms = new Set<string>()
 
   follow({ kind, subject, at }: Leaf, details: Details): void {
     const text = (name: string) => {
       const value = details?.[name]
       return typeof value === 'string' ? value : null
     }
-    if (kind === 'organization.registered')
+    if (kind === 'organization.registered') {
+      const name = text('name') ?? ''
       this.#organizations.set(subject, {
         kind: text('kind') ?? '',
-        name: text('name') ?? '',
+        name,
+        name_form: this.#formOf(name),
         country: text('country'),
         region: text('region'),
         ended_at: null,
       })
+    }
     if ((kind === 'person.registered' || kind === 'person.invited') && !this.#people.has(subject)) {
       const organization = text('organization') ?? ''
       const name = text('name')
@@ -43,6 +48,14 @@ export class PeopleFold {
     if (kind === 'person.ended') person.ended_at = microsecondText(at)
     if (kind === 'person.slept') person.asleep_at = microsecondText(at)
     if (kind === 'person.woken') Object.assign(person, { asleep_at: null, woken_at: microsecondText(at) })
+  }
+
+  /** The form that a row has: the first organization of a form alone has it (migration 0027). */
+  #formOf(name: string): string | null {
+    const form = comparingForm(name)
+    if (this.#forms.has(form)) return null
+    this.#forms.add(form)
+    return form
   }
 
   organization(row: RawOrganization): Findings {

@@ -71,6 +71,7 @@ export interface RawOrganization {
   readonly id: string
   readonly kind: string
   readonly name: string
+  readonly name_form: string | null
   readonly country: string | null
   readonly region: string | null
   readonly ended_at: string | null
@@ -195,7 +196,7 @@ export function organizationRows(tx: Tx): AsyncIterable<RawOrganization> {
   return inOrder(
     tx,
     sql<RawOrganization>`
-      SELECT id, kind, name, country, region, ${exactTime('ended_at')} AS ended_at FROM organization ORDER BY id`,
+      SELECT id, kind, name, name_form, country, region, ${exactTime('ended_at')} AS ended_at FROM organization ORDER BY id`,
   )
 }
 

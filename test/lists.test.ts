@@ -1,0 +1,81 @@
+// What this holds: every door has the same lists: the time zones that the platform knows, one list
+// of places, and the ways in which people type an address or a code.
+// What makes it fail: a list that one door keeps for itself.
+import fc from 'fast-check'
+import t from 'tap'
+import { codeLists, isPlace, isTimeZone, validateFields } from '../src/forms/index.ts'
+import { readTotpCode } from '../src/identity/factors/one-time-codes.ts'
+import { forRelay, isAddress } from '../src/identity/notices/addresses.ts'
+import { everyRole } from './support/roles.ts'
+import { codeOf, freshId } from './support/wire.ts'
+
+const { administrator, byRole, operation } = await everyRole(t)
+
+// Bites: `isTimeZone`, asked by the service and by the command.
+t.test('an operation has any time zone of IANA, under its newer and its older name', async (t) => {
+  const renamed = [
+    'Asia/Kolkata',
+    'Europe/Kyiv',
+    'America/Argentina/Buenos_Aires',
+    'Asia/Kathmandu',
+    'Asia/Ho_Chi_Minh',
+  ]
+  for (const zone of [
+    ...Intl.supportedValuesOf('timeZone'),
+    ...renamed,
+    'UTC',
+    'Asia/Calcutta',
+    'America/Port-au-Prince',
+  ])
+    t.ok(isTimeZone(zone), zone)
+  for (const zone of ['', '+02:00', 'europe/brussels', 'EUROPE/BRUSSELS', 'Europe/Atlantis', ' Europe/Brussels', 'Z'])
+    t.notOk(isTimeZone(zone), zone)
+  const path = `/v1/operations/${operation.id}`
+  for (const timeZone of renamed) {
+    t.ok((await byRole.coordinator.call('PATCH', path, { timeZone })).status < 300, timeZone)
+    t.match((await byRole.coordinator.call('GET', path)).body, { timeZone }, 'as it was written')
+  }
+  t.equal(codeOf(await byRole.coordinator.call('PATCH', path, { timeZone: '+02:00' })), '400 VALIDATION')
+})
+
+// Bites: `isPlace`, and the format of the same name.
+t.test('organizations and seizures are of the same places', async (t) => {
+  const asOrganization = async (country: string) => {
+    const body = { id: freshId(), kind: 'administration', name: `Customs ${freshId()}`, country }
+    return codeOf(await administrator.call('POST', '/v1/organizations', body))
+  }
+  const asSeizure = (country: string) => validateFields('seizure', 1, { country, date: '2026-11-20', items: [] })
+  const says = (country: string) => asSeizure(country).some(({ pointer }) => pointer === '/country')
+  for (const place of ['KE', 'XK', 'XZ', 'XX', 'TW', 'SJ']) {
+    t.match(await asOrganization(place), /^201/, place)
+    t.notOk(says(place), place)
+  }
+  for (const none of ['EU', 'ZZ', 'UK', 'AA', 'QQ', 'SU']) {
+    t.equal(await asOrganization(none), '400 VALIDATION', none)
+    t.ok(says(none), none)
+  }
+  t.ok([...codeLists.countries.codes.keys()].every(isPlace))
+})
+
+// Bites: `forRelay`.
+t.test('the domain of an address goes to a relay in A-labels', async (t) => {
+  t.equal(forRelay('Anna.Müller@zöll.example'), 'Anna.Müller@xn--zll-sna.example')
+  t.equal(forRelay('x@таможня.рф'), 'x@xn--80amrfdv0h.xn--p1ai')
+  t.equal(forRelay('a@customs.example'), 'a@customs.example')
+  t.equal(forRelay('a@CUSTOMS.example'), 'a@customs.example')
+  t.ok(isAddress('x@таможня.рф'))
+  t.notOk(isAddress('x@א1b.example'), 'a domain that has no A-labels')
+})
+
+// Bites: `readTotpCode`.
+t.test('a code is taken as apps show it', async (t) => {
+  for (const text of ['123456', '123 456', ' 123\u00a0456 ', '123-456', '１２３ ４５６', '123\u200b456', '12 34 56'])
+    t.equal(readTotpCode(text), '123456', JSON.stringify(text))
+  for (const text of ['', '12345', '1234567', '12345a', '123.456', '٣٤٥٦٧٨'])
+    t.equal(readTotpCode(text), undefined, JSON.stringify(text))
+  fc.assert(
+    fc.property(fc.stringMatching(/^\d{6}$/), fc.nat(6), (code, at) => {
+      return readTotpCode(`${code.slice(0, at)} ${code.slice(at)}`) === code
+    }),
+  )
+})
