@@ -13,6 +13,8 @@ import {
   MessagePayload,
   isAhead,
   isInKnownYears,
+  limits,
+  sealedSize,
   type Handling,
   type Precedence,
   type RefersAs,
@@ -61,7 +63,7 @@ export function versionOf(form: string): number {
 
 /**
  * Throws FIELDS_INVALID with all faults of the fields and the subject, each with pointer, reason
- * and advice.
+ * and advice; where there are none, with the size of a message that cannot be sealed.
  */
 export function requireValid(draft: { form: string; version: number; fields: unknown; subject?: string }): void {
   const { form, version, fields, subject } = draft
@@ -69,7 +71,20 @@ export function requireValid(draft: { form: string; version: number; fields: unk
   if (findForm(form, version)) {
     for (const fault of validateSubject(form, version, subject)) faults.push({ ...fault, pointer: '/subject' })
   }
-  refuseFor(faults)
+  refuseFor(faults.length > 0 ? faults : sizeFaults(draft as ValidDraft))
+}
+
+type ValidDraft = { form: string; fields: Readonly<Record<string, unknown>>; subject?: string }
+
+/**
+ * The fault of a message that fits its form and yet is larger, sealed, than a message may be: each
+ * field may have its most characters, and all of them together may not.
+ */
+function sizeFaults({ form, fields, subject }: ValidDraft): Fault[] {
+  const size = sealedSize({ form, fields, ...(subject === undefined ? {} : { subject }), attachments: [] })
+  if (size <= limits.body) return []
+  const advice = `Sealed, this message has ${size} bytes and may have at most ${limits.body}: shorten it, or say it in several messages.`
+  return [{ pointer: '/fields', reason: 'too-long', advice }]
 }
 
 const { id, compartment, thread, precedence, handling, refersTo, addressees } = MessagePayload.properties
@@ -140,12 +155,9 @@ function refuseFor(faults: readonly Fault[]): void {
   throw refuse('FIELDS_INVALID', `The message does not fit its form: ${first.pointer} ${first.advice}`, { faults })
 }
 
-/** Throws FIELDS_INVALID where the statement or the body is larger than the limits (bytes). */
-export function requireSize(statement: string, body: string, limits: { statement: number; body: number }): void {
-  const faults: Fault[] = []
-  if (body.length > limits.body)
-    faults.push({ pointer: '/fields', reason: 'too-long', advice: 'Say it in several messages.' })
-  if (statement.length > limits.statement)
-    faults.push({ pointer: '', reason: 'too-long', advice: 'Address it to fewer organizations.' })
-  refuseFor(faults)
+/** Throws FIELDS_INVALID where the statement is larger than its limit (bytes). */
+export function requireSize(statement: string): void {
+  if (statement.length <= limits.statement) return
+  const advice = `The statement has ${statement.length} bytes and may have at most ${limits.statement}: address it to fewer organizations.`
+  refuseFor([{ pointer: '', reason: 'too-long', advice }])
 }

@@ -3,7 +3,6 @@ import {
   base64url,
   describeBody,
   digestOfExtract,
-  limits,
   newId,
   sealBody,
   signMessageStatement,
@@ -318,7 +317,7 @@ export class MessagePoster {
       ...(exercise ? { exercise: true as const } : {}),
     }
     const statement = await signMessageStatement(self.device, certificateIn(self, view), payload)
-    requireSize(statement, body, limits)
+    requireSize(statement)
     return { statement, body, ...(extract === undefined ? {} : { extract, salt }) }
   }
 

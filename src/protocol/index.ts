@@ -150,6 +150,7 @@ export {
   openBody,
   readMessageStatement,
   sealBody,
+  sealedSize,
   signMessageStatement,
   type MessageStatement,
   messageKind,

@@ -136,9 +136,31 @@ const fewestPlaintextBytes = 1024
  * reveals little.
  */
 function padded(content: BodyContent): Bytes {
-  const bare = utf8(JSON.stringify({ ...content, pad: '' }))
-  const target = padmeLength(Math.max(bare.length, fewestPlaintextBytes))
-  return utf8(JSON.stringify({ ...content, pad: '0'.repeat(target - bare.length) }))
+  const { bare, target } = lengthsOf(content)
+  return utf8(JSON.stringify({ ...content, pad: '0'.repeat(target - bare) }))
+}
+
+function lengthsOf(content: BodyContent): { bare: number; target: number } {
+  const bare = utf8(JSON.stringify({ ...content, pad: '' })).length
+  return { bare, target: padmeLength(Math.max(bare, fewestPlaintextBytes)) }
+}
+
+/**
+ * The most bytes that a content has once it is sealed (a compact JWE), whatever its epoch: known
+ * before anything is sealed. A body may have `limits.body`.
+ */
+export function sealedSize(content: BodyContent): number {
+  const encoded = (bytes: number) => Math.ceil((bytes * 4) / 3)
+  const nobody = '0'.repeat(36)
+  const header = bodyHeader({
+    compartment: nobody,
+    epoch: 1_000_000,
+    message: nobody,
+    device: '0'.repeat(43) as DeviceId,
+  })
+  // Five parts: the header, no key, the nonce (12 bytes), the ciphertext and the tag (16 bytes).
+  const parts = [utf8(JSON.stringify(header)).length, 0, 12, lengthsOf(content).target, 16]
+  return parts.map(encoded).reduce((sum, part) => sum + part, parts.length - 1)
 }
 
 export interface BodyHeader {
