@@ -85,8 +85,7 @@ export const problems = {
   INTERNAL: {
     status: 500,
     title: 'The service failed',
-    advice:
-      'Try again. If the failure stays, give the request id to the operator, who finds the cause in the service log.',
+    advice: 'Try again. If it fails again, give the request id to the operator, who finds the cause in the log.',
   },
   OVERLOADED: {
     status: 503,
@@ -236,8 +235,7 @@ export const problems = {
   NOTICES_OFF: {
     status: 409,
     title: 'This service sends no notices',
-    advice:
-      'Ask its operator to set SMTP_URL and SMTP_FROM. Until then contact points see the notices in the list of people.',
+    advice: 'Ask its operator to set SMTP_URL and SMTP_FROM; contact points see notices in the list of people.',
   },
   NOTICE_CODE_WRONG: {
     status: 400,
@@ -262,8 +260,7 @@ export const problems = {
   PASSPHRASE_WEAK: {
     status: 400,
     title: 'The passphrase can be guessed, or is too short or too long',
-    advice:
-      'Choose a passphrase of 15 to 128 characters (8 beside a second factor). Several words that nobody expects are good.',
+    advice: 'Choose 15 to 128 characters (8 beside a second factor): several words that nobody expects are good.',
   },
   INVITATION_INVALID: {
     status: 404,
@@ -340,8 +337,7 @@ export const problems = {
   NAME_TAKEN: {
     status: 409,
     title: 'Another organization has this name',
-    advice:
-      'Choose a name that differs in more than case, spaces, or characters that are not shown; or use that organization.',
+    advice: 'Choose a name that differs in more than case, spaces and characters that are not shown.',
   },
   ADMINISTRATOR_ONLY: {
     status: 403,

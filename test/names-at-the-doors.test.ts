@@ -43,7 +43,7 @@ t.test('a name that is there already is taken, however it is written', async (t)
   )
 })
 
-t.test('any two texts of one form are one name', async () => {
+t.test('INV-187: any two texts of one form are one name', async () => {
   const wide = (text: string) => text.replace(/[a-z]/g, (letter) => String.fromCodePoint(letter.charCodeAt(0) + 0xfee0))
   const ways: ((text: string) => string)[] = [
     (text) => text.toUpperCase(),

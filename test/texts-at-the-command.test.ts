@@ -88,7 +88,7 @@ t.test('a text with a byte order mark is taken without it', async (t) => {
 })
 
 // Bites: `readText`, through which each text of a file passes.
-t.test('no bytes but those of UTF-8 get into a sealed body', async (t) => {
+t.test('INV-188: no bytes but those of UTF-8 get into a sealed body', async (t) => {
   const before = session.messages.length
   const wrong = fc
     .tuple(fc.uint8Array({ maxLength: 12 }), fc.constantFrom(0x80, 0xbf, 0xc0, 0xf5, 0xff), fc.string())

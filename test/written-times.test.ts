@@ -122,7 +122,7 @@ const yearMs = 366 * 86_400_000
 const offsetAt = (instant: number, zone: string) =>
   Date.parse(`${localTime(new Date(instant), zone).replace(' ', 'T')}Z`) - Math.floor(instant / 1_000) * 1_000
 
-/** The next change of the clocks of a zone within a year; the instant itself where there is none. */
+/** The next change of the clocks within a year; the instant itself where there is none. */
 function changeAfter(instant: number, zone: string): number {
   const before = offsetAt(instant, zone)
   let low = instant
@@ -163,7 +163,7 @@ t.test('what was written of a time is read as that time, in all zones and around
   )
 })
 
-t.test('each local time is shown by the clocks, or refused as one that they skip', async () => {
+t.test('INV-189: each local time is shown by the clocks, or refused as one that they skip', async () => {
   fc.assert(
     fc.property(zones, instants, hours, (zone, anywhere, delta) => {
       const change = changeAfter(anywhere, zone)

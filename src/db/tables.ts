@@ -1,6 +1,4 @@
-import type { ColumnType } from 'kysely'
-
-import type { Generated } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 import type { OrganizationKind, Role, State } from '../access.ts'
 
 /**

@@ -1,5 +1,5 @@
-// What stands for nothing in a name: characters that are not shown (Unicode, DerivedCoreProperties),
-// control characters, and marks of the direction of writing.
+// What stands for nothing in a name: characters that are not shown (DerivedCoreProperties of
+// Unicode), control characters, and marks of the direction of writing.
 const unseen = /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Cc}]/gu
 // The blank pattern of Braille is shown as a space, though Unicode calls it a symbol.
 const spaces = /[\p{White_Space}\u2800]+/gu

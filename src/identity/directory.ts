@@ -19,6 +19,7 @@ import type { Administrator } from './access.ts'
 import { actInDirectory } from './directory-act.ts'
 import { asActor, isAdministrator, type SignedInCaller, type IdentityDeps } from './deps.ts'
 import type { FactorService } from './factors/service.ts'
+import { insertOrganization } from './people/store.ts'
 import { duePart, renews } from './renewals/service.ts'
 import { dueCertificates } from './renewals/store.ts'
 import { justifiedBy, viewedDraft } from './justification.ts'
@@ -162,7 +163,7 @@ export class DirectoryService {
       const form = comparingForm(input.name)
       const taken = others.find(({ name }) => comparingForm(name) === form)
       if (taken) throw new Problem('NAME_TAKEN', { organization: taken.id, name: taken.name })
-      await store.insertOrganization(tx, {
+      await insertOrganization(tx, {
         id: input.id,
         kind: input.kind,
         name: input.name,
@@ -302,7 +303,7 @@ async function insertFirst(
   { root, administrator }: { readonly root: Certificate; readonly administrator: Certificate },
   now: Date,
 ): Promise<void> {
-  await store.insertOrganization(tx, {
+  await insertOrganization(tx, {
     id: organization.id,
     kind: 'secretariat',
     name: organization.name,

@@ -5,20 +5,23 @@ const prototypes = new Map<string, string>()
 for (const [prototype, lookalikes] of Object.entries(confusables.alike))
   for (const character of lookalikes) prototypes.set(character, prototype)
 
-/**
- * The skeleton of a name (UTS 39, section 4, on its comparing form): two names with one skeleton
- * look alike, as where a Cyrillic letter stands for a Latin one. It is no name, and is not shown.
- */
-export function skeletonOf(name: string): string {
-  const characters = [...comparingForm(name).normalize('NFD')]
-  return characters
-    .map((character) => prototypes.get(character) ?? character)
-    .join('')
-    .normalize('NFC')
+/** The skeleton of a text (UTS 39, section 4). It is no name, and is not shown. */
+function skeletonOf(text: string): string {
+  const characters = [...text.normalize('NFKD')]
+  return characters.map((character) => prototypes.get(character) ?? character).join('')
 }
 
-/** Those of these things whose names look like this name. */
+/**
+ * The skeletons of a name in the comparing form: of its small letters, and of its letters as they
+ * are, because a Greek capital can look like a Latin one whose small letter it does not look like.
+ */
+function skeletonsOf(name: string): string[] {
+  const small = (text: string) => comparingForm(skeletonOf(comparingForm(text)))
+  return [small(name), small(skeletonOf(name))]
+}
+
+/** Those of these things whose names look like this name, as where a letter is Cyrillic. */
 export function lookingLike<T extends { readonly name: string }>(name: string, among: readonly T[]): T[] {
-  const skeleton = skeletonOf(name)
-  return among.filter((one) => skeletonOf(one.name) === skeleton)
+  const skeletons = new Set(skeletonsOf(name))
+  return among.filter((one) => skeletonsOf(one.name).some((skeleton) => skeletons.has(skeleton)))
 }

@@ -1,9 +1,7 @@
 import type { Insertable, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { Permission } from '../access.ts'
-import { violatedConstraint, type DB, type Tx } from '../db/index.ts'
-import { Problem } from '../errors.ts'
-import { comparingForm } from '../forms/index.ts'
+import type { DB, Tx } from '../db/index.ts'
 
 export type PersonRow = Selectable<DB['person']>
 
@@ -79,19 +77,6 @@ export async function replaceSetUpSecret(tx: Tx, hash: Uint8Array): Promise<void
 
 export async function dropSetUpSecret(tx: Tx): Promise<void> {
   await tx.deleteFrom('set_up_secret').execute()
-}
-
-export async function insertOrganization(
-  tx: Tx,
-  row: Omit<Insertable<DB['organization']>, 'name_form'>,
-): Promise<void> {
-  const named = { ...row, name_form: comparingForm(row.name) }
-  try {
-    await tx.insertInto('organization').values(named).execute()
-  } catch (error) {
-    if (violatedConstraint(error) === 'organization_name_form_key') throw new Problem('NAME_TAKEN', { cause: error })
-    throw error
-  }
 }
 
 export async function findOrganizations(tx: Tx, ids: readonly string[]): Promise<Selectable<DB['organization']>[]> {

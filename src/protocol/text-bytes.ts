@@ -11,7 +11,7 @@ export interface TextPlace {
   readonly column: number
 }
 
-/** Thrown with code `NOT_UTF8` for bytes that are no UTF-8, with the place of the first wrong byte. */
+/** Thrown, as NOT_UTF8, for bytes that are no UTF-8; with the place of the first wrong byte. */
 export class NotUtf8 extends ProtocolError {
   readonly place: TextPlace
 

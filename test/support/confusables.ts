@@ -1,12 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { comparingForm } from '../../src/forms/index.ts'
 
 /**
  * Makes the table of src/identity/confusables.json from the file confusables.txt of Unicode (UTS
  * 39): `node test/support/confusables.ts confusables.txt`. Of each line it keeps what can occur in
- * the comparing form of a name, decomposed: first the letter that stands for the others, then the
- * characters that look like it.
+ * a name of NFKC, decomposed: by the letters that stand for others, the characters that look like
+ * them.
  */
 export function tableOf(text: string): { version: string; alike: Record<string, string> } {
   const [, version = ''] = /^# Version: (\S+)/m.exec(text) ?? []
@@ -22,8 +21,8 @@ export function tableOf(text: string): { version: string; alike: Record<string, 
           .map((code) => Number.parseInt(code, 16)),
       ),
     ) as [string, string]
-    const prototype = comparingForm(to).normalize('NFD')
-    const occurs = /^\p{M}$/u.test(from) || comparingForm(from).normalize('NFD') === from
+    const prototype = to.normalize('NFKD')
+    const occurs = from.normalize('NFKD') === from
     if (occurs && prototype !== from && prototype !== '') alike[prototype] = (alike[prototype] ?? '') + from
   }
   return { version, alike: Object.fromEntries(Object.entries(alike).sort(([a], [b]) => (a < b ? -1 : 1))) }

@@ -9,7 +9,7 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 
 export function addCompartment(operation: Command): void {
   const compartment = operation.command('compartment').description('Compartments: who needs to know what')
@@ -42,7 +42,7 @@ export function addCompartment(operation: Command): void {
         const all = membersIn(followed)
         const members = people.map((who) => choose('member', who, all).id)
         const id = await client.operations.createCompartment(session.operation, { name, members })
-        terminal.result({ compartment: id, name, members }, () => [`Created: ${name}, with the id ${id}.`])
+        terminal.result({ compartment: id, name, members }, () => [`Created: ${isolated(name)}, with the id ${id}.`])
       }),
     )
 
@@ -74,7 +74,10 @@ function change(
         const { id, name } = await findCompartment(device, session.operation, which)
         const person = choose('member', who, membersIn(followed))
         await act(device, session.operation, id, person.id)
-        const words = verb === 'add' ? `${person.name} is in ${name} now.` : `${person.name} is out of ${name} now.`
+        const words =
+          verb === 'add'
+            ? `${isolated(person.name)} is in ${isolated(name)} now.`
+            : `${isolated(person.name)} is out of ${isolated(name)} now.`
         device.terminal.result({ compartment: id, person: person.id }, () => [words])
       }),
     )

@@ -14,6 +14,7 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
+import { isolated } from '../terminal.ts'
 import { inBrowser } from '../passkey/browser.ts'
 
 interface Options extends DeviceOptions, ProofOptions {
@@ -54,7 +55,9 @@ Examples:
         if (inviter) await store.write([{ name: 'inviter', value: inviter }])
         let me = await signIn(device, credential, options)
         const path = storePath(options)
-        terminal.note(`Enrolled: ${me.name} (${me.organizationName}). The keys of this device are in ${path}.`)
+        terminal.note(
+          `Enrolled: ${isolated(me.name)} (${isolated(me.organizationName)}). The keys of this device are in ${path}.`,
+        )
         if (me.tier === null && options.wait) me = await untilCertified(device)
         const { person, organization, tier } = me
         terminal.result({ person, organization, device: me.device, certified: tier !== null, store: path }, () => [
@@ -116,6 +119,6 @@ async function untilCertified({ client, store, terminal }: CommandDevice): Promi
 /** Says who has to certify this device. */
 export function waiting(inviter: unknown): string {
   const { name, organization } = (inviter ?? {}) as { name?: string; organization?: string }
-  const who = name === undefined ? 'the person who invited you' : `${name} (${organization ?? ''})`
+  const who = name === undefined ? 'the person who invited you' : `${isolated(name)} (${organization ?? ''})`
   return `This device waits to be certified: ${who} has to use cordon once, on any device.`
 }

@@ -4,7 +4,7 @@ import { isProblem, type OperationSession } from '../../client/index.ts'
 import { sameFigures, type Figures } from '../../forms/index.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { inOperation, leaveReading, openOperation, type OperationOptions } from '../followed-operation.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 import { codeName, counted, number } from '../words.ts'
 
 type ServerFigures = Figures & { readonly asAt: number; readonly edition: 'whole' | 'totals' }
@@ -37,7 +37,7 @@ Examples:
         const whole = server?.edition === 'whole'
         const agree = whole ? sameFigures(reader, server) : null
         device.terminal.result({ operation: session.operation, reader, server: server ?? null, agree }, () => [
-          `${facts.name} (${facts.reference}): ${counted(reader.seizures, 'seizure')} in ${counted(reader.cases, 'case')}, as this device has opened them.`,
+          `${isolated(facts.name)} (${facts.reference}): ${counted(reader.seizures, 'seizure')} in ${counted(reader.cases, 'case')}, as this device has opened them.`,
           '',
           ...quantityLines(reader),
           '',

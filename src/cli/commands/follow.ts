@@ -54,7 +54,7 @@ Example:
               ...(message.precedence === 'routine' ? [] : [message.precedence]),
               ...markWords(message),
             ]
-            const text = `${String(message.index)}  ${time(message.at)}  ${organization}, ${person}  [${words.join(', ')}]  ${subjectOf(message)}`
+            const text = `${String(message.index)}  ${time(message.at)}  ${isolated(organization)}, ${isolated(person)}  [${words.join(', ')}]  ${subjectOf(message)}`
             terminal.result({ ...message, from: { organization, person } }, () => [harmlessLine(text)])
           })
         })
@@ -88,6 +88,6 @@ Example:
 
 function endedWords(reason: string, name: string): string {
   return reason === 'read-only'
-    ? `The service has lost a part of the log of ${name}, and continues it no more: tell its operator.`
-    : `You are out of ${name} now, or asleep there: ask a coordinator or your contact point why. Earlier messages stay in this store.`
+    ? `The service has lost a part of the log of ${isolated(name)}, and continues it no more: tell its operator.`
+    : `You are out of ${isolated(name)} now, or asleep there: ask a coordinator or your contact point why. Earlier messages stay in this store.`
 }

@@ -5,7 +5,7 @@ import type { Cordon, InvitationListed, InvitationRequest, Me } from '../../clie
 import { choose, idOf } from '../choice.ts'
 import { asMember, certifyWaiting, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 import { localTimeAndZone } from '../words.ts'
 
 interface Options extends DeviceOptions {
@@ -82,7 +82,7 @@ async function approvalOf({ client }: CommandDevice, invitation: string): Promis
 
 function approvalLines(name: string, invitation: string): string[] {
   return [
-    `${name} had devices before: the invitation works once a contact point or an administrator of another organization has run, within 72 hours:`,
+    `${isolated(name)} had devices before: the invitation works once a contact point or an administrator of another organization has run, within 72 hours:`,
     `  cordon person approve ${invitation}`,
   ]
 }
@@ -105,7 +105,7 @@ async function whom({ client }: CommandDevice, name: string | undefined, options
   const known = (await client.directory.people(organization)).find((person) => person.name === name)
   if (known?.certified === true)
     throw new CommandFailure(
-      `${name} is known in this organization and has a device: a person invites the own further devices. Another person with this name needs another spelling.`,
+      `${isolated(name)} is known in this organization and has a device: a person invites the own further devices. Another person with this name needs another spelling.`,
     )
   return { person: known ? { id: known.person, name } : { name }, organization, tier, hours }
 }
@@ -149,7 +149,7 @@ export function addInvitations(command: Command): void {
           const { id, name } = choose('open invitation', options.revoke, named)
           await client.directory.revokeInvitation(id)
           return terminal.result({ invitation: id, state: 'revoked' }, () => [
-            `Taken back: the invitation for ${name}.`,
+            `Taken back: the invitation for ${isolated(name)}.`,
           ])
         }
         return terminal.result({ invitations }, () =>

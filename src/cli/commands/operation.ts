@@ -15,7 +15,7 @@ import {
   organizationIn,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { addCompartment } from './compartment.ts'
 import { sleepersIn, wakeAll, type WakeOptions } from './wake-all.ts'
@@ -80,7 +80,7 @@ Example:
           allHolds,
         })
         terminal.result({ operation: id, name, reference }, () => [
-          `Created: ${name} (${reference}), a draft, with the id ${id}.`,
+          `Created: ${isolated(name)} (${reference}), a draft, with the id ${id}.`,
           `Its coordinators are ${coordinators.map((one) => one.name).join(', ')}; you are not in it.`,
         ])
       }),
@@ -153,7 +153,7 @@ function addListAndShow(operation: Command): void {
           ...table(
             ['', ''],
             [
-              ['Operation', `${facts.name} (${facts.reference})`],
+              ['Operation', `${isolated(facts.name)} (${facts.reference})`],
               ['State', facts.state],
               ['Your role', facts.role],
               ['Time zone', facts.timeZone],
@@ -167,7 +167,9 @@ function addListAndShow(operation: Command): void {
           ...organizations
             .filter(({ organization }) => !members.some((member) => member.organization === organization))
             .map(({ name, organization, ended }) =>
-              ended ? `${name} has left (${organization})` : `${name} has no member yet (${organization})`,
+              ended
+                ? `${isolated(name)} has left (${isolated(organization)})`
+                : `${isolated(name)} has no member yet (${isolated(organization)})`,
             ),
           '',
           ...table(
@@ -217,7 +219,7 @@ Examples:
         if (who === undefined) {
           await leaveOperation(followed)
           return terminal.result({ organization, admitted: !inside }, () => [
-            inside ? `${name} is in the operation.` : `Admitted: ${name}.`,
+            inside ? `${isolated(name)} is in the operation.` : `Admitted: ${isolated(name)}.`,
           ])
         }
         const people = (await client.operations.candidates(id, organization)).map((one) => ({ ...one, id: one.person }))
@@ -225,7 +227,9 @@ Examples:
         const role = options.role as Role
         await client.operations.admit(id, { person, organization, role })
         await leaveOperation(followed)
-        return terminal.result({ organization, person, role }, () => [`Admitted: ${called} (${name}) as ${role}.`])
+        return terminal.result({ organization, person, role }, () => [
+          `Admitted: ${isolated(called)} (${isolated(name)}) as ${role}.`,
+        ])
       }),
     )
 
@@ -243,7 +247,7 @@ Examples:
         const { id, name } = choose('member', who, membersIn(followed))
         await device.client.operations.changeRole(followed.session.operation, id, role)
         await leaveOperation(followed)
-        device.terminal.result({ person: id, role }, () => [`${name} is ${role} now.`])
+        device.terminal.result({ person: id, role }, () => [`${isolated(name)} is ${role} now.`])
       }),
     )
 
@@ -268,7 +272,7 @@ Examples:
         else await operations.remove(followed.session.operation, id)
         // The next message is sealed for the members who are left.
         device.terminal.result({ removed: id }, () => [
-          `Removed: ${name}. Messages from now on are sealed without them.`,
+          `Removed: ${isolated(name)}. Messages from now on are sealed without them.`,
         ])
       }),
     )
@@ -304,7 +308,7 @@ Examples:
         if (who === undefined) return wakeAll(device, followed, options)
         const { id, name } = choose('member', who, membersIn(followed))
         await device.client.operations.wake(followed.session.operation, id)
-        device.terminal.result({ woken: id }, () => [`Woken: ${name}. The next key is sealed for them too.`])
+        device.terminal.result({ woken: id }, () => [`Woken: ${isolated(name)}. The next key is sealed for them too.`])
       }),
     )
 

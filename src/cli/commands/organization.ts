@@ -73,15 +73,16 @@ Example:
         const { client, terminal } = device
         const all = (await client.directory.organizations()).map((one) => ({ ...one, id: one.organization }))
         const { id, name, ended } = choose('organization', word, all)
-        if (ended) return terminal.result({ organization: id, people: 0 }, () => [`${name} has left already.`])
+        if (ended)
+          return terminal.result({ organization: id, people: 0 }, () => [`${isolated(name)} has left already.`])
         const { people, devices, operations } = await client.directory.atStakeIn(id)
         const who = people.length === 0 ? 'without people' : people.map((one) => one.name).join(', ')
-        const what = `${name} will leave for good, with ${counted(people.length, 'person', 'people')} (${who}) and ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`
+        const what = `${isolated(name)} will leave for good, with ${counted(people.length, 'person', 'people')} (${who}) and ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`
         if (!(await agreed(terminal, options, what, 'Go on?')))
           return terminal.result({ organization: id, ended: false }, () => ['Nothing was done.'])
         const gone = await asProven(device, options, () => client.directory.endOrganization(id, options.reason))
         return terminal.result({ organization: id, ended: true, people: gone }, () => [
-          `${name} has left, with ${counted(gone, 'person', 'people')}.`,
+          `${isolated(name)} has left, with ${counted(gone, 'person', 'people')}.`,
         ])
       }),
     )

@@ -13,7 +13,7 @@ import {
 } from '../device.ts'
 import { compromisedSince } from '../compromise-time.ts'
 import { asContactPoint, organizationMeant, type OrganizationOptions } from '../organization.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { addDeputy, dutyWords } from './deputy.ts'
 
@@ -100,7 +100,7 @@ export function addPerson(person: Command): void {
     name: 'suspend',
     description: 'Keep a person out until woken',
     work: ({ client }, id, reason) => client.directory.suspend(id, reason),
-    said: (name) => `${name} is suspended: out of all operations, sessions ended, nothing lost.`,
+    said: (name) => `${isolated(name)} is suspended: out of all operations, sessions ended, nothing lost.`,
     help: 'All sessions of the person end at once, in every operation the person sleeps, and keys are renewed without them.',
     reason: 'Under suspicion',
   })
@@ -109,7 +109,7 @@ export function addPerson(person: Command): void {
     description: 'Let a suspended or sleeping person sign in again',
     work: ({ client }, id, reason) => client.directory.wake(id, reason),
     said: (name) =>
-      `${name} can sign in again. In each operation a member who may admit people wakes ${name}: cordon operation wake.`,
+      `${isolated(name)} can sign in again. In each operation a member who may admit people wakes ${isolated(name)}: cordon operation wake.`,
     help: 'In each operation the person stays asleep until a member who may admit people wakes the person there.',
     reason: 'Back from leave',
   })
@@ -121,10 +121,11 @@ export function addPerson(person: Command): void {
       terminal.note(`Revoked: ${counted(revoked, 'device')}.`)
     },
     compromised: true,
-    said: (name) => `Now invite ${name} again (cordon invite), and let a person of another organization approve it.`,
+    said: (name) =>
+      `Now invite ${isolated(name)} again (cordon invite), and let a person of another organization approve it.`,
     help: 'Sessions end, and keys are renewed without the devices. The new invitation works once a contact point or an administrator of another\norganization has run: cordon person approve INVITATION.',
     asks: (name, { devices, operations }) =>
-      `${counted(devices, 'device')} of ${name} will be revoked for good, and keys renewed in ${counted(operations, 'operation')}. Two people of two organizations bring ${name} back.`,
+      `${counted(devices, 'device')} of ${isolated(name)} will be revoked for good, and keys renewed in ${counted(operations, 'operation')}. Two people of two organizations bring ${isolated(name)} back.`,
   })
   orPasskey(
     onStore(
@@ -145,12 +146,12 @@ export function addPerson(person: Command): void {
         const { client, terminal } = device
         const asked = await client.directory.recovery(invitation.trim().toLowerCase())
         const { person: who, organization, requester, state, approvableUntil } = asked
-        const what = `${requester.name} asks that ${who.name} (${organization.name}), who lost every device, comes back. ${state}, until ${approvableUntil}.`
+        const what = `${isolated(requester.name)} asks that ${isolated(who.name)} (${isolated(organization.name)}), who lost every device, comes back. ${state}, until ${approvableUntil}.`
         if (!(await agreed(terminal, options, what, 'Approve?')))
           return terminal.result({ invitation, approved: false }, () => ['Nothing was approved.'])
         await asProven(device, options, () => client.directory.approveRecovery(asked))
         return terminal.result({ invitation, approved: true }, () => [
-          `Approved: ${who.name} can enrol with the invitation.`,
+          `Approved: ${isolated(who.name)} can enrol with the invitation.`,
         ])
       }),
     )
@@ -158,11 +159,11 @@ export function addPerson(person: Command): void {
     name: 'retire',
     description: 'A person leaves for good',
     work: ({ client }, id, reason) => client.directory.retire(id, reason),
-    said: (name) => `${name} has left: out of all operations, sessions ended. What they posted stays.`,
+    said: (name) => `${isolated(name)} has left: out of all operations, sessions ended. What they posted stays.`,
     help: 'There is no way back: a person who returns is invited as a new person.',
     reason: 'Posted elsewhere',
     asks: (name, { devices, operations }) =>
-      `${name} will leave for good, with ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`,
+      `${isolated(name)} will leave for good, with ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`,
   })
 
   addDeputy(person)

@@ -11,7 +11,7 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { harmless, harmlessLine, table } from '../terminal.ts'
+import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
 import {
   changesTo,
   findMessage,
@@ -68,7 +68,7 @@ async function listThreads(
   const value = threads.map((thread) => summary(thread, names))
   const { operation, alarms, aside } = session
   terminal.result({ operation, unread, threads: value, of: fitting.length, alarms, aside }, () => {
-    const head = `${facts.name} (${facts.reference}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
+    const head = `${isolated(facts.name)} (${facts.reference}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
     const rows = threads.map((thread, n) => {
       const { subject, form, precedence, from, at, exercise } = value[n] as ReturnType<typeof summary>
       const news = thread.unread === 0 ? '' : thread.unread === 1 ? 'new' : `${String(thread.unread)} new`
@@ -147,7 +147,7 @@ function headOf(message: Message, names: Names, time: (at: string) => string, is
   const { index, form, precedence, handling, subject, refersTo, addressees, replyBy } = message
   const words = [form, ...(precedence === 'routine' ? [] : [precedence]), `TLP:${handling.tlp}`, ...markWords(message)]
   const lines = [
-    `${String(index)}${isNew ? ' (new)' : ''}  ${organization}, ${person}, ${time(message.at)}`,
+    `${String(index)}${isNew ? ' (new)' : ''}  ${isolated(organization)}, ${isolated(person)}, ${time(message.at)}`,
     `  ${words.join(', ')}${refersTo === undefined ? '' : `, ${refersTo.as}`}`,
     ...(subject === undefined ? [] : [`  Subject: ${subject}`]),
     ...(addressees === undefined ? [] : [`  To: ${addressees.map((id) => names.organizations[id] ?? id).join(', ')}`]),

@@ -5,7 +5,7 @@ import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { organizationOf } from './invite.ts'
 
@@ -97,7 +97,7 @@ Example:
         })
         const { person: account, invitation, text, expiresAt } = made
         terminal.result({ account, invitation, text, expiresAt, permissions: listed }, () => [
-          `Invitation for ${name}, a service account with the id ${account}. It is shown once:`,
+          `Invitation for ${isolated(name)}, a service account with the id ${account}. It is shown once:`,
           '',
           text,
           '',
@@ -154,11 +154,11 @@ Example:
           all.map((one) => ({ ...one, id: one.account })),
         )
         const { devices, operations } = await client.directory.atStake(account)
-        const what = `${name} (${organization.name}) will be stopped for good, with ${counted(devices, 'device')} and keys renewed in ${counted(operations, 'operation')}. There is no way back.`
+        const what = `${isolated(name)} (${isolated(organization.name)}) will be stopped for good, with ${counted(devices, 'device')} and keys renewed in ${counted(operations, 'operation')}. There is no way back.`
         if (!(await agreed(terminal, options, what, 'Go on?')))
           return terminal.result({ stopped: null, name }, () => ['Nothing was done.'])
         await client.serviceAccounts.stop(account)
-        return terminal.result({ stopped: account, name }, () => [`Stopped: ${name}.`])
+        return terminal.result({ stopped: account, name }, () => [`Stopped: ${isolated(name)}.`])
       }),
     )
 }

@@ -14,7 +14,7 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { leaveOperation, openOperation } from '../followed-operation.ts'
-import { table } from '../terminal.ts'
+import { table, isolated } from '../terminal.ts'
 import { choose } from '../choice.ts'
 import { waiting } from './enrol.ts'
 
@@ -43,7 +43,7 @@ Examples:
         const certified = tier !== null
         const inviter = await store.get('inviter')
         terminal.result({ person, name, organization, device: me.device, tier, certified }, () => [
-          `Signed in: ${name} (${organizationName}).`,
+          `Signed in: ${isolated(name)} (${isolated(organizationName)}).`,
           ...(certified ? [] : [waiting(inviter)]),
           ...endingSoon(client.self.certificate),
           ...(me.renewalsDue === 0
@@ -86,7 +86,7 @@ async function visit(device: CommandDevice, operation: string, name: string): Pr
     await leaveOperation(await openOperation(device, operation))
   } catch (error) {
     if (!isProblem(error, 'FORBIDDEN', 'NOT_FOUND', 'OPERATION_ENDED')) throw error
-    device.terminal.note(`${name}: ${error.detail}`)
+    device.terminal.note(`${isolated(name)}: ${error.detail}`)
   }
 }
 

@@ -12,7 +12,7 @@ import { CommandFailure, exitCodes } from '../failures.ts'
 import { chooseOperation, inOperation, type OperationOptions } from '../followed-operation.ts'
 import { readLogKeys } from '../log-keys.ts'
 import { verifyBundle, type BundleOptions } from '../verify-bundle.ts'
-import { harmlessLine, openTerminal, type Progress, type Terminal } from '../terminal.ts'
+import { harmlessLine, openTerminal, type Progress, type Terminal, isolated } from '../terminal.ts'
 import { counted, number } from '../words.ts'
 
 interface Options extends OperationOptions, BundleOptions {
@@ -72,7 +72,7 @@ function verifyOverService(options: Options): Promise<void> {
     terminal.result({ operation, verified, ...check }, () => [
       ...firstLines(discrepancies.map((one) => ({ log: operation, ...one }))),
       verified
-        ? `Verified: the log of ${name} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key and grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
+        ? `Verified: the log of ${isolated(name)} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key and grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
         : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Tell a coordinator and the auditors.`,
       ...(cosigned === undefined
         ? []

@@ -1,5 +1,21 @@
-import type { Selectable } from 'kysely'
-import type { DB, Tx } from '../../db/index.ts'
+import type { Insertable, Selectable } from 'kysely'
+import { violatedConstraint, type DB, type Tx } from '../../db/index.ts'
+import { Problem } from '../../errors.ts'
+import { comparingForm } from '../../forms/index.ts'
+
+/** Inserts an organization with the form of its name; NAME_TAKEN where another one has it. */
+export async function insertOrganization(
+  tx: Tx,
+  row: Omit<Insertable<DB['organization']>, 'name_form'>,
+): Promise<void> {
+  const named = { ...row, name_form: comparingForm(row.name) }
+  try {
+    await tx.insertInto('organization').values(named).execute()
+  } catch (error) {
+    if (violatedConstraint(error) === 'organization_name_form_key') throw new Problem('NAME_TAKEN', { cause: error })
+    throw error
+  }
+}
 
 /** Locks an organization, so that no other transaction ends it meanwhile. */
 export async function lockOrganization(tx: Tx, id: string): Promise<Selectable<DB['organization']> | undefined> {
