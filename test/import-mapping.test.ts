@@ -96,7 +96,7 @@ t.test('every bad row is told with line, column and reason, and none of them bec
     [`2,2026-01-01,KE,1,1,${'x'.repeat(20_001)}`, ['2 note too-long']],
     [',2026-01-01,KE,1,1,x', ['2 id missing']],
     ['2,x,KE,1,many,x', ['2 day not-a-date', '2 persons not-a-number']],
-    ['2,2026-01-01,XX,-1,1,x', ['2 country not-in-list', '2 kg malformed']],
+    ['2,2026-01-01,ZZ,-1,1,x', ['2 country not-in-list', '2 kg malformed']],
   ]
   for (const [row, expected] of rows) {
     const { rows: mapped, faults } = await mapRows(`${header}\n${row}\n${good}\n`, mappingOf(plain))

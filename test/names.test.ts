@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { comparingForm, isBlank, searchForm, validateFields, validateSubject } from '../src/forms/index.ts'
 import { lookingLike } from '../src/identity/similar-names.ts'
+import { choose } from '../src/cli/choice.ts'
 import { harmless, isolated } from '../src/cli/terminal.ts'
 
 const unseen = [
@@ -87,6 +88,24 @@ t.test('a text that shows nothing is blank, and no field or subject', async (t) 
     t.match(validateFields('warning', 1, warning), [{ pointer: '/lookFor/0/identifier' }])
   }
   t.same(validateFields('text', 1, { text: 'a\u200b' }), [])
+})
+
+// Bites: `choose` in src/cli/choice.ts.
+t.test('the command finds a thing by its name, however it is written', async (t) => {
+  const among = [
+    { id: '1', name: 'Tromsø Customs' },
+    { id: '2', name: 'Iğdır Gümrük', also: 'IGD-1' },
+  ]
+  for (const word of [
+    'tromsø customs',
+    'TROMSØ\u00a0CUSTOMS',
+    'Tromso\u0338 Customs\u200b'.replace('o\u0338', 'ø'),
+    'tromsø',
+  ])
+    t.equal(choose('organization', word, among).id, '1', JSON.stringify(word))
+  for (const word of ['IĞDIR GÜMRÜK', 'ığdır gu\u0308mru\u0308k', 'ｉｇｄ－１'.normalize('NFKC')])
+    t.equal(choose('organization', word, among).id, '2', JSON.stringify(word))
+  for (const word of ['', '\u200b', 'Troms\u043e']) t.throws(() => choose('organization', word, among), /There is no/)
 })
 
 t.test('words are found without accents, and with the letters of other keyboards', async (t) => {

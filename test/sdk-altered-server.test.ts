@@ -40,7 +40,7 @@ t.test('no key is granted to an outsider whom the service says waits for one', a
   const session = await kenya.follow(operation)
   const posted = await session.post(text('Sealed.'))
   await opened(coordinator, operation, posted.message)
-  const outsider = await partyOf(t, administrator, { kind: 'partner', name: 'Outsider' })
+  const outsider = await partyOf(t, administrator, { kind: 'partner', name: 'Another outsider' })
   const requests = [{ compartment: operation, device: outsider.client.device, epochs: [1] }]
   altered.answer = ({ path }, answer) =>
     path.endsWith('/grant-requests') ? { status: 200, json: { requests } } : answer

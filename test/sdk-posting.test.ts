@@ -248,7 +248,7 @@ t.test('a message that this device did not send alarms it', async (t) => {
   const store = new MemoryStore()
   const peru = await partyOf(t, administrator, {
     kind: 'administration',
-    name: 'Customs of Peru',
+    name: 'Administration of Peru',
     country: 'PE',
     store,
   })

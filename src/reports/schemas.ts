@@ -22,7 +22,13 @@ export const FiguresSchema = Type.Object({
 export const OfLogSchema = Type.Object({ log: InOperationSchema.properties.operation })
 
 const words = (description: string) =>
-  Type.String({ minLength: 3, maxLength: 500, pattern: '^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f]*$', description })
+  Type.String({
+    minLength: 3,
+    maxLength: 500,
+    pattern: '^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f]*$',
+    format: 'not-blank',
+    description,
+  })
 
 export const EvidenceRequestSchema = Type.Object(
   {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { sayTime } from '../../forms/index.ts'
 import type { OwnDevice } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
@@ -54,6 +55,7 @@ Examples:
             terminal.result({ device, state: chosen.state }, () => ['Nothing was done.'])
             return
           }
+          if (since !== undefined) terminal.note(`Understood: since ${sayTime(since, 'UTC')}.`)
           const enrolled = new Date(chosen.enrolledAt)
           const from = since !== undefined && since < enrolled ? enrolled : since
           await asProven(using, options, () => client.directory.revokeDevice(device, from))

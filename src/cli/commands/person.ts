@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { sayTime } from '../../forms/index.ts'
 import type { DepartureEffects } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
@@ -82,6 +83,7 @@ export function addPerson(person: Command): void {
       asMember(options, async (device) => {
         const { client, terminal } = device
         const since = compromisedSince(options.compromisedSince)
+        if (since !== undefined) terminal.note(`Understood: since ${sayTime(since, 'UTC')}.`)
         const organization = await organizationMeant(device, options)
         const listed = await asContactPoint(client.directory.people(organization))
         const people = listed.map((one) => ({ ...one, id: one.person }))

@@ -1,5 +1,6 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { Problem } from '../../errors.ts'
+import { comparingForm } from '../../forms/index.ts'
 
 /**
  * NIST SP 800-63B-4, section 3.1.1.2: alone at least 15 characters, beside a second factor 8; no
@@ -23,7 +24,7 @@ export function requireStrong(passphrase: string, names: readonly string[], leas
     })
   const plain = passphrase.normalize('NFC').toLowerCase()
   const known = [plain, plain.replace(/[\s\d]+$/u, '')].some((one) => common.has(one))
-  if (known || isRepetition(plain) || names.some((name) => name.normalize('NFC').toLowerCase() === plain))
+  if (known || isRepetition(plain) || names.some((name) => comparingForm(name) === comparingForm(passphrase)))
     throw new Problem('PASSPHRASE_WEAK', {
       reason: 'common',
       detail: 'Attackers try this passphrase first: it is a common one, a repetition, or a name.',
