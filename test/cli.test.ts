@@ -132,7 +132,7 @@ t.test('from an empty service to verified figures', async (t) => {
       ['words in all there is', ['--text', 'harbour'], /Add from \(and to\), or person/, 1],
       ['somebody else without a reason', ['--person', 'wanjiru'], /Say in justification why you look/, 1],
       ['somebody who is not there', ['--person', 'nobody'], /There is no person "nobody" here/, 1],
-      ['a day that is none', ['--from', '2026-02-30'], /--from is a day or a time/, 2],
+      ['a day that is none', ['--from', '2026-02-30'], /There is no day 2026-02-30/, 2],
       ['two forms at once', ['--csv', '--json'], /Choose one of --csv and --json/, 2],
       ['the directory', ['--directory'], /auditor of the platform/, 1],
     ]
