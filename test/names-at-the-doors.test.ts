@@ -9,6 +9,7 @@ import { comparingForm } from '../src/forms/index.ts'
 import { checkLog, verifyAll } from './support/check-log.ts'
 import { admin } from './support/database.ts'
 import { everyRole } from './support/roles.ts'
+import { usualOperation } from './support/usual-operation.ts'
 import { codeOf, freshId } from './support/wire.ts'
 
 const { operation, byRole, server, administrator } = await everyRole(t)
@@ -73,6 +74,19 @@ t.test('a name that looks like another one is registered with a warning', async 
   const cyrillic = await register('Реru')
   t.equal(cyrillic.status, 201)
   t.match(cyrillic.body, { similar: [{ name: 'Peru' }] })
+})
+
+// Bites: `onSimilar` of the SDK, which `cordon organization add` shows.
+t.test('the SDK and the command tell whose name a new one looks like', async (t) => {
+  const scene = await usualOperation(t)
+  const { directory } = scene.administrator
+  const chile = await directory.registerOrganization({ kind: 'partner', name: 'Chile' })
+  const told: object[] = []
+  const cyrillic = { kind: 'partner', name: 'Сhile' } as const
+  await directory.registerOrganization(cyrillic, (similar) => told.push(...similar))
+  t.same(told, [{ organization: chile, name: 'Chile' }])
+  const again = directory.registerOrganization({ kind: 'partner', name: 'CHILE\u200b' })
+  await t.rejects(again, { code: 'NAME_TAKEN', extra: { organization: chile } })
 })
 
 // Bites: the format `not-blank`, which asks `isBlank`.
