@@ -1,4 +1,4 @@
-// What this holds: every door has the same lists: the time zones that the platform knows, one list
+// What this holds: all doors share their lists: the time zones that the platform knows, one list
 // of places, and the ways in which people type an address or a code.
 // What makes it fail: a list that one door keeps for itself.
 import fc from 'fast-check'
@@ -38,8 +38,8 @@ t.test('an operation has any time zone of IANA, under its newer and its older na
   t.equal(codeOf(await byRole.coordinator.call('PATCH', path, { timeZone: '+02:00' })), '400 VALIDATION')
 })
 
-// Bites: `isPlace`, and the format of the same name.
-t.test('organizations and seizures are of the same places', async (t) => {
+// Bites: `isPlace`, also as the format `place`.
+t.test('organizations and seizures share one list of places', async (t) => {
   const asOrganization = async (country: string) => {
     const body = { id: freshId(), kind: 'administration', name: `Customs ${freshId()}`, country }
     return codeOf(await administrator.call('POST', '/v1/organizations', body))
