@@ -70,6 +70,23 @@ export function describeForms(): string {
   return `${JSON.stringify({ forms: described, codes: Object.fromEntries(lists), units: Object.fromEntries(factors) }, null, 1)}\n`
 }
 
+/** `docs/units.md`: the units of quantities with the exact factor of each. */
+export function describeUnits(): string {
+  const rows = Object.entries(units).map(([code, { label, kind, base, factor }]) => [
+    `\`${code}\``,
+    label.en,
+    kind,
+    `${factor} ${base}`,
+  ])
+  return `# Units
+
+Written from \`src/forms/units.ts\` by \`npm run docs\`; a test keeps the two in step. The codes are those of UN/ECE
+Recommendation 20. Each factor is exact: figures multiply by it and round nothing.
+
+${table(['code', 'unit', 'kind', 'one is exactly'], rows)}
+`
+}
+
 /** A code's values stand once, in its list. */
 function withoutLists({ enum: values, properties, items, ...rest }: Schema): object {
   return {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { describeSettings } from '../src/config.ts'
-import { describeAccess, describeForms, describeProblems } from './pages.ts'
+import { describeAccess, describeForms, describeProblems, describeUnits } from './pages.ts'
 
 // `npm run docs`: the pages that are written from the source.
 const pages = {
@@ -8,5 +8,6 @@ const pages = {
   'access.md': describeAccess(),
   'problems.md': describeProblems(),
   'forms.json': describeForms(),
+  'units.md': describeUnits(),
 }
 for (const [name, text] of Object.entries(pages)) writeFileSync(new URL(name, import.meta.url), text)

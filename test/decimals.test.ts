@@ -6,8 +6,11 @@ import {
   addDecimals,
   canonicalDecimal,
   compareDecimals,
+  figurePlaces,
   inBaseUnit,
   isQuantity,
+  isZero,
+  mostQuantityDecimals,
   multiplyDecimals,
   sumDecimals,
   units,
@@ -147,4 +150,31 @@ t.test('units convert exactly inside their kind and never across', async (t) => 
     t.equal(base.kind, unit.kind, code)
     t.equal(base.factor, '1', code)
   }
+})
+
+t.test('a factor of a unit has no more digits than figures hold', async (t) => {
+  for (const [code, { factor }] of Object.entries(units)) {
+    t.equal(canonicalDecimal(factor), factor, `${code} is canonical`)
+    const [, fraction = ''] = factor.split('.')
+    t.ok(fraction.length + mostQuantityDecimals <= figurePlaces, `${code} fits`)
+  }
+  t.same(inBaseUnit('999999999999999.999999', 'LBR'), { unit: 'KGM', quantity: '453592369999999.99999954640763' })
+  t.same(inBaseUnit('1', 'LBR'), { unit: 'KGM', quantity: '0.45359237' })
+  t.same(inBaseUnit('16', 'ONZ'), inBaseUnit('1', 'LBR'), 'sixteen ounces are a pound')
+  t.same(inBaseUnit('7000', 'GRN'), inBaseUnit('1', 'LBR'), 'so are 7,000 grains')
+  t.same(inBaseUnit('480', 'GRN'), inBaseUnit('1', 'APZ'), 'and 480 a troy ounce')
+  t.same(inBaseUnit('2000', 'LBR'), inBaseUnit('1', 'STN'))
+  t.same(inBaseUnit('2240', 'LBR'), inBaseUnit('1', 'LTN'))
+  t.same(inBaseUnit('5', 'CTM'), inBaseUnit('1', 'GRM'))
+  t.same(inBaseUnit('12', 'INH'), inBaseUnit('1', 'FOT'))
+  t.same(inBaseUnit('3', 'FOT'), inBaseUnit('1', 'YRD'))
+  t.same(inBaseUnit('144', 'INK'), inBaseUnit('1', 'FTK'))
+  t.same(inBaseUnit('128', 'OZA'), inBaseUnit('1', 'GLL'))
+  t.same(inBaseUnit('42', 'GLL'), inBaseUnit('1', 'BLL'))
+  t.same(inBaseUnit('2.5', 'MTK'), { unit: 'MTK', quantity: '2.5' })
+})
+
+t.test('zero is zero however it is written, and nothing else is', async (t) => {
+  for (const zero of ['0', '0.0', '0.000000']) t.equal(isZero(zero), true, zero)
+  for (const more of ['0.000001', '10', '0.10']) t.equal(isZero(more), false, more)
 })

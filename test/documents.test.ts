@@ -1,7 +1,7 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
-import { describeAccess, describeForms, describeProblems } from '../docs/pages.ts'
+import { describeAccess, describeForms, describeProblems, describeUnits } from '../docs/pages.ts'
 import { describeSettings } from '../src/config.ts'
 import { problems } from '../src/errors.ts'
 import { closeCodes } from '../src/protocol/index.ts'
@@ -60,7 +60,12 @@ t.test('each step of the walk of a message is a function of the file that it nam
 })
 
 t.test('what is written from the source is in step; npm run docs writes it', async (t) => {
-  const written = { 'access.md': describeAccess(), 'problems.md': describeProblems(), 'forms.json': describeForms() }
+  const written = {
+    'access.md': describeAccess(),
+    'problems.md': describeProblems(),
+    'forms.json': describeForms(),
+    'units.md': describeUnits(),
+  }
   for (const [name, text] of Object.entries(written)) {
     t.equal(await readFile(join(repository, 'docs', name), 'utf8'), text, name)
   }

@@ -68,6 +68,9 @@ t.test('INV-16: a reader counts opened messages and the server extracts, and bot
   await th.post(seizureOf('TH', { category: 'wildlife/pangolin/whole', quantity: '7', unit: 'H87' }))
   await th.post(seizureOf('TH', { category: 'wildlife/pangolin/live', quantity: '7', unit: 'H87' }))
   await th.post(seizureOf('TH', { category: 'drugs/khat' }))
+  const none = (category: string): Item => ({ category, quantity: '0.00', unit: 'KGM' })
+  await th.post(seizureOf('TH', none('drugs/cocaine'), none('wildlife/pangolin/scales')))
+  await ke.post(seizureOf('KE', none('drugs/cocaine'), { category: 'drugs/cannabis', quantity: '3', unit: 'LBR' }))
   const wrong = await th.post(seizureOf('TH', scales('1')))
   const corrected = await th.post({
     ...seizureOf('TH', scales('2')),
@@ -86,15 +89,16 @@ t.test('INV-16: a reader counts opened messages and the server extracts, and bot
   await ke.post({ ...seizureOf('KE', scales('60')), ...late })
 
   const answer = await figuresFor(kenya.client, operation)
-  t.match(answer, { edition: 'whole', seizures: 5, cases: 5 })
+  t.match(answer, { edition: 'whole', seizures: 6, cases: 6 }, 'zero is no seizure')
   t.same(answer.quantities, [
+    { category: 'drugs/cannabis', unit: 'KGM', quantity: '1.36077711', estimated: '0', seizures: 1 },
     { category: 'wildlife/pangolin/live', unit: 'H87', quantity: '7', estimated: '0', seizures: 1 },
     { category: 'wildlife/pangolin/scales', unit: 'KGM', quantity: '3.3', estimated: '500', seizures: 2 },
     { category: 'wildlife/pangolin/whole', unit: 'H87', quantity: '7', estimated: '0', seizures: 1 },
   ])
   t.same(answer.totals, [
     { unit: 'H87', quantity: '7', estimated: '0' },
-    { unit: 'KGM', quantity: '3.3', estimated: '500' },
+    { unit: 'KGM', quantity: '4.66077711', estimated: '500' },
   ])
   for (const client of [kenya.client, thailand.client, coordinator]) {
     t.ok(sameFigures(await readerOf(client, operation, answer.asAt), answer))
@@ -153,6 +157,7 @@ t.test(
       const session = await client.follow(operation)
       const country = ['KE', 'TH', 'DE'][n] ?? ''
       await session.post(seizureOf(country, khat))
+      await session.post(seizureOf(country, { category: 'drugs/cocaine', quantity: '0', unit: 'KGM' }))
       if (country === 'KE')
         await session.post(seizureOf(country, { category: 'drugs/other', quantity: '9', unit: 'H87' }))
     }
@@ -160,7 +165,7 @@ t.test(
     server.clock.advance(24 * 3600_000)
     for (const { client } of [partner, observer]) {
       const tomorrow = await figuresFor(client, operation)
-      t.match(tomorrow, { edition: 'totals' })
+      t.match(tomorrow, { edition: 'totals', seizures: 3, cases: 3 }, 'zero of three countries is none')
       t.same(tomorrow.quantities, [
         { category: 'drugs/khat', unit: 'KGM', quantity: '12', estimated: '0', seizures: 3 },
       ])

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { sumCommodities, type Figures } from '../src/forms/index.ts'
+import { figurePlaces, sumCommodities, type Figures } from '../src/forms/index.ts'
 import { discloseAtDayEnds, type Span } from '../src/reports/totals.ts'
 
 const sums = new Set(sumCommodities)
-const one = 10n ** 12n
+const one = 10n ** BigInt(figurePlaces)
 const live = 'wildlife/pangolin/live'
 const dead = 'wildlife/pangolin/carcass'
 const whole = 'wildlife/pangolin/whole'
@@ -48,8 +48,8 @@ t.test('what three countries made is shown, exactly', async (t) => {
   t.same(figures, {
     seizures: 3,
     cases: 3,
-    quantities: [{ category: live, unit: 'H87', quantity: '5.000000000001', estimated: '0', seizures: 3 }],
-    totals: [{ unit: 'H87', quantity: '5.000000000001', estimated: '0' }],
+    quantities: [{ category: live, unit: 'H87', quantity: '5.00000000000000000001', estimated: '0', seizures: 3 }],
+    totals: [{ unit: 'H87', quantity: '5.00000000000000000001', estimated: '0' }],
   })
 })
 

@@ -4,6 +4,7 @@ import {
   type CategoryAmount,
   type Figures,
   inBaseUnit,
+  isZero,
   type Relation,
   rollUp,
 } from '../forms/index.ts'
@@ -38,7 +39,9 @@ interface Goods {
  * be valid.
  */
 export function figuresOf(messages: Iterable<OpenedMessage>): Figures {
-  const counted = standingMessages(messages).filter((message) => message.form === 'seizure')
+  const counted = standingMessages(messages).filter(
+    ({ form, fields }) => form === 'seizure' && !foundNothing(goodsOf(fields)),
+  )
   const quantities = quantitiesOf(counted)
   return {
     seizures: counted.length,
@@ -79,7 +82,7 @@ function quantitiesOf(seizures: readonly OpenedMessage[]): CategoryAmount[] {
   const rows = new Map<string, { row: CategoryAmount; last: OpenedMessage }>()
   for (const seizure of seizures) {
     for (const goods of goodsOf(seizure.fields)) {
-      if (goods.quantity === undefined || goods.unit === undefined) continue
+      if (goods.quantity === undefined || goods.unit === undefined || isZero(goods.quantity)) continue
       const amount = inBaseUnit(goods.quantity, goods.unit)
       const key = `${goods.category} ${amount.unit}`
       const before = rows.get(key)
@@ -99,6 +102,11 @@ function quantitiesOf(seizures: readonly OpenedMessage[]): CategoryAmount[] {
   return [...rows.values()]
     .map(({ row }) => row)
     .toSorted((a, b) => byCodeUnits(a.category, b.category) || byCodeUnits(a.unit, b.unit))
+}
+
+// Zero says that somebody looked and found none of these goods.
+function foundNothing(goods: readonly Goods[]): boolean {
+  return goods.length > 0 && goods.every(({ quantity }) => quantity !== undefined && isZero(quantity))
 }
 
 function goodsOf(fields: unknown): readonly Goods[] {

@@ -20,6 +20,9 @@ const reported = new RegExp(quantityPattern)
 // The shape of a computed quantity: sums and products have more digits than a report may have.
 const computed = /^(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?$/
 
+/** The digits that a reported quantity may have after its point. */
+export const mostQuantityDecimals = 6
+
 /** Whether a value is a quantity that a form accepts. */
 export function isQuantity(value: unknown): value is string {
   return typeof value === 'string' && value.length <= quantityMaxLength && reported.test(value)
@@ -31,6 +34,14 @@ export function isQuantity(value: unknown): value is string {
  */
 export function canonicalDecimal(text: string): string {
   return write(read(text))
+}
+
+/**
+ * Whether a quantity is zero, however it is written. It says that somebody looked and that there
+ * was nothing: it is no seizure of these goods.
+ */
+export function isZero(quantity: string): boolean {
+  return canonicalDecimal(quantity) === '0'
 }
 
 /** The exact sum of two decimals, canonical. Throws RangeError where a text is no decimal. */

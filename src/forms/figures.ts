@@ -1,6 +1,6 @@
-import { addDecimals, multiplyDecimals } from './decimal.ts'
+import { addDecimals, mostQuantityDecimals, multiplyDecimals } from './decimal.ts'
 import { commodities, isWithin } from './commodities.ts'
-import { type BaseUnit, findUnit } from './units.ts'
+import { type BaseUnit, findUnit, mostFactorDigits } from './units.ts'
 
 /**
  * The amount of a commodity, in the base unit of its kind. `quantity` was counted or weighed;
@@ -14,7 +14,7 @@ export interface Amount {
 
 export interface CategoryAmount extends Amount {
   readonly category: string
-  /** The number of seizures that contribute. */
+  /** The number of seizures that contribute more than zero. */
   readonly seizures: number
 }
 
@@ -26,7 +26,7 @@ export interface CategoryAmount extends Amount {
 export interface Figures {
   /**
    * The number of messages of the form seizure that count: no exercise, not withdrawn, a corrected
-   * one once.
+   * one once, and none that lists goods of which each is zero.
    */
   readonly seizures: number
   /** The number of threads with at least one such message. */
@@ -36,6 +36,12 @@ export interface Figures {
   /** One row for each kind of unit over all commodities without sums, in the order of the unit. */
   readonly totals: readonly Amount[]
 }
+
+/**
+ * The digits after the point with which a base unit holds every reported quantity in every unit
+ * exactly.
+ */
+export const figurePlaces = mostQuantityDecimals + mostFactorDigits
 
 /**
  * Converts a quantity exactly to the base unit of its kind. Throws RangeError for a unit that is

@@ -3,10 +3,19 @@ export type { CodeListName } from './codes.ts'
 export { commodities, isWithin, sumCommodities } from './commodities.ts'
 
 export { isDay } from './days.ts'
-export { addDecimals, canonicalDecimal, compareDecimals, isQuantity, multiplyDecimals, sumDecimals } from './decimal.ts'
+export {
+  addDecimals,
+  canonicalDecimal,
+  compareDecimals,
+  isQuantity,
+  isZero,
+  mostQuantityDecimals,
+  multiplyDecimals,
+  sumDecimals,
+} from './decimal.ts'
 export { compareExtract, decodeExtract, encodeExtract, extractOf, extractSchema } from './extract.ts'
 export type { Extract } from './extract.ts'
-export { byCodeUnits, inBaseUnit, rollUp, sameFigures } from './figures.ts'
+export { byCodeUnits, figurePlaces, inBaseUnit, rollUp, sameFigures } from './figures.ts'
 export type { CategoryAmount, Figures } from './figures.ts'
 export { relations } from './form.ts'
 export type { Form, FormId, Relation, Schema } from './form.ts'

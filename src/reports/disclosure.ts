@@ -1,6 +1,6 @@
 /**
- * What one country contributes to a value that is shown: `quantity` and `estimated` in trillionths
- * of the base unit.
+ * What one country contributes to a value that is shown: `quantity` and `estimated` in steps of the
+ * base unit (10 to the power of minus `figurePlaces`).
  */
 export interface Share {
   readonly quantity: bigint

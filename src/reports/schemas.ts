@@ -5,7 +5,13 @@ import { InOperationSchema } from '../operations/index.ts'
 import { Evidence } from '../protocol/index.ts'
 
 const DecimalSchema = Type.String({ pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$', description: 'Exact, canonical.' })
-const UnitSchema = Type.Union([Type.Literal('KGM'), Type.Literal('LTR'), Type.Literal('H87'), Type.Literal('MTR')])
+const UnitSchema = Type.Union([
+  Type.Literal('KGM'),
+  Type.Literal('LTR'),
+  Type.Literal('H87'),
+  Type.Literal('MTR'),
+  Type.Literal('MTK'),
+])
 const amount = { unit: UnitSchema, quantity: DecimalSchema, estimated: DecimalSchema }
 
 export const FiguresSchema = Type.Object({

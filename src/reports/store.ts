@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from '../db/index.ts'
-import { sumCommodities, units, type Figures } from '../forms/index.ts'
+import { figurePlaces, sumCommodities, units, type Figures } from '../forms/index.ts'
 import type { Span } from './totals.ts'
 
 /**
@@ -30,9 +30,14 @@ const versions = (operation: string) => sql`
   WHERE m.operation_id = ${operation} AND NOT m.exercise AND NOT first.exercise
     AND m.organization_id = first.organization_id`
 
+// Zero says that somebody looked and found none of these goods: it contributes nothing.
 const goods = sql`
   CROSS JOIN LATERAL jsonb_array_elements(e.content::jsonb -> 'items') AS item
-  JOIN unit u ON u.code = item ->> 'unit'`
+  JOIN unit u ON u.code = item ->> 'unit' AND (item ->> 'quantity')::numeric > 0`
+// Whether goods are listed and each of them is zero: such a message is no seizure.
+const foundNothing = sql`(jsonb_array_length(e.content::jsonb -> 'items') > 0 AND NOT EXISTS (
+  SELECT FROM jsonb_array_elements(e.content::jsonb -> 'items') AS listed
+  WHERE listed ->> 'quantity' IS NULL OR (listed ->> 'quantity')::numeric > 0))`
 const inBase = sql`(item ->> 'quantity')::numeric * u.factor`
 const isEstimate = sql`coalesce((item ->> 'estimated')::boolean, false)`
 
@@ -46,7 +51,11 @@ export async function queryFigures(tx: Tx, operation: string): Promise<Figures &
       WHERE stands_for NOT IN (SELECT stands_for FROM version WHERE refers_as = 'withdrawal')
       ORDER BY stands_for, log_index DESC
     ),
-    seizure AS (SELECT id, thread_id FROM standing WHERE form = 'seizure'),
+    seizure AS (
+      SELECT id, thread_id FROM standing
+      LEFT JOIN extract e ON e.operation_id = ${operation} AND e.message_id = standing.id
+      WHERE form = 'seizure' AND ${foundNothing} IS NOT TRUE
+    ),
     amount AS (
       SELECT s.id, item ->> 'category' AS category, u.base AS unit, ${inBase} AS quantity, ${isEstimate} AS estimated
       FROM seizure s JOIN extract e ON e.operation_id = ${operation} AND e.message_id = s.id ${goods}
@@ -84,7 +93,7 @@ interface SpanRow {
   readonly until: string | null
   readonly category: string | null
   readonly unit: string | null
-  readonly trillionths: string | null
+  readonly steps: string | null
   readonly estimated: boolean | null
 }
 
@@ -123,24 +132,24 @@ export async function spansAtDayEnd(
       WHERE s.form = 'seizure'
     )
     SELECT d.id AS message, d.thread_id AS thread, e.content::jsonb ->> 'country' AS country,
-      d.from_day AS "from", d.until_day AS until, g.category, g.unit, g.trillionths, g.estimated
+      d.from_day AS "from", d.until_day AS until, g.category, g.unit, g.steps, g.estimated
     FROM dated d JOIN extract e ON e.operation_id = ${operation} AND e.message_id = d.id
     LEFT JOIN LATERAL (
-      SELECT item ->> 'category' AS category, u.base AS unit, (${inBase} * 1000000000000)::numeric(60, 0)::text AS trillionths,
+      SELECT item ->> 'category' AS category, u.base AS unit, (${inBase} * 10::numeric ^ ${figurePlaces})::numeric(60, 0)::text AS steps,
         ${isEstimate} AS estimated
       FROM (SELECT 1) AS one ${goods}
     ) AS g ON true
-    WHERE d.until_day IS NULL OR d.until_day > d.from_day
+    WHERE (d.until_day IS NULL OR d.until_day > d.from_day) AND ${foundNothing} IS NOT TRUE
     ORDER BY d.log_index`.execute(tx)
   const spans = new Map<string, Span & { goods: Span['goods'][number][] }>()
-  for (const { message, thread, country, from, until, category, unit, trillionths, estimated } of rows) {
+  for (const { message, thread, country, from, until, category, unit, steps, estimated } of rows) {
     const span = spans.get(message) ?? { message, thread, country, from, until, goods: [] }
     spans.set(message, span)
-    if (category === null || unit === null || trillionths === null) continue
+    if (category === null || unit === null || steps === null) continue
     span.goods.push({
       category,
       unit: unit as Span['goods'][number]['unit'],
-      quantity: BigInt(trillionths),
+      quantity: BigInt(steps),
       estimated: estimated === true,
     })
   }

@@ -1,4 +1,4 @@
-import type { BaseUnit, CategoryAmount, Figures } from '../forms/index.ts'
+import { figurePlaces, type BaseUnit, type CategoryAmount, type Figures } from '../forms/index.ts'
 import { add, addTo, mayStep, noShares, nothing, together, type Share, type Shares } from './disclosure.ts'
 
 /**
@@ -15,7 +15,8 @@ export interface Span {
     readonly category: string
     readonly unit: BaseUnit
     /**
-     * The quantity in trillionths of the base unit, which holds every quantity and factor exactly.
+     * The quantity in steps of the base unit (10 to the power of minus `figurePlaces`), which hold
+     * every quantity and factor exactly.
      */
     readonly quantity: bigint
     readonly estimated: boolean
@@ -226,8 +227,9 @@ function write(lines: Map<string, Line>, remainders: Map<BaseUnit | '', Remainde
   }
 }
 
-function decimal(trillionths: bigint): string {
-  const digits = trillionths.toString().padStart(13, '0')
-  const fraction = digits.slice(-12).replace(/0+$/, '')
-  return fraction === '' ? digits.slice(0, -12) : `${digits.slice(0, -12)}.${fraction}`
+function decimal(steps: bigint): string {
+  const digits = steps.toString().padStart(figurePlaces + 1, '0')
+  const whole = digits.slice(0, -figurePlaces)
+  const fraction = digits.slice(-figurePlaces).replace(/0+$/, '')
+  return fraction === '' ? whole : `${whole}.${fraction}`
 }
