@@ -32,6 +32,8 @@ async function scene(owner: Parameters<typeof startServer>[0]) {
   return { server, directory, coordinator, operation, kenya, thailand }
 }
 
+const constant = (source: unknown) => (typeof source === 'string' ? source : '')
+
 /** The plain sum of each column of quantities, by what the mapping makes of it. */
 function sumsOf(csv: string): Map<string, string> {
   const file = readCsv(csv, ',')
@@ -42,7 +44,8 @@ function sumsOf(csv: string): Map<string, string> {
     const at = file.header.cells.indexOf(column)
     const cells = file.records.map(({ cells }) => (cells[at] ?? '').trim()).filter((cell) => cell !== '')
     for (const target of targets)
-      if ('goods' in target) sums.set(`${target.goods.category} ${target.goods.unit}`, sumDecimals(cells))
+      if ('goods' in target)
+        sums.set(`${constant(target.goods['category'])} ${constant(target.goods['unit'])}`, sumDecimals(cells))
   }
   return sums
 }

@@ -86,6 +86,8 @@ const small = [columns, row('a', '12.5'), row('b', '3'), row('c', '0.25')].join(
 
 const skip = existsSync(real) ? false : 'the real seizures are not at hand: ../shared/data/pangolin-seizures.csv'
 
+const constant = (source: unknown) => (typeof source === 'string' ? source : '')
+
 /** The plain sum of each column of quantities, by the category that the mapping makes of it. */
 function sumsOf(csv: string): Map<string, string> {
   const file = readCsv(csv, ',')
@@ -95,7 +97,8 @@ function sumsOf(csv: string): Map<string, string> {
     const at = file.header.cells.indexOf(column)
     const cells = file.records.map(({ cells }) => (cells[at] ?? '').trim()).filter((cell) => cell !== '')
     for (const target of targets) {
-      if ('goods' in target) sums.set(`${target.goods.category} ${target.goods.unit}`, sumDecimals(cells))
+      if ('goods' in target)
+        sums.set(`${constant(target.goods['category'])} ${constant(target.goods['unit'])}`, sumDecimals(cells))
     }
   }
   return sums

@@ -3,7 +3,14 @@ import { signSignIn, timestamp } from '../protocol/index.ts'
 import { loadSelf, requireOtherPassphrase, type Self } from './account.ts'
 import { proveTogether, readCertificateOnce, requirePinned } from './certificates.ts'
 import { Audit } from './audit.ts'
-import { importRows, type ImportOutcome, type ImportInput } from './import/runner.ts'
+import {
+  importRows,
+  proposeImport,
+  type ImportDeps,
+  type ImportInput,
+  type ImportOutcome,
+  type ImportProposal,
+} from './import/runner.ts'
 import { Factors, askPasskey, type Authenticator, type SignInEvidence } from './factors.ts'
 import { LiveConnection } from './connection.ts'
 import { Directory } from './directory.ts'
@@ -380,13 +387,24 @@ export class Cordon {
   /** Imports rows into an operation. A repeated import sends no row twice. See `importRows`. */
   async importRows(input: Omit<ImportInput, 'session'> & { readonly operation: string }): Promise<ImportOutcome> {
     const { operation, ...rest } = input
-    const deps = {
+    return importRows(this.#importDeps(), { ...rest, session: await this.follow(operation) })
+  }
+
+  /** What a file says otherwise than the operation. Sends nothing. See `proposeImport`. */
+  async proposeImport(
+    input: Pick<ImportInput, 'mapping' | 'rows'> & { readonly operation: string },
+  ): Promise<ImportProposal> {
+    const { operation, ...rest } = input
+    return proposeImport(this.#importDeps(), { ...rest, session: await this.follow(operation) })
+  }
+
+  #importDeps(): ImportDeps {
+    return {
       platform: this.#platform,
       transport: this.transport,
       transparency: this.#require(this.#transparency),
       self: () => this.self,
     }
-    return importRows(deps, { ...rest, session: await this.follow(operation) })
   }
 
   /**

@@ -32,9 +32,10 @@ export type {
   MappedRows,
   Mapping,
   MappingFault,
+  Remark,
   Target,
 } from './import/index.ts'
-export type { ImportOutcome, ImportInput } from './import/runner.ts'
+export type { ImportOutcome, ImportInput, ImportProposal } from './import/runner.ts'
 export type { EnrolmentRequest, EnrolmentResult, InitializationRequest, RootSecrets } from './enrolment.ts'
 export {
   dropMessage,

@@ -27,7 +27,7 @@ export { findForm, forms, mayRefer, newestForm } from './registry.ts'
 
 export { isTimeZone } from './time-zones.ts'
 export { units } from './units.ts'
-export type { BaseUnit } from './units.ts'
+export type { BaseUnit, UnitCode } from './units.ts'
 export { fitsForm, validateExtract, validateFields, validateSubject } from './validation.ts'
 export type { Fault, FaultReason } from './validation.ts'
 export { isTimeFault, localTime, readTime, sayTime, writeTime } from './written-times.ts'

@@ -5,10 +5,13 @@ export type UnitKind = 'mass' | 'volume' | 'count' | 'length' | 'area'
 /**
  * The base unit of each kind, in which figures are given. Units of different kinds are never added.
  */
-export const baseUnits = { mass: 'KGM', volume: 'LTR', count: 'H87', length: 'MTR', area: 'MTK' } as const satisfies Record<
-  UnitKind,
-  string
->
+export const baseUnits = {
+  mass: 'KGM',
+  volume: 'LTR',
+  count: 'H87',
+  length: 'MTR',
+  area: 'MTK',
+} as const satisfies Record<UnitKind, string>
 
 export type BaseUnit = (typeof baseUnits)[UnitKind]
 

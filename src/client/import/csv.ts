@@ -1,3 +1,6 @@
+import { decodeFile, type Encoding } from './encodings.ts'
+import { Remarks, type Remark } from './remarks.ts'
+
 /**
  * A record of a file, with the number of the line on which its first cell stands. The header is on
  * line 1 unless blank lines precede it.
@@ -18,9 +21,22 @@ export interface ImportFault {
   readonly advice: string
 }
 
+/** A file as a table: every record has as many cells as the header. */
 export interface Csv {
   readonly header: CsvRecord
   readonly records: readonly CsvRecord[]
+  /** What was left out of the file, and where. */
+  readonly remarks: readonly Remark[]
+}
+
+export const delimiters = [',', ';', '\t', '|'] as const
+
+export type Delimiter = (typeof delimiters)[number]
+
+export interface CsvOptions {
+  readonly encoding?: Encoding
+  /** The line of the header, from 1; the first line that is not blank if it is not given. */
+  readonly headerLine?: number
 }
 
 /** The limits of a file, so that a hostile one is refused before it costs memory. */
@@ -41,44 +57,88 @@ class CsvFault extends Error {
 }
 
 /**
- * Reads a CSV file by RFC 4180: UTF-8 with or without a byte order mark, records that end with LF,
- * CRLF or CR, blank lines skipped. Answers the whole file, or the first fault of its structure; it
- * guesses nothing. Cordon has a parser of its own because the fault of an unclosed quote must name
- * the line where the quote opens.
+ * Reads a CSV file by RFC 4180: UTF-8, unless the options name another encoding, with or without a
+ * byte order mark; records that end with LF, CRLF or CR. Blank lines, rows of delimiters alone and
+ * columns without a name and without a cell are left out and told, and a first line `sep=;` names
+ * the delimiter, as spreadsheets write them. Answers the whole file, or the first fault of its
+ * structure; it guesses nothing. Cordon has a parser of its own because the fault of an unclosed
+ * quote must name the line where the quote opens.
  */
-export function readCsv(file: Uint8Array | string, delimiter: ',' | ';' | '\t' = ','): Csv | ImportFault {
+export function readCsv(
+  file: Uint8Array | string,
+  delimiter: Delimiter = ',',
+  { encoding = 'utf-8', headerLine }: CsvOptions = {},
+): Csv | ImportFault {
   try {
-    const text = decode(file)
-    const [header, ...records] = recordsOf(text, delimiter)
-    if (header === undefined)
-      throw new CsvFault(1, 'empty', 'The file is empty: give a file with a header line and rows.')
-    checkHeader(header)
-    for (const { line, cells } of records) {
-      if (cells.length === header.cells.length) continue
-      const advice = `This row has ${cells.length} cells and the header ${header.cells.length}: complete it, or quote cells that hold the delimiter.`
-      throw new CsvFault(line, 'wrong-number-of-cells', advice)
-    }
-    return { header, records }
+    const remarks = new Remarks()
+    const text = decode(file, encoding)
+    const named = /^"?sep=(.)"?[,;\t|]*(?:\r\n|\r|\n)/iu.exec(text)
+    if (named === null) return tableOf(recordsOf(text, delimiter, 1, remarks), headerLine, remarks)
+    const own = delimiters.find((one) => one === named[1])
+    if (own === undefined)
+      throw new CsvFault(1, 'odd-delimiter', 'The first line names a delimiter that is none of , ; | and tab.')
+    remarks.add('delimiter-named', 1, '', own === '\t' ? 'tab' : own)
+    return tableOf(recordsOf(text.slice(named[0].length), own, 2, remarks), headerLine, remarks)
   } catch (error) {
     if (error instanceof CsvFault) return error.fault
     throw error
   }
 }
 
+/**
+ * Makes a table of the records of a file: finds the header, drops columns that have neither a name
+ * nor a cell, and checks that each record has as many cells as the header. Answers the first fault.
+ */
+export function tableOf(
+  all: readonly CsvRecord[],
+  headerLine: number | undefined,
+  remarks: Remarks,
+): Csv | ImportFault {
+  try {
+    const from = headerLine === undefined ? 0 : all.findIndex(({ line }) => line >= headerLine)
+    const [header, ...records] = from < 0 ? [] : all.slice(from)
+    if (header === undefined)
+      throw new CsvFault(1, 'empty', 'The file is empty: give a file with a header line and rows.')
+    if (headerLine !== undefined && header.line !== headerLine)
+      throw new CsvFault(
+        headerLine,
+        'no-header',
+        'The mapping says that the header stands on this line, which is blank.',
+      )
+    for (const { line } of all.slice(0, from)) remarks.add('row-before-header', line)
+    const width = header.cells.length
+    const kept = namedColumns(header, records, remarks)
+    const even = records.map((record) => evenRecord(record, width, kept, remarks))
+    return {
+      header: { line: header.line, cells: kept.map((at) => header.cells[at] ?? '') },
+      records: even,
+      remarks: remarks.list(),
+    }
+  } catch (error) {
+    if (error instanceof CsvFault) return error.fault
+    throw error
+  }
+}
+
+function evenRecord({ line, cells }: CsvRecord, width: number, kept: readonly number[], remarks: Remarks): CsvRecord {
+  const more = cells.slice(width)
+  if (cells.length < width || more.some((cell) => cell.trim() !== '')) {
+    const advice = `This row has ${cells.length} cells and the header ${width}: complete it, or quote cells that hold the delimiter.`
+    throw new CsvFault(line, 'wrong-number-of-cells', advice)
+  }
+  if (more.length > 0) remarks.add('empty-cell-after-last-column', line)
+  return { line, cells: kept.length === cells.length ? cells : kept.map((at) => cells[at] ?? '') }
+}
+
 export function isImportFault(value: Csv | ImportFault): value is ImportFault {
   return 'reason' in value
 }
 
-function decode(file: Uint8Array | string): string {
+function decode(file: Uint8Array | string, encoding: Encoding): string {
   if (file.length > csvLimits.characters * (typeof file === 'string' ? 1 : 4)) throw tooLarge()
-  let text = file
-  if (typeof text !== 'string') {
-    try {
-      text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text)
-    } catch {
-      throw new CsvFault(1, 'not-utf-8', 'The file is not UTF-8: save it as "CSV UTF-8".')
-    }
-  }
+  const text = typeof file === 'string' ? file : decodeFile(file, encoding)
+  if (typeof text !== 'string')
+    throw new CsvFault(text.line, encoding === 'utf-8' ? 'not-utf-8' : 'wrong-encoding', text.advice)
   if (text.length > csvLimits.characters) throw tooLarge()
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
@@ -87,21 +147,36 @@ function tooLarge(): CsvFault {
   return new CsvFault(1, 'too-large', `The file has more than ${csvLimits.characters} characters: split it.`)
 }
 
-function checkHeader({ line, cells }: CsvRecord): void {
+/** The places of the columns that have a name. A column without a name must have no cell. */
+function namedColumns({ line, cells }: CsvRecord, records: readonly CsvRecord[], remarks: Remarks): number[] {
   const seen = new Set<string>()
-  for (const name of cells) {
-    if (name.trim() === '') throw new CsvFault(line, 'column-without-name', 'Give each column a name in the header.')
+  const kept: number[] = []
+  for (const [at, name] of cells.entries()) {
+    if (name.trim() === '') {
+      const filled = records.find((record) => (record.cells[at] ?? '').trim() !== '')
+      if (filled !== undefined || records.length === 0 || cells.every((other) => other.trim() === ''))
+        throw new CsvFault(
+          line,
+          'column-without-name',
+          `Column ${at + 1} has no name in the header${filled === undefined ? '' : ` and has a cell on line ${filled.line}`}: give it a name.`,
+        )
+      remarks.add('nameless-column', line, '', String(at + 1))
+      continue
+    }
+    kept.push(at)
     if (seen.has(name)) throw new CsvFault(line, 'column-twice', 'Two columns have this name: rename a column.', name)
     seen.add(name)
   }
+  return kept
 }
 
-function recordsOf(text: string, delimiter: string): CsvRecord[] {
+function recordsOf(text: string, delimiter: Delimiter, firstLine: number, remarks: Remarks): CsvRecord[] {
   const records: CsvRecord[] = []
-  let line = 1
+  let line = firstLine
   let at = 0
   while (at < text.length) {
     const start = line
+    const begins = at
     const cells: string[] = []
     for (;;) {
       const cell = text[at] === '"' ? quoted(text, at, line, delimiter) : bare(text, at, line, delimiter)
@@ -113,11 +188,17 @@ function recordsOf(text: string, delimiter: string): CsvRecord[] {
       if (text[at] !== delimiter) break
       at += 1
     }
+    // A cell in quotes was written on purpose, also an empty one.
+    const blank =
+      cells.every((cell) => cell.trim() === '') && text[begins] !== '"' && !text.slice(begins, at).includes('"')
     if (at < text.length) {
       at += text.startsWith('\r\n', at) ? 2 : 1
       line += 1
     }
-    if (cells.length === 1 && cells[0] === '') continue
+    if (blank) {
+      if (cells.length > 1) remarks.add('blank-row', start)
+      continue
+    }
     if (records.length > csvLimits.records)
       throw new CsvFault(start, 'too-many-rows', `A file has at most ${csvLimits.records} rows: split it.`)
     records.push({ line: start, cells })

@@ -1,13 +1,19 @@
-import { type FormId, findForm, type Schema, validateFields, validateSubject } from '../../forms/index.ts'
-import { base64url, sha256, utf8 } from '../../protocol/index.ts'
-import { toDay, toDecimals } from './conversions.ts'
-import { type CsvRecord, type ImportFault, isImportFault, readCsv } from './csv.ts'
-import { type FieldTarget, type Mapping, schemaAt, type Target } from './mapping.ts'
+import { findForm, type FormId, type Schema, validateFields, validateSubject } from '../../forms/index.ts'
+import { type Csv, type CsvRecord, type ImportFault, isImportFault, readCsv } from './csv.ts'
+import { finishGroup, readGroup, type RawGroup } from './groups.ts'
+import { columnsOf, isGroups, usedColumns, type Mapping, type Several } from './mapping.ts'
+import { mergeGroups, mergeValues, type FieldValue, type RowParts } from './merge.ts'
+import { Remarks, type Remark } from './remarks.ts'
+import { comparable, hashOf, numberedKey, rowKeyOf, seenForm } from './row-key.ts'
+import { schemaAt } from './targets.ts'
+import { isCellFault, readSource, type CellFault, type CellValue, type Row } from './values.ts'
+import { isXlsx, readXlsx } from './xlsx.ts'
 
-/** A row that is ready to be sealed. */
+/** A row, or several rows with one key, ready to be sealed. */
 export interface MappedRow {
+  /** The line of the row, or of the first one of several. */
   readonly line: number
-  /** The key that identifies the row for ever: see `importMessageId`. */
+  /** The key that identifies the row for ever, as the file writes it. */
   readonly key: string
   readonly form: FormId
   readonly version: number
@@ -23,48 +29,84 @@ export interface MappedRow {
 export interface MappedRows {
   readonly rows: readonly MappedRow[]
   readonly faults: readonly ImportFault[]
+  /** What was left out, rounded, converted or given a default, and what should be looked at. */
+  readonly remarks: readonly Remark[]
+  /** The number of rows of the file, without blank ones. */
+  readonly records: number
+}
+
+export interface MapRowsOptions {
+  readonly onProgress?: (progress: { readonly done: number; readonly of: number }) => void
 }
 
 const mostFaults = 1_000
+const rowsBetweenTurns = 500
 
 /**
- * Maps every row of a CSV file and validates it against its form before any row is sent. Never
- * throws for the content of a file: each bad row gives faults with line, column, reason and advice
- * (up to 1,000) and is not among the rows. A caller sends nothing while there are faults.
+ * Maps every row of a CSV file or workbook and validates it against its form before any row is
+ * sent. Never throws for the content of a file: each bad row gives faults with line, column, reason
+ * and advice (up to 1,000) and is not among the rows. A caller sends nothing while there are faults.
  */
-export async function mapRows(csv: Uint8Array | string, mapping: Mapping): Promise<MappedRows> {
-  const file = readCsv(csv, mapping.delimiter)
-  if (isImportFault(file)) return { rows: [], faults: [file] }
-  const columns = file.header.cells
-  const faults = columnFaults(file.header, mapping)
-  if (faults.length > 0) return { rows: [], faults }
+export async function mapRows(
+  file: Uint8Array | string,
+  mapping: Mapping,
+  { onProgress }: MapRowsOptions = {},
+): Promise<MappedRows> {
+  const table = await readTable(file, mapping)
+  if (isImportFault(table)) return { rows: [], faults: [table], remarks: [], records: 0 }
+  const columnFaults = faultsOfColumns(table.header, mapping)
+  if (columnFaults.length > 0) return { rows: [], faults: columnFaults, remarks: table.remarks, records: 0 }
+  const remarks = new Remarks()
+  const typed = typeof file !== 'string' && isXlsx(file)
+  const faults = new Faults()
+  const messages = await partsOf(table, mapping, { typed, remarks, faults, onProgress })
   const rows: MappedRow[] = []
-  const lineOfKey = new Map<string, number>()
-  for (const record of file.records) {
-    const cells = new Map(columns.map((column, n) => [column, record.cells[n] ?? '']))
-    const key = (cells.get(mapping.key) ?? '').trim()
-    const found = keyFaults(record, key, lineOfKey.get(key), mapping)
-    lineOfKey.set(key, lineOfKey.get(key) ?? record.line)
-    const source = base64url(await sha256(utf8(sourceOf(cells, mapping))))
-    const { fields, faults: bad } = fieldsOf(record.line, cells, mapping, { mapping: mapping.mapping, key, source })
-    const subject = mapping.subject?.replaceAll(/\{([^{}]*)\}/g, (_, column: string) => cells.get(column) ?? '')
-    found.push(...bad, ...subjectFaults(record.line, subject, mapping))
-    if (found.length > 0) {
-      faults.push(...found)
-      if (faults.length < mostFaults) continue
-      const advice = 'There are more faults than are listed here: correct these first; is it the right mapping?'
-      faults.splice(mostFaults, Infinity, { line: record.line, column: '', reason: 'too-many-faults', advice })
-      break
-    }
-    const form = { form: mapping.form as FormId, version: mapping.version }
-    rows.push({ line: record.line, key, ...form, ...(subject === undefined ? {} : { subject }), fields, source })
+  for (const parts of messages) {
+    if (faults.full) break
+    const row = await assemble(parts, mapping, remarks, faults)
+    if (row !== undefined) rows.push(row)
   }
-  return { rows, faults }
+  return { rows, faults: faults.list, remarks: [...table.remarks, ...remarks.list()], records: table.records.length }
 }
 
-function columnFaults({ line, cells }: CsvRecord, mapping: Mapping): ImportFault[] {
+/** Reads a file as the table that its mapping describes: a workbook, or CSV. */
+export async function readTable(file: Uint8Array | string, mapping: Mapping): Promise<Csv | ImportFault> {
+  const { delimiter, encoding, sheet, headerLine, decimalComma } = mapping
+  const line = headerLine === undefined ? {} : { headerLine }
+  if (typeof file !== 'string' && isXlsx(file))
+    return readXlsx(file, { ...line, decimalComma, ...(sheet === undefined ? {} : { sheet }) })
+  return readCsv(file, delimiter, { encoding, ...line })
+}
+
+class Faults {
+  readonly list: ImportFault[] = []
+  readonly bad = new Set<number>()
+
+  add(found: readonly ImportFault[]): void {
+    if (this.full || found.length === 0) return
+    this.list.push(...found)
+    for (const { line } of found) this.bad.add(line)
+    if (this.list.length < mostFaults) return
+    const advice = 'There are more faults than are listed here: correct these first; is it the right mapping?'
+    const line = found[0]?.line ?? 1
+    this.list.splice(mostFaults, Infinity, { line, column: '', reason: 'too-many-faults', advice })
+  }
+
+  get full(): boolean {
+    return this.list.length > mostFaults
+  }
+}
+
+function faultsOfColumns({ line, cells }: CsvRecord, mapping: Mapping): ImportFault[] {
   const faults: ImportFault[] = []
-  const wanted = new Set([...Object.keys(mapping.columns), ...mapping.ignore, mapping.key])
+  const left = mapping.leaveOut.map(({ column }) => column)
+  const wanted = new Set([
+    ...Object.keys(mapping.columns),
+    ...usedColumns(mapping),
+    ...mapping.ignore,
+    ...(mapping.key ?? []),
+    ...left,
+  ])
   for (const column of wanted) {
     if (cells.includes(column)) continue
     const advice =
@@ -79,117 +121,180 @@ function columnFaults({ line, cells }: CsvRecord, mapping: Mapping): ImportFault
   return faults
 }
 
-function keyFaults(
-  { line }: CsvRecord,
-  key: string,
-  before: number | undefined,
-  { key: column }: Mapping,
-): ImportFault[] {
-  if (key === '')
-    return [{ line, column, reason: 'missing', advice: 'This row has no key: give it a key that it keeps for ever.' }]
-  if (before === undefined) return []
-  return [
-    { line, column, reason: 'repeated', advice: `The row on line ${before} has the same key: give each row its own.` },
-  ]
+interface MessageParts {
+  readonly key: string
+  readonly rows: RowParts[]
 }
 
-function subjectFaults(line: number, subject: string | undefined, { form, version }: Mapping): ImportFault[] {
-  return validateSubject(form, version, subject).map(({ reason, advice }) => ({ line, column: '', reason, advice }))
+interface Reading {
+  readonly typed: boolean
+  readonly remarks: Remarks
+  readonly faults: Faults
+  readonly onProgress: MapRowsOptions['onProgress']
 }
 
-// The used columns in the order of their names, so that moving or adding a column changes no row.
-function sourceOf(cells: ReadonlyMap<string, string>, mapping: Mapping): string {
-  const used = Object.keys(mapping.columns).toSorted((a, b) => (a < b ? -1 : 1))
-  return JSON.stringify(used.map((column) => [column, cells.get(column) ?? '']))
+async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<MessageParts[]> {
+  const { remarks, faults, onProgress } = reading
+  const used = usedColumns(mapping)
+  const messages = new Map<string, MessageParts>()
+  const times = new Map<string, number>()
+  for (const [n, record] of table.records.entries()) {
+    if (faults.full) break
+    if (n % rowsBetweenTurns === 0) {
+      onProgress?.({ done: n, of: table.records.length })
+      await new Promise((resolve) => setTimeout(resolve, 0))
+    }
+    const cells = new Map(table.header.cells.map((column, at) => [column, record.cells[at] ?? '']))
+    if (isLeftOut(record.line, cells, mapping, remarks)) continue
+    const row: Row = { line: record.line, cells, mapping, typed: reading.typed, remarks }
+    let key = await rowKeyOf(cells, mapping, used)
+    if (key !== undefined && (mapping.numbered || mapping.key === null)) {
+      const time = (times.get(comparable(key)) ?? 0) + 1
+      times.set(comparable(key), time)
+      if (mapping.numbered || time > 1) key = await numberedKey(key, time)
+    }
+    const compared = comparable(key ?? '')
+    const before = messages.get(compared)
+    const found = faultsOfKey(record.line, key, before, mapping)
+    const parts = await readRow(row, used)
+    faults.add([...found, ...parts.faults])
+    if (found.length > 0 || parts.faults.length > 0 || key === undefined) {
+      // A later row with this key is a repetition still.
+      if (key !== undefined && before === undefined)
+        messages.set(compared, { key, rows: [{ ...parts, groups: new Map() }] })
+      continue
+    }
+    if (before !== undefined) before.rows.push(parts)
+    else messages.set(compared, { key, rows: [parts] })
+  }
+  onProgress?.({ done: table.records.length, of: table.records.length })
+  return [...messages.values()].filter(({ rows }) => !rows.some(({ line }) => faults.bad.has(line)))
 }
 
-function fieldsOf(
+function isLeftOut(line: number, cells: ReadonlyMap<string, string>, { leaveOut }: Mapping, remarks: Remarks): boolean {
+  for (const { column, in: words, notIn } of leaveOut) {
+    const word = (cells.get(column) ?? '').trim()
+    const isIn = (words ?? notIn ?? []).some((one) => one === word || comparable(one) === comparable(word))
+    if (isIn !== (words !== undefined)) continue
+    remarks.add('left-out', line, column, word)
+    return true
+  }
+  return false
+}
+
+function faultsOfKey(
   line: number,
-  cells: ReadonlyMap<string, string>,
+  key: string | undefined,
+  before: MessageParts | undefined,
   mapping: Mapping,
-  imported: { readonly mapping: string; readonly key: string; readonly source: string },
-): { fields: Record<string, unknown>; faults: ImportFault[] } {
-  const schema = findForm(mapping.form, mapping.version)?.fields
-  if (schema === undefined) throw new RangeError('a mapping names a form that exists')
-  const fields: Record<string, unknown> = {}
+): ImportFault[] {
+  const column = (mapping.key ?? []).join(', ')
+  if (key === undefined)
+    return [{ line, column, reason: 'missing', advice: 'This row has no key: give it a key that it keeps for ever.' }]
+  if (before === undefined || mapping.together) return []
+  const advice = `The row on line ${before.rows[0]?.line ?? line} has the same key: give each row its own, or say what makes rows one message ("together") or different ("numbered").`
+  return [{ line, column, reason: 'repeated', advice }]
+}
+
+async function readRow(row: Row, used: readonly string[]): Promise<RowParts & { faults: ImportFault[] }> {
+  const { line, cells, mapping } = row
+  const fields = schemaOf(mapping)
+  const values: FieldValue[] = []
+  const groups = new Map<string, RawGroup[]>()
   const faults: ImportFault[] = []
-  const columnAt = new Map<string, string>()
-  for (const [pointer, value] of Object.entries(mapping.constants)) put(fields, pointer, value)
-  const goods: object[] = []
-  for (const [column, targets] of Object.entries(mapping.columns)) {
-    const cell = cells.get(column) ?? ''
-    if (cell.trim() === '') continue
+  const take = (pointer: string, read: CellValue | CellFault, several?: Several) => {
+    if (isCellFault(read)) faults.push({ line, ...read })
+    else if (read.value !== undefined) values.push({ ...read, pointer, ...(several === undefined ? {} : { several }) })
+  }
+  const takeGroup = (pointer: string, group: Parameters<typeof readGroup>[1]) => {
+    const schema = schemaAt(fields, pointer)?.items
+    const read = schema && readGroup(row, group, schema)
+    if (read === undefined) return
+    if (Array.isArray(read)) faults.push(...(read as CellFault[]).map((fault) => ({ line, ...fault })))
+    else groups.set(pointer, [...(groups.get(pointer) ?? []), read as RawGroup])
+  }
+  for (const [column, targets] of Object.entries(mapping.columns))
     for (const target of targets) {
-      const value = valueOf(cell, target, mapping, schema)
-      if ('advice' in value) faults.push({ line, column, ...value })
-      else if ('goods' in target) {
-        columnAt.set(`/items/${goods.length}`, column)
-        goods.push({ ...target.goods, quantity: value.value })
-      } else if (value.value !== undefined) {
-        columnAt.set(target.field, column)
-        put(fields, target.field, value.value)
-      }
+      if ('goods' in target) {
+        const { goods, ...reading } = target
+        if ((cells.get(column) ?? '').trim() !== '') takeGroup('/items', { ...goods, quantity: { column, ...reading } })
+      } else take(target.field, readSource(row, { ...target, column }, schemaAt(fields, target.field)), target.several)
+    }
+  for (const [pointer, source] of Object.entries(mapping.fields)) {
+    if (isGroups(source)) for (const group of source) takeGroup(pointer, group)
+    else if (typeof source === 'object')
+      take(pointer, readSource(row, source, schemaAt(fields, pointer)), (source as { several?: Several }).several)
+    else values.push({ pointer, value: source, column: '' })
+  }
+  const written = used.map((column) => [column, seenForm(cells.get(column) ?? '')])
+  const subject = mapping.subject?.replaceAll(/\{([^{}]*)\}/g, (_, column: string) => cells.get(column) ?? '')
+  return { line, source: await hashOf(JSON.stringify(written)), subject, values, groups, faults }
+}
+
+function schemaOf({ form, version }: Mapping): Schema {
+  const fields = findForm(form, version)?.fields
+  if (fields === undefined) throw new RangeError('a mapping names a form that exists')
+  return fields
+}
+
+/** Puts the rows of one message together and validates it against its form. */
+async function assemble(
+  { key, rows }: MessageParts,
+  mapping: Mapping,
+  remarks: Remarks,
+  faults: Faults,
+): Promise<MappedRow | undefined> {
+  const [first] = rows
+  if (first === undefined) return undefined
+  const { line } = first
+  const schema = schemaOf(mapping)
+  const fields: Record<string, unknown> = {}
+  const columnAt = new Map<string, string>()
+  const found: ImportFault[] = []
+  if (rows.length > 1) remarks.add('rows-together', line, '', '', rows.length)
+  for (const [pointer, value] of Object.entries(mapping.constants)) put(fields, pointer, value)
+  for (const merged of mergeValues(rows, schema, remarks)) {
+    if ('advice' in merged) found.push(merged)
+    else {
+      columnAt.set(merged.pointer, merged.column)
+      put(fields, merged.pointer, merged.value)
     }
   }
-  if (goods.length > 0) fields['items'] = goods
-  if (schema.properties?.['imported'] !== undefined && imported.key !== '') fields['imported'] = imported
-  if (faults.length === 0)
+  for (const [pointer, list] of mergeGroups(rows, mapping, remarks)) {
+    const finished: object[] = []
+    for (const raw of list) {
+      const group = finishGroup({ remarks, mapping }, raw)
+      if (group === undefined) continue
+      if ('advice' in group) found.push({ line: raw.quantity?.line ?? line, ...(group as unknown as CellFault) })
+      columnAt.set(`${pointer}/${finished.length}`, raw.column)
+      finished.push(group)
+    }
+    if (finished.length > 0) put(fields, pointer, finished)
+    else if (found.length === 0) {
+      remarks.add('nothing-found', line)
+      return undefined
+    }
+  }
+  const source =
+    rows.length === 1 ? first.source : await hashOf(JSON.stringify(rows.map((row) => row.source).toSorted()))
+  if (schema.properties?.['imported'] !== undefined) fields['imported'] = { mapping: mapping.mapping, key, source }
+  const { subject } = first
+  if (found.length === 0)
     for (const { pointer, reason, advice } of validateFields(mapping.form, mapping.version, fields))
-      faults.push({ line, column: columnOf(pointer, columnAt, mapping), reason, advice })
-  return { fields, faults }
-}
-
-type Value = { readonly value: unknown } | { readonly reason: string; readonly advice: string }
-
-function valueOf(cell: string, target: Target, { decimalComma }: Mapping, schema: Schema): Value {
-  if ('goods' in target) return { value: point(cell.trim(), decimalComma) }
-  const field = schemaAt(schema, target.field)
-  if (field?.type !== 'array') return single(cell, target, field, decimalComma)
-  const parts = target.separator === undefined ? [cell] : cell.split(target.separator)
-  const list: unknown[] = []
-  for (const part of parts) {
-    if (part.trim() === '') continue
-    const value = single(part, target, field.items, decimalComma)
-    if ('advice' in value) return value
-    if (value.value !== undefined) list.push(value.value)
+      found.push({ line, column: columnOf(pointer, columnAt, mapping), reason, advice })
+  for (const { reason, advice } of validateSubject(mapping.form, mapping.version, subject))
+    found.push({ line, column: '', reason, advice })
+  faults.add(found)
+  if (found.length > 0) return undefined
+  const form = { form: mapping.form as FormId, version: mapping.version }
+  return {
+    line,
+    key,
+    ...form,
+    ...(subject === undefined ? {} : { subject }),
+    fields,
+    source,
   }
-  return { value: list.length === 0 ? undefined : list }
-}
-
-function single(cell: string, target: FieldTarget, field: Schema | undefined, decimalComma: boolean): Value {
-  const word = cell.trim()
-  if (target.codes !== undefined) {
-    const code = Object.hasOwn(target.codes, word) ? target.codes[word] : undefined
-    if (code !== undefined) return { value: code ?? undefined }
-    return {
-      reason: 'not-in-mapping',
-      advice: `The mapping has no code for ${JSON.stringify(word.slice(0, 64))}: add it, or correct the cell.`,
-    }
-  }
-  if (field?.format === 'date') {
-    const day = toDay(word, target.dateFormat ?? 'YYYY-MM-DD')
-    if (day !== undefined) return { value: day }
-    return { reason: 'not-a-date', advice: `This is no day written as ${target.dateFormat ?? 'YYYY-MM-DD'}.` }
-  }
-  if (target.decimals !== undefined) {
-    const decimal = toDecimals(point(word, decimalComma), target.decimals)
-    if (decimal !== undefined) return { value: decimal }
-    return { reason: 'not-a-number', advice: 'This is no number: write digits and, if need be, a decimal mark.' }
-  }
-  if (field?.type === 'integer')
-    return /^\d{1,9}$/.test(word)
-      ? { value: Number(word) }
-      : { reason: 'not-a-number', advice: 'This is no whole number.' }
-  // Codes and short fields lose the white space around them; free text stays as it is.
-  return { value: field?.enum !== undefined || isNarrow(field) ? word : cell }
-}
-
-function isNarrow(field: Schema | undefined): boolean {
-  return (field?.maxLength ?? Infinity) <= 64
-}
-
-function point(text: string, decimalComma: boolean): string {
-  return decimalComma ? text.replace(',', '.') : text
 }
 
 function put(fields: Record<string, unknown>, pointer: string, value: unknown): void {
@@ -211,5 +316,6 @@ function columnOf(pointer: string, columnAt: ReadonlyMap<string, string>, mappin
   }
   for (const [column, targets] of Object.entries(mapping.columns))
     if (targets.some((target) => 'field' in target && target.field === pointer)) return column
-  return ''
+  const source = Object.hasOwn(mapping.fields, pointer) ? mapping.fields[pointer] : undefined
+  return source === undefined || isGroups(source) ? '' : (columnsOf(source)[0] ?? '')
 }

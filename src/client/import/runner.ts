@@ -22,8 +22,10 @@ import type { Platform } from '../platform.ts'
 import { isProblem, refuse } from '../problem.ts'
 import type { Transparency } from '../transparency.ts'
 import type { Transport } from '../transport.ts'
+import { fieldChanges, importedRows, type FieldChange, type ImportedRow } from './changes.ts'
 import { importMessageId } from './id.ts'
 import type { Mapping } from './mapping.ts'
+import { comparable } from './row-key.ts'
 import type { MappedRow } from './rows.ts'
 
 export interface ImportInput {
@@ -35,6 +37,11 @@ export interface ImportInput {
   readonly file: string
   /** Whether rows whose source changed since they were imported are corrected. */
   readonly update?: boolean
+  /**
+   * Brings the operation in step with the file: rows that changed are corrected, rows that the file
+   * does not have any more are withdrawn, and rows that came back are sent again.
+   */
+  readonly inStep?: boolean
   readonly compartment?: string
   /**
    * Makes a new import key for the organization, where the present one is refused (an NCP or a
@@ -57,8 +64,29 @@ export interface ImportOutcome {
    */
   readonly changed: readonly { readonly line: number; readonly key: string }[]
   readonly corrected: number
+  /** The rows that were imported and are not in the file any more: withdrawn with `inStep`. */
+  readonly gone: readonly { readonly key: string; readonly message: string }[]
+  readonly withdrawn: number
+  /** The rows that were withdrawn and are in the file again: sent again with `inStep`. */
+  readonly returned: readonly { readonly line: number; readonly key: string }[]
+  readonly restored: number
   /** The index of the entry that records the import. */
   readonly index: number
+}
+
+/** What a file says otherwise than the operation, before anything is sent. */
+export interface ImportProposal {
+  /** The number of rows that the operation does not have. */
+  readonly fresh: number
+  readonly already: number
+  readonly changed: readonly {
+    readonly line: number
+    readonly key: string
+    readonly message: string
+    readonly fields: readonly FieldChange[]
+  }[]
+  readonly gone: readonly { readonly key: string; readonly message: string; readonly subject?: string }[]
+  readonly returned: readonly { readonly line: number; readonly key: string }[]
 }
 
 export interface ImportDeps {
@@ -78,7 +106,20 @@ interface SealedKey extends SealedCopy {
   readonly chain: readonly string[]
 }
 
-type Task = { readonly row: MappedRow; readonly id: string; readonly corrects?: Message }
+interface Task {
+  readonly id: string
+  readonly does: 'imported' | 'corrected' | 'withdrawn' | 'restored'
+  readonly row: Pick<MappedRow, 'form' | 'version' | 'fields' | 'subject'>
+  readonly about?: { readonly message: Message; readonly as: 'correction' | 'withdrawal' }
+}
+
+interface Plan {
+  readonly tasks: readonly Task[]
+  readonly already: number
+  readonly changed: readonly { readonly row: MappedRow; readonly last: Message }[]
+  readonly gone: readonly ImportedRow[]
+  readonly returned: readonly MappedRow[]
+}
 
 const mostIdsPerRequest = 1000
 
@@ -89,36 +130,12 @@ const mostIdsPerRequest = 1000
  * IMPORT_KEY_MISSING where another device of the organization holds the key and this one does not.
  */
 export async function importRows(deps: ImportDeps, input: ImportInput): Promise<ImportOutcome> {
-  const { session, rows, mapping, update = false, newKey = false } = input
+  const { session, rows, mapping, newKey = false } = input
   await session.ready()
   const key = newKey ? await replaceImportKey(deps, session) : await importKey(deps, session)
-  const ids = await Promise.all(rows.map((row) => importMessageId(key, session.operation, mapping.mapping, row.key)))
-  const known = await knownIds(deps, session.operation, ids)
-  const latest = latestByKey(session, mapping.mapping, deps.self().account.organization)
-  const tasks: Task[] = []
-  const changed: MappedRow[] = []
-  let already = 0
-  for (const [n, row] of rows.entries()) {
-    const id = ids[n] ?? ''
-    if (!known.has(id)) {
-      tasks.push({ row, id })
-      continue
-    }
-    already++
-    const last = latest.get(row.key)
-    if (!last || sourceOf(last)?.source === row.source) continue
-    changed.push(row)
-    // The revision names the version that it replaces: a row may change back and forth, and each
-    // change is sent once.
-    const revision = `${row.source} after ${last.id}`
-    if (update)
-      tasks.push({
-        row,
-        id: await importMessageId(key, session.operation, mapping.mapping, row.key, revision),
-        corrects: last,
-      })
-  }
-  const { imported, corrected } = await sendAll(input, tasks)
+  const { tasks, already, changed, gone, returned } = await planOf(deps, input, key)
+  const counts = await sendAll(input, tasks)
+  const { imported, corrected } = counts
   const { index } = await deps.transport.request<{ index: number }>(
     'POST',
     `/v1/operations/${session.operation}/imports`,
@@ -126,26 +143,124 @@ export async function importRows(deps: ImportDeps, input: ImportInput): Promise<
       mapping: await digestOf(JSON.stringify(mapping)),
       file: input.file,
       rows: rows.length,
-      imported,
-      already,
+      imported: imported + counts.restored,
+      already: already - counts.restored,
       corrected,
     },
   )
-  const named = changed.map(({ line, key: rowKey }) => ({ line, key: rowKey }))
-  return { rows: rows.length, imported, already, changed: named, corrected, index }
+  const named = (row: MappedRow) => ({ line: row.line, key: row.key })
+  return {
+    rows: rows.length,
+    already,
+    changed: changed.map(({ row }) => named(row)),
+    gone: gone.map(({ key: rowKey, last }) => ({ key: rowKey, message: last.id })),
+    returned: returned.map(named),
+    ...counts,
+    index,
+  }
+}
+
+/** What an import with `inStep` would send. Sends nothing and records nothing. */
+export async function proposeImport(
+  deps: ImportDeps,
+  input: Pick<ImportInput, 'session' | 'mapping' | 'rows'>,
+): Promise<ImportProposal> {
+  await input.session.ready()
+  const key = await importKey(deps, input.session)
+  const { tasks, already, changed, gone, returned } = await planOf(deps, input, key)
+  return {
+    fresh: tasks.filter(({ does }) => does === 'imported').length,
+    already,
+    changed: changed.map(({ row, last }) => ({
+      line: row.line,
+      key: row.key,
+      message: last.id,
+      fields: fieldChanges(last, row),
+    })),
+    gone: gone.map(({ key: rowKey, last }) => ({
+      key: rowKey,
+      message: last.id,
+      ...(last.subject === undefined ? {} : { subject: last.subject }),
+    })),
+    returned: returned.map(({ line, key: rowKey }) => ({ line, key: rowKey })),
+  }
+}
+
+type PlanInput = Pick<ImportInput, 'session' | 'mapping' | 'rows' | 'update' | 'inStep'>
+
+async function planOf(deps: ImportDeps, input: PlanInput, key: Bytes): Promise<Plan> {
+  const { session, rows, mapping, inStep = false } = input
+  const idOf = (rowKey: string, revision?: string) =>
+    importMessageId(key, session.operation, mapping.mapping, rowKey, revision)
+  // Rows were once known by their key as it is written: an id of either form is known.
+  const ids = await Promise.all(rows.map((row) => idOf(comparable(row.key))))
+  const written = await Promise.all(rows.map((row) => idOf(row.key)))
+  const known = await knownIds(deps, session.operation, [...new Set([...ids, ...written])])
+  const before = importedRows(session.messages, mapping.mapping, deps.self().account.organization)
+  const tasks: Task[] = []
+  const changed: { row: MappedRow; last: Message }[] = []
+  const returned: MappedRow[] = []
+  let already = 0
+  for (const [n, row] of rows.entries()) {
+    const id = ids[n] ?? ''
+    if (!known.has(id) && !known.has(written[n] ?? '')) {
+      tasks.push({ row, id, does: 'imported' })
+      continue
+    }
+    already++
+    const rowKey = comparable(row.key)
+    const imported = before.get(rowKey)
+    if (imported?.withdrawal !== undefined) {
+      returned.push(row)
+      const again = `${row.source} back after ${imported.withdrawal.id}`
+      if (inStep) tasks.push({ row, id: await idOf(rowKey, again), does: 'restored' })
+      continue
+    }
+    if (imported === undefined || imported.source === row.source) continue
+    const { last } = imported
+    changed.push({ row, last })
+    // The revision names the version that it replaces: a row may change back and forth, and each
+    // change is sent once.
+    const revision = `${row.source} after ${last.id}`
+    if (inStep || input.update === true)
+      tasks.push({
+        row,
+        id: await idOf(rowKey, revision),
+        does: 'corrected',
+        about: { message: last, as: 'correction' },
+      })
+  }
+  const present = new Set(rows.map((row) => comparable(row.key)))
+  const gone = [...before].flatMap(([rowKey, row]) =>
+    row.withdrawal === undefined && !present.has(rowKey) ? [{ rowKey, row }] : [],
+  )
+  if (inStep)
+    for (const { rowKey, row } of gone)
+      tasks.push({
+        row: withdrawalOf(row),
+        id: await idOf(rowKey, `gone after ${row.last.id}`),
+        does: 'withdrawn',
+        about: { message: row.last, as: 'withdrawal' },
+      })
+  return { tasks, already, changed, gone: gone.map(({ row }) => row), returned }
+}
+
+function withdrawalOf({ key }: ImportedRow): Task['row'] {
+  const text = `The source of this message does not have the row ${key} any more.`
+  return { form: 'text', version: 1, fields: { text } }
 }
 
 async function sendAll(
   { session, inFlight = 32, onProgress, compartment }: ImportInput,
   tasks: readonly Task[],
-): Promise<{ imported: number; corrected: number }> {
-  const counts = { imported: 0, corrected: 0 }
+): Promise<Record<Task['does'], number>> {
+  const counts = { imported: 0, corrected: 0, withdrawn: 0, restored: 0 }
   let next = 0
   let done = 0
   onProgress?.({ done, of: tasks.length })
   const worker = async () => {
     for (let task = tasks[next++]; task; task = tasks[next++]) {
-      const { row, id, corrects } = task
+      const { row, id, about, does } = task
       const { form, version, fields, subject } = row
       try {
         await session.post({
@@ -155,15 +270,15 @@ async function sendAll(
           fields,
           ...(subject === undefined ? {} : { subject }),
           ...(compartment === undefined ? {} : { compartment }),
-          ...(corrects
+          ...(about
             ? {
-                thread: corrects.thread,
-                compartment: corrects.compartment,
-                refersTo: { message: corrects.id, as: 'correction' as const },
+                thread: about.message.thread,
+                compartment: about.message.compartment,
+                refersTo: { message: about.message.id, as: about.as },
               }
             : {}),
         })
-        counts[corrects ? 'corrected' : 'imported']++
+        counts[does]++
       } catch (error) {
         // Another device of the organization has imported this row meanwhile.
         if (!isProblem(error, 'MESSAGE_ID_REUSED')) {
@@ -188,30 +303,6 @@ async function knownIds({ transport }: ImportDeps, operation: string, ids: reado
     for (const { id } of answer.known) known.add(id)
   }
   return known
-}
-
-interface ImportedRow {
-  readonly mapping: string
-  readonly key: string
-  readonly source: string
-}
-
-function sourceOf(message: Message): ImportedRow | undefined {
-  const imported = message.fields['imported'] as Partial<ImportedRow> | undefined
-  return typeof imported?.key === 'string' ? (imported as ImportedRow) : undefined
-}
-
-/**
- * The newest version of each row that this organization imported with this mapping, as this device
- * has opened it.
- */
-function latestByKey(session: OperationSession, mapping: string, organization: string): Map<string, Message> {
-  const latest = new Map<string, Message>()
-  for (const message of session.messages) {
-    const imported = sourceOf(message)
-    if (message.organization === organization && imported?.mapping === mapping) latest.set(imported.key, message)
-  }
-  return latest
 }
 
 /**
