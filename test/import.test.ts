@@ -173,4 +173,23 @@ t.test('one bad row, and nothing is sent: each is told with its line, column and
   await until('the correction is there', () => session.messages.length === 3)
   t.match(session.figures(), { seizures: 2, totals: [{ quantity: '16.5' }] })
   t.equal(await posts(server, coordinator, operation), 3)
+
+  writeFileSync(good, [header, row('a', { scales: '5' }), row('c')].join('\n'))
+  const shown = await kenya.run(['import', good, '--map', map, '--changes'])
+  t.match(shown, {
+    code: 0,
+    stdout: /line 2, key a[^]*"12\.5" → "5"[^]*gone from the source[^]*key b[^]*--yes sends all of it/,
+  })
+  t.equal(await posts(server, coordinator, operation), 3, 'nothing is sent without a yes')
+  t.match(await kenya.must('import', good, '--map', map, '--changes', '--yes'), {
+    imported: 1,
+    corrected: 1,
+    withdrawn: 1,
+  })
+  await until('the changes are there', () => session.messages.length === 6)
+  t.match(session.figures(), { seizures: 2, totals: [{ quantity: '17.5' }] })
+  t.match(await kenya.run(['import', good, '--map', map, '--changes']), { stdout: /in step with the file/ })
+  const checked = await kenya.must('import', good, '--map', map, '--check')
+  t.match(checked, { records: 2, rows: 2, faults: [], messages: [{ key: 'a' }, { key: 'c' }] })
+  t.equal(await posts(server, coordinator, operation), 6)
 })

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import {
+  figuresOf,
   isImportFault,
   isProblem,
   mapRows,
@@ -58,13 +59,13 @@ async function importOf(
   client: Cordon,
   operation: string,
   csv: string,
-  options: { update?: boolean; mapping?: Mapping; newKey?: boolean } = {},
+  options: { update?: boolean; inStep?: boolean; mapping?: Mapping; newKey?: boolean } = {},
 ) {
   const { rows, faults } = await mapRows(csv, options.mapping ?? mapping)
   if (faults.length > 0) throw new Error(JSON.stringify(faults.slice(0, 3)))
   const file = base64url(await sha256(new TextEncoder().encode(csv)))
-  const { update = false, newKey = false } = options
-  return client.importRows({ operation, rows, mapping: options.mapping ?? mapping, file, update, newKey })
+  const { update = false, newKey = false, inStep = false } = options
+  return client.importRows({ operation, rows, mapping: options.mapping ?? mapping, file, update, newKey, inStep })
 }
 
 const code = (promise: Promise<unknown>) =>
@@ -145,6 +146,54 @@ t.test('a row that changed is named, and corrected only where that is asked for'
   t.match(await importOf(kenya.client, operation, small, { update: true }), { corrected: 1 }, 'and back again')
   await received(thailand.client, operation, 5)
   t.match(session.figures().totals, [{ quantity: '15.75' }])
+})
+
+t.test('what changed, is gone or came back at the source is proposed, and sent only when asked for', async (t) => {
+  const { operation, kenya, thailand } = await scene()
+  await importOf(kenya.client, operation, small)
+  await importOf(thailand.client, operation, small)
+  const later = [columns, row('a', '12.5'), row('b', '4'), row('d', '1')].join('\n')
+  const { rows } = await mapRows(later, mapping)
+  const proposal = await kenya.client.proposeImport({ operation, rows, mapping })
+  t.match(proposal, { fresh: 1, already: 2, gone: [{ key: 'c' }], returned: [] })
+  t.match(proposal.changed, [
+    { line: 3, key: 'b', fields: [{ pointer: '/items/0/quantity', before: '3', after: '4' }] },
+  ])
+  t.equal(proposal.changed.length + proposal.gone.length, 2, 'nothing else, and nothing of another organization')
+  const session = await received(thailand.client, operation, 6)
+  t.equal(session.messages.length, 6, 'a proposal sends nothing')
+  t.match(await importOf(kenya.client, operation, later), {
+    imported: 1,
+    corrected: 0,
+    withdrawn: 0,
+    gone: [{ key: 'c' }],
+  })
+  t.match(await importOf(kenya.client, operation, later, { inStep: true }), { imported: 0, corrected: 1, withdrawn: 1 })
+  await received(thailand.client, operation, 9)
+  const own = () => session.messages.filter(({ organization }) => organization === kenya.organization)
+  t.match(figuresOf(own()), { seizures: 3, totals: [{ unit: 'KGM', quantity: '17.5' }] })
+  t.match(
+    await importOf(kenya.client, operation, later, { inStep: true }),
+    { corrected: 0, withdrawn: 0, restored: 0 },
+    'once',
+  )
+  const back = await importOf(kenya.client, operation, small, { inStep: true })
+  t.match(back, { imported: 0, corrected: 1, withdrawn: 1, restored: 1, returned: [{ key: 'c' }] })
+  await received(thailand.client, operation, 12)
+  t.match(figuresOf(own()), { seizures: 3, totals: [{ unit: 'KGM', quantity: '15.75' }] }, 'as at the beginning')
+  const again = await importOf(kenya.client, operation, small, { inStep: true })
+  t.match(again, { imported: 0, already: 3, changed: [], gone: [], returned: [] })
+  t.same(session.alarms, [])
+})
+
+t.test('a key in another form is the row that is there, also where it was imported as it is written', async (t) => {
+  const { operation, kenya, thailand } = await scene()
+  const names = (...keys: string[]) => [columns, ...keys.map((key) => row(key, '1'))].join('\n')
+  t.match(await importOf(kenya.client, operation, names('Caf\u00e9-1', 'B-2')), { imported: 2 })
+  for (const again of [names('Cafe\u0301-1', 'B-2'), names('Caf\u00e9-1', 'B-2\u200b')])
+    t.match(await importOf(kenya.client, operation, again), { imported: 0, already: 2, changed: [], gone: [] })
+  const session = await received(thailand.client, operation, 2)
+  t.equal(session.figures().seizures, 2)
 })
 
 t.test('another device of the organization imports the same rows without doubling them', async (t) => {

@@ -16,7 +16,9 @@ export function faultLine({ line, column, reason, advice }: ImportFault): string
   return `  line ${String(line)}${place}: ${reason}. ${harmlessLine(advice)}`
 }
 
-/** What an import would send: counts, what was changed on the way and why, and the first messages. */
+/**
+ * What an import would send: counts, what was changed on the way and why, and the first messages.
+ */
 export function checkLines(file: string, { rows, remarks, records }: MappedRows, shown: number): string[] {
   const warnings = remarks.filter(({ kind }) => kind.startsWith('warning'))
   const others = remarks.filter(({ kind }) => !kind.startsWith('warning'))

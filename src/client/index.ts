@@ -21,7 +21,15 @@ export { Events } from './events.ts'
 export { Factors, type Authenticator, type SignInEvidence, type FactorsView } from './factors.ts'
 export { figuresOf, standingMessages, type OpenedMessage } from './figures.ts'
 export type { Alarm, SessionEvents } from './session-context.ts'
-export { csvLimits, importMessageId, isImportFault, mapRows, readCsv, readMapping } from './import/index.ts'
+export {
+  csvLimits,
+  importMessageId,
+  isImportFault,
+  mapRows,
+  proposeMapping,
+  readCsv,
+  readMapping,
+} from './import/index.ts'
 export type {
   Csv,
   CsvRecord,
@@ -32,6 +40,8 @@ export type {
   MappedRows,
   Mapping,
   MappingFault,
+  MappingProposal,
+  MappingQuestion,
   Remark,
   Target,
 } from './import/index.ts'

@@ -52,7 +52,7 @@ const portablePackages: ReadonlyMap<string, readonly string[]> = new Map([
   ['access', []],
   ['protocol', ['jose', 'hpke', 'typebox', 'uuid']],
   ['forms', ['ajv', 'ajv-formats', 'typebox']],
-  ['client', ['jose', 'hpke', 'typebox', 'uuid']],
+  ['client', ['fflate', 'hpke', 'jose', 'read-excel-file', 'typebox', 'uuid']],
 ])
 
 const forbiddenNames = ['utils', 'util', 'common', 'lib', 'helpers', 'helper', 'types', 'services', 'models', 'misc']

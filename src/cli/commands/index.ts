@@ -64,6 +64,10 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       does: 'Write the receipt of one of your messages, for others to check without the service',
       load: async () => (await import('./receipt.ts')).addReceipt,
     },
+    map: {
+      does: 'Propose a mapping for the file of a national system',
+      load: async () => (await import('./map.ts')).addMap,
+    },
     import: {
       does: 'Send the rows of a CSV file as sealed messages, each once however often it is repeated',
       load: async () => (await import('./import.ts')).addImport,

@@ -2,7 +2,9 @@ import type { Message } from '../message.ts'
 import type { MappedRow } from './rows.ts'
 import { comparable } from './row-key.ts'
 
-/** A row of a file as an operation has it: its newest version, and its withdrawal if there is one. */
+/**
+ * A row of a file as an operation has it: its newest version, and its withdrawal if there is one.
+ */
 export interface ImportedRow {
   /** The key as the message has it. */
   readonly key: string
@@ -11,7 +13,9 @@ export interface ImportedRow {
   readonly withdrawal?: Message
 }
 
-/** One field of a message that the file says otherwise now; a side is undefined where it has none. */
+/**
+ * One field of a message that the file says otherwise now; a side is undefined where it has none.
+ */
 export interface FieldChange {
   readonly pointer: string
   readonly before: unknown
@@ -66,7 +70,9 @@ export function importedRows(
   return rows
 }
 
-/** The fields in which a message and a row differ, by JSON pointer, without the mark of the import. */
+/**
+ * The fields in which a message and a row differ, by JSON pointer, without the mark of the import.
+ */
 export function fieldChanges(message: Message, row: MappedRow): FieldChange[] {
   const before = new Map(leaves(message.fields, ''))
   const after = new Map(leaves(row.fields, ''))

@@ -1,7 +1,7 @@
 import { isDay } from '../../forms/index.ts'
 
 /** From which day to which day a cell says: the two are one where the cell names a day. */
-export interface Span {
+export interface DaySpan {
   readonly from: string
   readonly to: string
   /** Whether the cell names a time of day, which no form takes. */
@@ -15,7 +15,10 @@ export interface DateStyle {
   readonly language: string
   /** The first of the hundred years that two digits may mean. */
   readonly firstYear: number
-  /** The month, from 1, with which a fiscal year begins; it has the number of the year in which it ends. */
+  /**
+   * The month, from 1, with which a fiscal year begins; it has the number of the year in which it
+   * ends.
+   */
   readonly fiscalYearBegins?: number
 }
 
@@ -96,7 +99,7 @@ function escape(text: string): string {
  * undefined where it is none. A time of day is checked and left out: the day is the one that the
  * cell writes.
  */
-export function readSpan(cell: string, style: DateStyle): Span | undefined {
+export function readSpan(cell: string, style: DateStyle): DaySpan | undefined {
   for (const format of style.formats) {
     const parts = expressionOf(format)?.exec(cell)?.groups
     const span = parts && spanOf(parts, style)
@@ -105,7 +108,7 @@ export function readSpan(cell: string, style: DateStyle): Span | undefined {
   return undefined
 }
 
-function spanOf(parts: Readonly<Record<string, string | undefined>>, style: DateStyle): Span | undefined {
+function spanOf(parts: Readonly<Record<string, string | undefined>>, style: DateStyle): DaySpan | undefined {
   const named = yearOf(parts, style.firstYear)
   const month = parts['name'] === undefined ? numberOf(parts['month']) : monthOf(parts['name'], style.language)
   if (parts['name'] !== undefined && month === undefined) return undefined

@@ -46,7 +46,9 @@ export interface EncodingFault {
   readonly advice: string
 }
 
-/** Decodes a file strictly and takes a byte order mark away; never puts U+FFFD where bytes are wrong. */
+/**
+ * Decodes a file strictly and takes a byte order mark away; never puts U+FFFD where bytes are wrong.
+ */
 export function decodeFile(bytes: Uint8Array, encoding: Encoding): string | EncodingFault {
   if (encoding === 'utf-8') {
     try {

@@ -131,7 +131,9 @@ function convertible(from: string, to: string | undefined): boolean {
   return units[from as UnitCode].kind === units[to as UnitCode].kind
 }
 
-/** The quantity with no more digits than the mapping and the form take; undefined where it has more. */
+/**
+ * The quantity with no more digits than the mapping and the form take; undefined where it has more.
+ */
 function fitted(quantity: string, { decimals, half }: CellSource): string | undefined {
   const [whole = '', fraction = ''] = quantity.split('.')
   const most = decimals ?? mostQuantityDecimals

@@ -127,7 +127,10 @@ type FileSettings = Pick<
   'delimiter' | 'encoding' | 'sheet' | 'headerLine' | 'decimalComma' | 'thousands' | 'grouping' | 'scientific'
 >
 
-/** Reads what a mapping says of the file as a whole; what is at fault is told and left at its default. */
+/**
+ * Reads what a mapping says of the file as a whole; what is at fault is told and left at its
+ * default.
+ */
 function readFileSettings(value: Record<string, unknown>, fault: Fault): FileSettings {
   const { delimiter = ',', encoding = 'utf-8', sheet, headerLine, thousands, grouping = 'threes' } = value
   const decimalComma = flagOf(value, 'decimalComma', fault)

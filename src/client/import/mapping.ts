@@ -46,7 +46,7 @@ export interface CellSource extends Reading {
 }
 
 /** A text or a flag is the same for every row. */
-export type Source = string | boolean | CellSource
+export type ValueSource = string | boolean | CellSource
 
 /** What to do where the rows of one message differ in a field. */
 export type Several = 'first' | 'join' | 'span'
@@ -66,10 +66,10 @@ export interface GoodsTarget extends Reading {
 export type Target = FieldTarget | GoodsTarget
 
 /** One group of a list, such as a line of the goods, a person or a document, by its members. */
-export type GroupSource = Readonly<Record<string, Source>>
+export type GroupSource = Readonly<Record<string, ValueSource>>
 
 /** What fills one field, or the groups of one list. */
-export type FieldSource = Source | (CellSource & { readonly several?: Several }) | readonly GroupSource[]
+export type FieldSource = ValueSource | (CellSource & { readonly several?: Several }) | readonly GroupSource[]
 
 /** Rows that are left out: where the column has one of these words, or none of them. */
 export interface LeaveOut {
@@ -127,7 +127,7 @@ export interface MappingFault {
 }
 
 /** The columns from which a source reads: none for a constant. */
-export function columnsOf(source: Source): readonly string[] {
+export function columnsOf(source: ValueSource): readonly string[] {
   if (typeof source !== 'object') return []
   return source.columns ?? (source.column === undefined ? [] : [source.column])
 }

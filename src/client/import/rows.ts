@@ -45,7 +45,8 @@ const rowsBetweenTurns = 500
 /**
  * Maps every row of a CSV file or workbook and validates it against its form before any row is
  * sent. Never throws for the content of a file: each bad row gives faults with line, column, reason
- * and advice (up to 1,000) and is not among the rows. A caller sends nothing while there are faults.
+ * and advice (up to 1,000) and is not among the rows. A caller sends nothing while there are
+ * faults.
  */
 export async function mapRows(
   file: Uint8Array | string,

@@ -81,7 +81,14 @@ function checkGoods(form: Form, target: Record<string, unknown>, complain: Compl
         `/goods/${name}`,
       )
   checkReading(form, '/items/*/quantity', target, quantity, complain)
-  checkGroup(form, '/items', goods, group, (reason, advice, under = '') => complain(reason, advice, `/goods${under}`))
+  for (const name of Object.keys(goods).filter((one) => readings.includes(one)))
+    complain(
+      'unknown-field',
+      `How the quantity is read stands beside "goods": {"goods": {…}, "${name}": …}.`,
+      `/goods/${name}`,
+    )
+  const members = Object.fromEntries(Object.entries(goods).filter(([name]) => !readings.includes(name)))
+  checkGroup(form, '/items', members, group, (reason, advice, under = '') => complain(reason, advice, `/goods${under}`))
 }
 
 function checkGroup(form: Form, pointer: string, group: unknown, schema: Schema, complain: Complain): void {
@@ -231,7 +238,9 @@ function isCode(leaf: Schema | undefined, code: unknown): boolean {
   )
 }
 
-/** What a cell can fill of a field: the field itself, or the items of a list; undefined for groups. */
+/**
+ * What a cell can fill of a field: the field itself, or the items of a list; undefined for groups.
+ */
 function leafOf(schema: Schema | undefined): Schema | undefined {
   const leaf = schema?.type === 'array' ? schema.items : schema
   return leaf !== undefined && ['string', 'integer', 'boolean'].includes(leaf.type) ? leaf : undefined

@@ -1,5 +1,5 @@
 import type { Schema } from '../../forms/index.ts'
-import { isSpanFormat, readSpan, type Span } from './dates.ts'
+import { isSpanFormat, readSpan, type DaySpan } from './dates.ts'
 import type { CellSource, Code, Mapping, Reading } from './mapping.ts'
 import { columnsOf } from './mapping.ts'
 import { readNumber, roundDecimal, sameDecimal } from './numbers.ts'
@@ -29,7 +29,7 @@ export interface CellFault {
 export interface CellValue {
   readonly value: unknown
   readonly column: string
-  readonly span?: Span
+  readonly span?: DaySpan
   readonly silent?: true
 }
 
@@ -53,6 +53,11 @@ const missingWords = new Set([
   'not available',
   'missing',
 ])
+
+/** Whether a word usually means that nothing was reported. */
+export function isMissingWord(word: string): boolean {
+  return missingWords.has(word.toLowerCase())
+}
 
 /** Reads the cells that a source names. */
 export function readSource(row: Row, source: CellSource, schema: Schema | undefined): CellValue | CellFault {
@@ -115,7 +120,7 @@ function readOne(place: Place, text: string, leaf: Schema | undefined): CellValu
   if (leaf?.codes === 'countries' && word === 'NA' && reading.missing === undefined)
     row.remarks.add('warning-namibia', row.line, column, word)
   const free = leaf?.enum === undefined && !isNarrow(leaf)
-  if (free && missingWords.has(word.toLowerCase())) row.remarks.add('warning-missing-word', row.line, column, word)
+  if (free && isMissingWord(word)) row.remarks.add('warning-missing-word', row.line, column, word)
   // Codes and short fields lose the white space around them; free text stays as it is.
   return { value: free ? text : word, column }
 }
@@ -210,7 +215,7 @@ function howToWrite({ decimalComma, thousands, scientific }: Mapping, word: stri
     return `This is no number with a decimal ${mark}: if "${other}" groups thousands, say "thousands": "${other}" in the mapping.`
   if (/^[\d.,]+[eE][+-]?\d+$/.test(word) && !scientific)
     return 'This is a number with an exponent: say "scientific": true in the mapping if the file has them.'
-  if (missingWords.has(word.toLowerCase()))
+  if (isMissingWord(word))
     return `This is no number: if ${JSON.stringify(word)} says that nothing was reported, name it under "missing".`
   return `This is no number of zero or more, written with a decimal ${mark}${thousands === undefined ? '' : ` and thousands grouped by "${thousands}" in the right places`}.`
 }
