@@ -519,3 +519,18 @@ t.test('a mapping that cannot be meant is refused, each fault with its place', a
     t.ok(expected === '' ? found.length > 0 : found.includes(expected), `${what}: ${found.join('; ')}`)
   }
 })
+
+t.test('a row that its form takes and a sealed message does not is a fault before anything is sent', async (t) => {
+  const file = ['ref,day,note', ...Array.from({ length: 190 }, () => `1,2026-01-01,${'x'.repeat(1_900)}`)]
+  const mapping = {
+    key: 'ref',
+    together: true,
+    columns: { ref: { field: '/reference' }, day: { field: '/date' } },
+    fields: { '/items': [{ category: 'drugs', description: { column: 'note' } }] },
+    constants: { '/country': 'KE' },
+  }
+  t.same((await mapped(file, mapping)).faults, ['2  too-long'])
+  t.same((await mapped(file.slice(0, 40), mapping)).faults, [])
+  const many = ['ref,day,note', ...Array.from({ length: 201 }, () => '1,2026-01-01,x')]
+  t.same((await mapped(many, mapping)).faults.map((fault) => fault.split(' ').at(-1)), ['too-many'])
+})

@@ -80,7 +80,7 @@ type ValidDraft = { form: string; fields: Readonly<Record<string, unknown>>; sub
  * The fault of a message that fits its form and yet is larger, sealed, than a message may be: each
  * field may have its most characters, and all of them together may not.
  */
-function sizeFaults({ form, fields, subject }: ValidDraft): Fault[] {
+export function sizeFaults({ form, fields, subject }: ValidDraft): Fault[] {
   const size = sealedSize({ form, fields, ...(subject === undefined ? {} : { subject }), attachments: [] })
   if (size <= limits.body) return []
   const advice = `Sealed, this message has ${size} bytes and may have at most ${limits.body}: shorten it, or say it in several messages.`

@@ -183,8 +183,11 @@ async function agreedToChanges(
 async function readRows(file: string, map: string, terminal: Terminal): Promise<ImportFile> {
   const [bytes, json] = await Promise.all([readFile(file), readTextFile(map)])
   const mapping = readMappingFile(map, json)
-  const bar = terminal.progress('Reading', 1)
-  const mapped = await mapRows(bytes, mapping, { onProgress: ({ done, of }) => bar.advance(of === 0 ? 1 : done / of) })
+  const whole = 100
+  const bar = terminal.progress('Reading', whole)
+  const mapped = await mapRows(bytes, mapping, {
+    onProgress: ({ done, of }) => bar.advance(of === 0 ? whole : Math.floor((done * whole) / of)),
+  })
   bar.stop()
   const { faults } = mapped
   if (faults.length > 0) {

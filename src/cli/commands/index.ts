@@ -69,7 +69,7 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       load: async () => (await import('./map.ts')).addMap,
     },
     import: {
-      does: 'Send the rows of a CSV file as sealed messages, each once however often it is repeated',
+      does: 'Send the rows of a CSV file or workbook as sealed messages, each once however often it is repeated',
       load: async () => (await import('./import.ts')).addImport,
     },
     figures: {

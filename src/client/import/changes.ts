@@ -1,6 +1,6 @@
+import { comparingForm } from '../../forms/index.ts'
 import type { Message } from '../message.ts'
 import type { MappedRow } from './rows.ts'
-import { comparable } from './row-key.ts'
 
 /**
  * A row of a file as an operation has it: its newest version, and its withdrawal if there is one.
@@ -56,7 +56,7 @@ export function importedRows(
     }
     const imported = sourceOf(message)
     if (imported?.mapping !== mapping) continue
-    const key = comparable(imported.key)
+    const key = comparingForm(imported.key)
     keyOf.set(message.id, key)
     const withdrawn = refersTo?.as === 'correction' ? rows.get(key)?.withdrawal : undefined
     const { source } = imported

@@ -47,7 +47,8 @@ export interface EncodingFault {
 }
 
 /**
- * Decodes a file strictly and takes a byte order mark away; never puts U+FFFD where bytes are wrong.
+ * Decodes a file strictly and takes a byte order mark away; never puts U+FFFD where bytes are
+ * wrong.
  */
 export function decodeFile(bytes: Uint8Array, encoding: Encoding): string | EncodingFault {
   if (encoding === 'utf-8') {

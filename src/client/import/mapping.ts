@@ -17,6 +17,9 @@ export interface Reading {
   readonly otherwise?: Code
   /** Fills digits with zeros on the left to this length, where a spreadsheet has cut them. */
   readonly pad?: number
+  /** The texts that a field of free text has before and after what the cell says. */
+  readonly before?: string
+  readonly after?: string
   /** The text that splits the cell, for a field that is a list. */
   readonly separator?: string
   /** The number of decimal places to which a number is rounded. Counted in the report. */

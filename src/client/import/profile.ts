@@ -1,7 +1,6 @@
-import { codeLists } from '../../forms/index.ts'
+import { comparingForm, codeLists } from '../../forms/index.ts'
 import { isSpanFormat, readSpan } from './dates.ts'
 import { readNumber, type NumberStyle } from './numbers.ts'
-import { comparable } from './row-key.ts'
 import { isMissingWord } from './values.ts'
 
 /** What the cells of one column look like. */
@@ -114,11 +113,11 @@ function isDated(word: string, format: string): boolean {
   return readSpan(word, { formats: [format], language: 'en', firstYear: 1970 }) !== undefined
 }
 
-const countryByName = new Map([...codeLists.countries.codes].map(([code, { en }]) => [comparable(en), code]))
+const countryByName = new Map([...codeLists.countries.codes].map(([code, { en }]) => [comparingForm(en), code]))
 
 /** The code of a country by its English name. */
 export function countryCode(name: string): string | undefined {
-  return countryByName.get(comparable(name))
+  return countryByName.get(comparingForm(name))
 }
 
 function isCountry(cell: string): boolean {

@@ -1,8 +1,7 @@
-import { codeLists, commodities, mostQuantityDecimals } from '../../forms/index.ts'
+import { comparingForm, codeLists, commodities, mostQuantityDecimals } from '../../forms/index.ts'
 import type { Csv, ImportFault } from './csv.ts'
 import type { NumberStyle } from './numbers.ts'
 import { countryCode, disputedNumber, numberStyles, profileColumn, type ColumnProfile } from './profile.ts'
-import { comparable } from './row-key.ts'
 import { readUnknown } from './unknown-file.ts'
 
 /** Something that a file does not tell. */
@@ -244,10 +243,10 @@ class Draft implements MappingProposal {
       if (!words.test(name.replaceAll('_', ' ')) || this.#filled.has(field) || column.words.length > mostCodeWords)
         continue
       this.#filled.add(field)
-      const labels = new Map([...codeLists[list].codes].map(([code, { en }]) => [comparable(en), code]))
+      const labels = new Map([...codeLists[list].codes].map(([code, { en }]) => [comparingForm(en), code]))
       const { codes } = this.#codesOf(
         column,
-        (word) => labels.get(comparable(word)),
+        (word) => labels.get(comparingForm(word)),
         `code of ${field}`,
         (word) => codeLists[list].codes.has(word),
       )
@@ -475,8 +474,8 @@ const commodityNames: ReadonlyMap<string, string> = new Map(
   [...commodities.values()]
     .toReversed()
     .flatMap(({ code, label }) => [
-      [comparable(label.en), code] as const,
-      [comparable(code.split('/').at(-1) ?? ''), code] as const,
+      [comparingForm(label.en), code] as const,
+      [comparingForm(code.split('/').at(-1) ?? ''), code] as const,
     ]),
 )
 
@@ -484,7 +483,7 @@ const commodityNames: ReadonlyMap<string, string> = new Map(
  * The commodity that a word of a file names: by its path, its label, or the last word of its path.
  */
 function commodityCode(word: string): string | undefined {
-  return commodities.has(word) ? word : commodityNames.get(comparable(word))
+  return commodities.has(word) ? word : commodityNames.get(comparingForm(word))
 }
 
 function commodityIn(name: string): string | undefined {

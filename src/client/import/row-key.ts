@@ -1,18 +1,9 @@
+import { comparingForm } from '../../forms/index.ts'
 import { base64url, sha256, utf8 } from '../../protocol/index.ts'
 import type { Mapping } from './mapping.ts'
 
 // The form of an import takes a key of up to 200 characters.
 const mostKeyCharacters = 200
-
-/** The form in which row keys and words are compared: as people see them. */
-export function comparable(text: string): string {
-  return text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replaceAll(/\p{Default_Ignorable_Code_Point}|\p{Cc}/gu, '')
-    .replaceAll(/\s+/gu, ' ')
-    .trim()
-}
 
 /** A text as people see it, with its case: a change of it is a change of the row. */
 export function seenForm(text: string): string {
@@ -23,7 +14,7 @@ export function seenForm(text: string): string {
  * The key of a row: the value of its one column as it is written, or a JSON list of the values of
  * its columns, or `row-` and a hash of the cells that are used where the file has no key. A list of
  * more than 200 characters becomes `sha256-` and its hash. Undefined where each column of the key
- * is empty. Two keys are one where `comparable` gives one text.
+ * is empty. Two keys are one where `comparingForm` gives one text.
  */
 export async function rowKeyOf(
   cells: ReadonlyMap<string, string>,
@@ -31,11 +22,11 @@ export async function rowKeyOf(
   used: readonly string[],
 ): Promise<string | undefined> {
   if (key === null) {
-    const written = used.map((column) => [column, comparable(cells.get(column) ?? '')])
+    const written = used.map((column) => [column, comparingForm(cells.get(column) ?? '')])
     return `row-${await hexHashOf(JSON.stringify(written))}`
   }
   const parts = key.map((column) => (cells.get(column) ?? '').trim())
-  if (parts.every((part) => comparable(part) === '')) return undefined
+  if (parts.every((part) => comparingForm(part) === '')) return undefined
   const [only = ''] = parts
   return parts.length === 1 ? only : bounded(JSON.stringify(parts))
 }
@@ -46,7 +37,7 @@ export function numberedKey(key: string, n: number): Promise<string> {
 }
 
 async function bounded(text: string): Promise<string> {
-  const compared = comparable(text)
+  const compared = comparingForm(text)
   return Math.max(text.length, compared.length) <= mostKeyCharacters ? text : `sha256-${await hexHashOf(compared)}`
 }
 

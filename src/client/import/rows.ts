@@ -1,10 +1,18 @@
-import { findForm, type FormId, type Schema, validateFields, validateSubject } from '../../forms/index.ts'
+import {
+  comparingForm,
+  findForm,
+  type FormId,
+  type Schema,
+  validateFields,
+  validateSubject,
+} from '../../forms/index.ts'
+import { sizeFaults } from '../draft.ts'
 import { type Csv, type CsvRecord, type ImportFault, isImportFault, readCsv } from './csv.ts'
 import { finishGroup, readGroup, type RawGroup } from './groups.ts'
 import { columnsOf, isGroups, usedColumns, type Mapping, type Several } from './mapping.ts'
 import { mergeGroups, mergeValues, type FieldValue, type RowParts } from './merge.ts'
 import { Remarks, type Remark } from './remarks.ts'
-import { comparable, hashOf, numberedKey, rowKeyOf, seenForm } from './row-key.ts'
+import { hashOf, numberedKey, rowKeyOf, seenForm } from './row-key.ts'
 import { schemaAt } from './targets.ts'
 import { isCellFault, readSource, type CellFault, type CellValue, type Row } from './values.ts'
 import { isXlsx, readXlsx } from './xlsx.ts'
@@ -150,11 +158,11 @@ async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<
     const row: Row = { line: record.line, cells, mapping, typed: reading.typed, remarks }
     let key = await rowKeyOf(cells, mapping, used)
     if (key !== undefined && (mapping.numbered || mapping.key === null)) {
-      const time = (times.get(comparable(key)) ?? 0) + 1
-      times.set(comparable(key), time)
+      const time = (times.get(comparingForm(key)) ?? 0) + 1
+      times.set(comparingForm(key), time)
       if (mapping.numbered || time > 1) key = await numberedKey(key, time)
     }
-    const compared = comparable(key ?? '')
+    const compared = comparingForm(key ?? '')
     const before = messages.get(compared)
     const found = faultsOfKey(record.line, key, before, mapping)
     const parts = await readRow(row, used)
@@ -175,7 +183,7 @@ async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<
 function isLeftOut(line: number, cells: ReadonlyMap<string, string>, { leaveOut }: Mapping, remarks: Remarks): boolean {
   for (const { column, in: words, notIn } of leaveOut) {
     const word = (cells.get(column) ?? '').trim()
-    const isIn = (words ?? notIn ?? []).some((one) => one === word || comparable(one) === comparable(word))
+    const isIn = (words ?? notIn ?? []).some((one) => one === word || comparingForm(one) === comparingForm(word))
     if (isIn !== (words !== undefined)) continue
     remarks.add('left-out', line, column, word)
     return true
@@ -283,8 +291,12 @@ async function assemble(
   if (found.length === 0)
     for (const { pointer, reason, advice } of validateFields(mapping.form, mapping.version, fields))
       found.push({ line, column: columnOf(pointer, columnAt, mapping), reason, advice })
+  const named = subject === undefined ? {} : { subject }
   for (const { reason, advice } of validateSubject(mapping.form, mapping.version, subject))
     found.push({ line, column: '', reason, advice })
+  if (found.length === 0)
+    for (const { reason, advice } of sizeFaults({ form: mapping.form, fields, ...named }))
+      found.push({ line, column: '', reason, advice })
   faults.add(found)
   if (found.length > 0) return undefined
   const form = { form: mapping.form as FormId, version: mapping.version }
@@ -292,7 +304,7 @@ async function assemble(
     line,
     key,
     ...form,
-    ...(subject === undefined ? {} : { subject }),
+    ...named,
     fields,
     source,
   }

@@ -1,3 +1,4 @@
+import { comparingForm } from '../../forms/index.ts'
 import { may } from '../../access.ts'
 import {
   ProtocolError,
@@ -25,7 +26,6 @@ import type { Transport } from '../transport.ts'
 import { fieldChanges, importedRows, type FieldChange, type ImportedRow } from './changes.ts'
 import { importMessageId } from './id.ts'
 import type { Mapping } from './mapping.ts'
-import { comparable } from './row-key.ts'
 import type { MappedRow } from './rows.ts'
 
 export interface ImportInput {
@@ -193,7 +193,7 @@ async function planOf(deps: ImportDeps, input: PlanInput, key: Bytes): Promise<P
   const idOf = (rowKey: string, revision?: string) =>
     importMessageId(key, session.operation, mapping.mapping, rowKey, revision)
   // Rows were once known by their key as it is written: an id of either form is known.
-  const ids = await Promise.all(rows.map((row) => idOf(comparable(row.key))))
+  const ids = await Promise.all(rows.map((row) => idOf(comparingForm(row.key))))
   const written = await Promise.all(rows.map((row) => idOf(row.key)))
   const known = await knownIds(deps, session.operation, [...new Set([...ids, ...written])])
   const before = importedRows(session.messages, mapping.mapping, deps.self().account.organization)
@@ -208,7 +208,7 @@ async function planOf(deps: ImportDeps, input: PlanInput, key: Bytes): Promise<P
       continue
     }
     already++
-    const rowKey = comparable(row.key)
+    const rowKey = comparingForm(row.key)
     const imported = before.get(rowKey)
     if (imported?.withdrawal !== undefined) {
       returned.push(row)
@@ -230,7 +230,7 @@ async function planOf(deps: ImportDeps, input: PlanInput, key: Bytes): Promise<P
         about: { message: last, as: 'correction' },
       })
   }
-  const present = new Set(rows.map((row) => comparable(row.key)))
+  const present = new Set(rows.map((row) => comparingForm(row.key)))
   const gone = [...before].flatMap(([rowKey, row]) =>
     row.withdrawal === undefined && !present.has(rowKey) ? [{ rowKey, row }] : [],
   )

@@ -10,6 +10,8 @@ const readings = [
   'otherwise',
   'pad',
   'separator',
+  'before',
+  'after',
   'decimals',
   'half',
   'convertTo',
@@ -145,7 +147,12 @@ function checkReading(
   complain: Complain,
 ): void {
   const leaf = schema.type === 'array' ? schema.items : schema
-  const { separator, codes, prefixes, otherwise, missing, pad, several } = reading
+  const { separator, codes, prefixes, otherwise, missing, pad, several, before, after } = reading
+  const isFree =
+    leaf?.type === 'string' && leaf.enum === undefined && leaf.label !== 'quantity' && leaf.format === undefined
+  for (const [name, text] of Object.entries({ before, after }))
+    if (text !== undefined && !(isFree && typeof text === 'string'))
+      complain('malformed', 'This is a text, for a field of free text.', `/${name}`)
   if (separator !== undefined && (typeof separator !== 'string' || separator === '' || schema.type !== 'array'))
     complain('malformed', 'A separator is some text, for a field that is a list.', '/separator')
   if (missing !== undefined && !isListOfText(missing)) complain('wrong-type', 'This is a list of words.', '/missing')

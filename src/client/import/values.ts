@@ -1,10 +1,9 @@
-import type { Schema } from '../../forms/index.ts'
+import { comparingForm, type Schema } from '../../forms/index.ts'
 import { isSpanFormat, readSpan, type DaySpan } from './dates.ts'
 import type { CellSource, Code, Mapping, Reading } from './mapping.ts'
 import { columnsOf } from './mapping.ts'
 import { readNumber, roundDecimal, sameDecimal } from './numbers.ts'
 import type { Remarks } from './remarks.ts'
-import { comparable } from './row-key.ts'
 
 /** One row of a file, with what its cells are read by. */
 export interface Row {
@@ -75,7 +74,7 @@ function reported({ cells, line, mapping, remarks }: Row, column: string, readin
   const word = cell.trim()
   if (word === '') return ''
   const words = reading.missing ?? mapping.missing
-  if (!words.some((one) => one === word || comparable(one) === comparable(word))) return cell
+  if (!words.some((one) => one === word || comparingForm(one) === comparingForm(word))) return cell
   remarks.add('missing', line, column, word)
   return ''
 }
@@ -122,7 +121,8 @@ function readOne(place: Place, text: string, leaf: Schema | undefined): CellValu
   const free = leaf?.enum === undefined && !isNarrow(leaf)
   if (free && isMissingWord(word)) row.remarks.add('warning-missing-word', row.line, column, word)
   // Codes and short fields lose the white space around them; free text stays as it is.
-  return { value: free ? text : word, column }
+  const { before = '', after = '' } = reading
+  return { value: before + (free ? text : word) + after, column }
 }
 
 function readCode({ row, column, reading }: Place, word: string): CellValue | CellFault {
@@ -144,8 +144,8 @@ function readCode({ row, column, reading }: Place, word: string): CellValue | Ce
 
 function inTable(table: Readonly<Record<string, Code>>, word: string): Code | undefined {
   if (Object.hasOwn(table, word)) return table[word]
-  const wanted = comparable(word)
-  const found = new Set(Object.keys(table).flatMap((one) => (comparable(one) === wanted ? [table[one]] : [])))
+  const wanted = comparingForm(word)
+  const found = new Set(Object.keys(table).flatMap((one) => (comparingForm(one) === wanted ? [table[one]] : [])))
   return found.size === 1 ? [...found][0] : undefined
 }
 
