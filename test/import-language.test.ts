@@ -532,5 +532,8 @@ t.test('a row that its form takes and a sealed message does not is a fault befor
   t.same((await mapped(file, mapping)).faults, ['2  too-long'])
   t.same((await mapped(file.slice(0, 40), mapping)).faults, [])
   const many = ['ref,day,note', ...Array.from({ length: 201 }, () => '1,2026-01-01,x')]
-  t.same((await mapped(many, mapping)).faults.map((fault) => fault.split(' ').at(-1)), ['too-many'])
+  t.same(
+    (await mapped(many, mapping)).faults.map((fault) => fault.split(' ').at(-1)),
+    ['too-many'],
+  )
 })
