@@ -165,7 +165,8 @@ t.test(
     server.clock.advance(24 * 3600_000)
     for (const { client } of [partner, observer]) {
       const tomorrow = await figuresFor(client, operation)
-      t.match(tomorrow, { edition: 'totals', seizures: 3, cases: 3 }, 'zero of three countries is none')
+      t.match(tomorrow, { edition: 'totals' })
+      t.notMatch(JSON.stringify(tomorrow), /cocaine/, 'zero of three countries is no row')
       t.same(tomorrow.quantities, [
         { category: 'drugs/khat', unit: 'KGM', quantity: '12', estimated: '0', seizures: 3 },
       ])
