@@ -23,6 +23,8 @@ globalThis.setInterval = ((run: () => void, milliseconds: number, ...rest: []) =
 }) as typeof setInterval
 const { operation, byRole, server } = await everyRole(t)
 globalThis.setInterval = realInterval
+// The last one: where this process made the scene, another service beat before.
+const beatOfService = beats.at(-1) ?? (() => {})
 const { ncp, coordinator } = byRole
 
 /** A statement with a payload that no client of ours would sign. */
@@ -134,9 +136,8 @@ t.test('INV-152: a socket that answers two pings in a row with nothing is let go
   const dead = await vanished(gone)
   const ended = closedOf(dead)
   const live = await there.live()
-  t.equal(beats.length, 1)
   const beat = async () => {
-    beats[0]?.()
+    beatOfService()
     await sleep(100)
   }
   for (let n = 0; n < 2; n++) await beat()
@@ -152,13 +153,13 @@ t.test('INV-152: a socket that answers two pings in a row with nothing is let go
 // read.
 t.test('INV-152: after a moment in which the service stood still nobody is let go of who had answered', async (t) => {
   const live = await coordinator.live()
-  beats[0]?.()
+  beatOfService()
   await sleep(100)
-  beats[0]?.()
+  beatOfService()
   // The answer comes while nothing is read.
   const until = process.hrtime.bigint() + 300_000_000n
   while (process.hrtime.bigint() < until);
-  beats[0]?.()
+  beatOfService()
   await sleep(100)
   await live.follow(operation.id)
   t.equal(live.socket.readyState, WebSocket.OPEN)

@@ -4,7 +4,7 @@ import { groups } from './commands/index.ts'
 import { ExplainedCommand, nameHelp } from './explained-command.ts'
 import { explain, exitCodes } from './failures.ts'
 import { harmless } from './terminal.ts'
-import { requireWholeWords } from './text-input.ts'
+import { requireWholeWords } from './whole-words.ts'
 
 const listed = new Map(Object.values(groups).flatMap((group) => Object.entries(group)))
 
