@@ -304,6 +304,16 @@ t.test('statements that are sent at once run in their order, and fail together',
     (error: unknown) => error,
   )
   t.equal(violatedConstraint(failed), 'thing_id_positive', 'the cause, not what failed because of it')
+  const nested = await transaction(db, async (tx) => {
+    const heardLate = insert(tx, -1)
+      .finally(() => {})
+      .finally(() => {})
+    const sent = Promise.all([heardLate, count(tx)])
+    // Both answers are there before either is read.
+    process.nextTick(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100))
+    await sent
+  }).catch((error: unknown) => error)
+  t.equal(violatedConstraint(nested), 'thing_id_positive', 'also where it is heard later than the others')
   t.equal(await transaction(db, count), 2)
 })
 

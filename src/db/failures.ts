@@ -56,6 +56,11 @@ export function isPlanOutdated(error: unknown): boolean {
   return errorCode(error) === '0A000' && (error as Error).message.includes('cached plan must not change result type')
 }
 
+/** Answers whether a statement failed only because one before it in its transaction did. */
+export function isAborted(error: unknown): boolean {
+  return errorCode(error) === '25P02'
+}
+
 /**
  * Answers whether Postgres asks for the transaction to be run again: deadlock or serialization
  * failure.

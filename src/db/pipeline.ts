@@ -8,7 +8,7 @@ import {
   type TransactionSettings,
 } from 'kysely'
 import pg from 'pg'
-import { isPlanOutdated } from './failures.ts'
+import { isAborted, isPlanOutdated } from './failures.ts'
 
 /** A text that is used so often is worth a plan that the connection keeps. */
 const usesBeforePreparing = 3
@@ -110,6 +110,7 @@ export async function runTransaction<DB, T>(
   const { driver } = dialect
   return executor.provideConnection(async (connection) => {
     let over = false
+    let firstFailure: unknown
     const tx = new Transaction<DB>({
       config: { dialect },
       dialect,
@@ -117,7 +118,9 @@ export async function runTransaction<DB, T>(
       executor: executor.withConnectionProvider({
         provideConnection(consumer) {
           if (over) throw new Error('a statement was sent after the end of its transaction')
-          return consumer(connection)
+          const answer = consumer(connection)
+          answer.catch((error: unknown) => (firstFailure ??= error))
+          return answer
         },
       }),
     })
@@ -136,7 +139,8 @@ export async function runTransaction<DB, T>(
       over = true
       // Where this fails, the driver does not use the connection again.
       await driver.rollbackTransaction(connection).catch(() => {})
-      throw error
+      // Of statements that were sent at once, one that failed because of another may be heard first.
+      throw isAborted(error) ? (firstFailure ?? error) : error
     }
   })
 }
