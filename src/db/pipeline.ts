@@ -139,7 +139,8 @@ export async function runTransaction<DB, T>(
       over = true
       // Where this fails, the driver does not use the connection again.
       await driver.rollbackTransaction(connection).catch(() => {})
-      // Of statements that were sent at once, one that failed because of another may be heard first.
+      // Of statements that were sent at once, one that failed because of another may be heard
+      // first.
       throw isAborted(error) ? (firstFailure ?? error) : error
     }
   })
