@@ -82,30 +82,27 @@ const oneSnapshot: TransactionSettings = { isolationLevel: 'repeatable read', ac
  * DATABASE_UNAVAILABLE; where the answer to a COMMIT was lost, it is unknown whether the commit
  * took place, so the caller repeats with the id that it had.
  */
-export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
-  try {
-    return await db.run(readCommitted, work)
-  } catch (error) {
-    throw toDatabaseProblem(error)
-  }
+export function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return withProblems(db.run(readCommitted, work))
 }
 
 /** Runs work that only reads, in one READ COMMITTED transaction, for whose end nobody waits. */
-export async function reading<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
-  try {
-    return await db.run(reads, work)
-  } catch (error) {
-    throw toDatabaseProblem(error)
-  }
+export function reading<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return withProblems(db.run(reads, work))
 }
 
 /**
  * Reads in one snapshot: all statements see the rows as they were at one moment, whatever other
  * transactions commit meanwhile.
  */
-export async function readSnapshot<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+export function readSnapshot<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return withProblems(db.run(oneSnapshot, work))
+}
+
+/** Turns failures of the database into Problems. */
+async function withProblems<T>(outcome: Promise<T>): Promise<T> {
   try {
-    return await db.run(oneSnapshot, work)
+    return await outcome
   } catch (error) {
     throw toDatabaseProblem(error)
   }
