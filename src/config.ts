@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
+import { meantName } from './variable-names.ts'
 
 /** The whole configuration of the service, checked and frozen. */
 export interface Config {
@@ -237,7 +238,7 @@ export class ConfigurationFault extends Error {
  * never repeats the value of a secret.
  */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env, directory: string = process.cwd()): Config {
-  const faults: string[] = []
+  const faults = misspelt(environment)
   const read = reader(environment, directory, faults)
 
   const path = (name: Name, otherwise: string) => resolve(directory, read(name) ?? otherwise)
@@ -292,6 +293,24 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
     faults.push('LOG_KEY_FILE, TOKEN_KEY_FILE and FACTOR_KEY_FILE name one file twice; each key needs its own')
   if (faults.length > 0) throw new ConfigurationFault(faults)
   return Object.freeze(config)
+}
+
+/**
+ * Answers a fault for each variable that was meant to be a setting and is none: what it says would
+ * be left out without a word, and DATABSE_URL would start an empty database.
+ */
+function misspelt(environment: NodeJS.ProcessEnv): string[] {
+  const names: readonly string[] = (settings as readonly Setting[]).flatMap(({ name, fromFile }) =>
+    fromFile === true ? [name, `${name}_FILE`] : [name],
+  )
+  return Object.entries(environment).flatMap(([name, value]) => {
+    // Of a service that is called cordon, Kubernetes gives the address as CORDON_PORT.
+    if (names.includes(name) || !value?.trim() || /^(tcp|udp):/.test(value)) return []
+    if (name.endsWith('_FILE') && names.includes(name.slice(0, -'_FILE'.length)))
+      return [`${name} is no setting: ${name.slice(0, -'_FILE'.length)} is given as it is, and not as a file`]
+    const meant = meantName(name.replace(/^CORDON_/, ''), names)
+    return meant === undefined ? [] : [`${name} is no setting; give ${meant}, or take ${name} out of the environment`]
+  })
 }
 
 function reader(environment: NodeJS.ProcessEnv, directory: string, faults: string[]) {

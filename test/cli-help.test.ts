@@ -42,3 +42,21 @@ t.test('help and the version are reached by the words that people try', async (t
   t.equal(await said('help'), await said('--help'))
   t.equal(await said('-v'), await said('--version'))
 })
+
+// Bites: requireKnownVariables
+t.test('a variable that no command reads is refused with the name that was meant', async (t) => {
+  const wrong: [string, RegExp][] = [
+    ['CORDON_STOER', /^No command reads the variable CORDON_STOER: give CORDON_STORE, or take/],
+    ['CORDON_STORE_PASSPHRASE_FIEL', /give CORDON_STORE_PASSPHRASE_FILE,/],
+    ['CORDON_SERVER', /^No command reads the variable CORDON_SERVER: take it out of the environment\. Commands read /],
+  ]
+  for (const [name, says] of wrong) {
+    const { code, stdout, stderr } = await ended(start(t, ['read'], { [name]: '/elsewhere' }))
+    t.equal(code, 2, name)
+    t.equal(stdout, '')
+    t.match(stderr, says)
+  }
+  const fromKubernetes = { CORDON_SERVICE_HOST: '10.0.0.1', CORDON_PORT_7300_TCP_ADDR: '10.0.0.1', HOME: '/nowhere' }
+  t.match((await ended(start(t, ['read'], fromKubernetes))).stderr, /^There is no store at \/nowhere/)
+  t.equal((await ended(start(t, ['read', '--help'], { CORDON_STOER: 'x' }))).code, 0, 'help is shown all the same')
+})

@@ -134,6 +134,38 @@ t.test('secrets come as files', async (t) => {
   )
 })
 
+t.test('a name near that of a setting is refused, and what is far from all of them is not', async (t) => {
+  const meant: Record<string, string> = {
+    DATABSE_URL: 'DATABASE_URL',
+    DATABASE_ULR: 'DATABASE_URL',
+    DATABASE_URI: 'DATABASE_URL',
+    database_url: 'DATABASE_URL',
+    DATABASE_URL_FIEL: 'DATABASE_URL_FILE',
+    PROT: 'PORT',
+    PORTS: 'PORT',
+    HOTS: 'HOST',
+    PUBLICURL: 'PUBLIC_URL',
+    LOG_KEY_FLIE: 'LOG_KEY_FILE',
+    SLEEP_AFTER_DAY: 'SLEEP_AFTER_DAYS',
+    SMTP_FORM: 'SMTP_FROM',
+    WITNESS_QUORUMS: 'WITNESS_QUORUM',
+    CORDON_DATABASE_URL: 'DATABASE_URL',
+    CORDON_PORT: 'PORT',
+  }
+  for (const [name, setting] of Object.entries(meant)) {
+    const [fault, ...more] = faultsOf({ [name]: 'hunter2' })
+    t.match(fault, new RegExp(`^${name} is no setting; give ${setting},`), name)
+    t.notMatch(fault, /hunter2/)
+    t.same(more, [])
+    t.same(faultsOf({ [name]: ' ' }), [], 'what is empty says nothing')
+  }
+  t.match(faultsOf({ PORT_FILE: '/port' }), [/^PORT_FILE is no setting: PORT is given as it is/])
+  t.same(faultsOf({ CORDON_PORT: 'tcp://10.0.0.1:7300' }), [], 'which Kubernetes gives')
+  const others = ['HOME', 'PATH', 'PWD', 'HOSTNAME', 'HOSTTYPE', 'LOGNAME', 'SHELL', 'USER', 'TZ', 'PGHOST', 'PGPORT']
+  const platforms = ['NODE_ENV', 'KUBERNETES_PORT', 'CORDON_SERVICE_HOST', 'CORDON_SERVICE_PORT', 'DATABASE_NAME']
+  for (const name of [...others, ...platforms]) t.same(faultsOf({ [name]: 'x' }), [], name)
+})
+
 t.test('docs/configuration.md is in step; npm run docs writes it', async (t) => {
   t.equal(readFileSync(join(repository, 'docs/configuration.md'), 'utf8'), describeSettings())
 })

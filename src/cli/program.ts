@@ -4,6 +4,7 @@ import { groups } from './commands/index.ts'
 import { ExplainedCommand, nameHelp } from './explained-command.ts'
 import { explain, exitCodes } from './failures.ts'
 import { harmless } from './terminal.ts'
+import { requireKnownVariables } from './variables.ts'
 import { requireWholeWords } from './whole-words.ts'
 
 const listed = new Map(Object.values(groups).flatMap((group) => Object.entries(group)))
@@ -43,13 +44,14 @@ function listCommands(): Command {
     .version(manifest.version, '-v, --version', 'show the version')
     .helpOption('-h, --help', 'show this help; after a command, the help of that command')
     .exitOverride()
+    .hook('preAction', () => requireKnownVariables(process.env))
     .configureHelp({ sortSubcommands: false })
     .addHelpText(
       'after',
       `
 The keys of this device lie in an encrypted store: ~/.cordon/store, or --store, or CORDON_STORE.
-Commands ask for passphrases, or read them from the files that CORDON_STORE_PASSPHRASE_FILE and
-CORDON_PASSPHRASE_FILE (to sign in) name.
+Commands ask for passphrases, or read them from the files that CORDON_STORE_PASSPHRASE_FILE,
+CORDON_PASSPHRASE_FILE (to sign in) and CORDON_NEW_PASSPHRASE_FILE name.
 
 Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`,
     )
