@@ -24,7 +24,13 @@ export interface DeviceOptions {
   readonly store?: string
 }
 
-interface RunOptions extends DeviceOptions {
+/** How the person proves who they are, where an act needs a recent proof. */
+export interface ProofOptions {
+  readonly code?: string
+  readonly passkey?: true
+}
+
+interface RunOptions extends DeviceOptions, ProofOptions {
   /** Whether the store is made where there is none. */
   readonly make?: boolean
   /** Whether the command handles Ctrl-C itself. */
@@ -56,7 +62,11 @@ export async function onDevice(options: RunOptions, work: (device: CommandDevice
   const terminal = openTerminal({ json: options.json ?? false })
   const store = await openStore(terminal, options)
   const patience = new Patience(terminal)
-  const client = new Cordon({ store, platform: webPlatform(() => new Date(), { fetch: patience.fetch }) })
+  const client = new Cordon({
+    store,
+    platform: webPlatform(() => new Date(), { fetch: patience.fetch }),
+    prove: () => prove(device, options),
+  })
   const interrupted = new Promise<never>((_, reject) => {
     const stop = () => {
       // The next output begins on a line of its own, below a bar or a prompt.
@@ -68,9 +78,10 @@ export async function onDevice(options: RunOptions, work: (device: CommandDevice
   })
   // The rejection may come while nothing awaits it.
   interrupted.catch(() => {})
+  const device: CommandDevice = { client, store, terminal, patience, interrupted }
   try {
     await client.load()
-    const working = work({ client, store, terminal, patience, interrupted })
+    const working = work(device)
     await (options.endsItself === true ? working : Promise.race([working, interrupted]))
   } finally {
     patience.stop()
@@ -181,9 +192,14 @@ export async function withCode<T>(
   }
 }
 
-export interface ProofOptions {
-  readonly code?: string
-  readonly passkey?: true
+/** Adds the options of every command whose act needs a recent proof of identity. */
+export function withProof(command: Command): Command {
+  return orPasskey(
+    command.option(
+      '--code <code>',
+      'code of your authenticator app, or a recovery code, where the service asks for it',
+    ),
+  )
 }
 
 /** Adds the option of every command that may ask for a proof of identity. */
@@ -197,28 +213,15 @@ export function passkeysOf(device: CommandDevice): Authenticator {
   return inBrowser(device, () => device.client.transport.server)
 }
 
-/**
- * Runs work that needs a recent proof of identity. Asks for that proof where the last one is too
- * old.
- */
-export async function asProven<T>(
-  device: CommandDevice,
-  { code, passkey }: ProofOptions,
-  work: () => Promise<T>,
-): Promise<T> {
+/** Proves to the service who acts, as the options say: by a passkey, or by the passphrase. */
+async function prove(device: CommandDevice, { code, passkey }: RunOptions): Promise<void> {
   const { client, terminal } = device
-  try {
-    return await work()
-  } catch (error) {
-    if (!isProblem(error, 'STEP_UP_REQUIRED')) throw error
-    if (passkey === true || (await client.factors.list()).passphrase === null)
-      await client.factors.stepUpWith(passkeysOf(device))
-    else
-      await withCode(terminal, code, { passphrase: await askSignIn(terminal) }, (evidence) =>
-        client.factors.stepUp(evidence),
-      )
-    return work()
-  }
+  if (terminal.interactive) terminal.note('This act needs a proof that it is you: your last proof is too old for it.')
+  if (passkey === true || (await client.factors.list()).passphrase === null)
+    return client.factors.stepUpWith(passkeysOf(device))
+  await withCode(terminal, code, { passphrase: await askSignIn(terminal) }, (evidence) =>
+    client.factors.stepUp(evidence),
+  )
 }
 
 /** Asks for the passphrase to sign in with; twice where it is new. */

@@ -48,6 +48,12 @@ export interface CordonOptions {
    * not given.
    */
   readonly keep?: 'all' | 'none'
+  /**
+   * Proves the identity of the person again, by `factors.stepUp` or `factors.stepUpWith`. Called
+   * where the service wants a recent proof for an act, which is then sent once more; without it
+   * such an act throws STEP_UP_REQUIRED.
+   */
+  readonly prove?: () => Promise<void>
 }
 
 export interface Me {
@@ -118,7 +124,8 @@ export class Cordon {
     const self = await loadSelf(store)
     if (!self) return false
     this.#self = self
-    const transport = new Transport(self.account.server, this.#options.platform, store)
+    const { platform: devicePlatform, prove } = this.#options
+    const transport = new Transport(self.account.server, devicePlatform, store, prove)
     await transport.resume()
     const platform = { ...this.#options.platform, clock: () => transport.now() }
     this.#platform = platform

@@ -74,12 +74,20 @@ export class Transport {
   readonly #store: ClientStore
   readonly #time: ServiceTime
   #open: OpenSession | undefined
+  readonly #prove: (() => Promise<void>) | undefined
   #refreshing: Promise<OpenSession> | undefined
+  #proving: Promise<void> | undefined
 
-  constructor(server: string, platform: Platform, store: ClientStore) {
+  /**
+   * `prove` proves the identity of the person again, where the service wants a recent proof
+   * (STEP_UP_REQUIRED); then the request is sent once more. Without `prove` the caller gets the
+   * refusal.
+   */
+  constructor(server: string, platform: Platform, store: ClientStore, prove?: () => Promise<void>) {
     this.server = server.replace(/\/+$/, '')
     this.#platform = platform
     this.#store = store
+    this.#prove = prove
     this.#time = new ServiceTime(platform)
   }
 
@@ -187,7 +195,20 @@ export class Transport {
     return { server: this.server, accessToken, expiresAt: new Date(expiresAt), key: stored.jwk }
   }
 
-  #signed(method: Method, path: string, body: object | undefined, repeat: boolean): Promise<string> {
+  async #signed(method: Method, path: string, body: object | undefined, repeat: boolean): Promise<string> {
+    try {
+      return await this.#signedOnce(method, path, body, repeat)
+    } catch (error) {
+      // What is asked for a proof must not wait for that proof.
+      const canProve = this.#prove !== undefined && this.#proving === undefined
+      if (!canProve || !isProblem(error, 'STEP_UP_REQUIRED')) throw error
+      this.#proving = this.#prove().finally(() => (this.#proving = undefined))
+      await this.#proving
+      return this.#signedOnce(method, path, body, repeat)
+    }
+  }
+
+  #signedOnce(method: Method, path: string, body: object | undefined, repeat: boolean): Promise<string> {
     return this.#repeated(async () => {
       const open = await this.#current()
       try {

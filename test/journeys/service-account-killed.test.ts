@@ -8,6 +8,7 @@ import { MemoryStore, type Alarm } from '../../src/client/index.ts'
 import type { CompartmentId } from '../../src/protocol/index.ts'
 import { opened, operationOn, partyOf, takeIn } from '../support/actors.ts'
 import { Desk, joinWithDesk, temporary } from '../support/command.ts'
+import { admin } from '../support/database.ts'
 import { entriesSince, settle, sizes } from '../support/entries.ts'
 import { startServer } from '../support/server.ts'
 import { serviceOf } from '../support/services.ts'
@@ -110,6 +111,7 @@ t.test('INV-83: a service account killed in mid-stream, through the SDK', async 
   )
 })
 
+// Bites: #proving, withProof
 t.test('INV-83: the same with the commands', async (t) => {
   const scene = await usualOperation(t)
   const directory = temporary(t)
@@ -135,6 +137,20 @@ t.test('INV-83: the same with the commands', async (t) => {
   const listed = await kenya.must<{ serviceAccounts: unknown[] }>('service', 'list')
   t.match(listed.serviceAccounts, [{ name: 'Declarations', state: 'active', lastUsed: { address: '127.0.0.1' } }])
 
+  // The last proof of the contact point is too old for each of these acts. Without a terminal the
+  // command proves with the passphrase in the file, and without the file it does not.
+  const anew = () =>
+    admin(scene.server.database.superUrl, (client) =>
+      client.query("UPDATE session SET verified_at = verified_at - interval '11 minutes'"),
+    )
+  await anew()
+  const unproven = await kenya.run(['service', 'stop', 'declarations', '--yes'], { CORDON_PASSPHRASE_FILE: '' })
+  t.equal(unproven.code, 2)
+  t.match(unproven.stderr, /let CORDON_PASSPHRASE_FILE name a file/)
+  await kenya.must('service', 'invite', 'Other', '--may', 'read', '--from', '127.0.0.0/8')
+  await anew()
+  await kenya.must('invite', 'Otieno Odhiambo')
+  await anew()
   t.match(await kenya.must('service', 'stop', 'declarations', '--yes'), { stopped: invited.account })
   const refused = await system.run(['post', 'Too late', '--subject', 'Feed', '--compartment', 'Feeds'])
   t.equal(refused.code, 1)

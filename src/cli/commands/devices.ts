@@ -3,7 +3,7 @@ import { sayTime } from '../../forms/index.ts'
 import type { OwnDevice } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
-import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
+import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { compromisedSince } from '../compromise-time.ts'
 import { table } from '../terminal.ts'
@@ -17,7 +17,7 @@ interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
 const shownCharacters = 12
 
 export function addDevices(command: Command): void {
-  orPasskey(
+  withProof(
     onStore(
       command
         .option('--revoke <device>', 'revoke this device: its sessions end, and the keys that it holds are replaced')
@@ -25,8 +25,7 @@ export function addDevices(command: Command): void {
           '--compromised-since <time>',
           'with --revoke: the time since which it was in wrong hands; devices that it certified since then end with it',
         )
-        .option('--yes', 'do not ask')
-        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
+        .option('--yes', 'do not ask'),
     ),
   )
     .addHelpText(
@@ -58,7 +57,7 @@ Examples:
           if (since !== undefined) terminal.note(`Understood: since ${sayTime(since, 'UTC')}.`)
           const enrolled = new Date(chosen.enrolledAt)
           const from = since !== undefined && since < enrolled ? enrolled : since
-          await asProven(using, options, () => client.directory.revokeDevice(device, from))
+          await client.directory.revokeDevice(device, from)
           terminal.result({ device, state: 'revoked' }, () => [`Revoked: ${device}.`])
           return
         }

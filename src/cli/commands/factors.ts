@@ -4,10 +4,9 @@ import { comparingForm } from '../../forms/index.ts'
 import { choose } from '../choice.ts'
 import {
   asMember,
-  asProven,
   askPassphrase,
   onStore,
-  orPasskey,
+  withProof,
   passkeysOf,
   type CommandDevice,
   type DeviceOptions,
@@ -30,7 +29,7 @@ interface AppOptions extends Options {
 
 export function addFactors(factors: Command): void {
   const add = (name: string, description: string, parent = factors) =>
-    orPasskey(
+    withProof(
       onStore(parent.command(name).description(description)).option(
         '--code <code>',
         'code of your authenticator app, or a recovery code, where the service asks for it',
@@ -42,27 +41,27 @@ export function addFactors(factors: Command): void {
   add('passphrase', 'Set another passphrase to sign in with')
     .option('--remove', 'remove it, with app and recovery codes: from then on you sign in by passkey alone')
     .action((options: PassphraseOptions) =>
-      asMember(options, (device) => (options.remove === true ? removePassphrase : setPassphrase)(device, options)),
+      asMember(options, options.remove === true ? removePassphrase : setPassphrase),
     )
   add('app', 'Add an authenticator app (TOTP) as a second factor')
     .option('--remove', 'remove the app that is set up, with its recovery codes')
     .option('--confirm <digits>', 'the six digits that the app shows: confirms an app that was begun before')
     .action((options: AppOptions) => asMember(options, (device) => changeApp(device, options)))
   add('recovery-codes', 'Make new recovery codes in place of the old ones').action((options: Options) =>
-    asMember(options, async (device) => {
-      const codes = await asProven(device, options, () => device.client.factors.renewRecoveryCodes())
-      device.terminal.result({ recoveryCodes: codes }, () => shown(codes))
+    asMember(options, async ({ client, terminal }) => {
+      const codes = await client.factors.renewRecoveryCodes()
+      terminal.result({ recoveryCodes: codes }, () => shown(codes))
     }),
   )
   const passkey = factors.command('passkey').description('Add and remove passkeys, in a browser on this machine')
   add('add', 'Add a passkey', passkey)
     .argument('<name>', 'its name, such as that of the device that keeps it')
     .addHelpText('after', "\nExample:\n  $ cordon factors passkey add 'Blue security key'")
-    .action((name: string, options: Options) => asMember(options, (device) => addPasskey(device, name, options)))
+    .action((name: string, options: Options) => asMember(options, (device) => addPasskey(device, name)))
   add('remove', 'Remove a passkey', passkey)
     .argument('<passkey>', 'its name, or the beginning of its name')
     .addHelpText('after', "\nExample:\n  $ cordon factors passkey remove 'Blue security key'")
-    .action((word: string, options: Options) => asMember(options, (device) => removePasskey(device, word, options)))
+    .action((word: string, options: Options) => asMember(options, (device) => removePasskey(device, word)))
   factors.addHelpText(
     'after',
     `
@@ -106,7 +105,7 @@ async function list({ client, terminal }: CommandDevice): Promise<void> {
   )
 }
 
-async function setPassphrase(device: CommandDevice, options: Options): Promise<void> {
+async function setPassphrase(device: CommandDevice): Promise<void> {
   const { client, store, terminal } = device
   const passphrase = await askPassphrase(terminal, {
     what: 'New passphrase to sign in with',
@@ -115,13 +114,13 @@ async function setPassphrase(device: CommandDevice, options: Options): Promise<v
   })
   if (await store.isOwnPassphrase(passphrase))
     throw new CommandFailure('This is the passphrase of the store, which the service must never see: choose another.')
-  await asProven(device, options, () => client.factors.setPassphrase(passphrase))
+  await client.factors.setPassphrase(passphrase)
   terminal.result({ factor: 'passphrase', changed: true }, () => ['The passphrase is changed.', othersEnded])
 }
 
-async function removePassphrase(device: CommandDevice, options: Options): Promise<void> {
+async function removePassphrase(device: CommandDevice): Promise<void> {
   const { client, terminal } = device
-  await asProven(device, options, () => client.factors.removePassphrase())
+  await client.factors.removePassphrase()
   const { passkeys } = await client.factors.list()
   terminal.result({ factor: 'passphrase', removed: true }, () => [
     'The passphrase is removed, with app and recovery codes. From now on: cordon sign-in --passkey',
@@ -130,7 +129,7 @@ async function removePassphrase(device: CommandDevice, options: Options): Promis
   ])
 }
 
-async function addPasskey(device: CommandDevice, text: string, options: Options): Promise<void> {
+async function addPasskey(device: CommandDevice, text: string): Promise<void> {
   const { client, terminal } = device
   const name = text.trim()
   // Checked before the browser makes a passkey that the service would then refuse.
@@ -139,19 +138,19 @@ async function addPasskey(device: CommandDevice, text: string, options: Options)
   const { passkeys } = await client.factors.list()
   if (passkeys.some((one) => one.name === name))
     throw new CommandFailure(`You have a passkey called ${JSON.stringify(name)}: give another name, or remove it.`)
-  const { id } = await asProven(device, options, () => client.factors.addPasskey(name, passkeysOf(device)))
+  const { id } = await client.factors.addPasskey(name, passkeysOf(device))
   terminal.result({ factor: 'passkey', id, name, added: true }, () => [
     `The passkey ${JSON.stringify(name)} is added: cordon sign-in --passkey`,
     othersGoOn,
   ])
 }
 
-async function removePasskey(device: CommandDevice, word: string, options: Options): Promise<void> {
+async function removePasskey(device: CommandDevice, word: string): Promise<void> {
   const { client, terminal } = device
   const { passkeys } = await client.factors.list()
   const named = passkeys.map((one) => ({ ...one, also: one.id }))
   const { id, name } = choose('passkey', word, named)
-  await asProven(device, options, () => client.factors.removePasskey(id))
+  await client.factors.removePasskey(id)
   terminal.result({ factor: 'passkey', id, name, removed: true }, () => [
     `The passkey ${JSON.stringify(name)} is removed here: ${counted(passkeys.length - 1, 'passkey')} left. Delete it where it is kept, too.`,
     othersGoOn,
@@ -162,11 +161,11 @@ async function changeApp(device: CommandDevice, options: AppOptions): Promise<vo
   const { client, terminal } = device
   const { remove, confirm } = options
   if (remove === true) {
-    await asProven(device, options, () => client.factors.removeTotp())
+    await client.factors.removeTotp()
     return terminal.result({ factor: 'totp', removed: true }, () => ['The app is removed.', othersEnded])
   }
   if (confirm === undefined) {
-    const sheet = await asProven(device, options, () => client.factors.beginTotp())
+    const sheet = await client.factors.beginTotp()
     if (!terminal.interactive)
       return terminal.result(sheet, () => [sheet.uri, 'Confirm it: cordon factors app --confirm DIGITS'])
     for (const line of (await qrcode.toString(sheet.uri, { type: 'terminal', small: true })).split('\n'))
@@ -177,7 +176,7 @@ async function changeApp(device: CommandDevice, options: AppOptions): Promise<vo
   const digits = comparingForm(typed).replaceAll(/[ -]/g, '')
   if (!/^\d{6}$/.test(digits))
     throw new CommandFailure('Six digits are needed; nothing is changed. Try again.', exitCodes.usage)
-  const codes = await asProven(device, options, () => client.factors.confirmTotp(digits))
+  const codes = await client.factors.confirmTotp(digits)
   return terminal.result({ factor: 'totp', recoveryCodes: codes }, () => [
     'From now on signing in asks for a code of the app.',
     ...shown(codes),

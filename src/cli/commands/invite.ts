@@ -3,12 +3,20 @@ import { Option, type Command } from 'commander'
 import qrcode from 'qrcode'
 import type { Cordon, InvitationListed, InvitationRequest, Me } from '../../client/index.ts'
 import { choose, idOf } from '../choice.ts'
-import { asMember, certifyWaiting, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
+import {
+  asMember,
+  certifyWaiting,
+  onStore,
+  withProof,
+  type CommandDevice,
+  type DeviceOptions,
+  type ProofOptions,
+} from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table, isolated } from '../terminal.ts'
 import { localTimeAndZone } from '../words.ts'
 
-interface Options extends DeviceOptions {
+interface Options extends DeviceOptions, ProofOptions {
   readonly organization?: string
   readonly tier?: InvitationRequest['tier']
   readonly hours: string
@@ -19,19 +27,21 @@ interface Options extends DeviceOptions {
 const askEveryMs = 2_000
 
 export function addInvite(command: Command): void {
-  onStore(
-    command
-      .argument('[name]', 'the name of the person')
-      .option('--organization <organization>', 'name or id of the organization; your own if not given')
-      .addOption(
-        new Option(
-          '--tier <tier>',
-          'the people for whom the person may vouch: all, the own organization, or only oneself; an auditor also queries the directory log',
-        ).choices(['administrator', 'ncp', 'person', 'auditor']),
-      )
-      .option('--hours <hours>', 'how long the invitation holds, at most 720', '168')
-      .option('--further-device', 'invite a further device of your own')
-      .option('--wait', 'wait until the device has enrolled and is certified'),
+  withProof(
+    onStore(
+      command
+        .argument('[name]', 'the name of the person')
+        .option('--organization <organization>', 'name or id of the organization; your own if not given')
+        .addOption(
+          new Option(
+            '--tier <tier>',
+            'the people for whom the person may vouch: all, the own organization, or only oneself; an auditor also queries the directory log',
+          ).choices(['administrator', 'ncp', 'person', 'auditor']),
+        )
+        .option('--hours <hours>', 'how long the invitation holds, at most 720', '168')
+        .option('--further-device', 'invite a further device of your own')
+        .option('--wait', 'wait until the device has enrolled and is certified'),
+    ),
   )
     .addHelpText(
       'after',

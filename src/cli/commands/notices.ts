@@ -1,13 +1,5 @@
 import type { Command } from 'commander'
-import {
-  asMember,
-  asProven,
-  onStore,
-  orPasskey,
-  type CommandDevice,
-  type DeviceOptions,
-  type ProofOptions,
-} from '../device.ts'
+import { asMember, onStore, withProof, type CommandDevice, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 
 type Options = DeviceOptions & ProofOptions
@@ -16,31 +8,25 @@ export function addNotices(notices: Command): void {
   onStore(notices.command('show', { isDefault: true }).description('Your address')).action((options: DeviceOptions) =>
     asMember(options, show),
   )
-  orPasskey(
+  withProof(
     onStore(
       notices
         .command('set')
         .description('Set your address for notices; the service sends a code to it')
-        .argument('<address>', 'your e-mail address')
-        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
+        .argument('<address>', 'your e-mail address'),
     ),
-  ).action((address: string, options: Options) => asMember(options, (device) => set(device, address, options)))
+  ).action((address: string, options: Options) => asMember(options, (device) => set(device, address)))
   onStore(
     notices
       .command('confirm')
       .description('Confirm the address with the code that was sent to it')
       .argument('<digits>', 'the eight digits'),
   ).action((digits: string, options: DeviceOptions) => asMember(options, (device) => confirm(device, digits)))
-  orPasskey(
-    onStore(
-      notices
-        .command('remove')
-        .description('Remove your address: the service sends you no notices')
-        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
-    ),
+  withProof(
+    onStore(notices.command('remove').description('Remove your address: the service sends you no notices')),
   ).action((options: Options) =>
     asMember(options, async (device) => {
-      await asProven(device, options, () => device.client.notices.removeAddress())
+      await device.client.notices.removeAddress()
       device.terminal.result({ address: null }, () => ['Removed: nothing is sent to you any more.'])
     }),
   )
@@ -67,9 +53,9 @@ async function show({ client, terminal }: CommandDevice): Promise<void> {
   ])
 }
 
-async function set(device: CommandDevice, address: string, options: Options): Promise<void> {
+async function set(device: CommandDevice, address: string): Promise<void> {
   const { client, terminal } = device
-  await asProven(device, options, () => client.notices.setAddress(address.trim()))
+  await client.notices.setAddress(address.trim())
   if (!terminal.interactive)
     return terminal.result({ waiting: address.trim() }, () => [
       'A code is on its way. Confirm the address with it: cordon notices confirm DIGITS',

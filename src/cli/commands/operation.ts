@@ -3,7 +3,7 @@ import { roles, states, type Role, type State } from '../../access.ts'
 import type { Cordon } from '../../client/index.ts'
 import { isTimeZone } from '../../forms/index.ts'
 import { choose, idOf } from '../choice.ts'
-import { asMember, onStore, orPasskey, type DeviceOptions } from '../device.ts'
+import { asMember, onStore, withProof, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import {
   chooseOperation,
@@ -277,7 +277,7 @@ Examples:
       }),
     )
 
-  orPasskey(
+  withProof(
     inOperation(
       operation
         .command('wake')
@@ -287,8 +287,7 @@ Examples:
           '--all',
           'all members of your organization who sleep in the operation; as a coordinator, those of all organizations',
         )
-        .option('--reason <text>', 'why accounts are woken; the log records it', 'needed in an operation')
-        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
+        .option('--reason <text>', 'why accounts are woken; the log records it', 'needed in an operation'),
     ),
   )
     .addHelpText(

@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander'
 import { organizationKinds, type OrganizationKind } from '../../access.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
-import { asMember, asProven, onStore, orPasskey, type DeviceOptions, type ProofOptions } from '../device.ts'
+import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { readPlace } from '../organization.ts'
 import { isolated, table } from '../terminal.ts'
 import { counted } from '../words.ts'
@@ -49,15 +49,14 @@ Examples:
       })
     })
 
-  orPasskey(
+  withProof(
     onStore(
       organization
         .command('end')
         .description('An organization leaves, and its people with it')
         .argument('<organization>', 'name, beginning of the name, or id')
         .requiredOption('--reason <text>', 'why; the log records it')
-        .option('--yes', 'do not ask')
-        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
+        .option('--yes', 'do not ask'),
     ),
   )
     .addHelpText(
@@ -80,7 +79,7 @@ Example:
         const what = `${isolated(name)} will leave for good, with ${counted(people.length, 'person', 'people')} (${who}) and ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`
         if (!(await agreed(terminal, options, what, 'Go on?')))
           return terminal.result({ organization: id, ended: false }, () => ['Nothing was done.'])
-        const gone = await asProven(device, options, () => client.directory.endOrganization(id, options.reason))
+        const gone = await client.directory.endOrganization(id, options.reason)
         return terminal.result({ organization: id, ended: true, people: gone }, () => [
           `${isolated(name)} has left, with ${counted(gone, 'person', 'people')}.`,
         ])

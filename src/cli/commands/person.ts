@@ -3,15 +3,7 @@ import { sayTime } from '../../forms/index.ts'
 import type { DepartureEffects } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
-import {
-  asMember,
-  asProven,
-  onStore,
-  orPasskey,
-  type CommandDevice,
-  type DeviceOptions,
-  type ProofOptions,
-} from '../device.ts'
+import { asMember, onStore, withProof, type CommandDevice, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { compromisedSince } from '../compromise-time.ts'
 import { asContactPoint, organizationMeant, type OrganizationOptions } from '../organization.ts'
 import { table, isolated } from '../terminal.ts'
@@ -67,10 +59,9 @@ export function addPerson(person: Command): void {
     )
 
   const act = ({ name, description, work, said, help, reason, compromised, asks }: Act) => {
-    const command = orPasskey(onStore(person.command(name).description(description)))
+    const command = withProof(onStore(person.command(name).description(description)))
       .argument('<person>', 'name, beginning of the name, or id')
       .option('--organization <organization>', 'of another organization (administrators)')
-      .option('--code <code>', 'code of your authenticator app, where the service asks for it')
     if (reason !== undefined) command.requiredOption('--reason <text>', 'why; the log records it')
     if (asks) command.option('--yes', 'do not ask')
     if (compromised)
@@ -92,7 +83,7 @@ export function addPerson(person: Command): void {
           asks === undefined ||
           (await agreed(terminal, options, asks(chosen, await client.directory.atStake(id)), 'Go on?'))
         if (!goesOn) return terminal.result({ person: id, [name]: false }, () => ['Nothing was done.'])
-        await asProven(device, options, () => work(device, id, options.reason ?? '', since))
+        await work(device, id, options.reason ?? '', since)
         return terminal.result({ person: id, [name]: true }, () => [said(chosen)])
       }),
     )
@@ -129,14 +120,13 @@ export function addPerson(person: Command): void {
     asks: (name, { devices, operations }) =>
       `${counted(devices, 'device')} of ${isolated(name)} will be revoked for good, and keys renewed in ${counted(operations, 'operation')}. Two people of two organizations bring ${isolated(name)} back.`,
   })
-  orPasskey(
+  withProof(
     onStore(
       person
         .command('approve')
         .description('Approve that a person of another organization, who lost every device, comes back')
         .argument('<invitation>', 'the id of the invitation, as its maker says')
-        .option('--yes', 'do not ask')
-        .option('--code <code>', 'code of your authenticator app, where the service asks for it'),
+        .option('--yes', 'do not ask'),
     ),
   )
     .addHelpText(
@@ -151,7 +141,7 @@ export function addPerson(person: Command): void {
         const what = `${isolated(requester.name)} asks that ${isolated(who.name)} (${isolated(organization.name)}), who lost every device, comes back. ${state}, until ${approvableUntil}.`
         if (!(await agreed(terminal, options, what, 'Approve?')))
           return terminal.result({ invitation, approved: false }, () => ['Nothing was approved.'])
-        await asProven(device, options, () => client.directory.approveRecovery(asked))
+        await client.directory.approveRecovery(asked)
         return terminal.result({ invitation, approved: true }, () => [
           `Approved: ${isolated(who.name)} can enrol with the invitation.`,
         ])

@@ -3,13 +3,13 @@ import { isPermission, mayBeListed, permissions, type Permission } from '../../a
 import type { ServiceAccountListed } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
-import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { table, isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { organizationOf } from './invite.ts'
 
-interface InviteOptions extends DeviceOptions {
+interface InviteOptions extends DeviceOptions, ProofOptions {
   readonly organization?: string
   readonly may: readonly string[]
   readonly from: readonly string[]
@@ -55,24 +55,26 @@ export function addService(service: Command): void {
 
 function addServiceInvite(service: Command): void {
   const listable = permissions.filter(mayBeListed).join(', ')
-  onStore(
-    service
-      .command('invite')
-      .description('Invite a program, with its permissions, its addresses and its end')
-      .argument('<name>', 'the name that other people see')
-      .option('--organization <organization>', 'name or id of the organization; your own if not given')
-      .addOption(
-        new Option('--may <what>', 'read, report (and read), or one permission; may be repeated')
-          .argParser(collect)
-          .makeOptionMandatory(),
-      )
-      .addOption(
-        new Option('--from <range>', 'addresses it comes from, such as 192.0.2.0/24; may be repeated')
-          .argParser(collect)
-          .makeOptionMandatory(),
-      )
-      .option('--days <days>', `how long it may be used, at most ${String(mostDays)}`, '365')
-      .option('--hours <hours>', 'how long the invitation holds, at most 720', '168'),
+  withProof(
+    onStore(
+      service
+        .command('invite')
+        .description('Invite a program, with its permissions, its addresses and its end')
+        .argument('<name>', 'the name that other people see')
+        .option('--organization <organization>', 'name or id of the organization; your own if not given')
+        .addOption(
+          new Option('--may <what>', 'read, report (and read), or one permission; may be repeated')
+            .argParser(collect)
+            .makeOptionMandatory(),
+        )
+        .addOption(
+          new Option('--from <range>', 'addresses it comes from, such as 192.0.2.0/24; may be repeated')
+            .argParser(collect)
+            .makeOptionMandatory(),
+        )
+        .option('--days <days>', `how long it may be used, at most ${String(mostDays)}`, '365')
+        .option('--hours <hours>', 'how long the invitation holds, at most 720', '168'),
+    ),
   )
     .addHelpText(
       'after',
@@ -129,12 +131,14 @@ function rowOf({ name, organization, state, expiresAt, lastUsed, account }: Serv
 }
 
 function addServiceStop(service: Command): void {
-  onStore(
-    service
-      .command('stop')
-      .description('Stop a service account at once and for good')
-      .argument('<account>', 'name or id')
-      .option('--yes', 'do not ask'),
+  withProof(
+    onStore(
+      service
+        .command('stop')
+        .description('Stop a service account at once and for good')
+        .argument('<account>', 'name or id')
+        .option('--yes', 'do not ask'),
+    ),
   )
     .addHelpText(
       'after',
@@ -145,7 +149,7 @@ program is another account.
 Example:
   $ cordon service stop 'Declaration system'`,
     )
-    .action((word: string, options: DeviceOptions & ConfirmationOptions) =>
+    .action((word: string, options: DeviceOptions & ConfirmationOptions & ProofOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const all = (await client.serviceAccounts.list()).filter(({ state }) => state !== 'ended')
         const { account, name, organization } = choose(

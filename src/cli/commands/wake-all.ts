@@ -1,6 +1,6 @@
 import { isProblem } from '../../client/index.ts'
 import type { PersonId } from '../../protocol/index.ts'
-import { asProven, type CommandDevice, type ProofOptions } from '../device.ts'
+import type { CommandDevice, ProofOptions } from '../device.ts'
 import { membersIn, type FollowedOperation, type OperationOptions } from '../followed-operation.ts'
 
 export interface WakeOptions extends OperationOptions, ProofOptions {
@@ -24,7 +24,7 @@ export function sleepersIn(followed: FollowedOperation): { id: string; name: str
 export async function wakeAll(
   device: CommandDevice,
   followed: FollowedOperation,
-  { reason, ...proof }: WakeOptions,
+  { reason }: WakeOptions,
 ): Promise<void> {
   const { client, terminal } = device
   const role = followed.session.view.member(client.person as PersonId)?.role
@@ -35,7 +35,7 @@ export async function wakeAll(
   const woken: string[] = []
   const left: string[] = []
   for (const { id, name } of sleepers) {
-    if (asleep.has(id)) await asProven(device, proof, () => client.directory.wake(id, reason))
+    if (asleep.has(id)) await client.directory.wake(id, reason)
     try {
       await client.operations.wake(followed.session.operation, id)
       woken.push(name)
