@@ -1,5 +1,5 @@
 import { may, permissions, roles, seesKind, states } from '../src/access.ts'
-import { problems } from '../src/errors.ts'
+import { problems } from '../src/problem-catalogue.ts'
 import { codeLists, forms, units, type Schema } from '../src/forms/index.ts'
 import { kinds } from '../src/protocol/index.ts'
 
@@ -50,7 +50,7 @@ export function describeProblems(): string {
   ])
   return `# Problems
 
-Written from \`src/errors.ts\` by \`npm run docs\`; a test keeps the two in step. Decide by \`code\`: it keeps its meaning for ever.
+Written from \`src/problem-catalogue.ts\` by \`npm run docs\`; a test keeps the two in step. Decide by \`code\`: it keeps its meaning for ever.
 
 ${table(['code', 'status', 'title', 'what to do'], rows)}
 `

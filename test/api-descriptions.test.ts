@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import type { Static } from 'typebox'
-import { problems } from '../src/errors.ts'
+import { problems } from '../src/problem-catalogue.ts'
 import * as protocol from '../src/protocol/index.ts'
 import {
   abridged,

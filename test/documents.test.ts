@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 import { describeAccess, describeForms, describeProblems, describeUnits } from '../docs/pages.ts'
 import { describeSettings } from '../src/config.ts'
-import { problems } from '../src/errors.ts'
+import { problems } from '../src/problem-catalogue.ts'
 import { closeCodes } from '../src/protocol/index.ts'
 import { repository } from './support/architecture.ts'
 

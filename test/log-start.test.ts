@@ -61,7 +61,8 @@ t.test('a database belongs to the key and the host it was started with', async (
   t.equal(origin, `${originHost}/logs/${server.logs.directory}`)
   const other = openLogKey(join(await temporary(t), 'log.key'), false)
   await t.rejects(toy.server({ key: other }), { code: 'LOG_KEY' })
-  await t.rejects(toy.server({ originHost: 'elsewhere.example' }), { code: 'LOG_KEY' })
+  await t.rejects(toy.server({ originHost: 'elsewhere.example' }), { code: 'LOG_NAME', detail: new RegExp(originHost) })
+  await t.rejects(toy.server({ key: other, originHost: 'elsewhere.example' }), { code: 'LOG_KEY' })
 })
 
 t.test(

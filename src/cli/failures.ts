@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { ConfigurationFault } from '../config.ts'
-import { Problem, problems } from '../errors.ts'
+import { Problem } from '../errors.ts'
+import { problems } from '../problem-catalogue.ts'
 import { Interrupted, harmless } from './terminal.ts'
 
 /**

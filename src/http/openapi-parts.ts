@@ -1,4 +1,5 @@
-import { problems, type ProblemCode } from '../errors.ts'
+import type { ProblemCode } from '../errors.ts'
+import { problems } from '../problem-catalogue.ts'
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -19,6 +19,12 @@ const mostFaultsNamed = 20
  */
 const mostPartsToCorrect = 200
 
+const ownFormats = {
+  place: { type: 'string', validate: isPlace },
+  // A text of blanks, or of characters that are not shown, says nothing.
+  'not-blank': { type: 'string', validate: (text: string) => !isBlank(text) },
+} as const
+
 function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean }): Ajv2020 {
   const ajv = new Ajv2020({
     coerceTypes: lenient,
@@ -30,9 +36,7 @@ function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean
     strictRequired: false,
   })
   formats.default(ajv)
-  // A text of blanks, or of characters that are not shown, says nothing.
-  ajv.addFormat('place', { type: 'string', validate: isPlace })
-  ajv.addFormat('not-blank', { type: 'string', validate: (text: string) => !isBlank(text) })
+  for (const [name, format] of Object.entries(ownFormats)) ajv.addFormat(name, format)
   return ajv
 }
 
@@ -52,7 +56,7 @@ export function validateStrictly(app: FastifyInstance): void {
   app.setValidatorCompiler(validator)
   app.setSerializerCompiler(({ schema }) => {
     let serialize: ((answer: unknown) => string) | undefined
-    return (answer) => (serialize ??= buildSerializer(schema as object))(answer)
+    return (answer) => (serialize ??= buildSerializer(schema as object, { ajv: { formats: ownFormats } }))(answer)
   })
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { TSchema } from 'typebox'
-import { problems, type ProblemCode } from '../errors.ts'
+import type { ProblemCode } from '../errors.ts'
+import { problems } from '../problem-catalogue.ts'
 import { ClientFrame, closeCodes, limits, serverFrames, subProtocol, ticketProtocolPrefix } from '../protocol/index.ts'
 import { frameDuties } from './duties.ts'
 

@@ -5,9 +5,11 @@ import {
   digestOf,
   equalBytes,
   formatLogKeys,
+  hostOf,
   newId,
   originOf,
   parseLeaf,
+  type Leaf,
   type Receipt,
   type WitnessPolicy,
 } from '../protocol/index.ts'
@@ -340,9 +342,25 @@ class LogService<S> implements Logs<S> {
    * Answers how the first entry of the directory names the keys: Ed25519 as a line, ML-DSA-44,
    * which is long, by its digest.
    */
-  async #ownKeys(directory: string): Promise<{ subject: string; digest: string }> {
-    const [subject = '', mlDsa44 = ''] = await this.verifierKeys(directory)
+  #ownKeys(directory: string): Promise<{ subject: string; digest: string }> {
+    return this.#keysAs(originOf(this.#deps.originHost, directory))
+  }
+
+  async #keysAs(origin: string): Promise<{ subject: string; digest: string }> {
+    const [subject = '', mlDsa44 = ''] = await formatLogKeys(this.#deps.key.publicKeys, origin)
     return { subject, digest: await digestOf(mlDsa44) }
+  }
+
+  /**
+   * The host under which the first entry of the directory names the keys of this server; undefined
+   * where it names other keys.
+   */
+  async #ownHostIn(first: Leaf | undefined): Promise<string | undefined> {
+    const [name = ''] = first?.subject.split('+') ?? []
+    const host = hostOf(name)
+    if (first === undefined || host === undefined) return undefined
+    const { subject, digest } = await this.#keysAs(name)
+    return subject === first.subject && digest === first.digest ? host : undefined
   }
 
   /** Refuses keys or a host other than those that the first entry of the directory names. */
@@ -354,6 +372,11 @@ class LogService<S> implements Logs<S> {
     const own = await this.#ownKeys(directory)
     const named = first === undefined ? undefined : parseLeaf(first.text)
     if (named?.subject === own.subject && named.digest === own.digest) return
+    const host = await this.#ownHostIn(named)
+    if (host !== undefined)
+      throw new Problem('LOG_NAME', {
+        detail: `the logs of this database were started as logs of ${host}, and this server would call them logs of ${this.#deps.originHost}`,
+      })
     throw new Problem('LOG_KEY', {
       detail: `the logs of this database were started as ${named?.subject ?? 'nothing'}, this server has ${own.subject}${named?.subject === own.subject ? ' with another ML-DSA-44 key' : ''}`,
     })

@@ -26,16 +26,19 @@ const ladder = [
   'identity',
   'log',
 ]
-const floor = ['http', 'db', 'access', 'errors']
+const refusals = ['errors', 'problem-catalogue']
+const floor = ['http', 'db', 'access', ...refusals]
 
 /** What each part of src/ may import. */
 const mayImport: ReadonlyMap<string, readonly string[]> = new Map([
   ...ladder.map((rung, index): [string, string[]] => [rung, [...ladder.slice(index + 1), ...floor, ...shared]]),
-  ['http', ['access', 'errors', ...shared]],
-  ['db', ['access', 'errors', ...shared]],
-  ['errors', ['access']],
+  ['http', ['access', ...refusals, ...shared]],
+  ['db', ['access', ...refusals, ...shared]],
+  ['errors', ['problem-catalogue']],
+  ['problem-catalogue', []],
   ['access', []],
-  ['config', []],
+  ['config', ['variable-names']],
+  ['variable-names', []],
   ['protocol', ['access']],
   ['forms', ['protocol', 'access']],
   // Makes dist/ of the others, and is no part of it.
@@ -43,7 +46,7 @@ const mayImport: ReadonlyMap<string, readonly string[]> = new Map([
   ['client', shared],
   // Beside the SDK: the service it starts, its configuration, the migrations and the log's
   // verifier.
-  ['cli', ['client', 'main', 'config', 'log', 'db', 'errors', ...shared]],
+  ['cli', ['client', 'main', 'config', 'variable-names', 'log', 'db', ...refusals, ...shared]],
 ])
 const mayReadConfiguration = ['main', 'cli']
 
