@@ -104,6 +104,43 @@ t.test('a database that is newer than the program is refused; one that is older 
   t.equal(await service.stop(), 0)
 })
 
+// Bites: requireRecentPostgres
+t.test('a Postgres that is too old is named, and nothing is tried on it', async (t) => {
+  const env = { DATABASE_OWNER_URL: await postgresOfVersion(t, 15), DATA_DIRECTORY: temporary(t) }
+  const [migrating, serving] = await Promise.all([
+    refused(t, env, ['migrate', '--json']),
+    refused(t, { ...env, DATABASE_URL: env.DATABASE_OWNER_URL }),
+  ])
+  for (const done of [migrating, serving]) {
+    t.equal(done.code, 1)
+    t.match(done.json, { error: { code: 'POSTGRES_TOO_OLD', message: /is Postgres 15; 16 or later is needed/ } })
+  }
+})
+
+/** Answers "15" to every question, in the protocol of Postgres (version 3.0). */
+async function postgresOfVersion(owner: Owner, version: number): Promise<string> {
+  const message = (type: string, body: Buffer) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(body.length + 4)
+    return Buffer.concat([Buffer.from(type), length, body])
+  }
+  const ready = message('Z', Buffer.from('I'))
+  const text = Buffer.from(String(version))
+  const column = Buffer.concat([Buffer.from([0, 1]), Buffer.from('version\0'), Buffer.alloc(18)])
+  const row = Buffer.concat([Buffer.from([0, 1, 0, 0, 0, text.length]), text])
+  const answer = [message('T', column), message('D', row), message('C', Buffer.from('SELECT 1\0')), ready]
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write(Buffer.concat([message('R', Buffer.alloc(4)), ready]))
+      socket.on('data', (asked) => asked.toString('latin1', 0, 1) === 'Q' && socket.write(Buffer.concat(answer)))
+    })
+    socket.on('error', () => {})
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  owner.teardown(async () => server.close())
+  return `postgres://somebody:sesame@127.0.0.1:${String((server.address() as AddressInfo).port)}/cordon`
+}
+
 /** A service as the SDK's scenes want one. */
 const asServer = ({ address, setUpString }: Service) =>
   ({ url: address, setUpString: async () => setUpString ?? undefined }) as unknown as TestServer
@@ -146,8 +183,11 @@ t.test('after kill -9 everything that was acknowledged is there; SIGTERM ends it
   t.equal(await verified(t, env), true, 'beside the running service')
 
   await coordinator.close()
-  t.equal(await second.stop(), 0)
-  t.match(second.notes(), 'Stopping (SIGTERM)…')
+  // One press of Ctrl-C below npm arrives as two signals.
+  second.child.kill('SIGTERM')
+  t.equal(await second.stop('SIGINT'), 0)
+  t.match(second.notes(), /^Stopping \(SIG(TERM|INT)\)…$/m)
+  t.notMatch(second.notes(), 'Ended at once')
   t.notOk(existsSync(join(env.DATA_DIRECTORY, 'postgres', 'cluster', 'postmaster.pid')), 'its database has ended')
   t.equal(await verified(t, env), true, 'and once it has stopped')
 })

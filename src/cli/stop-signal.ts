@@ -1,18 +1,24 @@
 import { CommandFailure } from './failures.ts'
 
+// Ctrl-C below `npm start` reaches this process twice: from the terminal, and from npm, which passes
+// on what it got itself.
+const onePressMs = 1_000
+
 /**
- * Resolves once a signal has stopped the service cleanly. A second signal ends the process at once.
- * Rejects with CommandFailure.
+ * Resolves once a signal has stopped the service cleanly. A further signal, a second or more later,
+ * ends the process at once. Rejects with CommandFailure.
  */
 export function stopOnSignal(stop: () => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
-    let stopping = false
+    let stoppingSince: number | undefined
     const end = (signal: NodeJS.Signals) => {
-      if (stopping) {
+      const now = performance.now()
+      if (stoppingSince !== undefined) {
+        if (now - stoppingSince < onePressMs) return
         process.stderr.write('Ended at once.\n')
         process.exit(1)
       }
-      stopping = true
+      stoppingSince = now
       process.stderr.write(`Stopping (${signal})…\n`)
       stop().then(resolve, (error: unknown) => reject(new CommandFailure(`Stopping failed: ${String(error)}`)))
     }

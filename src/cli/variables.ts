@@ -19,7 +19,8 @@ const ofKubernetes = /^CORDON_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)$/
 export function requireKnownVariables(environment: NodeJS.ProcessEnv): void {
   const known: readonly string[] = variables
   const unknown = Object.keys(environment).find(
-    (name) => name.startsWith('CORDON_') && !known.includes(name) && !ofKubernetes.test(name) && environment[name] !== '',
+    (name) =>
+      name.startsWith('CORDON_') && !known.includes(name) && !ofKubernetes.test(name) && environment[name] !== '',
   )
   if (unknown === undefined) return
   const meant = meantName(unknown, variables)

@@ -2,8 +2,7 @@ import { Problem } from '../errors.ts'
 import { describeConnection, type Database } from './database.ts'
 import { errorCode, toDatabaseProblem } from './failures.ts'
 import { refuseNewer, schemaVersion } from './migrate.ts'
-
-const oldestPostgresVersion = 160_000
+import { requireRecentPostgres } from './postgres-version.ts'
 
 /**
  * Refuses a database that may lose what it acknowledged: `fsync`, `full_page_writes` or
@@ -29,18 +28,14 @@ export async function checkDurability(db: Database): Promise<void> {
  * superuser nor free of row-level security nor the owner of a table.
  */
 export async function requireServable(db: Database): Promise<void> {
+  await asking(db, () => requireRecentPostgres(db))
   const { rows } = await ask(db, {
-    text: `SELECT current_setting('server_version_num')::int AS version, rolsuper OR rolbypassrls AS mighty,
+    text: `SELECT rolsuper OR rolbypassrls AS mighty,
                   EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')) AS owner
            FROM pg_roles r WHERE rolname = current_user`,
   })
-  const found = rows[0] as { version: number; mighty: boolean; owner: boolean }
+  const found = rows[0] as { mighty: boolean; owner: boolean }
   const where = describeConnection(db.connectionString)
-  if (found.version < oldestPostgresVersion) {
-    throw new Problem('DATABASE_UNSAFE', {
-      detail: `${where} is Postgres ${Math.floor(found.version / 10_000)}; 16 or later is needed`,
-    })
-  }
   if (found.mighty || found.owner) {
     const why = found.mighty ? 'bypasses the rules of the database' : 'owns tables'
     throw new Problem('DATABASE_ROLE', { detail: `the role used for ${where} ${why}` })
@@ -62,10 +57,16 @@ export async function answers(db: Database): Promise<boolean> {
   )
 }
 
-async function ask(db: Database, query: { text: string }): Promise<{ rows: Record<string, unknown>[] }> {
+function ask(db: Database, query: { text: string }): Promise<{ rows: Record<string, unknown>[] }> {
+  return asking(db, () => db.pool.query<Record<string, unknown>>(query))
+}
+
+/** Says of a database that cannot be asked which one it is, and why. */
+async function asking<T>(db: Database, work: () => Promise<T>): Promise<T> {
   try {
-    return await db.pool.query<Record<string, unknown>>(query)
+    return await work()
   } catch (error) {
+    if (error instanceof Problem) throw error
     const problem = toDatabaseProblem(error)
     const sentence = error instanceof Error ? error.message || (errorCode(error) ?? '') : String(error)
     if (problem instanceof Problem || /^(28|3D)/.test(errorCode(error) ?? '')) {

@@ -7,6 +7,7 @@ import { comparingForm } from '../forms/index.ts'
 import { isKept, keep, mayKeep, release } from './keeper.ts'
 import { describeConnection, openDatabase, type Database } from './database.ts'
 import { errorCode, toDatabaseProblem } from './failures.ts'
+import { requireRecentPostgres } from './postgres-version.ts'
 import type { DB } from './tables.ts'
 
 export const migrationDirectory = fileURLToPath(new URL('../../migrations', import.meta.url))
@@ -66,7 +67,8 @@ const migrationLock = 7_262_833
  * waits for the other. Connects as cordon_owner or a role that may become it. A superuser, or a
  * role that may also become cordon_keeper, then hands over to cordon_keeper the objects that never
  * change. Problem DATABASE_NEWER if the database has migrations that this program does not have,
- * DATABASE_ROLE where cordon_keeper has the objects already and the role may not become it.
+ * DATABASE_ROLE where cordon_keeper has the objects already and the role may not become it,
+ * POSTGRES_TOO_OLD before Postgres 16.
  */
 export async function migrate(ownerUrl: string): Promise<MigrationResult> {
   const url = new URL(ownerUrl)
@@ -78,6 +80,7 @@ export async function migrate(ownerUrl: string): Promise<MigrationResult> {
     onError: () => {},
   })
   try {
+    await requireRecentPostgres(db)
     await sql`SELECT pg_advisory_lock(${migrationLock})`.execute(db.kysely)
     const version = await schemaVersion(db)
     refuseNewer(version, ownerUrl)
