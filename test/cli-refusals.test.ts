@@ -63,7 +63,7 @@ t.test('in an operation', async (t) => {
   const { index } = await session.post({ form: 'text', fields: { text: 'Here.' } })
 
   t.test('who may not, or names what is not there, is told what is', async (t) => {
-    const denied = await kenya.run(['operation', 'advance', 'reporting', '--json'])
+    const denied = await kenya.run(['operation', 'advance', 'reporting', '--yes', '--json'])
     t.equal(denied.code, 1)
     t.match(denied.json, { error: { code: 'FORBIDDEN' } })
     const unknown = await kenya.run(['read', '99999'])
@@ -74,6 +74,28 @@ t.test('in an operation', async (t) => {
     t.match(stranger.stderr, /There is no organization that you may invite into "Atlantis" here; there is kenya/)
     const used = await nobody.run(['enrol', 'cordon-invitation:nonsense'])
     t.equal(used.code, 1)
+  })
+
+  t.test('an act with wide effects says them first, and asks', async (t) => {
+    await kenya.must('operation', 'compartment', 'create', 'KE–TH')
+    await kenya.must('post', 'A name.', '--subject', 'Source', '--tlp', 'red', '--yes', '--compartment', 'KE–TH')
+    const add = ['operation', 'compartment', 'add', 'KE–TH', 'thailand']
+    const asks: [string[], RegExp][] = [
+      [add, /^thailand officer will read what was said in KE–TH before, too: 1 message, 1 of them TLP:RED\.$/m],
+      [['operation', 'remove', 'kenya'], /^kenya officer will be removed: keys are renewed without them\.$/m],
+      [
+        ['operation', 'remove', 'thailand', '--whole-organization'],
+        /^thailand will be removed with 1 member: thailand/m,
+      ],
+    ]
+    for (const [args, says] of asks) {
+      const done = await kenya.run(args)
+      t.equal(done.code, 2, args.join(' '))
+      t.match(done.stderr, says)
+      t.match(done.stderr, /This command cannot ask here: say --yes/)
+    }
+    t.match(await kenya.must('operation', 'show'), { members: { length: 3 } }, 'nothing was done')
+    t.match((await kenya.run([...add, '--yes'])).stdout, /thailand officer is in KE–TH now/)
   })
 
   t.test('a form is checked before anything is sealed', async (t) => {

@@ -26,6 +26,8 @@ const seizure = {
   items: [{ category: 'wildlife/pangolin/scales', quantity: '1234.5', unit: 'KGM' }],
 }
 
+const noWayBack = /is in rehearsal and will be active\. There is no way back\.\n.*say --yes/s
+
 t.test('from an empty service to verified figures', async (t) => {
   const service = await serve(t, data)
   const setUp = service.setUpString ?? ''
@@ -36,7 +38,9 @@ t.test('from an empty service to verified figures', async (t) => {
     const damaged = await administrator.run(['init', setUp.slice(0, -4), ...init, '--json'])
     t.equal(damaged.code, 1)
     t.throws(() => statSync(at('root.json')), 'no secret is left of what was refused')
-    const made = await administrator.must<{ rootFile: string; successorFile: string }>('init', setUp, ...init)
+    const done = await administrator.run(['init', ...init, '--json'], {}, `${setUp}\n`)
+    t.equal(done.code, 0, 'the string comes on standard input')
+    const made = done.json as { rootFile: string; successorFile: string }
     for (const file of [made.rootFile, made.successorFile]) {
       t.equal(statSync(file).mode & 0o777, 0o600)
       t.match(JSON.parse(readFileSync(file, 'utf8')), { sign: { d: String }, seal: Object })
@@ -50,6 +54,9 @@ t.test('from an empty service to verified figures', async (t) => {
     organization = (await administrator.must<{ organization: string }>(...add)).organization
     const invite = async (name: string, to: string) =>
       (await administrator.must<{ text: string }>('invite', name, '--organization', to, '--tier', 'ncp')).text
+    const untold = await administrator.run(['invite', 'Jonas Weber', '--organization', 'coord'])
+    t.equal(untold.code, 2)
+    t.match(untold.stderr, /^Say --tier for a person of another organization: ncp for its contact point/)
     const enrolling = coordinator.start(['enrol', await invite('Jonas Weber', 'coord'), '--json'])
     const waits = ended(enrolling)
     let said = ''
@@ -57,7 +64,11 @@ t.test('from an empty service to verified figures', async (t) => {
     await until('the newcomer waits', () => said.includes('Ana Silva (Secretariat) has to use cordon once'))
     const invitation = await invite('Wanjiru Kamau', 'Kenya Revenue Authority')
     t.match((await waits).json, { certified: true }, 'certified by the command that invited the next one')
-    t.match(await kenya.must('enrol', invitation, '--no-wait'), { certified: false })
+    const empty = await kenya.run(['enrol', '--no-wait'])
+    t.equal(empty.code, 2)
+    t.match(empty.stderr, /^The invitation is missing: run this on a terminal, or give it on standard input/)
+    const enrolled = await kenya.run(['enrol', '-', '--no-wait', '--json'], {}, `${invitation}\n`)
+    t.match(enrolled.json, { certified: false })
   })
 
   t.test('an operation is created, has members and becomes active', async (t) => {
@@ -67,7 +78,9 @@ t.test('from an empty service to verified figures', async (t) => {
     t.match(created.stderr, /Certified: Wanjiru Kamau \(Kenya Revenue Authority\)/)
     t.match(created.stdout, /Its coordinators are Jonas Weber; you are not in it\./)
     await coordinator.must('operation', 'admit', organization, 'wanjiru', '--role', 'ncp')
-    for (const state of ['rehearsal', 'active']) await coordinator.must('operation', 'advance', state)
+    await coordinator.must('operation', 'advance', 'rehearsal')
+    t.match((await coordinator.run(['operation', 'advance', 'active'])).stderr, noWayBack)
+    await coordinator.must('operation', 'advance', 'active', '--yes')
     const shown = await kenya.run(['operation', 'show', '--operation', 'hori'])
     t.match(shown.stdout, /Wanjiru Kamau +ncp/)
   })
@@ -105,7 +118,7 @@ t.test('from an empty service to verified figures', async (t) => {
       kenya.must('verify', '--server'),
       ended(start(t, ['verify', '--json'], data)),
     ])
-    t.match(shown.stdout, /Scales +1,234\.5 +kilogram/)
+    t.match(shown.stdout, /Pangolins \(CITES I\) › Scales +1,234\.5 +kilogram/)
     t.match(member, { verified: true, receipts: 2, discrepancies: [] })
     t.equal(beside.code, 0, beside.stderr)
     t.match(beside.json, { verified: true, logs: { length: 2 } })
@@ -151,7 +164,7 @@ t.test('from an empty service to verified figures', async (t) => {
       kenya.must('search', 'pangolins'),
       ended(start(t, ['verify'], data)),
     ])
-    t.match(searched, { of: 1 })
+    t.match(searched, { of: 2 }, 'in a text, and as the parent of a commodity')
     t.equal(stopped.code, 0)
     t.match(stopped.stdout, /Verified: \d+ entries in 2 logs, every row recomputed, 2 checkpoints/)
   })

@@ -78,7 +78,7 @@ export function inOperation(command: Command): Command {
 export async function chooseOperation({ client }: CommandDevice, word: string | undefined): Promise<OperationListed> {
   const all = await client.operations.list()
   if (all.length === 0)
-    throw new CommandFailure('You are in no operation yet: a coordinator admits you (cordon operation admit).')
+    throw new CommandFailure('You are in no operation: a coordinator admits you (cordon operation admit).')
   if (word === undefined && all.length === 1) return all[0] as OperationListed
   const named = all.map((one) => ({ ...one, id: one.operation, also: one.reference }))
   if (word === undefined)

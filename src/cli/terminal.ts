@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline'
 import progress from 'cli-progress'
+import stringWidth from 'string-width'
 
 /**
  * The output for a person: plain lines, tables, and a bar for work that takes longer than a second.
@@ -151,15 +152,15 @@ function openProgress(what: string, total: number, stream: NodeJS.WriteStream): 
 }
 
 /**
- * Formats a table: each column as wide as its widest cell, with two spaces between. Cells are made
- * harmless.
+ * Formats a table: each column as wide on the terminal as its widest cell, with two spaces between
+ * (East Asian letters take two columns, combining marks none: UAX 11). Cells are made harmless.
  */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const cells = [head, ...rows].map((row) => row.map(harmlessLine))
-  const widths = head.map((_, i) => Math.max(...cells.map((row) => [...(row[i] ?? '')].length)))
+  const widths = head.map((_, i) => Math.max(...cells.map((row) => stringWidth(row[i] ?? ''))))
   return cells.map((row) =>
     row
-      .map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - [...cell].length)))
+      .map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - stringWidth(cell))))
       .join('  ')
       .trimEnd(),
   )

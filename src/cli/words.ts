@@ -34,10 +34,22 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${number(count)} ${count === 1 ? one : many}`
 }
 
-/** The label of a code; the code itself where the list does not have it. */
+/**
+ * The label of a code; the code itself where the list does not have it. A commodity has the labels
+ * of its parents before its own, from the second level on: "Live" alone says of no animal that it
+ * lives.
+ */
 export function codeName(list: CodeListName, code: string): string {
-  const label = codeLists[list].codes.get(code)
-  return label === undefined ? code : inLanguage(label)
+  const path = list === 'commodities' ? commodityPath(code) : [code]
+  const labels = path.map((one) => codeLists[list].codes.get(one))
+  if (!labels.every((label) => label !== undefined)) return code
+  return labels.map((label) => inLanguage(label)).join(' › ')
+}
+
+/** The codes of a commodity and of its parents, the highest first, without that of the first level. */
+function commodityPath(code: string): string[] {
+  const words = code.split('/')
+  return words.length === 1 ? [code] : words.slice(1).map((_, n) => words.slice(0, n + 2).join('/'))
 }
 
 /** The fields of a message, one line each: its label, and codes in words. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { choose, type Choice } from '../choice.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import {
   inOperation,
@@ -10,6 +11,7 @@ import {
   type OperationOptions,
 } from '../followed-operation.ts'
 import { table, isolated } from '../terminal.ts'
+import { counted, number } from '../words.ts'
 
 export function addCompartment(operation: Command): void {
   const compartment = operation.command('compartment').description('Compartments: who needs to know what')
@@ -65,22 +67,43 @@ function change(
       .command(verb)
       .description(description)
       .argument('<compartment>', 'name or id; all for a service account, which is in it only so')
-      .argument('<person>', 'name or id of a member of the operation'),
+      .argument('<person>', 'name or id of a member of the operation')
+      .option('--yes', 'do not ask'),
   )
     .addHelpText('after', `\nExample:\n  $ cordon operation compartment ${verb} 'KE–HK' 'Chan Tai Man'`)
-    .action((which: string, who: string, options: OperationOptions) =>
+    .action((which: string, who: string, options: OperationOptions & ConfirmationOptions) =>
       inFollowedOperation(options, async (device, followed) => {
         const { session } = followed
+        const { terminal } = device
         const { id, name } = await findCompartment(device, session.operation, which)
         const person = choose('member', who, membersIn(followed))
+        const opened = verb === 'add' ? openedBy(followed, id) : undefined
+        if (opened !== undefined) {
+          const what = `${isolated(person.name)} will read what was said in ${isolated(name)} before, too: ${opened.words}.`
+          if (opened.red === 0) terminal.note(what)
+          else if (!(await agreed(terminal, options, what, 'Go on?')))
+            return terminal.result({ compartment: id, person: null }, () => ['Nothing was done.'])
+        }
         await act(device, session.operation, id, person.id)
         const words =
           verb === 'add'
             ? `${isolated(person.name)} is in ${isolated(name)} now.`
             : `${isolated(person.name)} is out of ${isolated(name)} now.`
-        device.terminal.result({ compartment: id, person: person.id }, () => [words])
+        terminal.result({ compartment: id, person: person.id }, () => [words])
       }),
     )
+}
+
+/**
+ * The earlier messages of a compartment, as this device has them, that its keys open to a newcomer;
+ * undefined where newcomers read only what is said from then on, or nothing was said.
+ */
+function openedBy({ session, facts }: FollowedOperation, compartment: string) {
+  const before = session.messages.filter((message) => message.compartment === compartment)
+  if (facts.history !== 'full' || before.length === 0) return undefined
+  const red = before.filter(({ handling }) => handling.tlp === 'RED').length
+  const words = counted(before.length, 'message')
+  return { red, words: red === 0 ? words : `${words}, ${number(red)} of them TLP:RED` }
 }
 
 function inFollowedOperation(

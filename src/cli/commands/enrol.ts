@@ -14,6 +14,7 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
+import { secretString } from '../secret-string.ts'
 import { isolated } from '../terminal.ts'
 import { inBrowser } from '../passkey/browser.ts'
 
@@ -31,7 +32,10 @@ export function addEnrol(command: Command): void {
   orPasskey(
     onStore(
       command
-        .argument('<invitation>', 'the whole string that you were given')
+        .argument(
+          '[invitation]',
+          'the whole string that you were given; asked for if not given, read from standard input with -',
+        )
         .option('--no-wait', 'do not wait until the device is certified'),
     ),
   )
@@ -43,13 +47,17 @@ Makes the keys of this device and keeps them in a new encrypted store. Until the
 and opens nothing. With the invitation of a service account it also makes the key that the program signs in with, and asks for no passphrase
 but that of the store.
 
+The invitation is a secret: as an argument it stays in the history of your shell.
+
 Examples:
-  $ cordon enrol 'cordon-invitation:…'
-  $ cordon enrol --passkey 'cordon-invitation:…'   (a further device of a person with a passkey)`,
+  $ cordon enrol                        (asks for the invitation)
+  $ cordon enrol --passkey              (a further device of a person with a passkey)
+  $ cordon enrol - < invitation.txt`,
     )
-    .action((invitation: string, options: Options) =>
+    .action((given: string | undefined, options: Options) =>
       onDevice({ ...options, make: true }, async (device) => {
         const { store, terminal } = device
+        const invitation = await secretString(terminal, given, 'The invitation')
         const credential = await credentialFor(device, invitation, options)
         const { inviter } = await enrol(device, invitation, credential)
         if (inviter) await store.write([{ name: 'inviter', value: inviter }])

@@ -95,7 +95,8 @@ function quantityLines({ quantities, totals }: Figures): string[] {
 
 function comparison(reader: Figures, server: ServerFigures | undefined, agree: boolean | null): string[] {
   if (server === undefined) return ['Your role has no figures of the service to compare them with.']
-  const counts = `the service counts ${counted(server.seizures, 'seizure')} up to entry ${number(server.asAt)}`
+  const asAt = server.asAt < 0 ? ', from no entry yet' : ` up to entry ${number(server.asAt)}`
+  const counts = `the service counts ${counted(server.seizures, 'seizure')}${asAt}`
   if (agree === null)
     return [`To your role ${counts}: totals that come from at least three countries, at the end of a day.`]
   if (agree) return [`agree: true (${counts}, and every quantity is the same)`]

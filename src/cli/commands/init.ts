@@ -5,6 +5,8 @@ import type { RootSecrets } from '../../client/index.ts'
 import { parseSetUp } from '../../protocol/index.ts'
 import { askSignIn, onDevice, onStore, storePath, type DeviceOptions } from '../device.ts'
 import { readPlace } from '../organization.ts'
+import { secretString } from '../secret-string.ts'
+import { openTerminal } from '../terminal.ts'
 
 interface Options extends DeviceOptions {
   readonly organization: string
@@ -18,7 +20,10 @@ interface Options extends DeviceOptions {
 export function addInit(command: Command): void {
   onStore(
     command
-      .argument('<set-up-string>', 'what `cordon serve` printed at its first start')
+      .argument(
+        '[set-up-string]',
+        'what `cordon serve` printed at its first start; asked for if not given, read from standard input with -',
+      )
       .requiredOption('--organization <name>', 'your organization: the secretariat')
       .requiredOption('--name <name>', 'your own name')
       .requiredOption('--root-file <file>', 'where the secret key of the root is written')
@@ -33,11 +38,12 @@ Both files are secrets that no service and no store keeps. Move them to two medi
 root can make administrators. Without both files, the last administrator cannot be replaced.
 
 Example:
-  $ cordon init 'cordon-set-up:…' --organization 'Secretariat' --name 'Ana Silva' --root-file /media/safe-1/root.json \\
+  $ cordon init --organization 'Secretariat' --name 'Ana Silva' --root-file /media/safe-1/root.json \\
       --successor-file /media/safe-2/successor.json`,
     )
-    .action(async (setUp: string, options: Options) => {
+    .action(async (given: string | undefined, options: Options) => {
       const country = readPlace(options.country)
+      const setUp = await secretString(openTerminal({ json: options.json ?? false }), given, 'The set-up string')
       const server = options.server ?? parseSetUp(setUp).server
       const rootFile = resolve(options.rootFile)
       const successorFile = resolve(options.successorFile ?? `${options.rootFile}.successor`)

@@ -35,7 +35,7 @@ export function addInvite(command: Command): void {
         .addOption(
           new Option(
             '--tier <tier>',
-            'the people for whom the person may vouch: all, the own organization, or only oneself; an auditor also queries the directory log',
+            'the people for whom the person may vouch: all, the own organization, or only oneself (if not given, and only in your own organization); an auditor also queries the directory log',
           ).choices(['administrator', 'ncp', 'person', 'auditor']),
         )
         .option('--hours <hours>', 'how long the invitation holds, at most 720', '168')
@@ -70,7 +70,7 @@ Examples:
           text,
           '',
           ...(qr === '' ? [] : [qr]),
-          "The person runs: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies the new device.",
+          'The person runs cordon enrol, which asks for it. Then run any cordon command here: it certifies the new device.',
           ...(approval === null ? [] : approvalLines(input.person.name, made.invitation)),
         ]
         if (!terminal.json) for (const line of lines) terminal.say(line)
@@ -111,7 +111,13 @@ async function whom({ client }: CommandDevice, name: string | undefined, options
   if (name === undefined)
     throw new CommandFailure('Name the person to invite, or say --further-device.', exitCodes.usage)
   const organization = await organizationOf(client, me, options.organization)
-  const tier = options.tier ?? (organization === me.organization ? 'person' : 'ncp')
+  // A person of another organization is not made a contact point by an option that was forgotten.
+  if (options.tier === undefined && organization !== me.organization)
+    throw new CommandFailure(
+      'Say --tier for a person of another organization: ncp for its contact point, who vouches for its people; person for an officer; auditor, administrator.',
+      exitCodes.usage,
+    )
+  const tier = options.tier ?? 'person'
   const known = (await client.directory.people(organization)).find((person) => person.name === name)
   if (known?.certified === true)
     throw new CommandFailure(

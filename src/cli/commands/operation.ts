@@ -1,8 +1,10 @@
 import { Argument, Option, type Command } from 'commander'
-import { roles, states, type Role, type State } from '../../access.ts'
+import { nextStates, roles, states, type Role, type State } from '../../access.ts'
 import type { Cordon } from '../../client/index.ts'
 import { isTimeZone } from '../../forms/index.ts'
+import type { PersonId } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
+import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import {
@@ -256,18 +258,27 @@ Examples:
       .command('remove')
       .description('Remove a member, or an organization with all its members')
       .argument('<who>', 'name or id of the member or organization')
-      .option('--whole-organization', 'remove an organization'),
+      .option('--whole-organization', 'remove an organization')
+      .option('--yes', 'do not ask'),
   )
     .addHelpText(
       'after',
       "\nExamples:\n  $ cordon operation remove 'Otieno Odhiambo'\n  $ cordon operation remove 'Kenya Revenue Authority' --whole-organization",
     )
-    .action((who: string, options: OperationOptions & { wholeOrganization?: true }) =>
+    .action((who: string, options: OperationOptions & ConfirmationOptions & { wholeOrganization?: true }) =>
       asMember(options, async (device) => {
         const { operations } = device.client
         const followed = await openOperation(device, options.operation)
         const whole = options.wholeOrganization === true
         const { id, name } = whole ? organizationIn(followed, who) : choose('member', who, membersIn(followed))
+        const people = membersIn(followed).filter(
+          (one) => followed.session.view.member(one.id as PersonId)?.organization === id,
+        )
+        const what = whole
+          ? `${isolated(name)} will be removed with ${counted(people.length, 'member')}${people.length === 0 ? '' : `: ${people.map((one) => isolated(one.name)).join(', ')}`}. Keys are renewed without them; each is admitted anew if it was a mistake.`
+          : `${isolated(name)} will be removed: keys are renewed without them.`
+        if (!(await agreed(device.terminal, options, what, 'Go on?')))
+          return device.terminal.result({ removed: null }, () => ['Nobody was removed.'])
         if (whole) await operations.removeOrganization(followed.session.operation, id)
         else await operations.remove(followed.session.operation, id)
         // The next message is sealed for the members who are left.
@@ -316,12 +327,18 @@ Examples:
       .command('advance')
       .description('Move the operation to its next state')
       .addArgument(new Argument('<state>', 'draft → rehearsal → active → reporting → closed').choices(states))
-      .option('--reason <reason>', 'why, for the log'),
+      .option('--reason <reason>', 'why, for the log')
+      .option('--yes', 'do not ask'),
   )
     .addHelpText('after', '\nExample:\n  $ cordon operation advance active')
-    .action((state: State, options: OperationOptions & { reason?: string }) =>
+    .action((state: State, options: OperationOptions & ConfirmationOptions & { reason?: string }) =>
       asMember(options, async (device) => {
         const followed = await openOperation(device, options.operation)
+        const { name, state: present } = followed.facts
+        const what = `${isolated(name)} is ${stateWords[present]} and will be ${stateWords[state]}. There is no way back.`
+        const canGoBack = nextStates(state).includes(present)
+        if (!canGoBack && !(await agreed(device.terminal, options, what, 'Go on?')))
+          return device.terminal.result({ state: present }, () => ['Nothing was done.'])
         const sleepers = sleepersIn(followed).length
         await device.client.operations.advance(followed.session.operation, state, options.reason)
         await leaveOperation(followed)

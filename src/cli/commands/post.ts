@@ -1,4 +1,4 @@
-import { Option, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { Draft, Message } from '../../client/index.ts'
 import { forms, relations, type Relation } from '../../forms/index.ts'
 import { beMember, onDevice, type CommandDevice } from '../device.ts'
@@ -37,6 +37,12 @@ type Tlp = NonNullable<Draft['handling']>['tlp']
 
 const tlps = ['RED', 'AMBER+STRICT', 'AMBER', 'GREEN', 'CLEAR']
 
+function tlpMeant(word: string): string {
+  const tlp = word.toUpperCase().replace(/^TLP:/, '')
+  if (tlps.includes(tlp)) return tlp
+  throw new InvalidArgumentError(`Allowed choices are ${tlps.join(', ')}.`)
+}
+
 export function addPost(command: Command): void {
   inOperation(
     command
@@ -55,7 +61,7 @@ export function addPost(command: Command): void {
           .choices(['routine', 'priority', 'urgent'])
           .default('routine'),
       )
-      .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps))
+      .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps).argParser(tlpMeant))
       .option('--reply-to <number>', 'number of the message that it answers')
       .addOption(new Option('--as <relation>', 'the relation to that message').choices([...relations]))
       .option(

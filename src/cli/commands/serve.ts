@@ -23,9 +23,11 @@ export function addServe(command: Command): void {
               '',
               'This service has no root yet. Make it, on the computer of the first administrator, with',
               '',
-              `  cordon init '${running.setUpString}'`,
+              '  cordon init',
               '',
-              'The string is shown once; a restart makes a new one.',
+              'which asks for this string. It is shown once; a restart makes a new one:',
+              '',
+              `  ${running.setUpString}`,
             ]),
       ])
       await stopping

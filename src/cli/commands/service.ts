@@ -104,7 +104,7 @@ Example:
           text,
           '',
           `May use: ${listed.join(', ')}.`,
-          "On the computer of the program, run: cordon enrol 'THE INVITATION'. Then run any cordon command here: it certifies the program's device.",
+          "On the computer of the program, run cordon enrol, which asks for it. Then run any cordon command here: it certifies the program's device.",
         ])
       }),
     )
