@@ -1,7 +1,7 @@
 import { comparingForm, codeLists } from '../../forms/index.ts'
 import { isSpanFormat, readSpan } from './dates.ts'
 import { readNumber, type NumberStyle } from './numbers.ts'
-import { isMissingWord } from './values.ts'
+import { isErrorWord, isMissingWord } from './words.ts'
 
 /** What the cells of one column look like. */
 export interface ColumnProfile {
@@ -79,7 +79,7 @@ export function profileColumn(name: string, cells: readonly string[]): ColumnPro
   for (const cell of cells) {
     const word = cell.trim()
     if (word === '') continue
-    if (isMissingWord(word) && !isCodes) {
+    if ((isMissingWord(word) || isErrorWord(word)) && !isCodes) {
       missing.add(word)
       continue
     }

@@ -157,6 +157,7 @@ class Draft implements MappingProposal {
     columns: readonly ColumnProfile[],
   ) {
     this.mapping = { mapping: name, form: 'seizure', version: 1, ...settings }
+    if (Array.isArray(settings['ignore'])) this.#ignored.push('')
     this.notes = [...notes]
     this.#columns = columns
     this.#unit = columns.find(

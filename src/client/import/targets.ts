@@ -104,6 +104,8 @@ function checkGroup(form: Form, pointer: string, group: unknown, schema: Schema,
       complain(reason, advice, `/${name}${under}`),
     )
   }
+  if (group['quantity'] !== undefined && group['unit'] === undefined)
+    complain('missing', 'A quantity has a unit: give its code, or the column that names it.', '/unit')
   for (const name of schema.required ?? [])
     if (group[name] === undefined && pointer !== '/items') complain('missing', `Each group needs the member ${name}.`)
 }

@@ -1,5 +1,7 @@
-import { delimiters, isImportFault, readCsv, type Csv, type Delimiter, type ImportFault } from './csv.ts'
-import { decodeFile, type Encoding } from './encodings.ts'
+import { delimiters, isImportFault, readCsv } from './csv.ts'
+import type { Csv, Delimiter, ImportFault, TableOptions } from './csv.ts'
+import { decodeFile, encodingTold, type Encoding } from './encodings.ts'
+import type { Remark } from './remarks.ts'
 import { isXlsx, readXlsx } from './xlsx.ts'
 
 const mostTitleLines = 10
@@ -17,18 +19,17 @@ export interface UnknownFile {
  */
 export async function readUnknown(file: Uint8Array): Promise<UnknownFile | ImportFault> {
   if (isXlsx(file)) {
-    const table = await firstGood((headerLine) => readXlsx(file, headerLine === 1 ? {} : { headerLine }))
+    const table = await firstGood((options) => readXlsx(file, options))
     return 'fault' in table
       ? table.fault
       : { table: table.csv, settings: table.settings, notes: ['The file is a workbook.', ...table.notes] }
   }
   const encoding = encodingOf(file)
-  const notes = encoding === 'utf-8' ? [] : [`The file is not UTF-8: ${encoding} is taken, which every byte fits.`]
+  const why = encodingTold(file) === encoding ? 'its bytes tell' : 'every byte fits'
+  const notes = encoding === 'utf-8' ? [] : [`The file is not UTF-8: ${encoding} is taken, which ${why}.`]
   const tried: { found: Awaited<ReturnType<typeof firstGood>>; delimiter: Delimiter }[] = []
   for (const delimiter of delimiters) {
-    const found = await firstGood((headerLine) =>
-      Promise.resolve(readCsv(file, delimiter, { encoding, ...(headerLine === 1 ? {} : { headerLine }) })),
-    )
+    const found = await firstGood((options) => Promise.resolve(readCsv(file, delimiter, { encoding, ...options })))
     tried.push({ found, delimiter })
   }
   const width = ({ found }: (typeof tried)[number]) => ('csv' in found ? found.csv.header.cells.length : 0)
@@ -48,26 +49,44 @@ export async function readUnknown(file: Uint8Array): Promise<UnknownFile | Impor
   }
 }
 
-// Lines with a title may stand before the header.
+// Lines with a title may stand before the header, and R and others write a first column without a
+// name, which numbers the rows.
 async function firstGood(
-  read: (headerLine: number) => Promise<Csv | ImportFault>,
+  read: (options: TableOptions) => Promise<Csv | ImportFault>,
 ): Promise<{ csv: Csv; settings: Record<string, unknown>; notes: string[] } | { fault: ImportFault }> {
   let first: ImportFault | undefined
-  for (let headerLine = 1; headerLine <= mostTitleLines; headerLine++) {
-    const table = await read(headerLine)
-    if (isImportFault(table)) {
-      first ??= table
-      continue
+  for (const leaveOutNameless of [false, true])
+    for (let headerLine = 1; headerLine <= mostTitleLines; headerLine++) {
+      const csv = await read({ leaveOutNameless, ...(headerLine === 1 ? {} : { headerLine }) })
+      if (isImportFault(csv)) {
+        first ??= csv
+        continue
+      }
+      const nameless = csv.remarks.filter(({ kind }) => kind === 'nameless-ignored')
+      if (nameless.some(({ detail }) => detail !== '1')) continue
+      const settings = {
+        ...(headerLine === 1 ? {} : { headerLine }),
+        ...(nameless.length === 0 ? {} : { ignore: [''] }),
+      }
+      const notes = [
+        ...(headerLine === 1 ? [] : [`The header stands on line ${headerLine}.`]),
+        ...(nameless.length === 0 ? [] : ['The first column has no name: it is left out.']),
+        ...csv.remarks.flatMap(noteOf),
+      ]
+      return { csv, settings, notes }
     }
-    if (headerLine === 1) return { csv: table, settings: {}, notes: [] }
-    return { csv: table, settings: { headerLine }, notes: [`The header stands on line ${headerLine}.`] }
-  }
   return { fault: first ?? { line: 1, column: '', reason: 'empty', advice: 'The file is empty.' } }
 }
 
+function noteOf({ kind, detail, lines }: Remark): string[] {
+  if (kind === 'warning-other-sheets')
+    return [`The workbook has several sheets; the first of these is taken: ${detail}.`]
+  if (kind === 'warning-hidden-row') return [`The spreadsheet hides rows, which are taken too (line ${lines[0]}).`]
+  if (kind === 'warning-merged')
+    return [`Cells are merged, and all but the first of them are empty (line ${lines[0]}).`]
+  return []
+}
+
 function encodingOf(file: Uint8Array): Encoding {
-  const [a, b] = file
-  if (a === 0xff && b === 0xfe) return 'utf-16le'
-  if (a === 0xfe && b === 0xff) return 'utf-16be'
-  return typeof decodeFile(file, 'utf-8') === 'string' ? 'utf-8' : 'windows-1252'
+  return encodingTold(file) ?? (typeof decodeFile(file, 'utf-8') === 'string' ? 'utf-8' : 'windows-1252')
 }
