@@ -79,6 +79,10 @@ const remarkWords: Readonly<Record<Remark['kind'], (detail: string, column: stri
     `cells of ${column} say ${detail}, which is sent as text: if it means that nothing was reported, name it under "missing"`,
   'warning-missing-key': (detail, column) =>
     `the key ${column} is ${detail === '' ? 'empty' : detail} in part, and rows with one key become one message: are they of one case?`,
+  'warning-sum': (detail, column) =>
+    `cells of ${column} say ${detail}: if this row adds up others, its goods are counted twice; leave it out by "leaveOut"`,
+  'warning-one-cell': (detail, column) =>
+    `a row has one cell alone, ${detail} of ${column}: if it is a note and no seizure, leave it out by "leaveOut"`,
   'warning-two-days': (detail, column) =>
     `cells of ${column} can be read by a later format as another day: ${detail} is taken, which is the first that fits`,
   'warning-odd-code': (_, column) =>

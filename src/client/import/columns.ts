@@ -2,7 +2,7 @@ import { comparingForm } from '../../forms/index.ts'
 import type { CsvRecord, ImportFault } from './csv.ts'
 import { usedColumns, type LeaveOut, type Mapping } from './mapping.ts'
 import type { Remarks } from './remarks.ts'
-import { isErrorWord, spreadsheetError } from './words.ts'
+import { isErrorWord, isSumWord, spreadsheetError } from './words.ts'
 
 /** Each column that a mapping names, but for columns without a name. */
 function columnsNamed(mapping: Mapping): Set<string> {
@@ -101,4 +101,14 @@ function wordAt(cells: ReadonlyMap<string, string>, { column }: LeaveOut): strin
 
 function names({ in: words, notIn }: LeaveOut, word: string): boolean {
   return (words ?? notIn ?? []).some((one) => one === word || comparingForm(one) === comparingForm(word))
+}
+
+const leastColumns = 3
+
+/** Warns of a row that adds up others, and of one that may be a note. */
+export function warnOfNoRow(line: number, cells: ReadonlyMap<string, string>, remarks: Remarks): void {
+  const [[column, cell] = ['', ''], ...others] = [...cells].filter(([, word]) => word.trim() !== '')
+  const word = cell.trim()
+  if (isSumWord(word)) remarks.add('warning-sum', line, column, word)
+  else if (others.length === 0 && cells.size >= leastColumns) remarks.add('warning-one-cell', line, column, word)
 }

@@ -11,6 +11,8 @@ export interface ColumnProfile {
   /** The words of its cells that usually mean that nothing was reported. */
   readonly missing: readonly string[]
   readonly filled: number
+  /** The number of its cells that are empty. */
+  readonly blank: number
   /** Whether no two cells are one. */
   readonly unique: boolean
   /** The formats of dates in which each cell is a day or a span, the likeliest first. */
@@ -43,17 +45,27 @@ const formats = [
   'M/D/YY',
   'D.M.YY',
   'D/M/YYYY H:mm',
+  'D/M/YYYY H:mm:ss',
   'M/D/YYYY H:mm',
+  'M/D/YYYY H:mm:ss',
+  'M/D/YYYY h:mm A',
   'M/D/YYYY h:mm:ss A',
+  'D.M.YYYY H:mm',
+  'D.M.YYYY H:mm:ss',
+  'YYYY-MM-DDTHH:mm:ss.SSSZ',
   'D MMM YYYY',
   'D-MMM-YYYY',
   'D-MMM-YY',
   'MMM D, YYYY',
+  'D. MMM YYYY',
   'MMM YYYY',
+  'M/YYYY',
   'MMM-YY',
   'YYYY-MM',
   'YYYYMM',
   'YYYY',
+  'YYYY/YY',
+  'YYYY-YY',
 ] as const
 
 const styles: readonly NumberStyle[] = [
@@ -94,6 +106,7 @@ export function profileColumn(name: string, cells: readonly string[]): ColumnPro
     words,
     missing: [...missing],
     filled,
+    blank: cells.filter((cell) => cell.trim() === '').length,
     unique: filled > 0 && filled === cells.length && counts.size === filled,
     dateFormats,
     numeric: filled > 0 && !dateFormats.some((format) => !/^[YMD]+$/.test(format)) && all.every(isNumeric),

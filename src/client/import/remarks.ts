@@ -32,6 +32,8 @@ export type RemarkKind =
   | 'warning-missing-word'
   | 'warning-missing-key'
   | 'warning-two-days'
+  | 'warning-sum'
+  | 'warning-one-cell'
   | 'warning-odd-code'
   | 'warning-other-sheets'
   | 'warning-hidden-row'

@@ -8,7 +8,7 @@ import {
 } from '../../forms/index.ts'
 import { sizeFaults } from '../draft.ts'
 import { type Csv, type ImportFault, isImportFault, readCsv, type TableOptions } from './csv.ts'
-import { faultsOfColumns, isLeftOut, isNote, namedAsMapped } from './columns.ts'
+import { faultsOfColumns, isLeftOut, isNote, namedAsMapped, warnOfNoRow } from './columns.ts'
 import { finishGroup, readGroup, type RawGroup } from './groups.ts'
 import { columnsOf, isGroups, usedColumns, type Mapping, type Several } from './mapping.ts'
 import { mergeGroups, mergeValues, type FieldValue, type RowParts } from './merge.ts'
@@ -144,6 +144,7 @@ async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<
     const left = isLeftOut(record.line, cells, mapping, remarks)
     if (typeof left === 'object') faults.add([left])
     if (left !== false) continue
+    warnOfNoRow(record.line, cells, remarks)
     const row: Row = { line: record.line, cells, mapping, typed: reading.typed, remarks }
     let key = await rowKeyOf(cells, mapping, used)
     if (key !== undefined && (mapping.numbered || mapping.key === null)) {

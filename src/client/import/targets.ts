@@ -1,5 +1,5 @@
 import { codeLists, type Form, type Schema, units } from '../../forms/index.ts'
-import { isDateFormat, isLanguage, isSpanFormat } from './dates.ts'
+import { isDateFormat, isLanguage, isSpanFormat, isTwoYearFormat } from './dates.ts'
 
 export type Complain = (reason: string, advice: string, below?: string) => void
 
@@ -223,6 +223,8 @@ function checkDateReading(
         '/dateFormat',
       )
   }
+  if (formats.some(isTwoYearFormat) && (fiscalYearBegins === undefined || fiscalYearBegins === 1))
+    complain('missing', 'Say with which month such a year begins, from 2 to 12.', '/fiscalYearBegins')
   if (language !== undefined && !isLanguage(language))
     complain('malformed', 'This is a language such as "en", "fr" or "es" (BCP 47).', '/language')
   if (

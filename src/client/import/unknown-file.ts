@@ -55,27 +55,56 @@ async function firstGood(
   read: (options: TableOptions) => Promise<Csv | ImportFault>,
 ): Promise<{ csv: Csv; settings: Record<string, unknown>; notes: string[] } | { fault: ImportFault }> {
   let first: ImportFault | undefined
-  for (const leaveOutNameless of [false, true])
-    for (let headerLine = 1; headerLine <= mostTitleLines; headerLine++) {
-      const csv = await read({ leaveOutNameless, ...(headerLine === 1 ? {} : { headerLine }) })
+  for (let headerLine = 1; headerLine <= mostTitleLines; headerLine++)
+    for (const leaveOutNameless of [false, true]) {
+      const below = new Map<string, string>()
+      const csv = await read({
+        leaveOutNameless,
+        ...(headerLine === 1 ? {} : { headerLine }),
+        leavesOut: (_line, cells) => isNoteBelow(cells, below),
+      })
       if (isImportFault(csv)) {
         first ??= csv
         continue
       }
+      const { cells } = csv.header
+      for (const word of notesAtEnd(csv)) below.set(word, cells[0] ?? '')
       const nameless = csv.remarks.filter(({ kind }) => kind === 'nameless-ignored')
       if (nameless.some(({ detail }) => detail !== '1')) continue
+      // A title of one cell is no header of a table whose rows it cannot hold.
+      if (below.size > 0 && cells.length < 2) continue
+      if (headerLine > 1 && (cells.length < 2 || cells.some((cell) => /^[\d.,]+$/.test(cell.trim())))) continue
       const settings = {
         ...(headerLine === 1 ? {} : { headerLine }),
         ...(nameless.length === 0 ? {} : { ignore: [''] }),
+        ...(below.size === 0 ? {} : { leaveOut: [{ column: cells[0] ?? '', in: [...below.keys()] }] }),
       }
       const notes = [
         ...(headerLine === 1 ? [] : [`The header stands on line ${headerLine}.`]),
         ...(nameless.length === 0 ? [] : ['The first column has no name: it is left out.']),
+        ...[...below.keys()].map((note) => `A line below the table is left out: ${note.slice(0, 64)}`),
         ...csv.remarks.flatMap(noteOf),
       ]
       return { csv, settings, notes }
     }
   return { fault: first ?? { line: 1, column: '', reason: 'empty', advice: 'The file is empty.' } }
+}
+
+// A spreadsheet writes a note below its table with all delimiters.
+function notesAtEnd({ header, records }: Csv): string[] {
+  const isNote = (cells: readonly string[]) => cells.every((cell, at) => (cell.trim() !== '') === (at === 0))
+  const last = records.findLastIndex(({ cells }) => !isNote(cells))
+  return header.cells.length < 3 || last < 0 ? [] : records.slice(last + 1).map(({ cells }) => (cells[0] ?? '').trim())
+}
+
+const mostNotesBelow = 20
+
+// A row of one cell, where the table has more.
+function isNoteBelow(cells: ReadonlyMap<string, string>, below: Map<string, string>): boolean {
+  const [[column, word] = ['', ''], ...others] = [...cells]
+  if (others.length > 0 || word.trim() === '' || below.size >= mostNotesBelow) return false
+  below.set(word.trim(), column)
+  return true
 }
 
 function noteOf({ kind, detail, lines }: Remark): string[] {

@@ -13,11 +13,33 @@ const missingWords = new Set([
   'n.a.',
   'not available',
   'missing',
+  '..',
+  '...',
+  '…',
+  ':',
+  '–',
+  '—',
+  'n.d.',
+  'n/d',
+  's/d',
+  'k.a.',
+  'k. a.',
+  '[x]',
+  '[c]',
+  '[z]',
 ])
 
 /** Whether a word usually means that nothing was reported. */
 export function isMissingWord(word: string): boolean {
   return missingWords.has(word.toLowerCase())
+}
+
+const sums =
+  /^(?:(?:grand |overall |sub-?)?totals?|gesamt|insgesamt|summe|somme|totaux|totale|suma|ukupno|razem|итого|всего|合计|合計|总计|總計|합계)(?=$|[\s:(,.–-])/iu
+
+/** Whether a word begins as the name of a row does that adds up other rows. */
+export function isSumWord(word: string): boolean {
+  return sums.test(word)
 }
 
 /**
