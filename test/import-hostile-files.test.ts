@@ -69,6 +69,12 @@ t.test('a file in another encoding than its mapping names is refused, and its ow
     t.match(await mapped(bytes, { ...place, encoding }), { faults: [], fields: [{ placeName: 'Zürich' }] }, encoding)
 })
 
+t.test('a file without a byte, and one of letters alone, tell no encoding', async (t) => {
+  t.same((await mapped(new Uint8Array())).faults, ['1  empty'])
+  t.same((await mapped(Buffer.from('a'))).faults.slice(0, 1), ['1 ref no-such-column'])
+  t.same((await mapped(Buffer.from('ref,date,kg\nA,2024-01-05,\0'))).faults, ['2  nul'])
+})
+
 t.test('rows that a spreadsheet cut short, notes below a table and row names are what they are', async (t) => {
   const short = await mapped('ref,date,kg,\nA,2024-01-05,1.5\nB,2024-01-05,2,\n')
   t.same(short.faults, [])

@@ -115,7 +115,7 @@ export function encodingTold(bytes: Uint8Array): Encoding | undefined {
   for (const [at, byte] of begin.entries()) if (byte === 0) zeros[at % 2] = (zeros[at % 2] ?? 0) + 1
   const [first = 0, second = 0] = zeros
   const most = Math.max(first, second)
-  if (most < begin.length / 8 || Math.min(first, second) > most / 8) return undefined
+  if (most === 0 || most < begin.length / 8 || Math.min(first, second) > most / 8) return undefined
   return first > second ? 'utf-16be' : 'utf-16le'
 }
 
