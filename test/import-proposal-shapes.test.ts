@@ -192,3 +192,12 @@ t.test('days of a clock, and days that no one format fits, are told as what they
   )
   t.match(place.mapping, { columns: { 'Place of seizure': { field: '/placeName' } }, ignore: ['Subregion', 'kg'] })
 })
+
+t.test('a column of countries with a code that is none is one still, and NA is asked there too', async (t) => {
+  const file = bytes('ref,Country of origin,kg', '1,CN,1', '2,KR,1', '3,ZZ,1', '4,NA,1')
+  const proposal = await proposalOf(file)
+  t.match(proposal.mapping['columns'], { 'Country of origin': { field: '/origin', codes: { CN: 'CN', KR: 'KR' } } })
+  answer(proposal, '"ZZ" of Country of origin', 'XX')
+  answer(proposal, 'Does NA in Country of origin', 'nothing')
+  t.match(proposal.mapping['columns'], { 'Country of origin': { codes: { ZZ: 'XX' }, missing: ['NA'] } })
+})

@@ -27,6 +27,8 @@ export interface ColumnProfile {
 }
 
 const mostWords = 200
+// A column of countries may have some that are written otherwise: these are asked for.
+const leastKnownShare = 0.5
 
 const formats = [
   'YYYY-MM-DD',
@@ -84,7 +86,8 @@ const styles: readonly NumberStyle[] = [
 /** Profiles one column by the texts of its cells. */
 export function profileColumn(name: string, cells: readonly string[]): ColumnProfile {
   // NA is Namibia among codes of countries: a person decides what it means there.
-  const isCodes = cells.some((cell) => isCountry(cell)) && cells.every((cell) => cell.trim() === '' || isCountry(cell))
+  const filledCells = cells.filter((cell) => cell.trim() !== '')
+  const isCodes = filledCells.filter(isCountry).length >= Math.max(1, filledCells.length * leastKnownShare)
   const counts = new Map<string, number>()
   const missing = new Set<string>()
   let filled = 0
@@ -137,16 +140,13 @@ function isCountry(cell: string): boolean {
   return codeLists.countries.codes.has(cell.trim())
 }
 
-// A column of names may have some that are written otherwise: these are asked for.
-const leastKnownShare = 0.5
-
 function countriesIn(words: readonly string[]): Pick<ColumnProfile, 'countries' | 'separator'> {
   const none = { countries: undefined, separator: undefined }
   if (words.length === 0) return none
   if (words.every(isCountry)) return { ...none, countries: 'codes' }
   const separator = [';', ',', '/', '|', ' '].find((mark) => words.every((word) => word.split(mark).every(isCountry)))
   if (separator !== undefined) return { countries: 'lists', separator }
-  const known = words.filter((word) => countryCode(word) !== undefined).length
+  const known = words.filter((word) => isCountry(word) || countryCode(word) !== undefined).length
   return known > 0 && known >= words.length * leastKnownShare ? { ...none, countries: 'names' } : none
 }
 

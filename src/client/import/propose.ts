@@ -363,22 +363,19 @@ class Draft implements MappingProposal {
         )
       return this.#put(column, target)
     }
-    if (countries === 'codes' && column.words.includes('NA')) {
-      const target: Record<string, unknown> = { field }
-      this.#ask(
-        `Does NA in ${name} mean Namibia, or that nothing was reported?`,
-        (word) => word === 'namibia' || word === 'nothing',
-        (word) => (target['missing'] = word === 'nothing' ? ['NA'] : []),
-        ['namibia', 'nothing'],
-      )
-      return this.#put(column, target)
-    }
     if (countries === 'lists') return this.#put(column, { field, separator: column.separator })
-    if (countries === 'names') {
-      const source = this.#codesOf(column, countryCode, 'code of the country', (word) =>
-        codeLists.countries.codes.has(word),
-      )
-      return this.#put(column, { field, codes: source.codes, ...missingOf(column) })
+    if (countries !== undefined) {
+      const isCountry = (word: string) => codeLists.countries.codes.has(word)
+      const source = countries === 'names' && this.#codesOf(column, countryCode, 'code of the country', isCountry)
+      const target = { field, ...(source === false ? {} : { codes: source.codes }), ...missingOf(column) }
+      if (column.words.includes('NA'))
+        this.#ask(
+          `Does NA in ${name} mean Namibia, or that nothing was reported?`,
+          (word) => word === 'namibia' || word === 'nothing',
+          (word) => (target.missing = word === 'nothing' ? ['NA'] : []),
+          ['namibia', 'nothing'],
+        )
+      return this.#put(column, target)
     }
     if (field === '/exactPosition/latitude' || field === '/exactPosition/longitude')
       return this.#put(column, [
