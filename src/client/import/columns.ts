@@ -13,9 +13,9 @@ function columnsNamed(mapping: Mapping): Set<string> {
 }
 
 /**
- * The header with the names that the mapping has: a name that is written otherwise (`comparingForm`:
- * case, line breaks, spaces, accents in another form) is that of the mapping where no other column
- * of the file has this form.
+ * The header with the names that the mapping has: a name that is written otherwise
+ * (`comparingForm`: case, line breaks, spaces, accents in another form) is that of the mapping
+ * where no other column of the file has this form.
  */
 export function namedAsMapped({ line, cells }: CsvRecord, mapping: Mapping, remarks: Remarks): CsvRecord {
   const wanted = columnsNamed(mapping)

@@ -38,7 +38,7 @@ export type Delimiter = (typeof delimiters)[number]
 export interface TableOptions {
   /** The line of the header, from 1; the first line that is not blank if it is not given. */
   readonly headerLine?: number
-  /** Whether columns without a name are left out although they have cells, such as row names of R. */
+  /** Whether columns without a name are left out that have cells, such as the row names of R. */
   readonly leaveOutNameless?: boolean
   /**
    * Whether a record of another width than the header is left out, by its columns that are there:

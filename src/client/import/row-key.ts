@@ -32,7 +32,7 @@ export async function rowKeyOf(
   return parts.length === 1 ? only : bounded(JSON.stringify(parts))
 }
 
-/** Whether a word of a column of the key says nothing: it is blank, or the mapping calls it missing. */
+/** Whether a word of the key says nothing: it is blank, or the mapping calls it missing. */
 export function isMissing({ missing, columns }: Mapping, column: string, word: string): boolean {
   const form = comparingForm(word)
   const targets = Object.hasOwn(columns, column) ? (columns[column] ?? []) : []
