@@ -39,8 +39,8 @@ export function isXlsx(file: Uint8Array): boolean {
  * Reads one sheet of an Office Open XML workbook (ECMA-376) as a table of texts: the sheet that is
  * named, or the first one that a spreadsheet shows. Numbers have all the digits that the workbook
  * keeps (15 are certain), days are YYYY-MM-DD, and times of a day follow after a T. Formulas are
- * not computed: their last value is taken. An error reads as its word, such as #N/A, and a formula that
- * has no value as #FORMULA!. Answers the first fault.
+ * not computed: their last value is taken. An error reads as its word, such as #N/A, and a formula
+ * that has no value as #FORMULA!. Answers the first fault.
  */
 export async function readXlsx(file: Uint8Array, options: XlsxOptions = {}): Promise<Csv | ImportFault> {
   const fault = (reason: string, advice: string, line = 1): ImportFault => ({ line, column: '', reason, advice })
