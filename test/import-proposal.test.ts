@@ -137,4 +137,10 @@ t.test('the command prints the mapping, lists what is open, and never overwrites
   t.match(JSON.parse(json.stdout), { mapping: {}, notes: [/./], questions: [] })
   writeFileSync(file, 'a"b')
   t.match(await ended(start(t, ['map', file])), { code: 1, stderr: /stray-quote/ })
+  for (const args of [
+    ['map', directory],
+    ['import', directory, '--map', map, '--check'],
+    ['import', file, '--map', directory, '--check'],
+  ])
+    t.match(await ended(start(t, args)), { code: 1, stderr: /directory and no file: name a file/ }, args.join(' '))
 })

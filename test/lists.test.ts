@@ -3,7 +3,7 @@
 // What makes it fail: a list that one door keeps for itself.
 import fc from 'fast-check'
 import t from 'tap'
-import { codeLists, isPlace, isTimeZone, validateFields } from '../src/forms/index.ts'
+import { codeLists, isPlace, isTimeZone, units, validateFields } from '../src/forms/index.ts'
 import { readTotpCode } from '../src/identity/factors/one-time-codes.ts'
 import { forRelay, isAddress } from '../src/identity/notices/addresses.ts'
 import { everyRole } from './support/roles.ts'
@@ -78,4 +78,32 @@ t.test('a code is taken as apps show it', async (t) => {
       return readTotpCode(`${code.slice(0, at)} ${code.slice(at)}`) === code
     }),
   )
+})
+
+// Messages in these units stand in logs since the first day of the forms.
+const firstUnits: Readonly<Record<string, string>> = {
+  KGM: 'mass 1',
+  GRM: 'mass 0.001',
+  MGM: 'mass 0.000001',
+  TNE: 'mass 1000',
+  LTR: 'volume 1',
+  MLT: 'volume 0.001',
+  CLT: 'volume 0.01',
+  HLT: 'volume 100',
+  MTQ: 'volume 1000',
+  H87: 'count 1',
+  PR: 'count 2',
+  DZN: 'count 12',
+  MIL: 'count 1000',
+  MTR: 'length 1',
+  CMT: 'length 0.01',
+  KMT: 'length 1000',
+}
+
+t.test('a unit that a message may have stays in the list, and is worth what it was worth', async (t) => {
+  for (const [code, said] of Object.entries(firstUnits)) {
+    const unit = Object.entries(units).find(([known]) => known === code)?.[1]
+    t.equal(`${unit?.kind ?? ''} ${unit?.factor ?? ''}`, said, code)
+    t.ok(codeLists.units.codes.has(code))
+  }
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import {
   figuresOf,
+  importMessageId,
   isImportFault,
   isProblem,
   mapRows,
@@ -12,7 +13,7 @@ import {
   type Mapping,
 } from '../src/client/index.ts'
 import { addDecimals, sumDecimals } from '../src/forms/index.ts'
-import { base64url, importSealPublicKey, sealTo, sha256, utf8 } from '../src/protocol/index.ts'
+import { base64url, importSealPublicKey, sealTo, sha256, signImportKey, utf8 } from '../src/protocol/index.ts'
 import { administratorOf, enrolWith, partyOf, takeIn } from './support/actors.ts'
 import { entriesSince, sizes } from './support/entries.ts'
 import { startServer } from './support/server.ts'
@@ -266,4 +267,37 @@ t.test('who may not import is refused before a row is sent', async (t) => {
   } catch (error) {
     t.ok(isProblem(error, 'FORBIDDEN'))
   }
+})
+
+// Bites: `planOf` in src/client/import/runner.ts, which asks for both ids.
+t.test('a row that was imported under its key as it is written is known, and its change is a correction', async (t) => {
+  const { operation, kenya } = await scene()
+  const { client, organization } = kenya
+  const key = new Uint8Array(32).fill(7)
+  const { id: device, keys } = client.self.device
+  const signed = await signImportKey(client.self.device, { operation, organization, key })
+  const recipient = await importSealPublicKey(keys.seal.pub)
+  const sealed = await sealTo('cordon-import+jwe', { kid: device, ope: operation }, recipient, utf8(signed))
+  await client.transport.request('PUT', `/v1/operations/${operation}/import-key`, { keys: [{ device, sealed }] })
+  const file = [columns, row('PS-A', '12.5'), row('PS-B', '3'), row('PS-C', '0.25')].join('\n')
+  const [first] = (await mapRows(file, mapping)).rows
+  if (first === undefined) throw new Error('the file has rows')
+  const { key: written, form, version, fields, subject = '' } = first
+  t.not(written, written.toLowerCase(), 'the key as it is written is not its comparing form')
+  const id = await importMessageId(key, operation, mapping.mapping, written)
+  const session = await client.follow(operation)
+  await session.post({ id, form, version, fields, subject })
+  await received(client, operation, 1)
+  t.match(await importOf(client, operation, file), { imported: 2, already: 1, changed: [], gone: [] })
+  await received(client, operation, 3)
+  t.match(await importOf(client, operation, file), { imported: 0, already: 3, changed: [] })
+  const moved = file.replace(written, written.toLowerCase())
+  t.match(await importOf(client, operation, moved), { imported: 0, already: 3 })
+  const changed = file.replace('12.5', '13')
+  t.match(await importOf(client, operation, changed, { update: true }), {
+    imported: 0,
+    already: 3,
+    changed: [{ line: 2, key: written }],
+    corrected: 1,
+  })
 })

@@ -88,6 +88,8 @@ function explainSystem(error: unknown): Explanation | undefined {
     EROFS: 'the disk cannot be written: name another place',
   }
   const what = advice[code]
+  // To open a directory succeeds, and to read it fails without its path.
+  if (code === 'EISDIR' && path === undefined) return told('What is named is a directory and no file: name a file.')
   return what === undefined || typeof path !== 'string' ? undefined : told(`${path}: ${what}.`)
 }
 

@@ -49,6 +49,8 @@ const remarkWords: Readonly<Record<Remark['kind'], (detail: string, column: stri
   'blank-row': () => 'rows of delimiters alone are left out',
   'row-before-header': () => 'rows before the header are left out',
   'nameless-column': (detail) => `column ${detail} has no name and no cell: it is left out`,
+  'nameless-ignored': (detail) => `column ${detail} has no name: it is left out, as the mapping says`,
+  'column-written-otherwise': (detail, column) => `the column ${column} is written ${detail} in the file`,
   'empty-cell-after-last-column': () => 'rows have empty cells after the last column: these are left out',
   'delimiter-named': (detail) => `the first line names the delimiter ${detail}: it is taken`,
   'left-out': (detail, column) => `rows are left out, because ${column} is ${detail === '' ? 'empty' : detail}`,
@@ -56,6 +58,9 @@ const remarkWords: Readonly<Record<Remark['kind'], (detail: string, column: stri
   defaulted: (detail, column) =>
     `cells of ${column} say ${detail}, which is in no table: the code for all other words is taken`,
   'says-nothing': (detail, column) => `cells of ${column} say ${detail}, which says nothing to a field by its table`,
+  'empty-means': (detail, column) => `cells of ${column} are empty, which means ${detail} by its table`,
+  'quantity-left-out': (_, column) =>
+    `quantities of ${column} are left out, because the table says that their unit is nothing`,
   zero: (_, column) => `cells of ${column} are zero: somebody looked and found none, which is no seizure`,
   'zero-left-out': (_, column) => `cells of ${column} are zero: they are left out, as the mapping says`,
   'nothing-found': () => 'rows found nothing: they are left out, as the mapping says of zeros',
@@ -72,6 +77,20 @@ const remarkWords: Readonly<Record<Remark['kind'], (detail: string, column: stri
     `cells of ${column} say NA, which is the code of Namibia: if it means that nothing was reported, name NA under "missing" of this column`,
   'warning-missing-word': (detail, column) =>
     `cells of ${column} say ${detail}, which is sent as text: if it means that nothing was reported, name it under "missing"`,
+  'warning-missing-key': (detail, column) =>
+    `the key ${column} is ${detail === '' ? 'empty' : detail} in part, and rows with one key become one message: are they of one case?`,
+  'warning-sum': (detail, column) =>
+    `cells of ${column} say ${detail}: if this row adds up others, its goods are counted twice; leave it out by "leaveOut"`,
+  'warning-one-cell': (detail, column) =>
+    `a row has one cell alone, ${detail} of ${column}: if it is a note and no seizure, leave it out by "leaveOut"`,
+  'warning-two-days': (detail, column) =>
+    `cells of ${column} can be read by a later format as another day: ${detail} is taken, which is the first that fits`,
+  'warning-odd-code': (_, column) =>
+    `codes of ${column} have an odd number of digits: if a spreadsheet cut a zero on the left, say "pad"`,
+  'warning-other-sheets': (detail) =>
+    `the workbook has several sheets; the first of these is taken: ${detail}; name another one under "sheet"`,
+  'warning-hidden-row': () => 'rows that the spreadsheet hides are taken like the others',
+  'warning-merged': () => 'cells are merged: their value stands in the first of them alone, and the others are empty',
 }
 
 function remarkLine({ kind, column, detail, count, lines }: Remark): string {

@@ -1,4 +1,5 @@
 import { decodeFile, type Encoding } from './encodings.ts'
+import { otherKindOf } from './other-kinds.ts'
 import { Remarks, type Remark } from './remarks.ts'
 
 /**
@@ -33,10 +34,21 @@ export const delimiters = [',', ';', '\t', '|'] as const
 
 export type Delimiter = (typeof delimiters)[number]
 
-export interface CsvOptions {
-  readonly encoding?: Encoding
+/** What a mapping says of a table before its rows are read. */
+export interface TableOptions {
   /** The line of the header, from 1; the first line that is not blank if it is not given. */
   readonly headerLine?: number
+  /** Whether columns without a name are left out that have cells, such as the row names of R. */
+  readonly leaveOutNameless?: boolean
+  /**
+   * Whether a record of another width than the header is left out, by its columns that are there:
+   * a note below a table is no row.
+   */
+  readonly leavesOut?: (line: number, cells: ReadonlyMap<string, string>) => boolean
+}
+
+export interface CsvOptions extends TableOptions {
+  readonly encoding?: Encoding
 }
 
 /** The limits of a file, so that a hostile one is refused before it costs memory. */
@@ -67,18 +79,18 @@ class CsvFault extends Error {
 export function readCsv(
   file: Uint8Array | string,
   delimiter: Delimiter = ',',
-  { encoding = 'utf-8', headerLine }: CsvOptions = {},
+  { encoding = 'utf-8', ...options }: CsvOptions = {},
 ): Csv | ImportFault {
   try {
     const remarks = new Remarks()
     const text = decode(file, encoding)
     const named = /^"?sep=(.)"?[,;\t|]*(?:\r\n|\r|\n)/iu.exec(text)
-    if (named === null) return tableOf(recordsOf(text, delimiter, 1, remarks), headerLine, remarks)
+    if (named === null) return tableOf(recordsOf(text, delimiter, 1, remarks), options, remarks)
     const own = delimiters.find((one) => one === named[1])
     if (own === undefined)
       throw new CsvFault(1, 'odd-delimiter', 'The first line names a delimiter that is none of , ; | and tab.')
     remarks.add('delimiter-named', 1, '', own === '\t' ? 'tab' : own)
-    return tableOf(recordsOf(text.slice(named[0].length), own, 2, remarks), headerLine, remarks)
+    return tableOf(recordsOf(text.slice(named[0].length), own, 2, remarks), options, remarks)
   } catch (error) {
     if (error instanceof CsvFault) return error.fault
     throw error
@@ -89,11 +101,8 @@ export function readCsv(
  * Makes a table of the records of a file: finds the header, drops columns that have neither a name
  * nor a cell, and checks that each record has as many cells as the header. Answers the first fault.
  */
-export function tableOf(
-  all: readonly CsvRecord[],
-  headerLine: number | undefined,
-  remarks: Remarks,
-): Csv | ImportFault {
+export function tableOf(all: readonly CsvRecord[], options: TableOptions, remarks: Remarks): Csv | ImportFault {
+  const { headerLine } = options
   try {
     const from = headerLine === undefined ? 0 : all.findIndex(({ line }) => line >= headerLine)
     const [header, ...records] = from < 0 ? [] : all.slice(from)
@@ -106,9 +115,8 @@ export function tableOf(
         'The mapping says that the header stands on this line, which is blank.',
       )
     for (const { line } of all.slice(0, from)) remarks.add('row-before-header', line)
-    const width = header.cells.length
-    const kept = namedColumns(header, records, remarks)
-    const even = records.map((record) => evenRecord(record, width, kept, remarks))
+    const kept = namedColumns(header, records, options, remarks)
+    const even = records.flatMap((record) => evenRecord(record, { header, kept, options, remarks }))
     return {
       header: { line: header.line, cells: kept.map((at) => header.cells[at] ?? '') },
       records: even,
@@ -120,14 +128,28 @@ export function tableOf(
   }
 }
 
-function evenRecord({ line, cells }: CsvRecord, width: number, kept: readonly number[], remarks: Remarks): CsvRecord {
+interface Columns {
+  readonly header: CsvRecord
+  /** The places of the columns that are kept. */
+  readonly kept: readonly number[]
+  readonly options: TableOptions
+  readonly remarks: Remarks
+}
+
+/** The record with a cell for each column that is kept, or none where it is left out. */
+function evenRecord({ line, cells }: CsvRecord, { header, kept, options, remarks }: Columns): CsvRecord[] {
+  const width = header.cells.length
   const more = cells.slice(width)
-  if (cells.length < width || more.some((cell) => cell.trim() !== '')) {
-    const advice = `This row has ${cells.length} cells and the header ${width}: complete it, or quote cells that hold the delimiter.`
+  // A column without a name and without a cell may lack its delimiter too.
+  const least = (kept.at(-1) ?? 0) + 1
+  if (cells.length < least || more.some((cell) => cell.trim() !== '')) {
+    const there = new Map(kept.flatMap((at) => (at < cells.length ? [[header.cells[at] ?? '', cells[at] ?? '']] : [])))
+    if (options.leavesOut?.(line, there) === true) return []
+    const advice = `This row has ${cells.length} cells and the header ${width}: complete it, quote cells that hold the delimiter, or leave it out ("leaveOut") if it is a note.`
     throw new CsvFault(line, 'wrong-number-of-cells', advice)
   }
   if (more.length > 0) remarks.add('empty-cell-after-last-column', line)
-  return { line, cells: kept.length === cells.length ? cells : kept.map((at) => cells[at] ?? '') }
+  return [{ line, cells: kept.length === cells.length ? cells : kept.map((at) => cells[at] ?? '') }]
 }
 
 export function isImportFault(value: Csv | ImportFault): value is ImportFault {
@@ -136,31 +158,44 @@ export function isImportFault(value: Csv | ImportFault): value is ImportFault {
 
 function decode(file: Uint8Array | string, encoding: Encoding): string {
   if (file.length > csvLimits.characters * (typeof file === 'string' ? 1 : 4)) throw tooLarge()
+  const other = typeof file === 'string' ? undefined : otherKindOf(file)
+  if (other !== undefined) throw new CsvFault(1, other.reason, other.advice)
   const text = typeof file === 'string' ? file : decodeFile(file, encoding)
   if (typeof text !== 'string')
     throw new CsvFault(text.line, encoding === 'utf-8' ? 'not-utf-8' : 'wrong-encoding', text.advice)
   if (text.length > csvLimits.characters) throw tooLarge()
-  return text.startsWith('\uFEFF') ? text.slice(1) : text
+  // DOS ended a text with this character.
+  const end = text.endsWith('\u001A') ? -1 : undefined
+  return text.slice(text.startsWith('\uFEFF') ? 1 : 0, end)
 }
 
 function tooLarge(): CsvFault {
   return new CsvFault(1, 'too-large', `The file has more than ${csvLimits.characters} characters: split it.`)
 }
 
-/** The places of the columns that have a name. A column without a name must have no cell. */
-function namedColumns({ line, cells }: CsvRecord, records: readonly CsvRecord[], remarks: Remarks): number[] {
+/**
+ * The places of the columns that have a name. A column without a name must have no cell, unless the
+ * mapping leaves such columns out.
+ */
+function namedColumns(
+  { line, cells }: CsvRecord,
+  records: readonly CsvRecord[],
+  { leaveOutNameless = false }: TableOptions,
+  remarks: Remarks,
+): number[] {
   const seen = new Set<string>()
   const kept: number[] = []
   for (const [at, name] of cells.entries()) {
     if (name.trim() === '') {
       const filled = records.find((record) => (record.cells[at] ?? '').trim() !== '')
-      if (filled !== undefined || records.length === 0 || cells.every((other) => other.trim() === ''))
+      const isKept = filled !== undefined || records.length === 0
+      if ((isKept && !leaveOutNameless) || cells.every((other) => other.trim() === ''))
         throw new CsvFault(
           line,
           'column-without-name',
-          `Column ${at + 1} has no name in the header${filled === undefined ? '' : ` and has a cell on line ${filled.line}`}: give it a name.`,
+          `Column ${at + 1} has no name in the header${filled === undefined ? '' : ` and has a cell on line ${filled.line}`}: give it a name, or name "" under "ignore".`,
         )
-      remarks.add('nameless-column', line, '', String(at + 1))
+      remarks.add(isKept ? 'nameless-ignored' : 'nameless-column', line, '', String(at + 1))
       continue
     }
     kept.push(at)

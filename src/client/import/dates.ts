@@ -40,6 +40,14 @@ const names: Readonly<Record<string, string>> = {
   Q: '(?<quarter>[1-4])',
 }
 
+// 2022/23, 2022-23 or 2022/2023 is a fiscal year.
+const twoYears = /^YYYY(?:[/–-]| [/–-] )(YYYY|YY)$/u
+
+/** Whether a format names a fiscal year by the two years in which it lies. */
+export function isTwoYearFormat(format: unknown): boolean {
+  return typeof format === 'string' && twoYears.test(format)
+}
+
 const compiled = new Map<string, RegExp | undefined>()
 
 /**
@@ -63,6 +71,11 @@ function expressionOf(format: string): RegExp | undefined {
 }
 
 function compile(format: string): RegExp | undefined {
+  const last = twoYears.exec(format)?.[1]
+  if (last !== undefined) {
+    const mark = format.slice('YYYY'.length, -last.length)
+    return new RegExp(`^(?<year>\\d{4})${escape(mark)}(?<last>\\d{${last.length}})$`, 'u')
+  }
   const parts: readonly string[] = format.match(tokens) ?? []
   // Where digits follow digits, or the year comes first, day and month have two digits.
   const tight = (at: number) => /^[YMDHhms]/.test(parts[at + 1] ?? '') || /^[YMD]/.test(parts[at - 1] ?? '')
@@ -109,7 +122,10 @@ export function readSpan(cell: string, style: DateStyle): DaySpan | undefined {
 }
 
 function spanOf(parts: Readonly<Record<string, string | undefined>>, style: DateStyle): DaySpan | undefined {
-  const named = yearOf(parts, style.firstYear)
+  const first = yearOf(parts, style.firstYear)
+  const last = parts['last']
+  if (last !== undefined && !String(first + 1).endsWith(last)) return undefined
+  const named = last === undefined ? first : first + 1
   const month = parts['name'] === undefined ? numberOf(parts['month']) : monthOf(parts['name'], style.language)
   if (parts['name'] !== undefined && month === undefined) return undefined
   const begins = style.fiscalYearBegins ?? 1
@@ -120,11 +136,11 @@ function spanOf(parts: Readonly<Record<string, string | undefined>>, style: Date
     return day === undefined ? undefined : { from: day, to: day, timed }
   }
   const quarter = numberOf(parts['quarter'])
-  const first = month ?? ((begins - 1 + (quarter === undefined ? 0 : (quarter - 1) * 3)) % 12) + 1
+  const begun = month ?? ((begins - 1 + (quarter === undefined ? 0 : (quarter - 1) * 3)) % 12) + 1
   const months = month === undefined ? (quarter === undefined ? 12 : 3) : 1
-  const from = dayOf(calendar(first), first, 1)
-  const last = first + months - 1
-  const to = lastDayOf(calendar(first) + Math.floor((last - 1) / 12), ((last - 1) % 12) + 1)
+  const from = dayOf(calendar(begun), begun, 1)
+  const end = begun + months - 1
+  const to = lastDayOf(calendar(begun) + Math.floor((end - 1) / 12), ((end - 1) % 12) + 1)
   return from === undefined || to === undefined ? undefined : { from, to, timed }
 }
 

@@ -1,7 +1,7 @@
 import { addDecimals, isZero, mostQuantityDecimals, units, type Schema, type UnitCode } from '../../forms/index.ts'
 import { columnsOf, type CellSource, type GroupSource } from './mapping.ts'
 import { convertQuantity, roundDecimal, sameDecimal } from './numbers.ts'
-import { isCellFault, readSource, type CellFault, type Row } from './values.ts'
+import { isCellFault, readSource, roundedToNothing, type CellFault, type Row } from './values.ts'
 
 /** One group of a list as a row says it, before quantities of several rows are added up. */
 export interface RawGroup {
@@ -23,6 +23,7 @@ export function readGroup(row: Row, group: GroupSource, schema: Schema): RawGrou
   let fromCells = 0
   let told = 0
   let silent = false
+  let unitIsNothing = false
   for (const [name, source] of Object.entries(group)) {
     if (typeof source !== 'object') {
       members[name] = source
@@ -35,8 +36,9 @@ export function readGroup(row: Row, group: GroupSource, schema: Schema): RawGrou
       continue
     }
     if (read.silent === true && (schema.required ?? []).includes(name)) silent = true
+    if (read.silent === true && name === 'unit') unitIsNothing = true
     if (read.value === undefined) continue
-    told++
+    if (read.assumed !== true) told++
     column ??= read.column
     members[name] = read.value
   }
@@ -47,6 +49,13 @@ export function readGroup(row: Row, group: GroupSource, schema: Schema): RawGrou
   const [place = ''] = columnsOf(quantity)
   if (members['quantity'] !== undefined && members['unit'] !== undefined)
     return { members, column: column ?? '', quantity: { source: quantity, column: place, line: row.line } }
+  if (members['quantity'] !== undefined && !unitIsNothing) {
+    const unit = group['unit']
+    const advice =
+      'This row has a quantity and no unit: give the unit, or say under "codes" what an empty cell means, such as {"": "H87"}.'
+    return [{ column: (typeof unit === 'object' ? columnsOf(unit)[0] : undefined) ?? place, reason: 'missing', advice }]
+  }
+  if (members['quantity'] !== undefined) row.remarks.add('quantity-left-out', row.line, place)
   // A form takes a unit, and whether it is an estimate, only beside a quantity.
   const { quantity: _quantity, unit: _unit, estimated: _estimated, ...rest } = members
   return { members: rest, column: column ?? '' }
@@ -62,7 +71,9 @@ export function addUpGroups(groups: readonly RawGroup[]): { groups: RawGroup[]; 
       Object.entries(rest).toSorted(([a], [b]) => (a < b ? -1 : 1)),
       group.quantity?.source ?? null,
     ])
-    const key = typeof quantity === 'string' && isDecimal(quantity) ? same : `${same} ${n}`
+    // Weights are not added: goods that have one stay as they are.
+    const isAdded = typeof quantity === 'string' && isDecimal(quantity) && rest['weight'] === undefined
+    const key = isAdded ? same : `${same} ${n}`
     const before = sums.get(key)
     if (before !== undefined) added++
     const total =
@@ -111,12 +122,7 @@ export function finishGroup(
     const advice = `The quantity has ${digits} digits after the point and the form takes ${mostQuantityDecimals}: say "decimals" in the mapping to round it.`
     return { column, reason: 'too-many-decimals', advice }
   }
-  if (isZero(kept) && !isZero(converted))
-    return {
-      column,
-      reason: 'rounded-to-nothing',
-      advice: 'Rounding leaves nothing of this quantity: allow more "decimals", or give it in a smaller unit.',
-    }
+  if (isZero(kept) && !isZero(converted)) return { column, ...roundedToNothing }
   if (to !== undefined) row.remarks.add('converted', line, column, `${unit} → ${to}`)
   const rounded = !sameDecimal(kept, converted)
   if (rounded) row.remarks.add('rounded', line, column, String(source.decimals))

@@ -1,6 +1,6 @@
 import { findForm, type Form } from '../../forms/index.ts'
 import { delimiters, type Delimiter } from './csv.ts'
-import { encodings, isEncoding, type Encoding } from './encodings.ts'
+import { encodingNamed, encodings } from './encodings.ts'
 import { columnsOf, placeholdersOf, usedColumns } from './mapping.ts'
 import type { FieldSource, LeaveOut, Mapping, MappingFault, Target } from './mapping.ts'
 import { thousandsMarks } from './numbers.ts'
@@ -132,11 +132,12 @@ type FileSettings = Pick<
  * default.
  */
 function readFileSettings(value: Record<string, unknown>, fault: Fault): FileSettings {
-  const { delimiter = ',', encoding = 'utf-8', sheet, headerLine, thousands, grouping = 'threes' } = value
+  const { delimiter = ',', encoding: named = 'utf-8', sheet, headerLine, thousands, grouping = 'threes' } = value
   const decimalComma = flagOf(value, 'decimalComma', fault)
   if (!delimiters.some((one) => one === delimiter))
     fault('/delimiter', 'malformed', 'The delimiter is a comma, a semicolon, a tab or a vertical bar.')
-  if (!isEncoding(encoding)) fault('/encoding', 'not-in-list', `There are the encodings ${encodings.join(', ')}.`)
+  const encoding = encodingNamed(named)
+  if (encoding === undefined) fault('/encoding', 'not-in-list', `There are the encodings ${encodings.join(', ')}.`)
   if (sheet !== undefined && typeof sheet !== 'string') fault('/sheet', 'wrong-type', 'This is the name of a sheet.')
   if (headerLine !== undefined && !(Number.isInteger(headerLine) && Number(headerLine) >= 1))
     fault('/headerLine', 'malformed', 'This is the number of a line, from 1.')
@@ -148,7 +149,7 @@ function readFileSettings(value: Record<string, unknown>, fault: Fault): FileSet
     fault('/grouping', 'malformed', 'Digits are grouped in "threes" (1,234,567) or "indian" (12,34,567).')
   return {
     delimiter: delimiter as Delimiter,
-    encoding: encoding as Encoding,
+    encoding: encoding ?? 'utf-8',
     ...(sheet === undefined ? {} : { sheet: sheet as string }),
     ...(headerLine === undefined ? {} : { headerLine: headerLine as number }),
     decimalComma,

@@ -45,7 +45,9 @@ export function* mergeValues(rows: readonly RowParts[], schema: Schema, remarks:
       continue
     }
     const other = said.find(({ value }) => value.value !== first.value.value)
-    if (other === undefined || first.value.several === 'first') {
+    const twice = said.find(({ line, value }) => line === first.line && value.value !== first.value.value)
+    if (twice !== undefined && twice.value.column !== column) yield filledTwice(first.line, column, twice.value.column)
+    else if (other === undefined || first.value.several === 'first') {
       if (other !== undefined) remarks.add('first-taken', other.line, column)
       yield { pointer, column, value: first.value.value }
     } else if (first.value.several === 'join') {
@@ -82,6 +84,11 @@ function* mergeDays(
   const to = taken.map((span) => span.to).reduce((a, b) => (a > b ? a : b))
   yield { pointer, column, value: isLast ? to : from }
   if (!isLast && !hasLast && from !== to) yield { pointer: `${pointer}To`, column, value: to }
+}
+
+function filledTwice(line: number, column: string, other: string): ImportFault {
+  const advice = `The column ${other} fills this field too and says otherwise: leave one of them empty or out, or put them together by "columns".`
+  return { line, column, reason: 'contradictory', advice }
 }
 
 function differing(line: number, column: string, before: number): ImportFault {

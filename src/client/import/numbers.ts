@@ -31,7 +31,7 @@ export function readNumber(text: string, style: NumberStyle): string | undefined
   const mark = style.decimalComma ? ',' : '\\.'
   const grouped = style.thousands === undefined ? undefined : classOf[style.thousands]
   const inner = style.grouping === 'indian' ? 2 : 3
-  const first = `\\d{1,${inner}}`
+  const first = `[1-9]\\d{0,${inner - 1}}`
   const groups =
     grouped === undefined
       ? ''
@@ -43,7 +43,7 @@ export function readNumber(text: string, style: NumberStyle): string | undefined
     'u',
   ).exec(text)?.groups
   if (parts === undefined) return undefined
-  const digits = (parts['whole'] ?? '0').replaceAll(/\D/g, '')
+  const digits = (parts['whole'] ?? '0').replaceAll(/\D/g, '').replace(/^0+(?=\d)/, '')
   const fraction = parts['fraction'] ?? parts['bare'] ?? ''
   const sign = parts['sign'] === '-' ? '-' : ''
   if (parts['exponent'] === undefined) return sign + digits + (fraction === '' ? '' : `.${fraction}`)

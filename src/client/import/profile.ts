@@ -1,7 +1,7 @@
 import { comparingForm, codeLists } from '../../forms/index.ts'
 import { isSpanFormat, readSpan } from './dates.ts'
 import { readNumber, type NumberStyle } from './numbers.ts'
-import { isMissingWord } from './values.ts'
+import { isErrorWord, isMissingWord } from './words.ts'
 
 /** What the cells of one column look like. */
 export interface ColumnProfile {
@@ -11,6 +11,8 @@ export interface ColumnProfile {
   /** The words of its cells that usually mean that nothing was reported. */
   readonly missing: readonly string[]
   readonly filled: number
+  /** The number of its cells that are empty. */
+  readonly blank: number
   /** Whether no two cells are one. */
   readonly unique: boolean
   /** The formats of dates in which each cell is a day or a span, the likeliest first. */
@@ -25,6 +27,8 @@ export interface ColumnProfile {
 }
 
 const mostWords = 200
+// A column of countries may have some that are written otherwise: these are asked for.
+const leastKnownShare = 0.5
 
 const formats = [
   'YYYY-MM-DD',
@@ -43,17 +47,27 @@ const formats = [
   'M/D/YY',
   'D.M.YY',
   'D/M/YYYY H:mm',
+  'D/M/YYYY H:mm:ss',
   'M/D/YYYY H:mm',
+  'M/D/YYYY H:mm:ss',
+  'M/D/YYYY h:mm A',
   'M/D/YYYY h:mm:ss A',
+  'D.M.YYYY H:mm',
+  'D.M.YYYY H:mm:ss',
+  'YYYY-MM-DDTHH:mm:ss.SSSZ',
   'D MMM YYYY',
   'D-MMM-YYYY',
   'D-MMM-YY',
   'MMM D, YYYY',
+  'D. MMM YYYY',
   'MMM YYYY',
+  'M/YYYY',
   'MMM-YY',
   'YYYY-MM',
   'YYYYMM',
   'YYYY',
+  'YYYY/YY',
+  'YYYY-YY',
 ] as const
 
 const styles: readonly NumberStyle[] = [
@@ -72,14 +86,15 @@ const styles: readonly NumberStyle[] = [
 /** Profiles one column by the texts of its cells. */
 export function profileColumn(name: string, cells: readonly string[]): ColumnProfile {
   // NA is Namibia among codes of countries: a person decides what it means there.
-  const isCodes = cells.some((cell) => isCountry(cell)) && cells.every((cell) => cell.trim() === '' || isCountry(cell))
+  const filledCells = cells.filter((cell) => cell.trim() !== '')
+  const isCodes = filledCells.filter(isCountry).length >= Math.max(1, filledCells.length * leastKnownShare)
   const counts = new Map<string, number>()
   const missing = new Set<string>()
   let filled = 0
   for (const cell of cells) {
     const word = cell.trim()
     if (word === '') continue
-    if (isMissingWord(word) && !isCodes) {
+    if ((isMissingWord(word) || isErrorWord(word)) && !isCodes) {
       missing.add(word)
       continue
     }
@@ -94,6 +109,7 @@ export function profileColumn(name: string, cells: readonly string[]): ColumnPro
     words,
     missing: [...missing],
     filled,
+    blank: cells.filter((cell) => cell.trim() === '').length,
     unique: filled > 0 && filled === cells.length && counts.size === filled,
     dateFormats,
     numeric: filled > 0 && !dateFormats.some((format) => !/^[YMD]+$/.test(format)) && all.every(isNumeric),
@@ -124,16 +140,13 @@ function isCountry(cell: string): boolean {
   return codeLists.countries.codes.has(cell.trim())
 }
 
-// A column of names may have some that are written otherwise: these are asked for.
-const leastKnownShare = 0.5
-
 function countriesIn(words: readonly string[]): Pick<ColumnProfile, 'countries' | 'separator'> {
   const none = { countries: undefined, separator: undefined }
   if (words.length === 0) return none
   if (words.every(isCountry)) return { ...none, countries: 'codes' }
   const separator = [';', ',', '/', '|', ' '].find((mark) => words.every((word) => word.split(mark).every(isCountry)))
   if (separator !== undefined) return { countries: 'lists', separator }
-  const known = words.filter((word) => countryCode(word) !== undefined).length
+  const known = words.filter((word) => isCountry(word) || countryCode(word) !== undefined).length
   return known > 0 && known >= words.length * leastKnownShare ? { ...none, countries: 'names' } : none
 }
 

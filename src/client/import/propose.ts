@@ -1,8 +1,21 @@
 import { comparingForm, codeLists, commodities, mostQuantityDecimals } from '../../forms/index.ts'
 import type { Csv, ImportFault } from './csv.ts'
+import { isSpanFormat, isTwoYearFormat } from './dates.ts'
 import type { NumberStyle } from './numbers.ts'
 import { countryCode, disputedNumber, numberStyles, profileColumn, type ColumnProfile } from './profile.ts'
+import {
+  countsCases,
+  codeWords,
+  commodityCode,
+  commodityColumn,
+  commodityIn,
+  countryColumn,
+  dayColumn,
+  fieldWords,
+} from './proposal-words.ts'
+import { hsColumn, isKeyName, quantityColumn, seizureColumn, unitIn, unitWords } from './proposal-words.ts'
 import { readUnknown } from './unknown-file.ts'
+import { isSumWord } from './words.ts'
 
 /** Something that a file does not tell. */
 export interface MappingQuestion {
@@ -24,6 +37,7 @@ export interface MappingProposal {
 }
 
 const mostQuestionsPerColumn = 40
+const mostCodeWords = 30
 
 /**
  * Looks at a file and proposes a mapping to seizures: encoding, delimiter, header, how numbers and
@@ -43,98 +57,16 @@ export async function proposeMapping(file: Uint8Array, name: string): Promise<Ma
   )
   const draft = new Draft(name, settings, notes, columns)
   draft.decideNumbers()
+  draft.decideSums()
   draft.decideKey(table)
   for (const column of columns) draft.place(column)
   draft.finish()
   return draft
 }
 
-const unitWords: Readonly<Record<string, string>> = {
-  kg: 'KGM',
-  kgs: 'KGM',
-  kilogram: 'KGM',
-  kilograms: 'KGM',
-  kilo: 'KGM',
-  g: 'GRM',
-  gm: 'GRM',
-  gr: 'GRM',
-  gram: 'GRM',
-  grams: 'GRM',
-  mg: 'MGM',
-  t: 'TNE',
-  ton: 'TNE',
-  tonne: 'TNE',
-  tonnes: 'TNE',
-  lb: 'LBR',
-  lbs: 'LBR',
-  pound: 'LBR',
-  pounds: 'LBR',
-  oz: 'ONZ',
-  ounce: 'ONZ',
-  ounces: 'ONZ',
-  l: 'LTR',
-  lt: 'LTR',
-  ltr: 'LTR',
-  litre: 'LTR',
-  litres: 'LTR',
-  liter: 'LTR',
-  liters: 'LTR',
-  ml: 'MLT',
-  no: 'H87',
-  pcs: 'H87',
-  pc: 'H87',
-  piece: 'H87',
-  pieces: 'H87',
-  number: 'H87',
-  units: 'H87',
-  tablets: 'H87',
-  doses: 'H87',
-  specimens: 'H87',
-  m: 'MTR',
-  metre: 'MTR',
-  metres: 'MTR',
-  m2: 'MTK',
-  m3: 'MTQ',
-  cm: 'CMT',
-  ct: 'CTM',
-  carat: 'CTM',
-  carats: 'CTM',
-  pair: 'PR',
-  pairs: 'PR',
-}
-
-const fieldWords: readonly (readonly [RegExp, string, (column: ColumnProfile) => boolean])[] = [
-  [/\b(date|day|datum|fecha|jour|data)\b|date$/i, '/date', ({ dateFormats }) => dateFormats.length > 0],
-  [/\b(year|month|fy|año|jahr|annee|année)\b/i, '/date', ({ dateFormats }) => dateFormats.length > 0],
-  [/origin|procedencia|came/i, '/origin', ({ countries }) => countries !== undefined],
-  [/destin|importer|going|\bto\b/i, '/destination', ({ countries }) => countries !== undefined],
-  [/depart|exporter|\bfrom\b/i, '/departure', ({ countries }) => countries !== undefined],
-  [/transit|route|via/i, '/transit', ({ countries }) => countries !== undefined],
-  [/country|pays|país|pais|land|state/i, '/country', ({ countries }) => countries === 'codes' || countries === 'names'],
-  [/^lat/i, '/exactPosition/latitude', ({ numeric }) => numeric],
-  [/^(lon|lng)/i, '/exactPosition/longitude', ({ numeric }) => numeric],
-  [/persons|arrest|suspects/i, '/persons', ({ numeric }) => numeric],
-  [/place|location|port|city|town|district|office|state|province|region|lieu|ort\b/i, '/placeName', () => true],
-  [/narrative|remark|note|comment|details?|bemerkung/i, '/narrative', () => true],
-  [/outcome|result/i, '/outcome', () => true],
-]
-const codeWords: readonly (readonly [RegExp, string, 'modes' | 'directions' | 'detectionMethods' | 'concealments'])[] =
-  [
-    [/transport|conveyance|\bmode\b/i, '/mode', 'modes'],
-    [/direction|import.export/i, '/direction', 'directions'],
-    [/detect/i, '/detectionMethod', 'detectionMethods'],
-    [/conceal/i, '/concealment', 'concealments'],
-  ]
-const mostCodeWords = 30
-const hsColumn = /\bhs ?(code|number|\d+)?\b|tariff|harmoni[sz]ed/i
-const commodityColumn = /drug|commodity|species|product|goods|taxon|substance/i
-const quantityColumn = /quantity|qty|amount|weight|mass|count|number of|seized|sum\b|kg|lbs?\b/i
-const keyColumn =
-  /^(ref|id|key|nr|no)$|reference|identifier|(^|[ _-])(id|ref|no|nr|number)$|^(case|seizure|control|record)/i
-
 interface Table {
   readonly column: string
-  readonly codes: Readonly<Record<string, string>>
+  readonly codes: Record<string, string>
 }
 
 class Draft implements MappingProposal {
@@ -149,6 +81,9 @@ class Draft implements MappingProposal {
   readonly #tables = new Map<string, Table>()
   readonly #commodity: ColumnProfile | undefined
   readonly #unit: ColumnProfile | undefined
+  readonly #days: readonly ColumnProfile[]
+  /** The column whose quantities are of the commodity that another column names. */
+  #measured: string | undefined
 
   constructor(
     name: string,
@@ -157,11 +92,13 @@ class Draft implements MappingProposal {
     columns: readonly ColumnProfile[],
   ) {
     this.mapping = { mapping: name, form: 'seizure', version: 1, ...settings }
+    if (Array.isArray(settings['ignore'])) this.#ignored.push('')
     this.notes = [...notes]
     this.#columns = columns
     this.#unit = columns.find(
       (column) => /^(unit|uom|einheit|unite|unité|unidad)s?$/i.test(column.name) && !column.numeric,
     )
+    this.#days = columns.filter(({ dateFormats }) => dateFormats.some((format) => !isSpanFormat(format)))
     this.#commodity = columns.find(
       (column) => !column.numeric && column.dateFormats.length === 0 && commodityColumn.test(column.name),
     )
@@ -203,8 +140,28 @@ class Draft implements MappingProposal {
     if (style.scientific) this.mapping['scientific'] = true
   }
 
+  /** Leaves out rows that add up others, until a person says that they do not. */
+  decideSums(): void {
+    for (const { name, words, numeric } of this.#columns) {
+      const sums = numeric ? [] : words.filter(isSumWord)
+      if (sums.length === 0) continue
+      const rules = (this.mapping['leaveOut'] ??= []) as { column: string; in: string[] }[]
+      const rule = rules.find(({ column }) => column === name) ?? { column: name, in: [] }
+      if (!rules.includes(rule)) rules.push(rule)
+      for (const word of sums) {
+        rule.in.push(word)
+        this.#ask(
+          `Does the row ${JSON.stringify(word)} of ${name} add up other rows? It is left out if it does.`,
+          (answer) => answer === 'yes' || answer === 'no',
+          (answer) => answer === 'no' && rule.in.splice(rule.in.indexOf(word), 1),
+          ['yes', 'no'],
+        )
+      }
+    }
+  }
+
   decideKey({ records, header }: Csv): void {
-    const named = this.#columns.filter(({ name }) => keyColumn.test(name))
+    const named = this.#columns.filter(({ name }) => isKeyName(name))
     const single = named.find(({ unique }) => unique)
     if (single !== undefined) {
       this.mapping['key'] = single.name
@@ -236,7 +193,10 @@ class Draft implements MappingProposal {
     const { name } = column
     if (this.#filled.has(name)) return
     if (column === this.#unit || column === this.#commodity) return
+    const isDay = this.#days.includes(column)
+    if (isDay && (this.#days.length > 1 || !dayColumn.test(name.replaceAll('_', ' ')))) return this.#placeOneOfDays()
     if (column.filled === 0) return this.#ignore(name, 'it has no cells')
+    if (column.numeric && countsCases(name)) return this.#ignore(name, 'it counts seizures and no goods')
     if (column.numeric && this.#isQuantity(column)) return this.#placeQuantity(column)
     if (hsColumn.test(name)) return
     for (const [words, field, list] of codeWords) {
@@ -254,9 +214,51 @@ class Draft implements MappingProposal {
     }
     for (const [words, field, fits] of fieldWords) {
       if (!words.test(name.replaceAll('_', ' ')) || !fits(column) || this.#filled.has(field)) continue
+      if (this.#isWeaker(column, words, field)) break
       return this.#placeField(column, field)
     }
+    if (column.countries !== undefined && countryColumn.test(name)) this.#askWhichCountry(column)
+    if (/date|datum|fecha/i.test(name) && column.dateFormats.length === 0)
+      return this.#ignore(name, `no one format fits its cells, such as ${column.words.slice(0, 2).join(' and ')}`)
     this.#ignore(name, 'nothing tells what it is')
+  }
+
+  // Of several columns one alone is the place: the narrower one.
+  #isWeaker(column: ColumnProfile, words: RegExp, field: string): boolean {
+    const [narrow] = fieldWords.find(([, other]) => other === field) ?? []
+    if (narrow === undefined || narrow === words) return false
+    return this.#columns.some((other) => other !== column && other.filled > 0 && narrow.test(other.name))
+  }
+
+  #askWhichCountry(column: ColumnProfile): void {
+    const fields = ['origin', 'departure', 'transit', 'destination', 'country']
+    this.#ask(
+      `What are the countries of ${column.name} to a seizure?`,
+      (word) => fields.includes(word) && !this.#filled.has(`/${word}`),
+      (word) => this.#placeField(column, `/${word}`),
+      fields,
+    )
+  }
+
+  /** Several columns hold days: a person says which one is that of the seizure. */
+  #placeOneOfDays(): void {
+    if (this.#filled.has('/date')) return
+    this.#filled.add('/date')
+    const names = this.#days.map(({ name }) => name)
+    const [seizure, ...others] = this.#days.filter(({ name }) => seizureColumn.test(name))
+    const isNamed = seizure !== undefined && others.length === 0
+    for (const name of names)
+      if (!isNamed || name !== seizure.name) this.#ignore(name, 'it may be another day than that of the seizure')
+    if (isNamed) return this.#placeField(seizure, '/date')
+    this.#ask(
+      'Which column has the day of the seizure?',
+      (word) => names.includes(word),
+      (word) => {
+        const column = this.#days.find(({ name }) => name === word)
+        if (column !== undefined) this.#placeField(column, '/date')
+      },
+      names,
+    )
   }
 
   #isQuantity({ name, dateFormats }: ColumnProfile): boolean {
@@ -269,17 +271,22 @@ class Draft implements MappingProposal {
     const unit = unitIn(name)
     const category = commodityIn(name)
     const goods: Record<string, unknown> = {}
+    const before = this.#measured
+    const isShared = this.#commodity !== undefined && category === undefined
+    if (isShared) this.#measured ??= name
     if (this.#commodity !== undefined && category === undefined)
       goods['category'] = this.#commoditySource(this.#commodity)
     else if (category !== undefined) goods['category'] = category
     if (unit !== undefined) goods['unit'] = unit
-    else if (this.#unit !== undefined)
+    else if (this.#unit !== undefined) {
       goods['unit'] = this.#codesOf(
         this.#unit,
         (word) => unitWords[word.toLowerCase()],
         'unit',
         (word) => codeLists.units.codes.has(word),
       )
+      this.#askEmptyUnit(this.#unit)
+    }
     const hs = this.#columns.find((one) => hsColumn.test(one.name))
     if (hs !== undefined) {
       goods['hs'] = { column: hs.name, ...missingOf(hs) }
@@ -311,8 +318,28 @@ class Draft implements MappingProposal {
         (word) => codeLists.units.codes.has(word),
         (word) => ((goods['unit'] = word), settle()),
       )
+    if (isShared && before !== undefined) {
+      this.#ask(
+        `Does ${name} count or weigh other goods than ${before}, or these goods once more?`,
+        (word) => word === 'other' || word === 'once more',
+        (word) => word === 'other' && settle(),
+        ['other', 'once more'],
+      )
+      return this.#ignore(name, `${before} has the quantities of these goods`)
+    }
     settle()
     if (!this.#filled.has(name)) this.#ignore(name, 'its commodity or its unit is not known yet')
+  }
+
+  #askEmptyUnit({ name, blank, missing }: ColumnProfile): void {
+    const table = this.#tables.get(name)
+    if (table === undefined || blank + missing.length === 0 || this.#filled.has(`${name} empty`)) return
+    this.#filled.add(`${name} empty`)
+    this.#ask(
+      `Which unit does a quantity have whose ${name} is empty?`,
+      (word) => codeLists.units.codes.has(word),
+      (word) => (table.codes[''] = word),
+    )
   }
 
   #placeField(column: ColumnProfile, field: string): void {
@@ -320,6 +347,7 @@ class Draft implements MappingProposal {
     this.#filled.add(field)
     if (field === '/date') {
       const [format = 'YYYY-MM-DD', other] = dateFormats
+      if (isTwoYearFormat(format)) return this.#placeFiscalYear(column, format)
       const target: Record<string, unknown> = {
         field,
         ...(format === 'YYYY-MM-DD' ? {} : { dateFormat: format }),
@@ -335,22 +363,19 @@ class Draft implements MappingProposal {
         )
       return this.#put(column, target)
     }
-    if (countries === 'codes' && column.words.includes('NA')) {
-      const target: Record<string, unknown> = { field }
-      this.#ask(
-        `Does NA in ${name} mean Namibia, or that nothing was reported?`,
-        (word) => word === 'namibia' || word === 'nothing',
-        (word) => (target['missing'] = word === 'nothing' ? ['NA'] : []),
-        ['namibia', 'nothing'],
-      )
-      return this.#put(column, target)
-    }
     if (countries === 'lists') return this.#put(column, { field, separator: column.separator })
-    if (countries === 'names') {
-      const source = this.#codesOf(column, countryCode, 'code of the country', (word) =>
-        codeLists.countries.codes.has(word),
-      )
-      return this.#put(column, { field, codes: source.codes, ...missingOf(column) })
+    if (countries !== undefined) {
+      const isCountry = (word: string) => codeLists.countries.codes.has(word)
+      const source = countries === 'names' && this.#codesOf(column, countryCode, 'code of the country', isCountry)
+      const target = { field, ...(source === false ? {} : { codes: source.codes }), ...missingOf(column) }
+      if (column.words.includes('NA'))
+        this.#ask(
+          `Does NA in ${name} mean Namibia, or that nothing was reported?`,
+          (word) => word === 'namibia' || word === 'nothing',
+          (word) => (target.missing = word === 'nothing' ? ['NA'] : []),
+          ['namibia', 'nothing'],
+        )
+      return this.#put(column, target)
     }
     if (field === '/exactPosition/latitude' || field === '/exactPosition/longitude')
       return this.#put(column, [
@@ -358,6 +383,15 @@ class Draft implements MappingProposal {
         { field, ...missingOf(column) },
       ])
     this.#put(column, { field, ...missingOf(column) })
+  }
+
+  #placeFiscalYear(column: ColumnProfile, dateFormat: string): void {
+    this.#ignore(column.name, 'the month is not known with which such a year begins')
+    this.#ask(
+      `With which month does a year of ${column.name} begin (from 2 to 12, such as 4 for April)?`,
+      (word) => /^(?:[2-9]|1[0-2])$/.test(word),
+      (word) => this.#put(column, { field: '/date', dateFormat, fiscalYearBegins: Number(word), ...missingOf(column) }),
+    )
   }
 
   #commoditySource(column: ColumnProfile): Table {
@@ -457,39 +491,4 @@ class Draft implements MappingProposal {
 
 function missingOf({ missing }: ColumnProfile): { missing?: readonly string[] } {
   return missing.length === 0 ? {} : { missing }
-}
-
-function partsOf(name: string): string[] {
-  return name.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '')
-}
-
-function unitIn(name: string): string | undefined {
-  const [found] = partsOf(name)
-    .toReversed()
-    .flatMap((part) => unitWords[part.toLowerCase()] ?? [])
-  return found
-}
-
-const commodityNames: ReadonlyMap<string, string> = new Map(
-  [...commodities.values()]
-    .toReversed()
-    .flatMap(({ code, label }) => [
-      [comparingForm(label.en), code] as const,
-      [comparingForm(code.split('/').at(-1) ?? ''), code] as const,
-    ]),
-)
-
-/**
- * The commodity that a word of a file names: by its path, its label, or the last word of its path.
- */
-function commodityCode(word: string): string | undefined {
-  return commodities.has(word) ? word : commodityNames.get(comparingForm(word))
-}
-
-function commodityIn(name: string): string | undefined {
-  const words = partsOf(name).filter(
-    (part) => unitWords[part.toLowerCase()] === undefined && !['other', 'parts', 'live'].includes(part.toLowerCase()),
-  )
-  const found = words.map((word) => commodityCode(word)).filter((code) => code !== undefined)
-  return found.length > 0 ? found[0] : undefined
 }

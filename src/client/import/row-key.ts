@@ -13,22 +13,31 @@ export function seenForm(text: string): string {
 /**
  * The key of a row: the value of its one column as it is written, or a JSON list of the values of
  * its columns, or `row-` and a hash of the cells that are used where the file has no key. A list of
- * more than 200 characters becomes `sha256-` and its hash. Undefined where each column of the key
- * is empty. Two keys are one where `comparingForm` gives one text.
+ * more than 200 characters becomes `sha256-` and its hash. Undefined where no column of the
+ * key says anything. Two keys are one where `comparingForm` gives one text.
  */
 export async function rowKeyOf(
   cells: ReadonlyMap<string, string>,
-  { key }: Mapping,
+  mapping: Mapping,
   used: readonly string[],
 ): Promise<string | undefined> {
+  const { key } = mapping
   if (key === null) {
     const written = used.map((column) => [column, comparingForm(cells.get(column) ?? '')])
     return `row-${await hexHashOf(JSON.stringify(written))}`
   }
   const parts = key.map((column) => (cells.get(column) ?? '').trim())
-  if (parts.every((part) => comparingForm(part) === '')) return undefined
+  if (parts.every((part, n) => isMissing(mapping, key[n] ?? '', part))) return undefined
   const [only = ''] = parts
   return parts.length === 1 ? only : bounded(JSON.stringify(parts))
+}
+
+/** Whether a word of the key says nothing: it is blank, or the mapping calls it missing. */
+export function isMissing({ missing, columns }: Mapping, column: string, word: string): boolean {
+  const form = comparingForm(word)
+  const targets = Object.hasOwn(columns, column) ? (columns[column] ?? []) : []
+  const words = [...missing, ...targets.flatMap((target) => target.missing ?? [])]
+  return form === '' || words.some((one) => comparingForm(one) === form)
 }
 
 /** The key of the n-th row, from 1, of those that have one key. */

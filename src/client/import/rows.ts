@@ -7,14 +7,16 @@ import {
   validateSubject,
 } from '../../forms/index.ts'
 import { sizeFaults } from '../draft.ts'
-import { type Csv, type CsvRecord, type ImportFault, isImportFault, readCsv } from './csv.ts'
+import { type Csv, type ImportFault, isImportFault, readCsv, type TableOptions } from './csv.ts'
+import { faultsOfColumns, isLeftOut, isNote, namedAsMapped, warnOfNoRow } from './columns.ts'
 import { finishGroup, readGroup, type RawGroup } from './groups.ts'
 import { columnsOf, isGroups, usedColumns, type Mapping, type Several } from './mapping.ts'
 import { mergeGroups, mergeValues, type FieldValue, type RowParts } from './merge.ts'
 import { Remarks, type Remark } from './remarks.ts'
-import { hashOf, numberedKey, rowKeyOf, seenForm } from './row-key.ts'
+import { hashOf, isMissing, numberedKey, rowKeyOf, seenForm } from './row-key.ts'
 import { schemaAt } from './targets.ts'
-import { isCellFault, readSource, type CellFault, type CellValue, type Row } from './values.ts'
+import { isCellFault, isReported, readSource, type CellFault, type CellValue, type Row } from './values.ts'
+import { isErrorWord, isMissingWord, spreadsheetError } from './words.ts'
 import { isXlsx, readXlsx } from './xlsx.ts'
 
 /** A row, or several rows with one key, ready to be sealed. */
@@ -61,11 +63,12 @@ export async function mapRows(
   mapping: Mapping,
   { onProgress }: MapRowsOptions = {},
 ): Promise<MappedRows> {
-  const table = await readTable(file, mapping)
-  if (isImportFault(table)) return { rows: [], faults: [table], remarks: [], records: 0 }
+  const remarks = new Remarks()
+  const read = await readTable(file, mapping, (line, cells) => isNote(line, cells, mapping, remarks))
+  if (isImportFault(read)) return { rows: [], faults: [read], remarks: [], records: 0 }
+  const table = { ...read, header: namedAsMapped(read.header, mapping, remarks) }
   const columnFaults = faultsOfColumns(table.header, mapping)
   if (columnFaults.length > 0) return { rows: [], faults: columnFaults, remarks: table.remarks, records: 0 }
-  const remarks = new Remarks()
   const typed = typeof file !== 'string' && isXlsx(file)
   const faults = new Faults()
   const messages = await partsOf(table, mapping, { typed, remarks, faults, onProgress })
@@ -79,12 +82,20 @@ export async function mapRows(
 }
 
 /** Reads a file as the table that its mapping describes: a workbook, or CSV. */
-export async function readTable(file: Uint8Array | string, mapping: Mapping): Promise<Csv | ImportFault> {
-  const { delimiter, encoding, sheet, headerLine, decimalComma } = mapping
-  const line = headerLine === undefined ? {} : { headerLine }
+async function readTable(
+  file: Uint8Array | string,
+  mapping: Mapping,
+  leavesOut: NonNullable<TableOptions['leavesOut']>,
+): Promise<Csv | ImportFault> {
+  const { delimiter, encoding, sheet, headerLine, decimalComma, ignore } = mapping
+  const options: TableOptions = {
+    ...(headerLine === undefined ? {} : { headerLine }),
+    leaveOutNameless: ignore.includes(''),
+    leavesOut,
+  }
   if (typeof file !== 'string' && isXlsx(file))
-    return readXlsx(file, { ...line, decimalComma, ...(sheet === undefined ? {} : { sheet }) })
-  return readCsv(file, delimiter, { encoding, ...line })
+    return readXlsx(file, { ...options, decimalComma, ...(sheet === undefined ? {} : { sheet }) })
+  return readCsv(file, delimiter, { encoding, ...options })
 }
 
 class Faults {
@@ -104,30 +115,6 @@ class Faults {
   get full(): boolean {
     return this.list.length > mostFaults
   }
-}
-
-function faultsOfColumns({ line, cells }: CsvRecord, mapping: Mapping): ImportFault[] {
-  const faults: ImportFault[] = []
-  const left = mapping.leaveOut.map(({ column }) => column)
-  const wanted = new Set([
-    ...Object.keys(mapping.columns),
-    ...usedColumns(mapping),
-    ...mapping.ignore,
-    ...(mapping.key ?? []),
-    ...left,
-  ])
-  for (const column of wanted) {
-    if (cells.includes(column)) continue
-    const advice =
-      'The mapping names this column and the file does not have it: give the file that fits, or correct the mapping.'
-    faults.push({ line, column, reason: 'no-such-column', advice })
-  }
-  for (const column of cells) {
-    if (wanted.has(column)) continue
-    const advice = 'The mapping does not say what becomes of this column: map it, or name it under "ignore".'
-    faults.push({ line, column, reason: 'column-not-mapped', advice })
-  }
-  return faults
 }
 
 interface MessageParts {
@@ -154,7 +141,10 @@ async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<
       await new Promise((resolve) => setTimeout(resolve, 0))
     }
     const cells = new Map(table.header.cells.map((column, at) => [column, record.cells[at] ?? '']))
-    if (isLeftOut(record.line, cells, mapping, remarks)) continue
+    const left = isLeftOut(record.line, cells, mapping, remarks)
+    if (typeof left === 'object') faults.add([left])
+    if (left !== false) continue
+    warnOfNoRow(record.line, cells, remarks)
     const row: Row = { line: record.line, cells, mapping, typed: reading.typed, remarks }
     let key = await rowKeyOf(cells, mapping, used)
     if (key !== undefined && (mapping.numbered || mapping.key === null)) {
@@ -164,9 +154,11 @@ async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<
     }
     const compared = comparingForm(key ?? '')
     const before = messages.get(compared)
-    const found = faultsOfKey(record.line, key, before, mapping)
+    const found = faultsOfKey(row, key, before)
     const parts = await readRow(row, used)
-    faults.add([...found, ...parts.faults])
+    const told = (one: ImportFault) =>
+      found.some(({ column, reason }) => column === one.column && reason === one.reason)
+    faults.add([...found, ...parts.faults.filter((one) => !told(one))])
     if (found.length > 0 || parts.faults.length > 0 || key === undefined) {
       // A later row with this key is a repetition still.
       if (key !== undefined && before === undefined)
@@ -180,26 +172,32 @@ async function partsOf(table: Csv, mapping: Mapping, reading: Reading): Promise<
   return [...messages.values()].filter(({ rows }) => !rows.some(({ line }) => faults.bad.has(line)))
 }
 
-function isLeftOut(line: number, cells: ReadonlyMap<string, string>, { leaveOut }: Mapping, remarks: Remarks): boolean {
-  for (const { column, in: words, notIn } of leaveOut) {
-    const word = (cells.get(column) ?? '').trim()
-    const isIn = (words ?? notIn ?? []).some((one) => one === word || comparingForm(one) === comparingForm(word))
-    if (isIn !== (words !== undefined)) continue
-    remarks.add('left-out', line, column, word)
-    return true
-  }
-  return false
-}
-
 function faultsOfKey(
-  line: number,
+  { line, cells, mapping, remarks }: Row,
   key: string | undefined,
   before: MessageParts | undefined,
-  mapping: Mapping,
 ): ImportFault[] {
-  const column = (mapping.key ?? []).join(', ')
+  const columns = mapping.key ?? []
+  const column = columns.join(', ')
+  const words = columns.map((one) => (cells.get(one) ?? '').trim())
+  const wrong = words.find(isErrorWord)
+  if (wrong !== undefined) return [{ line, column: columns[words.indexOf(wrong)] ?? '', ...spreadsheetError(wrong) }]
+  const doubtful = words.findIndex((word, n) => isMissing(mapping, columns[n] ?? '', word) || isMissingWord(word))
+  if (mapping.together && words.length === 1 && doubtful === 0 && key !== undefined) {
+    const advice = `The key is ${JSON.stringify(words[0])}, and all rows with it would become one message: leave such rows out ("leaveOut"), or give each its key.`
+    return [{ line, column, reason: 'doubtful-key', advice }]
+  }
+  if (mapping.together && doubtful >= 0 && key !== undefined)
+    remarks.add('warning-missing-key', line, columns[doubtful], words[doubtful])
   if (key === undefined)
-    return [{ line, column, reason: 'missing', advice: 'This row has no key: give it a key that it keeps for ever.' }]
+    return [
+      {
+        line,
+        column,
+        reason: 'missing',
+        advice: 'This row has no key: give it a key that it keeps for ever, or leave such rows out ("leaveOut").',
+      },
+    ]
   if (before === undefined || mapping.together) return []
   const advice = `The row on line ${before.rows[0]?.line ?? line} has the same key: give each row its own, or say what makes rows one message ("together") or different ("numbered").`
   return [{ line, column, reason: 'repeated', advice }]
@@ -226,7 +224,7 @@ async function readRow(row: Row, used: readonly string[]): Promise<RowParts & { 
     for (const target of targets) {
       if ('goods' in target) {
         const { goods, ...reading } = target
-        if ((cells.get(column) ?? '').trim() !== '') takeGroup('/items', { ...goods, quantity: { column, ...reading } })
+        if (isReported(row, column, reading)) takeGroup('/items', { ...goods, quantity: { column, ...reading } })
       } else take(target.field, readSource(row, { ...target, column }, schemaAt(fields, target.field)), target.several)
     }
   for (const [pointer, source] of Object.entries(mapping.fields)) {

@@ -192,18 +192,24 @@ async function planOf(deps: ImportDeps, input: PlanInput, key: Bytes): Promise<P
   const { session, rows, mapping, inStep = false } = input
   const idOf = (rowKey: string, revision?: string) =>
     importMessageId(key, session.operation, mapping.mapping, rowKey, revision)
-  // Rows were once known by their key as it is written: an id of either form is known.
-  const ids = await Promise.all(rows.map((row) => idOf(comparingForm(row.key))))
-  const written = await Promise.all(rows.map((row) => idOf(row.key)))
-  const known = await knownIds(deps, session.operation, [...new Set([...ids, ...written])])
   const before = importedRows(session.messages, mapping.mapping, deps.self().account.organization)
+  // Rows were once known by their key as it is written, which the file may write otherwise now: an
+  // id of each form is known.
+  const ids = await Promise.all(
+    rows.map(({ key: written }) => {
+      const form = comparingForm(written)
+      return Promise.all([...new Set([form, written, before.get(form)?.key ?? form])].map((one) => idOf(one)))
+    }),
+  )
+  const known = await knownIds(deps, session.operation, [...new Set(ids.flat())])
   const tasks: Task[] = []
   const changed: { row: MappedRow; last: Message }[] = []
   const returned: MappedRow[] = []
   let already = 0
   for (const [n, row] of rows.entries()) {
-    const id = ids[n] ?? ''
-    if (!known.has(id) && !known.has(written[n] ?? '')) {
+    const forms = ids[n] ?? []
+    const [id = ''] = forms
+    if (!forms.some((one) => known.has(one))) {
       tasks.push({ row, id, does: 'imported' })
       continue
     }

@@ -1,5 +1,5 @@
 import { codeLists, type Form, type Schema, units } from '../../forms/index.ts'
-import { isDateFormat, isLanguage, isSpanFormat } from './dates.ts'
+import { isDateFormat, isLanguage, isSpanFormat, isTwoYearFormat } from './dates.ts'
 
 export type Complain = (reason: string, advice: string, below?: string) => void
 
@@ -104,6 +104,8 @@ function checkGroup(form: Form, pointer: string, group: unknown, schema: Schema,
       complain(reason, advice, `/${name}${under}`),
     )
   }
+  if (group['quantity'] !== undefined && group['unit'] === undefined)
+    complain('missing', 'A quantity has a unit: give its code, or the column that names it.', '/unit')
   for (const name of schema.required ?? [])
     if (group[name] === undefined && pointer !== '/items') complain('missing', `Each group needs the member ${name}.`)
 }
@@ -221,6 +223,8 @@ function checkDateReading(
         '/dateFormat',
       )
   }
+  if (formats.some(isTwoYearFormat) && (fiscalYearBegins === undefined || fiscalYearBegins === 1))
+    complain('missing', 'Say with which month such a year begins, from 2 to 12.', '/fiscalYearBegins')
   if (language !== undefined && !isLanguage(language))
     complain('malformed', 'This is a language such as "en", "fr" or "es" (BCP 47).', '/language')
   if (

@@ -1,5 +1,7 @@
-import { delimiters, isImportFault, readCsv, type Csv, type Delimiter, type ImportFault } from './csv.ts'
-import { decodeFile, type Encoding } from './encodings.ts'
+import { delimiters, isImportFault, readCsv } from './csv.ts'
+import type { Csv, Delimiter, ImportFault, TableOptions } from './csv.ts'
+import { decodeFile, encodingTold, type Encoding } from './encodings.ts'
+import type { Remark } from './remarks.ts'
 import { isXlsx, readXlsx } from './xlsx.ts'
 
 const mostTitleLines = 10
@@ -17,18 +19,17 @@ export interface UnknownFile {
  */
 export async function readUnknown(file: Uint8Array): Promise<UnknownFile | ImportFault> {
   if (isXlsx(file)) {
-    const table = await firstGood((headerLine) => readXlsx(file, headerLine === 1 ? {} : { headerLine }))
+    const table = await firstGood((options) => readXlsx(file, options))
     return 'fault' in table
       ? table.fault
       : { table: table.csv, settings: table.settings, notes: ['The file is a workbook.', ...table.notes] }
   }
   const encoding = encodingOf(file)
-  const notes = encoding === 'utf-8' ? [] : [`The file is not UTF-8: ${encoding} is taken, which every byte fits.`]
+  const why = encodingTold(file) === encoding ? 'its bytes tell' : 'every byte fits'
+  const notes = encoding === 'utf-8' ? [] : [`The file is not UTF-8: ${encoding} is taken, which ${why}.`]
   const tried: { found: Awaited<ReturnType<typeof firstGood>>; delimiter: Delimiter }[] = []
   for (const delimiter of delimiters) {
-    const found = await firstGood((headerLine) =>
-      Promise.resolve(readCsv(file, delimiter, { encoding, ...(headerLine === 1 ? {} : { headerLine }) })),
-    )
+    const found = await firstGood((options) => Promise.resolve(readCsv(file, delimiter, { encoding, ...options })))
     tried.push({ found, delimiter })
   }
   const width = ({ found }: (typeof tried)[number]) => ('csv' in found ? found.csv.header.cells.length : 0)
@@ -48,26 +49,73 @@ export async function readUnknown(file: Uint8Array): Promise<UnknownFile | Impor
   }
 }
 
-// Lines with a title may stand before the header.
+// Lines with a title may stand before the header, and R and others write a first column without a
+// name, which numbers the rows.
 async function firstGood(
-  read: (headerLine: number) => Promise<Csv | ImportFault>,
+  read: (options: TableOptions) => Promise<Csv | ImportFault>,
 ): Promise<{ csv: Csv; settings: Record<string, unknown>; notes: string[] } | { fault: ImportFault }> {
   let first: ImportFault | undefined
-  for (let headerLine = 1; headerLine <= mostTitleLines; headerLine++) {
-    const table = await read(headerLine)
-    if (isImportFault(table)) {
-      first ??= table
-      continue
+  for (let headerLine = 1; headerLine <= mostTitleLines; headerLine++)
+    for (const leaveOutNameless of [false, true]) {
+      const below = new Map<string, string>()
+      const csv = await read({
+        leaveOutNameless,
+        ...(headerLine === 1 ? {} : { headerLine }),
+        leavesOut: (_line, cells) => isNoteBelow(cells, below),
+      })
+      if (isImportFault(csv)) {
+        first ??= csv
+        continue
+      }
+      const { cells } = csv.header
+      for (const word of notesAtEnd(csv)) below.set(word, cells[0] ?? '')
+      const nameless = csv.remarks.filter(({ kind }) => kind === 'nameless-ignored')
+      if (nameless.some(({ detail }) => detail !== '1')) continue
+      // A title of one cell is no header of a table whose rows it cannot hold.
+      if (below.size > 0 && cells.length < 2) continue
+      if (headerLine > 1 && (cells.length < 2 || cells.some((cell) => /^[\d.,]+$/.test(cell.trim())))) continue
+      const settings = {
+        ...(headerLine === 1 ? {} : { headerLine }),
+        ...(nameless.length === 0 ? {} : { ignore: [''] }),
+        ...(below.size === 0 ? {} : { leaveOut: [{ column: cells[0] ?? '', in: [...below.keys()] }] }),
+      }
+      const notes = [
+        ...(headerLine === 1 ? [] : [`The header stands on line ${headerLine}.`]),
+        ...(nameless.length === 0 ? [] : ['The first column has no name: it is left out.']),
+        ...[...below.keys()].map((note) => `A line below the table is left out: ${note.slice(0, 64)}`),
+        ...csv.remarks.flatMap(noteOf),
+      ]
+      return { csv, settings, notes }
     }
-    if (headerLine === 1) return { csv: table, settings: {}, notes: [] }
-    return { csv: table, settings: { headerLine }, notes: [`The header stands on line ${headerLine}.`] }
-  }
   return { fault: first ?? { line: 1, column: '', reason: 'empty', advice: 'The file is empty.' } }
 }
 
+// A spreadsheet writes a note below its table with all delimiters.
+function notesAtEnd({ header, records }: Csv): string[] {
+  const isNote = (cells: readonly string[]) => cells.every((cell, at) => (cell.trim() !== '') === (at === 0))
+  const last = records.findLastIndex(({ cells }) => !isNote(cells))
+  return header.cells.length < 3 || last < 0 ? [] : records.slice(last + 1).map(({ cells }) => (cells[0] ?? '').trim())
+}
+
+const mostNotesBelow = 20
+
+// A row of one cell, where the table has more.
+function isNoteBelow(cells: ReadonlyMap<string, string>, below: Map<string, string>): boolean {
+  const [[column, word] = ['', ''], ...others] = [...cells]
+  if (others.length > 0 || word.trim() === '' || below.size >= mostNotesBelow) return false
+  below.set(word.trim(), column)
+  return true
+}
+
+function noteOf({ kind, detail, lines }: Remark): string[] {
+  if (kind === 'warning-other-sheets')
+    return [`The workbook has several sheets; the first of these is taken: ${detail}.`]
+  if (kind === 'warning-hidden-row') return [`The spreadsheet hides rows, which are taken too (line ${lines[0]}).`]
+  if (kind === 'warning-merged')
+    return [`Cells are merged, and all but the first of them are empty (line ${lines[0]}).`]
+  return []
+}
+
 function encodingOf(file: Uint8Array): Encoding {
-  const [a, b] = file
-  if (a === 0xff && b === 0xfe) return 'utf-16le'
-  if (a === 0xfe && b === 0xff) return 'utf-16be'
-  return typeof decodeFile(file, 'utf-8') === 'string' ? 'utf-8' : 'windows-1252'
+  return encodingTold(file) ?? (typeof decodeFile(file, 'utf-8') === 'string' ? 'utf-8' : 'windows-1252')
 }

@@ -4,6 +4,7 @@ import type { CellSource, Code, Mapping, Reading } from './mapping.ts'
 import { columnsOf } from './mapping.ts'
 import { readNumber, roundDecimal, sameDecimal } from './numbers.ts'
 import type { Remarks } from './remarks.ts'
+import { isErrorWord, isMissingWord, spreadsheetError } from './words.ts'
 
 /** One row of a file, with what its cells are read by. */
 export interface Row {
@@ -30,52 +31,55 @@ export interface CellValue {
   readonly column: string
   readonly span?: DaySpan
   readonly silent?: true
+  /** Whether the cell is empty, and a table of the mapping says what this means. */
+  readonly assumed?: true
 }
 
 export function isCellFault(value: CellValue | CellFault): value is CellFault {
   return 'advice' in value
 }
 
-const missingWords = new Set([
-  'na',
-  'n/a',
-  '#n/a',
-  'null',
-  'nan',
-  'none',
-  'nil',
-  '-',
-  '--',
-  '.',
-  '?',
-  'n.a.',
-  'not available',
-  'missing',
-])
-
-/** Whether a word usually means that nothing was reported. */
-export function isMissingWord(word: string): boolean {
-  return missingWords.has(word.toLowerCase())
-}
-
 /** Reads the cells that a source names. */
 export function readSource(row: Row, source: CellSource, schema: Schema | undefined): CellValue | CellFault {
   const columns = columnsOf(source)
   const [column = ''] = columns
-  const parts = columns.map((name) => reported(row, name, source)).filter((part) => part !== '')
-  if (parts.length === 0) return { value: undefined, column }
+  const said = columns.map((name) => reported(row, name, source))
+  const wrong = said.findIndex(
+    (part) => isErrorWord(part.trim()) && inTable(source.codes ?? {}, part.trim()) === undefined,
+  )
+  if (wrong >= 0) return { column: columns[wrong] ?? column, ...spreadsheetError((said[wrong] ?? '').trim()) }
+  const parts = said.filter((part) => part !== '')
+  if (parts.length === 0) return emptyCell(row, column, source, schema)
   const text = columns.length === 1 ? (parts[0] ?? '') : parts.map((part) => part.trim()).join(source.between ?? ' ')
   return readText({ row, column, reading: source }, text, schema)
 }
 
-// An empty cell, or one with a word that means missing, was not reported.
-function reported({ cells, line, mapping, remarks }: Row, column: string, reading: Reading): string {
-  const cell = cells.get(column) ?? ''
-  const word = cell.trim()
-  if (word === '') return ''
+// What an empty cell means, where the table of words has the empty word.
+function emptyCell(
+  { line, remarks }: Row,
+  column: string,
+  { codes = {} }: Reading,
+  schema: Schema | undefined,
+): CellValue {
+  const code = Object.hasOwn(codes, '') ? codes[''] : undefined
+  if (code === undefined) return { value: undefined, column }
+  if (code === null) return { value: undefined, column, silent: true }
+  remarks.add('empty-means', line, column, String(code))
+  return { value: schema?.type === 'array' ? [code] : code, column, assumed: true }
+}
+
+/** Whether a cell says anything. */
+export function isReported({ cells, mapping }: Row, column: string, reading: Reading): boolean {
+  const word = (cells.get(column) ?? '').trim()
   const words = reading.missing ?? mapping.missing
-  if (!words.some((one) => one === word || comparingForm(one) === comparingForm(word))) return cell
-  remarks.add('missing', line, column, word)
+  return word !== '' && !words.some((one) => one === word || comparingForm(one) === comparingForm(word))
+}
+
+// An empty cell, or one with a word that means missing, was not reported.
+function reported(row: Row, column: string, reading: Reading): string {
+  const cell = row.cells.get(column) ?? ''
+  if (isReported(row, column, reading)) return cell
+  if (cell.trim() !== '') row.remarks.add('missing', row.line, column, cell.trim())
   return ''
 }
 
@@ -127,8 +131,8 @@ function readOne(place: Place, text: string, leaf: Schema | undefined): CellValu
 
 function readCode({ row, column, reading }: Place, word: string): CellValue | CellFault {
   const { codes = {}, prefixes = {}, otherwise } = reading
-  const listed = inTable(codes, word)
-  let code = listed === undefined ? byPrefix(prefixes, padded(word, reading.pad)) : listed
+  const listed = inTable(codes, word) ?? inTable(codes, padded(word, reading.pad))
+  let code = listed === undefined ? byPrefix(prefixes, padded(bareDigits(word), reading.pad)) : listed
   if (code === undefined && otherwise !== undefined) {
     row.remarks.add('defaulted', row.line, column, word)
     code = otherwise
@@ -150,16 +154,16 @@ function inTable(table: Readonly<Record<string, Code>>, word: string): Code | un
 }
 
 function byPrefix(table: Readonly<Record<string, Code>>, word: string): Code | undefined {
-  const bare = bareDigits(word)
+  const compared = comparingForm(bareDigits(word))
   const [longest] = Object.keys(table)
-    .filter((prefix) => bare.startsWith(bareDigits(prefix)))
+    .filter((prefix) => compared.startsWith(comparingForm(bareDigits(prefix))))
     .toSorted((a, b) => b.length - a.length)
   return longest === undefined ? undefined : table[longest]
 }
 
-// 2402.20.90 and 2402 20 90 are one code.
+// 2402.20.90, 2402 20 90 and 2402-20-90 are one code.
 function bareDigits(word: string): string {
-  return /^[\d. \u00a0]+$/.test(word) ? word.replaceAll(/\D/g, '') : word
+  return /^[\d. \u00a0-]+$/.test(word) ? word.replaceAll(/\D/g, '') : word
 }
 
 function padded(word: string, digits = 0): string {
@@ -174,13 +178,34 @@ function readDate({ row, column, reading }: Place, word: string): CellValue | Ce
   const found = own
     .map((format) => readSpan(word, { formats: [format], language, firstYear }))
     .find((one) => one !== undefined)
-  const span = found ?? readSpan(word, { formats, language, firstYear, ...fiscal })
-  if (span === undefined)
-    return { column, reason: 'not-a-date', advice: `This is no day written as ${formats.join(' or ')}.` }
+  const read = formats.flatMap((format) => readSpan(word, { formats: [format], language, firstYear, ...fiscal }) ?? [])
+  const [first] = read
+  const span = found === undefined ? first : asNamed(found, formats)
+  if (span === undefined) {
+    const serial = /^\d{5}(?:\.\d+)?$/.test(word)
+      ? ' If it is the number of a day in a spreadsheet, give the column a format of dates there and save it again.'
+      : ''
+    return { column, reason: 'not-a-date', advice: `This is no day written as ${formats.join(' or ')}.${serial}` }
+  }
+  if (found === undefined && read.some(({ from, to }) => from !== span.from || to !== span.to))
+    row.remarks.add('warning-two-days', row.line, column, span.from)
   if (span.timed) row.remarks.add('time-left-out', row.line, column)
   if (span.from === span.to) return { value: span.from, column }
   row.remarks.add('span', row.line, column, formats.filter(isSpanFormat).join(' or '))
   return { value: span.from, column, span }
+}
+
+// Where the mapping names a month or a year, a workbook may hold a day and show its month alone.
+function asNamed(found: DaySpan, formats: readonly string[]): DaySpan {
+  if (!formats.every(isSpanFormat)) return found
+  const [year = '', month = ''] = found.from.split('-')
+  const names = (part: string) => formats.some((format) => format.includes(part))
+  const [format, text] = names('M')
+    ? ['YYYY-MM', `${year}-${month}`]
+    : names('Q')
+      ? ['YYYY-Q', `${year}-${Math.ceil(Number(month) / 3)}`]
+      : ['YYYY', year]
+  return readSpan(text, { formats: [format], language: 'en', firstYear: 1970 }) ?? found
 }
 
 function readWhole({ row, column }: Place, word: string): CellValue | CellFault {
@@ -202,10 +227,18 @@ function readDecimal({ row, column, reading }: Place, word: string, leaf: Schema
     }
   if (leaf?.label === 'quantity' || reading.decimals === undefined) return { value: number, column }
   const rounded = roundDecimal(number, reading.decimals, reading.half)
+  if (leaf?.label === 'weight' && rounded !== undefined && /[1-9]/.test(number) && !/[1-9]/.test(rounded))
+    return { column, ...roundedToNothing }
   if (rounded !== undefined && !sameDecimal(rounded, number))
     row.remarks.add('rounded', row.line, column, String(reading.decimals))
   return { value: rounded, column }
 }
+
+/** Zero says that nothing was found: no rounding may say it. */
+export const roundedToNothing = {
+  reason: 'rounded-to-nothing',
+  advice: 'Rounding leaves nothing of this quantity: allow more "decimals", or give it in a smaller unit.',
+} as const
 
 function howToWrite({ decimalComma, thousands, scientific }: Mapping, word: string): string {
   const mark = decimalComma ? 'comma' : 'point'
@@ -225,6 +258,7 @@ function readHs({ row, column, reading }: Place, word: string): CellValue {
   const digits = padded(bareDigits(word), reading.pad)
   if (!/^\d{7,12}$/.test(digits)) return { value: digits, column }
   row.remarks.add('shortened-code', row.line, column, '6')
+  if (digits.length % 2 === 1) row.remarks.add('warning-odd-code', row.line, column)
   return { value: digits.slice(0, 6), column }
 }
 
