@@ -61,9 +61,11 @@ t.test('the SDK refuses a time for replies that has passed, before anything is s
   const { coordinator, operation } = await usualOperation(t)
   const session = await coordinator.follow(operation)
   const text = { form: 'text', fields: { text: 'Answer, please.' } }
-  for (const replyBy of [new Date(0), new Date(Date.now() - 1_000), new Date('2200-01-01T00:00:00Z')]) {
+  const untyped = ['2026-12-05', 1_796_464_800_000].map((value) => value as unknown as Date)
+  const passed = [new Date(0), new Date(Date.now() - 1_000)]
+  for (const replyBy of [...passed, new Date('2200-01-01T00:00:00Z'), new Date(Number.NaN), ...untyped]) {
     const refused = await session.post({ ...text, replyBy }).catch((error: unknown) => error)
-    t.ok(isProblem(refused, 'FIELDS_INVALID'), String(replyBy.getTime()))
+    t.ok(isProblem(refused, 'FIELDS_INVALID'), String(replyBy))
     t.match(refused, { extra: { faults: [{ pointer: '/replyBy' }] } })
   }
   await t.resolves(session.post({ ...text, replyBy: new Date(Date.now() + 60_000) }))
