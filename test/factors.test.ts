@@ -169,6 +169,8 @@ t.test('from passphrase to passkey', async (t) => {
   t.equal(await code(client.factors.removePassphrase()), 'FACTOR_NEEDED', 'something must be left')
   const { id } = await client.factors.addPasskey('blue key', authenticator)
   t.match((await client.factors.list()).passkeys, [{ id, name: 'blue key', lastUsedAt: null }])
+  const alike = client.factors.addPasskey('BLUE\u00a0key\u200b', new SoftwareAuthenticator(service.url))
+  t.equal(await code(alike), 'ALREADY_EXISTS', 'nobody could tell the two apart')
   t.equal(await code(client.signIn({ authenticator })), 'accepted')
   t.not((await client.factors.list()).passkeys[0]?.lastUsedAt, null)
   await client.factors.removePassphrase()

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { codeForm } from '../../forms/index.ts'
 import {
   asMember,
   asProven,
@@ -78,7 +79,7 @@ async function set(device: CommandDevice, address: string, options: Options): Pr
 }
 
 async function confirm({ client, terminal }: CommandDevice, digits: string): Promise<void> {
-  const code = digits.replaceAll(/\s/g, '')
+  const code = codeForm(digits)
   if (!/^\d{8}$/.test(code))
     throw new CommandFailure('Eight digits are needed: cordon notices confirm DIGITS.', exitCodes.usage)
   await client.notices.confirm(code)

@@ -10,7 +10,13 @@ export const SetAddressSchema = Type.Object(
   exactly,
 )
 export const ConfirmAddressSchema = Type.Object(
-  { code: Type.String({ pattern: '^[0-9]{8}$', description: 'The eight digits that were sent to the address.' }) },
+  {
+    code: Type.String({
+      minLength: 8,
+      maxLength: 40,
+      description: 'The eight digits that were sent to the address; blanks and dashes between them do not matter.',
+    }),
+  },
   exactly,
 )
 export const AddressSchema = Type.Object({
