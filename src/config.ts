@@ -217,6 +217,8 @@ export const settings = [
 
 type Name = (typeof settings)[number]['name']
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 const halfOfProcessors = Math.min(64, Math.max(1, Math.floor(availableParallelism() / 2)))
 
 /** Thrown with all faults of a configuration, one sentence each. */
@@ -298,6 +300,11 @@ function reader(environment: NodeJS.ProcessEnv, directory: string, faults: strin
   return (name: Name): string | undefined => {
     const value = environment[name]?.trim() || undefined
     const file = environment[`${name}_FILE`]?.trim() || undefined
+    // Node has put this character where bytes of the environment were no UTF-8.
+    if (`${value ?? ''}${file ?? ''}`.includes('\uFFFD')) {
+      faults.push(`${name} was not given in UTF-8; write it in UTF-8`)
+      return undefined
+    }
     const setting: Setting | undefined = settings.find((candidate) => candidate.name === name)
     if (file === undefined || setting?.fromFile === undefined) return value
     if (value !== undefined) {
@@ -310,13 +317,15 @@ function reader(environment: NodeJS.ProcessEnv, directory: string, faults: strin
       return undefined
     }
     try {
-      const text = readFileSync(path, 'utf8').trim()
+      const text = utf8.decode(readFileSync(path)).trim()
       if (text === '') faults.push(`${name}_FILE names ${path}, which is empty`)
       return text || undefined
     } catch (error) {
-      faults.push(
-        `${name}_FILE names ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`,
-      )
+      if (error instanceof TypeError) faults.push(`${name}_FILE names ${path}, which is not UTF-8; save it as UTF-8`)
+      else
+        faults.push(
+          `${name}_FILE names ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`,
+        )
       return undefined
     }
   }

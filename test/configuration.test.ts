@@ -57,6 +57,18 @@ t.test('what is given is taken', async (t) => {
   })
 })
 
+// Bites: the decoder of `readConfig`, which would else put U+FFFD into a passphrase.
+t.test('a setting is UTF-8 to its last byte', async (t) => {
+  const directory = t.testdir({ url: '' })
+  const file = join(directory, 'url')
+  writeFileSync(file, Buffer.from('smtp://anna:m\xfcde@mail.example', 'latin1'))
+  const notices = { SMTP_URL_FILE: file, SMTP_FROM: 'a@customs.example' }
+  t.match(faultsOf(notices)[0], /SMTP_URL_FILE names .*, which is not UTF-8; save it as UTF-8/)
+  writeFileSync(file, '\uFEFFsmtp://anna:secret@mail.example\r\n')
+  t.match(readConfig(notices).notices, { url: 'smtp://anna:secret@mail.example' })
+  t.match(faultsOf({ SMTP_FROM: 'm\uFFFDller@customs.example' })[0], /SMTP_FROM was not given in UTF-8/)
+})
+
 t.test('each fault is named, and nothing else', async (t) => {
   const cases: [Record<string, string>, string][] = [
     [{ PORT: '70000' }, 'PORT'],

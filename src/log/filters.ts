@@ -10,6 +10,7 @@ export const lowerCaseUuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[
 const Uuid = Type.String({ pattern: lowerCaseUuid })
 const time = (description: string) =>
   Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$', description })
+const oneLine = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
 const mostWords = 10
 
 export const EntriesQuery = Type.Object(
@@ -42,12 +43,18 @@ export const EntriesQuery = Type.Object(
     to: Type.Optional(time('The first moment that is too late.')),
     outcome: Type.Optional(Type.Union([Type.Literal('done'), Type.Literal('refused')])),
     text: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 200, description: 'Whole words, all of which the details must hold.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        pattern: oneLine,
+        description: 'Whole words, all of which the details must hold; case and accents do not matter.',
+      }),
     ),
     justification: Type.Optional(
       Type.String({
         minLength: 3,
         maxLength: 500,
+        pattern: oneLine,
         format: 'not-blank',
         description: 'Needed to look at one other person, device or thing with an id, and into the details of others.',
       }),
