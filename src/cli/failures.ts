@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { ConfigurationFault } from '../config.ts'
 import { Problem, problems } from '../errors.ts'
-import { Interrupted, harmless } from './terminal.ts'
+import { Interrupted, NotWhole, harmless } from './terminal.ts'
 
 /**
  * 0: done. 1: refused or failed. 2: used wrongly. 130: interrupted by Ctrl-C, as shells have it.
@@ -44,6 +44,7 @@ export function explain(error: unknown): Explanation {
     return { code: error.code, lines: [], exitCode: error.exitCode === 0 ? exitCodes.done : exitCodes.usage }
   if (error instanceof Interrupted)
     return { code: 'INTERRUPTED', lines: ['Interrupted.'], exitCode: exitCodes.interrupted }
+  if (error instanceof NotWhole) return { code: 'COMMAND', lines: [error.message], exitCode }
   if (error instanceof CommandFailure)
     return { code: 'COMMAND', lines: [harmless(error.message)], exitCode: error.exitCode, extra: error.extra }
   if (error instanceof ConfigurationFault) {

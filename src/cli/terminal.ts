@@ -30,6 +30,14 @@ export interface Progress {
   stop(): void
 }
 
+/** The person typed, or a program sent, bytes that are no UTF-8. */
+export class NotWhole extends Error {
+  constructor() {
+    super('What was typed is not UTF-8 (U+FFFD stands for what is lost): set the terminal to UTF-8 and try again.')
+    this.name = 'NotWhole'
+  }
+}
+
 const barAfterMs = 1_000
 
 /** The person pressed Ctrl-C, or the process was asked to end. */
@@ -109,13 +117,15 @@ export function openTerminal(options: { json: boolean }): Terminal {
 async function read(question: string, secret: boolean): Promise<string> {
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY })
   try {
-    return await new Promise<string>((resolve, reject) => {
+    const line = await new Promise<string>((resolve, reject) => {
       reader.once('close', () => reject(new Interrupted()))
       reader.once('SIGINT', () => reader.close())
       reader.question(question, resolve)
       // The characters that the person types after the question are not echoed.
       if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
     })
+    if (line.includes('\uFFFD')) throw new NotWhole()
+    return line
   } finally {
     reader.close()
     if (secret) process.stderr.write('\n')
@@ -150,16 +160,23 @@ function openProgress(what: string, total: number, stream: NodeJS.WriteStream): 
   }
 }
 
+/** A cell whose names stand isolated already stays; another one is isolated as a whole. */
+function cellOf(cell: string): string {
+  const outside = cell.split(isolates).filter((_, i) => i % 2 === 0)
+  return outside.some((part) => fromRightToLeft.test(part)) ? isolated(cell) : harmlessLine(cell)
+}
+
 /**
  * Formats a table: each column as wide as its widest cell, with two spaces between. Cells are made
- * harmless.
+ * harmless, and one that is written from right to left turns none beside it.
  */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const cells = [head, ...rows].map((row) => row.map(harmlessLine))
-  const widths = head.map((_, i) => Math.max(...cells.map((row) => [...(row[i] ?? '')].length)))
+  const cells = [head, ...rows].map((row) => row.map(cellOf))
+  const shown = (cell: string) => [...cell.replace(/[\u2068\u2069]/g, '')].length
+  const widths = head.map((_, i) => Math.max(...cells.map((row) => shown(row[i] ?? ''))))
   return cells.map((row) =>
     row
-      .map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - [...cell].length)))
+      .map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - shown(cell))))
       .join('  ')
       .trimEnd(),
   )

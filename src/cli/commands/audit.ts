@@ -15,7 +15,8 @@ import {
   type Names,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { harmlessLine, table, type Progress } from '../terminal.ts'
+import { wholeNumber } from '../numbers.ts'
+import { harmlessLine, isolated, table, type Progress } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { instantIn, sayPeriod } from '../zones.ts'
 
@@ -114,10 +115,7 @@ Examples:
 
 function readLimit({ limit, csv, json }: Options): number {
   if (limit === undefined) return csv === true || json === true ? Number.POSITIVE_INFINITY : entriesInTable
-  const number = Number(limit)
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
-  return number
+  return wholeNumber('--limit', limit)
 }
 
 /**
@@ -171,7 +169,7 @@ async function whatIsAsked(device: CommandDevice, options: Options): Promise<Aud
     people: { ...known?.people, ...byId(people.map((one) => [one.person, one.name])) },
     compartments: byId(compartments.map((one) => [one.compartment, one.name])),
   }
-  return { log: operation, title: `${name} (${reference})`, timeZone, names }
+  return { log: operation, title: `${isolated(name)} (${isolated(reference)})`, timeZone, names }
 }
 
 function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilters {
@@ -291,7 +289,14 @@ function tableCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, loca
   const details = [...(detailsText ?? '')]
   const short =
     details.length > mostDetailsCharacters ? `${details.slice(0, mostDetailsCharacters).join('')}…` : details.join('')
-  return [String(leaf.index), local(leaf.at), leaf.kind, `${person} (${organization})`, about, short]
+  return [
+    String(leaf.index),
+    local(leaf.at),
+    leaf.kind,
+    `${isolated(person)} (${isolated(organization)})`,
+    about,
+    short,
+  ]
 }
 
 const csvHead = [
