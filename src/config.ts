@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
+import { domainToASCII } from 'node:url'
 
 /** The whole configuration of the service, checked and frozen. */
 export interface Config {
@@ -363,12 +364,27 @@ function tlsFiles(
   return undefined
 }
 
+const wrongEscape = 'has a host that does not exist, or a percent sign that begins no escape of UTF-8 (write it as %25)'
+
+/** Whether a URL can be read: its escapes are those of UTF-8, and its host has a name in ASCII. */
+function isEscapedRightly({ username, password, hostname, pathname }: URL): boolean {
+  try {
+    const host = decodeURIComponent(hostname)
+    return [username, password, pathname].every((part) => decodeURIComponent(part) !== undefined) && isHost(host)
+  } catch {
+    return false
+  }
+}
+
+const isHost = (host: string) => host === '' || host.startsWith('[') || domainToASCII(host) !== ''
+
 function mailServer(url: string | undefined, from: string | undefined, faults: string[]): Config['notices'] {
   const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined
   const bare = parsed?.hash === '' && parsed.search === '' && /^\/?$/.test(parsed.pathname)
   const whole = (parsed?.username === '') === (parsed?.password === '')
   if (url !== undefined && !(bare && whole && parsed.hostname !== '' && /^smtps?:$/.test(parsed.protocol)))
     faults.push('SMTP_URL is not the URL of a mail server; give smtp://user:password@host:587')
+  if (parsed && !isEscapedRightly(parsed)) faults.push(`SMTP_URL ${wrongEscape}`)
   if (from !== undefined && !/^[^\s<>"(),:;@]+@[^\s<>"(),:;@]+$/.test(from))
     faults.push('SMTP_FROM is not an e-mail address; give for example cordon@customs.example')
   return url === undefined ? undefined : Object.freeze({ url, from: from ?? '' })
@@ -417,6 +433,10 @@ function hostName(text: string, faults: string[]): string {
 function database(name: Name, text: string | undefined, faults: string[]): string | undefined {
   if (text === undefined) return undefined
   const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url && !isEscapedRightly(url)) {
+    faults.push(`${name} ${wrongEscape}`)
+    return undefined
+  }
   if (url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1 && url.username !== '')
     return text
   faults.push(`${name} is not a database URL; give postgres://role:password@host:5432/database`)

@@ -35,6 +35,7 @@ t.test('an address that is not in UTF-8 is refused, and nothing is recorded', as
 t.test('a justification and the words of a query have no control characters', async (t) => {
   for (const part of ['justification=a%00bc', 'justification=abc%0Adef', 'justification=a%C2%9Bbc'])
     t.equal(codeOf(await auditor.call('GET', `${entries}?${part}`)), '400 VALIDATION', part)
+  t.equal(codeOf(await auditor.call('GET', `${entries}?subject=%E2%80%8B`)), '400 VALIDATION', 'a subject of nothing')
   const asked = 'from=2026-01-01T00:00:00.000Z&text=a%1Bb&justification=abc'
   t.equal(codeOf(await auditor.call('GET', `${entries}?${asked}`)), '400 VALIDATION')
 })

@@ -13,6 +13,9 @@ export interface RequestFault {
 
 const mostFaultsNamed = 20
 
+/** How the patterns of texts begin that have one line. */
+const withoutControls = '^[^\\u0000-\\u001f'
+
 /**
  * Of a request that is made of more parts the first fault alone is named: the search for all faults
  * would cost more the more parts there are.
@@ -99,9 +102,11 @@ function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
 
 /** What a text that fails a format or a pattern must be, as far as its schema says it. */
 function reasonOf({ keyword, message = 'is not valid', params, parentSchema }: Partial<ErrorObject>): string {
-  const { format } = (params ?? {}) as Record<string, unknown>
+  const { format, pattern } = (params ?? {}) as Record<string, unknown>
   if (format === 'not-blank') return 'says nothing: it needs characters that are shown'
   if (format === 'place') return `is no place. ${placeRule}`
+  if (keyword === 'pattern' && String(pattern).startsWith(withoutControls))
+    return 'has control characters or line breaks: write one line of text'
   const { description } = (parentSchema ?? {}) as Record<string, unknown>
   if ((keyword !== 'pattern' && keyword !== 'format') || typeof description !== 'string') return message
   return `${message}: ${description}`

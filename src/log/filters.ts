@@ -35,7 +35,8 @@ export const EntriesQuery = Type.Object(
     subject: Type.Optional(
       Type.String({
         maxLength: 512,
-        pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+        pattern: oneLine,
+        format: 'not-blank',
         description: 'The id or code of the thing that the entry is about. An id may be that of a person or a device.',
       }),
     ),

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
 import { isPlace, localTime, placeRule } from '../../forms/index.ts'
-import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
+import { kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { byteOrderMark, csvLine } from '../csv.ts'
 import { asMember, type CommandDevice } from '../device.ts'
@@ -141,7 +141,7 @@ function requireForms({ kind, device, message, csv, json, evidence, recipient, l
       '--device is the id of a device, 43 letters and digits: cordon devices lists yours.',
       exitCodes.usage,
     )
-  if (message !== undefined && !isUuid(message))
+  if (message !== undefined && idOf(message) === undefined)
     throw new CommandFailure(
       '--message is the id of a message, such as 0198c9a2-0000-7000-8000-000000000000: cordon read THREAD --json shows it.',
       exitCodes.usage,
@@ -173,7 +173,7 @@ async function whatIsAsked(device: CommandDevice, options: Options): Promise<Aud
 }
 
 function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilters {
-  const { kind, device, message, subject, outcome, text, justification } = options
+  const { kind, device, subject, outcome, text, justification } = options
   const meant = (what: string, word: string | undefined, known: Readonly<Record<string, string>>) =>
     word === undefined ? undefined : (idOf(word) ?? choose(what, word, named(known)).id)
   const from = options.from === undefined ? undefined : instantIn(timeZone, options.from, '--from')
@@ -184,7 +184,7 @@ function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilt
     organization: meant('organization', options.organization, names.organizations),
     device,
     compartment: meant('compartment', options.compartment, names.compartments),
-    message,
+    message: options.message === undefined ? undefined : idOf(options.message),
     subject,
     from,
     to,

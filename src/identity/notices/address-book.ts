@@ -15,6 +15,8 @@ import * as store from './store.ts'
 export const codeLifeMinutes = 60
 const mostWrongCodes = 5
 const codeDigits = 8
+const notAnAddress =
+  'is no e-mail address such as anna@customs.example: at most 254 bytes, 64 before the @, without blanks and characters that are not shown'
 /**
  * Codes in a day: that a person may ask for, and that one address gets from all people together.
  */
@@ -77,7 +79,7 @@ export class AddressBook {
     await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, clock()))
     if (!isAddress(address))
       throw new Problem('VALIDATION', {
-        faults: [{ in: 'body', pointer: '/address', reason: 'is an address of at most 254 bytes, 64 before the @' }],
+        faults: [{ in: 'body', pointer: '/address', reason: notAnAddress }],
       })
     if (!sends) throw new Problem('NOTICES_OFF')
     const recipient = this.#sealing.recognise(address)
