@@ -84,6 +84,15 @@ t.test('what is no time of the calendar is refused', async (t) => {
   t.same(read('2199-12-31'), ['2199-12-31T00:00:00.000Z', '2199-12-31T23:59:59.999Z'])
 })
 
+t.test('a time is said back with its weekday and its zone, and with seconds where it has any', async (t) => {
+  t.equal(
+    sayTime(new Date('2026-12-05T09:00:00.000Z'), 'Asia/Kolkata'),
+    'Saturday 2026-12-05 14:30, Asia/Kolkata (UTC+05:30)',
+  )
+  t.match(sayTime(new Date('2026-12-05T09:00:30.000Z'), 'UTC'), /^Saturday 2026-12-05 09:00:30, UTC/)
+  t.match(sayTime(new Date('2026-12-05T22:59:59.999Z'), 'Europe/Brussels'), /^Saturday 2026-12-05 23:59:59, /)
+})
+
 // Bites: `noOffset` and `notOnAClock` in src/forms/written-times.ts.
 t.test('an offset that no clocks have, and a time that no clock shows, are named', async (t) => {
   t.same(read('2026-12-05T10:00+14:00'), once('2026-12-04T20:00:00.000Z'))

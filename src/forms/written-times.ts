@@ -64,12 +64,16 @@ export function writeTime(at: Date, timeZone: string): string {
   return `${new Date(at.getTime() + aheadMs).toISOString().slice(0, -1)}${offsetText(aheadMs)}`
 }
 
-/** Says a time in full: `Saturday 2026-12-05 10:00, Europe/Brussels (UTC+01:00)`. */
+/**
+ * Says a time in full, with seconds where it has any: `Saturday 2026-12-05 10:00, Europe/Brussels
+ * (UTC+01:00)`.
+ */
 export function sayTime(at: Date, timeZone: string): string {
   const aheadMs = aheadAt(at.getTime(), timeZone)
   const local = new Date(at.getTime() + aheadMs)
   const weekday = weekdays[local.getUTCDay()] ?? ''
-  return `${weekday} ${shownAs(local.getTime(), 16)}, ${timeZone} (UTC${offsetText(aheadMs)})`
+  const characters = local.getUTCSeconds() === 0 ? 16 : 19
+  return `${weekday} ${shownAs(local.getTime(), characters)}, ${timeZone} (UTC${offsetText(aheadMs)})`
 }
 
 /** Formats a time on the clocks of a zone, to the second: `2026-03-31 14:30:00`. */
