@@ -58,6 +58,7 @@ t.test(
       'abcabcabcabcabcabc',
       '1234567890123456789',
       'x'.repeat(129),
+      ' \u200b\u3000\u2003\u00a0\u2009 \u200b\u2002\u2004\u2005\u200c\u2006\u2007\u2008\u200d',
     ])
       t.equal(await set(weak), 'PASSPHRASE_WEAK', weak)
     const long = `${'ñ'.repeat(60)} ${'w'.repeat(67)}`

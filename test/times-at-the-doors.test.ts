@@ -33,6 +33,17 @@ t.test('the service refuses years that no clock of an operation shows', async (t
     `/v1/logs/${operation.id}/entries?from=1900-01-01T00:00:00.000Z&to=2199-12-31T23:59:59.999Z`,
   )
   t.equal(fine.status, 200)
+  const { entries } = fine.body as { entries: { leaf: string }[] }
+  for (const period of [
+    'from=1900-01-01T00:00:00Z&to=2199-12-31t23:59:59z',
+    'from=1900-01-01T05:30:00%2B05:30&to=2199-12-31T23:59:59.123456789-00:00',
+  ]) {
+    const answer = await auditor.call('GET', `/v1/logs/${operation.id}/entries?${period}`)
+    t.equal(answer.body.entries.length, entries.length + 1, period)
+    entries.push(entries[0] ?? { leaf: '' })
+  }
+  const turned = 'from=2026-03-01T01:00:00%2B02:00&to=2026-02-28T23:00:00Z'
+  t.equal(codeOf(await auditor.call('GET', `/v1/logs/${operation.id}/entries?${turned}`)), '400 VALIDATION')
   for (const at of ['0000-01-01T00:00:00.000Z', '2399-01-01T00:00:00.000Z', '2016-12-31T23:59:60Z']) {
     const body = { deputy: coordinator.person, from: at, until: at, reason: 'Away' }
     const answer = await ncp.call('PUT', `/v1/people/${ncp.person}/deputy`, body)

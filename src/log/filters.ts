@@ -9,7 +9,11 @@ const exactly = { additionalProperties: false }
 export const lowerCaseUuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 const Uuid = Type.String({ pattern: lowerCaseUuid })
 const time = (description: string) =>
-  Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$', description })
+  Type.String({
+    maxLength: 64,
+    pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
+    description: `${description} RFC 3339, of the years 1900 to 2199; digits below a millisecond are dropped.`,
+  })
 const oneLine = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
 const mostWords = 10
 
@@ -115,11 +119,9 @@ export interface LogQuery {
  * where words have no bound.
  */
 export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
-  const { kind, outcome, text, message, limit, justification, ...rest } = query
-  const { from, to, subject } = rest
-  for (const [name, at] of Object.entries({ from, to }))
-    if (at !== undefined && isTimeFault(readTime(at, 'UTC')))
-      throw fault(name, 'is no moment of the calendar, of the years 1900 to 2199')
+  const { kind, outcome, text, message, limit, justification, from: begin, to: end, ...rest } = query
+  const { subject } = rest
+  const [from, to] = [instantOf('from', begin), instantOf('to', end)]
   if (from !== undefined && to !== undefined && to <= from) throw fault('to', 'is not after from')
   if (message !== undefined && subject !== undefined && message !== subject)
     throw fault('subject', 'is another one than message')
@@ -130,6 +132,8 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { after: _, justification: __, ...asked } = query
   return {
     ...rest,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
     ...(message === undefined ? {} : { subject: message, message: true }),
     ...(justification === undefined ? {} : { justification }),
     kinds: kindsAmong(kind, outcome, message),
@@ -137,6 +141,14 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
     limit,
     asked,
   }
+}
+
+/** A time of a query as the protocol writes times; VALIDATION where the calendar has none such. */
+function instantOf(name: string, at: string | undefined): string | undefined {
+  if (at === undefined) return undefined
+  const time = readTime(at, 'UTC')
+  if (isTimeFault(time)) throw fault(name, `is no time that can be used. ${time.advice}`)
+  return time.first.toISOString()
 }
 
 /** The kinds whose subject is a message. */
