@@ -4,7 +4,7 @@
 // What makes it fail: a name that is looked up by its code units, a number that is guessed, a table
 // whose cells turn one another.
 import t from 'tap'
-import { numberUpTo, wholeNumber } from '../src/cli/numbers.ts'
+import { numberUpTo, countOf } from '../src/cli/numbers.ts'
 import { table } from '../src/cli/terminal.ts'
 import { joinWithDesk, temporary } from './support/command.ts'
 import { usualOperation } from './support/usual-operation.ts'
@@ -20,12 +20,12 @@ t.test('a person who is invited again is that person, however the name is typed'
   t.notMatch(await desk.must('invite', 'Jose Nunez'), { person: first.person }, 'an accent makes another name')
 })
 
-// Bites: `wholeNumber` and `numberUpTo` in src/cli/numbers.ts.
+// Bites: `countOf` and `numberUpTo` in src/cli/numbers.ts.
 t.test('a number is written in digits', async (t) => {
-  t.equal(wholeNumber('--limit', '40'), 40)
+  t.equal(countOf('--limit', '40'), 40)
   t.equal(numberUpTo('--hours', '0.5', 720), 0.5)
   for (const text of ['0x10', '1e2', '１０', '+5', ' 5', '5.0', '٥', '', '0', '-1', '4,000'])
-    t.throws(() => wholeNumber('--limit', text), /--limit is a whole number from 1/, text)
+    t.throws(() => countOf('--limit', text), /--limit is a whole number from 1/, text)
   for (const text of ['1e2', '0x10', '0,5', '721', '0', '.5'])
     t.throws(() => numberUpTo('--hours', text, 720), /--hours is a number above 0/, text)
   for (const args of [

@@ -104,7 +104,10 @@ function within(instants: readonly number[]): WrittenTime | TimeFault {
   return isInKnownYears(first) && isInKnownYears(last) ? { isWholeDay: false, first, last } : outOfRange
 }
 
-/** How far an offset is ahead of UTC; undefined where it is none that clocks have had since 1900. */
+/**
+ * How far an offset is ahead of UTC (milliseconds); undefined where no clocks have had it since
+ * 1900.
+ */
 function offsetMs(offset: string): number | undefined {
   if (/^z$/i.test(offset)) return 0
   const [hours = 0, minutes = 0] = offset.slice(1).split(':').map(Number)

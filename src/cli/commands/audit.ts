@@ -15,7 +15,7 @@ import {
   type Names,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { wholeNumber } from '../numbers.ts'
+import { countOf } from '../numbers.ts'
 import { harmlessLine, isolated, table, type Progress } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { instantIn, sayPeriod } from '../zones.ts'
@@ -115,7 +115,7 @@ Examples:
 
 function readLimit({ limit, csv, json }: Options): number {
   if (limit === undefined) return csv === true || json === true ? Number.POSITIVE_INFINITY : entriesInTable
-  return wholeNumber('--limit', limit)
+  return countOf('--limit', limit)
 }
 
 /**

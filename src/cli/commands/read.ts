@@ -10,7 +10,7 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { wholeNumber } from '../numbers.ts'
+import { countOf } from '../numbers.ts'
 import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
 import {
   changesTo,
@@ -41,7 +41,7 @@ export function addRead(command: Command): void {
     .addHelpText('after', '\nExamples:\n  $ cordon read\n  $ cordon read 41\n  $ cordon read --json --limit 1000')
     .action((word: string | undefined, options: Options) =>
       asMember(options, async (device) => {
-        const limit = wholeNumber('--limit', options.limit)
+        const limit = countOf('--limit', options.limit)
         const followed = await openOperation(device, options.operation)
         if (options.markAll === true) await markAll(device, followed)
         else if (word === undefined) await listThreads(device, followed, limit, options.unread === true)

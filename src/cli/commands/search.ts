@@ -11,7 +11,7 @@ import {
   type OperationOptions,
   type KnownOperation,
 } from '../followed-operation.ts'
-import { wholeNumber } from '../numbers.ts'
+import { countOf } from '../numbers.ts'
 import { harmlessLine, table } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { counted, fieldLines, timesIn } from '../words.ts'
@@ -38,7 +38,7 @@ export function addSearch(command: Command): void {
     )
     .action((words: string[], options: OperationOptions & { limit: string }) =>
       onDevice(options, async (device) => {
-        const limit = wholeNumber('--limit', options.limit)
+        const limit = countOf('--limit', options.limit)
         const wanted = words.flatMap((word) => searchForm(word).split(/\s+/)).filter((word) => word !== '')
         if (wanted.length === 0)
           throw new CommandFailure('Give words that show something: these are blanks.', exitCodes.usage)
