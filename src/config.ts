@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
-import { meantName } from './variable-names.ts'
+import { domainToASCII } from 'node:url'
+import { misspelt } from './variable-names.ts'
 
 /** The whole configuration of the service, checked and frozen. */
 export interface Config {
@@ -218,6 +219,12 @@ export const settings = [
 
 type Name = (typeof settings)[number]['name']
 
+const namesOfSettings = (settings as readonly Setting[]).flatMap(({ name, fromFile }) =>
+  fromFile === true ? [name, `${name}_FILE`] : [name],
+)
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 const halfOfProcessors = Math.min(64, Math.max(1, Math.floor(availableParallelism() / 2)))
 
 /** Thrown with all faults of a configuration, one sentence each. */
@@ -238,7 +245,7 @@ export class ConfigurationFault extends Error {
  * never repeats the value of a secret.
  */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env, directory: string = process.cwd()): Config {
-  const faults = misspelt(environment)
+  const faults = misspelt(environment, namesOfSettings)
   const read = reader(environment, directory, faults)
 
   const path = (name: Name, otherwise: string) => resolve(directory, read(name) ?? otherwise)
@@ -295,28 +302,15 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env, directo
   return Object.freeze(config)
 }
 
-/**
- * Answers a fault for each variable that was meant to be a setting and is none: what it says would
- * be left out without a word, and DATABSE_URL would start an empty database.
- */
-function misspelt(environment: NodeJS.ProcessEnv): string[] {
-  const names: readonly string[] = (settings as readonly Setting[]).flatMap(({ name, fromFile }) =>
-    fromFile === true ? [name, `${name}_FILE`] : [name],
-  )
-  return Object.entries(environment).flatMap(([name, value]) => {
-    // Of a service that is called cordon, Kubernetes gives the address as CORDON_PORT.
-    if (names.includes(name) || !value?.trim() || /^(tcp|udp):/.test(value)) return []
-    if (name.endsWith('_FILE') && names.includes(name.slice(0, -'_FILE'.length)))
-      return [`${name} is no setting: ${name.slice(0, -'_FILE'.length)} is given as it is, and not as a file`]
-    const meant = meantName(name.replace(/^CORDON_/, ''), names)
-    return meant === undefined ? [] : [`${name} is no setting; give ${meant}, or take ${name} out of the environment`]
-  })
-}
-
 function reader(environment: NodeJS.ProcessEnv, directory: string, faults: string[]) {
   return (name: Name): string | undefined => {
     const value = environment[name]?.trim() || undefined
     const file = environment[`${name}_FILE`]?.trim() || undefined
+    // Node has put this character where bytes of the environment were no UTF-8.
+    if (`${value ?? ''}${file ?? ''}`.includes('\uFFFD')) {
+      faults.push(`${name} was not given in UTF-8; write it in UTF-8`)
+      return undefined
+    }
     const setting: Setting | undefined = settings.find((candidate) => candidate.name === name)
     if (file === undefined || setting?.fromFile === undefined) return value
     if (value !== undefined) {
@@ -329,13 +323,15 @@ function reader(environment: NodeJS.ProcessEnv, directory: string, faults: strin
       return undefined
     }
     try {
-      const text = readFileSync(path, 'utf8').trim()
+      const text = utf8.decode(readFileSync(path)).trim()
       if (text === '') faults.push(`${name}_FILE names ${path}, which is empty`)
       return text || undefined
     } catch (error) {
-      faults.push(
-        `${name}_FILE names ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`,
-      )
+      if (error instanceof TypeError) faults.push(`${name}_FILE names ${path}, which is not UTF-8; save it as UTF-8`)
+      else
+        faults.push(
+          `${name}_FILE names ${path}, which cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`,
+        )
       return undefined
     }
   }
@@ -373,12 +369,27 @@ function tlsFiles(
   return undefined
 }
 
+const wrongEscape = 'has a host that does not exist, or a percent sign that begins no escape of UTF-8 (write it as %25)'
+
+/** Whether a URL can be read: its escapes are those of UTF-8, and its host has a name in ASCII. */
+function isEscapedRightly({ username, password, hostname, pathname }: URL): boolean {
+  try {
+    const host = decodeURIComponent(hostname)
+    return [username, password, pathname].every((part) => decodeURIComponent(part) !== undefined) && isHost(host)
+  } catch {
+    return false
+  }
+}
+
+const isHost = (host: string) => host === '' || host.startsWith('[') || domainToASCII(host) !== ''
+
 function mailServer(url: string | undefined, from: string | undefined, faults: string[]): Config['notices'] {
   const parsed = url !== undefined && URL.canParse(url) ? new URL(url) : undefined
   const bare = parsed?.hash === '' && parsed.search === '' && /^\/?$/.test(parsed.pathname)
   const whole = (parsed?.username === '') === (parsed?.password === '')
   if (url !== undefined && !(bare && whole && parsed.hostname !== '' && /^smtps?:$/.test(parsed.protocol)))
     faults.push('SMTP_URL is not the URL of a mail server; give smtp://user:password@host:587')
+  if (parsed && !isEscapedRightly(parsed)) faults.push(`SMTP_URL ${wrongEscape}`)
   if (from !== undefined && !/^[^\s<>"(),:;@]+@[^\s<>"(),:;@]+$/.test(from))
     faults.push('SMTP_FROM is not an e-mail address; give for example cordon@customs.example')
   return url === undefined ? undefined : Object.freeze({ url, from: from ?? '' })
@@ -427,6 +438,10 @@ function hostName(text: string, faults: string[]): string {
 function database(name: Name, text: string | undefined, faults: string[]): string | undefined {
   if (text === undefined) return undefined
   const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url && !isEscapedRightly(url)) {
+    faults.push(`${name} ${wrongEscape}`)
+    return undefined
+  }
   if (url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1 && url.username !== '')
     return text
   faults.push(`${name} is not a database URL; give postgres://role:password@host:5432/database`)

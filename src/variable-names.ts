@@ -18,3 +18,18 @@ export function meantName<Name extends string>(unknown: string, known: readonly 
 }
 
 const letters = (word: string) => [...word].sort().join('')
+
+/**
+ * Answers a fault for each variable that was meant to be a setting and is none: what it says would
+ * be left out without a word, and DATABSE_URL would start an empty database.
+ */
+export function misspelt(environment: NodeJS.ProcessEnv, names: readonly string[]): string[] {
+  return Object.entries(environment).flatMap(([name, value]) => {
+    // Of a service that is called cordon, Kubernetes gives the address as CORDON_PORT.
+    if (names.includes(name) || !value?.trim() || /^(tcp|udp):/.test(value)) return []
+    if (name.endsWith('_FILE') && names.includes(name.slice(0, -'_FILE'.length)))
+      return [`${name} is no setting: ${name.slice(0, -'_FILE'.length)} is given as it is, and not as a file`]
+    const meant = meantName(name.replace(/^CORDON_/, ''), names)
+    return meant === undefined ? [] : [`${name} is no setting; give ${meant}, or take ${name} out of the environment`]
+  })
+}

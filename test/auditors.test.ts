@@ -12,7 +12,6 @@ import { instantIn } from '../src/cli/zones.ts'
 import { openDatabase, type Tx } from '../src/db/index.ts'
 import { readQuery } from '../src/log/filters.ts'
 import { queryLog } from '../src/log/queries.ts'
-import { hasWords, likePattern, wordsOf } from '../src/log/words.ts'
 import { parseLeaf, type Leaf } from '../src/protocol/index.ts'
 import { enrolWith, partyOf, takeIn } from './support/actors.ts'
 import { admin } from './support/database.ts'
@@ -222,16 +221,21 @@ t.test('words are whole words of values, of any script, within a time range or f
   const from = '2026-01-01T00:00:00.000Z'
   const find = async (text: string, filters: Filters = { from }) =>
     (await walk(auditor, operation.id, { kind: 'operation.updated', justification: 'a test', ...filters, text })).length
-  const names = ['Straße 17/b, Container MSKU-1234567', 'проверка груза', '100% [x] "quoted"\\next', 'École İzmir']
+  const names = [
+    'Straße 17/b, Container MSKU-1234567',
+    'проверка груза, ёлка',
+    '100% [x] "quoted"\\next',
+    'École İzmir, Đà Nẵng, Łódź',
+    'Ｗａｒｅ Tro\u00admsø',
+  ]
   for (const name of names) went(await coordinator.call('PATCH', operation.path, { name }))
-  t.equal(await find('STRASSE'), 0, 'ß is no ss')
-  t.equal(await find('strasse straße'), 0)
-  t.ok((await find('straße')) >= 1)
+  for (const text of ['STRASSE', 'strasse straße', 'straße', 'da nang', 'lodz', 'tromso', 'WARE', 'елка', 'izmir'])
+    t.ok((await find(text)) >= 1, text)
   t.ok((await find('msku 1234567')) >= 1)
   t.equal(await find('msku 123456'), 0, 'no part of a word')
   t.ok((await find('ПРОВЕРКА')) >= 1)
   t.ok((await find('école')) >= 1)
-  t.ok((await find('İZMIR')) >= 0)
+  t.ok((await find('İZMIR')) >= 1)
   t.ok((await find('next')) >= 1, 'an escaped backslash parts words')
   t.ok((await find('quoted')) >= 1)
   t.equal(await find('nnext'), 0)
@@ -245,20 +249,10 @@ t.test('words are whole words of values, of any script, within a time range or f
     t.equal((await ask(actor, operation.id, { text: 'straße', person: actor.person })).status, 200, 'of one’s own')
   }
 
-  t.same(wordsOf('MSKU-1234567/b, café_9'), ['msku', '1234567', 'b', 'café', '9'])
-  for (const [text, word] of [
-    ['ÉCOLE', 'école'],
-    ['İzmir', wordsOf('İzmir')[0] ?? ''],
-    ['Kilo', 'kilo'],
-    ['проверка', 'проверка'],
-  ] as const) {
-    const details = JSON.stringify({ text })
-    t.ok(hasWords(details, [word]), text)
-    const pattern = new RegExp(`^${likePattern(word).replaceAll('%', '[^]*')}$`)
-    const asciiLower = details.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
-    t.match(asciiLower, pattern, `the database does not leave out ${text}`)
-  }
-  t.notOk(hasWords('not json', ['json']))
+  const updates = { kind: 'operation.updated', from, justification: 'a test' }
+  const one = await ask(auditor, operation.id, { ...updates, text: 'ecole', limit: 1 })
+  t.equal(one.body.entries.length, 1, 'entries that the database took for fitting fill no page')
+  t.match(one.body.entries[0].details, /École/)
 })
 
 t.test('INV-41: each role sees what its table and its own entries show, and details are for auditors', async (t) => {

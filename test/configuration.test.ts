@@ -57,6 +57,27 @@ t.test('what is given is taken', async (t) => {
   })
 })
 
+// Bites: the decoder of `readConfig`, which would else put U+FFFD into a passphrase.
+t.test('a setting is UTF-8 to its last byte', async (t) => {
+  const directory = t.testdir({ url: '' })
+  const file = join(directory, 'url')
+  writeFileSync(file, Buffer.from('smtp://anna:m\xfcde@mail.example', 'latin1'))
+  const notices = { SMTP_URL_FILE: file, SMTP_FROM: 'a@customs.example' }
+  t.match(faultsOf(notices)[0], /SMTP_URL_FILE names .*, which is not UTF-8; save it as UTF-8/)
+  writeFileSync(file, '\uFEFFsmtp://anna:secret@mail.example\r\n')
+  t.match(readConfig(notices).notices, { url: 'smtp://anna:secret@mail.example' })
+  for (const escape of ['100%', '%FC', '%zz']) {
+    const from = { SMTP_FROM: 'a@customs.example' }
+    t.match(faultsOf({ ...from, SMTP_URL: `smtp://anna:${escape}@mail.example` })[0], /SMTP_URL has .*write it as %25/)
+    t.match(faultsOf({ DATABASE_URL: `postgres://a:${escape}@db/cordon` })[0], /DATABASE_URL has .*write it as %25/)
+  }
+  t.match(
+    faultsOf({ SMTP_URL: 'smtp://x.א1b.example', SMTP_FROM: 'a@customs.example' })[0],
+    /a host that does not exist/,
+  )
+  t.match(faultsOf({ SMTP_FROM: 'm\uFFFDller@customs.example' })[0], /SMTP_FROM was not given in UTF-8/)
+})
+
 t.test('each fault is named, and nothing else', async (t) => {
   const cases: [Record<string, string>, string][] = [
     [{ PORT: '70000' }, 'PORT'],

@@ -58,6 +58,7 @@ t.test(
       'abcabcabcabcabcabc',
       '1234567890123456789',
       'x'.repeat(129),
+      ' \u200b\u3000\u2003\u00a0\u2009 \u200b\u2002\u2004\u2005\u200c\u2006\u2007\u2008\u200d',
     ])
       t.equal(await set(weak), 'PASSPHRASE_WEAK', weak)
     const long = `${'ñ'.repeat(60)} ${'w'.repeat(67)}`
@@ -169,6 +170,8 @@ t.test('from passphrase to passkey', async (t) => {
   t.equal(await code(client.factors.removePassphrase()), 'FACTOR_NEEDED', 'something must be left')
   const { id } = await client.factors.addPasskey('blue key', authenticator)
   t.match((await client.factors.list()).passkeys, [{ id, name: 'blue key', lastUsedAt: null }])
+  const alike = client.factors.addPasskey('BLUE\u00a0key\u200b', new SoftwareAuthenticator(service.url))
+  t.equal(await code(alike), 'ALREADY_EXISTS', 'nobody could tell the two apart')
   t.equal(await code(client.signIn({ authenticator })), 'accepted')
   t.not((await client.factors.list()).passkeys[0]?.lastUsedAt, null)
   await client.factors.removePassphrase()

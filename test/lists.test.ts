@@ -4,8 +4,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { codeLists, isPlace, isTimeZone, units, validateFields } from '../src/forms/index.ts'
-import { readTotpCode } from '../src/identity/factors/one-time-codes.ts'
+import { readRecoveryCode, readTotpCode } from '../src/identity/factors/one-time-codes.ts'
 import { forRelay, isAddress } from '../src/identity/notices/addresses.ts'
+import { formatInvitation, parseInvitation, type DeviceId } from '../src/protocol/index.ts'
 import { everyRole } from './support/roles.ts'
 import { codeOf, freshId } from './support/wire.ts'
 
@@ -26,8 +27,14 @@ t.test('an operation has any time zone of IANA, under its newer and its older na
     'UTC',
     'Asia/Calcutta',
     'America/Port-au-Prince',
+    'Etc/GMT-14',
+    'Etc/GMT+12',
+    'EST5EDT',
   ])
     t.ok(isTimeZone(zone), zone)
+  // The platform means Bangladesh by BST and Chicago by CST; the others are not in these letters.
+  for (const zone of ['BST', 'CST', 'IST', 'SystemV/EST5', 'EUROPE/KYIV', 'asia/kolkata', 'Asia/KOLKATA', 'ETC/GMT+5'])
+    t.notOk(isTimeZone(zone), zone)
   for (const zone of ['', '+02:00', 'europe/brussels', 'EUROPE/BRUSSELS', 'Europe/Atlantis', ' Europe/Brussels', 'Z'])
     t.notOk(isTimeZone(zone), zone)
   const path = `/v1/operations/${operation.id}`
@@ -67,11 +74,51 @@ t.test('the domain of an address goes to a relay in A-labels', async (t) => {
   t.notOk(isAddress('x@א1b.example'), 'a domain that has no A-labels')
 })
 
+// Bites: `readRecoveryCode`, and `codeForm` in it.
+t.test('a recovery code is taken as people write it down', async (t) => {
+  const made = 'ABCD1FGH0JKMNPQR'
+  for (const text of [
+    'ABCD-1FGH-0JKM-NPQR',
+    'abcd 1fgh 0jkm npqr',
+    'ABCD–1FGH—0JKM‑NPQR',
+    'abcdLfghOjkmnpqr',
+    'ABCD-IFGH-oJKM-NPQR\u200b',
+    'ＡＢＣＤ－１ＦＧＨ－０ＪＫＭ－ＮＰＱＲ',
+    '\u2068ABCD−1FGH−0JKM−NPQR\u2069\r\n',
+  ])
+    t.equal(readRecoveryCode(text), made, JSON.stringify(text))
+  for (const text of ['', 'ABCD-1FGH-0JKM', 'ABCD-1FGH-0JKM-NPQRS', 'ABCD-1FGH-0JKM-NPQU', 'ABCD.1FGH.0JKM.NPQR'])
+    t.equal(readRecoveryCode(text), undefined, JSON.stringify(text))
+})
+
+// Bites: `asPrinted`.
+t.test('an invitation is taken as mail programs and telephones copy it', async (t) => {
+  const id = freshId()
+  const secret = new Uint8Array(16).fill(251)
+  const root = 'A-_'.repeat(15).slice(0, 43) as DeviceId
+  const made = { server: 'https://a.example', root, invitation: id, person: id, organization: id, secret } as const
+  const text = formatInvitation({ ...made, tier: 'person' } as never)
+  for (const copied of [
+    ` ${text}\n`,
+    text.replace(/(.{60})/g, '$1\r\n'),
+    `“${text}”`,
+    `<${text}>`,
+    text.replaceAll('-', '\u2011'),
+    text.replace('cordon-invitation:', 'Cordon–Invitation: '),
+    `\ufeff${text}\u200b`,
+  ])
+    t.same(parseInvitation(copied), parseInvitation(text), copied)
+  for (const other of [text.slice(0, -8), text.toUpperCase(), text.slice(18), ''])
+    t.throws(() => parseInvitation(other), { code: 'INVITATION' }, other)
+})
+
 // Bites: `readTotpCode`.
 t.test('a code is taken as apps show it', async (t) => {
   for (const text of ['123456', '123 456', ' 123\u00a0456 ', '123-456', '１２３ ４５６', '123\u200b456', '12 34 56'])
     t.equal(readTotpCode(text), '123456', JSON.stringify(text))
-  for (const text of ['', '12345', '1234567', '12345a', '123.456', '٣٤٥٦٧٨'])
+  for (const text of ['123–456', '123\u2011456', '123−456', '١٢٣ ٤٥٦', '۱۲۳۴۵۶', '१२३४५६'])
+    t.equal(readTotpCode(text), '123456', JSON.stringify(text))
+  for (const text of ['', '12345', '1234567', '12345a', '123.456', '٣٤٥٦٧'])
     t.equal(readTotpCode(text), undefined, JSON.stringify(text))
   fc.assert(
     fc.property(fc.stringMatching(/^\d{6}$/), fc.nat(6), (code, at) => {

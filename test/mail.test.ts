@@ -3,6 +3,9 @@
 // told from what it may take later, and nothing that is said of it names the address.
 // What makes it fail: a mail in the clear, a header that somebody's address could add, a server
 // that is waited for without end.
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
 import t from 'tap'
 import fc from 'fast-check'
 import { addressPattern, isAddress } from '../src/identity/notices/addresses.ts'
@@ -37,6 +40,25 @@ t.test('INV-105: a notice is one plain mail, marked as made by a program', async
   t.match(headerOf(mail, 'Content-Type'), /^text\/plain/)
   t.equal(textOf(mail), letter.text)
   t.equal(server.mails.length, 1)
+})
+
+// Bites: `forRelay` in the constructor of `SmtpChannel`, and `hostOf`.
+t.test('the domains of both addresses, and the name of the server, go out in A-labels', async (t) => {
+  const lines: string[] = []
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).write('220 relay\r\n')
+    createInterface(socket).on('line', (line) => {
+      lines.push(line)
+      if (line === 'DATA') socket.write('354 go on\r\n')
+      else if (/^(EHLO|MAIL|RCPT|QUIT|\.$)/.test(line)) socket.write('250 done\r\n')
+    })
+  })
+  t.teardown(async () => void server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `smtp://ｌｏｃａｌｈｏｓｔ:${String((server.address() as AddressInfo).port)}`
+  const own = new SmtpChannel({ url, from: 'cordon@zöll.example' })
+  t.equal(await own.deliver({ ...letter, to: 'anna@zöll.example' }), 'delivered')
+  t.match(lines.slice(0, 3), [/^EHLO xn--zll-sna/, /^MAIL FROM:<cordon@xn--zll/, /^RCPT TO:<anna@xn--zll/])
 })
 
 t.test(

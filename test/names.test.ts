@@ -144,6 +144,37 @@ t.test('names that look alike are told apart and noticed', async (t) => {
   t.equal(lookingLike('Москва', [{ name: 'МОСКВА' }]).length, 1)
 })
 
+// Bites: `typed` and `valueOf` in src/forms/names.ts.
+t.test('words are found in the letters and digits of other keyboards', async (t) => {
+  for (const [written, word] of [
+    ['مُحَمَّد', 'محمد'],
+    ['محمـــد', 'محمد'],
+    ['ﻣﺤﻤﺪ', 'محمد'],
+    ['القاهرة', 'القاهره'],
+    ['کراچی', 'كراچي'],
+    ['حاوية ٤٥', '45'],
+    ['۷۸', '78'],
+    ['४५', '45'],
+    ['ёлка', 'елка'],
+    ['ґанок', 'ганок'],
+    ['Ὀδυσσεύς', 'ΟΔΥΣΣΕΥΣ'],
+    ['ｶﾞｽ', 'ガス'],
+    ['\u1112\u1161\u11ab', '한'],
+    ['d´Ivoire', 'd’ivoire'],
+    ['Hawaiʻi', 'hawaii'],
+    ['oﬃce', 'office'],
+    ['A\u20dd', 'a'],
+    ['q\u0307\u0323', 'q\u0323\u0307'],
+    ['BP‒12', 'bp-12'],
+  ] as const)
+    t.ok(searchForm(written).includes(searchForm(word)), `${word} in ${written}`)
+})
+
+t.test('what is no character is nothing in a name', async (t) => {
+  for (const nothing of ['\ufff9', '\ufffb', '\ufffe', '\u{1ffff}', '\ud800'])
+    t.ok(isBlank(nothing) && comparingForm(`a${nothing}b`) === 'ab', String(nothing.codePointAt(0)))
+})
+
 // Bites: `isolated` in src/cli/terminal.ts.
 t.test('a name from right to left turns nothing around it', async (t) => {
   t.equal(isolated('Kenya Customs'), 'Kenya Customs')

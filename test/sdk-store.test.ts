@@ -52,6 +52,8 @@ t.test('what was written is there again, in the order of the names, for its owne
 t.test('a wrong passphrase, a weak one, and the one to sign in with', async (t) => {
   const path = pathFor(t)
   t.equal(await code(FileStore.open(path, 'too short')), 'STORE_PASSPHRASE_WEAK')
+  for (const few of ['😀'.repeat(8), 'e\u0301'.repeat(8), '\u3000'.repeat(20), '\u200b'.repeat(20)])
+    t.equal(await code(FileStore.open(path, few)), 'STORE_PASSPHRASE_WEAK', 'characters are counted, and shown ones')
   await stored(path, [[{ name: 'a', value: 1 }]])
   t.equal(await code(FileStore.open(path, `${words} `)), 'STORE_PASSPHRASE')
   const store = await FileStore.open(path, words)

@@ -33,6 +33,17 @@ t.test('the service refuses years that no clock of an operation shows', async (t
     `/v1/logs/${operation.id}/entries?from=1900-01-01T00:00:00.000Z&to=2199-12-31T23:59:59.999Z`,
   )
   t.equal(fine.status, 200)
+  const { entries } = fine.body as { entries: { leaf: string }[] }
+  for (const period of [
+    'from=1900-01-01T00:00:00Z&to=2199-12-31t23:59:59z',
+    'from=1900-01-01T05:30:00%2B05:30&to=2199-12-31T23:59:59.123456789-00:00',
+  ]) {
+    const answer = await auditor.call('GET', `/v1/logs/${operation.id}/entries?${period}`)
+    t.equal(answer.body.entries.length, entries.length + 1, period)
+    entries.push(entries[0] ?? { leaf: '' })
+  }
+  const turned = 'from=2026-03-01T01:00:00%2B02:00&to=2026-02-28T23:00:00Z'
+  t.equal(codeOf(await auditor.call('GET', `/v1/logs/${operation.id}/entries?${turned}`)), '400 VALIDATION')
   for (const at of ['0000-01-01T00:00:00.000Z', '2399-01-01T00:00:00.000Z', '2016-12-31T23:59:60Z']) {
     const body = { deputy: coordinator.person, from: at, until: at, reason: 'Away' }
     const answer = await ncp.call('PUT', `/v1/people/${ncp.person}/deputy`, body)
@@ -61,9 +72,11 @@ t.test('the SDK refuses a time for replies that has passed, before anything is s
   const { coordinator, operation } = await usualOperation(t)
   const session = await coordinator.follow(operation)
   const text = { form: 'text', fields: { text: 'Answer, please.' } }
-  for (const replyBy of [new Date(0), new Date(Date.now() - 1_000), new Date('2200-01-01T00:00:00Z')]) {
+  const untyped = ['2026-12-05', 1_796_464_800_000].map((value) => value as unknown as Date)
+  const passed = [new Date(0), new Date(Date.now() - 1_000)]
+  for (const replyBy of [...passed, new Date('2200-01-01T00:00:00Z'), new Date(Number.NaN), ...untyped]) {
     const refused = await session.post({ ...text, replyBy }).catch((error: unknown) => error)
-    t.ok(isProblem(refused, 'FIELDS_INVALID'), String(replyBy.getTime()))
+    t.ok(isProblem(refused, 'FIELDS_INVALID'), String(replyBy))
     t.match(refused, { extra: { faults: [{ pointer: '/replyBy' }] } })
   }
   await t.resolves(session.post({ ...text, replyBy: new Date(Date.now() + 60_000) }))

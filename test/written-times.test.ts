@@ -49,6 +49,9 @@ t.test('what is no time of the calendar is refused', async (t) => {
     '2026-12-05 10:00:60',
     '2026-12-05 10:00 Europe/Brussels',
     '2026-12-05T10:00+24:00',
+    '2026-12-05T10:00+14:01',
+    '2026-12-05T10:00+20:00',
+    '2026-12-05T10:00-12:30',
     '2026-12-05T10:00+0100',
     '2026-12-05T10:00:00.',
     '2026-W49-6',
@@ -79,6 +82,26 @@ t.test('what is no time of the calendar is refused', async (t) => {
   ])
     t.equal(read(text), 'out-of-range', text)
   t.same(read('2199-12-31'), ['2199-12-31T00:00:00.000Z', '2199-12-31T23:59:59.999Z'])
+})
+
+t.test('a time is said back with its weekday and its zone, and with seconds where it has any', async (t) => {
+  t.equal(
+    sayTime(new Date('2026-12-05T09:00:00.000Z'), 'Asia/Kolkata'),
+    'Saturday 2026-12-05 14:30, Asia/Kolkata (UTC+05:30)',
+  )
+  t.match(sayTime(new Date('2026-12-05T09:00:30.000Z'), 'UTC'), /^Saturday 2026-12-05 09:00:30, UTC/)
+  t.match(sayTime(new Date('2026-12-05T22:59:59.999Z'), 'Europe/Brussels'), /^Saturday 2026-12-05 23:59:59, /)
+})
+
+// Bites: `noOffset` and `notOnAClock` in src/forms/written-times.ts.
+t.test('an offset that no clocks have, and a time that no clock shows, are named', async (t) => {
+  t.same(read('2026-12-05T10:00+14:00'), once('2026-12-04T20:00:00.000Z'))
+  t.same(read('2026-12-05T10:00-12:00'), once('2026-12-05T22:00:00.000Z'))
+  t.match(readTime('2026-12-05T10:00+20:00', 'UTC'), { advice: /-12:00 to \+14:00/ })
+  t.match(readTime('2026-12-05 24:00', 'UTC'), { advice: /midnight is 00:00 of the next day/ })
+  t.match(readTime('2016-12-31T23:59:60Z', 'UTC'), { advice: /seconds 00 to 59/ })
+  const long = '2026-12-05T10:00:00.12345678901234567890Z'
+  t.same(read(long), once('2026-12-05T10:00:00.123Z'), 'RFC 3339 bounds no fraction')
 })
 
 t.test('a time that the clocks show twice has both instants, and one that they skip has none', async (t) => {

@@ -31,9 +31,11 @@ export function choose<T extends Choice>(what: string, word: string, among: read
   const [first, second] = found
   if (first && !second) return first
   if (first)
-    throw new CommandFailure(`Several ${what}s are called ${JSON.stringify(word)}: ${listed(found, true)}. Give an id.`)
+    throw new CommandFailure(
+      `Several ${what}s are called ${isolated(JSON.stringify(word))}: ${listed(found, true)}. Give an id.`,
+    )
   if (among.length === 0) throw new CommandFailure(`${none ?? `There is no ${what} here`}.`)
-  const missing = none ?? `There is no ${what} ${JSON.stringify(word)} here`
+  const missing = none ?? `There is no ${what} ${isolated(JSON.stringify(word))} here`
   throw new CommandFailure(`${missing}; there is ${listed(among, false)}.`)
 }
 

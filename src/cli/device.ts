@@ -144,7 +144,8 @@ async function tellPending(store: FileStore, terminal: Terminal): Promise<void> 
 }
 
 export function storePath({ store }: DeviceOptions): string {
-  return resolve(store ?? process.env['CORDON_STORE'] ?? join(homedir(), '.cordon', 'store'))
+  const named = [store, process.env['CORDON_STORE']].find((path) => path !== undefined && path !== '')
+  return resolve(named ?? join(homedir(), '.cordon', 'store'))
 }
 
 async function openStore(terminal: Terminal, options: RunOptions): Promise<FileStore> {

@@ -2,7 +2,7 @@ import { CommanderError } from 'commander'
 import { ConfigurationFault } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { problems } from '../problem-catalogue.ts'
-import { Interrupted, harmless } from './terminal.ts'
+import { Interrupted, NotWhole, harmless } from './terminal.ts'
 
 /**
  * 0: done. 1: refused or failed. 2: used wrongly. 130: interrupted by Ctrl-C, as shells have it.
@@ -45,6 +45,7 @@ export function explain(error: unknown): Explanation {
     return { code: error.code, lines: [], exitCode: error.exitCode === 0 ? exitCodes.done : exitCodes.usage }
   if (error instanceof Interrupted)
     return { code: 'INTERRUPTED', lines: ['Interrupted.'], exitCode: exitCodes.interrupted }
+  if (error instanceof NotWhole) return { code: 'COMMAND', lines: [error.message], exitCode }
   if (error instanceof CommandFailure)
     return { code: 'COMMAND', lines: [harmless(error.message)], exitCode: error.exitCode, extra: error.extra }
   if (error instanceof ConfigurationFault) {

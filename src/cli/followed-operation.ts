@@ -13,7 +13,7 @@ import type { PersonId } from '../protocol/index.ts'
 import { choose, idOf, type Choice } from './choice.ts'
 import { onStore, type CommandDevice, type DeviceOptions } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
-import { harmlessLine } from './terminal.ts'
+import { harmlessLine, isolated } from './terminal.ts'
 import { counted } from './words.ts'
 
 export interface OperationOptions extends DeviceOptions {
@@ -83,7 +83,7 @@ export async function chooseOperation({ client }: CommandDevice, word: string | 
   const named = all.map((one) => ({ ...one, id: one.operation, also: one.reference }))
   if (word === undefined)
     throw new CommandFailure(
-      `You are in ${String(all.length)} operations: name an operation with --operation (${named.map(({ reference }) => reference).join(', ')}).`,
+      `You are in ${String(all.length)} operations: name an operation with --operation (${named.map(({ reference }) => isolated(reference)).join(', ')}).`,
     )
   return choose('operation', word, named)
 }

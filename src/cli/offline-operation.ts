@@ -3,6 +3,7 @@ import { choose } from './choice.ts'
 import type { CommandDevice } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { knownOperation, type KnownOperation } from './followed-operation.ts'
+import { isolated } from './terminal.ts'
 
 /** An operation as the store knows it, without the service. */
 export interface OfflineOperation extends KnownOperation {
@@ -44,7 +45,7 @@ export async function orKeep(
     if (!away || !draft) throw error
     const message = await keepMessage(device.store, away.operation, draft, device.client)
     throw new CommandFailure(
-      `${error.detail} The message was not sent yet: it is kept in the store, and sent by the next command on ${away.facts.reference}.`,
+      `${error.detail} The message was not sent yet: it is kept in the store, and sent by the next command on ${isolated(away.facts.reference)}.`,
       exitCodes.failed,
       { reason: error.code, pending: message },
     )

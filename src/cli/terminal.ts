@@ -31,6 +31,14 @@ export interface Progress {
   stop(): void
 }
 
+/** The person typed, or a program sent, bytes that are no UTF-8. */
+export class NotWhole extends Error {
+  constructor() {
+    super('What was typed is not UTF-8 (U+FFFD stands for what is lost): set the terminal to UTF-8 and try again.')
+    this.name = 'NotWhole'
+  }
+}
+
 const barAfterMs = 1_000
 
 /** The person pressed Ctrl-C, or the process was asked to end. */
@@ -110,13 +118,15 @@ export function openTerminal(options: { json: boolean }): Terminal {
 async function read(question: string, secret: boolean): Promise<string> {
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY })
   try {
-    return await new Promise<string>((resolve, reject) => {
+    const line = await new Promise<string>((resolve, reject) => {
       reader.once('close', () => reject(new Interrupted()))
       reader.once('SIGINT', () => reader.close())
       reader.question(question, resolve)
       // The characters that the person types after the question are not echoed.
       if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
     })
+    if (line.includes('\uFFFD')) throw new NotWhole()
+    return line
   } finally {
     reader.close()
     if (secret) process.stderr.write('\n')
@@ -151,12 +161,19 @@ function openProgress(what: string, total: number, stream: NodeJS.WriteStream): 
   }
 }
 
+/** A cell whose names stand isolated already stays; another one is isolated as a whole. */
+function cellOf(cell: string): string {
+  const outside = cell.split(isolates).filter((_, i) => i % 2 === 0)
+  return outside.some((part) => fromRightToLeft.test(part)) ? isolated(cell) : harmlessLine(cell)
+}
+
 /**
  * Formats a table: each column as wide on the terminal as its widest cell, with two spaces between
- * (East Asian letters take two columns, combining marks none: UAX 11). Cells are made harmless.
+ * (East Asian letters take two columns, combining marks and isolates none: UAX 11). Cells are made
+ * harmless, and one that is written from right to left turns none beside it.
  */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const cells = [head, ...rows].map((row) => row.map(harmlessLine))
+  const cells = [head, ...rows].map((row) => row.map(cellOf))
   const widths = head.map((_, i) => Math.max(...cells.map((row) => stringWidth(row[i] ?? ''))))
   return cells.map((row) =>
     row

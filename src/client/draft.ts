@@ -119,7 +119,7 @@ export function requireStatable(draft: Draft, now: Date): void {
       const advice = advices[member] ?? 'There is nothing of this name beside the fields: leave it out.'
       faults.push({ pointer: instancePath === '' ? '' : instancePath, reason: reasons[keyword] ?? 'malformed', advice })
     }
-  if (replyBy !== undefined && !isInKnownYears(replyBy))
+  if (replyBy !== undefined && !(replyBy instanceof Date && isInKnownYears(replyBy)))
     faults.push({ pointer: '/replyBy', reason: 'not-a-date', advice: 'Give a time of the years 1900 to 2199.' })
   else faults.push(...deadlineFaults(replyBy, now))
   refuseFor(faults)

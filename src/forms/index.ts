@@ -21,7 +21,7 @@ export { relations } from './form.ts'
 export type { Form, FormId, Relation, Schema } from './form.ts'
 export { fieldLabels, inLanguage } from './labels.ts'
 export type { LabelKey } from './labels.ts'
-export { comparingForm, isBlank, searchForm } from './names.ts'
+export { codeForm, comparingForm, isBlank, searchForm } from './names.ts'
 export { permissionsFor } from './permissions.ts'
 export { findForm, forms, mayRefer, newestForm } from './registry.ts'
 

@@ -134,7 +134,7 @@ export function validateSubject(id: string, version: number, subject: unknown): 
   if (subjectLine.test(subject) && !isBlank(subject)) return []
   return fault(
     'malformed',
-    'A subject is one line of 1 to 200 characters without control characters: shorten or clean it.',
+    'A subject is one line of 1 to 200 characters that are shown: shorten it, or take out what is not shown.',
   )
 }
 

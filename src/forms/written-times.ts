@@ -21,9 +21,11 @@ export interface TimeFault {
 }
 
 const pattern =
-  /^(?<day>\d{4}-\d{2}-\d{2})(?:[Tt ](?<hour>\d{2}):(?<minute>\d{2})(?::(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?)?(?<offset>[Zz]|[+-]\d{2}:\d{2})?)?$/
+  /^(?<day>\d{4}-\d{2}-\d{2})(?:[Tt ](?<hour>\d{2}):(?<minute>\d{2})(?::(?<second>\d{2})(?:\.(?<fraction>\d+))?)?(?<offset>[Zz]|[+-]\d{2}:\d{2})?)?$/
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
+const mostBehindMs = -12 * hourMs
+const mostAheadMs = 14 * hourMs
 
 /**
  * Reads a time that a person or a program wrote: RFC 3339 with an offset, or a day, or a day and a
@@ -33,15 +35,16 @@ const dayMs = 24 * hourMs
 export function readTime(text: string, timeZone: string): WrittenTime | TimeFault {
   const parts = pattern.exec(text.trim())?.groups
   const { day = '', hour = '00', minute = '00', second = '00', fraction = '', offset } = parts ?? {}
-  if (parts === undefined || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return notATime
+  if (parts === undefined) return notATime
   if (!isDay(day)) return /^(19|20|21)/.test(day) ? notADate(day) : outOfRange
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return notOnAClock
   const [year = 0, month = 0, date = 0] = day.split('-').map(Number)
   const milliseconds = Number(fraction.padEnd(3, '0').slice(0, 3))
   const shown = Date.UTC(year, month - 1, date, Number(hour), Number(minute), Number(second), milliseconds)
   if (parts['hour'] === undefined) return wholeDay(shown, timeZone)
   if (offset !== undefined) {
     const aheadMs = offsetMs(offset)
-    return aheadMs === undefined ? notATime : within([shown - aheadMs])
+    return aheadMs === undefined ? noOffset : within([shown - aheadMs])
   }
   const instants = instantsShowing(shown, timeZone)
   return instants.length === 0 ? skipped(shown, timeZone) : within(instants)
@@ -61,12 +64,16 @@ export function writeTime(at: Date, timeZone: string): string {
   return `${new Date(at.getTime() + aheadMs).toISOString().slice(0, -1)}${offsetText(aheadMs)}`
 }
 
-/** Says a time in full: `Saturday 2026-12-05 10:00, Europe/Brussels (UTC+01:00)`. */
+/**
+ * Says a time in full, with seconds where it has any: `Saturday 2026-12-05 10:00, Europe/Brussels
+ * (UTC+01:00)`.
+ */
 export function sayTime(at: Date, timeZone: string): string {
   const aheadMs = aheadAt(at.getTime(), timeZone)
   const local = new Date(at.getTime() + aheadMs)
   const weekday = weekdays[local.getUTCDay()] ?? ''
-  return `${weekday} ${shownAs(local.getTime(), 16)}, ${timeZone} (UTC${offsetText(aheadMs)})`
+  const characters = local.getUTCSeconds() === 0 ? 16 : 19
+  return `${weekday} ${shownAs(local.getTime(), characters)}, ${timeZone} (UTC${offsetText(aheadMs)})`
 }
 
 /** Formats a time on the clocks of a zone, to the second: `2026-03-31 14:30:00`. */
@@ -80,6 +87,14 @@ const notATime: TimeFault = {
   reason: 'not-a-time',
   advice: 'Write a day or a time such as 2026-03-31, 2026-03-31 14:30 or 2026-03-31T12:30Z.',
 }
+const notOnAClock: TimeFault = {
+  reason: 'not-a-time',
+  advice: 'A clock shows the hours 00 to 23, and minutes and seconds 00 to 59: midnight is 00:00 of the next day.',
+}
+const noOffset: TimeFault = {
+  reason: 'not-a-time',
+  advice: 'No clocks of the world are so far from UTC: offsets are -12:00 to +14:00.',
+}
 const outOfRange: TimeFault = { reason: 'out-of-range', advice: 'Write a time of the years 1900 to 2199.' }
 const notADate = (day: string): TimeFault => ({ reason: 'not-a-date', advice: `There is no day ${day}: correct it.` })
 
@@ -89,11 +104,16 @@ function within(instants: readonly number[]): WrittenTime | TimeFault {
   return isInKnownYears(first) && isInKnownYears(last) ? { isWholeDay: false, first, last } : outOfRange
 }
 
+/**
+ * How far an offset is ahead of UTC (milliseconds); undefined where no clocks have had it since
+ * 1900.
+ */
 function offsetMs(offset: string): number | undefined {
   if (/^z$/i.test(offset)) return 0
   const [hours = 0, minutes = 0] = offset.slice(1).split(':').map(Number)
-  if (hours > 23 || minutes > 59) return undefined
-  return (offset.startsWith('-') ? -1 : 1) * (hours * 60 + minutes) * 60_000
+  if (minutes > 59) return undefined
+  const aheadMs = (offset.startsWith('-') ? -1 : 1) * (hours * hourMs + minutes * 60_000)
+  return aheadMs >= mostBehindMs && aheadMs <= mostAheadMs ? aheadMs : undefined
 }
 
 function offsetText(aheadMs: number): string {

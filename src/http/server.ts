@@ -20,6 +20,7 @@ import { logAnswers } from './logging.ts'
 import { describeRoutes, mountOpenApi } from './openapi.ts'
 import type { RateLimits } from './rate-limits.ts'
 import { validateStrictly } from './validation.ts'
+import { requireWholeAddresses } from './whole-address.ts'
 
 /** A Fastify whose handlers get the types of their TypeBox schemas. */
 export type HttpServer = FastifyInstance<
@@ -97,6 +98,7 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   logAnswers(plain)
   boundCrowd(plain, deps.room ?? usualRoom)
   limitSources(plain, deps.rates)
+  requireWholeAddresses(plain)
   app.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id)
     void reply.header('date', deps.clock().toUTCString())

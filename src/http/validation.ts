@@ -2,7 +2,7 @@ import { Ajv2020, type AnySchema, type ErrorObject } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import buildSerializer from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
-import { isBlank, isPlace } from '../forms/index.ts'
+import { isBlank, isPlace, placeRule } from '../forms/index.ts'
 
 /** One thing wrong with a request: where (RFC 6901 pointer within the part) and why. */
 export interface RequestFault {
@@ -12,6 +12,9 @@ export interface RequestFault {
 }
 
 const mostFaultsNamed = 20
+
+/** How the patterns of texts begin that have one line. */
+const withoutControls = '^[^\\u0000-\\u001f'
 
 /**
  * Of a request that is made of more parts the first fault alone is named: the search for all faults
@@ -34,6 +37,8 @@ function instance({ lenient, allErrors }: { lenient: boolean; allErrors: boolean
     strict: true,
     strictTypes: false,
     strictRequired: false,
+    // Faults then say what the field is.
+    verbose: true,
   })
   formats.default(ajv)
   for (const [name, format] of Object.entries(ownFormats)) ajv.addFormat(name, format)
@@ -99,6 +104,18 @@ function compiledAtFirstUse(ajv: Ajv2020, schema: AnySchema): Validate {
   return validate
 }
 
+/** What a text that fails a format or a pattern must be, as far as its schema says it. */
+function reasonOf({ keyword, message = 'is not valid', params, parentSchema }: Partial<ErrorObject>): string {
+  const { format, pattern } = (params ?? {}) as Record<string, unknown>
+  if (format === 'not-blank') return 'says nothing: it needs characters that are shown'
+  if (format === 'place') return `is no place. ${placeRule}`
+  if (keyword === 'pattern' && String(pattern).startsWith(withoutControls))
+    return 'has control characters or line breaks: write one line of text'
+  const { description } = (parentSchema ?? {}) as Record<string, unknown>
+  if ((keyword !== 'pattern' && keyword !== 'format') || typeof description !== 'string') return message
+  return `${message}: ${description}`
+}
+
 /**
  * Answers the faults of a validation error, at most 20. They name fields and rules, never the
  * values of the request.
@@ -113,7 +130,7 @@ export function faultsOf(part: string, errors: readonly Partial<ErrorObject>[]):
         ? 'is missing'
         : additionalProperty !== undefined
           ? 'is not a known field'
-          : (error.message ?? 'is not valid')
+          : reasonOf(error)
     return { in: part, pointer: `${error.instancePath ?? ''}${child}`, reason }
   })
 }

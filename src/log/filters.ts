@@ -9,7 +9,12 @@ const exactly = { additionalProperties: false }
 export const lowerCaseUuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 const Uuid = Type.String({ pattern: lowerCaseUuid })
 const time = (description: string) =>
-  Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$', description })
+  Type.String({
+    maxLength: 64,
+    pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
+    description: `${description} RFC 3339, of the years 1900 to 2199; digits below a millisecond are dropped.`,
+  })
+const oneLine = '^[^\\u0000-\\u001f\\u007f-\\u009f]+$'
 const mostWords = 10
 
 export const EntriesQuery = Type.Object(
@@ -34,7 +39,8 @@ export const EntriesQuery = Type.Object(
     subject: Type.Optional(
       Type.String({
         maxLength: 512,
-        pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+        pattern: oneLine,
+        format: 'not-blank',
         description: 'The id or code of the thing that the entry is about. An id may be that of a person or a device.',
       }),
     ),
@@ -42,12 +48,18 @@ export const EntriesQuery = Type.Object(
     to: Type.Optional(time('The first moment that is too late.')),
     outcome: Type.Optional(Type.Union([Type.Literal('done'), Type.Literal('refused')])),
     text: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 200, description: 'Whole words, all of which the details must hold.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        pattern: oneLine,
+        description: 'Whole words, all of which the details must hold; case and accents do not matter.',
+      }),
     ),
     justification: Type.Optional(
       Type.String({
         minLength: 3,
         maxLength: 500,
+        pattern: oneLine,
         format: 'not-blank',
         description: 'Needed to look at one other person, device or thing with an id, and into the details of others.',
       }),
@@ -107,11 +119,9 @@ export interface LogQuery {
  * where words have no bound.
  */
 export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
-  const { kind, outcome, text, message, limit, justification, ...rest } = query
-  const { from, to, subject } = rest
-  for (const [name, at] of Object.entries({ from, to }))
-    if (at !== undefined && isTimeFault(readTime(at, 'UTC')))
-      throw fault(name, 'is no moment of the calendar, of the years 1900 to 2199')
+  const { kind, outcome, text, message, limit, justification, from: begin, to: end, ...rest } = query
+  const { subject } = rest
+  const [from, to] = [instantOf('from', begin), instantOf('to', end)]
   if (from !== undefined && to !== undefined && to <= from) throw fault('to', 'is not after from')
   if (message !== undefined && subject !== undefined && message !== subject)
     throw fault('subject', 'is another one than message')
@@ -122,6 +132,8 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { after: _, justification: __, ...asked } = query
   return {
     ...rest,
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
     ...(message === undefined ? {} : { subject: message, message: true }),
     ...(justification === undefined ? {} : { justification }),
     kinds: kindsAmong(kind, outcome, message),
@@ -129,6 +141,14 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
     limit,
     asked,
   }
+}
+
+/** A time of a query as the protocol writes times; VALIDATION where the calendar has none such. */
+function instantOf(name: string, at: string | undefined): string | undefined {
+  if (at === undefined) return undefined
+  const time = readTime(at, 'UTC')
+  if (isTimeFault(time)) throw fault(name, `is no time that can be used. ${time.advice}`)
+  return time.first.toISOString()
 }
 
 /** The kinds whose subject is a message. */

@@ -4,7 +4,7 @@ import { Problem } from '../errors.ts'
 import { base64url, kinds as allKinds, parseLeaf, type Kind, type Leaf } from '../protocol/index.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
 import { visibleSize } from './store.ts'
-import { hasWords, likePattern } from './words.ts'
+import { hasWords, patternsOf } from './words.ts'
 
 /** What a caller may see of a log. */
 export interface Scope {
@@ -152,7 +152,7 @@ async function pageOf(tx: Tx, log: string, filters: Filters, first: number, befo
         SELECT salt, details FROM log_private WHERE log_id = ${log} AND index = place.index OFFSET 0
       ) AS log_private ON true
       WHERE ${sql.join([sql`true`, ...rest], sql` AND `)}
-      ORDER BY place.index DESC LIMIT ${filters.limit}
+      ORDER BY place.index DESC LIMIT ${filters.words.length === 0 ? filters.limit : mostEntriesLookedAt}
     ) AS page ON true
     ORDER BY page.index DESC`.execute(tx)
   return rows
@@ -167,12 +167,18 @@ function withinOf({ within }: Filters): RawBuilder<unknown>[] {
 }
 
 function textOf({ words }: Filters): RawBuilder<unknown>[] {
-  return words.map((word) => sql`lower(log_private.details COLLATE "C") LIKE ${likePattern(word)}`)
+  if (words.length === 0) return []
+  const details = sql`log_private.details`
+  return [
+    sql`(octet_length(${details}) <> char_length(${details}) OR strpos(${details}, '\\') > 0
+      OR lower(${details} COLLATE "C") LIKE ALL (${patternsOf(words)}::text[]))`,
+  ]
 }
 
 /**
  * Answers the rows that may be shown, and where the next page begins: at the last row of a full
- * page, else where looking ended.
+ * page, else where looking ended. The database does not know all that words ask for, so that only
+ * the entries that have them fill a page.
  */
 function readPage(
   rows: readonly Row[],
@@ -181,13 +187,14 @@ function readPage(
 ): Pick<EntriesPage, 'entries' | 'next'> {
   const entries: EntriesPage['entries'] = []
   const found = rows.filter((row) => row.index !== null)
-  for (const { leaf: text, salt, details } of found) {
+  for (const { index, leaf: text, salt, details } of found) {
     const leaf = parseLeaf(text)
     if (!scope.shows(leaf)) continue
     const open = details !== null && salt !== null && scope.showsDetails(leaf)
     if (words.length > 0 && !(open && hasWords(details, words))) continue
     entries.push(open ? { leaf: text, details, salt: base64url(salt) } : { leaf: text })
+    if (words.length > 0 && entries.length === limit) return { entries, next: index }
   }
-  const full = found.length === limit ? found.at(-1)?.index : undefined
+  const full = words.length === 0 && found.length === limit ? found.at(-1)?.index : undefined
   return { entries, next: full ?? rows[0]?.floor ?? null }
 }

@@ -1,18 +1,22 @@
+import { searchForm } from '../forms/index.ts'
+
 /**
- * Answers the words of a text: its letters, marks and digits, in lower case; all other characters
- * part words.
+ * Answers the words of a text in the form in which words are looked for (`searchForm`): its
+ * letters, marks and digits; all other characters part words.
  */
 export function wordsOf(text: string): string[] {
-  return plain(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
+  return searchForm(text).match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
 }
 
 /**
- * Whether each of these words is a whole word of some value in private details. Details that are
- * not JSON hold none.
+ * Whether each of these words, which `wordsOf` answered, is a whole word of some value in private
+ * details. Details that are not JSON hold none.
  */
 export function hasWords(details: string, wanted: readonly string[]): boolean {
-  const lower = plain(details)
-  if (!wanted.every((word) => lower.includes(word))) return false
+  if (!details.includes(escape)) {
+    const whole = searchForm(details)
+    if (!wanted.every((word) => whole.includes(word))) return false
+  }
   let value: unknown
   try {
     value = JSON.parse(details)
@@ -25,16 +29,13 @@ export function hasWords(details: string, wanted: readonly string[]): boolean {
 }
 
 /**
- * Answers a LIKE pattern that matches details holding this word, and perhaps others: `hasWords`
- * decides what a database that folds the case of ASCII alone cannot tell.
+ * What the database can tell of details: those that match none of `patterns` (LIKE, in lower case)
+ * hold the words only where they have characters beyond ASCII or escapes of JSON, of which
+ * `hasWords` decides.
  */
-export function likePattern(word: string): string {
-  return `%${word.replace(/(?:i\u0307|[^a-z0-9])+/g, '%')}%`.replace(/%+/g, '%')
-}
+export const patternsOf = (words: readonly string[]) => words.map((word) => `%${word}%`)
 
-function plain(text: string): string {
-  return text.normalize('NFC').toLowerCase()
-}
+const escape = '\\'
 
 function* valuesIn(value: unknown): Generator<string> {
   if (typeof value === 'string') yield value

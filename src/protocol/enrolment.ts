@@ -44,8 +44,20 @@ export function formatInvitation(invitation: InvitationString): string {
   return prefix + base64url(utf8(JSON.stringify({ s, r, i, p, o, t, k: base64url(secret) })))
 }
 
+/**
+ * What somebody copied, as it was printed: without blanks and line ends that a mail put in, without
+ * quotation marks around it, and with plain hyphens.
+ */
+function asPrinted(text: string, prefix: string): string {
+  const bare = text.replace(/[\s\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Cc}]/gu, '')
+  const plain = bare.replace(/[\p{Pd}\u2212]/gu, '-').replace(/^[\p{Pi}\p{Pf}"'`<„]+|[\p{Pi}\p{Pf}"'`>.,]+$/gu, '')
+  const begins = plain.slice(0, prefix.length).toLowerCase()
+  return begins === prefix ? prefix + plain.slice(prefix.length) : plain
+}
+
+/** Reads an invitation string, however it was copied. Throws `ProtocolError` INVITATION. */
 export function parseInvitation(text: string): InvitationString {
-  const trimmed = text.trim()
+  const trimmed = asPrinted(text, prefix)
   demand(trimmed.startsWith(prefix), 'INVITATION', `An invitation begins with "${prefix}": copy the whole line.`)
   let value: unknown
   try {
@@ -76,8 +88,9 @@ export function formatSetUp({ server, secret }: { server: string; secret: string
   return setUpPrefix + base64url(utf8(JSON.stringify({ s: server, k: secret })))
 }
 
+/** Reads a set-up string, however it was copied. Throws `ProtocolError` SET_UP. */
 export function parseSetUp(text: string): { server: string; secret: string } {
-  const trimmed = text.trim()
+  const trimmed = asPrinted(text, setUpPrefix)
   demand(
     trimmed.startsWith(setUpPrefix),
     'SET_UP',

@@ -27,9 +27,9 @@ export const FiguresSchema = Type.Object({
 
 export const OfLogSchema = Type.Object({ log: InOperationSchema.properties.operation })
 
-const words = (description: string) =>
+const words = (description: string, minLength = 3) =>
   Type.String({
-    minLength: 3,
+    minLength,
     maxLength: 500,
     pattern: '^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f]*$',
     format: 'not-blank',
@@ -42,8 +42,8 @@ export const EvidenceRequestSchema = Type.Object(
     justification: words('Why these entries are exported.'),
     recipient: Type.Object(
       {
-        name: words('Who gets them.'),
-        organization: words('Of which organization.'),
+        name: words('Who gets them.', 1),
+        organization: words('Of which organization.', 1),
         country: Type.Optional(Type.String({ pattern: '^[A-Z]{2}$', format: 'place', description: placeRule })),
       },
       { additionalProperties: false },

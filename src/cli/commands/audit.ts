@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
 import { isPlace, localTime, placeRule } from '../../forms/index.ts'
-import { isUuid, kinds, kindsOf } from '../../protocol/index.ts'
+import { kinds, kindsOf } from '../../protocol/index.ts'
 import { choose, idOf } from '../choice.ts'
 import { byteOrderMark, csvLine } from '../csv.ts'
 import { asMember, type CommandDevice } from '../device.ts'
@@ -15,7 +15,8 @@ import {
   type Names,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { harmlessLine, table, type Progress } from '../terminal.ts'
+import { countOf } from '../numbers.ts'
+import { harmlessLine, isolated, table, type Progress } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { instantIn, sayPeriod } from '../zones.ts'
 
@@ -114,10 +115,7 @@ Examples:
 
 function readLimit({ limit, csv, json }: Options): number {
   if (limit === undefined) return csv === true || json === true ? Number.POSITIVE_INFINITY : entriesInTable
-  const number = Number(limit)
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
-  return number
+  return countOf('--limit', limit)
 }
 
 /**
@@ -143,7 +141,7 @@ function requireForms({ kind, device, message, csv, json, evidence, recipient, l
       '--device is the id of a device, 43 letters and digits: cordon devices lists yours.',
       exitCodes.usage,
     )
-  if (message !== undefined && !isUuid(message))
+  if (message !== undefined && idOf(message) === undefined)
     throw new CommandFailure(
       '--message is the id of a message, such as 0198c9a2-0000-7000-8000-000000000000: cordon read THREAD --json shows it.',
       exitCodes.usage,
@@ -171,11 +169,11 @@ async function whatIsAsked(device: CommandDevice, options: Options): Promise<Aud
     people: { ...known?.people, ...byId(people.map((one) => [one.person, one.name])) },
     compartments: byId(compartments.map((one) => [one.compartment, one.name])),
   }
-  return { log: operation, title: `${name} (${reference})`, timeZone, names }
+  return { log: operation, title: `${isolated(name)} (${isolated(reference)})`, timeZone, names }
 }
 
 function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilters {
-  const { kind, device, message, subject, outcome, text, justification } = options
+  const { kind, device, subject, outcome, text, justification } = options
   const meant = (what: string, word: string | undefined, known: Readonly<Record<string, string>>) =>
     word === undefined ? undefined : (idOf(word) ?? choose(what, word, named(known)).id)
   const from = options.from === undefined ? undefined : instantIn(timeZone, options.from, '--from')
@@ -186,7 +184,7 @@ function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilt
     organization: meant('organization', options.organization, names.organizations),
     device,
     compartment: meant('compartment', options.compartment, names.compartments),
-    message,
+    message: options.message === undefined ? undefined : idOf(options.message),
     subject,
     from,
     to,
@@ -291,7 +289,14 @@ function tableCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, loca
   const details = [...(detailsText ?? '')]
   const short =
     details.length > mostDetailsCharacters ? `${details.slice(0, mostDetailsCharacters).join('')}…` : details.join('')
-  return [String(leaf.index), local(leaf.at), leaf.kind, `${person} (${organization})`, about, short]
+  return [
+    String(leaf.index),
+    local(leaf.at),
+    leaf.kind,
+    `${isolated(person)} (${isolated(organization)})`,
+    about,
+    short,
+  ]
 }
 
 const csvHead = [

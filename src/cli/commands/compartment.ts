@@ -23,7 +23,7 @@ export function addCompartment(operation: Command): void {
         const compartments = await client.operations.compartments(session.operation)
         const rows = compartments.map(({ name, members, compartment: id }) => [
           name,
-          members.map((person) => names.people[person] ?? person).join(', '),
+          members.map((person) => isolated(names.people[person] ?? person)).join(', '),
           id,
         ])
         terminal.result({ compartments }, () => table(['name', 'members', 'id'], rows))

@@ -78,12 +78,12 @@ Examples:
 export function dutyWords({ onDuty, handOvers }: DutyRoster, person: string): string {
   const present = onDuty.find((one) => one.person === person)
   const away = handOvers.find((one) => one.person === person)
-  const also = present?.standsInFor.map(({ name }) => name).join(', ') ?? ''
+  const also = present?.standsInFor.map(({ name }) => isolated(name)).join(', ') ?? ''
   const words = present === undefined ? [] : [also === '' ? 'on duty' : `on duty, also for ${also}`]
   if (away) {
     const standIn = onDuty.find(({ standsInFor }) => standsInFor.some((one) => one.person === person))
     const who = present ? away.deputy.name : standIn?.name
-    const standing = who === undefined ? 'all others stand in' : `${who} stands in`
+    const standing = who === undefined ? 'all others stand in' : `${isolated(who)} stands in`
     words.push(`away ${periodWords(present && away.from, away.until)}: ${standing}`)
   }
   return words.join('; ')

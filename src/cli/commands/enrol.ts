@@ -127,6 +127,6 @@ async function untilCertified({ client, store, terminal }: CommandDevice): Promi
 /** Says who has to certify this device. */
 export function waiting(inviter: unknown): string {
   const { name, organization } = (inviter ?? {}) as { name?: string; organization?: string }
-  const who = name === undefined ? 'the person who invited you' : `${isolated(name)} (${organization ?? ''})`
+  const who = name === undefined ? 'the person who invited you' : `${isolated(name)} (${isolated(organization ?? '')})`
   return `This device waits to be certified: ${who} has to use cordon once, on any device.`
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import qrcode from 'qrcode'
-import { comparingForm } from '../../forms/index.ts'
+import { codeForm, comparingForm, isBlank } from '../../forms/index.ts'
 import { choose } from '../choice.ts'
 import {
   asMember,
@@ -13,7 +13,7 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { table } from '../terminal.ts'
+import { isolated, table } from '../terminal.ts'
 import { counted } from '../words.ts'
 
 interface Options extends DeviceOptions, ProofOptions {}
@@ -96,7 +96,7 @@ async function list({ client, terminal }: CommandDevice): Promise<void> {
           totp ? `${String(recoveryCodes)} recovery codes left` : 'none',
         ],
         ...passkeys.map(({ name, addedAt, lastUsedAt }) => [
-          `passkey "${name}"`,
+          `passkey "${isolated(name)}"`,
           day(addedAt),
           lastUsedAt === null ? 'not used yet' : `used ${day(lastUsedAt)}`,
         ]),
@@ -133,14 +133,19 @@ async function addPasskey(device: CommandDevice, text: string): Promise<void> {
   const { client, terminal } = device
   const name = text.trim()
   // Checked before the browser makes a passkey that the service would then refuse.
-  if (!/^[^\p{Cc}]{1,100}$/u.test(name))
-    throw new CommandFailure('The name of a passkey has 1 to 100 characters, on one line.', exitCodes.usage)
+  if (!/^[^\p{Cc}]{1,100}$/u.test(name) || isBlank(name))
+    throw new CommandFailure(
+      'The name of a passkey has 1 to 100 characters that are shown, on one line.',
+      exitCodes.usage,
+    )
   const { passkeys } = await client.factors.list()
-  if (passkeys.some((one) => one.name === name))
-    throw new CommandFailure(`You have a passkey called ${JSON.stringify(name)}: give another name, or remove it.`)
+  if (passkeys.some((one) => comparingForm(one.name) === comparingForm(name)))
+    throw new CommandFailure(
+      `You have a passkey called ${isolated(JSON.stringify(name))}: give another name, or remove it.`,
+    )
   const { id } = await client.factors.addPasskey(name, passkeysOf(device))
   terminal.result({ factor: 'passkey', id, name, added: true }, () => [
-    `The passkey ${JSON.stringify(name)} is added: cordon sign-in --passkey`,
+    `The passkey ${isolated(JSON.stringify(name))} is added: cordon sign-in --passkey`,
     othersGoOn,
   ])
 }
@@ -152,7 +157,7 @@ async function removePasskey(device: CommandDevice, word: string): Promise<void>
   const { id, name } = choose('passkey', word, named)
   await client.factors.removePasskey(id)
   terminal.result({ factor: 'passkey', id, name, removed: true }, () => [
-    `The passkey ${JSON.stringify(name)} is removed here: ${counted(passkeys.length - 1, 'passkey')} left. Delete it where it is kept, too.`,
+    `The passkey ${isolated(JSON.stringify(name))} is removed here: ${counted(passkeys.length - 1, 'passkey')} left. Delete it where it is kept, too.`,
     othersGoOn,
   ])
 }
@@ -173,7 +178,7 @@ async function changeApp(device: CommandDevice, options: AppOptions): Promise<vo
     terminal.note(`Scan this with the app, or type into it: ${sheet.secret}`)
   }
   const typed = confirm ?? (await terminal.ask('The six digits that it shows: '))
-  const digits = comparingForm(typed).replaceAll(/[ -]/g, '')
+  const digits = codeForm(typed)
   if (!/^\d{6}$/.test(digits))
     throw new CommandFailure('Six digits are needed; nothing is changed. Try again.', exitCodes.usage)
   const codes = await client.factors.confirmTotp(digits)

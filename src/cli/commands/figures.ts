@@ -37,7 +37,7 @@ Examples:
         const whole = server?.edition === 'whole'
         const agree = whole ? sameFigures(reader, server) : null
         device.terminal.result({ operation: session.operation, reader, server: server ?? null, agree }, () => [
-          `${isolated(facts.name)} (${facts.reference}): ${counted(reader.seizures, 'seizure')} in ${counted(reader.cases, 'case')}, as this device has opened them.`,
+          `${isolated(facts.name)} (${isolated(facts.reference)}): ${counted(reader.seizures, 'seizure')} in ${counted(reader.cases, 'case')}, as this device has opened them.`,
           '',
           ...quantityLines(reader),
           '',

@@ -31,7 +31,7 @@ Example:
         let { names } = followed
         const time = timesIn(facts.timeZone)
         terminal.note(
-          `Following ${isolated(facts.name)} (${facts.reference}); times in ${facts.timeZone}. Ctrl-C ends it.`,
+          `Following ${isolated(facts.name)} (${isolated(facts.reference)}); times in ${facts.timeZone}. Ctrl-C ends it.`,
         )
         const ended = new Promise<never>((_, reject) => {
           session.events.on('ended', ({ reason }) => reject(new CommandFailure(endedWords(reason, facts.name))))

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
 import qrcode from 'qrcode'
 import type { Cordon, InvitationListed, InvitationRequest, Me } from '../../client/index.ts'
+import { comparingForm } from '../../forms/index.ts'
 import { choose, idOf } from '../choice.ts'
 import {
   asMember,
@@ -13,6 +14,7 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { numberUpTo } from '../numbers.ts'
 import { table, isolated } from '../terminal.ts'
 import { localTimeAndZone } from '../words.ts'
 
@@ -65,7 +67,7 @@ Examples:
           ? await qrcode.toString(text, { type: 'terminal', small: true, errorCorrectionLevel: 'L' })
           : ''
         const lines = [
-          `Invitation for ${input.person.name}, until ${localTimeAndZone(expiresAt)}. It is shown once:`,
+          `Invitation for ${isolated(input.person.name)}, until ${localTimeAndZone(expiresAt)}. It is shown once:`,
           '',
           text,
           '',
@@ -98,9 +100,7 @@ function approvalLines(name: string, invitation: string): string[] {
 }
 
 async function whom({ client }: CommandDevice, name: string | undefined, options: Options): Promise<InvitationRequest> {
-  const hours = Number(options.hours)
-  if (!(hours > 0 && hours <= 720))
-    throw new CommandFailure('--hours is a number above 0 and up to 720.', exitCodes.usage)
+  const hours = numberUpTo('--hours', options.hours, 720)
   const me = await client.me()
   if (options.furtherDevice === true) {
     if (name !== undefined || options.organization !== undefined)
@@ -118,12 +118,14 @@ async function whom({ client }: CommandDevice, name: string | undefined, options
       exitCodes.usage,
     )
   const tier = options.tier ?? 'person'
-  const known = (await client.directory.people(organization)).find((person) => person.name === name)
+  const form = comparingForm(name)
+  const named = (await client.directory.people(organization)).filter((one) => comparingForm(one.name) === form)
+  const known = named.find(({ certified }) => certified) ?? named[0]
   if (known?.certified === true)
     throw new CommandFailure(
       `${isolated(name)} is known in this organization and has a device: a person invites the own further devices. Another person with this name needs another spelling.`,
     )
-  return { person: known ? { id: known.person, name } : { name }, organization, tier, hours }
+  return { person: known ? { id: known.person, name: known.name } : { name }, organization, tier, hours }
 }
 
 function ownTier({ tier }: Me): InvitationRequest['tier'] {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { codeForm } from '../../forms/index.ts'
 import { asMember, onStore, withProof, type CommandDevice, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 
@@ -64,7 +65,7 @@ async function set(device: CommandDevice, address: string): Promise<void> {
 }
 
 async function confirm({ client, terminal }: CommandDevice, digits: string): Promise<void> {
-  const code = digits.replaceAll(/\s/g, '')
+  const code = codeForm(digits)
   if (!/^\d{8}$/.test(code))
     throw new CommandFailure('Eight digits are needed: cordon notices confirm DIGITS.', exitCodes.usage)
   await client.notices.confirm(code)

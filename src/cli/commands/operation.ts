@@ -82,8 +82,8 @@ Example:
           allHolds,
         })
         terminal.result({ operation: id, name, reference }, () => [
-          `Created: ${isolated(name)} (${reference}), a draft, with the id ${id}.`,
-          `Its coordinators are ${coordinators.map((one) => one.name).join(', ')}; you are not in it.`,
+          `Created: ${isolated(name)} (${isolated(reference)}), a draft, with the id ${id}.`,
+          `Its coordinators are ${coordinators.map((one) => isolated(one.name)).join(', ')}; you are not in it.`,
         ])
       }),
     )
@@ -102,7 +102,7 @@ async function findPerson(
   }))
   const organization = choose('organization', who.slice(0, slash), organizations)
   const people = (await client.directory.people(organization.id)).map(({ person, name }) => ({ id: person, name }))
-  const { id, name } = choose(`person of ${organization.name}`, who.slice(slash + 1), people)
+  const { id, name } = choose(`person of ${isolated(organization.name)}`, who.slice(slash + 1), people)
   return { person: id, organization: organization.id, name }
 }
 
@@ -155,7 +155,7 @@ function addListAndShow(operation: Command): void {
           ...table(
             ['', ''],
             [
-              ['Operation', `${isolated(facts.name)} (${facts.reference})`],
+              ['Operation', `${isolated(facts.name)} (${isolated(facts.reference)})`],
               ['State', facts.state],
               ['Your role', facts.role],
               ['Time zone', facts.timeZone],
@@ -225,7 +225,7 @@ Examples:
           ])
         }
         const people = (await client.operations.candidates(id, organization)).map((one) => ({ ...one, id: one.person }))
-        const { id: person, name: called } = choose(`person of ${name}`, who, people)
+        const { id: person, name: called } = choose(`person of ${isolated(name)}`, who, people)
         const role = options.role as Role
         await client.operations.admit(id, { person, organization, role })
         await leaveOperation(followed)
@@ -343,7 +343,7 @@ Examples:
         await device.client.operations.advance(followed.session.operation, state, options.reason)
         await leaveOperation(followed)
         device.terminal.result({ operation: followed.session.operation, state, sleepers }, () => [
-          `${followed.facts.name} is ${stateWords[state]} now.`,
+          `${isolated(followed.facts.name)} is ${stateWords[state]} now.`,
           ...(state === 'rehearsal' ? ['Messages are marked EXERCISE and count in no figure.'] : []),
           ...((state === 'rehearsal' || state === 'active') && sleepers > 0
             ? [`${counted(sleepers, 'member')} asleep: cordon operation wake --all. Who else may wake them was told.`]

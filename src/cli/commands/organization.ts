@@ -75,7 +75,7 @@ Example:
         if (ended)
           return terminal.result({ organization: id, people: 0 }, () => [`${isolated(name)} has left already.`])
         const { people, devices, operations } = await client.directory.atStakeIn(id)
-        const who = people.length === 0 ? 'without people' : people.map((one) => one.name).join(', ')
+        const who = people.length === 0 ? 'without people' : people.map((one) => isolated(one.name)).join(', ')
         const what = `${isolated(name)} will leave for good, with ${counted(people.length, 'person', 'people')} (${who}) and ${counted(devices, 'device')}, out of ${counted(operations, 'operation')} at once. There is no way back.`
         if (!(await agreed(terminal, options, what, 'Go on?')))
           return terminal.result({ organization: id, ended: false }, () => ['Nothing was done.'])

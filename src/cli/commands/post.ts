@@ -121,7 +121,7 @@ async function sendNow(
   await leaveOperation(followed)
   const { message, thread, index, at } = posted
   device.terminal.result({ operation: followed.session.operation, message, thread, index, at }, () => [
-    `Sent as ${String(index)} of ${followed.facts.reference}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
+    `Sent as ${String(index)} of ${isolated(followed.facts.reference)}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
   ])
 }
 

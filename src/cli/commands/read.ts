@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import type { Message } from '../../client/index.ts'
 import { asMember, type CommandDevice } from '../device.ts'
-import { CommandFailure, exitCodes } from '../failures.ts'
 import {
   inOperation,
   leaveReading,
@@ -11,6 +10,7 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
+import { countOf } from '../numbers.ts'
 import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
 import {
   changesTo,
@@ -41,9 +41,7 @@ export function addRead(command: Command): void {
     .addHelpText('after', '\nExamples:\n  $ cordon read\n  $ cordon read 41\n  $ cordon read --json --limit 1000')
     .action((word: string | undefined, options: Options) =>
       asMember(options, async (device) => {
-        const limit = Number(options.limit)
-        if (!Number.isInteger(limit) || limit < 1)
-          throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
+        const limit = countOf('--limit', options.limit)
         const followed = await openOperation(device, options.operation)
         if (options.markAll === true) await markAll(device, followed)
         else if (word === undefined) await listThreads(device, followed, limit, options.unread === true)
@@ -68,7 +66,7 @@ async function listThreads(
   const value = threads.map((thread) => summary(thread, names))
   const { operation, alarms, aside } = session
   terminal.result({ operation, unread, threads: value, of: fitting.length, alarms, aside }, () => {
-    const head = `${isolated(facts.name)} (${facts.reference}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
+    const head = `${isolated(facts.name)} (${isolated(facts.reference)}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
     const rows = threads.map((thread, n) => {
       const { subject, form, precedence, from, at, exercise } = value[n] as ReturnType<typeof summary>
       const news = thread.unread === 0 ? '' : thread.unread === 1 ? 'new' : `${String(thread.unread)} new`
@@ -149,8 +147,10 @@ function headOf(message: Message, names: Names, time: (at: string) => string, is
   const lines = [
     `${String(index)}${isNew ? ' (new)' : ''}  ${isolated(organization)}, ${isolated(person)}, ${time(message.at)}`,
     `  ${words.join(', ')}${refersTo === undefined ? '' : `, ${refersTo.as}`}`,
-    ...(subject === undefined ? [] : [`  Subject: ${subject}`]),
-    ...(addressees === undefined ? [] : [`  To: ${addressees.map((id) => names.organizations[id] ?? id).join(', ')}`]),
+    ...(subject === undefined ? [] : [`  Subject: ${isolated(subject)}`]),
+    ...(addressees === undefined
+      ? []
+      : [`  To: ${addressees.map((id) => isolated(names.organizations[id] ?? id)).join(', ')}`]),
     ...(replyBy === undefined ? [] : [`  Reply by: ${time(replyBy)}`]),
   ]
   return lines.map(harmlessLine)

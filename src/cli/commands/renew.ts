@@ -5,7 +5,7 @@ import { choose } from '../choice.ts'
 import { asMember, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { asContactPoint } from '../organization.ts'
-import { harmlessLine, table } from '../terminal.ts'
+import { isolated, table } from '../terminal.ts'
 import { readTextFile } from '../text-input.ts'
 
 interface Options extends DeviceOptions {
@@ -77,7 +77,7 @@ async function renewAll({ client, terminal }: CommandDevice, chosen: readonly Du
   } finally {
     progress.stop()
   }
-  const nameOf = new Map(chosen.map(({ device, person }) => [device, harmlessLine(person.name)]))
+  const nameOf = new Map(chosen.map(({ device, person }) => [device, isolated(person.name)]))
   terminal.result({ renewed, refused }, () => [
     ...(chosen.length === 0 ? ['Nothing is due.'] : []),
     ...renewed.map(({ device, expiresAt }) => `Renewed: ${nameOf.get(device) ?? ''}, until ${dayOf(expiresAt)}.`),

@@ -11,6 +11,7 @@ import {
   type OperationOptions,
   type KnownOperation,
 } from '../followed-operation.ts'
+import { countOf } from '../numbers.ts'
 import { harmlessLine, table } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { counted, fieldLines, timesIn } from '../words.ts'
@@ -22,6 +23,8 @@ interface FoundMessage {
 }
 
 const charactersAround = 30
+/** The fewest letters and digits of a number that is found in spite of blanks and hyphens in it. */
+const fewestOfANumber = 6
 
 export function addSearch(command: Command): void {
   inOperation(
@@ -35,10 +38,10 @@ export function addSearch(command: Command): void {
     )
     .action((words: string[], options: OperationOptions & { limit: string }) =>
       onDevice(options, async (device) => {
-        const limit = Number(options.limit)
-        if (!Number.isInteger(limit) || limit < 1)
-          throw new CommandFailure('--limit is a whole number from 1.', exitCodes.usage)
+        const limit = countOf('--limit', options.limit)
         const wanted = words.flatMap((word) => searchForm(word).split(/\s+/)).filter((word) => word !== '')
+        if (wanted.length === 0)
+          throw new CommandFailure('Give words that show something: these are blanks.', exitCodes.usage)
         const found: FoundMessage[] = []
         for (const [operation, known] of await knownOperations(device, options.operation)) {
           for (const message of (await keptMessages(device.store, operation)).toReversed()) {
@@ -98,14 +101,26 @@ function findIn(message: Message, { names }: KnownOperation, wanted: readonly st
     person,
   ]
   const text = searchForm([...lines, message.form].join('\n'))
-  if (wanted.length === 0 || !wanted.every((word) => text.includes(word))) return undefined
-  const line = lines.find((one) => searchForm(one).includes(wanted[0] ?? '')) ?? ''
+  if (!wanted.every((word) => has(text, word))) return undefined
+  const line = lines.find((one) => has(searchForm(one), wanted[0] ?? '')) ?? ''
   const at = Math.max(0, searchForm(line).indexOf(wanted[0] ?? '') - charactersAround)
   return [...line]
     .slice(at, at + 2 * charactersAround)
     .join('')
     .trim()
 }
+
+/**
+ * Whether a text has a word, both in the form in which words are looked for. The number of a
+ * container or of a declaration is found however its parts are set apart.
+ */
+function has(text: string, word: string): boolean {
+  if (text.includes(word)) return true
+  const number = inOnePiece(word)
+  return number.length >= fewestOfANumber && /\d/.test(number) && inOnePiece(text).includes(number)
+}
+
+const inOnePiece = (text: string) => text.replace(/[\s./_-]/g, '')
 
 function lines(found: readonly FoundMessage[]): string[] {
   const several = new Set(found.map(({ message }) => message.operation)).size > 1

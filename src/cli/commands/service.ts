@@ -5,6 +5,7 @@ import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { numberUpTo } from '../numbers.ts'
 import { table, isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { organizationOf } from './invite.ts'
@@ -94,8 +95,8 @@ Example:
           organization,
           permissions: listed,
           addresses: options.from,
-          expiresAt: new Date(Date.now() + numberOf('--days', options.days, mostDays) * dayMs),
-          hours: numberOf('--hours', options.hours, 720),
+          expiresAt: new Date(Date.now() + numberUpTo('--days', options.days, mostDays) * dayMs),
+          hours: numberUpTo('--hours', options.hours, 720),
         })
         const { person: account, invitation, text, expiresAt } = made
         terminal.result({ account, invitation, text, expiresAt, permissions: listed }, () => [
@@ -175,10 +176,4 @@ function permissionsMeant(word: string): readonly Permission[] {
     `--may takes read, report or a permission that an officer can have, not ${word}: see cordon service invite --help.`,
     exitCodes.usage,
   )
-}
-
-function numberOf(option: string, text: string, most: number): number {
-  const number = Number(text)
-  if (number > 0 && number <= most) return number
-  throw new CommandFailure(`${option} is a number above 0 and up to ${String(most)}.`, exitCodes.usage)
 }

@@ -72,7 +72,7 @@ function verifyOverService(options: Options): Promise<void> {
     terminal.result({ operation, verified, ...check }, () => [
       ...firstLines(discrepancies.map((one) => ({ log: operation, ...one }))),
       verified
-        ? `Verified: the log of ${isolated(name)} (${reference}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key and grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
+        ? `Verified: the log of ${isolated(name)} (${isolated(reference)}) has ${counted(size, 'entry', 'entries')}, signed by the pinned key and grown from what this device saw; ${counted(receipts, 'receipt')} of this device ${receipts === 1 ? 'is' : 'are'} in it.`
         : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Tell a coordinator and the auditors.`,
       ...(cosigned === undefined
         ? []

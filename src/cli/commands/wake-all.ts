@@ -2,6 +2,7 @@ import { isProblem } from '../../client/index.ts'
 import type { PersonId } from '../../protocol/index.ts'
 import type { CommandDevice, ProofOptions } from '../device.ts'
 import { membersIn, type FollowedOperation, type OperationOptions } from '../followed-operation.ts'
+import { isolated } from '../terminal.ts'
 
 export interface WakeOptions extends OperationOptions, ProofOptions {
   readonly all?: true
@@ -38,11 +39,11 @@ export async function wakeAll(
     if (asleep.has(id)) await client.directory.wake(id, reason)
     try {
       await client.operations.wake(followed.session.operation, id)
-      woken.push(name)
+      woken.push(isolated(name))
     } catch (error) {
       // The account sleeps, and a contact point of another organization answers for it.
       if (!isProblem(error, 'MEMBER_RULE')) throw error
-      left.push(name)
+      left.push(isolated(name))
     }
   }
   terminal.result({ woken: woken.length, left: left.length }, () => [

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isBlank } from '../../forms/index.ts'
 import { refuse } from '../problem.ts'
 import { entriesUnder, type Change, type ClientStore } from '../store.ts'
 import { lockStore } from './lock.ts'
@@ -64,7 +65,7 @@ export class FileStore implements ClientStore {
     try {
       const existing = await readIfThere(path)
       if (existing === undefined) {
-        if (passphrase.length < fewestPassphraseCharacters)
+        if (isBlank(passphrase) || [...passphrase.normalize('NFC')].length < fewestPassphraseCharacters)
           throw refuse('STORE_PASSPHRASE_WEAK', 'The passphrase of the store is too short.')
         const header = newHeader()
         const key = await deriveKey(passphrase, header)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
-import { comparingForm } from '../../forms/index.ts'
+import { codeForm } from '../../forms/index.ts'
 
 const stepSeconds = 30
 const secretBytes = 20
@@ -41,12 +41,17 @@ export function totpStep(secret: Uint8Array, code: string, now: Date): number | 
 }
 
 /**
- * Answers the six digits of an app, however they were typed: apps show them with a space between;
- * undefined where the text cannot be them.
+ * Answers a code of so many digits, however it was typed: apps show it with a space between, and
+ * keyboards have digits of other scripts; undefined where the text cannot be one.
  */
+export function readDigits(text: string, count: number): string | undefined {
+  const digits = codeForm(text)
+  return /^\d+$/.test(digits) && digits.length === count ? digits : undefined
+}
+
+/** Answers the six digits of an app, as `readDigits` does. */
 export function readTotpCode(text: string): string | undefined {
-  const digits = comparingForm(text).replaceAll(/[ -]/g, '')
-  return /^\d{6}$/.test(digits) ? digits : undefined
+  return readDigits(text, 6)
 }
 
 /** Makes ten codes of 80 bits, in groups of four. */
@@ -62,7 +67,7 @@ export function newRecoveryCodes(): string[] {
  * one.
  */
 export function readRecoveryCode(text: string): string | undefined {
-  const plain = text.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
+  const plain = codeForm(text).replaceAll('O', '0').replaceAll(/[IL]/g, '1')
   return plain.length === recoveryCodeCharacters && [...plain].every((letter) => alphabet.includes(letter))
     ? plain
     : undefined

@@ -1,6 +1,6 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { Problem } from '../../errors.ts'
-import { comparingForm } from '../../forms/index.ts'
+import { comparingForm, isBlank } from '../../forms/index.ts'
 
 /**
  * NIST SP 800-63B-4, section 3.1.1.2: alone at least 15 characters, beside a second factor 8; no
@@ -13,7 +13,7 @@ const longestPeriodCharacters = 10
 
 /**
  * Refuses a weak passphrase: PASSPHRASE_WEAK with a reason, which is `length`, or `common` where
- * the passphrase is among the 49,000 commonest, repeats itself or is one of `names`.
+ * the passphrase is among the 49,000 commonest, repeats itself, shows nothing or is one of `names`.
  */
 export function requireStrong(passphrase: string, names: readonly string[], least: number): void {
   const length = lengthOf(passphrase)
@@ -24,7 +24,12 @@ export function requireStrong(passphrase: string, names: readonly string[], leas
     })
   const plain = passphrase.normalize('NFC').toLowerCase()
   const known = [plain, plain.replace(/[\s\d]+$/u, '')].some((one) => common.has(one))
-  if (known || isRepetition(plain) || names.some((name) => comparingForm(name) === comparingForm(passphrase)))
+  if (
+    known ||
+    isBlank(passphrase) ||
+    isRepetition(plain) ||
+    names.some((name) => comparingForm(name) === comparingForm(passphrase))
+  )
     throw new Problem('PASSPHRASE_WEAK', {
       reason: 'common',
       detail: 'Attackers try this passphrase first: it is a common one, a repetition, or a name.',

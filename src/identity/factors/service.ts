@@ -1,5 +1,6 @@
 import { transaction, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
+import { comparingForm } from '../../forms/index.ts'
 import { actInDirectory } from '../directory-act.ts'
 import { endOthers } from '../sessions.ts'
 import { asActor, type SignedInCaller, type IdentityDeps } from '../deps.ts'
@@ -307,13 +308,18 @@ export class FactorService {
     return this.#passkeys.askToAdd({ id: actor.person, name }, known)
   }
 
-  /** Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID where it does not. */
+  /**
+   * Keeps a passkey that answers `askToAddPasskey`. PASSKEY_INVALID where it does not,
+   * ALREADY_EXISTS where the person has a passkey of this name.
+   */
   async addPasskey(actor: SignedInCaller, name: string, response: unknown): Promise<{ id: string }> {
     await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, this.#deps.clock()))
     const { id, publicKey, signCount } = await this.#passkeys.verifyNew(actor.person, response)
     await this.#change(actor, 'passkey', 'added', async (tx, now) => {
       const row = { id, person_id: actor.person, public_key: publicKey, sign_count: signCount, name }
-      if (!(await store.insertPasskey(tx, { ...row, added_at: now, last_used_at: null })))
+      const { passkeys } = await store.factorsOf(tx, actor.person)
+      const isTaken = passkeys.some((one) => comparingForm(one.name) === comparingForm(name))
+      if (isTaken || !(await store.insertPasskey(tx, { ...row, added_at: now, last_used_at: null })))
         throw new Problem('ALREADY_EXISTS')
     })
     return { id: shortId(id) }

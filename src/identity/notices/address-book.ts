@@ -3,6 +3,7 @@ import { Problem } from '../../errors.ts'
 import type { Random } from '../../protocol/index.ts'
 import { actInDirectory } from '../directory-act.ts'
 import { asActor, type SignedInCaller, type IdentityDeps } from '../deps.ts'
+import { readDigits } from '../factors/one-time-codes.ts'
 import { requireRecent } from '../factors/service.ts'
 import type { FactorKey } from '../factors/factor-key.ts'
 import { addressSealing, isAddress } from './addresses.ts'
@@ -13,6 +14,9 @@ import * as store from './store.ts'
  */
 export const codeLifeMinutes = 60
 const mostWrongCodes = 5
+const codeDigits = 8
+const notAnAddress =
+  'is no e-mail address such as anna@customs.example: at most 254 bytes, 64 before the @, without blanks and characters that are not shown'
 /**
  * Codes in a day: that a person may ask for, and that one address gets from all people together.
  */
@@ -75,7 +79,7 @@ export class AddressBook {
     await transaction(this.#deps.db, (tx) => requireRecent(tx, actor, clock()))
     if (!isAddress(address))
       throw new Problem('VALIDATION', {
-        faults: [{ in: 'body', pointer: '/address', reason: 'is an address of at most 254 bytes, 64 before the @' }],
+        faults: [{ in: 'body', pointer: '/address', reason: notAnAddress }],
       })
     if (!sends) throw new Problem('NOTICES_OFF')
     const recipient = this.#sealing.recognise(address)
@@ -96,12 +100,17 @@ export class AddressBook {
    */
   async confirm(actor: SignedInCaller, code: string): Promise<void> {
     const { person } = actor
+    const digits = readDigits(code, codeDigits)
+    if (digits === undefined) {
+      const reason = `is no code of ${String(codeDigits)} digits`
+      throw new Problem('VALIDATION', { faults: [{ in: 'body', pointer: '/code', reason }] })
+    }
     const confirmed = await actInDirectory(this.#deps, actor, [person], async ({ tx, by, now, enter }) => {
       const row = await store.findAddress(tx, person)
       if (!row?.sealed_candidate || !row.asked_at || !this.#holds(row.asked_at) || row.tries >= mostWrongCodes)
         return false
       const candidate = this.#sealing.openCandidate(person, row.sealed_candidate)
-      if (candidate.code !== code) {
+      if (candidate.code !== digits) {
         await store.countTry(tx, person)
         return false
       }
@@ -151,5 +160,5 @@ function setDraft(actor: SignedInCaller, reason: 'added' | 'changed' | 'removed'
 
 function newCode(random: Random): string {
   const drawn = random(6).reduce((sum, byte) => sum * 256 + byte, 0)
-  return String(drawn % 100_000_000).padStart(8, '0')
+  return String(drawn % 10 ** codeDigits).padStart(codeDigits, '0')
 }

@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url'
 import type { FactorKey } from '../factors/factor-key.ts'
+import { comparingForm } from '../../forms/index.ts'
 import { fromUtf8, utf8 } from '../../protocol/index.ts'
 
 /**
@@ -63,6 +64,6 @@ export function addressSealing(key: FactorKey) {
      * Answers the digest under which letters to an address are counted, whichever person asked for
      * them.
      */
-    recognise: (address: string) => key.digest('notices', (forRelay(address) ?? address).toLowerCase()),
+    recognise: (address: string) => key.digest('notices', comparingForm(forRelay(address) ?? address)),
   }
 }

@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { forRelay } from './addresses.ts'
@@ -58,7 +59,8 @@ export class SmtpChannel implements NoticeChannel {
   readonly #open = new Set<SMTPConnection>()
 
   constructor(options: SmtpOptions) {
-    this.#options = options
+    const { from } = options
+    this.#options = { ...options, from: forRelay(from) ?? from }
   }
 
   async deliver(letter: Letter): Promise<'delivered' | 'refused'> {
@@ -91,7 +93,7 @@ export class SmtpChannel implements NoticeChannel {
   #connection(patience: number): SMTPConnection.Options {
     const { url, from, authorities, requireTls } = this.#options
     const { protocol, hostname, port } = new URL(url)
-    const host = hostname.replace(/^\[|\]$/g, '')
+    const host = hostOf(hostname)
     return {
       host,
       ...(port === '' ? {} : { port: Number(port) }),
@@ -121,6 +123,14 @@ export class SmtpChannel implements NoticeChannel {
       })
     })
   }
+}
+
+/**
+ * The name of a host as a resolver takes it. A URL of smtp is no special one (WHATWG), so that its
+ * host comes with letters in percent signs.
+ */
+function hostOf(hostname: string): string {
+  return hostname.startsWith('[') ? hostname.slice(1, -1) : domainToASCII(decodeURIComponent(hostname))
 }
 
 function compose({ id, to, at, subject, text }: Letter, from: string): Promise<Buffer> {

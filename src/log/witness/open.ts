@@ -39,7 +39,7 @@ export interface RunningWitness {
 
 // The characters that a name of a key may hold (C2SP signed-note), and the longest name that an
 // ML-DSA-44 cosignature can hold.
-const namePattern = /^[^\s+\p{Cc}]+$/u
+const namePattern = /^[^\s+\p{Cc}\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]+$/u
 const longestNameBytes = 255
 
 /**
@@ -109,7 +109,7 @@ async function openSigners(directory: string, given: string | undefined): Promis
   requireSameName(name, given)
   if (!namePattern.test(name) || Buffer.byteLength(name) > longestNameBytes)
     throw new WitnessFault(
-      'the name of a witness has 1 to 255 bytes, no space and no plus, such as witness.customs.example',
+      'the name of a witness has 1 to 255 bytes, no space, no plus and nothing that is not shown, such as witness.customs.example',
     )
   // First the name: a key without one would not know whose it is.
   if (kept === undefined) await writeFile(join(directory, 'name'), `${name}\n`, { mode: 0o600, flush: true })
