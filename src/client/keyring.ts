@@ -1,25 +1,26 @@
-import type { CryptoKey } from 'jose'
 import {
   ProtocolError,
   base64url,
   contentKeyId,
   fromBase64url,
+  importOpeningKey,
   openGrant,
   type CompartmentId,
   type Device,
   type EpochKey,
   type EpochState,
+  type OpeningKey,
 } from '../protocol/index.ts'
 import type { Change, ClientStore } from './store.ts'
 
 /** An epoch key: as bytes to grant it and to seal with it, and imported to open with it. */
 export interface HeldKey {
   readonly bytes: EpochKey
-  readonly opening: CryptoKey
+  readonly opening: OpeningKey
 }
 
 async function hold(bytes: EpochKey): Promise<HeldKey> {
-  return { bytes, opening: await crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, ['decrypt']) }
+  return { bytes, opening: await importOpeningKey(bytes) }
 }
 
 /** The epoch keys that this device holds in one operation. */

@@ -16,10 +16,10 @@ import {
   type Leaf,
   type Member,
   type MessageStatement,
+  type OpeningKey,
   type Precedence,
 } from '../protocol/index.ts'
 import { verifyKeys } from './certificates.ts'
-import type { CryptoKey } from 'jose'
 import type { OpenedMessage } from './figures.ts'
 import type { Ledger } from './ledger.ts'
 
@@ -247,7 +247,7 @@ async function requireExtract({ payload }: MessageStatement, { extract, salt }: 
  * Opens a message that was checked. Throws `ProtocolError` where the key is wrong or the body is
  * malformed.
  */
-export async function openMessage(sealed: SealedMessage, key: CryptoKey, me: string): Promise<Message> {
+export async function openMessage(sealed: SealedMessage, key: OpeningKey, me: string): Promise<Message> {
   const { payload } = await readOnce(sealed.statement)
   const content = await openBody(sealed.body, key)
   const { form, refersTo, addressees, replyBy } = payload

@@ -157,6 +157,7 @@ export {
 } from './message.ts'
 export { formatCheckpoint, parseCheckpoint, parseExtendedCheckpoint, type Checkpoint } from './checkpoint.ts'
 export { Evidence, parseEvidence, verifyEvidence, type VerifiedEvidence } from './evidence.ts'
+export { importOpeningKey, type OpeningKey } from './primitives.ts'
 export { formatLogKeys, hostOf, noteKeysOf, originOf, parseLogKeys, type LogKeys } from './log-keys.ts'
 export {
   formatNoteKey,

@@ -2,6 +2,7 @@ import { CompactSign, type CryptoKey } from 'jose'
 import { excessIn } from './bounded-json.ts'
 import { base64url, fromBase64url, fromUtf8, utf8 } from './encoding.ts'
 import { ProtocolError, demand } from './errors.ts'
+import { verifyEd25519 } from './primitives.ts'
 
 /** The types of signed objects. A signature for one type is not valid for another. */
 export type StatementType =
@@ -95,13 +96,20 @@ export function certificateNamedBy(jws: string): string | undefined {
  * Checks the signature of a statement that was read, with a key that the caller has found by
  * itself, never one that the statement brings. `ProtocolError` SIGNATURE where it does not hold.
  */
-export async function verifySignature({ jws }: { readonly jws: ReadJws }, key: CryptoKey): Promise<void> {
+export async function verifySignature(statement: { readonly jws: ReadJws }, key: CryptoKey): Promise<void> {
+  const { jws } = statement
+  const known = verified.get(statement)
+  if (known?.jws === jws && known.key === key) return
   const dot = jws.lastIndexOf('.')
   const signature = fromBase64url(jws.slice(dot + 1))
-  // The algorithm is named here, and never by the header; a key of another kind throws.
-  const holds = await crypto.subtle.verify(alg, key, signature, utf8(jws.slice(0, dot))).catch(() => false)
-  demand(holds, 'SIGNATURE', 'The signature does not match.')
+  // The algorithm is named here, and never by the header.
+  demand(await verifyEd25519(key, signature, utf8(jws.slice(0, dot))), 'SIGNATURE', 'The signature does not match.')
+  verified.set(statement, { jws, key })
 }
+
+// That a signature holds is a fact about a text and a key. Clients of one process share what was
+// read, and each asks this of it.
+const verified = new WeakMap<{ readonly jws: ReadJws }, { readonly jws: ReadJws; readonly key: CryptoKey }>()
 
 /**
  * Reads a JSON object from base64url. Only one spelling is accepted, so that bytes and meaning

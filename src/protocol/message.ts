@@ -1,4 +1,4 @@
-import { CompactEncrypt, compactDecrypt, type CryptoKey } from 'jose'
+import { CompactEncrypt } from 'jose'
 import { Type, type Static } from 'typebox'
 import { base64url, concat, digestOf, fromBase64url, fromUtf8, sha256, utf8, type Bytes } from './encoding.ts'
 import { excessIn } from './bounded-json.ts'
@@ -9,6 +9,7 @@ import { readStatement, signStatement, type ReadJws } from './jws.ts'
 import type { Device } from './keys.ts'
 import { Heads } from './members.ts'
 import { padmeLength } from './padme.ts'
+import { openDirect, type OpeningKey } from './primitives.ts'
 import { compartmentId, digest, distinct, exactly, operationId, shape, time, uuid } from './shape.ts'
 
 /** The most bytes of each object; a larger one is refused. */
@@ -196,6 +197,7 @@ export async function describeBody(body: string): Promise<{ sha256: string; size
 export async function checkBody(statement: MessageStatement, body: string): Promise<void> {
   const { payload, signer } = statement
   demand(body.length <= limits.body, 'BODY_SIZE', `A body has at most ${String(limits.body)} bytes.`)
+  if (named.get(statement) === body) return
   const { sha256: hash, size } = await describeBody(body)
   demand(hash === payload.body.sha256 && size === payload.body.size, 'BODY_HASH', 'The statement names another body.')
   const parts = body.split('.')
@@ -225,18 +227,23 @@ export async function checkBody(statement: MessageStatement, body: string): Prom
       `The header of this body has another ${name} than its statement.`,
     )
   }
+  if (body.length <= mostRemembered) named.set(statement, body)
 }
 
+// Which body a statement names is a fact about two texts. Clients of one process share what was
+// read, and each asks this of it.
+const named = new WeakMap<MessageStatement, string>()
+/** In characters; a larger body is checked each time. */
+const mostRemembered = 16 * 1024
+
 /**
- * Opens a body with the key of its epoch, given as bytes or imported for AES-GCM. The caller must
+ * Opens a body with the key of its epoch, given as bytes or imported. The caller must
  * have called `checkBody`, which binds the body to its statement. Throws `ProtocolError`.
  */
-export async function openBody(body: string, key: EpochKey | CryptoKey): Promise<BodyContent> {
+export async function openBody(body: string, key: EpochKey | OpeningKey): Promise<BodyContent> {
   let plaintext: Uint8Array
   try {
-    plaintext = (
-      await compactDecrypt(body, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] })
-    ).plaintext
+    plaintext = await openDirect(body, key)
   } catch (cause) {
     throw new ProtocolError('BODY_OPEN', 'This body cannot be opened with the key of its epoch.', { cause })
   }
