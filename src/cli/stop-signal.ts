@@ -1,7 +1,7 @@
 import { CommandFailure } from './failures.ts'
 
-// Ctrl-C below `npm start` reaches this process twice: from the terminal, and from npm, which passes
-// on what it got itself.
+// Ctrl-C below `npm start` reaches this process twice: from the terminal, and from npm, which
+// passes on what it got itself.
 const onePressMs = 1_000
 
 /**

@@ -46,7 +46,9 @@ export function codeName(list: CodeListName, code: string): string {
   return labels.map((label) => inLanguage(label)).join(' › ')
 }
 
-/** The codes of a commodity and of its parents, the highest first, without that of the first level. */
+/**
+ * The codes of a commodity and of its parents, the highest first, without that of the first level.
+ */
 function commodityPath(code: string): string[] {
   const words = code.split('/')
   return words.length === 1 ? [code] : words.slice(1).map((_, n) => words.slice(0, n + 2).join('/'))

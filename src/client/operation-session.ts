@@ -21,6 +21,7 @@ import { MessagePoster, type PostedMessage } from './message-poster.ts'
 import { isProblem, refuse, refuseEnded, type ClientProblem } from './problem.ts'
 import { logKeysOf } from './certificates.ts'
 import { verifyCheckpoint } from './receipt.ts'
+import { proveMembers } from './senders.ts'
 import { SeenChecks } from './seen-checks.ts'
 import type { SetAsideItem } from './set-aside.ts'
 import { WitnessWatch } from './witness-watch.ts'
@@ -357,6 +358,7 @@ export class OperationSession {
     await this.#poster.resend()
     for (const { id, stale } of this.view.compartments.values()) if (stale) this.#poster.epochs.renewForOthers(id)
     await this.#grantGiver.giveWaiting()
+    if (!this.#intake.partial) await proveMembers(this.#context)
   }
 
   async #fetchGrants(): Promise<void> {

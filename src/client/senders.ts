@@ -26,15 +26,37 @@ export async function hiddenSenders(
     const certificate = (partial && (await shownSigner(ledger(), chain))) || ledger().view.devices.get(device)
     if (certificate) certificates.set(certificate.hash, certificate)
   }
+  // The others who may send are asked for too, so that the first message of each costs no request.
+  const others = partial ? [] : ledger().view.devices.values()
+  const proving = transparency.unprovenOnceReached([...certificates.values()], over, others)
+  return (await orAlarm(alarm, proving)) ?? devices
+}
+
+/**
+ * Looks for the devices of all members in the directory log before the first of them sends a
+ * message, so that no message waits for it. What is not found there is refused with its messages.
+ */
+export async function proveMembers({
+  ledger,
+  transparency,
+  alarm,
+}: Pick<SessionContext, 'ledger' | 'transparency' | 'alarm'>): Promise<void> {
+  await orAlarm(alarm, transparency.unproven([...ledger().view.devices.values()]))
+}
+
+/**
+ * The devices that were not found; undefined, after an alarm, where the directory log is altered.
+ */
+async function orAlarm(
+  alarm: SessionContext['alarm'],
+  proving: Promise<DeviceId[]>,
+): Promise<ReadonlySet<DeviceId> | undefined> {
   try {
-    // The others who may send are asked for too, so that the first message of each costs no
-    // request.
-    const others = partial ? [] : ledger().view.devices.values()
-    return new Set(await transparency.unprovenOnceReached([...certificates.values()], over, others))
+    return new Set(await proving)
   } catch (error) {
     if (!isProblem(error, 'DIRECTORY_ALTERED')) throw error
     alarm({ code: 'LOG_ALTERED', reason: error.code, detail: error.detail })
-    return devices
+    return undefined
   }
 }
 
