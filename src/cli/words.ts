@@ -99,7 +99,7 @@ function wordsOf(field: Schema, value: unknown): string {
   return name === text ? text : `${name} (${text})`
 }
 
-function labelOf(field: Schema, name: string): string {
+export function labelOf(field: Schema, name: string): string {
   return field.label === undefined ? harmlessLine(name) : inLanguage(fieldLabels[field.label as LabelKey])
 }
 

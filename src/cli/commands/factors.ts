@@ -29,12 +29,7 @@ interface AppOptions extends Options {
 
 export function addFactors(factors: Command): void {
   const add = (name: string, description: string, parent = factors) =>
-    withProof(
-      onStore(parent.command(name).description(description)).option(
-        '--code <code>',
-        'code of your authenticator app, or a recovery code, where the service asks for it',
-      ),
-    )
+    withProof(onStore(parent.command(name).description(description)))
   onStore(factors.command('list', { isDefault: true }).description('List your factors')).action((options: Options) =>
     asMember(options, list),
   )

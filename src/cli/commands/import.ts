@@ -8,6 +8,7 @@ import { CommandFailure, exitCodes } from '../failures.ts'
 import { checkLines, faultLine, faultLines, proposalLines } from '../import-report.ts'
 import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
 import { openTerminal, type Terminal } from '../terminal.ts'
+import { readJson } from '../json-text.ts'
 import { readTextFile } from '../text-input.ts'
 import { counted, number } from '../words.ts'
 import { findCompartment } from './compartment.ts'
@@ -202,13 +203,7 @@ async function readRows(file: string, map: string, terminal: Terminal): Promise<
 }
 
 function readMappingFile(map: string, json: string): Mapping {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch (cause) {
-    throw new CommandFailure(`${map} is not JSON (${(cause as Error).message}): correct it. Nothing was sent.`)
-  }
-  const read = readMapping(value)
+  const read = readMapping(readJson(json, map, 'nothing was sent'))
   if ('mapping' in read) return read.mapping
   const lines = read.faults.map(
     ({ pointer, reason, advice }) => `  ${pointer === '' ? '/' : pointer}: ${reason}. ${advice}`,

@@ -56,6 +56,10 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       does: 'Seal a message on this device and send it',
       load: async () => (await import('./post.ts')).addPost,
     },
+    form: {
+      does: 'The forms, their fields and codes, and files to fill in; needs no store',
+      load: async () => (await import('./form.ts')).addForm,
+    },
     pending: {
       does: 'Messages of this device that have no receipt yet; asks no service',
       load: async () => (await import('./pending.ts')).addPending,

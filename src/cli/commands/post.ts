@@ -3,6 +3,7 @@ import type { Draft, Message } from '../../client/index.ts'
 import { forms, relations, type Relation } from '../../forms/index.ts'
 import { beMember, onDevice, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import { readJson } from '../json-text.ts'
 import { orKeep, type OfflineOperation } from '../offline-operation.ts'
 import {
   inOperation,
@@ -52,7 +53,10 @@ export function addPost(command: Command): void {
           ...new Set(forms.map(({ id }) => id)),
         ]),
       )
-      .option('--fields <file>', 'JSON file with the fields of the form; - for standard input')
+      .option(
+        '--fields <file>',
+        'JSON file with the fields of the form (cordon form FORM --template); - for standard input',
+      )
       .option('--subject <subject>', 'subject line')
       .option('--compartment <compartment>', 'the compartment of the message; the compartment all if not given')
       .option('--to <organization...>', 'organizations that it is addressed to')
@@ -84,7 +88,10 @@ Examples:
     .action((text: string | undefined, options: Options) => {
       const { form = 'text', replyBy } = options
       if (form !== 'text' && text !== undefined)
-        throw new CommandFailure(`The form ${form} takes its fields from a file: give --fields.`, exitCodes.usage)
+        throw new CommandFailure(
+          `The form ${form} takes its fields from a file: give --fields. cordon form ${form} --template writes one to fill in.`,
+          exitCodes.usage,
+        )
       if (text !== undefined && options.fields !== undefined)
         throw new CommandFailure('Give a text or --fields, not both.', exitCodes.usage)
       if (options.as !== undefined && options.replyTo === undefined)
@@ -149,16 +156,15 @@ async function fieldsOf(
   if (options.fields !== undefined) {
     const path = options.fields
     const json = path === '-' ? await readStandardInput() : await readTextFile(path)
-    try {
-      const value = JSON.parse(json) as unknown
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-    } catch (cause) {
-      throw new CommandFailure(`${path} is not JSON (${(cause as Error).message}): correct it; nothing was sent.`)
-    }
+    const value = readJson(json, path === '-' ? 'standard input' : path, 'nothing was sent')
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
     throw new CommandFailure(`${path} holds no JSON object: write {"field": value, …}; nothing was sent.`)
   }
   if (form !== 'text')
-    throw new CommandFailure(`The form ${form} takes its fields from a file: give --fields.`, exitCodes.usage)
+    throw new CommandFailure(
+      `The form ${form} takes its fields from a file: give --fields. cordon form ${form} --template writes one to fill in.`,
+      exitCodes.usage,
+    )
   if (text !== undefined) return { text }
   if (terminal.interactive) terminal.note('Write the message; Ctrl-D on a line of its own ends it.')
   return { text: (await readStandardInput()).trimEnd() }
