@@ -1,3 +1,5 @@
+// Node loads the UMD build of this package, whose exports are its default.
+// oxlint-disable-next-line import/default
 import jsonc from 'jsonc-parser'
 import { CommandFailure } from './failures.ts'
 
