@@ -96,7 +96,11 @@ t.test('from an empty service to verified figures', async (t) => {
     )
     const list = await kenya.run(['read'])
     t.match(list.stdout, /1 unread message\. Times in Africa\/Nairobi\./)
-    t.match(list.stdout, new RegExp(`${String(index)} +new +${subject} +text +priority +Coordination unit`))
+    t.match(list.stdout, new RegExp(`${String(index)} +new +${subject} +text +priority +AMBER +Coordination unit`))
+    const none = { threads: [], of: 0, unread: 1 }
+    t.match(await kenya.must('read', '--urgent'), none)
+    t.match(await kenya.must('read', '--from', 'kenya', '--form', 'text'), none)
+    t.match(await kenya.must('read', '--since', '2026-01-01', '--from', 'coord', '--unread'), { of: 1 })
     const one = await kenya.run(['read', String(index)])
     t.match(one.stdout, /Coordination unit, Jonas Weber/)
     t.match(one.stdout, / {2}All pangolins\./)

@@ -10,10 +10,7 @@ export interface Thread {
   readonly unread: number
 }
 
-/**
- * The threads of messages: first those with unread messages, then the others, the newest first in
- * each part.
- */
+/** The threads of messages, the newest first. */
 export function threadsOf(messages: readonly Message[], read: ReadonlySet<string>): Thread[] {
   const threads = [...Map.groupBy(messages, ({ thread }) => thread)].map(([thread, all]) => ({
     number: all[0]?.index ?? 0,
@@ -21,8 +18,12 @@ export function threadsOf(messages: readonly Message[], read: ReadonlySet<string
     messages: all,
     unread: all.filter((message) => isUnread(message, read)).length,
   }))
-  const newest = ({ messages: all }: Thread) => all.at(-1)?.index ?? 0
-  return threads.sort((a, b) => Number(b.unread > 0) - Number(a.unread > 0) || newest(b) - newest(a))
+  return threads.sort((a, b) => newestOf(b) - newestOf(a))
+}
+
+/** Index of the newest message of a thread. */
+export function newestOf({ messages }: Thread): number {
+  return messages.at(-1)?.index ?? 0
 }
 
 export function isUnread({ id, own }: Message, read: ReadonlySet<string>): boolean {

@@ -1,10 +1,12 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
+import { forms } from '../../forms/index.ts'
 import type { Message } from '../../client/index.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import {
   inOperation,
   leaveReading,
   openOperation,
+  organizationIn,
   senderOf,
   type Names,
   type FollowedOperation,
@@ -12,21 +14,19 @@ import {
 } from '../followed-operation.ts'
 import { countOf } from '../numbers.ts'
 import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
-import {
-  changesTo,
-  findMessage,
-  isUnread,
-  keepReadMarks,
-  readMarks,
-  subjectOf,
-  threadsOf,
-  type Thread,
-} from '../threads.ts'
+import { changesTo, findMessage, isUnread, keepReadMarks, readMarks, subjectOf } from '../threads.ts'
+import { listThreads, type ListedThread, type ThreadFilters, type ThreadList } from '../thread-list.ts'
 import { counted, fieldLines, markWords, timesIn } from '../words.ts'
+import { instantIn } from '../zones.ts'
 
 interface Options extends OperationOptions {
   readonly limit: string
+  readonly from?: string
+  readonly form?: string
+  readonly since?: string
+  readonly urgent?: true
   readonly unread?: true
+  readonly imported?: true
   readonly markAll?: true
 }
 
@@ -35,40 +35,66 @@ export function addRead(command: Command): void {
     command
       .argument('[thread]', 'number of a thread, or of a message in it')
       .option('--limit <n>', 'list at most so many threads', '40')
+      .option('--from <organization>', 'list only threads in which this organization wrote')
+      .addOption(
+        new Option('--form <form>', 'list only threads with a message of this form').choices([
+          ...new Set(forms.map(({ id }) => id)),
+        ]),
+      )
+      .option(
+        '--since <time>',
+        'list only threads with a message from this day or time on, on the clocks of the operation',
+      )
+      .option('--urgent', 'list only threads with an urgent message')
       .option('--unread', 'list only what is unread')
+      .option('--imported', 'list the rows of imports, which are one line otherwise')
       .option('--mark-all', 'mark everything read'),
   )
-    .addHelpText('after', '\nExamples:\n  $ cordon read\n  $ cordon read 41\n  $ cordon read --json --limit 1000')
+    .addHelpText(
+      'after',
+      `
+The list begins with what is urgent and unread, then come the answers that your organization owes, then what else is unread.
+
+Examples:
+  $ cordon read
+  $ cordon read 41
+  $ cordon read --from 'Hong Kong Customs' --form warning --since 2026-11-01
+  $ cordon read --json --limit 1000`,
+    )
     .action((word: string | undefined, options: Options) =>
       asMember(options, async (device) => {
         const limit = countOf('--limit', options.limit)
         const followed = await openOperation(device, options.operation)
         if (options.markAll === true) await markAll(device, followed)
-        else if (word === undefined) await listThreads(device, followed, limit, options.unread === true)
+        else if (word === undefined) await list(device, followed, limit, options)
         else await showThread(device, followed, word)
         await leaveReading(followed, device)
       }),
     )
 }
 
-async function listThreads(
-  { store, terminal }: CommandDevice,
+async function list(
+  { client, store, terminal }: CommandDevice,
   followed: FollowedOperation,
   limit: number,
-  onlyUnread: boolean,
+  options: Options,
 ): Promise<void> {
   const { session, facts, names } = followed
-  const all = threadsOf(session.messages, await readMarks(store, session.operation))
-  const fitting = onlyUnread ? all.filter(({ unread }) => unread > 0) : all
+  const read = await readMarks(store, session.operation)
+  const filters = filtersOf(followed, options)
+  const listed = listThreads(session.messages, read, client.organization, filters)
+  // A program gets each thread, and folds nothing.
+  const { threads: fitting, folded } = terminal.json ? unfolded(listed) : listed
   const threads = fitting.slice(0, limit)
   const time = timesIn(facts.timeZone)
-  const unread = all.reduce((sum, thread) => sum + thread.unread, 0)
+  const unread = session.messages.filter((message) => isUnread(message, read)).length
+  const of = fitting.length + folded.length
   const value = threads.map((thread) => summary(thread, names))
   const { operation, alarms, aside } = session
-  terminal.result({ operation, unread, threads: value, of: fitting.length, alarms, aside }, () => {
-    const head = `${isolated(facts.name)} (${isolated(facts.reference)}), ${facts.state}. ${counted(all.length, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
+  terminal.result({ operation, unread, threads: value, of, alarms, aside }, () => {
+    const head = `${isolated(facts.name)} (${isolated(facts.reference)}), ${facts.state}. ${counted(of, 'thread')}, ${counted(unread, 'unread message')}. Times in ${facts.timeZone}.`
     const rows = threads.map((thread, n) => {
-      const { subject, form, precedence, from, at, exercise } = value[n] as ReturnType<typeof summary>
+      const { subject, form, precedence, tlp, from, at, exercise, owedBy } = value[n] as ReturnType<typeof summary>
       const news = thread.unread === 0 ? '' : thread.unread === 1 ? 'new' : `${String(thread.unread)} new`
       return [
         String(thread.number),
@@ -76,35 +102,58 @@ async function listThreads(
         (exercise ? 'EXERCISE ' : '') + subject,
         form,
         precedence === 'routine' ? '' : precedence,
+        tlp,
         from,
         time(at),
+        owedBy === null ? '' : `answer by ${time(owedBy)}`,
       ]
     })
     const more = fitting.length - threads.length
+    const columns = ['number', '', 'subject', 'form', 'precedence', 'TLP', 'from', 'newest', '']
     return [
       harmless(head),
-      ...(rows.length === 0
-        ? []
-        : ['', ...table(['number', '', 'subject', 'form', 'precedence', 'from', 'newest'], rows)]),
-      ...(more > 0 ? ['', `${counted(more, 'older thread')} not listed: --limit shows more.`] : []),
+      ...(rows.length === 0 ? [] : ['', ...table(columns, rows)]),
+      ...(folded.length > 0 ? ['', foldedLine(folded)] : []),
+      ...(more > 0 ? ['', `${counted(more, 'thread')} more: --limit shows them.`] : []),
     ]
   })
 }
 
-function summary({ number, thread, messages, unread }: Thread, names: Names) {
+const unfolded = ({ threads, folded }: ThreadList): ThreadList => ({ threads: [...threads, ...folded], folded: [] })
+
+function filtersOf(followed: FollowedOperation, options: Options): ThreadFilters {
+  const { from, form, since, urgent, unread, imported } = options
+  return {
+    ...(from === undefined ? {} : { organization: organizationIn(followed, from).id }),
+    ...(form === undefined ? {} : { form }),
+    ...(since === undefined ? {} : { since: instantIn(followed.facts.timeZone, since, '--since') }),
+    urgent: urgent === true,
+    unread: unread === true,
+    imported: imported === true,
+  }
+}
+
+function foldedLine(folded: readonly ListedThread[]): string {
+  const unread = folded.filter((thread) => thread.unread > 0).length
+  return `${counted(folded.length, 'imported row')}${unread === 0 ? '' : `, ${counted(unread, 'of them unread', 'of them unread')}`}: cordon read --imported lists them.`
+}
+
+function summary({ number, thread, messages, unread, urgent, owedBy }: ListedThread, names: Names) {
   const [first] = messages
   const last = messages.at(-1)
   if (!first || !last) throw new RangeError('a thread has a message')
-  const { compartment, form, precedence, exercise } = first
+  const { compartment, form, precedence, exercise, handling } = first
   return {
     number,
     thread,
     unread,
     subject: subjectOf(first),
     form,
-    precedence,
+    precedence: urgent ? 'urgent' : precedence,
+    tlp: handling.tlp,
     from: senderOf(names, first).organization,
     at: last.at,
+    owedBy: owedBy ?? null,
     compartment,
     exercise,
     messages: messages.length,
