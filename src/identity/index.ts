@@ -52,6 +52,7 @@ export {
   findPeople,
   findTrustRoot,
   liveCertificatesOf,
+  namesAmong,
   newestCertificates,
   peopleOf,
   revocationsByHash,
