@@ -38,8 +38,8 @@ export function deadlineIn(timeZone: string, text: string, option: string): Date
 }
 
 /**
- * The one instant of a moment that has passed: of a day its last millisecond, and of the day that is
- * not over the present. Throws CommandFailure for a time that lies ahead.
+ * The one instant of a moment that has passed: of a day its last millisecond, and of the day that
+ * is not over the present. Throws CommandFailure for a time that lies ahead.
  */
 export function momentIn(timeZone: string, text: string, option: string): Date {
   const [at, now] = [deadlineIn(timeZone, text, option), new Date()]

@@ -26,8 +26,8 @@ export interface EntryFilters {
   /** Kinds of entries such as `body.fetched`, or `member.*`. */
   readonly kinds?: readonly string[]
   /**
-   * The person who caused the entry, or whose reading it holds. To query another person or another device, the caller needs a
-   * justification.
+   * The person who caused the entry, or whose reading it holds. To query another person or another
+   * device, the caller needs a justification.
    */
   readonly person?: string
   readonly organization?: string
@@ -81,7 +81,7 @@ export interface EntryPage {
 }
 
 /** A reading of a message, as the log has it. */
-export interface Reading {
+export interface MessageReading {
   readonly person: string
   /** Undefined where the service shows no name of this person. */
   readonly organization: string | undefined
@@ -101,7 +101,7 @@ export interface MessageReadings {
   readonly message: string
   /** The entry that posted it; undefined where the log has no such message. */
   readonly posted: LogEntry | undefined
-  readonly readings: readonly Reading[]
+  readonly readings: readonly MessageReading[]
   readonly names: NamesShown
 }
 
@@ -229,7 +229,7 @@ export class Audit {
    */
   async readingsOf(log: string, message: string, justification?: string): Promise<MessageReadings> {
     const found = new NamesFound()
-    const readings: Reading[] = []
+    const readings: MessageReading[] = []
     let posted: LogEntry | undefined
     const kinds = ['message.*', 'messages.read', 'body.fetched']
     for await (const { entries, names } of this.pages(log, { kinds, message, ...definedMembers({ justification }) })) {
@@ -329,7 +329,7 @@ class NamesFound implements NamesShown {
 }
 
 /** The readings that an entry holds. */
-function readingsIn({ leaf, details }: LogEntry, names: NamesFound): Reading[] {
+function readingsIn({ leaf, details }: LogEntry, names: NamesFound): MessageReading[] {
   const { at, index, actor, kind, subject } = leaf
   if (kind === 'body.fetched' && 'person' in actor)
     return [{ of: subject, person: actor.person, organization: actor.organization, how: 'fetched', at, index }]

@@ -52,11 +52,11 @@ export {
   findPeople,
   findTrustRoot,
   liveCertificatesOf,
-  namesAmong,
   newestCertificates,
   peopleOf,
   revocationsByHash,
 } from './store.ts'
+export { namesAmong } from './people/store.ts'
 export { differences } from './verification/directory.ts'
 export { finding, identityOwners, type IdentityOwnersOptions } from './verification/owners.ts'
 

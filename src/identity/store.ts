@@ -93,30 +93,6 @@ export async function findPeople(tx: Tx, ids: readonly string[]): Promise<Select
   return tx.selectFrom('person').selectAll().where('id', 'in', ids).execute()
 }
 
-/** Answers the names of the people and the organizations among these ids, which may be of anything. */
-export async function namesAmong(
-  tx: Tx,
-  ids: readonly string[],
-): Promise<{
-  people: { person: string; name: string; organization: string }[]
-  organizations: { organization: string; name: string }[]
-}> {
-  const people = await tx
-    .selectFrom('person')
-    .select(['id as person', 'name', 'organization_id as organization'])
-    .where(sql<boolean>`id = ANY(${[...ids]}::uuid[])`)
-    .orderBy('id')
-    .execute()
-  const homes = [...ids, ...people.map(({ organization }) => organization)]
-  const organizations = await tx
-    .selectFrom('organization')
-    .select(['id as organization', 'name'])
-    .where(sql<boolean>`id = ANY(${homes}::uuid[])`)
-    .orderBy('id')
-    .execute()
-  return { people, organizations }
-}
-
 export async function peopleOf(
   tx: Tx,
   organization: string,

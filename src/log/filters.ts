@@ -103,7 +103,7 @@ export type EntriesPage = Static<typeof EntriesPage>
 const Name = Type.String({ maxLength: 200 })
 
 /** The names of people and organizations among the ids that a page shows. */
-const NamesShown = Type.Object(
+const PageNames = Type.Object(
   {
     people: Type.Array(Type.Object({ person: Uuid, name: Name, organization: Uuid })),
     organizations: Type.Array(Type.Object({ organization: Uuid, name: Name })),
@@ -111,9 +111,9 @@ const NamesShown = Type.Object(
   { description: 'Of the ids that the page shows, as far as the caller may see them; also of those who have left.' },
 )
 
-export type NamesShown = Static<typeof NamesShown>
+export type PageNames = Static<typeof PageNames>
 
-export const NamedEntriesPage = Type.Object({ ...EntriesPage.properties, names: NamesShown })
+export const NamedEntriesPage = Type.Object({ ...EntriesPage.properties, names: PageNames })
 
 /** What a caller asks a log for. */
 export interface LogQuery {

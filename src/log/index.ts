@@ -22,7 +22,7 @@ export {
   readQuery,
   type EntriesPage,
   type LogQuery,
-  type NamesShown,
+  type PageNames,
 } from './filters.ts'
 export { sizeAt, type Scope } from './queries.ts'
 export { microsecondText } from './rows.ts'

@@ -23,7 +23,7 @@ interface Filters extends LogQuery {
   readonly within: Scope['within']
 }
 
-/** Whose readings, or the readings of which message, a query looks for, and between which indexes. */
+/** Whose readings, or of which message, a query looks for, and between which indexes. */
 export interface ReadingsAsked {
   readonly person?: string
   readonly organization?: string

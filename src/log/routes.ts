@@ -13,7 +13,7 @@ import {
   lowerCaseUuid,
   type EntriesPage,
   type LogQuery,
-  type NamesShown,
+  type PageNames,
 } from './filters.ts'
 import type { Logs } from './logs.ts'
 import type { Scope } from './queries.ts'
@@ -39,8 +39,8 @@ export interface LogRouteDeps<A> {
    * finds out what is shown. Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
    */
   enterQuery(who: A, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
-  /** Answers the names that belong to ids on a page of this log, as far as the caller may see them. */
-  namesIn(who: A, log: string, page: EntriesPage): Promise<NamesShown>
+  /** Answers the names of the ids on a page of this log, as far as the caller may see them. */
+  namesIn(who: A, log: string, page: EntriesPage): Promise<PageNames>
 }
 
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.

@@ -1,7 +1,7 @@
 import { may } from '../access.ts'
 import type { Tx } from '../db/index.ts'
 import { namesAmong } from '../identity/index.ts'
-import { subjectsAmong, type EntriesPage, type NamesShown } from '../log/index.ts'
+import { subjectsAmong, type EntriesPage, type PageNames } from '../log/index.ts'
 import { parseLeaf, type OperationView, type PersonId } from '../protocol/index.ts'
 import type { Membership } from './authorize.ts'
 import { sharesCompartment } from './visibility.ts'
@@ -28,18 +28,18 @@ function actorsIn({ entries }: EntriesPage): Set<string> {
 }
 
 /**
- * Answers the names among the ids on a page that a member may see. Members see the names of the present
- * members that `member.list` shows them. Of people who have left, those whose role queries the
- * entries of all see the names of all who ever were members, a contact point those of its own
- * organization. Nobody sees names of people who never were members, except auditors, to whom the log
- * shows the acts of administrators.
+ * Answers the names among the ids on a page that a member may see. Members see the names of the
+ * present members that `member.list` shows them. Of people who have left, those whose role queries
+ * the entries of all see the names of all who ever were members, a contact point those of its own
+ * organization. Nobody sees names of people who never were members, except auditors, to whom the
+ * log shows the acts of administrators.
  */
 export async function namesOfOperation(
   tx: Tx,
   view: OperationView,
   membership: Membership,
   page: EntriesPage,
-): Promise<NamesShown> {
+): Promise<PageNames> {
   const ids = idsIn(page)
   const acted = actorsIn(page)
   const { operation, role, person: self, organization: own } = membership

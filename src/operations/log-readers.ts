@@ -20,13 +20,13 @@ import {
   type EntriesPage,
   type LogQuery,
   type Logs,
-  type NamesShown,
+  type PageNames,
   type Scope,
 } from '../log/index.ts'
-import { isUuid, kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
+import { isUuid, kinds, mostClockDifferenceMs, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
 import { authorize, authorizeIn, type Membership } from './authorize.ts'
 import { idsIn, namesOfOperation, reachOf } from './log-names.ts'
-import { pastMembers, type PastMembers } from './past-members.ts'
+import { pastMembers, type MembersThen } from './past-members.ts'
 import { enterOperation, purposeOfOperation } from './store.ts'
 import type { Views } from './views.ts'
 import { seesEntry } from './visibility.ts'
@@ -70,11 +70,11 @@ export class LogReaders {
   }
 
   /**
-   * Answers the names that belong to ids on a page of a log, for the caller to whom it was shown. Of
-   * the directory, auditors of the platform see the entries that state the names. Of an operation,
-   * `namesOfOperation` says which.
+   * Answers the names that belong to ids on a page of a log, for the caller to whom it was shown.
+   * Of the directory, auditors of the platform see the entries that state the names. Of an
+   * operation, `namesOfOperation` says which.
    */
-  async namesIn(actor: SignedInCaller, log: string, page: EntriesPage): Promise<NamesShown> {
+  async namesIn(actor: SignedInCaller, log: string, page: EntriesPage): Promise<PageNames> {
     const { db, logs, views } = this.#deps
     if (page.entries.length === 0) return { people: [], organizations: [] }
     if (log === logs.directory) return transaction(db, (tx) => namesAmong(tx, idsIn(page)))
@@ -88,10 +88,12 @@ export class LogReaders {
    * Answers who was a member of an operation at a time. The question is recorded as a query of the
    * log before it is answered. VALIDATION where the time lies ahead.
    */
-  async membersAt(actor: SignedInCaller, operation: string, { at, justification }: MembersQuery): Promise<PastMembers> {
+  async membersAt(actor: SignedInCaller, operation: string, { at, justification }: MembersQuery): Promise<MembersThen> {
     const { db, logs, views, clock } = this.#deps
     const time = readInstant('at', at)
-    if (time > clock()) throw queryFault('at', 'lies ahead: nobody knows who will be a member')
+    // The clock of whoever asks for the present may be ahead.
+    if (time.getTime() > clock().getTime() + mostClockDifferenceMs)
+      throw queryFault('at', 'lies ahead: nobody knows who will be a member')
     const details = { session: actor.session, query: { view: 'members', at: time.toISOString() } }
     await logs.append(operation, queryAct, { details, justification }, actor)
     return reading(db, async (tx) => {

@@ -8,17 +8,17 @@ import { applyEntries } from './snapshot.ts'
 import { compartmentsOf } from './store.ts'
 
 /** Who was a member of an operation at a time, as far as a caller may see it. */
-export interface PastMembers {
+export interface MembersThen {
   /** The number of entries that the log had at that time; 0 before the operation existed. */
   readonly size: number
   /** The state of the operation at that time; null before it existed. */
   readonly state: OperationView['state'] | null
-  readonly members: readonly PastMember[]
+  readonly members: readonly MemberThen[]
   readonly organizations: readonly { readonly organization: string; readonly name: string }[]
   readonly compartments: readonly { readonly compartment: string; readonly name: string }[]
 }
 
-interface PastMember {
+interface MemberThen {
   readonly person: string
   readonly name: string
   readonly organization: string
@@ -33,7 +33,7 @@ interface PastMember {
  * may query the entries of all sees every member and every compartment; a contact point the members
  * of its own organization, others themselves, both with the compartments in which they are now.
  */
-export async function pastMembers(tx: Tx, membership: Membership, now: OperationView, at: Date): Promise<PastMembers> {
+export async function pastMembers(tx: Tx, membership: Membership, now: OperationView, at: Date): Promise<MembersThen> {
   const { operation, person: self, organization: own } = membership
   const size = await sizeAt(tx, operation, at)
   const view = new OperationView(operation as OperationId)
