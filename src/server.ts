@@ -59,7 +59,7 @@ import {
   type Logs,
   type ReadOnlyLog,
 } from './log/index.ts'
-import { Consultation, MessageService, mountMessages } from './messages/index.ts'
+import { Consultation, MessageService, mountMessages, readingEntries } from './messages/index.ts'
 import {
   LogReaders,
   OperationService,
@@ -245,6 +245,7 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: O
       lockActors: (tx, actors, persons) => lockActors(tx, actors, persons, clock()),
       snapshots: operationSnapshots,
       publish: growth.tell,
+      findReadings: readingEntries,
       onError,
       ...(witnesses === undefined ? {} : { witnesses }),
       ...(logLimits === undefined ? {} : { limits: logLimits }),
@@ -385,7 +386,7 @@ async function mountRoutes(
   mountServiceAccounts(app, identity)
   const may = operationAccesses(db, identity.access, operations)
   const reader = logReaders.access(identity.access)
-  mountOperations(app, operations, identity.access, may)
+  mountOperations(app, { operations, logReaders }, identity.access, may)
   mountMessages(app, messages, may)
   mountReports(app, { reports, evidence }, may, reader)
   mountLogRoutes(app, {
@@ -393,6 +394,7 @@ async function mountRoutes(
     reader,
     enterExport: (actor, log, entries) => enterLogExport({ db, logs, clock: options.clock }, actor, log, entries),
     enterQuery: (actor, log, query) => logReaders.enterQuery(actor, log, query),
+    namesIn: (actor, log, page) => logReaders.namesIn(actor, log, page),
   })
   mountLive(app, {
     hub,

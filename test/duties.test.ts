@@ -250,6 +250,8 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
   },
   'GET /v1/operations/:operation/candidates': get(`${path}/candidates?organization=${organizations.kenya}`),
   'GET /v1/operations/:operation/members': get(`${path}/members`),
+  'GET /v1/operations/:operation/past-members': (measured) =>
+    measured(() => coordinator.call('GET', `${path}/past-members?at=${server.clock.now().toISOString()}`)),
   'POST /v1/operations/:operation/members': async (measured) => {
     const person = await newcomer(ncp, { name: 'Is admitted', organization: organizations.kenya })
     await measured(() => operation.admit(person, 'officer'))

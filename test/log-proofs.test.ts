@@ -45,6 +45,7 @@ t.test('a member fetches checkpoints and proofs that verify; others find nothing
       },
     ),
     enterExport: () => Promise.reject(new Problem('NOT_FOUND')),
+    namesIn: () => Promise.resolve({ people: [], organizations: [] }),
     enterQuery: () => Promise.reject(new Problem('NOT_FOUND')),
   })
   const get = (path: string, authorization?: string) =>

@@ -2,7 +2,7 @@
 // signatures, tiles, proofs and entries; this program only fetches, and maps the paths and signatures of C2SP to theirs.
 //
 // It confirms the newest checkpoint, every entry under it, and, where they are given, a receipt (C2SP tlog-proof) and
-// cosignatures of witnesses (C2SP tlog-cosignature, Ed25519). ML-DSA-44 lines are not checked: Go has no public ML-DSA yet.
+// cosignatures of witnesses (C2SP tlog-cosignature, Ed25519). A receipt it confirms by itself too, without any service. ML-DSA-44 lines are not checked: Go has no public ML-DSA yet.
 package main
 
 import (
@@ -22,7 +22,10 @@ import (
 // timeForm is the one form of times, which compare as texts.
 const timeForm = "2006-01-02T15:04:05.000Z"
 
-const usage = `Usage: verify-go -log URL -keys FILE [-session FILE] [-receipt FILE] [-witness KEY]... [-quorum K]
+const usage = `Usage: verify-go -receipt FILE -keys FILE [-witness KEY]... [-quorum K]
+       verify-go -log URL -keys FILE [-session FILE] [-receipt FILE] [-witness KEY]... [-quorum K]
+
+Without -log a receipt is verified by itself: no service, no session, no network.
 
   -log      the log: https://HOST/v1/logs/ID
   -keys     verifier keys of the service's logs, as "cordon log-keys" prints them
@@ -49,9 +52,17 @@ func main() {
 	flag.Var(&witnesses, "witness", "")
 	flag.Usage = func() { fmt.Fprint(os.Stderr, usage) }
 	flag.Parse()
-	if *log == "" || *keys == "" || flag.NArg() > 0 {
+	offline := *log == "" && *session == "" && *receipt != ""
+	if (*log == "" && !offline) || *keys == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
+	}
+	if offline {
+		if err := verifyReceipt(*receipt, *keys, witnesses, *quorum); err != nil {
+			fmt.Printf("NOT verified: %v\n", err)
+			os.Exit(1)
+		}
+		return
 	}
 	if err := verify(strings.TrimRight(*log, "/"), *keys, *session, *receipt, witnesses, *quorum); err != nil {
 		fmt.Printf("NOT verified: %v\n", err)
@@ -146,6 +157,77 @@ func checkEntries(server *server, tree tlog.Tree, hashes tlog.HashReader) error 
 			return fmt.Errorf("the bundle goes on after entry %d", first+count-1)
 		}
 	}
+	return nil
+}
+
+// verifyReceipt verifies a receipt with the keys alone, and prints who did what and when.
+func verifyReceipt(file, keyFile string, witnesses []string, quorum int) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	receipt, err := parseProof(string(text))
+	if err != nil {
+		return fmt.Errorf("the receipt is damaged: %w", err)
+	}
+	if receipt.entry == nil {
+		return errors.New("the receipt does not bring its entry")
+	}
+	origin, _, _ := strings.Cut(receipt.checkpoint, "\n")
+	_, id, found := cutLast(origin, "/logs/")
+	if !found {
+		return errors.New("the checkpoint is of no log of Cordon")
+	}
+	verifier, err := logVerifier(keyFile, id)
+	if err != nil {
+		return err
+	}
+	if verifier.Name() != origin {
+		return fmt.Errorf("the receipt is of %s, and the keys are those of %s", origin, verifier.Name())
+	}
+	tree, err := openCheckpoint(receipt.checkpoint, verifier)
+	if err != nil {
+		return fmt.Errorf("the checkpoint: %w", err)
+	}
+	if err := tlog.CheckRecord(receipt.proof, tree.N, tree.Hash, receipt.index, tlog.RecordHash(receipt.entry)); err != nil {
+		return errors.New("the log of the checkpoint does not hold this entry")
+	}
+	var leaf struct {
+		Log     string `json:"log"`
+		Index   int64  `json:"index"`
+		At      string `json:"at"`
+		Kind    string `json:"kind"`
+		Subject string `json:"subject"`
+		Digest  string `json:"digest"`
+		Actor   struct {
+			Person       string `json:"person"`
+			Organization string `json:"organization"`
+			Device       string `json:"device"`
+			Server       string `json:"server"`
+		} `json:"actor"`
+	}
+	if err := json.Unmarshal(receipt.entry, &leaf); err != nil {
+		return errors.New("the entry of the receipt is no JSON")
+	}
+	if leaf.Log != id || leaf.Index != receipt.index {
+		return fmt.Errorf("the entry is number %d of the log %s, and the receipt of another place", leaf.Index, leaf.Log)
+	}
+	if quorum > 0 || len(witnesses) > 0 {
+		if err := checkWitnesses(receipt.checkpoint, verifier, witnesses, quorum); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("Verified: %q, entry %d of %s\n", leaf.Kind, leaf.Index, origin)
+	if leaf.Actor.Server != "" {
+		fmt.Printf("Who: the server %q\n", leaf.Actor.Server)
+	} else {
+		fmt.Printf("Person: %q\nOrganization: %q\nDevice: %q\n", leaf.Actor.Person, leaf.Actor.Organization, leaf.Actor.Device)
+	}
+	fmt.Printf("When: %q\nWhat: %q\n", leaf.At, leaf.Subject)
+	if leaf.Digest != "" {
+		fmt.Printf("SHA-256 of its statement: %q\n", leaf.Digest)
+	}
+	fmt.Printf("Checkpoint: %d entries, root %v, signed by %s (Ed25519)\n", tree.N, tree.Hash, verifier.Name())
 	return nil
 }
 

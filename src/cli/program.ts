@@ -43,6 +43,7 @@ function listCommands(): Command {
     .description(manifest.description)
     .version(manifest.version, '-v, --version', 'show the version')
     .helpOption('-h, --help', 'show this help; after a command, the help of that command')
+    .enablePositionalOptions()
     .exitOverride()
     .hook('preAction', () => requireKnownVariables(process.env))
     .configureHelp({ sortSubcommands: false })

@@ -1,25 +1,18 @@
+import { localTime } from '../forms/index.ts'
 import {
   ProtocolError,
   VerifyKeys,
   digestOf,
   parseEvidence,
-  parseNoteKey,
+  parseLeaf,
   verifyEvidence,
   type Evidence,
   type NoteKey,
 } from '../protocol/index.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
-import { readLogKeys } from './log-keys.ts'
-import { harmlessLine, type Progress, type Terminal } from './terminal.ts'
-import { readTextFile } from './text-input.ts'
+import { harmlessLine, table, type Progress, type Terminal } from './terminal.ts'
+import type { FileTrust } from './file-trust.ts'
 import { counted } from './words.ts'
-
-export interface BundleOptions {
-  readonly logKeys?: string
-  readonly root?: string
-  readonly witnessKeys?: string
-  readonly quorum?: string
-}
 
 const mostShown = 10
 
@@ -27,19 +20,15 @@ const mostShown = 10
  * Verifies a bundle of evidence without the service. Its keys must not come from the bundle. Throws
  * CommandFailure.
  */
-export async function verifyBundle(file: string, options: BundleOptions, terminal: Terminal): Promise<void> {
-  const { logKeys, root } = options
-  if (logKeys === undefined || root === undefined)
-    throw new CommandFailure(
-      'A bundle is verified with keys that you got elsewhere, not with those that it brings: give --log-keys and --root. Any enrolled device prints both with `cordon log-keys`.',
-      exitCodes.usage,
-    )
-  const { evidence, sha256 } = await readEvidence(file)
-  const { keys } = await readLogKeys(logKeys)
-  const witnesses = options.witnessKeys === undefined ? [] : await readWitnessKeys(options.witnessKeys)
-  const quorum = readQuorum(options.quorum, witnesses)
+export async function verifyBundle(
+  { file, text }: { readonly file: string; readonly text: string },
+  { keys, root, witnesses, quorum, isEnough, known }: FileTrust,
+  terminal: Terminal,
+): Promise<void> {
+  if (root === undefined) throw new CommandFailure('A bundle needs --root beside the keys.', exitCodes.usage)
+  const { evidence, sha256 } = await readEvidence(file, text)
   let bar: Progress | undefined
-  const { size, cosigned, entries, statements, details, notes, discrepancies } = await verifyEvidence(
+  const { discrepancies: found, ...proven } = await verifyEvidence(
     evidence,
     { keys, root, witnesses, quorum },
     new VerifyKeys(),
@@ -49,8 +38,13 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
     },
   )
   bar?.stop()
+  const { size, cosigned, entries, statements, details, notes } = proven
+  const enough = isEnough(witnesses.filter(({ name }) => cosigned.includes(name)))
+  const lacking = enough || found.length > 0 ? [] : [{ what: 'the checkpoint lacks the quorum of the witness policy' }]
+  const discrepancies: readonly { readonly index?: number; readonly what: string }[] = [...found, ...lacking]
   const verified = discrepancies.length === 0
   const { log, host, made } = evidence
+  const shown = verified ? entryLines(evidence, await known(log)) : []
   const result = { verified, sha256, log, host, size, cosigned, entries, statements, details, notes, discrepancies }
   terminal.result(result, () => [
     ...notes.slice(0, mostShown).map(({ index, what }) => harmlessLine(`Note on entry ${String(index)}: ${what}.`)),
@@ -65,6 +59,7 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
         ? `Verified: ${counted(entries, 'entry', 'entries')} of the log ${log} of ${host} as it was with ${counted(size, 'entry', 'entries')}; ${counted(statements, 'signed statement')}, ${counted(details, 'entry', 'entries')} with details. ${witnessWords(cosigned, witnesses)}`
         : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. The log does not hold this.`,
     ),
+    ...shown,
     `SHA-256 of the file: ${sha256}. The entry export.made of the log has it as its digest if nothing in the file was changed, its manual included.`,
     harmlessLine(
       `It says of itself: made ${made.at} for "${made.justification}", asked for ${JSON.stringify(made.query)}.`,
@@ -73,59 +68,33 @@ export async function verifyBundle(file: string, options: BundleOptions, termina
   process.exitCode = verified ? exitCodes.done : exitCodes.failed
 }
 
+/** Who did what and when, of the first entries. */
+function entryLines({ entries }: Evidence, known: Awaited<ReturnType<FileTrust['known']>>): string[] {
+  const timeZone = known?.timeZone ?? 'UTC'
+  const rows = entries.slice(0, mostShown).map(({ leaf: text }) => {
+    const { index, at, kind, actor } = parseLeaf(text)
+    const who = 'person' in actor ? (known?.names.people[actor.person] ?? actor.person) : actor.server
+    return [String(index), localTime(new Date(at), timeZone), kind, who]
+  })
+  const more = entries.length - rows.length
+  return [
+    '',
+    ...table(['entry', `time (${timeZone})`, 'kind', 'who'], rows),
+    ...(more > 0 ? [`… and ${counted(more, 'more entry', 'more entries')}.`] : []),
+    '',
+  ]
+}
+
 function witnessWords(cosigned: readonly string[], asked: readonly NoteKey[]): string {
   if (asked.length === 0) return 'No witness was named.'
   return cosigned.length === 0 ? 'No witness cosigned it.' : `Cosigned by ${cosigned.join(', ')}.`
 }
 
-async function readEvidence(file: string): Promise<{ evidence: Evidence; sha256: string }> {
-  let text: string
-  try {
-    text = await readTextFile(file)
-  } catch (error) {
-    if (error instanceof CommandFailure) throw error
-    throw new CommandFailure(`The bundle ${file} cannot be read (${(error as Error).message}).`)
-  }
+async function readEvidence(file: string, text: string): Promise<{ evidence: Evidence; sha256: string }> {
   try {
     return { evidence: parseEvidence(text), sha256: await digestOf(text) }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error
     throw new CommandFailure(`${file} is no bundle of evidence: ${error.message}`)
   }
-}
-
-async function readWitnessKeys(file: string): Promise<NoteKey[]> {
-  let text: string
-  try {
-    text = await readTextFile(file)
-  } catch (error) {
-    if (error instanceof CommandFailure) throw error
-    throw new CommandFailure(`The file of witness keys ${file} cannot be read (${(error as Error).message}).`)
-  }
-  try {
-    return await Promise.all(
-      text
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-        .map(parseNoteKey),
-    )
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error
-    throw new CommandFailure(`${file} does not hold keys of witnesses, one a line: ${error.message}`, exitCodes.usage)
-  }
-}
-
-function readQuorum(quorum: string | undefined, witnesses: readonly NoteKey[]): number {
-  const names = new Set(witnesses.map(({ name }) => name)).size
-  if (names === 0 && quorum !== undefined)
-    throw new CommandFailure(
-      '--quorum needs --witness-keys: a file with the verifier keys of the witnesses.',
-      exitCodes.usage,
-    )
-  const wanted = quorum === undefined ? names : Number(quorum)
-  if (Number.isInteger(wanted) && wanted >= 0 && wanted <= names) return wanted
-  throw new CommandFailure(
-    `--quorum is a whole number up to the ${counted(names, 'witness', 'witnesses')} named.`,
-    exitCodes.usage,
-  )
 }

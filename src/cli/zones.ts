@@ -37,6 +37,18 @@ export function deadlineIn(timeZone: string, text: string, option: string): Date
   )
 }
 
+/**
+ * The one instant of a moment that has passed: of a day its last millisecond, and of the day that
+ * is not over the present. Throws CommandFailure for a time that lies ahead.
+ */
+export function momentIn(timeZone: string, text: string, option: string): Date {
+  const [at, now] = [deadlineIn(timeZone, text, option), new Date()]
+  if (at <= now) return at
+  if (new Date(instantIn(timeZone, text, option)) <= now) return now
+  const said = sayTime(at, timeZone)
+  throw new CommandFailure(`${option}: ${said} lies ahead. Give a time that has passed.`, exitCodes.usage)
+}
+
 function timeIn(timeZone: string, text: string, option: string): WrittenTime {
   const time = readTime(text, timeZone)
   if (!isTimeFault(time)) return time

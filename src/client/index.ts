@@ -1,5 +1,14 @@
 export type { Account, Self } from './account.ts'
-export { Audit, type EntryFilters, type EntryPage, type LogEntry } from './audit.ts'
+export {
+  Audit,
+  type EntryFilters,
+  type EntryPage,
+  type LogEntry,
+  type MessageReadings,
+  type NamesShown,
+  type PastMembers,
+  type PersonActivity,
+} from './audit.ts'
 export type { Pins } from './certificates.ts'
 export { Cordon, type CordonOptions, type Me, type Session } from './cordon.ts'
 export { Directory } from './directory.ts'

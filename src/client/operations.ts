@@ -93,6 +93,14 @@ export class Operations {
     this.#deps = deps
   }
 
+  /**
+   * Fetches the signed statement and the sealed body of a message as the service has them, to hand
+   * on beside its receipt. The log records the fetch. Throws NOT_FOUND, JUSTIFICATION_REQUIRED.
+   */
+  signedMessage(operation: string, message: string): Promise<{ statement: string; body: string }> {
+    return this.#request('GET', `/${operation}/messages/${message}`)
+  }
+
   #request<T>(method: 'GET' | 'POST' | 'PATCH', path: string, body?: object): Promise<T> {
     return this.#deps.transport.request<T>(method, `/v1/operations${path}`, body)
   }

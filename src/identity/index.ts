@@ -56,6 +56,7 @@ export {
   peopleOf,
   revocationsByHash,
 } from './store.ts'
+export { namesAmong } from './people/store.ts'
 export { differences } from './verification/directory.ts'
 export { finding, identityOwners, type IdentityOwnersOptions } from './verification/owners.ts'
 

@@ -8,7 +8,8 @@ const exactly = { additionalProperties: false }
 // Lower case alone: an id has one form in the database too.
 export const lowerCaseUuid = '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 const Uuid = Type.String({ pattern: lowerCaseUuid })
-const time = (description: string) =>
+/** The schema of a time in a query. */
+export const instantSchema = (description: string) =>
   Type.String({
     maxLength: 64,
     pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
@@ -26,14 +27,21 @@ export const EntriesQuery = Type.Object(
         description: 'Kinds, separated by commas; `member.*` is every kind that begins so.',
       }),
     ),
-    person: Type.Optional(Type.String({ pattern: lowerCaseUuid, description: 'Who caused the entry.' })),
-    organization: Type.Optional(Uuid),
+    person: Type.Optional(
+      Type.String({ pattern: lowerCaseUuid, description: 'Who caused the entry, or whose reading it holds.' }),
+    ),
+    organization: Type.Optional(
+      Type.String({
+        pattern: lowerCaseUuid,
+        description: 'Whose people caused the entry, or whose readings it holds.',
+      }),
+    ),
     device: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' })),
     compartment: Type.Optional(Uuid),
     message: Type.Optional(
       Type.String({
         pattern: lowerCaseUuid,
-        description: 'The message that the entry is about: posting it, or fetching it.',
+        description: 'The message that the entry is about: posting it, fetching it, or reading it.',
       }),
     ),
     subject: Type.Optional(
@@ -44,8 +52,8 @@ export const EntriesQuery = Type.Object(
         description: 'The id or code of the thing that the entry is about. An id may be that of a person or a device.',
       }),
     ),
-    from: Type.Optional(time('The first moment.')),
-    to: Type.Optional(time('The first moment that is too late.')),
+    from: Type.Optional(instantSchema('The first moment.')),
+    to: Type.Optional(instantSchema('The first moment that is too late.')),
     outcome: Type.Optional(Type.Union([Type.Literal('done'), Type.Literal('refused')])),
     text: Type.Optional(
       Type.String({
@@ -92,6 +100,21 @@ export const EntriesPage = Type.Object({
 
 export type EntriesPage = Static<typeof EntriesPage>
 
+const Name = Type.String({ maxLength: 200 })
+
+/** The names of people and organizations among the ids that a page shows. */
+const PageNames = Type.Object(
+  {
+    people: Type.Array(Type.Object({ person: Uuid, name: Name, organization: Uuid })),
+    organizations: Type.Array(Type.Object({ organization: Uuid, name: Name })),
+  },
+  { description: 'Of the ids that the page shows, as far as the caller may see them; also of those who have left.' },
+)
+
+export type PageNames = Static<typeof PageNames>
+
+export const NamedEntriesPage = Type.Object({ ...EntriesPage.properties, names: PageNames })
+
 /** What a caller asks a log for. */
 export interface LogQuery {
   /** The kinds of entries; undefined for every kind. */
@@ -122,12 +145,12 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   const { kind, outcome, text, message, limit, justification, from: begin, to: end, ...rest } = query
   const { subject } = rest
   const [from, to] = [instantOf('from', begin), instantOf('to', end)]
-  if (from !== undefined && to !== undefined && to <= from) throw fault('to', 'is not after from')
+  if (from !== undefined && to !== undefined && to <= from) throw queryFault('to', 'is not after from')
   if (message !== undefined && subject !== undefined && message !== subject)
-    throw fault('subject', 'is another one than message')
+    throw queryFault('subject', 'is another one than message')
   const words = text === undefined ? [] : [...new Set(wordsOf(text))]
   if (text !== undefined && (words.length === 0 || words.length > mostWords))
-    throw fault('text', `holds 1 to ${mostWords} words of letters and digits`)
+    throw queryFault('text', `holds 1 to ${mostWords} words of letters and digits`)
   if (words.length > 0 && from === undefined && rest.person === undefined) throw new Problem('QUERY_TOO_WIDE')
   const { after: _, justification: __, ...asked } = query
   return {
@@ -143,16 +166,19 @@ export function readQuery(query: Static<typeof EntriesQuery>): LogQuery {
   }
 }
 
-/** A time of a query as the protocol writes times; VALIDATION where the calendar has none such. */
-function instantOf(name: string, at: string | undefined): string | undefined {
-  if (at === undefined) return undefined
+/** A time of a query as the protocol writes times. */
+const instantOf = (name: string, at: string | undefined): string | undefined =>
+  at === undefined ? undefined : readInstant(name, at).toISOString()
+
+/** The time that a part of a query names; VALIDATION where the calendar has none such. */
+export function readInstant(name: string, at: string): Date {
   const time = readTime(at, 'UTC')
-  if (isTimeFault(time)) throw fault(name, `is no time that can be used. ${time.advice}`)
-  return time.first.toISOString()
+  if (isTimeFault(time)) throw queryFault(name, `is no time that can be used. ${time.advice}`)
+  return time.first
 }
 
-/** The kinds whose subject is a message. */
-const aboutMessage = /^message\.|^body\.fetched$/
+/** The kinds that are about a message: their subject, or one of the readings that they hold. */
+const aboutMessage = /^message\.|^(body\.fetched|messages\.read)$/
 
 function kindsAmong(
   kind: string | undefined,
@@ -162,7 +188,7 @@ function kindsAmong(
   if (kind === undefined && outcome === undefined && message === undefined) return undefined
   const named = kind?.split(',').flatMap((word) => {
     const meant = kindsOf(word)
-    if (meant.length === 0) throw fault('kind', `names ${word}, which does not exist`)
+    if (meant.length === 0) throw queryFault('kind', `names ${word}, which does not exist`)
     return meant
   })
   return kinds.filter(
@@ -174,6 +200,7 @@ function kindsAmong(
   )
 }
 
-function fault(name: string, reason: string): Problem {
+/** The refusal of one part of a query. */
+export function queryFault(name: string, reason: string): Problem {
   return new Problem('VALIDATION', { faults: [{ in: 'querystring', pointer: `/${name}`, reason }] })
 }

@@ -5,7 +5,7 @@ import type { Act, Caller, AppendResult, EntryDraft, Part, Snapshots, Standing }
 import type { EntriesPage, LogQuery } from './filters.ts'
 import type { HearGrowth } from './growth.ts'
 import type { LogKey } from './key.ts'
-import type { Scope } from './queries.ts'
+import type { FindReadings, Scope } from './queries.ts'
 import type { WitnessLimits } from './witnesses.ts'
 import type { ServerStart } from './server-start.ts'
 
@@ -34,6 +34,8 @@ export interface LogDeps<S> {
   readonly publish: HearGrowth
   /** Hears failures that reach no caller. */
   onError(what: string, error: unknown): void
+  /** Finds the entries that hold readings; without it, queries find none by its reader. */
+  readonly findReadings?: FindReadings
   readonly limits?: Partial<LogLimits>
   /**
    * The witnesses that cosign published checkpoints, and the quorum that makes a checkpoint final;

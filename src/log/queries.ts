@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { base64url, kinds as allKinds, parseLeaf, type Kind, type Leaf } from '../protocol/index.ts'
+import { base64url, definedMembers, kinds as allKinds, parseLeaf, type Kind, type Leaf } from '../protocol/index.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
 import { visibleSize } from './store.ts'
 import { hasWords, patternsOf } from './words.ts'
@@ -22,6 +22,22 @@ export interface Scope {
 interface Filters extends LogQuery {
   readonly within: Scope['within']
 }
+
+/** Whose readings, or of which message, a query looks for, and between which indexes. */
+export interface ReadingsAsked {
+  readonly person?: string
+  readonly organization?: string
+  readonly message?: string
+  readonly first: number
+  readonly before: number
+  readonly limit: number
+}
+
+/**
+ * Answers the indexes of the entries that hold such readings, highest first. The server enters
+ * readings for all readers together, so that no column of an entry names a reader.
+ */
+export type FindReadings = (tx: Tx, log: string, asked: ReadingsAsked) => Promise<readonly number[]>
 
 /**
  * How many entries one page looks at where no index holds all that is asked: the next page looks at
@@ -49,6 +65,7 @@ export async function queryLog(
   log: string,
   query: LogQuery,
   scopeIn: (tx: Tx) => Promise<Scope>,
+  findReadings: FindReadings = () => Promise.resolve([]),
 ): Promise<EntriesPage> {
   return transaction(db, async (tx) => {
     const scope = await scopeIn(tx)
@@ -60,10 +77,19 @@ export async function queryLog(
     const filters = narrow(query, scope)
     const before = Math.min(past, query.after ?? past)
     if (filters === undefined || before <= first) return { entries: [], next: null, range }
-    const rows = await pageOf(tx, log, filters, first, before)
+    const rows = await pageOf(tx, log, filters, { first, before, findReadings })
     const { entries, next } = readPage(rows, filters, scope)
     return { entries, next: next === null || next <= first ? null : next, range }
   })
+}
+
+/**
+ * Answers how many entries a log had at the end of a millisecond, in a transaction that sees the
+ * log.
+ */
+export async function sizeAt(tx: Tx, log: string, at: Date): Promise<number> {
+  const size = (await visibleSize(tx, log)) ?? 0
+  return firstSince(tx, log, size, new Date(at.getTime() + 1).toISOString())
 }
 
 /** Answers the query limited to what the caller may see; undefined where that is nothing. */
@@ -106,6 +132,24 @@ async function firstSince(tx: Tx, log: string, size: number, at: string): Promis
   return rows[0]?.low ?? size
 }
 
+interface Within {
+  readonly first: number
+  readonly before: number
+  readonly findReadings: FindReadings
+}
+
+/**
+ * Whose readings the query looks for. Undefined where it asks for no person, organization or
+ * message, or for what no reading has: a device, a compartment, another subject.
+ */
+function readingsWanted(query: Filters): Pick<ReadingsAsked, 'person' | 'organization' | 'message'> | undefined {
+  const { kinds, person, organization, device, compartment, subject, message } = query
+  const none = device ?? compartment ?? (message === true ? undefined : subject)
+  if (none !== undefined || (kinds !== undefined && !kinds.includes('messages.read'))) return undefined
+  if ((person ?? organization ?? subject) === undefined) return undefined
+  return definedMembers({ person, organization, message: subject })
+}
+
 const columns = {
   subject: 'subject',
   device: 'device_id',
@@ -117,17 +161,23 @@ const columns = {
 /**
  * Reads one page in two steps. First the places, from the one index that fits best, whose entries
  * of each kind lie in the order of the log and are merged. Then the entries in these places, and of
- * them those that match what the index does not know. OFFSET 0 has Postgres look each place up,
- * where it might otherwise read the whole table to join it.
+ * them those that match what the index does not know. Readings have places of their own. OFFSET 0
+ * has Postgres look each place up, where it might otherwise read the whole table to join it.
  */
-async function pageOf(tx: Tx, log: string, filters: Filters, first: number, before: number): Promise<Row[]> {
+async function pageOf(tx: Tx, log: string, filters: Filters, { first, before, findReadings }: Within): Promise<Row[]> {
   const [led, ...others] = Object.entries(columns).filter(
     ([name]) => filters[name as keyof typeof columns] !== undefined,
   )
   const equals = ([name, column]: [string, string]) =>
     sql`${sql.ref(`log_entry.${column}`)} = ${filters[name as keyof typeof columns]}`
-  const rest = [...others.map(equals), ...withinOf(filters), ...textOf(filters)]
-  const mostEntries = rest.length === 0 ? filters.limit : mostEntriesLookedAt
+  const beside = [...withinOf(filters), ...textOf(filters)]
+  const mostEntries = others.length + beside.length === 0 ? filters.limit : mostEntriesLookedAt
+  const wanted = readingsWanted(filters)
+  const readings =
+    wanted === undefined ? [] : await findReadings(tx, log, { ...wanted, first, before, limit: mostEntries })
+  const ofReadings = sql`unnest(${[...readings]}::bigint[])`
+  const inColumns = sql.join([sql`true`, ...others.map(equals)], sql` AND `)
+  const rest = [sql`(log_entry.index IN (SELECT ${ofReadings}) OR (${inColumns}))`, ...beside]
   const places = (kind: RawBuilder<unknown> | undefined) => sql`
     SELECT index FROM log_entry
     WHERE log_id = ${log} AND index >= ${first} AND index < ${before}
@@ -141,7 +191,9 @@ async function pageOf(tx: Tx, log: string, filters: Filters, first: number, befo
     SELECT place.index FROM unnest(${[...byKind]}::text[]) AS wanted (kind)
     CROSS JOIN LATERAL (${places(sql`wanted.kind`)}) AS place ORDER BY place.index DESC LIMIT ${mostEntries}`
   const { rows } = await sql<Row>`
-    WITH place AS MATERIALIZED (${merged})
+    WITH place AS MATERIALIZED (
+      SELECT index FROM ((${merged}) UNION SELECT ${ofReadings}) AS found (index) ORDER BY index DESC LIMIT ${mostEntries}
+    )
     SELECT reached.floor, page.*
     FROM (SELECT CASE WHEN count(*) = ${mostEntries} THEN min(index) END AS floor FROM place) AS reached
     LEFT JOIN LATERAL (

@@ -6,7 +6,15 @@ import { Problem } from '../errors.ts'
 import type { Tx } from '../db/index.ts'
 import type { Access, HttpServer } from '../http/index.ts'
 import { ProtocolError, parseTilePath, tileWidth, type Tile } from '../protocol/index.ts'
-import { EntriesPage, EntriesQuery, readQuery, lowerCaseUuid, type LogQuery } from './filters.ts'
+import {
+  EntriesQuery,
+  NamedEntriesPage,
+  readQuery,
+  lowerCaseUuid,
+  type EntriesPage,
+  type LogQuery,
+  type PageNames,
+} from './filters.ts'
 import type { Logs } from './logs.ts'
 import type { Scope } from './queries.ts'
 
@@ -31,6 +39,8 @@ export interface LogRouteDeps<A> {
    * finds out what is shown. Problems NOT_FOUND, FORBIDDEN, JUSTIFICATION_REQUIRED.
    */
   enterQuery(who: A, log: string, query: LogQuery): Promise<(tx: Tx) => Promise<Scope>>
+  /** Answers the names of the ids on a page of this log, as far as the caller may see them. */
+  namesIn(who: A, log: string, page: EntriesPage): Promise<PageNames>
 }
 
 // Lower case alone: one log has one name, also as the name of its checkpoint's file.
@@ -253,14 +263,16 @@ export function mountLogRoutes<A>(app: HttpServer, deps: LogRouteDeps<A>): void 
           'Entries that match the query, newest first; the log records each page as log.queried before it is read',
         params: Id,
         querystring: EntriesQuery,
-        response: { 200: EntriesPage },
+        response: { 200: NamedEntriesPage },
       },
     },
     async (request) => {
       const { id } = request.params
       const query = readQuery(request.query)
-      const scopeIn = await deps.enterQuery(deps.reader.of(request), id, query)
-      return deps.logs.query(id, query, scopeIn)
+      const who = deps.reader.of(request)
+      const scopeIn = await deps.enterQuery(who, id, query)
+      const page = await deps.logs.query(id, query, scopeIn)
+      return { ...page, names: await deps.namesIn(who, id, page) }
     },
   )
 }

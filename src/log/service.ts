@@ -186,7 +186,8 @@ class LogService<S> implements Logs<S> {
 
   proof: Logs<S>['proof'] = async (log, index) => tlogProof(this.#deps.db, log, index, await this.covering(log, index))
 
-  query: Logs<S>['query'] = (log, query, scopeIn) => queryLog(this.#deps.db, log, query, scopeIn)
+  query: Logs<S>['query'] = (log, query, scopeIn) =>
+    queryLog(this.#deps.db, log, query, scopeIn, this.#deps.findReadings)
 
   covering: Logs<S>['covering'] = async (log, index) => {
     const final = await this.findFinal(log)

@@ -331,6 +331,15 @@ export async function entriesAt(tx: Tx, log: string, indexes: readonly number[])
   return rows.map((row) => storedEntry(log, row))
 }
 
+/** Answers which of these ids are the subject of an entry of this kind. */
+export async function subjectsAmong(tx: Tx, log: string, kind: Kind, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const { rows } = await sql<{ subject: string }>`
+    SELECT DISTINCT subject FROM log_entry
+    WHERE log_id = ${log} AND kind = ${kind} AND subject = ANY(${[...ids]}::text[])`.execute(tx)
+  return new Set(rows.map(({ subject }) => subject))
+}
+
 type EntryRow = Awaited<ReturnType<ReturnType<typeof entries>['execute']>>[number]
 
 function storedEntry(log: string, row: EntryRow): StoredEntry {

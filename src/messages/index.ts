@@ -3,5 +3,5 @@ export { noteAct } from './note.ts'
 
 export { mountMessages } from './routes.ts'
 export { MessageService } from './service.ts'
-export { contentsAt, readsAt, type Content } from './store.ts'
+export { contentsAt, readingEntries, readsAt, type Content } from './store.ts'
 export { messagesOwners } from './verification/owners.ts'

@@ -1,4 +1,4 @@
-import { sql, type Insertable, type Selectable } from 'kysely'
+import { sql, type Insertable, type RawBuilder, type Selectable } from 'kysely'
 import type { DB, Tx } from '../db/index.ts'
 
 export type MessageRow = Selectable<DB['message']>
@@ -280,4 +280,50 @@ export async function insertImportKeys(tx: Tx, rows: readonly Insertable<DB['imp
     .values(rows)
     .onConflict((conflict) => conflict.doNothing())
     .execute()
+}
+
+/** Whose readings, or the readings of which message, are looked for. */
+interface ReadingsWanted {
+  readonly person?: string
+  readonly organization?: string
+  readonly message?: string
+  /** The first index, and the first one that is no longer in the range. */
+  readonly first: number
+  readonly before: number
+  readonly limit: number
+}
+
+/**
+ * Answers the indexes of the entries `messages.read` that hold such readings, highest first. An
+ * entry holds the readings of many people, so that the index is walked from one entry to the next:
+ * it reads a row for each entry that it answers. The readings of a message are at most as many as
+ * its readers.
+ */
+export async function readingEntries(
+  tx: Tx,
+  operation: string,
+  { person, organization, message, first, before, limit }: ReadingsWanted,
+): Promise<number[]> {
+  const named = Object.entries({ person_id: person, organization_id: organization, message_id: message })
+  const conditions = named.flatMap(([column, id]) =>
+    id === undefined ? [] : [sql`${sql.ref(`message_read.${column}`)} = ${id}`],
+  )
+  const below = (index: RawBuilder<unknown>) => sql`
+    SELECT max(log_index) AS index FROM message_read
+    WHERE ${sql.join([sql`operation_id = ${operation}`, sql`log_index < ${index}`, ...conditions], sql` AND `)}`
+  const { rows } =
+    message === undefined
+      ? await sql<{ index: number }>`
+          WITH RECURSIVE found (index) AS (
+            ${below(sql`${before}::bigint`)}
+            UNION ALL
+            SELECT (${below(sql`found.index`)}) FROM found WHERE found.index >= ${first}
+          )
+          SELECT index FROM found WHERE index >= ${first} LIMIT ${limit}`.execute(tx)
+      : await sql<{ index: number }>`
+          SELECT DISTINCT log_index AS index FROM message_read
+          WHERE ${sql.join([sql`operation_id = ${operation}`, ...conditions], sql` AND `)}
+            AND log_index >= ${first} AND log_index < ${before}
+          ORDER BY index DESC LIMIT ${limit}`.execute(tx)
+  return rows.map(({ index }) => index)
 }

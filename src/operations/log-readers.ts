@@ -1,5 +1,5 @@
-import { may, seesKind } from '../access.ts'
-import { reading, type Database, type Tx } from '../db/index.ts'
+import { seesKind } from '../access.ts'
+import { reading, transaction, type Database, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Access } from '../http/index.ts'
 import {
@@ -7,13 +7,26 @@ import {
   asActor,
   isPlatformAuditor,
   justifiedBy,
+  namesAmong,
   type Accesses,
   type SignedInCaller,
   type CertifiedCaller,
 } from '../identity/index.ts'
-import { seesLog, type Act, type LogQuery, type Logs, type Scope } from '../log/index.ts'
-import { isUuid, kinds, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
+import {
+  queryFault,
+  readInstant,
+  seesLog,
+  type Act,
+  type EntriesPage,
+  type LogQuery,
+  type Logs,
+  type PageNames,
+  type Scope,
+} from '../log/index.ts'
+import { isUuid, kinds, mostClockDifferenceMs, type Leaf, type Member, type OperationView } from '../protocol/index.ts'
 import { authorize, authorizeIn, type Membership } from './authorize.ts'
+import { idsIn, namesOfOperation, reachOf } from './log-names.ts'
+import { pastMembers, type MembersThen } from './past-members.ts'
 import { enterOperation, purposeOfOperation } from './store.ts'
 import type { Views } from './views.ts'
 import { seesEntry } from './visibility.ts'
@@ -23,6 +36,11 @@ interface LogReadersDeps {
   readonly clock: () => Date
   readonly logs: Logs<OperationView>
   readonly views: Views
+}
+
+interface MembersQuery {
+  readonly at: string
+  readonly justification?: string
 }
 
 type Details = Readonly<Record<string, unknown>>
@@ -49,6 +67,39 @@ export class LogReaders {
     return log === this.#deps.logs.directory
       ? this.#enterDirectory(actor, query)
       : this.#enterOperation(actor, log, query)
+  }
+
+  /**
+   * Answers the names that belong to ids on a page of a log, for the caller to whom it was shown.
+   * Of the directory, auditors of the platform see the entries that state the names. Of an
+   * operation, `namesOfOperation` says which.
+   */
+  async namesIn(actor: SignedInCaller, log: string, page: EntriesPage): Promise<PageNames> {
+    const { db, logs, views } = this.#deps
+    if (page.entries.length === 0) return { people: [], organizations: [] }
+    if (log === logs.directory) return transaction(db, (tx) => namesAmong(tx, idsIn(page)))
+    return reading(db, async (tx) => {
+      const membership = await authorize(tx, actor, log, 'log.query')
+      return namesOfOperation(tx, await views.current(tx, log), membership, page)
+    })
+  }
+
+  /**
+   * Answers who was a member of an operation at a time. The question is recorded as a query of the
+   * log before it is answered. VALIDATION where the time lies ahead.
+   */
+  async membersAt(actor: SignedInCaller, operation: string, { at, justification }: MembersQuery): Promise<MembersThen> {
+    const { db, logs, views, clock } = this.#deps
+    const time = readInstant('at', at)
+    // The clock of whoever asks for the present may be ahead.
+    if (time.getTime() > clock().getTime() + mostClockDifferenceMs)
+      throw queryFault('at', 'lies ahead: nobody knows who will be a member')
+    const details = { session: actor.session, query: { view: 'members', at: time.toISOString() } }
+    await logs.append(operation, queryAct, { details, justification }, actor)
+    return reading(db, async (tx) => {
+      const membership = await authorize(tx, actor, operation, 'log.query')
+      return pastMembers(tx, membership, await views.current(tx, operation), time)
+    })
   }
 
   /**
@@ -129,15 +180,6 @@ function sightOf(view: OperationView, member: Member): Pick<Scope, 'shows' | 'sh
 }
 
 const everything: Scope = { kinds: undefined, shows: () => true, showsDetails: () => true }
-
-/**
- * Answers whose entries a role may ask for (access.md): those of all, of its organization, or those
- * that the person caused.
- */
-function reachOf({ role, state }: Membership): 'everybody' | 'organization' | 'person' {
-  if (may(role, 'log.query', state).role === 'yes') return 'everybody'
-  return role === 'ncp' ? 'organization' : 'person'
-}
 
 function requireOwn(membership: Membership, { person, organization, words }: LogQuery): void {
   const forbidden = (detail: string) => new Problem('FORBIDDEN', { permission: 'log.query', detail })

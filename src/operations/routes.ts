@@ -3,6 +3,7 @@ import type { Permission } from '../access.ts'
 import type { RecordDuty, HttpServer } from '../http/index.ts'
 import type { Accesses } from '../identity/index.ts'
 import type { OperationAccesses } from './access.ts'
+import type { LogReaders } from './log-readers.ts'
 import * as schemas from './schemas.ts'
 import type { OperationService } from './service.ts'
 
@@ -20,7 +21,7 @@ const answer = (schema: TSchema) => ({ 200: schema })
 
 export function mountOperations(
   app: HttpServer,
-  operations: OperationService,
+  { operations, logReaders }: { readonly operations: OperationService; readonly logReaders: LogReaders },
   access: Accesses,
   may: OperationAccesses,
 ): void {
@@ -191,6 +192,22 @@ export function mountOperations(
     async (request) => ({
       members: await operations.members(may.to('member.list').of(request).actor, request.params.operation),
     }),
+  )
+
+  app.get(
+    '/v1/operations/:operation/past-members',
+    {
+      config: { access: may.to('log.query'), record: ['log.queried'] },
+      schema: {
+        operationId: 'listPastMembers',
+        summary: 'Who was a member at a moment, folded from the log, as far as the caller may query it',
+        params: schemas.InOperationSchema,
+        querystring: schemas.PastMembersQuerySchema,
+        response: answer(schemas.PastMembersSchema),
+      },
+    },
+    async (request) =>
+      logReaders.membersAt(may.to('log.query').of(request).actor, request.params.operation, request.query),
   )
 
   app.get(

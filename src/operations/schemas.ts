@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { instantSchema } from '../log/index.ts'
 import { GrantToGive, limits, maximalRecipients } from '../protocol/index.ts'
 
 const exactly = { additionalProperties: false }
@@ -118,6 +119,30 @@ export const CandidatesSchema = Type.Object({
   people: Type.Array(
     Type.Object({ person: UuidSchema, name: Type.String({ maxLength: 200 }), certified: Type.Boolean() }),
   ),
+})
+export const PastMembersQuerySchema = Type.Object(
+  {
+    at: instantSchema('The moment; of a log that has entries later, what they changed does not count.'),
+    justification: Type.Optional(SentenceSchema),
+  },
+  exactly,
+)
+export const PastMembersSchema = Type.Object({
+  size: Type.Integer({ description: 'How many entries the log had; 0 before the operation existed.' }),
+  state: Type.Union([StateSchema, Type.Null()]),
+  members: Type.Array(
+    Type.Object({
+      person: UuidSchema,
+      name: Type.String({ maxLength: 200 }),
+      organization: UuidSchema,
+      role: Type.String({ maxLength: 40 }),
+      joinedIndex: Type.Integer(),
+      asleep: Type.Boolean(),
+      compartments: Type.Array(UuidSchema, { description: 'Those that the caller sees.' }),
+    }),
+  ),
+  organizations: Type.Array(Type.Object({ organization: UuidSchema, name: Type.String({ maxLength: 200 }) })),
+  compartments: Type.Array(Type.Object({ compartment: UuidSchema, name: Type.String({ maxLength: 200 }) })),
 })
 export const CompartmentsSchema = Type.Object({
   compartments: Type.Array(

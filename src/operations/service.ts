@@ -47,6 +47,7 @@ import { authorize } from './authorize.ts'
 import { disputeAct, giveGrantsAct, mayHoldKey, openEpochAct, type GrantDigests } from './epoch-acts.ts'
 import * as store from './store.ts'
 import type { Views } from './views.ts'
+import { sharesCompartment } from './visibility.ts'
 
 export interface OperationServiceDeps {
   readonly db: Database
@@ -319,7 +320,7 @@ export class OperationService {
       const { role, person } = await authorize(tx, actor, operation, 'member.list')
       const view = await this.#deps.views.current(tx, operation)
       const rows = (await store.membersOf(tx, operation)).filter(
-        (row) => role !== 'right-holder' || sharesCompartment(view, person, row.person_id),
+        (row) => role !== 'right-holder' || sharesCompartment(view, person, row.person_id as PersonId),
       )
       const names = new Map(
         (
@@ -440,10 +441,6 @@ export class OperationService {
       return requests
     })
   }
-}
-
-function sharesCompartment(view: OperationView, one: PersonId, other: string): boolean {
-  return one === other || view.compartmentsOf(one).some((compartment) => view.isIn(other as PersonId, compartment))
 }
 
 function requireTimeZone(timeZone: string): void {

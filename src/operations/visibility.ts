@@ -1,18 +1,19 @@
 import { may, seesKind } from '../access.ts'
 import type { CompartmentId, DeviceId, Leaf, Member, OperationView, PersonId } from '../protocol/index.ts'
 
-function sharesCompartment(view: OperationView, one: PersonId, other: PersonId): boolean {
-  return view.compartmentsOf(one).some((compartment) => view.isIn(other, compartment))
+/** Whether two people are in one compartment, or are one person, as things are in the view. */
+export function sharesCompartment(view: OperationView, one: PersonId, other: PersonId): boolean {
+  return one === other || view.compartmentsOf(one).some((compartment) => view.isIn(other, compartment))
 }
 
 function seesByCompartment(view: OperationView, member: Member, leaf: Leaf): boolean {
   if (leaf.compartment !== undefined) return view.isIn(member.person, leaf.compartment as CompartmentId)
   if (leaf.kind.startsWith('member.')) {
-    return leaf.subject === member.person || sharesCompartment(view, member.person, leaf.subject as PersonId)
+    return sharesCompartment(view, member.person, leaf.subject as PersonId)
   }
   if (leaf.kind.startsWith('device.')) {
     const person = view.devices.get(leaf.subject as DeviceId)?.person
-    return person !== undefined && (person === member.person || sharesCompartment(view, member.person, person))
+    return person !== undefined && sharesCompartment(view, member.person, person)
   }
   return view.compartmentsOf(member.person).length > 0
 }

@@ -180,6 +180,7 @@ export { formatTilePath, parseTilePath, tileAt, tileWidth, type Tile } from './t
 export { NotUtf8, readText } from './text-bytes.ts'
 export { isAhead, requireNoEarlier, strangeTime } from './times.ts'
 export { formatTlogProof, parseTlogProof } from './tlog-proof.ts'
+export { verifyPortableReceipt } from './portable-receipt.ts'
 export {
   emptyEdge,
   grow,
@@ -199,4 +200,11 @@ export {
 } from './tree.ts'
 export { authenticateEntry, judgeEntry, verifyEntry, type Trust } from './verify-entry.ts'
 export { readViewStatement, statementTypeOf, toViewEntry, type ReadStatement, type ViewEntry } from './view-entry.ts'
-export { fewestKeys, openWitnessed, parseWitnessPolicy, type Witness, type WitnessPolicy } from './witness-policy.ts'
+export {
+  fewestKeys,
+  isQuorum,
+  openWitnessed,
+  parseWitnessPolicy,
+  type Witness,
+  type WitnessPolicy,
+} from './witness-policy.ts'

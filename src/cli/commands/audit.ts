@@ -3,25 +3,20 @@ import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
 import { isPlace, localTime, placeRule } from '../../forms/index.ts'
 import { kinds, kindsOf } from '../../protocol/index.ts'
-import { choose, idOf } from '../choice.ts'
+import { addQuestions } from './audit-questions.ts'
+import { auditedLog, idNamed, learnNames, type AuditedLog, type LogOptions } from '../audited-log.ts'
+import { idOf } from '../choice.ts'
 import { byteOrderMark, csvLine } from '../csv.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import {
-  chooseOperation,
-  entries as named,
-  inOperation,
-  knownOperation,
-  type Names,
-  type OperationOptions,
-} from '../followed-operation.ts'
+import { inOperation, type Names } from '../followed-operation.ts'
 import { countOf } from '../numbers.ts'
-import { harmlessLine, isolated, table, type Progress } from '../terminal.ts'
+import { harmless, harmlessLine, isolated, table, type Progress } from '../terminal.ts'
 import { counted } from '../words.ts'
 import { instantIn, sayPeriod } from '../zones.ts'
 
-interface Options extends OperationOptions {
-  readonly directory?: true
+interface Options extends LogOptions {
+  readonly verbose?: true
   readonly kind?: readonly string[]
   readonly person?: string
   readonly organization?: string
@@ -41,18 +36,13 @@ interface Options extends OperationOptions {
   readonly legalBasis?: string
 }
 
-/** The log of a query, with the names and the time zone for its entries. */
-interface AuditedLog {
-  readonly log: string
-  readonly title: string
-  readonly timeZone: string
-  readonly names: Names & { readonly compartments: Readonly<Record<string, string>> }
-}
-
 const entriesInTable = 100
 const mostDetailsCharacters = 60
 
 export function addAudit(command: Command): void {
+  // The options of a question stand after its name.
+  command.enablePositionalOptions()
+  addQuestions(command)
   inOperation(
     command
       .option('--directory', 'the directory log of the service, for auditors of the platform')
@@ -74,6 +64,7 @@ export function addAudit(command: Command): void {
         '--limit <n>',
         `at most so many; ${String(entriesInTable)} in a table, all with --json or --csv, if not given`,
       )
+      .option('-v, --verbose', 'each entry on lines of its own, with its whole details')
       .option('--csv', 'comma-separated values, for spreadsheets')
       .option(
         '--evidence <file>',
@@ -102,8 +93,8 @@ Examples:
       const limit = readLimit(options)
       requireForms(options)
       return asMember(options, async (device) => {
-        const asked = await whatIsAsked(device, options)
-        const filters = filtersOf(asked, options)
+        const asked = await auditedLog(device, options)
+        const filters = await filtersOf(device, asked, options)
         if ((filters.from ?? filters.to) !== undefined)
           device.terminal.note(sayPeriod(asked.timeZone, filters.from, filters.to))
         if (options.evidence !== undefined) return writeEvidence(device, asked, filters, options, options.evidence)
@@ -148,42 +139,21 @@ function requireForms({ kind, device, message, csv, json, evidence, recipient, l
     )
 }
 
-async function whatIsAsked(device: CommandDevice, options: Options): Promise<AuditedLog> {
-  const { client } = device
-  if (options.directory === true) {
-    if (options.operation !== undefined)
-      throw new CommandFailure('Choose one of --directory and --operation.', exitCodes.usage)
-    const names = { organizations: {}, people: {}, compartments: {} }
-    return { log: await client.audit.directory(), title: 'The directory', timeZone: 'UTC', names }
+async function filtersOf(device: CommandDevice, asked: AuditedLog, options: Options): Promise<EntryFilters> {
+  const { timeZone } = asked
+  const { kind, subject, outcome, text, justification } = options
+  const meant = async (what: 'person' | 'organization' | 'compartment') => {
+    const word = options[what]
+    return word === undefined ? undefined : idNamed(device, asked, what, word)
   }
-  const { operation, name, reference, timeZone } = await chooseOperation(device, options.operation)
-  const known = (await knownOperation(device, operation))?.names
-  const [organizations, people, compartments] = await Promise.all([
-    client.operations.organizations(operation),
-    client.operations.members(operation),
-    client.operations.compartments(operation),
-  ])
-  const byId = (pairs: readonly (readonly [string, string])[]) => Object.fromEntries(pairs)
-  const names = {
-    organizations: { ...known?.organizations, ...byId(organizations.map((one) => [one.organization, one.name])) },
-    people: { ...known?.people, ...byId(people.map((one) => [one.person, one.name])) },
-    compartments: byId(compartments.map((one) => [one.compartment, one.name])),
-  }
-  return { log: operation, title: `${isolated(name)} (${isolated(reference)})`, timeZone, names }
-}
-
-function filtersOf({ names, timeZone }: AuditedLog, options: Options): EntryFilters {
-  const { kind, device, subject, outcome, text, justification } = options
-  const meant = (what: string, word: string | undefined, known: Readonly<Record<string, string>>) =>
-    word === undefined ? undefined : (idOf(word) ?? choose(what, word, named(known)).id)
   const from = options.from === undefined ? undefined : instantIn(timeZone, options.from, '--from')
   const to = options.to === undefined ? undefined : instantIn(timeZone, options.to, '--to', true)
   const filters = {
     kinds: kind,
-    person: meant('person', options.person, names.people),
-    organization: meant('organization', options.organization, names.organizations),
-    device,
-    compartment: meant('compartment', options.compartment, names.compartments),
+    person: await meant('person'),
+    organization: await meant('organization'),
+    device: options.device,
+    compartment: await meant('compartment'),
     message: options.message === undefined ? undefined : idOf(options.message),
     subject,
     from,
@@ -235,14 +205,15 @@ async function writeEvidence(
 
 async function* look(
   { client, terminal }: CommandDevice,
-  { log }: AuditedLog,
+  asked: AuditedLog,
   filters: EntryFilters,
   limit: number,
 ): AsyncGenerator<LogEntry> {
   let bar: Progress | undefined
   let count = 0
   try {
-    for await (const { entries, next, range } of client.audit.pages(log, filters, Math.min(limit, 500))) {
+    for await (const { entries, next, range, names } of client.audit.pages(asked.log, filters, Math.min(limit, 500))) {
+      learnNames(asked, names)
       // A progress bar would stand between the lines of a result that is shown line by line.
       if (!(terminal.json && process.stdout.isTTY)) bar ??= terminal.progress('Looking', range.past - range.first)
       for (const entry of entries) {
@@ -269,11 +240,17 @@ async function tell({ terminal }: CommandDevice, asked: AuditedLog, options: Opt
     return
   }
   const rows: string[][] = []
-  for await (const entry of found) rows.push(tableCells(entry, asked, local))
+  const blocks: string[] = []
+  for await (const entry of found) {
+    rows.push(tableCells(entry, asked, local))
+    if (options.verbose === true) blocks.push('', ...wholeEntry(entry, asked, local))
+  }
   const more = rows.length === readLimit(options) ? '; there may be more: --limit' : ''
   terminal.result(undefined, () => [
     `${harmlessLine(asked.title)}: ${counted(rows.length, 'entry', 'entries')}, newest first, times of ${asked.timeZone}${more}`,
-    ...(rows.length === 0 ? [] : ['', ...table(['entry', 'time', 'kind', 'who', 'about', 'details'], rows)]),
+    ...(options.verbose === true || rows.length === 0
+      ? blocks
+      : ['', ...table(['entry', 'time', 'kind', 'who', 'about', 'details'], rows)]),
   ])
 }
 
@@ -283,9 +260,8 @@ function whoOf({ actor }: LogEntry['leaf'], { people, organizations }: Names) {
   return { person: people[person] ?? person, organization: organizations[organization] ?? organization }
 }
 
-function tableCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, local: (at: string) => string): string[] {
-  const { person, organization } = whoOf(leaf, names)
-  const about = names.people[leaf.subject] ?? names.compartments[leaf.subject] ?? leaf.subject
+function tableCells({ leaf, detailsText }: LogEntry, asked: AuditedLog, local: (at: string) => string): string[] {
+  const { person, organization } = whoOf(leaf, asked.names)
   const details = [...(detailsText ?? '')]
   const short =
     details.length > mostDetailsCharacters ? `${details.slice(0, mostDetailsCharacters).join('')}…` : details.join('')
@@ -294,10 +270,26 @@ function tableCells({ leaf, detailsText }: LogEntry, { names }: AuditedLog, loca
     local(leaf.at),
     leaf.kind,
     `${isolated(person)} (${isolated(organization)})`,
-    about,
+    nameIn(asked, leaf.subject),
     short,
   ]
 }
+
+/** An entry on lines of its own, with its details as they are. */
+function wholeEntry({ leaf, details }: LogEntry, asked: AuditedLog, local: (at: string) => string): string[] {
+  const { person, organization } = whoOf(leaf, asked.names)
+  const text = details === undefined ? [] : harmless(JSON.stringify(details, null, 2)).split('\n')
+  return [
+    harmlessLine(`${String(leaf.index)}  ${local(leaf.at)}  ${leaf.kind}`),
+    `  who    ${isolated(person)} (${isolated(organization)})`,
+    ...(leaf.compartment === undefined ? [] : [`  in     ${isolated(nameIn(asked, leaf.compartment))}`]),
+    `  about  ${isolated(nameIn(asked, leaf.subject))}`,
+    ...text.map((line) => `  ${line}`),
+  ]
+}
+
+const nameIn = ({ names }: AuditedLog, id: string): string =>
+  names.people[id] ?? names.compartments[id] ?? names.organizations[id] ?? id
 
 const csvHead = [
   'entry',

@@ -7,13 +7,17 @@ import { findMessage } from '../threads.ts'
 
 interface Options extends OperationOptions {
   readonly out?: string
+  readonly statement?: string
+  readonly body?: string
 }
 
 export function addReceipt(command: Command): void {
   inOperation(
     command
       .argument('<message>', 'its number, or its id')
-      .option('--out <file>', 'write it to a file, which must not exist, instead of printing it'),
+      .option('--out <file>', 'write it to a file, which must not exist, instead of printing it')
+      .option('--statement <file>', 'write the signed statement of the message too, to a file that must not exist')
+      .option('--body <file>', 'write the sealed body of the message too, to a file that must not exist'),
   )
     .addHelpText(
       'after',
@@ -24,7 +28,9 @@ when, and by whom it was posted. It shows no content.
 
 Examples:
   $ cordon receipt 41 --out 41.tlog-proof
-  $ verify-go -log https://cordon.example/v1/logs/019a… -keys cordon.keys -receipt 41.tlog-proof`,
+  $ cordon receipt 41 --out 41.tlog-proof --statement 41.statement --body 41.body
+  $ cordon verify 41.tlog-proof --keys cordon.keys
+  $ verify-go -keys cordon.keys -receipt 41.tlog-proof`,
     )
     .action((word: string, options: Options) =>
       asMember(options, async (device) => {
@@ -33,6 +39,11 @@ Examples:
         const { id, index } = findMessage(messages, word)
         const receipt = await device.client.portableReceipt(operation, id)
         if (options.out !== undefined) await writeFile(options.out, receipt, { flag: 'wx' })
+        if ((options.statement ?? options.body) !== undefined) {
+          const { statement, body } = await device.client.operations.signedMessage(operation, id)
+          if (options.statement !== undefined) await writeFile(options.statement, statement, { flag: 'wx' })
+          if (options.body !== undefined) await writeFile(options.body, body, { flag: 'wx' })
+        }
         const cosigned = isCosigned(receipt)
         if (!cosigned) device.terminal.note('No witness has cosigned it: it rests on the key of the service alone.')
         device.terminal.result({ operation, message: id, index, cosigned, receipt }, () =>

@@ -11,18 +11,19 @@ import { asMember } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { chooseOperation, inOperation, type OperationOptions } from '../followed-operation.ts'
 import { readLogKeys } from '../log-keys.ts'
-import { verifyBundle, type BundleOptions } from '../verify-bundle.ts'
+import type { FileOptions } from '../file-trust.ts'
+import { verifyFile } from '../verify-file.ts'
 import { harmlessLine, openTerminal, type Progress, type Terminal, isolated } from '../terminal.ts'
 import { counted, number } from '../words.ts'
 
-interface Options extends OperationOptions, BundleOptions {
+interface Options extends OperationOptions, FileOptions {
   readonly server?: true
 }
 
 export function addVerify(command: Command): void {
   inOperation(
     command
-      .argument('[bundle]', 'a file that cordon audit --evidence wrote, verified without any service')
+      .argument('[file]', 'a receipt, or a bundle that cordon audit --evidence wrote: verified without any service')
       .option(
         '--server',
         'as a member, over the service: its checkpoint against the last one of this device, and your receipts',
@@ -31,12 +32,16 @@ export function addVerify(command: Command): void {
         '--log-keys <file>',
         'verifier keys of a log, two lines HOST/logs/ID+HASH+KEY as `cordon log-keys` prints them, where log.key is not at hand',
       )
+      .option('--keys <file>', 'with a file: as --log-keys')
       .option(
         '--root <thumbprint>',
         'thumbprint of the root of trust, where the database is not to be believed even on that',
       )
-      .option('--witness-keys <file>', 'with a bundle: verifier keys of witnesses, one a line')
-      .option('--quorum <n>', 'with a bundle: so many of them must have cosigned; all if not given'),
+      .option('--witness-keys <file>', 'with a file: verifier keys of witnesses, one a line')
+      .option('--quorum <n>', 'with a file: so many of them must have cosigned; all if not given')
+      .option('--witness-policy <file>', 'with a file: a policy of C2SP tlog-policy, whose quorum must have cosigned')
+      .option('--statement <file>', 'with a receipt: the signed statement that the entry must commit to')
+      .option('--body <file>', 'with a receipt and its statement: the sealed body that the statement must name'),
   )
     .addHelpText(
       'after',
@@ -45,14 +50,20 @@ Without --server: the embedded database in DATA_DIRECTORY (./data), whether its 
 row is read and recomputed: leaves, tree, checkpoints, certificates, members, epochs, messages. Nothing is written.
 The exit code is 1 where there is a discrepancy; the first discrepancies are shown with their log and entry.
 
+With a file: a receipt (\`cordon receipt\`) or a bundle of evidence, without any service and without a session. The keys come from --keys, or else from
+the store of this device, with its pinned witness policy. Who, what, when and which witnesses is printed; a file that does not verify is refused with
+one sentence and exit code 1.
+
 Examples:
   $ cordon verify
+  $ cordon verify 41.tlog-proof --keys cordon.keys --witness-policy witnesses.policy
+  $ cordon verify 41.tlog-proof --keys cordon.keys --statement 41.statement --body 41.body
   $ DATABASE_URL_FILE=/run/secrets/auditor cordon verify --json
   $ cordon verify evidence.json --log-keys cordon.keys --root 8CDYE9hGaHTm44mfdt73-nTEUmiKs-0zeKUNUP9GsZg
   $ cordon verify --server --operation HORIZON`,
     )
-    .action((bundle: string | undefined, options: Options) => {
-      if (bundle !== undefined) return verifyBundle(bundle, options, openTerminal({ json: options.json ?? false }))
+    .action((file: string | undefined, options: Options) => {
+      if (file !== undefined) return verifyFile(file, options)
       return options.server === true ? verifyOverService(options) : verifyDatabase(options)
     })
 }

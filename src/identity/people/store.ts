@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from 'kysely'
+import { sql, type Insertable, type Selectable } from 'kysely'
 import { violatedConstraint, type DB, type Tx } from '../../db/index.ts'
 import { Problem } from '../../errors.ts'
 import { comparingForm } from '../../forms/index.ts'
@@ -60,4 +60,31 @@ export async function countLiveDevices(tx: Tx, people: readonly string[]): Promi
     .where('state', 'in', ['certified', 'waiting'])
     .executeTakeFirstOrThrow()
   return Number(count)
+}
+
+/**
+ * Answers the names of the people and the organizations among these ids, which may be of anything,
+ * with those of the organizations of the people.
+ */
+export async function namesAmong(
+  tx: Tx,
+  ids: readonly string[],
+): Promise<{
+  people: { person: string; name: string; organization: string }[]
+  organizations: { organization: string; name: string }[]
+}> {
+  const people = await tx
+    .selectFrom('person')
+    .select(['id as person', 'name', 'organization_id as organization'])
+    .where(sql<boolean>`id = ANY(${[...ids]}::uuid[])`)
+    .orderBy('id')
+    .execute()
+  const homes = [...ids, ...people.map(({ organization }) => organization)]
+  const organizations = await tx
+    .selectFrom('organization')
+    .select(['id as organization', 'name'])
+    .where(sql<boolean>`id = ANY(${homes}::uuid[])`)
+    .orderBy('id')
+    .execute()
+  return { people, organizations }
 }
