@@ -123,8 +123,8 @@ export function makeSdk(): void {
   rmSync(join(dist, 'sdk'), { recursive: true, force: true })
   put(settings, JSON.stringify(sdkSettings))
   try {
-    const { status, stdout, error } = spawnSync(process.execPath, [tsc, '-p', settings], { encoding: 'utf8' })
-    if (status !== 0) throw new Error(`tsc did not make dist/sdk: ${error?.message ?? stdout}`)
+    const { status, stdout, stderr, error } = spawnSync(process.execPath, [tsc, '-p', settings], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`tsc did not make dist/sdk: ${error?.message ?? `${stdout}${stderr}`}`)
   } finally {
     rmSync(settings, { force: true })
   }

@@ -1,5 +1,6 @@
 export type { ListedPermissions, OrganizationKind, Permission, Role, State } from '../access.ts'
 export type { CategoryAmount, Fault, FaultReason, Figures, FormId, Relation } from '../forms/index.ts'
+export { sameFigures } from '../forms/index.ts'
 export { ProtocolError } from '../protocol/index.ts'
 export type {
   Certificate,
