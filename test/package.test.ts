@@ -8,6 +8,7 @@ import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import t, { type Test } from 'tap'
 import { repository } from './support/architecture.ts'
 import { opened, partyOf, takeIn } from './support/actors.ts'
@@ -119,6 +120,16 @@ t.test('the tarball installs into an empty folder and works there', { timeout },
     const page = ['--ignoreConfig', '--strict', '--noEmit', '--target', 'esnext', '--module', 'esnext']
     const browser = ['--moduleResolution', 'bundler', '--types', '', '--lib', 'esnext,dom,dom.iterable', 'page.ts']
     t.equal(await check(...page, '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', ...browser), '')
+    const { errors, warnings } = await build({
+      absWorkingDir: app,
+      entryPoints: ['page.ts'],
+      bundle: true,
+      format: 'esm',
+      platform: 'browser',
+      write: false,
+      logLevel: 'silent',
+    })
+    t.same([errors, warnings], [[], []], 'a bundler for pages finds everything, and nothing of Node')
     writeFileSync(
       join(app, 'wrong.ts'),
       "import type { Draft } from 'cordon'\nexport const draft: Draft = { form: 1 }\n",
