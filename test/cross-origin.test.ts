@@ -41,8 +41,8 @@ const named = (headers: Headers, name: string) =>
   (headers.get(name) ?? '').split(',').map((item) => item.trim().toLowerCase())
 
 /**
- * What a page of an origin gets of an answer: a preflight goes before what is not simple, and fields
- * that are not exposed are not there (WHATWG Fetch, 3.3 and 4.8). Counts the preflights.
+ * What a page of an origin gets of an answer: a preflight goes before a request that is not simple,
+ * and fields that are not exposed are not there (WHATWG Fetch, 3.3 and 4.8). Counts the preflights.
  */
 function fetchOfPage(
   origin: string,
