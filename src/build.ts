@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { createRequire } from 'node:module'
+import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildOptions, Plugin } from 'esbuild'
 
@@ -71,20 +73,61 @@ export async function makeDist(): Promise<boolean> {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false
   const { build } = await import('esbuild')
   const { outputFiles } = await build(options)
+  const beside = filesIn(sources).filter((file) => !file.endsWith('.ts'))
   for (const { path, contents } of outputFiles) put(path, contents)
-  for (const file of filesIn(sources).filter((file) => !file.endsWith('.ts')))
-    put(join(dist, file), readFileSync(join(sources, file)))
+  for (const file of beside) put(join(dist, file), readFileSync(join(sources, file)))
   put(stamp, wanted)
-  removeOlder(new Set(outputFiles.map(({ path }) => path)))
+  removeOlder(new Set([stamp, ...outputFiles.map(({ path }) => path), ...beside.map((file) => join(dist, file))]))
   return true
 }
 
-/** Removes the files that were made from other sources, and the code that Node compiled of them. */
+/**
+ * Removes the files that were made from other sources, and the code that Node compiled of them. The
+ * unfinished file of another process that builds ends in a number and stays.
+ */
 function removeOlder(made: ReadonlySet<string>): void {
-  const chunks = join(dist, 'chunks')
-  for (const path of filesIn(chunks).map((file) => join(chunks, file)))
-    if (path.endsWith('.js') && !made.has(path)) rmSync(path, { force: true })
   rmSync(join(dist, 'compiled'), { recursive: true, force: true, maxRetries: 5 })
+  for (const file of filesIn(dist)) {
+    const path = join(dist, file)
+    if (!file.startsWith(`sdk${sep}`) && !made.has(path) && !/\.\d+$/.test(file)) rmSync(path, { force: true })
+  }
+}
+
+/** What the SDK is made with beside the settings of tsconfig.json: JavaScript and declarations. */
+const sdkSettings = {
+  extends: '../tsconfig.json',
+  compilerOptions: {
+    noEmit: false,
+    declaration: true,
+    allowImportingTsExtensions: false,
+    rewriteRelativeImportExtensions: true,
+    rootDir: '../src',
+    outDir: 'sdk',
+    typeRoots: ['../node_modules/@types'],
+  },
+  include: [],
+  files: ['../src/client/index.ts', '../src/client/node/index.ts'],
+}
+
+/**
+ * Makes dist/sdk, the SDK as other programs import it: each source as JavaScript with its
+ * declaration beside it, so that a program takes the packages of its own node_modules, a bundler
+ * finds what a page needs, and `.` and `./node` share their classes. Throws where tsc finds an
+ * error.
+ */
+export function makeSdk(): void {
+  const tsc = createRequire(import.meta.url)
+    .resolve('typescript/package.json')
+    .replace('package.json', 'bin/tsc')
+  const settings = join(dist, 'sdk.json')
+  rmSync(join(dist, 'sdk'), { recursive: true, force: true })
+  put(settings, JSON.stringify(sdkSettings))
+  try {
+    const { status, stdout, stderr, error } = spawnSync(process.execPath, [tsc, '-p', settings], { encoding: 'utf8' })
+    if (status !== 0) throw new Error(`tsc did not make dist/sdk: ${error?.message ?? `${stdout}${stderr}`}`)
+  } finally {
+    rmSync(settings, { force: true })
+  }
 }
 
 function put(path: string, contents: Uint8Array | string): void {
@@ -126,6 +169,7 @@ function explain({ code, message }: NodeJS.ErrnoException): string | undefined {
 if (import.meta.main)
   try {
     await makeDist()
+    if (process.argv[2] === 'sdk') makeSdk()
   } catch (error) {
     const sentence = explain(error as NodeJS.ErrnoException)
     if (sentence === undefined) throw error

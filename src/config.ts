@@ -21,8 +21,8 @@ export interface Config {
   /** The host part of each log's origin. */
   readonly logHost: string
   /**
-   * The origins whose pages may open the live channel; the origin of publicUrl is always among
-   * them.
+   * The origins whose pages may call the service and open the live channel; the origin of publicUrl
+   * is always among them.
    */
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
@@ -114,7 +114,8 @@ export const settings = [
     name: 'ALLOWED_ORIGINS',
     shape: 'origins, comma-separated',
     otherwise: 'none besides PUBLIC_URL',
-    meaning: 'Further origins whose pages may open the live channel.',
+    meaning:
+      'Further origins whose pages may call the service (CORS, without cookies) and open the live channel. Each is named whole; there is no `*`.',
   },
   {
     name: 'TRUSTED_PROXIES',

@@ -332,6 +332,7 @@ async function openHttp(
     publicUrl: options.publicUrl ?? 'http://localhost',
     version: options.version,
     trustedProxies: options.trustedProxies,
+    allowedOrigins: options.allowedOrigins,
     log,
     requestId: () => newId(clock(), random),
     clock,

@@ -8,8 +8,12 @@ import { patience } from './support/counts.ts'
 import { lasting, runPage } from './support/page.ts'
 import { pythonWith } from './support/python.ts'
 import { temporaryDirectory } from './support/server.ts'
+import { admitInTwoSteps, postUnderThreeEpochs } from './support/three-epochs.ts'
 import { usualOperation } from './support/usual-operation.ts'
 
+// What this holds: docs/integrating.md as it is written, run in an operation that has had three
+// epochs and a change of roles, and what it prints.
+// What makes it fail: a step that takes one key, one message or one operation for the only one.
 // `tap test/integrating.test.ts --test-arg=--write` writes what the service answers today into the
 // page.
 const place = join(repository, 'docs/integrating.md')
@@ -25,14 +29,14 @@ const skip =
       : false
 
 t.test(
-  'the steps of docs/integrating.md lead from an invitation to a message read and one posted',
+  'the steps of docs/integrating.md lead from an invitation to the messages of three epochs read and one posted',
   { skip, timeout: Math.max(patience.timeout, 280_000) },
   async (t) => {
     const { administrator, coordinator, operation } = await usualOperation(t)
     const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
     await takeIn(coordinator, operation, kenya, 'ncp')
     const session = await kenya.client.follow(operation)
-    await session.post({ form: 'text', subject: 'Hello', fields: { text: 'A container left Mombasa.' } })
+    await postUnderThreeEpochs(t, { administrator, coordinator, operation }, session)
     const { text, person } = await kenya.client.directory.invite({
       person: { name: 'A newcomer' },
       organization: kenya.organization,
@@ -40,9 +44,8 @@ t.test(
     })
     const admitted = async () => {
       await kenya.client.directory.certifyWaiting()
-      const granted = session.events.once('entry', ({ kind }) => kind === 'history.granted')
-      await coordinator.operations.admit(operation, { person, organization: kenya.organization, role: 'officer' })
-      await granted
+      const { organization } = kenya
+      await admitInTwoSteps({ coordinator, operation }, kenya.client, { person, organization })
     }
     const page = await readFile(place, 'utf8')
     const cwd = temporaryDirectory(t)
@@ -56,7 +59,7 @@ t.test(
     const { id } = JSON.parse(await readFile(join(cwd, 'receipt.json'), 'utf8')) as { id: string }
     t.match(
       await opened(kenya.client, operation, id),
-      { subject: 'From curl', marks: [] },
+      { subject: 'From curl', epoch: 3, marks: [] },
       'the SDK opens what curl posted',
     )
     t.same(session.alarms, [])

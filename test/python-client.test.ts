@@ -20,12 +20,14 @@ import {
   type MemberAct,
   type MessagePayload,
 } from '../src/protocol/index.ts'
-import { opened, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { enrolWith, opened, operationOn, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { kindOf, withLeaf, type Frame } from './support/altered.ts'
 import { standBetween } from './support/between.ts'
 import { patience } from './support/counts.ts'
 import { conversePython, pythonWith, runPython, type Json } from './support/python.ts'
 import { startServer, temporaryDirectory } from './support/server.ts'
+import { admitInTwoSteps, postUnderThreeEpochs } from './support/three-epochs.ts'
+import { usualOperation } from './support/usual-operation.ts'
 
 const program = join(import.meta.dirname, '../contrib/python')
 const found = pythonWith(join(program, 'requirements.txt'))
@@ -283,6 +285,61 @@ t.test(
       between.reset()
       t.match(await message(first.message), { fields: { text: 'A container left Mombasa.' }, marks: [] })
     })
+  },
+)
+
+t.test(
+  'after three epochs and changes of roles the client in Python reads all messages, posts, and opens the fourth epoch',
+  { skip, timeout: Math.max(patience.timeout, 280_000) },
+  async (t) => {
+    const { administrator, coordinator, operation } = await usualOperation(t)
+    const kenya = await partyOf(t, administrator, { kind: 'administration', name: 'Customs of Kenya', country: 'KE' })
+    await takeIn(coordinator, operation, kenya, 'ncp')
+    const session = await kenya.client.follow(operation)
+    const { organization } = kenya
+    await postUnderThreeEpochs(t, { administrator, coordinator, operation }, session)
+    const place = temporaryDirectory(t)
+    const secret = async (name: string, value: string) => {
+      await writeFile(join(place, name), value, { mode: 0o600 })
+      return join(place, name)
+    }
+    const env = {
+      CORDON_STORE_PASSPHRASE_FILE: await secret('store', 'the file of somebody in a test'),
+      CORDON_PASSPHRASE_FILE: await secret('sign-in', passphrase),
+    }
+    const must = async (...args: string[]) => {
+      const state = join(place, 'cordon.state')
+      const ran = await runPython(python, ['-m', 'cordon_client', '--state', state, ...args], { cwd: program, env })
+      if (ran.code !== 0) throw new Error(`${args.join(' ')}: ${ran.stderr}`)
+      return ran.lines
+    }
+    const { text, person } = await kenya.client.directory.invite({
+      person: { name: 'A person with Python' },
+      organization,
+      tier: 'person',
+    })
+    await must('enrol', text)
+    await must('sign-in')
+    await kenya.client.directory.certifyWaiting()
+    await admitInTwoSteps({ coordinator, operation }, kenya.client, { person, organization })
+    const all = await must('read', operation)
+    t.match(
+      all,
+      ['Hello', 'Second', 'Third'].map((subject) => ({ subject, marks: [] })),
+    )
+    t.equal(all.length, 3)
+    const post = async (words: string) => {
+      const [line] = await must('post', operation, '--fields', JSON.stringify({ text: words }))
+      return opened(kenya.client, operation, String(line?.['id']))
+    }
+    t.match(await post('Under the third key.'), { epoch: 3, marks: [] })
+    const another = await enrolWith(t, kenya.client, { name: 'A second officer', organization, tier: 'person' })
+    await admitInTwoSteps({ coordinator, operation }, kenya.client, { person: another.person, organization })
+    t.match(await post('With one officer more.'), { epoch: 3, marks: [] }, 'who comes in gets the keys that are there')
+    await coordinator.operations.changeRole(operation, another.person, 'observer')
+    t.match(await post('With one officer fewer.'), { epoch: 4, marks: [] }, 'under a key that it made')
+    t.equal((await must('read', operation)).length, 6)
+    t.same(session.alarms, [])
   },
 )
 

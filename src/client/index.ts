@@ -1,6 +1,28 @@
+export type { ListedPermissions, OrganizationKind, Permission, Role, State } from '../access.ts'
+export type { CategoryAmount, Fault, FaultReason, Figures, FormId, Relation } from '../forms/index.ts'
+export { sameFigures } from '../forms/index.ts'
+export { ProtocolError } from '../protocol/index.ts'
+export type {
+  Certificate,
+  Device,
+  DeviceSecrets,
+  Handling,
+  HistoryRule,
+  Leaf,
+  OperationView,
+  Precedence,
+  Random,
+  ReaderReceipt,
+  Receipt,
+  RefersAs,
+  Tier,
+  VerifiedEvidence,
+  WitnessPolicy,
+} from '../protocol/index.ts'
 export type { Account, Self } from './account.ts'
 export {
   Audit,
+  type Disclosure,
   type EntryFilters,
   type EntryPage,
   type LogEntry,
@@ -89,3 +111,4 @@ export { ServiceAccounts, type ServiceAccountListed } from './service-accounts.t
 export { MemoryStore, type Change, type ClientStore } from './store.ts'
 export { Transport, type LentSession } from './transport.ts'
 export type { WitnessPin } from './witness-watch.ts'
+export type { SetAsideItem } from './set-aside.ts'

@@ -39,6 +39,8 @@ export interface PostedMessage {
   /** Time of the log. */
   readonly at: string
   readonly receipt: Receipt
+  /** The signed statement that the receipt is for: `verifyReceipt` takes both. */
+  readonly statement: string
 }
 
 /** A message that this device is to send and that has no receipt yet. Plain JSON, for the store. */
@@ -324,11 +326,10 @@ export class MessagePoster {
   async #receipt(pending: OutgoingMessage, receipt: Receipt): Promise<PostedMessage> {
     const { store, prefix, operation, self } = this.#context
     const { id, thread, frame } = pending
+    const statement = frame?.statement ?? ''
     let at: string
     try {
-      at = (
-        await verifyReceipt(receipt, { operation, message: id, statement: frame?.statement ?? '' }, self().account.pins)
-      ).at
+      at = (await verifyReceipt(receipt, { operation, message: id, statement }, self().account.pins)).at
     } catch (error) {
       this.#context.alarm({ code: 'RECEIPT_INVALID', message: id, detail: error instanceof Error ? error.message : '' })
       throw error
@@ -336,7 +337,7 @@ export class MessagePoster {
     this.#receipted.add(id)
     this.#kept.delete(id)
     await store.write([{ name: `${prefix}receipt/${id}`, value: receipt }, { name: pendingName(prefix, id) }])
-    return { message: id, thread, index: receipt.index, at, receipt }
+    return { message: id, thread, index: receipt.index, at, receipt, statement }
   }
 }
 

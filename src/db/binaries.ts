@@ -54,7 +54,7 @@ function packageDirectory(): string {
     return dirname(dirname(createRequire(import.meta.url).resolve(name)))
   } catch (error) {
     throw new Problem('EMBEDDED_DATABASE', {
-      detail: `${name} is not installed; run npm ci, or set DATABASE_URL`,
+      detail: `${name} is not installed: install it without --omit=optional, or set DATABASE_URL`,
       cause: error,
     })
   }

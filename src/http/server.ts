@@ -11,6 +11,7 @@ import Fastify, {
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerOptions } from 'node:https'
 import { Problem } from '../errors.ts'
+import { answerPreflights, nameAllowedOrigin } from './cross-origin.ts'
 import { boundCrowd, headerLimitBytes, parseShallowJson, usualRoom, type Room } from './crowd-limits.ts'
 import { answerClientError, answerFailures, answerFrameworkFailure, type ToProblem } from './failures.ts'
 import { entitleRequests, guardRoutes } from './guard.ts'
@@ -37,6 +38,8 @@ export interface HttpDeps {
   /** The commit of this program, where it is known. */
   readonly commit?: string | undefined
   readonly trustedProxies: readonly string[]
+  /** The origins whose pages may call the service; none unless given. */
+  readonly allowedOrigins?: readonly string[]
   readonly log: FastifyBaseLogger
   /** The certificate to serve under; without it a proxy in front has the certificate. */
   readonly tls?: ServerOptions
@@ -96,8 +99,11 @@ export async function buildHttp(deps: HttpDeps): Promise<HttpServer> {
   validateStrictly(plain)
   answerFailures(plain, deps.toProblem)
   logAnswers(plain)
+  const origins = new Set(deps.allowedOrigins)
+  nameAllowedOrigin(plain, origins)
   boundCrowd(plain, deps.room ?? usualRoom)
   limitSources(plain, deps.rates)
+  answerPreflights(plain, origins)
   requireWholeAddresses(plain)
   app.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id)

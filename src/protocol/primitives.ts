@@ -1,4 +1,4 @@
-import { compactDecrypt, type CryptoKey } from 'jose'
+import { compactDecrypt, type CryptoKey, type KeyObject } from 'jose'
 import { fromBase64url, fromUtf8, utf8, type Bytes } from './encoding.ts'
 
 // Web Crypto hands each signature and each body to another thread, which for a few kilobytes costs
@@ -9,8 +9,11 @@ type NodeCrypto = NonNullable<typeof atHand>
 type NodeKey = ReturnType<NodeCrypto['createSecretKey']>
 const keyObjects = new WeakMap<CryptoKey, NodeKey>()
 
-/** A content key that is imported once, to open bodies with. */
-export type OpeningKey = CryptoKey | NodeKey
+/**
+ * A content key that is imported once, to open bodies with: a key of Node or of Web Crypto, in
+ * the words of jose, so that the declarations of the SDK need no types of Node.
+ */
+export type OpeningKey = CryptoKey | KeyObject
 
 export async function importOpeningKey(bytes: Bytes): Promise<OpeningKey> {
   if (atHand !== undefined) return atHand.createSecretKey(bytes)

@@ -212,9 +212,10 @@ export async function serve(
   owner: Owner,
   env: Readonly<Record<string, string>>,
   before: readonly string[] = [],
+  main = command,
 ): Promise<Service> {
   const settings = { PORT: '0', LOG_LEVEL: 'error', LOG_HOST: 'cordon.test', ...env }
-  const child = start(owner, ['serve', '--json'], settings, before)
+  const child = start(owner, ['serve', '--json'], settings, before, main)
   let notes = ''
   child.stderr?.on('data', (chunk) => (notes += String(chunk)))
   const exit = once(child, 'exit') as Promise<[number | null]>
