@@ -2,7 +2,7 @@
 // import do not push anything out of it.
 import t from 'tap'
 import type { Message } from '../src/client/index.ts'
-import { listThreads, type ThreadFilters } from '../src/cli/thread-list.ts'
+import { listByNeed, type ThreadFilters } from '../src/cli/thread-list.ts'
 
 const own = 'organization-own'
 const other = 'organization-other'
@@ -26,7 +26,7 @@ function said({ index, ...rest }: Said, thread = index): Message {
 }
 
 function numbers(messages: readonly Message[], filters: ThreadFilters = {}, read: readonly string[] = []) {
-  const { threads, folded } = listThreads(messages, new Set(read), own, filters)
+  const { threads, folded } = listByNeed(messages, new Set(read), own, filters)
   return { threads: threads.map(({ number }) => number), folded: folded.map(({ number }) => number) }
 }
 
@@ -48,14 +48,14 @@ t.test('urgent and unread first, then answers that are owed, then what is unread
   const read = ['message-5', 'message-8']
   t.same(numbers(messages, {}, read).threads, [1, 3, 2, 6, 4, 8, 7, 5])
   t.same(numbers(messages, {}, [...read, 'message-1']).threads, [3, 2, 6, 4, 8, 7, 5, 1], 'urgent, and read')
-  const [first] = listThreads(messages, new Set(['message-1']), own, {}).threads
+  const [first] = listByNeed(messages, new Set(['message-1']), own, {}).threads
   t.equal(first?.owedBy, due(3).replyBy)
 })
 
 t.test('an answer by another organization, or to another message, pays no debt', async (t) => {
   const warned = said({ index: 1, ...due(1) })
   const reply = (rest: Partial<Message>) => said({ index: 2, ...rest }, 1)
-  const owed = (...messages: Message[]) => listThreads(messages, new Set(), own, {}).threads[0]?.owedBy
+  const owed = (...messages: Message[]) => listByNeed(messages, new Set(), own, {}).threads[0]?.owedBy
   t.equal(owed(warned), warned.replyBy)
   t.equal(owed(warned, reply({ refersTo: { message: warned.id, as: 'reply' } })), warned.replyBy)
   t.equal(owed(warned, reply({ organization: own })), warned.replyBy)

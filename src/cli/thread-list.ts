@@ -33,7 +33,7 @@ export interface ThreadList {
  * answers that the organization owes (the earliest first), what else is unread, and the others; the
  * newest first in each part.
  */
-export function listThreads(
+export function listByNeed(
   messages: readonly Message[],
   read: ReadonlySet<string>,
   organization: string,

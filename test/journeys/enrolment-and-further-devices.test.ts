@@ -30,7 +30,11 @@ t.test('enrolment, a second device and a lost one, with the commands', async (t)
     t.match(enrolled.stderr, /Enrolled: Daudi Mwangi \(Kenya\)\. The keys of this device are in /)
     t.match(enrolled.stdout, /waits to be certified: Wanjiru Kamau \(Kenya\) has to use cordon once/)
     const early = await daudi.run(['post', 'Nobody has certified me.'])
-    t.match(early, { code: 1, stderr: /You are in no operation: a coordinator admits you/ }, 'until then nothing is read or written')
+    t.match(
+      early,
+      { code: 1, stderr: /You are in no operation: a coordinator admits you/ },
+      'until then nothing is read or written',
+    )
 
     const certified = await wanjiru.run(['person', 'list'])
     t.match(certified.stderr, /Certified: Daudi Mwangi \(Kenya\) can now be admitted and read\./)

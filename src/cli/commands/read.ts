@@ -15,7 +15,7 @@ import {
 import { countOf } from '../numbers.ts'
 import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
 import { changesTo, findMessage, isUnread, keepReadMarks, readMarks, subjectOf } from '../threads.ts'
-import { listThreads, type ListedThread, type ThreadFilters, type ThreadList } from '../thread-list.ts'
+import { listByNeed, type ListedThread, type ThreadFilters, type ThreadList } from '../thread-list.ts'
 import { counted, fieldLines, markWords, timesIn } from '../words.ts'
 import { instantIn } from '../zones.ts'
 
@@ -82,7 +82,7 @@ async function list(
   const { session, facts, names } = followed
   const read = await readMarks(store, session.operation)
   const filters = filtersOf(followed, options)
-  const listed = listThreads(session.messages, read, client.organization, filters)
+  const listed = listByNeed(session.messages, read, client.organization, filters)
   // A program gets each thread, and folds nothing.
   const { threads: fitting, folded } = terminal.json ? unfolded(listed) : listed
   const threads = fitting.slice(0, limit)
