@@ -53,7 +53,7 @@ export class OperationSession {
   #facts: OperationFacts | undefined
   readonly #frames: FrameQueue
   #resubscribing = false
-  readonly #retryTimer: RetryTimer
+  readonly #timers: { readonly retry: RetryTimer; readonly mend: RetryTimer }
   /** The number of subscriptions that began. An earlier one that still runs then gives up. */
   #subscribing = 0
 
@@ -63,7 +63,7 @@ export class OperationSession {
     const { operation, platform, store, transport, connection, transparency, self, keep } = deps
     const prefix = `operation/${operation}/`
     this.#conditions = new Conditions(platform)
-    this.#retryTimer = new RetryTimer(platform)
+    this.#timers = { retry: new RetryTimer(platform), mend: new RetryTimer(platform) }
     this.#context = {
       operation,
       prefix,
@@ -266,7 +266,7 @@ export class OperationSession {
     this.events.emit('disconnected', { final: this.#failure })
     this.#wake()
     // Where the socket is closed by then, the next one subscribes.
-    this.#retryTimer.run(500, 30_000, () => {
+    this.#timers.retry.run(500, 30_000, () => {
       if (this.#over() || !this.#resubscribing) return
       connection.send({ type: 'unsubscribe', operation: this.operation })
     })
@@ -335,7 +335,7 @@ export class OperationSession {
     // The socket of this frame may be closed by now: the next subscription then catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
-    if (!this.#intake.broken) this.#retryTimer.reset()
+    if (!this.#intake.broken) for (const timer of Object.values(this.#timers)) timer.reset()
     this.#acknowledgements.now()
     this.events.emit('caught-up', { index })
     inBackground(this.#afterCatchUp(), this.#context)
@@ -343,7 +343,7 @@ export class OperationSession {
 
   /** Reads a log that is not believed again, with growing delays: a proxy may have altered it. */
   #mendLater(): void {
-    this.#retryTimer.run(2_000, 600_000, () => {
+    this.#timers.mend.run(2_000, 600_000, () => {
       if (this.#intake.broken && !this.#resubscribing) this.readAgain()
     })
   }
@@ -480,7 +480,7 @@ export class OperationSession {
     this.#witnessWatch.stop()
     this.#acknowledgements.stop()
     this.#seenChecks.stop()
-    this.#retryTimer.stop()
+    for (const timer of Object.values(this.#timers)) timer.stop()
   }
 
   /** Ends the session. Pending messages stay in the store, for the next session. */
