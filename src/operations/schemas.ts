@@ -87,15 +87,18 @@ export const OperationSchema = Type.Object({
   joinedIndex: Type.Integer(),
   head: NullableStringSchema,
 })
+const member = {
+  person: UuidSchema,
+  name: Type.String({ maxLength: 200 }),
+  organization: UuidSchema,
+  role: Type.String({ maxLength: 40 }),
+  joinedIndex: Type.Integer(),
+  asleep: Type.Boolean(),
+}
 export const MembersSchema = Type.Object({
   members: Type.Array(
     Type.Object({
-      person: UuidSchema,
-      name: Type.String({ maxLength: 200 }),
-      organization: UuidSchema,
-      role: Type.String({ maxLength: 40 }),
-      joinedIndex: Type.Integer(),
-      asleep: Type.Boolean(),
+      ...member,
     }),
   ),
 })
@@ -132,12 +135,7 @@ export const PastMembersSchema = Type.Object({
   state: Type.Union([StateSchema, Type.Null()]),
   members: Type.Array(
     Type.Object({
-      person: UuidSchema,
-      name: Type.String({ maxLength: 200 }),
-      organization: UuidSchema,
-      role: Type.String({ maxLength: 40 }),
-      joinedIndex: Type.Integer(),
-      asleep: Type.Boolean(),
+      ...member,
       compartments: Type.Array(UuidSchema, { description: 'Those that the caller sees.' }),
     }),
   ),
