@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import type { Account } from '../src/client/account.ts'
+import { opened } from './support/actors.ts'
 import { ended, joinWithDesk, temporary, type Desk } from './support/command.ts'
 import { usualOperation } from './support/usual-operation.ts'
 
@@ -61,7 +62,7 @@ t.test(
     t.ok(performance.now() - begun < 15_000, 'nothing was waited for that does not come')
     t.same((await desk.must('pending'))['pending'], [])
     const session = await coordinator.follow(operation)
-    t.ok(session.message(sent) ?? (await session.events.once('message', ({ id }) => id === sent)))
+    t.ok(await opened(coordinator, operation, sent))
     t.notOk(session.message(dropped))
     t.notOk(session.message(refused))
   },

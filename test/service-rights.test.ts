@@ -6,7 +6,7 @@
 import t from 'tap'
 import { MemoryStore, type Cordon } from '../src/client/index.ts'
 import * as protocol from '../src/protocol/index.ts'
-import { administratorOf, enrolWith, partyOf, passphrase, takeIn } from './support/actors.ts'
+import { administratorOf, enrolWith, opened, partyOf, passphrase, takeIn } from './support/actors.ts'
 import { verifyAll } from './support/check-log.ts'
 import { admin } from './support/database.ts'
 import { entriesSince, settle, sizes } from './support/entries.ts'
@@ -59,7 +59,7 @@ t.test('INV-81: what is not listed is refused, over HTTP and over the socket, wh
   const session = await service.follow(operation)
   const leads = await coordinator.follow(operation)
   const { message } = await leads.post(text('For the program', compartment))
-  t.equal((await session.events.once('message', ({ id }) => id === message)).fields['text'], 'For the program')
+  t.equal((await opened(service, operation, message)).fields['text'], 'For the program')
   const forbidden = (permission: string) => ({ code: 'FORBIDDEN', status: 403, extra: { permission } })
   await t.rejects(get(service, `${path}/figures`), forbidden('report.view'))
   await t.rejects(get(service, `${path}/compartments`), forbidden('compartment.list'))
@@ -87,7 +87,7 @@ t.test('INV-81: what is not listed is refused, over HTTP and over the socket, wh
   t.ok(
     await posting.post({
       ...text('A reply', compartment),
-      thread: await threadOf(leads, message),
+      thread: (await opened(coordinator, operation, message)).thread,
       refersTo: { message, as: 'reply' },
     }),
   )
@@ -115,11 +115,6 @@ t.test('INV-81: what is not listed is refused, over HTTP and over the socket, wh
   t.match(refused, { type: 'refused', problem: { code: 'FORBIDDEN', permission: 'operation.read' } })
   t.notOk(shut.frames.some(({ type }) => type === 'entry'))
 })
-
-async function threadOf(session: Awaited<ReturnType<Cordon['follow']>>, message: string): Promise<string> {
-  const found = session.message(message) ?? (await session.events.once('message', ({ id }) => id === message))
-  return found.thread
-}
 
 async function liveOf(owner: Parameters<typeof openOn>[0], client: Cordon) {
   const { ticket } = await client.transport.request<{ ticket: string }>('POST', '/v1/live-tickets', {})
@@ -201,8 +196,7 @@ t.test('INV-81: the compartment of all holds a service account only where it is 
 
   await coordinator.operations.addToCompartment(operation, operation, service.person)
   const second = await leads.post(text('For programs that are listed'))
-  const read =
-    session.message(second.message) ?? (await session.events.once('message', ({ id }) => id === second.message))
+  const read = await opened(service, operation, second.message)
   t.equal(read.fields['text'], 'For programs that are listed')
   t.ok(await session.post(text('From a program that is listed')))
 

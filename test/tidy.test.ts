@@ -30,6 +30,7 @@ t.test('each rule bites, and what it allows it does not refuse', (t) => {
     ['const a = 1\n/** One. */\n/** Two. */\nconst b = 2\n', 'stands above nothing'],
     ['// Bites: `judgedOf` in the service.\n', 'no source has the name judgedOf'],
     ['// Bites: whatever\n// judgedOf does.\n', 'no source has the name judgedOf'],
+    ["await session.events.once('message', ({ id }) => id === sent)\n", 'may have arrived already'],
   ]
   for (const [text, sentence] of untidy) {
     const found = findUntidy(
