@@ -8,7 +8,7 @@ import { Cordon, webPlatform } from '../src/client/index.ts'
 import type { DeviceId, PersonId } from '../src/protocol/index.ts'
 import { enrolWith, opened, partyOf, systemClock, takeIn } from './support/actors.ts'
 import { alarmOf, alteredOperations, code, text } from './support/altered-operation.ts'
-import { kindOf, type Frame } from './support/altered.ts'
+import { Altered, kindOf, withLeaf, type Frame } from './support/altered.ts'
 import { FlakyStore } from './support/flaky-store.ts'
 import { checkLog } from './support/check-log.ts'
 import { usualOperation } from './support/usual-operation.ts'
@@ -200,6 +200,51 @@ t.test('INV-117: whatever write fails, no message of a batch is missing afterwar
     await again.close()
   }
   await checkLog(server)
+})
+
+// Bites: one timer in OperationSession for `#pause` and `#mendLater`: its count of failed writes
+// would make a device wait a minute before it reads an altered log again.
+t.test('INV-118: failed writes do not put off the next look at an altered log', async (t) => {
+  const { operation, sending, before } = await deviceThatReadNothing(t)
+  await sending.post(text('Before.'))
+  const store = await before.copy()
+  const altered = new Altered()
+  const delaysMs: number[] = []
+  const { random, ...web } = webPlatform(systemClock, altered.platform)
+  const client = new Cordon({
+    store,
+    platform: {
+      ...web,
+      // The jitter of a delay is drawn from four bytes: each delay is the longest that it can be.
+      random: (length) => (length === 4 ? new Uint8Array(4).fill(0xff) : random(length)),
+      after: (milliseconds, run) => {
+        // What is no whole number was drawn; the others bound requests.
+        if (Number.isInteger(milliseconds)) return web.after(milliseconds, run)
+        delaysMs.push(Math.ceil(milliseconds))
+        return web.after(20, run)
+      },
+    },
+  })
+  t.teardown(() => client.close())
+  await client.load()
+  let failed = 0
+  store.fails = () => failed < 5 && ++failed > 0
+  let newest: Frame | undefined
+  let lies = 0
+  altered.frame = (frame) => {
+    if (frame.type === 'entry') newest = frame
+    if (failed < 5 || frame.type !== 'caught-up' || newest === undefined || lies++ > 0) return frame
+    const index = (newest['index'] as number) + 1
+    return [withLeaf({ ...newest, index }, { index, at: '2020-01-01T00:00:00.000Z' }), frame]
+  }
+  const session = await client.follow(operation)
+  await seen(() => session.alarms.length > 0 && session.status === 'live')
+  t.equal(failed, 5)
+  t.match(
+    session.alarms.map(({ code: what }) => what),
+    ['LOG_ALTERED'],
+  )
+  t.same(delaysMs.filter((milliseconds) => milliseconds >= 500).slice(0, 6), [500, 1_000, 2_000, 4_000, 8_000, 2_000])
 })
 
 t.test('INV-117: a process that ends after any write goes on with everything', async (t) => {
