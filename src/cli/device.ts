@@ -1,6 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { existsSync, mkdirSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { Option, type Command } from 'commander'
 import {
   Cordon,
@@ -13,9 +13,14 @@ import {
   type SignInEvidence,
 } from '../client/index.ts'
 import { FileStore } from '../client/node/index.ts'
+import { canHoldAgent } from './agent/place.ts'
+import { runByAgent } from './agent/run-by-agent.ts'
+import { startAgent } from './agent/start.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
+import { Interrupted, invocation, type HeldDevice } from './invocation.ts'
 import { inBrowser } from './passkey/browser.ts'
-import { Interrupted, isolated, openTerminal, type Terminal } from './terminal.ts'
+import { storePath } from './store-path.ts'
+import { isolated, openTerminal, type Terminal } from './terminal.ts'
 import { readTextFileNow } from './text-input.ts'
 import { Patience } from './patience.ts'
 
@@ -46,6 +51,8 @@ export interface CommandDevice {
   readonly patience: Patience
   /** Rejects with Interrupted once the person presses Ctrl-C. */
   readonly interrupted: Promise<never>
+  /** Calls a function once the command has ended, so that the agent listens no longer for it. */
+  readonly atEnd: (end: () => void) => void
 }
 
 const mostPassphraseCharacters = 4096
@@ -57,38 +64,103 @@ export function onStore(command: Command): Command {
     .option('--json', 'print the result as one JSON document')
 }
 
-/** Opens the store, runs a command on it, and closes it, also after an interruption. */
+/**
+ * Opens the store, runs a command on it, and closes it, also after an interruption. Where the agent
+ * holds the store, the agent runs the command; on a terminal the agent is started first.
+ */
 export async function onDevice(options: RunOptions, work: (device: CommandDevice) => Promise<void>): Promise<void> {
+  const { held } = invocation()
+  const path = storePath(options)
+  if (held !== undefined) {
+    if (held.path !== path) throw new CommandFailure(`The agent holds the store ${held.path}, and not ${path}.`)
+    return act(held, options, work)
+  }
+  if (await agentRuns(path, options)) return
   const terminal = openTerminal({ json: options.json ?? false })
   const store = await openStore(terminal, options)
-  const patience = new Patience(terminal)
-  const client = new Cordon({
+  const client = clientOf(store)
+  try {
+    await client.load()
+    await act({ path, store, client }, options, work)
+  } finally {
+    await client.close()
+    await store.close()
+  }
+}
+
+/** Lets the agent of a store run the command of this process. Answers false where none does. */
+async function agentRuns(path: string, options: RunOptions): Promise<boolean> {
+  if (options.make === true) return false
+  const code = (await runByAgent(path)) ?? (await startedFor(path, options))
+  if (code === undefined) return false
+  invocation().exitCode = code
+  return true
+}
+
+/** Starts the agent where a person is at the terminal, and lets it run the command. */
+async function startedFor(path: string, { json }: RunOptions): Promise<number | undefined> {
+  const terminal = openTerminal({ json: json ?? false })
+  if (!terminal.interactive || !existsSync(path) || !canHoldAgent(path)) return undefined
+  const passphrase = await askStorePassphrase(terminal)
+  terminal.note(await startAgent(path, passphrase))
+  return runByAgent(path)
+}
+
+/** The client of a store. What it sends for a command counts as sent by that command. */
+export function clientOf(store: FileStore): Cordon {
+  return new Cordon({
     store,
-    platform: webPlatform(() => new Date(), { fetch: patience.fetch }),
-    prove: () => prove(device, options),
+    platform: webPlatform(() => new Date(), {
+      fetch: (url, init) => (acting.getStore()?.device.patience.fetch ?? fetch)(url, init),
+    }),
+    prove: async () => {
+      const now = acting.getStore()
+      // Work in the background has nobody who could prove it.
+      if (now === undefined || now.ended) throw new CommandFailure('Nobody is here who could prove who acts.')
+      await prove(now.device, now.options)
+    },
   })
+}
+
+interface Acting {
+  readonly device: CommandDevice
+  readonly options: RunOptions
+  ended: boolean
+}
+
+/** The command for which the running code works. The agent works for several at once. */
+const acting = new AsyncLocalStorage<Acting>()
+
+/** Runs a command on an open device. */
+async function act(
+  { client, store }: HeldDevice,
+  options: RunOptions,
+  work: (device: CommandDevice) => Promise<void>,
+): Promise<void> {
+  const terminal = openTerminal({ json: options.json ?? false })
+  const patience = new Patience(terminal)
   const interrupted = new Promise<never>((_, reject) => {
-    const stop = () => {
+    invocation().onStop(() => {
       // The next output begins on a line of its own, below a bar or a prompt.
-      if (terminal.interactive) process.stderr.write('\n')
+      if (terminal.interactive) invocation().notes.write('\n')
       reject(new Interrupted())
-    }
-    process.once('SIGINT', stop)
-    process.once('SIGTERM', stop)
+    })
   })
   // The rejection may come while nothing awaits it.
   interrupted.catch(() => {})
-  const device: CommandDevice = { client, store, terminal, patience, interrupted }
+  const endings: (() => void)[] = []
+  const atEnd = (end: () => void) => void endings.push(end)
+  const device: CommandDevice = { client, store, terminal, patience, interrupted, atEnd }
+  const now: Acting = { device, options, ended: false }
   try {
-    await client.load()
-    const working = work(device)
+    const working = acting.run(now, () => work(device))
     await (options.endsItself === true ? working : Promise.race([working, interrupted]))
   } finally {
+    now.ended = true
+    for (const end of endings) end()
     patience.stop()
     tellClock(client, terminal)
     await tellPending(store, terminal)
-    await client.close()
-    await store.close()
   }
 }
 
@@ -143,24 +215,19 @@ async function tellPending(store: FileStore, terminal: Terminal): Promise<void> 
     )
 }
 
-export function storePath({ store }: DeviceOptions): string {
-  const named = [store, process.env['CORDON_STORE']].find((path) => path !== undefined && path !== '')
-  return resolve(named ?? join(homedir(), '.cordon', 'store'))
+/** Throws CommandFailure where there is no store at this path. */
+export function requireStore(path: string): void {
+  if (!existsSync(path))
+    throw new CommandFailure(
+      `There is no store at ${path}: enrol this device first (cordon enrol INVITATION), or name its store with --store or CORDON_STORE.`,
+    )
 }
 
 async function openStore(terminal: Terminal, options: RunOptions): Promise<FileStore> {
   const path = storePath(options)
   const exists = existsSync(path)
-  if (!exists && options.make !== true) {
-    throw new CommandFailure(
-      `There is no store at ${path}: enrol this device first (cordon enrol INVITATION), or name its store with --store or CORDON_STORE.`,
-    )
-  }
-  const passphrase = await askPassphrase(terminal, {
-    what: exists ? 'Passphrase of the store' : 'New passphrase for the store of this device (15 characters or more)',
-    file: 'CORDON_STORE_PASSPHRASE_FILE',
-    twice: !exists,
-  })
+  if (options.make !== true) requireStore(path)
+  const passphrase = await (exists ? askStorePassphrase(terminal) : askNewStorePassphrase(terminal))
   if (!exists) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   try {
     return await FileStore.open(path, passphrase)
@@ -173,6 +240,18 @@ async function openStore(terminal: Terminal, options: RunOptions): Promise<FileS
       )
     throw error
   }
+}
+
+const storePassphraseFile = 'CORDON_STORE_PASSPHRASE_FILE'
+
+/** Asks for the passphrase of a store that exists. */
+export function askStorePassphrase(terminal: Terminal): Promise<string> {
+  return askPassphrase(terminal, { what: 'Passphrase of the store', file: storePassphraseFile, twice: false })
+}
+
+function askNewStorePassphrase(terminal: Terminal): Promise<string> {
+  const what = 'New passphrase for the store of this device (15 characters or more)'
+  return askPassphrase(terminal, { what, file: storePassphraseFile, twice: true })
 }
 
 /**
@@ -237,7 +316,7 @@ export async function askPassphrase(
   terminal: Terminal,
   { what, file, twice }: { what: string; file: string; twice: boolean },
 ): Promise<string> {
-  const path = process.env[file]
+  const path = invocation().environment[file]
   if (path !== undefined && path !== '') return readSecretFile(path, file)
   if (!terminal.interactive) {
     throw new CommandFailure(

@@ -1,6 +1,7 @@
 import { Command, type AddHelpTextContext, type AddHelpTextPosition } from 'commander'
 
-const usualWidthColumns = 80
+/** The width of texts where there is no terminal. */
+export const usualWidthColumns = 80
 
 /**
  * A command whose help texts are wrapped to the terminal, and whose refusals name the command that

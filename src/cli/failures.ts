@@ -2,12 +2,18 @@ import { CommanderError } from 'commander'
 import { ConfigurationFault } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { problems } from '../problem-catalogue.ts'
-import { Interrupted, NotWhole, harmless } from './terminal.ts'
+import { Interrupted, invocation } from './invocation.ts'
+import { NotWhole, harmless } from './terminal.ts'
 
 /**
  * 0: done. 1: refused or failed. 2: used wrongly. 130: interrupted by Ctrl-C, as shells have it.
  */
 export const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
+
+/** Lets the command fail once it has ended: its output lacks something. */
+export function failAtEnd(): void {
+  invocation().exitCode = exitCodes.failed
+}
 
 /** A failure of a command, with a sentence that says what to do. */
 export class CommandFailure extends Error {

@@ -12,7 +12,7 @@ import {
 import type { PersonId } from '../protocol/index.ts'
 import { choose, idOf, type Choice } from './choice.ts'
 import { onStore, type CommandDevice, type DeviceOptions } from './device.ts'
-import { CommandFailure, exitCodes } from './failures.ts'
+import { CommandFailure, failAtEnd } from './failures.ts'
 import { harmlessLine, isolated } from './terminal.ts'
 import { counted } from './words.ts'
 
@@ -98,11 +98,13 @@ export async function openOperation(device: CommandDevice, word: string | undefi
   const unsent = await pendingMessages(store, operation)
   const session = await client.follow(operation)
   const told = new Set<string>()
-  session.events.on('alarm', (alarm) => {
+  const tell = (alarm: Alarm) => {
     const line = alarmLine(alarm)
     if (!told.has(line)) terminal.note(line)
     told.add(line)
-  })
+  }
+  for (const alarm of session.alarms) tell(alarm)
+  device.atEnd(session.events.on('alarm', tell))
   const sending = tellSent(session, device, new Set(unsent))
   await caughtUp(device, session)
   const waiting = await sealedAfterAMoment(store, operation)
@@ -164,7 +166,7 @@ export async function leaveReading(
     )
   const things = counted(alarms.length + before.length, 'thing')
   terminal.note(`NOT everything could be believed: ${things}, above. The output leaves them out.`)
-  process.exitCode = exitCodes.failed
+  failAtEnd()
 }
 
 async function caughtUp({ client, terminal }: CommandDevice, session: OperationSession): Promise<void> {
@@ -189,7 +191,7 @@ async function caughtUp({ client, terminal }: CommandDevice, session: OperationS
  * Follows the outcome of messages that an earlier command left unsent. The command does not wait
  * for them.
  */
-function tellSent(session: OperationSession, { terminal }: CommandDevice, unsent: Set<string>): UnsentMessages {
+function tellSent(session: OperationSession, { terminal, atEnd }: CommandDevice, unsent: Set<string>): UnsentMessages {
   let sent = 0
   const { promise: settled, resolve } = Promise.withResolvers<void>()
   const isLast = (message: string) => {
@@ -198,11 +200,13 @@ function tellSent(session: OperationSession, { terminal }: CommandDevice, unsent
     return known
   }
   if (unsent.size === 0) resolve()
-  session.events.on('posted', ({ message }) => void (isLast(message) && sent++))
-  session.events.on('refused', ({ message, problem }) => {
-    if (isLast(message))
-      terminal.note(`Not sent: a message that an earlier command had to leave. ${problem.detail} ${problem.advice}`)
-  })
+  atEnd(session.events.on('posted', ({ message }) => void (isLast(message) && sent++)))
+  atEnd(
+    session.events.on('refused', ({ message, problem }) => {
+      if (isLast(message))
+        terminal.note(`Not sent: a message that an earlier command had to leave. ${problem.detail} ${problem.advice}`)
+    }),
+  )
   const tell = () => {
     if (sent > 0) terminal.note(`Sent now: ${counted(sent, 'message')} that an earlier command had to leave.`)
     sent = 0

@@ -1,16 +1,40 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import manifest from '../../package.json' with { type: 'json' }
+import { runByAgent } from './agent/run-by-agent.ts'
+import { namesAgentsCommand, storeNamed } from './agent/words.ts'
+import { invocation } from './invocation.ts'
+import { storePath } from './store-path.ts'
 
 runInLittleMemory()
-// Beside the program, where only users may write who may also change the program. The default of
-// Node is the directory for temporary files, where another user of this machine could place
-// compiled code.
-enableCompileCache(fileURLToPath(new URL('../../dist/compiled', import.meta.url)))
-const { cordon } = await import('./program.ts')
-process.exitCode = await cordon(process.argv.slice(2))
+const { words, out } = invocation()
+// A reader such as `head` may close the pipe early.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+process.exitCode = (await quick()) ?? (await whole())
 // The work that the SDK would still repeat in the background is kept in the store.
 process.exit()
+
+/** What needs no code but that of this file, and what an agent does with the code that it has. */
+async function quick(): Promise<number | undefined> {
+  if (words.length === 1 && ['--version', '-v'].includes(words[0] ?? '')) {
+    out.write(`${manifest.version}\n`)
+    return 0
+  }
+  return namesAgentsCommand(words) ? runByAgent(storePath(storeNamed(words))) : undefined
+}
+
+async function whole(): Promise<number> {
+  // Beside the program, where only users may write who may also change the program. The default of
+  // Node is the directory for temporary files, where another user of this machine could place
+  // compiled code.
+  enableCompileCache(fileURLToPath(new URL('../../dist/compiled', import.meta.url)))
+  const { cordon } = await import('./program.ts')
+  return cordon(words)
+}
 
 /**
  * Restarts `cordon verify` with options for little memory. It reads everything once and keeps

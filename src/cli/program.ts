@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { groups } from './commands/index.ts'
-import { ExplainedCommand, nameHelp } from './explained-command.ts'
+import { ExplainedCommand, nameHelp, usualWidthColumns } from './explained-command.ts'
 import { explain, exitCodes } from './failures.ts'
+import { invocation } from './invocation.ts'
 import { harmless } from './terminal.ts'
 import { requireKnownVariables } from './variables.ts'
 import { requireWholeWords } from './whole-words.ts'
@@ -11,11 +12,7 @@ const listed = new Map(Object.values(groups).flatMap((group) => Object.entries(g
 
 /** Runs a command line. Answers the exit code. */
 export async function cordon(words: readonly string[]): Promise<number> {
-  // A reader such as `head` may close the pipe early.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.done)
-    throw error
-  })
+  const one = invocation()
   try {
     requireWholeWords(words)
     const asked = helpAsOption(words)
@@ -25,14 +22,14 @@ export async function cordon(words: readonly string[]): Promise<number> {
       asked.find((word) => word !== '--'),
     )
     await program.parseAsync(asked, { from: 'user' })
-    return Number(process.exitCode ?? exitCodes.done)
+    return one.exitCode ?? exitCodes.done
   } catch (error) {
     const { code, lines, exitCode, extra } = explain(error)
     if (words.includes('--json') && exitCode !== exitCodes.done) {
       const message = error instanceof Error && lines.length === 0 ? error.message : lines.join(' ')
-      process.stdout.write(`${harmless(JSON.stringify({ error: { code, message, ...extra } }))}\n`)
+      one.out.write(`${harmless(JSON.stringify({ error: { code, message, ...extra } }))}\n`)
     }
-    for (const line of lines) process.stderr.write(`${line}\n`)
+    for (const line of lines) one.notes.write(`${line}\n`)
     return exitCode
   }
 }
@@ -45,7 +42,13 @@ function listCommands(): Command {
     .helpOption('-h, --help', 'show this help; after a command, the help of that command')
     .enablePositionalOptions()
     .exitOverride()
-    .hook('preAction', () => requireKnownVariables(process.env))
+    .configureOutput({
+      writeOut: (text) => void invocation().out.write(text),
+      writeErr: (text) => void invocation().notes.write(text),
+      getOutHelpWidth: () => invocation().out.columns ?? usualWidthColumns,
+      getErrHelpWidth: () => invocation().notes.columns ?? usualWidthColumns,
+    })
+    .hook('preAction', () => requireKnownVariables(invocation().environment))
     .configureHelp({ sortSubcommands: false })
     .addHelpText(
       'after',

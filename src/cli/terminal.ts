@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline'
 import progress from 'cli-progress'
 import stringWidth from 'string-width'
+import { invocation, type Output } from './invocation.ts'
 
 /**
  * The output for a person: plain lines, tables, and a bar for work that takes longer than a second.
@@ -40,14 +40,6 @@ export class NotWhole extends Error {
 }
 
 const barAfterMs = 1_000
-
-/** The person pressed Ctrl-C, or the process was asked to end. */
-export class Interrupted extends Error {
-  constructor() {
-    super('Interrupted.')
-    this.name = 'Interrupted'
-  }
-}
 
 /**
  * Makes foreign text harmless for a terminal: control characters, escape sequences and marks that
@@ -94,9 +86,7 @@ const fromRightToLeft =
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 export function openTerminal(options: { json: boolean }): Terminal {
-  const out = process.stdout
-  const notes = process.stderr
-  const interactive = process.stdin.isTTY && notes.isTTY
+  const { out, notes, interactive } = invocation()
   return {
     json: options.json,
     interactive,
@@ -116,29 +106,18 @@ export function openTerminal(options: { json: boolean }): Terminal {
 }
 
 async function read(question: string, secret: boolean): Promise<string> {
-  const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY })
-  try {
-    const line = await new Promise<string>((resolve, reject) => {
-      reader.once('close', () => reject(new Interrupted()))
-      reader.once('SIGINT', () => reader.close())
-      reader.question(question, resolve)
-      // The characters that the person types after the question are not echoed.
-      if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
-    })
-    if (line.includes('\uFFFD')) throw new NotWhole()
-    return line
-  } finally {
-    reader.close()
-    if (secret) process.stderr.write('\n')
-  }
+  const line = await invocation().ask(question, secret)
+  if (line.includes('\uFFFD')) throw new NotWhole()
+  return line
 }
 
-function openProgress(what: string, total: number, stream: NodeJS.WriteStream): Progress {
+function openProgress(what: string, total: number, stream: Output): Progress {
   if (!stream.isTTY) return { advance: () => {}, stop: () => {} }
   const bar = new progress.SingleBar(
     {
       format: `${what} {bar} {percentage} % | {value}/{total} | {eta_formatted} left`,
-      stream,
+      // The library writes to the stream, and asks for its width and whether it is a terminal.
+      stream: stream as NodeJS.WriteStream,
       etaBuffer: 50,
     },
     progress.Presets.shades_classic,

@@ -16,7 +16,7 @@ const ofKubernetes = /^CORDON_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_\w+)?)$/
  * Throws CommandFailure for a variable with our prefix that no command reads: with CORDON_STOER a
  * command would act with the keys of another store.
  */
-export function requireKnownVariables(environment: NodeJS.ProcessEnv): void {
+export function requireKnownVariables(environment: Readonly<Record<string, string | undefined>>): void {
   const known: readonly string[] = variables
   const unknown = Object.keys(environment).find(
     (name) =>

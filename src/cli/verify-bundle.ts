@@ -9,7 +9,7 @@ import {
   type Evidence,
   type NoteKey,
 } from '../protocol/index.ts'
-import { CommandFailure, exitCodes } from './failures.ts'
+import { CommandFailure, exitCodes, failAtEnd } from './failures.ts'
 import { harmlessLine, table, type Progress, type Terminal } from './terminal.ts'
 import type { FileTrust } from './file-trust.ts'
 import { counted } from './words.ts'
@@ -65,7 +65,7 @@ export async function verifyBundle(
       `It says of itself: made ${made.at} for "${made.justification}", asked for ${JSON.stringify(made.query)}.`,
     ),
   ])
-  process.exitCode = verified ? exitCodes.done : exitCodes.failed
+  if (!verified) failAtEnd()
 }
 
 /** Who did what and when, of the first entries. */

@@ -10,7 +10,7 @@ import {
   type Leaf,
   type MessageStatement,
 } from '../protocol/index.ts'
-import { exitCodes } from './failures.ts'
+import { failAtEnd } from './failures.ts'
 import { harmlessLine, isolated, type Terminal } from './terminal.ts'
 import { readBeside, type FileOptions, type FileTrust } from './file-trust.ts'
 import { counted } from './words.ts'
@@ -47,7 +47,7 @@ export async function showReceipt(
     if (!(error instanceof ProtocolError)) throw error
     const value = { verified: false, file, reason: error.code, detail: error.message }
     terminal.result(value, () => [harmlessLine(`NOT verified: ${error.message}`)])
-    process.exitCode = exitCodes.failed
+    failAtEnd()
   }
 }
 

@@ -10,6 +10,7 @@ import { byteOrderMark, csvLine } from '../csv.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { inOperation, type Names } from '../followed-operation.ts'
+import { invocation, pathFromHere } from '../invocation.ts'
 import { countOf } from '../numbers.ts'
 import { harmless, harmlessLine, isolated, table, type Progress } from '../terminal.ts'
 import { counted } from '../words.ts'
@@ -195,7 +196,7 @@ async function writeEvidence(
     recipient: { name, organization, ...(country === undefined ? {} : { country: country.toUpperCase() }) },
   }
   const { text, verified } = await client.audit.evidence(asked.log, filters, disclosure)
-  await writeFile(file, text, { mode: 0o600, flag: 'wx' })
+  await writeFile(pathFromHere(file), text, { mode: 0o600, flag: 'wx' })
   const { entries, size, statements } = verified
   terminal.result({ file, log: asked.log, entries, size, statements }, () => [
     `Written and verified: ${counted(entries, 'entry', 'entries')} of ${harmlessLine(asked.title)} to ${file}, under a checkpoint of ${counted(size, 'entry', 'entries')}.`,
@@ -215,7 +216,7 @@ async function* look(
     for await (const { entries, next, range, names } of client.audit.pages(asked.log, filters, Math.min(limit, 500))) {
       learnNames(asked, names)
       // A progress bar would stand between the lines of a result that is shown line by line.
-      if (!(terminal.json && process.stdout.isTTY)) bar ??= terminal.progress('Looking', range.past - range.first)
+      if (!(terminal.json && invocation().out.isTTY)) bar ??= terminal.progress('Looking', range.past - range.first)
       for (const entry of entries) {
         yield entry
         if (++count >= limit) return

@@ -3,7 +3,7 @@ import { passphrases } from '../demo/cast.ts'
 import { runDemo, type Demonstration } from '../demo/demo.ts'
 import { describe } from '../demo/describe.ts'
 import { planOperation, published } from '../demo/generator.ts'
-import { exitCodes } from '../failures.ts'
+import { failAtEnd } from '../failures.ts'
 import { openTerminal, type Terminal } from '../terminal.ts'
 
 const seed = 2026
@@ -35,7 +35,7 @@ export function addDemo(command: Command): void {
       const { result, played, cast, service } = demonstration
       const good =
         result.figures.agree && result.log.verified && played.alarms.length === 0 && played.removal.receivedAfter === 0
-      process.exitCode = good ? exitCodes.done : exitCodes.failed
+      if (!good) failAtEnd()
       await cast.close()
       if (options.keep === true) await keep(terminal, demonstration)
       else await service.stop()

@@ -4,7 +4,7 @@ import type { OwnDevice } from '../../client/index.ts'
 import { choose } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
-import { CommandFailure, exitCodes } from '../failures.ts'
+import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { compromisedSince } from '../compromise-time.ts'
 import { table } from '../terminal.ts'
 
@@ -77,7 +77,7 @@ Examples:
             ({ device }) => `${device} is not in the directory log: revoke it, and tell the auditors of the platform.`,
           ),
         ])
-        if (hidden.length > 0) process.exitCode = exitCodes.failed
+        if (hidden.length > 0) failAtEnd()
       })
     })
 }

@@ -7,7 +7,6 @@ import {
   onDevice,
   onStore,
   orPasskey,
-  storePath,
   withCode,
   type CommandDevice,
   type DeviceOptions,
@@ -15,6 +14,7 @@ import {
 } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
 import { secretString } from '../secret-string.ts'
+import { storePath } from '../store-path.ts'
 import { isolated } from '../terminal.ts'
 import { inBrowser } from '../passkey/browser.ts'
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Message } from '../../client/index.ts'
 import { asMember } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
 import {
@@ -9,7 +10,8 @@ import {
   type Names,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { Interrupted, harmlessLine, isolated } from '../terminal.ts'
+import { Interrupted } from '../invocation.ts'
+import { harmlessLine, isolated } from '../terminal.ts'
 import { subjectOf } from '../threads.ts'
 import { markWords, timesIn } from '../words.ts'
 
@@ -25,7 +27,7 @@ Example:
     )
     .action((options: OperationOptions) =>
       asMember({ ...options, endsItself: true }, async (device) => {
-        const { client, terminal, interrupted } = device
+        const { client, terminal, interrupted, atEnd } = device
         const followed = await Promise.race([openOperation(device, options.operation), interrupted])
         const { session, facts } = followed
         let { names } = followed
@@ -34,17 +36,19 @@ Example:
           `Following ${isolated(facts.name)} (${isolated(facts.reference)}); times in ${facts.timeZone}. Ctrl-C ends it.`,
         )
         const ended = new Promise<never>((_, reject) => {
-          session.events.on('ended', ({ reason }) => reject(new CommandFailure(endedWords(reason, facts.name))))
-          session.events.on('disconnected', ({ final }) => {
-            if (final) reject(final)
-            else terminal.note('The connection is gone; trying again…')
-          })
+          atEnd(session.events.on('ended', ({ reason }) => reject(new CommandFailure(endedWords(reason, facts.name)))))
+          atEnd(
+            session.events.on('disconnected', ({ final }) => {
+              if (final) reject(final)
+              else terminal.note('The connection is gone; trying again…')
+            }),
+          )
         })
         // The rejection may come while nothing awaits it.
         ended.catch(() => {})
-        session.events.on('caught-up', () => terminal.note('Connected again, and caught up.'))
+        atEnd(session.events.on('caught-up', () => terminal.note('Connected again, and caught up.')))
         let line = Promise.resolve()
-        session.events.on('message', (message) => {
+        const show = (message: Message) => {
           // One after the other, so that the lines stay in order where a name has to be fetched.
           line = line.then(async () => {
             if (names.people[message.person] === undefined) names = await newNames(names)
@@ -57,7 +61,8 @@ Example:
             const text = `${String(message.index)}  ${time(message.at)}  ${isolated(organization)}, ${isolated(person)}  [${words.join(', ')}]  ${subjectOf(message)}`
             terminal.result({ ...message, from: { organization, person } }, () => [harmlessLine(text)])
           })
-        })
+        }
+        atEnd(session.events.on('message', show))
         try {
           await Promise.race([ended, interrupted])
         } catch (error) {

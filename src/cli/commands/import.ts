@@ -7,6 +7,7 @@ import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { checkLines, faultLine, faultLines, proposalLines } from '../import-report.ts'
 import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
+import { pathFromHere } from '../invocation.ts'
 import { openTerminal, type Terminal } from '../terminal.ts'
 import { readJson } from '../json-text.ts'
 import { readTextFile } from '../text-input.ts'
@@ -182,7 +183,7 @@ async function agreedToChanges(
  * then.
  */
 async function readRows(file: string, map: string, terminal: Terminal): Promise<ImportFile> {
-  const [bytes, json] = await Promise.all([readFile(file), readTextFile(map)])
+  const [bytes, json] = await Promise.all([readFile(pathFromHere(file)), readTextFile(map)])
   const mapping = readMappingFile(map, json)
   const whole = 100
   const bar = terminal.progress('Reading', whole)

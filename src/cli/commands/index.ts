@@ -34,6 +34,14 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       does: 'Your factors to sign in: passphrase, app, recovery codes, passkeys',
       load: async () => (await import('./factors.ts')).addFactors,
     },
+    agent: {
+      does: 'Hold the store of this device unlocked, for any number of commands at once',
+      load: async () => (await import('./agent.ts')).addAgent,
+    },
+    lock: {
+      does: 'Lock the store of this device: end its agent',
+      load: async () => (await import('./agent.ts')).addLock,
+    },
     notices: {
       does: 'Your e-mail address for notices, which say that something waits and never what',
       load: async () => (await import('./notices.ts')).addNotices,

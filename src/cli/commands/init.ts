@@ -3,9 +3,10 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { RootSecrets } from '../../client/index.ts'
 import { parseSetUp } from '../../protocol/index.ts'
-import { askSignIn, onDevice, onStore, storePath, type DeviceOptions } from '../device.ts'
+import { askSignIn, onDevice, onStore, type DeviceOptions } from '../device.ts'
 import { readPlace } from '../organization.ts'
 import { secretString } from '../secret-string.ts'
+import { storePath } from '../store-path.ts'
 import { openTerminal } from '../terminal.ts'
 
 interface Options extends DeviceOptions {

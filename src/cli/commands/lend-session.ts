@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { asMember, onStore, type DeviceOptions } from '../device.ts'
+import { pathFromHere } from '../invocation.ts'
 
 export function addLendSession(command: Command): void {
   onStore(command.argument('<file>', 'made with mode 0600; must not exist'))
@@ -15,7 +16,7 @@ Example:
     .action((file: string, options: DeviceOptions) =>
       asMember(options, async ({ client, terminal }) => {
         const lent = await client.lendSession()
-        await writeFile(file, `${JSON.stringify(lent)}\n`, { mode: 0o600, flag: 'wx' })
+        await writeFile(pathFromHere(file), `${JSON.stringify(lent)}\n`, { mode: 0o600, flag: 'wx' })
         terminal.result({ file, expiresAt: lent.expiresAt }, () => [
           `Written: ${file}. It ends at ${lent.expiresAt.toISOString().slice(11, 19)} UTC.`,
         ])

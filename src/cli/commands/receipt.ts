@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { isCosigned } from '../../client/index.ts'
 import { asMember } from '../device.ts'
 import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
+import { pathFromHere } from '../invocation.ts'
 import { findMessage } from '../threads.ts'
 
 interface Options extends OperationOptions {
@@ -38,11 +39,12 @@ Examples:
         const { operation, messages } = followed.session
         const { id, index } = findMessage(messages, word)
         const receipt = await device.client.portableReceipt(operation, id)
-        if (options.out !== undefined) await writeFile(options.out, receipt, { flag: 'wx' })
+        if (options.out !== undefined) await writeFile(pathFromHere(options.out), receipt, { flag: 'wx' })
         if ((options.statement ?? options.body) !== undefined) {
           const { statement, body } = await device.client.operations.signedMessage(operation, id)
-          if (options.statement !== undefined) await writeFile(options.statement, statement, { flag: 'wx' })
-          if (options.body !== undefined) await writeFile(options.body, body, { flag: 'wx' })
+          if (options.statement !== undefined)
+            await writeFile(pathFromHere(options.statement), statement, { flag: 'wx' })
+          if (options.body !== undefined) await writeFile(pathFromHere(options.body), body, { flag: 'wx' })
         }
         const cosigned = isCosigned(receipt)
         if (!cosigned) device.terminal.note('No witness has cosigned it: it rests on the key of the service alone.')

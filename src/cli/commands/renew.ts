@@ -3,7 +3,7 @@ import { isProblem, type Cordon, type DueCertificate } from '../../client/index.
 import { openDevice, type DeviceSecrets } from '../../protocol/index.ts'
 import { choose } from '../choice.ts'
 import { asMember, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
-import { CommandFailure, exitCodes } from '../failures.ts'
+import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { asContactPoint } from '../organization.ts'
 import { isolated, table } from '../terminal.ts'
 import { readTextFile } from '../text-input.ts'
@@ -83,7 +83,7 @@ async function renewAll({ client, terminal }: CommandDevice, chosen: readonly Du
     ...renewed.map(({ device, expiresAt }) => `Renewed: ${nameOf.get(device) ?? ''}, until ${dayOf(expiresAt)}.`),
     ...refused.map(({ device, why }) => `Not renewed: ${nameOf.get(device) ?? ''}. ${why}`),
   ])
-  if (refused.length > 0) process.exitCode = exitCodes.failed
+  if (refused.length > 0) failAtEnd()
 }
 
 type Outcome = { device: string; person: string } & ({ expiresAt: string } | { why: string })

@@ -8,7 +8,7 @@ import { openLogKey, type Discrepancy, type Report } from '../../log/index.ts'
 import { verify } from '../../main.ts'
 import { hostOf, type LogKeys } from '../../protocol/index.ts'
 import { asMember } from '../device.ts'
-import { CommandFailure, exitCodes } from '../failures.ts'
+import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { chooseOperation, inOperation, type OperationOptions } from '../followed-operation.ts'
 import { readLogKeys } from '../log-keys.ts'
 import type { FileOptions } from '../file-trust.ts'
@@ -94,7 +94,7 @@ function verifyOverService(options: Options): Promise<void> {
           ]),
       ...(root === '' ? [] : [`Root: ${root}`]),
     ])
-    process.exitCode = verified ? exitCodes.done : exitCodes.failed
+    if (!verified) failAtEnd()
   })
 }
 
@@ -144,7 +144,7 @@ function tell(terminal: Terminal, report: Report, held: number): void {
       ? `Verified: ${counted(entries, 'entry', 'entries')} in ${counted(logs.length, 'log')}, every row recomputed${held === 0 ? '' : `, ${counted(held, 'checkpoint')} held outside the database found in ${held === 1 ? 'its log' : 'their logs'}`}.`
       : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Keep the database as it is, and docs/runbook.md says what to do.`,
   ])
-  process.exitCode = verified ? exitCodes.done : exitCodes.failed
+  if (!verified) failAtEnd()
 }
 
 const mostShown = 10

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Authenticator } from '../../client/index.ts'
 import type { CommandDevice } from '../device.ts'
 import { CommandFailure } from '../failures.ts'
+import { invocation } from '../invocation.ts'
 import type { BrowserAnswer } from './loopback.ts'
 
 /** The device and the service for which a browser is asked. */
@@ -73,7 +74,7 @@ function pageFor(server: string, task: Readonly<Record<string, string>>): string
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 function hasScreen(): boolean {
-  const { SSH_CONNECTION, DISPLAY, WAYLAND_DISPLAY } = process.env
+  const { SSH_CONNECTION, DISPLAY, WAYLAND_DISPLAY } = invocation().environment
   return SSH_CONNECTION === undefined && (process.platform !== 'linux' || (DISPLAY ?? WAYLAND_DISPLAY) !== undefined)
 }
 

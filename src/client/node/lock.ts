@@ -9,7 +9,8 @@ import { refuse } from '../problem.ts'
  */
 export async function lockStore(path: string): Promise<() => Promise<void>> {
   const lock = `${path}.lock`
-  const own = `${String(process.pid)} ${await startedAt(process.pid)}`
+  const [, startedAt] = await factsOf(process.pid)
+  const own = `${String(process.pid)} ${startedAt}`
   const candidate = `${lock}.${String(process.pid)}`
   await writeFile(candidate, own, { mode: 0o600 })
   try {
@@ -61,19 +62,23 @@ async function lives(owner: string): Promise<boolean> {
     // EPERM: the process lives and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
-  const now = await startedAt(Number(pid))
+  const [state, now] = await factsOf(Number(pid))
+  // A process that has ended stays listed as Z until its parent asks, which in a container may be
+  // never.
+  if (state === 'Z') return false
   return started === '' || now === '' || started === now
 }
 
 /**
- * Field 22 of /proc/<pid>/stat (proc(5)): the start time of a process; empty where the system has
- * none.
+ * Fields 3 and 22 of /proc/<pid>/stat (proc(5)): the state and the start time of a process; empty
+ * where the system has none.
  */
-async function startedAt(pid: number): Promise<string> {
+async function factsOf(pid: number): Promise<[state: string, startedAt: string]> {
   try {
     const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return [fields[0] ?? '', fields[19] ?? '']
   } catch {
-    return ''
+    return ['', '']
   }
 }
