@@ -1,4 +1,6 @@
-import { createInterface } from 'node:readline'
+import { once } from 'node:events'
+import { createInterface, type Interface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import progress from 'cli-progress'
 import stringWidth from 'string-width'
 
@@ -20,10 +22,16 @@ export interface Terminal {
   warn(line: string): void
   /** Writes a line beside the result to standard error, made harmless. */
   note(line: string): void
-  ask(question: string): Promise<string>
+  /** Reads a line; with `how`, as an answer of several lines that were pasted, or as a step back. */
+  ask(question: string, how?: HowToAsk): Promise<string>
   /** Reads a line without showing it. */
   askSecret(question: string): Promise<string>
   progress(what: string, total: number): Progress
+}
+
+export interface HowToAsk {
+  /** The answer that stands for Ctrl-Z. */
+  readonly back: string
 }
 
 export interface Progress {
@@ -40,6 +48,8 @@ export class NotWhole extends Error {
 }
 
 const barAfterMs = 1_000
+/** Milliseconds within which the next line of a pasted text comes. */
+const pasteMs = 30
 
 /** The person pressed Ctrl-C, or the process was asked to end. */
 export class Interrupted extends Error {
@@ -109,28 +119,52 @@ export function openTerminal(options: { json: boolean }): Terminal {
     },
     warn: (line) => void notes.write(`${line}\n`),
     note: (line) => void notes.write(`${harmless(line)}\n`),
-    ask: (question) => read(question, false),
+    ask: (question, how) => read(question, false, how),
     askSecret: (question) => read(question, true),
     progress: (what, total) => openProgress(what, total, notes),
   }
 }
 
-async function read(question: string, secret: boolean): Promise<string> {
+async function read(question: string, secret: boolean, how?: HowToAsk): Promise<string> {
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY })
+  const more: string[] = []
+  // Those after the answer to the question; all lines of a pasted text come at once.
+  reader.on('line', (next) => more.push(next))
   try {
     const line = await new Promise<string>((resolve, reject) => {
       reader.once('close', () => reject(new Interrupted()))
       reader.once('SIGINT', () => reader.close())
+      if (how !== undefined) reader.once('SIGTSTP', () => resolve(how.back))
       reader.question(question, resolve)
       // The characters that the person types after the question are not echoed.
       if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
     })
-    if (line.includes('\uFFFD')) throw new NotWhole()
-    return line
+    const text = how === undefined || line === how.back ? line : await wholePaste(reader, line, more)
+    if (text.includes('\uFFFD')) throw new NotWhole()
+    return text
   } finally {
     reader.close()
     if (secret) process.stderr.write('\n')
   }
+}
+
+/**
+ * The text that was pasted with a line: its further lines come faster than a person types. Where
+ * the last of them has no end yet, the person ends it.
+ */
+async function wholePaste(reader: Interface, line: string, more: readonly string[]): Promise<string> {
+  for (let seen = -1; seen < more.length;) {
+    seen = more.length
+    await sleep(pasteMs)
+    while (reader.line !== '') await Promise.race([once(reader, 'line'), closed(reader)])
+  }
+  return [line, ...more].join('\n')
+}
+
+/** Rejects once the person interrupts. */
+async function closed(reader: Interface): Promise<never> {
+  await once(reader, 'close')
+  throw new Interrupted()
 }
 
 function openProgress(what: string, total: number, stream: NodeJS.WriteStream): Progress {
