@@ -16,7 +16,7 @@ const { env } = desk
 const enter = '\r'
 
 async function posted(shown: string) {
-  const index = Number(/Sent as (\d+)/.exec(shown)?.[1])
+  const index = Number(/Sent as #(\d+)/.exec(shown)?.[1])
   const session = await coordinator.follow(operation)
   await session.reached(index)
   const message = session.messages.find((one) => one.index === index)

@@ -257,7 +257,12 @@ export function organizationIn({ names }: Pick<FollowedOperation, 'names'>, word
 
 /** The present members of the operation. */
 export function membersIn({ session, names }: FollowedOperation): Choice[] {
-  return entries(names.people).filter(({ id }) => session.view.member(id as PersonId) !== undefined)
+  return entries(names.people).flatMap((one) => {
+    const member = session.view.member(one.id as PersonId)
+    if (member === undefined) return []
+    const of = names.organizations[member.organization]
+    return [of === undefined ? one : { ...one, of }]
+  })
 }
 
 export function entries(names: Readonly<Record<string, string>>): Choice[] {

@@ -9,7 +9,7 @@ import { FormInterview } from './form-interview.ts'
 import { fieldsOfForm, type FormField } from './form-page.ts'
 import type { WrittenForm } from './form-questions.ts'
 import { harmlessLine, isolated } from './terminal.ts'
-import { findMessage } from './threads.ts'
+import { findMessage, messageReference } from './threads.ts'
 import { counted, fieldLines, stateWords } from './words.ts'
 
 /** The operation for which a message is written, also where the service is away. */
@@ -98,7 +98,7 @@ async function interviewPlace(device: CommandDevice, place: WritingPlace, form: 
       const target = findMessage(messages, word)
       const relation = form === 'feedback' ? 'feedback' : 'reply'
       if (mayRefer(newestForm(form), relation, target.form as FormId)) return undefined
-      return `Message ${String(target.index)} is a ${target.form}, which a ${form} does not answer.`
+      return `Message ${messageReference(target.index)} is a ${target.form}, which a ${form} does not answer.`
     } catch (error) {
       if (error instanceof CommandFailure) return error.message
       throw error
@@ -125,7 +125,7 @@ function summaryOf(place: WritingPlace, draft: Draft): string[] {
     ...(subject === undefined ? [] : [`Subject: ${harmlessLine(subject)}`]),
     ...fieldLines(form.id, form.version, draft.fields),
     '',
-    `TLP:${handling?.tlp ?? 'AMBER'}, ${precedence ?? 'routine'}${answered === undefined ? '' : `, ${refersTo?.as ?? 'reply'} to ${String(answered.index)}`}.`,
+    `TLP:${handling?.tlp ?? 'AMBER'}, ${precedence ?? 'routine'}${answered === undefined ? '' : `, ${refersTo?.as ?? 'reply'} to ${messageReference(answered.index)}`}.`,
     ...(addressees === undefined ? [] : [`Addressed to ${listOf(addressees, names.organizations)}.`]),
     clear.length === 0
       ? 'The service reads nothing of it.'
@@ -145,7 +145,7 @@ function clearIn(field: FormField, value: unknown): string[] {
 function readersOf({ session, facts, names, operation }: WritingPlace, draft: Draft): string {
   if (session === undefined) return 'It is sealed for the members that its compartment has when it is sent.'
   const compartment = (draft.compartment ?? operation) as CompartmentId
-  const readers = [...session.view.members.values()].filter(({ person }) => session.view.isIn(person, compartment))
+  const readers = [...session.view.members.values()].filter(({ person }) => session.view.reads(person, compartment))
   const homes = new Set(readers.map(({ organization }) => organization as string))
   const later = facts.history === 'full' ? ', and people who are admitted later' : ''
   return `${counted(readers.length, 'member')} of ${counted(homes.size, 'organization')} will read all of it${later}: ${listOf([...homes], names.organizations)}.`

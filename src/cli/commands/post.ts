@@ -17,7 +17,7 @@ import {
 } from '../followed-operation.ts'
 import { isolated } from '../terminal.ts'
 import { readStandardInput, readTextFile } from '../text-input.ts'
-import { findMessage } from '../threads.ts'
+import { findMessage, messageReference, threadReference } from '../threads.ts'
 import { timesIn } from '../words.ts'
 import { aheadIn, deadlineIn } from '../zones.ts'
 import { findCompartment } from './compartment.ts'
@@ -68,7 +68,10 @@ export function addPost(command: Command): void {
           .default('routine'),
       )
       .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps).argParser(tlpMeant))
-      .option('--reply-to <number>', 'number of the message that it answers')
+      .option(
+        '--reply-to <number>',
+        'the message that it answers, such as 41; @41 stands for the first message of a thread',
+      )
       .addOption(new Option('--as <relation>', 'the relation to that message').choices([...relations]))
       .option(
         '--reply-by <time>',
@@ -143,8 +146,9 @@ async function sendNow(device: CommandDevice, form: string, writer: MessageWrite
   await writer.sent()
   await leaveOperation(followed)
   const { message, thread, index, at } = posted
+  const first = session.messages.find((one) => one.thread === thread)?.index ?? index
   device.terminal.result({ operation: session.operation, message, thread, index, at }, () => [
-    `Sent as ${String(index)} of ${isolated(followed.facts.reference)}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
+    `Sent as ${messageReference(index)} of ${isolated(followed.facts.reference)}, in the thread ${threadReference(first)}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
   ])
 }
 
