@@ -71,6 +71,31 @@ t.test('who-read finds the readers of a message, by its number and by its id', a
   }
 })
 
+t.test('a message is named by its number where its id is asked, and tables show the number', async (t) => {
+  const query = ['audit', '--kind', 'message.*', 'messages.*', '--message']
+  const [byNumber, own] = await Promise.all([
+    auditor.run([...query, `#${String(first.index)}`]),
+    kenya.run([...query, `…${first.message.slice(-8)}`]),
+  ])
+  const byId = await auditor.run([...query, first.message])
+  const entry = new RegExp(`^${String(first.index)} +.*message\\.posted .* #${String(first.index)} `, 'm')
+  t.match(byNumber.stdout, entry, byNumber.stderr)
+  t.match(byId.stdout, entry)
+  t.equal(own.code, 0, own.stderr)
+  t.notMatch(byNumber.stdout.replaceAll(/\{.*/g, ''), first.message, 'no whole id stands in a column')
+  const none = await auditor.run(['audit', '--message', '999999'])
+  t.match(none, { code: 2, stderr: /Entry 999999 of this log posted no message/ })
+  const named = await auditor.run([
+    'audit',
+    '--subject',
+    'kenya officer',
+    '--kind',
+    'member.admitted',
+    ...justification,
+  ])
+  t.match(named.stdout, /1 entry.*member\.admitted/s, named.stderr)
+})
+
 t.test('a sender sees who of the present members read a message; a stranger to it does not', async (t) => {
   const own = await kenya.run(['audit', 'who-read', String(first.index)])
   t.equal(own.code, 1, 'another organization sent it')

@@ -23,7 +23,7 @@ t.test('wrong use ends with 2, says what is right, and touches nothing', async (
     [['import', 'x.csv'], /required option '--map/],
     [['audit', '--kind', 'message.sent'], /no kind of entry "message.sent"; there is message\.posted/],
     [['audit', '--device', 'laptop'], /43 letters and digits/],
-    [['audit', '--message', '17'], /--message is the id of a message/],
+    [['audit', '--message', 'seventeen'], /--message is the number of a message/],
     [['devices', '--revoke', 'x', '--compromised-since', '2026-02-31'], /There is no day 2026-02-31/],
     [['devices', '--revoke', 'x', '--compromised-since', '2026-02-28T24:00Z'], /is no time/],
     [['post', 'Hello', '--reply-by', '05/12/2099'], /--reply-by is no time that can be used/],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -266,6 +267,15 @@ t.test('a message that this device did not send alarms it', async (t) => {
   await (await thief.follow(operation)).post(text('It is me.'))
   const alarm = session.alarms.find((one) => one.code === 'OWN_MESSAGE_UNKNOWN') ?? (await session.events.once('alarm'))
   t.equal(alarm.code, 'OWN_MESSAGE_UNKNOWN')
+})
+
+t.test('the facts of an operation that is followed are those of now', async (t) => {
+  const { coordinator, kenya, operation } = await scene()
+  const session = await kenya.follow(operation)
+  t.not(session.facts.name, 'Operation Renamed')
+  await coordinator.operations.update(operation, { name: 'Operation Renamed' })
+  while (session.facts.name !== 'Operation Renamed') await sleep(20)
+  t.same(session.alarms, [])
 })
 
 t.test('who has read a message is told to its sender', async (t) => {

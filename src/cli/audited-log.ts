@@ -1,9 +1,10 @@
-import type { EntryFilters, NamesShown } from '../client/index.ts'
-import { choose, idOf } from './choice.ts'
+import { keptMessages, type EntryFilters, type NamesShown } from '../client/index.ts'
+import { choose, idEnd, idOf } from './choice.ts'
 import type { CommandDevice } from './device.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
 import { chooseOperation, entries as named, knownOperation, type OperationOptions } from './followed-operation.ts'
 import { isolated } from './terminal.ts'
+import { numberIn } from './threads.ts'
 
 export interface LogOptions extends OperationOptions {
   readonly directory?: true
@@ -16,6 +17,8 @@ export interface AuditedLog {
   readonly timeZone: string
   /** Names by id. Pages of the log add the names of people and organizations that have left. */
   readonly names: Readonly<Record<'organizations' | 'people' | 'compartments', Record<string, string>>>
+  /** The numbers of messages by id, as far as this device or a page of the log shows them. */
+  readonly numbers: Map<string, number>
 }
 
 /** The kinds of entries whose pages bring the names of all who ever belonged. */
@@ -31,7 +34,7 @@ export async function auditedLog(device: CommandDevice, options: LogOptions): Pr
     if (options.operation !== undefined)
       throw new CommandFailure('Choose one of --directory and --operation.', exitCodes.usage)
     const names = { organizations: {}, people: {}, compartments: {} }
-    return { log: await client.audit.directory(), title: directoryTitle, timeZone: 'UTC', names }
+    return { log: await client.audit.directory(), title: directoryTitle, timeZone: 'UTC', names, numbers: new Map() }
   }
   const { operation, name, reference, timeZone } = await chooseOperation(device, options.operation)
   const known = (await knownOperation(device, operation))?.names
@@ -46,7 +49,8 @@ export async function auditedLog(device: CommandDevice, options: LogOptions): Pr
     people: { ...known?.people, ...byId(people.map((one) => [one.person, one.name])) },
     compartments: byId(compartments.map((one) => [one.compartment, one.name])),
   }
-  return { log: operation, title: `${isolated(name)} (${isolated(reference)})`, timeZone, names }
+  const numbers = new Map((await keptMessages(device.store, operation)).map(({ id, index }) => [id, index]))
+  return { log: operation, title: `${isolated(name)} (${isolated(reference)})`, timeZone, names, numbers }
 }
 
 /** Adds the names that came with a page of the log. */
@@ -78,6 +82,26 @@ export async function idNamed(
     for await (const page of device.client.audit.pages(asked.log, filters)) learnNames(asked, page.names)
     return choose(what, word, named(among)).id
   }
+}
+
+/**
+ * The id of the message that a word names: by its number in the log, by its id or the end of it.
+ * Throws CommandFailure.
+ */
+export async function messageNamed({ client }: CommandDevice, asked: AuditedLog, word: string): Promise<string> {
+  const number = numberIn(word)
+  const known = [...asked.numbers].find(([, index]) => index === number)?.[0]
+  const id = known ?? (number === undefined ? idOf(word) : await client.audit.messageAt(asked.log, number))
+  if (id !== undefined) return id
+  if (number !== undefined)
+    throw new CommandFailure(
+      `Entry ${String(number)} of this log posted no message: \`cordon audit --kind 'message.*'\` lists the messages.`,
+      exitCodes.usage,
+    )
+  const end = idEnd(word)
+  const [only, second] = end === undefined ? [] : [...asked.numbers.keys()].filter((one) => one.endsWith(end))
+  if (only !== undefined && second === undefined) return only
+  throw new CommandFailure(`${JSON.stringify(word)} is no message: give its number or its id.`, exitCodes.usage)
 }
 
 /** Who: the name of a person with that of the organization; ids where no name is known. */

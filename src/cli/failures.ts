@@ -2,7 +2,8 @@ import { CommanderError } from 'commander'
 import { ConfigurationFault } from '../config.ts'
 import { Problem } from '../errors.ts'
 import { problems } from '../problem-catalogue.ts'
-import { Interrupted, invocation } from './invocation.ts'
+import { Interrupted } from './asking.ts'
+import { invocation } from './invocation.ts'
 import { NotWhole, harmless } from './terminal.ts'
 
 /**

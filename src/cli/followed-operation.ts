@@ -94,7 +94,8 @@ export async function chooseOperation({ client }: CommandDevice, word: string | 
  */
 export async function openOperation(device: CommandDevice, word: string | undefined): Promise<FollowedOperation> {
   const { client, store, terminal } = device
-  const { operation } = await chooseOperation(device, word)
+  const chosen = await chooseOperation(device, word)
+  const { operation } = chosen
   const unsent = await pendingMessages(store, operation)
   const session = await client.follow(operation)
   const told = new Set<string>()
@@ -110,7 +111,9 @@ export async function openOperation(device: CommandDevice, word: string | undefi
   const waiting = await sealedAfterAMoment(store, operation)
   if (waiting > 0)
     terminal.note(`${counted(waiting, 'message')} cannot be opened yet: the key comes once another member is online.`)
-  return { session, facts: session.facts, names: await learnNames(device, session), unsent: sending }
+  // What was listed just now is newer than what a session knows that has long been followed.
+  const facts = { ...session.facts, ...chosen }
+  return { session, facts, names: await learnNames(device, operation, facts), unsent: sending }
 }
 
 /**
@@ -214,7 +217,7 @@ function tellSent(session: OperationSession, { terminal, atEnd }: CommandDevice,
   return { settled, tell }
 }
 
-async function learnNames({ client, store }: CommandDevice, { operation, facts }: OperationSession): Promise<Names> {
+async function learnNames({ client, store }: CommandDevice, operation: string, facts: OperationFacts): Promise<Names> {
   const before = await knownOperation({ store }, operation)
   const [organizations, people] = await Promise.all([
     client.operations.organizations(operation),
@@ -261,7 +264,12 @@ export function organizationIn({ names }: Pick<FollowedOperation, 'names'>, word
 
 /** The present members of the operation. */
 export function membersIn({ session, names }: FollowedOperation): Choice[] {
-  return entries(names.people).filter(({ id }) => session.view.member(id as PersonId) !== undefined)
+  return entries(names.people).flatMap((one) => {
+    const member = session.view.member(one.id as PersonId)
+    if (member === undefined) return []
+    const of = names.organizations[member.organization]
+    return [of === undefined ? one : { ...one, of }]
+  })
 }
 
 export function entries(names: Readonly<Record<string, string>>): Choice[] {

@@ -1,17 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Cordon } from '../client/index.ts'
 import type { FileStore } from '../client/node/index.ts'
-
-/** The person pressed Ctrl-C, or the process was asked to end. */
-export class Interrupted extends Error {
-  constructor() {
-    super('Interrupted.')
-    this.name = 'Interrupted'
-  }
-}
+import { askOnTerminal, type HowToAsk } from './asking.ts'
 
 /** A stream for the output of a command. */
 export interface Output {
@@ -44,7 +36,7 @@ export interface Invocation {
   /** Whether a person at a terminal can be asked. */
   readonly interactive: boolean
   /** Asks the person. Rejects with Interrupted. */
-  readonly ask: (question: string, secret: boolean) => Promise<string>
+  readonly ask: (question: string, how: HowToAsk) => Promise<string>
   /** Calls a function once the person presses Ctrl-C, or the process is asked to end. */
   readonly onStop: (stop: () => void) => void
   /** The device, where the agent runs this command. */
@@ -97,22 +89,5 @@ function outputTo(stream: NodeJS.WriteStream): Output {
       return stream.isTTY ? stream.columns : undefined
     },
     write: (text) => stream.write(text),
-  }
-}
-
-/** Asks at the terminal of this process, without showing a secret. Rejects with Interrupted. */
-export async function askOnTerminal(question: string, secret: boolean): Promise<string> {
-  const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY })
-  try {
-    return await new Promise<string>((resolve, reject) => {
-      reader.once('close', () => reject(new Interrupted()))
-      reader.once('SIGINT', () => reader.close())
-      reader.question(question, resolve)
-      // The characters that the person types after the question are not echoed.
-      if (secret) (reader as unknown as { _writeToOutput: (text: string) => void })._writeToOutput = () => {}
-    })
-  } finally {
-    reader.close()
-    if (secret) process.stderr.write('\n')
   }
 }

@@ -34,14 +34,14 @@ export async function orKeep(
   device: CommandDevice,
   operation: string | undefined,
   work: () => Promise<void>,
-  make: (away: OfflineOperation) => Draft | undefined,
+  make: (away: OfflineOperation) => Promise<Draft | undefined>,
 ): Promise<void> {
   try {
     await work()
   } catch (error) {
     if (!isProblem(error, 'NETWORK')) throw error
     const away = await awayFrom(device, operation)
-    const draft = away && make(away)
+    const draft = away && (await make(away))
     if (!away || !draft) throw error
     const message = await keepMessage(device.store, away.operation, draft, device.client)
     throw new CommandFailure(

@@ -1,5 +1,6 @@
 import progress from 'cli-progress'
 import stringWidth from 'string-width'
+import type { HowToAsk } from './asking.ts'
 import { invocation, type Output } from './invocation.ts'
 
 /**
@@ -20,7 +21,8 @@ export interface Terminal {
   warn(line: string): void
   /** Writes a line beside the result to standard error, made harmless. */
   note(line: string): void
-  ask(question: string): Promise<string>
+  /** Reads a line; with `how`, as an answer of several lines that were pasted, or as a step back. */
+  ask(question: string, how?: HowToAsk): Promise<string>
   /** Reads a line without showing it. */
   askSecret(question: string): Promise<string>
   progress(what: string, total: number): Progress
@@ -99,16 +101,16 @@ export function openTerminal(options: { json: boolean }): Terminal {
     },
     warn: (line) => void notes.write(`${line}\n`),
     note: (line) => void notes.write(`${harmless(line)}\n`),
-    ask: (question) => read(question, false),
-    askSecret: (question) => read(question, true),
+    ask: (question, how = {}) => read(question, how),
+    askSecret: (question) => read(question, { secret: true }),
     progress: (what, total) => openProgress(what, total, notes),
   }
 }
 
-async function read(question: string, secret: boolean): Promise<string> {
-  const line = await invocation().ask(question, secret)
-  if (line.includes('\uFFFD')) throw new NotWhole()
-  return line
+async function read(question: string, how: HowToAsk): Promise<string> {
+  const text = await invocation().ask(question, how)
+  if (text.includes('\uFFFD')) throw new NotWhole()
+  return text
 }
 
 function openProgress(what: string, total: number, stream: Output): Progress {

@@ -1,6 +1,16 @@
 import type { Message } from '../client/index.ts'
 import type { FileStore } from '../client/node/index.ts'
+import { idEnd } from './choice.ts'
 import { CommandFailure } from './failures.ts'
+
+/**
+ * A message as people name it: # and the index of its entry in the log of the operation, which is
+ * the same for each reader and never changes.
+ */
+export const messageReference = (index: number): string => `#${String(index)}`
+
+/** A thread as people name it: @ and the index of its first message. */
+export const threadReference = (number: number): string => `@${String(number)}`
 
 /** A thread as this device has it. Its number is the index of its first message in the log. */
 export interface Thread {
@@ -40,17 +50,42 @@ export async function keepReadMarks(store: FileStore, operation: string, message
   await store.write(messages.map((message) => ({ name: `read/${operation}/${message}`, value: true })))
 }
 
+/** The number in a reference such as 49, #49 or @41; undefined for another word. */
+export function numberIn(word: string): number | undefined {
+  const number = /^[#@]?(\d{1,15})$/.exec(word.trim())?.[1]
+  return number === undefined ? undefined : Number(number)
+}
+
 /**
- * The message that a word names: by number, by id, or by the id of its thread. Throws
- * CommandFailure.
+ * The message that a word names: 49 or #49 by the index of its entry; @41 as the first message of
+ * the thread that has entry 41, so that a thread is found by each message of it; an id, or its end,
+ * of a message or a thread. Throws CommandFailure.
  */
 export function findMessage(messages: readonly Message[], word: string): Message {
-  const wanted = word.trim().replace(/^#/, '').toLowerCase()
-  const found = messages.find(({ index, id, thread }) => [String(index), id, thread].includes(wanted))
+  const found = word.trim().startsWith('@') ? firstOf(messages, numberIn(word)) : named(messages, word)
   if (found) return found
   throw new CommandFailure(
     `This device has no message ${JSON.stringify(word)}: \`cordon read\` lists the threads with their numbers.`,
   )
+}
+
+function firstOf(messages: readonly Message[], number: number | undefined): Message | undefined {
+  const thread = messages.find(({ index }) => index === number)?.thread
+  return messages.find((message) => message.thread === thread)
+}
+
+function named(messages: readonly Message[], word: string): Message | undefined {
+  const number = numberIn(word)
+  const wanted = word.trim().toLowerCase()
+  const whole = messages.find(({ index, id, thread }) => index === number || id === wanted || thread === wanted)
+  const end = idEnd(word)
+  if (whole !== undefined || number !== undefined || end === undefined) return whole
+  const found = messages.filter(({ id }) => id.endsWith(end))
+  if (found.length > 1) {
+    const which = found.map(({ index }) => messageReference(index)).join(', ')
+    throw new CommandFailure(`Several messages have an id that ends in ${end}: ${which}. Give a number.`)
+  }
+  return found[0] ?? messages.find(({ thread }) => thread.endsWith(end))
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   type LabelKey,
   type Schema,
 } from '../forms/index.ts'
+import type { State } from '../access.ts'
 import type { Message } from '../client/index.ts'
 import { harmless, harmlessLine } from './terminal.ts'
 
@@ -120,4 +121,14 @@ export function markWords({ marks, exercise }: Message): string[] {
     }
   })
   return exercise ? ['EXERCISE', ...words] : words
+}
+
+/** The states of an operation, after the word is. */
+export const stateWords: Readonly<Record<State, string>> = {
+  draft: 'a draft',
+  rehearsal: 'in rehearsal',
+  active: 'active',
+  reporting: 'reporting',
+  closed: 'closed',
+  archived: 'archived',
 }

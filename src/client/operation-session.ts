@@ -98,6 +98,7 @@ export class OperationSession {
     this.#grantGiver = new GrantGiver(this.#context)
     this.events.on('entry', ({ kind }) => {
       if (kind === 'history.granted') this.#grantGiver.heard()
+      if (kind.startsWith('operation.') && this.#status === 'live') inBackground(this.#refresh(), this.#context)
     })
     this.#seenChecks = new SeenChecks(
       this.#context,

@@ -45,8 +45,17 @@ export function quantity(label: LabelKey): Schema {
   return { type: 'string', label, pattern: quantityPattern, maxLength: quantityMaxLength }
 }
 
-export function pattern(label: LabelKey, regularExpression: string, maxLength: number): Schema {
+/** How texts of a fixed form are written, by their pattern: a sentence for the person who writes. */
+const sentences = new Map<string, string>()
+
+/** A field for text of a fixed form; `sentence` says to a person how it is written. */
+export function pattern(label: LabelKey, regularExpression: string, maxLength: number, sentence: string): Schema {
+  sentences.set(regularExpression, sentence)
   return { type: 'string', label, pattern: regularExpression, maxLength }
+}
+
+export function sentenceFor(regularExpression: string): string | undefined {
+  return sentences.get(regularExpression)
 }
 
 export function flag(label: LabelKey): Schema {
@@ -61,14 +70,26 @@ export function wholeNumber(label: LabelKey, minimum: number, maximum: number): 
 function degrees(label: LabelKey, limit: 90 | 180, rounded: boolean): Schema {
   const whole = limit === 90 ? '(?:[0-9]|[1-8][0-9])' : '(?:[0-9]|[1-9][0-9]|1[0-7][0-9])'
   const fraction = (digit: string) => (rounded ? `\\.${digit}{2}` : `(?:\\.${digit}{1,8})?`)
-  return pattern(label, `^-?(?:${whole}${fraction('[0-9]')}|${limit}${fraction('0')})$`, 16)
+  const decimals = rounded ? 'a point and exactly 2 digits' : 'if need be a point and at most 8 digits'
+  const example = limit === 90 ? '-4.05' : '39.67'
+  return pattern(
+    label,
+    `^-?(?:${whole}${fraction('[0-9]')}|${limit}${fraction('0')})$`,
+    16,
+    `Write degrees from -${limit} to ${limit} with ${decimals}, such as ${example}.`,
+  )
 }
 
 /** The place as the extract may have it: UN/LOCODE, coordinates rounded to 0.01°, or both. */
 export const codedPlace = group(
   'place',
   {
-    locode: pattern('locode', '^[A-Z]{2}[A-Z2-9]{3}$', 5),
+    locode: pattern(
+      'locode',
+      '^[A-Z]{2}[A-Z2-9]{3}$',
+      5,
+      'Write a UN/LOCODE: the two letters of the country and the three characters of the place, such as KEMBA.',
+    ),
     latitude: degrees('latitude', 90, true),
     longitude: degrees('longitude', 180, true),
   },

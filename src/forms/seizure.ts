@@ -22,7 +22,12 @@ const goods = group(
   'items',
   {
     category: code('category', 'commodities'),
-    hs: pattern('hs', '^[0-9]{4}(?:[0-9]{2})?$', 6),
+    hs: pattern(
+      'hs',
+      '^[0-9]{4}(?:[0-9]{2})?$',
+      6,
+      'Write the 4 or 6 digits of the heading without a point, such as 050790.',
+    ),
     quantity: quantity('quantity'),
     unit: code('unit', 'units'),
     estimated: flag('estimated'),
@@ -83,7 +88,7 @@ const imported = group(
   {
     mapping: freeText('importMapping', 64),
     key: freeText('importKey', 200),
-    source: pattern('importSource', '^[A-Za-z0-9_-]{43}$', 43),
+    source: pattern('importSource', '^[A-Za-z0-9_-]{43}$', 43, 'An import writes this field: leave it out.'),
   },
   { required: ['mapping', 'key', 'source'] },
 )

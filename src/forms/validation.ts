@@ -2,7 +2,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import { isDay } from './days.ts'
 import { quantityPattern } from './decimal.ts'
 import { extractSchema } from './extract.ts'
-import { plainText } from './fields.ts'
+import { plainText, sentenceFor } from './fields.ts'
 import type { Form } from './form.ts'
 import { isBlank } from './names.ts'
 import { findForm } from './registry.ts'
@@ -188,19 +188,20 @@ function toFault({ keyword, instancePath, params }: ErrorObject): Fault {
       return fault('repeated', 'This list names an item twice: name it once.')
     case 'minimum':
     case 'maximum':
-      return fault('out-of-range', `This must be ${params['comparison']} ${params['limit']}.`)
+      return fault('out-of-range', `This must be at ${keyword === 'minimum' ? 'least' : 'most'} ${params['limit']}.`)
     case 'format':
       return fault('not-a-date', 'This is no day of the calendar: write it as YYYY-MM-DD.')
     default:
-      return fault('malformed', howToWrite(params['pattern']))
+      return fault('malformed', writingRule(String(params['pattern'])))
   }
 }
 
-function howToWrite(pattern: unknown): string {
+/** How a text that has to match a pattern is written: a sentence for a person. */
+export function writingRule(pattern: string): string {
   if (pattern === plainText) return 'This has characters that are no text (control characters): remove them.'
   if (pattern === quantityPattern)
     return 'Write a number of zero or more: at most 15 digits, then if need be a point and at most 6 more.'
-  return `This is not written as the form asks: it must match ${String(pattern)}.`
+  return sentenceFor(pattern) ?? 'This is not written as the form asks.'
 }
 
 function article(type: string): string {

@@ -107,6 +107,11 @@ export class Desk {
     return start(this.#owner, args, { ...this.#env, ...env })
   }
 
+  /** The environment of its commands, for a command that is started otherwise. */
+  get env(): Readonly<Record<string, string>> {
+    return this.#env
+  }
+
   async run(
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},

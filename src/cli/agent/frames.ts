@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { HowToAsk } from '../asking.ts'
 
 /** What a command sends to the agent, one JSON document a line. */
 export type CallerFrame =
@@ -32,7 +33,7 @@ export interface OutputFacts {
 /** What the agent sends to a command. */
 export type AgentFrame =
   | { readonly type: 'out' | 'notes'; readonly text: string }
-  | { readonly type: 'ask'; readonly question: string; readonly secret: boolean }
+  | { readonly type: 'ask'; readonly question: string; readonly how: HowToAsk }
   /** The command reads standard input. */
   | { readonly type: 'read' }
   | { readonly type: 'ended'; readonly exitCode: number }

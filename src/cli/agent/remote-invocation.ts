@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { Interrupted, type HeldDevice, type Invocation, type Output } from '../invocation.ts'
+import { Interrupted, type HowToAsk } from '../asking.ts'
+import type { HeldDevice, Invocation, Output } from '../invocation.ts'
 import { sendFrame, type CallerFrame, type OutputFacts, type RunRequest } from './frames.ts'
 
 /** A command line of another process, which the agent runs with the store that it holds. */
@@ -43,10 +44,10 @@ export class RemoteInvocation implements Invocation {
     return this.#input
   }
 
-  readonly ask = async (question: string, secret: boolean): Promise<string> => {
+  readonly ask = async (question: string, how: HowToAsk): Promise<string> => {
     if (this.#stopped) throw new Interrupted()
     this.#answer = Promise.withResolvers()
-    sendFrame(this.#socket, { type: 'ask', question, secret })
+    sendFrame(this.#socket, { type: 'ask', question, how })
     return this.#answer.promise
   }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { Interrupted, invocation } from '../invocation.ts'
+import { Interrupted } from '../asking.ts'
+import { invocation } from '../invocation.ts'
 import { readFrames, sendFrame, type AgentFrame, type AgentStatus, type OutputFacts } from './frames.ts'
 import { agentPlace, canHoldAgent, isOwnPlace, type AgentPlace } from './place.ts'
 import { programStamp } from './program-stamp.ts'
@@ -110,7 +111,7 @@ function run(socket: Socket, secret: string, words: readonly string[]): Promise<
         case 'notes':
           return void notes.write(frame.text)
         case 'ask':
-          return void ask(frame.question, frame.secret).then(
+          return void ask(frame.question, frame.how).then(
             (text) => sendFrame(socket, { type: 'answer', text }),
             (error: unknown) => {
               if (!(error instanceof Interrupted)) throw error

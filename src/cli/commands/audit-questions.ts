@@ -1,8 +1,15 @@
 import type { Command } from 'commander'
 import type { MessageReadings, PersonActivity } from '../../client/index.ts'
 import { localTime, sayTime } from '../../forms/index.ts'
-import { auditedLog, idNamed, learnNames, sayWho, type AuditedLog, type LogOptions } from '../audited-log.ts'
-import { idOf } from '../choice.ts'
+import {
+  auditedLog,
+  idNamed,
+  learnNames,
+  messageNamed,
+  sayWho,
+  type AuditedLog,
+  type LogOptions,
+} from '../audited-log.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import {
@@ -13,7 +20,7 @@ import {
   type OperationOptions,
 } from '../followed-operation.ts'
 import { isolated, table } from '../terminal.ts'
-import { findMessage } from '../threads.ts'
+import { findMessage, messageReference } from '../threads.ts'
 import { counted } from '../words.ts'
 import { instantIn, momentIn, sayPeriod } from '../zones.ts'
 
@@ -55,7 +62,7 @@ function addWhoRead(audit: Command): void {
     audit
       .command('who-read')
       .description('Who read a message, and when')
-      .argument('<message>', 'its number, or its id')
+      .argument('<message>', 'its number, such as 49, or its id')
       .option(...why),
   )
     .addHelpText(
@@ -98,15 +105,7 @@ interface ReadMessage {
 async function readingsInLog(device: CommandDevice, word: string, options: QuestionOptions): Promise<void> {
   const { audit } = device.client
   const asked = await auditedLog(device, options)
-  const number = /^#?(\d{1,15})$/.exec(word.trim())?.[1]
-  const message = number === undefined ? idOf(word) : await audit.messageAt(asked.log, Number(number))
-  if (message === undefined)
-    throw new CommandFailure(
-      number === undefined
-        ? `${JSON.stringify(word)} is no message: give its number or its id.`
-        : `Entry ${number} of this log posted no message: \`cordon audit --kind 'message.*'\` lists the messages.`,
-      exitCodes.usage,
-    )
+  const message = await messageNamed(device, asked, word)
   const found = await audit.readingsOf(asked.log, message, options.justification)
   learnNames(asked, found.names)
   tellReadings(device, asked, { message, posted: postedBy(found) }, found.readings)
@@ -156,7 +155,7 @@ function tellReadings(
     }),
   }
   terminal.result(value, () => [
-    `Message ${String(posted.index)} of ${title}`,
+    `Message ${messageReference(posted.index)} of ${title}`,
     `Id: ${message}`,
     `Posted: ${local(posted.at)} by ${sayWho(asked, posted.person, posted.organization)}`,
     readings.length === 0

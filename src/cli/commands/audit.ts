@@ -1,18 +1,19 @@
 import { writeFile } from 'node:fs/promises'
 import { Option, type Command } from 'commander'
 import type { EntryFilters, LogEntry } from '../../client/index.ts'
-import { isPlace, localTime, placeRule } from '../../forms/index.ts'
+import { comparingForm, isPlace, localTime, placeRule } from '../../forms/index.ts'
 import { kinds, kindsOf } from '../../protocol/index.ts'
 import { addQuestions } from './audit-questions.ts'
-import { auditedLog, idNamed, learnNames, type AuditedLog, type LogOptions } from '../audited-log.ts'
-import { idOf } from '../choice.ts'
+import { auditedLog, idNamed, learnNames, messageNamed, type AuditedLog, type LogOptions } from '../audited-log.ts'
+import { choose, idEnd, shortId } from '../choice.ts'
 import { byteOrderMark, csvLine } from '../csv.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { inOperation, type Names } from '../followed-operation.ts'
+import { entries, inOperation, type Names } from '../followed-operation.ts'
 import { invocation, pathFromHere } from '../invocation.ts'
 import { countOf } from '../numbers.ts'
 import { harmless, harmlessLine, isolated, table, type Progress } from '../terminal.ts'
+import { messageReference, numberIn } from '../threads.ts'
 import { counted } from '../words.ts'
 import { instantIn, sayPeriod } from '../zones.ts'
 
@@ -52,8 +53,11 @@ export function addAudit(command: Command): void {
       .option('--organization <organization>', 'name or id of the organization that caused it')
       .option('--device <device>', 'id of the device that caused it')
       .option('--compartment <compartment>', 'name or id of the compartment')
-      .option('--message <id>', 'entries about this message')
-      .option('--subject <id>', 'entries about another subject: a person, a device, a report, by id or code')
+      .option('--message <message>', 'entries about this message: its number, such as 49, or its id')
+      .option(
+        '--subject <subject>',
+        'entries about another subject: the name or id of a person, an organization or a compartment; the id of another thing',
+      )
       .option('--from <time>', 'from this day or time on, on the clocks of the operation')
       .option('--to <time>', 'up to the end of this day, or to this time')
       .addOption(
@@ -84,7 +88,7 @@ it: the leaf as it is hashed, its details and their salt.
 Examples:
   $ cordon audit --kind body.fetched --from 2026-03-01 --to 2026-03-31
   $ cordon audit --person 'Wanjiru Kamau' --justification 'complaint 2026/17' --kind 'message.*'
-  $ cordon audit --message 0198c9a2-0000-7000-8000-000000000000
+  $ cordon audit --message 49
   $ cordon audit --text 'passport renewal' --from 2026-03-01T08:00 --csv > audit.csv
   $ cordon audit --directory --outcome refused --from 2026-03-31 --json
   $ cordon audit --kind 'message.*' --from 2026-03-01 --to 2026-03-31 --evidence march.json --recipient 'A. Judge, Court of Appeal, KE' \\
@@ -133,11 +137,8 @@ function requireForms({ kind, device, message, csv, json, evidence, recipient, l
       '--device is the id of a device, 43 letters and digits: cordon devices lists yours.',
       exitCodes.usage,
     )
-  if (message !== undefined && idOf(message) === undefined)
-    throw new CommandFailure(
-      '--message is the id of a message, such as 0198c9a2-0000-7000-8000-000000000000: cordon read THREAD --json shows it.',
-      exitCodes.usage,
-    )
+  if (message !== undefined && (numberIn(message) ?? idEnd(message)) === undefined)
+    throw new CommandFailure('--message is the number of a message, such as 49, or its id.', exitCodes.usage)
 }
 
 async function filtersOf(device: CommandDevice, asked: AuditedLog, options: Options): Promise<EntryFilters> {
@@ -155,8 +156,8 @@ async function filtersOf(device: CommandDevice, asked: AuditedLog, options: Opti
     organization: await meant('organization'),
     device: options.device,
     compartment: await meant('compartment'),
-    message: options.message === undefined ? undefined : idOf(options.message),
-    subject,
+    message: options.message === undefined ? undefined : await messageNamed(device, asked, options.message),
+    subject: subject === undefined ? undefined : subjectNamed(asked, subject),
     from,
     to,
     outcome,
@@ -164,6 +165,13 @@ async function filtersOf(device: CommandDevice, asked: AuditedLog, options: Opti
     justification,
   }
   return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined))
+}
+
+/** The id of a subject that a word names; a word that is no name is the id or code itself. */
+function subjectNamed({ names }: AuditedLog, word: string): string {
+  const all = entries({ ...names.organizations, ...names.compartments, ...names.people })
+  const isName = all.some(({ name }) => comparingForm(name) === comparingForm(word))
+  return isName ? choose('subject', word, all).id : word
 }
 
 async function writeEvidence(
@@ -240,20 +248,27 @@ async function tell({ terminal }: CommandDevice, asked: AuditedLog, options: Opt
     for await (const entry of found) terminal.say(csvLine(csvCells(entry, asked, local)))
     return
   }
-  const rows: string[][] = []
-  const blocks: string[] = []
+  const shown: LogEntry[] = []
   for await (const entry of found) {
-    rows.push(tableCells(entry, asked, local))
-    if (options.verbose === true) blocks.push('', ...wholeEntry(entry, asked, local))
+    if (entry.leaf.kind.startsWith('message.')) asked.numbers.set(entry.leaf.subject, entry.leaf.index)
+    shown.push(entry)
   }
-  const more = rows.length === readLimit(options) ? '; there may be more: --limit' : ''
+  const more = shown.length === readLimit(options) ? '; there may be more: --limit' : ''
   terminal.result(undefined, () => [
-    `${harmlessLine(asked.title)}: ${counted(rows.length, 'entry', 'entries')}, newest first, times of ${asked.timeZone}${more}`,
-    ...(options.verbose === true || rows.length === 0
-      ? blocks
-      : ['', ...table(['entry', 'time', 'kind', 'who', 'about', 'details'], rows)]),
+    `${harmlessLine(asked.title)}: ${counted(shown.length, 'entry', 'entries')}, newest first, times of ${asked.timeZone}${more}`,
+    ...(options.verbose === true || shown.length === 0
+      ? shown.flatMap((entry) => ['', ...wholeEntry(entry, asked, local)])
+      : [
+          '',
+          ...table(
+            auditColumns,
+            shown.map((entry) => tableCells(entry, asked, local)),
+          ),
+        ]),
   ])
 }
+
+const auditColumns = ['entry', 'time', 'kind', 'who', 'about', 'details']
 
 function whoOf({ actor }: LogEntry['leaf'], { people, organizations }: Names) {
   if ('server' in actor) return { person: actor.server, organization: 'server' }
@@ -271,7 +286,7 @@ function tableCells({ leaf, detailsText }: LogEntry, asked: AuditedLog, local: (
     local(leaf.at),
     leaf.kind,
     `${isolated(person)} (${isolated(organization)})`,
-    nameIn(asked, leaf.subject),
+    nameIn(asked, leaf.subject, shortId),
     short,
   ]
 }
@@ -284,13 +299,17 @@ function wholeEntry({ leaf, details }: LogEntry, asked: AuditedLog, local: (at: 
     harmlessLine(`${String(leaf.index)}  ${local(leaf.at)}  ${leaf.kind}`),
     `  who    ${isolated(person)} (${isolated(organization)})`,
     ...(leaf.compartment === undefined ? [] : [`  in     ${isolated(nameIn(asked, leaf.compartment))}`]),
-    `  about  ${isolated(nameIn(asked, leaf.subject))}`,
+    `  about  ${isolated(nameIn(asked, leaf.subject))}${asked.numbers.has(leaf.subject) ? ` (${leaf.subject})` : ''}`,
     ...text.map((line) => `  ${line}`),
   ]
 }
 
-const nameIn = ({ names }: AuditedLog, id: string): string =>
-  names.people[id] ?? names.compartments[id] ?? names.organizations[id] ?? id
+/** The name or the number of what an id stands for; otherwise the id, as `write` writes it. */
+function nameIn({ names, numbers }: AuditedLog, id: string, write = (one: string) => one): string {
+  const number = numbers.get(id)
+  const reference = number === undefined ? undefined : messageReference(number)
+  return names.people[id] ?? names.compartments[id] ?? names.organizations[id] ?? reference ?? write(id)
+}
 
 const csvHead = [
   'entry',

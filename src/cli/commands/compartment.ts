@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { choose, type Choice } from '../choice.ts'
+import { choose, shortId, type Choice } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import {
@@ -24,7 +24,7 @@ export function addCompartment(operation: Command): void {
         const rows = compartments.map(({ name, members, compartment: id }) => [
           name,
           members.map((person) => isolated(names.people[person] ?? person)).join(', '),
-          id,
+          shortId(id),
         ])
         terminal.result({ compartments }, () => table(['name', 'members', 'id'], rows))
       }),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { sayTime } from '../../forms/index.ts'
 import type { OwnDevice } from '../../client/index.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
@@ -14,7 +14,6 @@ interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
 }
 
 /** The number of characters of a thumbprint that are shown; they tell devices apart. */
-const shownCharacters = 12
 
 export function addDevices(command: Command): void {
   withProof(
@@ -66,7 +65,7 @@ Examples:
           ...table(
             ['device', 'state', 'enrolled (UTC)', 'in the directory log', ''],
             devices.map(({ device, state, enrolledAt, proven, current }) => [
-              device.slice(0, shownCharacters),
+              shortId(device),
               state,
               enrolledAt.slice(0, 16).replace('T', ' '),
               state === 'waiting' ? '' : proven ? 'proven' : 'NOT THERE',
@@ -86,7 +85,7 @@ Examples:
 function whatEnds({ device, current }: OwnDevice, devices: readonly OwnDevice[]): string {
   const last = !devices.some((one) => one.device !== device && one.state === 'certified')
   return [
-    `The device ${device.slice(0, shownCharacters)} will be revoked for good: its sessions end, and keys are renewed without it.`,
+    `The device ${shortId(device)} will be revoked for good: its sessions end, and keys are renewed without it.`,
     ...(current ? ['It is the device that you are using.'] : []),
     ...(last
       ? [

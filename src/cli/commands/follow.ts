@@ -10,9 +10,9 @@ import {
   type Names,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { Interrupted } from '../invocation.ts'
+import { Interrupted } from '../asking.ts'
 import { harmlessLine, isolated } from '../terminal.ts'
-import { subjectOf } from '../threads.ts'
+import { messageReference, subjectOf } from '../threads.ts'
 import { markWords, timesIn } from '../words.ts'
 
 export function addFollow(command: Command): void {
@@ -58,7 +58,7 @@ Example:
               ...(message.precedence === 'routine' ? [] : [message.precedence]),
               ...markWords(message),
             ]
-            const text = `${String(message.index)}  ${time(message.at)}  ${isolated(organization)}, ${isolated(person)}  [${words.join(', ')}]  ${subjectOf(message)}`
+            const text = `${messageReference(message.index)}  ${time(message.at)}  ${isolated(organization)}, ${isolated(person)}  [${words.join(', ')}]  ${subjectOf(message)}`
             terminal.result({ ...message, from: { organization, person } }, () => [harmlessLine(text)])
           })
         }

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import qrcode from 'qrcode'
 import type { Cordon, InvitationListed, InvitationRequest, Me } from '../../client/index.ts'
 import { comparingForm } from '../../forms/index.ts'
-import { choose, idOf } from '../choice.ts'
+import { choose, idOf, shortId } from '../choice.ts'
 import {
   asMember,
   certifyWaiting,
@@ -157,7 +157,7 @@ async function untilCertified({ client, terminal }: CommandDevice, person: strin
 export function addInvitations(command: Command): void {
   onStore(command)
     .option('--revoke <invitation>', 'take back an open invitation: its id, or the name of the invited person')
-    .addHelpText('after', '\nExamples:\n  $ cordon invitations\n  $ cordon invitations --revoke 019a…')
+    .addHelpText('after', '\nExamples:\n  $ cordon invitations\n  $ cordon invitations --revoke 4c7d91e2')
     .action((options: DeviceOptions & { revoke?: string }) =>
       asMember(options, async ({ client, terminal }) => {
         const invitations = await client.directory.invitations()
@@ -170,18 +170,21 @@ export function addInvitations(command: Command): void {
             `Taken back: the invitation for ${isolated(name)}.`,
           ])
         }
-        return terminal.result({ invitations }, () =>
-          table(
+        const unapproved = invitations.filter(({ state, approval }) => state === 'open' && approval === 'missing')
+        return terminal.result({ invitations }, () => [
+          ...table(
             ['for', 'tier', 'state', 'until', 'id'],
             invitations.map(({ name, tier, state, approval, expiresAt, invitation }) => [
               name,
               tier,
               state === 'open' && approval === 'missing' ? 'open, not approved' : state,
               localTimeAndZone(expiresAt),
-              invitation,
+              shortId(invitation),
             ]),
           ),
-        )
+          // A person of another organization approves it, whose list does not show it.
+          ...unapproved.map(({ name, invitation }) => `For ${isolated(name)}: cordon person approve ${invitation}`),
+        ])
       }),
     )
 }

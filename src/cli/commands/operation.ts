@@ -18,7 +18,7 @@ import {
   type OperationOptions,
 } from '../followed-operation.ts'
 import { table, isolated } from '../terminal.ts'
-import { counted } from '../words.ts'
+import { counted, stateWords } from '../words.ts'
 import { addCompartment } from './compartment.ts'
 import { sleepersIn, wakeAll, type WakeOptions } from './wake-all.ts'
 
@@ -351,15 +351,6 @@ Examples:
         ])
       }),
     )
-}
-
-const stateWords: Readonly<Record<State, string>> = {
-  draft: 'a draft',
-  rehearsal: 'in rehearsal',
-  active: 'active',
-  reporting: 'reporting',
-  closed: 'closed',
-  archived: 'archived',
 }
 
 async function organizationToAdmit(

@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander'
 import { organizationKinds, type OrganizationKind } from '../../access.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { readPlace } from '../organization.ts'
@@ -97,7 +97,7 @@ Example:
           country ?? '',
           region ?? '',
           ended ? 'has left' : '',
-          id,
+          shortId(id),
         ])
         terminal.result({ organizations }, () => table(['name', 'kind', 'country', 'region', '', 'id'], rows))
       }),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { dropMessage, keptOperations, listPending, type PendingMessage } from '../../client/index.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { onDevice, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { knownOperation } from '../followed-operation.ts'
 import { table } from '../terminal.ts'
@@ -18,7 +18,7 @@ interface PendingInOperation extends PendingMessage {
 
 export function addPending(command: Command): void {
   onStore(command)
-    .option('--drop <id>', 'give up this message')
+    .option('--drop <id>', 'give up this message; the end of its id as it is listed')
     .addHelpText(
       'after',
       `
@@ -26,7 +26,7 @@ The next command on their operation sends these messages. A signed message may h
 
 Examples:
   $ cordon pending
-  $ cordon pending --drop 019a…`,
+  $ cordon pending --drop 4c7d91e2`,
     )
     .action((options: Options) =>
       onDevice(options, (device) => (options.drop === undefined ? list(device) : drop(device, options.drop))),
@@ -47,7 +47,7 @@ async function list(device: CommandDevice): Promise<void> {
   device.terminal.result({ pending }, () => {
     if (pending.length === 0) return ['Nothing waits to be sent.']
     const rows = pending.map(({ message, reference, form, subject, fields, at, signed, timeZone }) => [
-      message,
+      shortId(message),
       reference,
       form,
       (subject ?? (typeof fields['text'] === 'string' ? fields['text'] : '')).slice(0, 40),
@@ -64,6 +64,8 @@ async function drop(device: CommandDevice, word: string): Promise<void> {
   const { id, operation, signed } = choose('pending message', word, named)
   await dropMessage(device.store, operation, id)
   device.terminal.result({ dropped: id, signed }, () => [
-    signed ? `Dropped: ${id}. It may have reached the service all the same.` : `Dropped: ${id}. It was never sent.`,
+    signed
+      ? `Dropped: ${shortId(id)}. It may have reached the service all the same.`
+      : `Dropped: ${shortId(id)}. It was never sent.`,
   ])
 }

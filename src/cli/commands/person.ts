@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { sayTime } from '../../forms/index.ts'
 import type { DepartureEffects } from '../../client/index.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type CommandDevice, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { compromisedSince } from '../compromise-time.ts'
@@ -52,7 +52,7 @@ export function addPerson(person: Command): void {
         device.terminal.result({ people, ...duty }, () =>
           table(
             ['name', 'state', 'duty', 'sleeps (UTC)', 'id'],
-            people.map((one) => [one.name, state(one), dutyWords(duty, one.person), sleeps(one), one.person]),
+            people.map((one) => [one.name, state(one), dutyWords(duty, one.person), sleeps(one), shortId(one.person)]),
           ),
         )
       }),

@@ -1,9 +1,11 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { Draft, Message } from '../../client/index.ts'
-import { forms, relations, type Relation } from '../../forms/index.ts'
+import { forms, relations, type FormId, type Relation } from '../../forms/index.ts'
 import { beMember, onDevice, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
+import type { WrittenForm } from '../form-questions.ts'
 import { readJson } from '../json-text.ts'
+import { askingWriter, writerOf, type MessageWriter } from '../message-writer.ts'
 import { orKeep, type OfflineOperation } from '../offline-operation.ts'
 import {
   inOperation,
@@ -15,7 +17,7 @@ import {
 } from '../followed-operation.ts'
 import { isolated } from '../terminal.ts'
 import { readStandardInput, readTextFile } from '../text-input.ts'
-import { findMessage } from '../threads.ts'
+import { findMessage, messageReference, threadReference } from '../threads.ts'
 import { timesIn } from '../words.ts'
 import { aheadIn, deadlineIn } from '../zones.ts'
 import { findCompartment } from './compartment.ts'
@@ -49,7 +51,7 @@ export function addPost(command: Command): void {
     command
       .argument('[text]', 'the text, for the form text; read from standard input where it is not given')
       .addOption(
-        new Option('--form <form>', 'text, or the form that --fields fills').choices([
+        new Option('--form <form>', 'text, or the form that the terminal asks or --fields fills').choices([
           ...new Set(forms.map(({ id }) => id)),
         ]),
       )
@@ -66,21 +68,27 @@ export function addPost(command: Command): void {
           .default('routine'),
       )
       .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps).argParser(tlpMeant))
-      .option('--reply-to <number>', 'number of the message that it answers')
+      .option(
+        '--reply-to <number>',
+        'the message that it answers, such as 41; @41 stands for the first message of a thread',
+      )
       .addOption(new Option('--as <relation>', 'the relation to that message').choices([...relations]))
       .option(
         '--reply-by <time>',
         'when an answer is due: a day, to its end, or a time, on the clocks of the operation',
       )
-      .option('--yes', 'do not ask before a TLP:RED message'),
+      .option('--yes', 'do not ask before sending a form, or a TLP:RED message'),
   )
     .addHelpText(
       'after',
       `
+On a terminal a form is asked field by field, and shown with its readers before it is sent. What is not sent yet is kept in the store, sealed.
+
 A message is sent once its receipt proves its place in the log. Until then the store keeps it, and the next command sends it.
 
 Examples:
   $ cordon post 'Container seen at the terminal, unopened.' --reply-to 41
+  $ cordon post --form seizure
   $ cordon post --form seizure --fields seizure.json
   $ cordon post --form warning --fields warning.json --subject 'Scales in timber' --to 'Hong Kong Customs' --precedence urgent
   $ cordon post --reply-to 41 --as withdrawal 'Entered twice.'`,
@@ -89,7 +97,7 @@ Examples:
       const { form = 'text', replyBy } = options
       if (form !== 'text' && text !== undefined)
         throw new CommandFailure(
-          `The form ${form} takes its fields from a file: give --fields. cordon form ${form} --template writes one to fill in.`,
+          `The form ${form} takes no text: a terminal asks its fields, or --fields has them. cordon form ${form} --template writes a file to fill in.`,
           exitCodes.usage,
         )
       if (text !== undefined && options.fields !== undefined)
@@ -103,32 +111,44 @@ Examples:
       // known after that.
       if (replyBy !== undefined) deadlineIn('UTC', replyBy, '--reply-by')
       return onDevice(options, async (device) => {
-        const fields = await fieldsOf(device, form, text, options)
-        const send = () => sendNow(device, form, fields, options)
-        await orKeep(device, options.operation, send, (away) => draftAway(device, away, form, fields, options))
+        const writer = await writerFor(device, form, text, options)
+        const send = () => sendNow(device, form, writer, options)
+        try {
+          await orKeep(device, options.operation, send, (away) => draftAway(device, away, form, writer, options))
+        } catch (error) {
+          // The message is kept as one to send, whole.
+          if (error instanceof CommandFailure && 'pending' in error.extra) await writer.sent()
+          throw error
+        }
       })
     })
 }
 
-async function sendNow(
-  device: CommandDevice,
-  form: string,
-  fields: Readonly<Record<string, unknown>>,
-  options: Options,
-): Promise<void> {
+async function sendNow(device: CommandDevice, form: string, writer: MessageWriter, options: Options): Promise<void> {
   await beMember(device)
   const followed = await openOperation(device, options.operation)
+  const { session } = followed
   const { compartment } = options
-  const inside =
-    compartment === undefined ? undefined : await findCompartment(device, followed.session.operation, compartment)
+  const inside = compartment === undefined ? undefined : await findCompartment(device, session.operation, compartment)
   const due = dueIn(device, followed, options)
-  const draft = draftOf({ ...followed, messages: followed.session.messages }, form, fields, options, inside?.id, due)
-  await confirmRed(device, draft, followed, options)
-  const posted = await device.patience.for(followed.session.post(draft))
+  const place = { ...followed, operation: session.operation, messages: session.messages }
+  const make = (written: WrittenForm) => draftOf(place, form, written, options, inside?.id, due)
+  const written = await writer.write(place, make)
+  if (written === undefined) {
+    await leaveOperation(followed)
+    return device.terminal.result({ operation: session.operation, message: null }, () => [
+      'Nothing was sent. The answers are kept, sealed in the store.',
+    ])
+  }
+  const draft = make(written)
+  if (!writer.asks) await confirmRed(device, draft, followed, options)
+  const posted = await device.patience.for(session.post(draft))
+  await writer.sent()
   await leaveOperation(followed)
   const { message, thread, index, at } = posted
-  device.terminal.result({ operation: followed.session.operation, message, thread, index, at }, () => [
-    `Sent as ${String(index)} of ${isolated(followed.facts.reference)}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
+  const first = session.messages.find((one) => one.thread === thread)?.index ?? index
+  device.terminal.result({ operation: session.operation, message, thread, index, at }, () => [
+    `Sent as ${messageReference(index)} of ${isolated(followed.facts.reference)}, in the thread ${threadReference(first)}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
   ])
 }
 
@@ -136,38 +156,44 @@ async function sendNow(
  * The draft where the service cannot be reached; undefined where it needs facts that only the
  * service has: a compartment, or the readers of a TLP:RED message.
  */
-function draftAway(
+async function draftAway(
   device: CommandDevice,
   away: OfflineOperation,
   form: string,
-  fields: Readonly<Record<string, unknown>>,
+  writer: MessageWriter,
   options: Options,
-): Draft | undefined {
+): Promise<Draft | undefined> {
   if (options.compartment !== undefined || options.tlp === 'RED') return undefined
-  return draftOf(away, form, fields, options, undefined, dueIn(device, away, options))
+  const due = dueIn(device, away, options)
+  const make = (written: WrittenForm) => draftOf(away, form, written, options, undefined, due)
+  const written = await writer.write(away, make)
+  return written && make(written)
 }
 
-async function fieldsOf(
-  { terminal }: CommandDevice,
+async function writerFor(
+  device: CommandDevice,
   form: string,
   text: string | undefined,
   options: Options,
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<MessageWriter> {
+  const { terminal } = device
   if (options.fields !== undefined) {
     const path = options.fields
     const json = path === '-' ? await readStandardInput() : await readTextFile(path)
     const value = readJson(json, path === '-' ? 'standard input' : path, 'nothing was sent')
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return writerOf(value as Record<string, unknown>)
     throw new CommandFailure(`${path} holds no JSON object: write {"field": value, …}; nothing was sent.`)
   }
+  if (form !== 'text' && terminal.interactive) return askingWriter(device, form as FormId, options)
   if (form !== 'text')
     throw new CommandFailure(
-      `The form ${form} takes its fields from a file: give --fields. cordon form ${form} --template writes one to fill in.`,
+      `The form ${form} is asked field by field on a terminal; here, give its fields with --fields. cordon form ${form} --template writes a file to fill in.`,
       exitCodes.usage,
     )
-  if (text !== undefined) return { text }
+  if (text !== undefined) return writerOf({ text })
   if (terminal.interactive) terminal.note('Write the message; Ctrl-D on a line of its own ends it.')
-  return { text: (await readStandardInput()).trimEnd() }
+  return writerOf({ text: (await readStandardInput()).trimEnd() })
 }
 
 /** The time by which an answer is due, which is said back before the message is sent. */
@@ -185,12 +211,13 @@ function dueIn(
 function draftOf(
   followed: Pick<FollowedOperation, 'names'> & { readonly messages: readonly Message[] },
   form: string,
-  fields: Readonly<Record<string, unknown>>,
+  written: WrittenForm,
   options: Options,
   compartment: string | undefined,
   replyBy: Date | undefined,
 ): Draft {
-  const { subject, to, precedence, tlp, replyTo } = options
+  const { to, precedence, tlp } = options
+  const { fields, subject = options.subject, replyTo = options.replyTo } = written
   const target = replyTo === undefined ? undefined : findMessage(followed.messages, replyTo)
   return {
     form,

@@ -13,8 +13,18 @@ import {
   type OperationOptions,
 } from '../followed-operation.ts'
 import { countOf } from '../numbers.ts'
+import { readershipLine, readershipsOf, type Readership } from '../readers.ts'
 import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
-import { changesTo, findMessage, isUnread, keepReadMarks, readMarks, subjectOf } from '../threads.ts'
+import {
+  changesTo,
+  findMessage,
+  isUnread,
+  keepReadMarks,
+  messageReference,
+  readMarks,
+  subjectOf,
+  threadReference,
+} from '../threads.ts'
 import { listByNeed, type ListedThread, type ThreadFilters, type ThreadList } from '../thread-list.ts'
 import { counted, fieldLines, markWords, timesIn } from '../words.ts'
 import { instantIn } from '../zones.ts'
@@ -33,7 +43,7 @@ interface Options extends OperationOptions {
 export function addRead(command: Command): void {
   inOperation(
     command
-      .argument('[thread]', 'number of a thread, or of a message in it')
+      .argument('[thread]', 'a thread, such as @41, or a message in it, such as 49')
       .option('--limit <n>', 'list at most so many threads', '40')
       .option('--from <organization>', 'list only threads in which this organization wrote')
       .addOption(
@@ -54,10 +64,12 @@ export function addRead(command: Command): void {
       'after',
       `
 The list begins with what is urgent and unread, then come the answers that your organization owes, then what else is unread.
+A thread has the number of its first message, and @ before it; a message has the number of its entry in the log, and # before it. All members see
+the same numbers. In most shells # begins a comment: type 49, or '#49'.
 
 Examples:
   $ cordon read
-  $ cordon read 41
+  $ cordon read @41
   $ cordon read --from 'Hong Kong Customs' --form warning --since 2026-11-01
   $ cordon read --json --limit 1000`,
     )
@@ -97,7 +109,7 @@ async function list(
       const { subject, form, precedence, tlp, from, at, exercise, owedBy } = value[n] as ReturnType<typeof summary>
       const news = thread.unread === 0 ? '' : thread.unread === 1 ? 'new' : `${String(thread.unread)} new`
       return [
-        String(thread.number),
+        threadReference(thread.number),
         news,
         (exercise ? 'EXERCISE ' : '') + subject,
         form,
@@ -109,7 +121,7 @@ async function list(
       ]
     })
     const more = fitting.length - threads.length
-    const columns = ['number', '', 'subject', 'form', 'precedence', 'TLP', 'from', 'newest', '']
+    const columns = ['thread', '', 'subject', 'form', 'precedence', 'TLP', 'from', 'newest', '']
     return [
       harmless(head),
       ...(rows.length === 0 ? [] : ['', ...table(columns, rows)]),
@@ -167,12 +179,14 @@ async function showThread(device: CommandDevice, followed: FollowedOperation, wo
   const read = await readMarks(device.store, session.operation)
   const unread = messages.filter((message) => isUnread(message, read))
   const changes = changesTo(messages)
+  const readerships = await readershipsOf(followed, messages, device.client.organization)
   const time = timesIn(facts.timeZone)
   const [first] = messages
   const named = messages.map((message) => ({
     ...message,
     from: senderOf(names, message),
     changed: changes.get(message.id) ?? [],
+    ...(readerships.has(message.id) ? { readership: readerships.get(message.id) } : {}),
   }))
   const { operation, alarms, aside } = session
   device.terminal.result({ operation, thread, messages: named, alarms, aside }, () => [
@@ -181,20 +195,24 @@ async function showThread(device: CommandDevice, followed: FollowedOperation, wo
       '',
       ...headOf(message, names, time, unread.includes(message)),
       ...(changes.get(message.id) ?? []).map(
-        ({ as, index }) => `  ${as === 'withdrawal' ? 'WITHDRAWN' : 'CORRECTED'} by ${String(index)}`,
+        ({ as, index }) => `  ${as === 'withdrawal' ? 'WITHDRAWN' : 'CORRECTED'} by ${messageReference(index)}`,
       ),
       ...fieldLines(message.form, message.version, message.fields).map((line) => `  ${line}`),
+      ...readershipLines(readerships.get(message.id), names),
     ]),
   ])
   await mark(device, followed, unread)
 }
+
+const readershipLines = (readership: Readership | undefined, { organizations }: Names) =>
+  readership === undefined ? [] : [`  (${readershipLine(readership, organizations)})`]
 
 function headOf(message: Message, names: Names, time: (at: string) => string, isNew: boolean): string[] {
   const { organization, person } = senderOf(names, message)
   const { index, form, precedence, handling, subject, refersTo, addressees, replyBy } = message
   const words = [form, ...(precedence === 'routine' ? [] : [precedence]), `TLP:${handling.tlp}`, ...markWords(message)]
   const lines = [
-    `${String(index)}${isNew ? ' (new)' : ''}  ${isolated(organization)}, ${isolated(person)}, ${time(message.at)}`,
+    `${messageReference(index)}${isNew ? ' (new)' : ''}  ${isolated(organization)}, ${isolated(person)}, ${time(message.at)}`,
     `  ${words.join(', ')}${refersTo === undefined ? '' : `, ${refersTo.as}`}`,
     ...(subject === undefined ? [] : [`  Subject: ${isolated(subject)}`]),
     ...(addressees === undefined

@@ -4,7 +4,7 @@ import { isCosigned } from '../../client/index.ts'
 import { asMember } from '../device.ts'
 import { inOperation, leaveOperation, openOperation, type OperationOptions } from '../followed-operation.ts'
 import { pathFromHere } from '../invocation.ts'
-import { findMessage } from '../threads.ts'
+import { findMessage, messageReference } from '../threads.ts'
 
 interface Options extends OperationOptions {
   readonly out?: string
@@ -15,7 +15,7 @@ interface Options extends OperationOptions {
 export function addReceipt(command: Command): void {
   inOperation(
     command
-      .argument('<message>', 'its number, or its id')
+      .argument('<message>', 'its number, such as 41, or its id')
       .option('--out <file>', 'write it to a file, which must not exist, instead of printing it')
       .option('--statement <file>', 'write the signed statement of the message too, to a file that must not exist')
       .option('--body <file>', 'write the sealed body of the message too, to a file that must not exist'),
@@ -51,7 +51,7 @@ Examples:
         device.terminal.result({ operation, message: id, index, cosigned, receipt }, () =>
           options.out === undefined
             ? [receipt.trimEnd()]
-            : [`Written: the receipt of ${String(index)} to ${options.out}.`],
+            : [`Written: the receipt of ${messageReference(index)} to ${options.out}.`],
         )
         await leaveOperation(followed)
       }),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { isProblem, type Cordon, type DueCertificate } from '../../client/index.ts'
 import { openDevice, type DeviceSecrets } from '../../protocol/index.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { asMember, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { asContactPoint } from '../organization.ts'
@@ -121,7 +121,7 @@ function listOf(due: readonly DueCertificate[]): string[] {
       person.name,
       organization.name,
       tier,
-      device.slice(0, 12),
+      shortId(device),
       expired ? `${dayOf(expiresAt)} (ended)` : dayOf(expiresAt),
     ]),
   )

@@ -13,7 +13,7 @@ import {
 } from '../followed-operation.ts'
 import { countOf } from '../numbers.ts'
 import { harmlessLine, table } from '../terminal.ts'
-import { subjectOf } from '../threads.ts'
+import { messageReference, subjectOf } from '../threads.ts'
 import { counted, fieldLines, timesIn } from '../words.ts'
 
 interface FoundMessage {
@@ -126,11 +126,11 @@ function lines(found: readonly FoundMessage[]): string[] {
   const several = new Set(found.map(({ message }) => message.operation)).size > 1
   const rows = found.map(({ message, known, where }) => [
     ...(several ? [known.facts.reference] : []),
-    String(message.index),
+    messageReference(message.index),
     subjectOf(message),
     senderOf(known.names, message).organization,
     timesIn(known.facts.timeZone)(message.at),
     harmlessLine(where),
   ])
-  return table([...(several ? ['operation'] : []), 'number', 'subject', 'from', 'time', 'where'], rows)
+  return table([...(several ? ['operation'] : []), 'message', 'subject', 'from', 'time', 'where'], rows)
 }

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
 import { isPermission, mayBeListed, permissions, type Permission } from '../../access.ts'
 import type { ServiceAccountListed } from '../../client/index.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
@@ -128,7 +128,7 @@ function rowOf({ name, organization, state, expiresAt, lastUsed, account }: Serv
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
   const until = format.format(new Date(expiresAt))
   const used = lastUsed === null ? 'never' : format.format(new Date(lastUsed.at))
-  return [name, organization.name, state, until, used, lastUsed?.address ?? '', account]
+  return [name, organization.name, state, until, used, lastUsed?.address ?? '', shortId(account)]
 }
 
 function addServiceStop(service: Command): void {

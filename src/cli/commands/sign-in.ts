@@ -15,7 +15,7 @@ import {
 } from '../device.ts'
 import { leaveOperation, openOperation } from '../followed-operation.ts'
 import { table, isolated } from '../terminal.ts'
-import { choose } from '../choice.ts'
+import { choose, shortId } from '../choice.ts'
 import { waiting } from './enrol.ts'
 
 export function addSignIn(command: Command): void {
@@ -103,11 +103,11 @@ export function addSignOut(command: Command): void {
 
 export function addSessions(command: Command): void {
   const sessions = onStore(command)
-    .option('--end <id>', 'end this session')
+    .option('--end <id>', 'end this session; the end of its id as it is listed')
     .option('--end-others', 'end all other sessions')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ cordon sessions\n  $ cordon sessions --end 019a…\n  $ cordon sessions --end-others',
+      '\nExamples:\n  $ cordon sessions\n  $ cordon sessions --end 4c7d91e2\n  $ cordon sessions --end-others',
     )
   sessions.action((options: DeviceOptions & { end?: string; endOthers?: true }) =>
     asMember(options, async ({ client, terminal }) => {
@@ -120,12 +120,12 @@ export function addSessions(command: Command): void {
       if (options.end !== undefined) {
         const { id } = choose('session', options.end, named)
         await client.endSession(id)
-        return terminal.result({ ended: id }, () => [`Ended: ${id}`])
+        return terminal.result({ ended: id }, () => [`Ended: ${shortId(id)}.`])
       }
       const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
       const rows = all.map(({ session, device, startedAt, lastRefreshedAt, address, agent, current }) => [
-        session,
-        device.slice(0, 12),
+        shortId(session),
+        shortId(device),
         format.format(new Date(startedAt)),
         format.format(new Date(lastRefreshedAt)),
         address,
