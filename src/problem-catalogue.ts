@@ -153,8 +153,8 @@ export const problems = {
   },
   LOG_READ_ONLY: {
     status: 503,
-    title: 'This log has lost or changed published entries, and is not continued',
-    advice: 'Restore the database to a state that holds the published entries; the runbook says how.',
+    title: 'The service is an older copy of this log, or the log was changed: nothing is entered',
+    advice: 'Read what is there. The operator brings back the missing entries; the runbook, "Restore", says how.',
   },
 
   NOT_WITNESSED: {

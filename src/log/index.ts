@@ -10,6 +10,8 @@ export type {
   Standing,
   StoredEntry,
 } from './act.ts'
+export { isReading } from './kept-readings.ts'
+export { stoppedWords } from './stopped-logs.ts'
 export { GrowthBroadcast } from './growth.ts'
 export { openLogKey, type LogKey } from './key.ts'
 export { KeyFileFault, makeFileOnce, readFileIfThere } from './key-file.ts'
