@@ -129,6 +129,11 @@ export const problems = {
     title: 'The service connects to the database with too many rights',
     advice: 'Let DATABASE_URL name the role cordon_app; docs/configuration.md shows how it gets its password.',
   },
+  BACKUP_REFUSED: {
+    status: 409,
+    title: 'The backup was not made, or not taken',
+    advice: 'Nothing was changed. docs/runbook.md, "Back up" and "Restore", says what is needed.',
+  },
   DATA_DIRECTORY_IN_USE: {
     status: 503,
     title: 'Another Cordon uses this data directory',

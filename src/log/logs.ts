@@ -109,9 +109,10 @@ export interface Logs<S> {
    */
   whyNothingContinues(): Problem | undefined
   /**
-   * Answers what keeps a log from being continued, its own gap or that of the directory; undefined
-   * where it is continued. Such a log is read, and all acts that append are refused with
-   * LOG_READ_ONLY; what is read is recorded once the log goes on.
+   * Answers what keeps a log from being continued: its own gap, or that of another log that is
+   * behind, since the whole database is then an older copy. Undefined where it is continued. Such a
+   * log is read, and all acts that append are refused with LOG_READ_ONLY; what is read is recorded
+   * once the log goes on.
    */
   gapOf(log: string): LogGap | undefined
   /** Lets queued acts finish, publishes the last checkpoints, and ends. */

@@ -135,7 +135,7 @@ class LogService<S> implements Logs<S> {
   }
 
   enterStart: Logs<S>['enterStart'] = async (about) => {
-    if (this.#stopped.has(this.directory)) return
+    if (this.#stopped.gapOf(this.directory) !== undefined) return
     const starting = { ...about, server: this.#deps.originHost, readOnly: this.#stopped.list().map(({ log }) => log) }
     const appended = await transaction(this.#deps.db, (tx) =>
       this.appendWithin(tx, [{ log: this.directory, drafts: () => startDrafts(tx, this.directory, starting) }]),
@@ -145,8 +145,8 @@ class LogService<S> implements Logs<S> {
 
   whyNothingContinues(): Problem | undefined {
     const operations = [...this.#operations]
-    const stopped = operations.length > 0 && operations.every((log) => this.#stopped.has(log))
-    const log = this.#stopped.has(this.directory) ? this.directory : stopped ? operations[0] : undefined
+    const stopped = operations.length > 0 && operations.every((log) => this.#stopped.gapOf(log) !== undefined)
+    const log = this.#stopped.gapOf(this.directory) !== undefined ? this.directory : stopped ? operations[0] : undefined
     return log === undefined ? undefined : this.#stopped.why(log)
   }
 
@@ -310,7 +310,7 @@ class LogService<S> implements Logs<S> {
    * takes no entry: the start reported that already.
    */
   async #enter(drafts: (tx: Tx) => Promise<EntryDraft[]>): Promise<void> {
-    if (this.#stopped.has(this.directory)) return
+    if (this.#stopped.gapOf(this.directory) !== undefined) return
     const part = (tx: Tx) => ({ log: this.directory, drafts: () => drafts(tx) })
     const made = await transaction(this.#deps.db, (tx) => this.appendWithin(tx, [part(tx)]))
     made.afterCommit()

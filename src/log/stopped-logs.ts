@@ -11,7 +11,7 @@ export class StoppedLogs {
     this.#directory = directory
   }
 
-  /** Notes what a log lacks; of two findings of one log, the one of which more is missing counts. */
+  /** Notes what a log lacks. Of two findings of one log the one with more missing counts. */
   add(gap: LogGap): void {
     const known = this.#lost.get(gap.log)
     if (known === undefined || known.published < gap.published) this.#lost.set(gap.log, gap)
@@ -21,16 +21,15 @@ export class StoppedLogs {
     return [...this.#lost.values()]
   }
 
-  has(log: string): boolean {
-    return this.#lost.has(log)
-  }
-
   /**
-   * Answers what keeps a log from being continued: its own gap, or that of the directory. What the
-   * directory lacks may have ended a session, a device or a person, so nobody acts anywhere.
+   * Answers what keeps a log from being continued: its own gap, or that of the directory, or that
+   * of any log that is behind. One log that is behind shows that the database is an older copy:
+   * what is missing may have ended a session or a device, and an entry that was made now would be
+   * in the way when the newest state is back.
    */
   gapOf(log: string): LogGap | undefined {
-    return this.#lost.get(log) ?? (this.#directory === undefined ? undefined : this.#lost.get(this.#directory))
+    const directory = this.#directory === undefined ? undefined : this.#lost.get(this.#directory)
+    return this.#lost.get(log) ?? directory ?? this.list().find(({ missing }) => missing > 0)
   }
 
   /** Answers LOG_READ_ONLY, with the gap, for a log that is not continued; undefined otherwise. */
