@@ -4,7 +4,14 @@ import manifest from '../package.json' with { type: 'json' }
 import { ConfigurationFault, readConfig, type Config } from './config.ts'
 import { isKept, migrate, openDatabase, startEmbedded } from './db/index.ts'
 import { TlsFault, readTls } from './http/index.ts'
-import { verifyLogs, type LogSource, type Report, type VerifyOptions } from './log/index.ts'
+import {
+  stoppedWords,
+  verifyLogs,
+  type LogSource,
+  type ReadOnlyLog,
+  type Report,
+  type VerifyOptions,
+} from './log/index.ts'
 import { ProtocolError, parseWitnessPolicy, type LogKeys, type WitnessPolicy } from './protocol/index.ts'
 import { createServer, type CordonServer } from './server.ts'
 import { verificationOwners } from './verification.ts'
@@ -32,6 +39,13 @@ function checkedOut(): string | undefined {
 
 export const notKept =
   'Whoever connects as cordon_owner can change the logs, though not unseen: docs/configuration.md, "A database of your own", says how they are given to a role that nobody connects as.'
+
+/** Says at the start that a log is not continued, and what is possible meanwhile. */
+function notContinued(gap: ReadOnlyLog): string {
+  const meanwhile =
+    gap.missing > 0 ? 'It is read, and every act that would be entered is refused.' : 'It is not shown to anybody.'
+  return `Not continued: ${stoppedWords(gap)}. ${meanwhile} docs/runbook.md, "Restore", says what to do.`
+}
 
 /**
  * Starts the service: the embedded Postgres unless DATABASE_URL names another, its migrations, and
@@ -65,11 +79,7 @@ export async function start(
     try {
       const address = await server.listen({ host: config.host, port: config.port })
       if (config.databaseUrl !== undefined && !(await keptAt(config.databaseUrl))) say(notKept)
-      for (const { log, missing } of server.readOnly) {
-        const why =
-          missing > 0 ? `${missing} entries that were published are missing` : 'what was published has another content'
-        say(`The log ${log} is not continued: ${why}. docs/runbook.md says what to do.`)
-      }
+      for (const gap of server.readOnly) say(notContinued(gap))
       return {
         server,
         address,

@@ -129,6 +129,11 @@ export const problems = {
     title: 'The service connects to the database with too many rights',
     advice: 'Let DATABASE_URL name the role cordon_app; docs/configuration.md shows how it gets its password.',
   },
+  BACKUP_REFUSED: {
+    status: 409,
+    title: 'The backup was not made, or not taken',
+    advice: 'Nothing was changed. docs/runbook.md, "Back up" and "Restore", says what is needed.',
+  },
   DATA_DIRECTORY_IN_USE: {
     status: 503,
     title: 'Another Cordon uses this data directory',
@@ -153,8 +158,8 @@ export const problems = {
   },
   LOG_READ_ONLY: {
     status: 503,
-    title: 'This log has lost or changed published entries, and is not continued',
-    advice: 'Restore the database to a state that holds the published entries; the runbook says how.',
+    title: 'The service is an older copy of this log, or the log was changed: nothing is entered',
+    advice: 'Read what is there. The operator brings back the missing entries; the runbook, "Restore", says how.',
   },
 
   NOT_WITNESSED: {

@@ -286,6 +286,7 @@ async function makeServices(
     onError,
   })
   const { readOnly } = await logs.start()
+  await identity.sessions.endReading()
   const views = new Views()
   const keys = new VerifyKeyCache(db)
   const refusals = opened.adopt(new Refusals({ db, logs, clock, server: logHost, onError }), (it) => it.close())

@@ -9,7 +9,7 @@ import {
   type OperationListed,
   type OperationSession,
 } from '../client/index.ts'
-import type { PersonId } from '../protocol/index.ts'
+import { gapWords, type LogGap, type PersonId } from '../protocol/index.ts'
 import { choose, idOf, type Choice } from './choice.ts'
 import { onStore, type CommandDevice, type DeviceOptions } from './device.ts'
 import { CommandFailure, failAtEnd } from './failures.ts'
@@ -108,6 +108,7 @@ export async function openOperation(device: CommandDevice, word: string | undefi
   device.atEnd(session.events.on('alarm', tell))
   const sending = tellSent(session, device, new Set(unsent))
   await caughtUp(device, session)
+  if (session.gap !== undefined) terminal.note(harmlessLine(copyLine(session.gap)))
   const waiting = await sealedAfterAMoment(store, operation)
   if (waiting > 0)
     terminal.note(`${counted(waiting, 'message')} cannot be opened yet: the key comes once another member is online.`)
@@ -131,6 +132,11 @@ async function sealedAfterAMoment(store: CommandDevice['store'], operation: stri
 
 export function alarmLine({ code, detail, index }: Alarm): string {
   return `ALARM ${code}${index === undefined ? '' : ` at entry ${String(index)}`}: ${detail} Tell a coordinator and the auditors.`
+}
+
+/** Says that the service is an older copy, and what it lacks. */
+function copyLine(gap: LogGap): string {
+  return `The service holds an older copy: ${gapWords(gap)}. It is read here; nothing is sent until the newest state is back.`
 }
 
 /** Ends following, after it gave keys of earlier epochs to the members who wait for them. */

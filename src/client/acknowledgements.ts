@@ -41,3 +41,12 @@ export class Acknowledgements {
     this.#cancel = undefined
   }
 }
+
+/** Tells the service that this person has read messages, 1,000 in a frame. */
+export function sendRead(
+  { connection, operation }: Pick<SessionContext, 'connection' | 'operation'>,
+  messages: readonly string[],
+): void {
+  for (let at = 0; at < messages.length; at += 1000)
+    connection.send({ type: 'acknowledge', operation, messages: messages.slice(at, at + 1000) })
+}

@@ -1,19 +1,18 @@
 import type { Permission } from '../access.ts'
 import type { Figures } from '../forms/index.ts'
-import type { CompartmentId, EntryFrame, OperationView, ReaderReceipt, ServerFrame } from '../protocol/index.ts'
+import type { CompartmentId, EntryFrame, LogGap, OperationView, ReaderReceipt, ServerFrame } from '../protocol/index.ts'
 import { ProtocolError } from '../protocol/index.ts'
 import { mayUse } from './account.ts'
-import { Acknowledgements } from './acknowledgements.ts'
+import { Acknowledgements, sendRead } from './acknowledgements.ts'
 import { inBackground } from './failures.ts'
 import { Conditions } from './conditions.ts'
 import { Events } from './events.ts'
 import { FrameQueue } from './frame-queue.ts'
 import { figuresOf } from './figures.ts'
 import type { OperationFacts } from './facts.ts'
-import type { Alarm, SessionContext, SessionDeps, SessionEvents } from './session-context.ts'
+import { partsOf, type Alarm, type SessionContext, type SessionDeps, type SessionEvents } from './session-context.ts'
 import { GrantGiver } from './grant-giver.ts'
 import { Intake } from './intake.ts'
-import { Keyring } from './keyring.ts'
 import type { Message } from './message.ts'
 import { RetryTimer } from './retry-timer.ts'
 import type { Draft } from './draft.ts'
@@ -50,6 +49,7 @@ export class OperationSession {
   #status: Status = 'starting'
   #endedBy: string | undefined
   #failure: ClientProblem | undefined
+  #gap: LogGap | undefined
   #facts: OperationFacts | undefined
   readonly #frames: FrameQueue
   #resubscribing = false
@@ -60,20 +60,11 @@ export class OperationSession {
   constructor(deps: SessionDeps) {
     this.#deps = deps
     this.operation = deps.operation
-    const { operation, platform, store, transport, connection, transparency, self, keep } = deps
-    const prefix = `operation/${operation}/`
+    const { platform, self, keep } = deps
     this.#conditions = new Conditions(platform)
     this.#timers = { retry: new RetryTimer(platform), mend: new RetryTimer(platform) }
     this.#context = {
-      operation,
-      prefix,
-      platform,
-      store,
-      transport,
-      connection,
-      transparency,
-      self,
-      keyring: new Keyring(prefix),
+      ...partsOf(deps),
       events: this.events,
       ledger: () => this.#intake.ledger,
       seen: () => this.#intake.seen,
@@ -106,7 +97,7 @@ export class OperationSession {
       () => this.#over(),
     )
     this.#acknowledgements = new Acknowledgements(this.#context, () => this.#status === 'live')
-    const watched = { ...this.#context, log: operation, pins: () => self().account.pins }
+    const watched = { ...this.#context, log: this.operation, pins: () => self().account.pins }
     this.#witnessWatch = new WitnessWatch(watched, (detail) =>
       this.#intake.break({ code: 'LOG_ALTERED', reason: 'WITNESSES', index: this.#intake.position, detail }),
     )
@@ -162,6 +153,14 @@ export class OperationSession {
 
   get status(): Status {
     return this.#status
+  }
+
+  /**
+   * What the service lacks, where it is an older copy: it is read, and every act is refused with
+   * LOG_READ_ONLY. Undefined otherwise.
+   */
+  get gap(): LogGap | undefined {
+    return this.#gap
   }
 
   /** Index of the newest entry that was processed. */
@@ -318,7 +317,7 @@ export class OperationSession {
     }
   }
 
-  async #caughtUp({ index, checkpoint, consistency }: CaughtUp): Promise<void> {
+  async #caughtUp({ index, checkpoint, consistency, gap }: CaughtUp): Promise<void> {
     const { pins } = this.#deps.self().account
     const older = this.#intake.seen
     try {
@@ -336,9 +335,10 @@ export class OperationSession {
     // The socket of this frame may be closed by now: the next subscription then catches up.
     if (this.#status !== 'catching-up' && this.#status !== 'live') return
     this.#status = 'live'
+    this.#gap = gap
     if (!this.#intake.broken) for (const timer of Object.values(this.#timers)) timer.reset()
     this.#acknowledgements.now()
-    this.events.emit('caught-up', { index })
+    this.events.emit('caught-up', { index, ...(gap === undefined ? {} : { gap }) })
     inBackground(this.#afterCatchUp(), this.#context)
   }
 
@@ -356,6 +356,7 @@ export class OperationSession {
     await this.#witnessWatch.refresh()
     this.#requireSound()
     await this.#fetchGrants()
+    if (this.#gap !== undefined) return
     await this.#poster.resend()
     for (const { id, stale } of this.view.compartments.values()) if (stale) this.#poster.epochs.renewForOthers(id)
     await this.#grantGiver.giveWaiting()
@@ -370,7 +371,9 @@ export class OperationSession {
     this.#wake()
   }
 
+  // An older copy may be replaced by the newest state at any time: then this device tries again.
   #end(reason: string): void {
+    if (reason === 'read-only') return this.#pause(refuseEnded(reason))
     this.#status = 'ended'
     this.#endedBy = reason
     this.#stopTimers()
@@ -448,10 +451,7 @@ export class OperationSession {
   /** Tells the service that this person has read messages. Waits for a live connection first. */
   async markRead(messages: readonly string[]): Promise<void> {
     await this.ready()
-    for (let at = 0; at < messages.length; at += 1000) {
-      const part = messages.slice(at, at + 1000)
-      this.#deps.connection.send({ type: 'acknowledge', operation: this.operation, messages: [...part] })
-    }
+    sendRead(this.#context, messages)
   }
 
   /** Who has a message: for the organization of its sender and for coordinators. */
@@ -469,7 +469,7 @@ export class OperationSession {
   async giveGrants(): Promise<number> {
     await this.ready()
     this.#requireSound()
-    return this.#grantGiver.giveWaiting()
+    return this.#gap === undefined ? this.#grantGiver.giveWaiting() : 0
   }
 
   /** Checks the checkpoints that senders have seen. The session also does so every minute. */

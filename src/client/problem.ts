@@ -33,7 +33,7 @@ const own = {
   EPOCH_WAITING: 'Wait until another member is online: your role may not open a new epoch.',
   KEY_MISSING: 'Wait until another member is online once and grants it.',
   LOG_SET_BACK:
-    'This operation is neither read nor written now; this device keeps all that it has. Ask the operator how many entries are missing, and run cordon verify --server.',
+    'This device has more than the service: it keeps all that it has, and goes on by itself once the newest state is back. Tell the operator that entries are missing, and run cordon verify --server.',
   OPERATION_ENDED: 'You are no member of this operation any more, or it does not exist.',
   CLOSED: 'This was closed: open it again.',
   IMPORT_KEY_REFUSED:
@@ -123,6 +123,6 @@ export function isProblem(error: unknown, ...codes: readonly string[]): error is
  */
 export function refuseEnded(reason: string | undefined): ClientProblem {
   if (reason === 'read-only')
-    return refuse('LOG_SET_BACK', 'The service has lost a part of this log, and continues it no more.')
+    return refuse('LOG_SET_BACK', 'The service holds an older copy of this log than this device has seen.')
   return refuse('OPERATION_ENDED', 'This device does not follow the operation any more.')
 }

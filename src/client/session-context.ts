@@ -1,7 +1,7 @@
 import type { Events } from './events.ts'
 import type { Self } from './account.ts'
 import type { LiveConnection } from './connection.ts'
-import type { Keyring } from './keyring.ts'
+import { Keyring } from './keyring.ts'
 import type { Ledger } from './ledger.ts'
 import type { Message } from './message.ts'
 import type { Platform } from './platform.ts'
@@ -9,7 +9,7 @@ import type { ClientProblem } from './problem.ts'
 import type { ClientStore } from './store.ts'
 import type { Transparency } from './transparency.ts'
 import type { Transport } from './transport.ts'
-import type { Leaf, ReaderReceipt } from '../protocol/index.ts'
+import type { Leaf, LogGap, ReaderReceipt } from '../protocol/index.ts'
 
 /** A finding that no service which follows the protocol gives cause for. */
 export interface Alarm {
@@ -45,7 +45,8 @@ export interface SessionEvents {
   posted: { readonly message: string; readonly index: number }
   refused: { readonly message: string; readonly problem: ClientProblem }
   alarm: Alarm
-  'caught-up': { readonly index: number }
+  /** `gap`: what the service lacks, where it is an older copy. */
+  'caught-up': { readonly index: number; readonly gap?: LogGap }
   stale: { readonly compartment: string }
   disconnected: { readonly final?: ClientProblem }
   ended: { readonly reason: string }
@@ -107,4 +108,10 @@ export interface SessionContext {
   readAgain(): void
   /** Raises an alarm: keeps it and emits it as an event. */
   alarm(alarm: Alarm): void
+}
+
+/** The parts of a context that stay the same while a session lives. */
+export function partsOf({ operation, platform, store, transport, connection, transparency, self }: SessionDeps) {
+  const prefix = `operation/${operation}/`
+  return { operation, prefix, platform, store, transport, connection, transparency, self, keyring: new Keyring(prefix) }
 }

@@ -12,7 +12,7 @@ import {
 } from '../protocol/index.ts'
 import { logKeysOf, type Pins } from './certificates.ts'
 import { backOff, sleep, type Platform } from './platform.ts'
-import { ClientProblem, refuse } from './problem.ts'
+import { ClientProblem, isProblem, refuse } from './problem.ts'
 import { verifyCheckpoint, type SeenCheckpoint } from './receipt.ts'
 import type { Change, ClientStore } from './store.ts'
 import type { Transport } from './transport.ts'
@@ -187,7 +187,12 @@ export class Transparency {
   async #prove(hashes: readonly string[], wanted: ReadonlyMap<string, Certificate>): Promise<void> {
     const older = (await this.#store.get(seenName)) as SeenCheckpoint | undefined
     const body = { certificates: hashes, ...(older === undefined ? {} : { seen: older.size }) }
-    const answer = await this.#transport.request<Proofs>('POST', '/v1/certificates/proofs', body)
+    const answer = await this.#transport
+      .request<Proofs>('POST', '/v1/certificates/proofs', body)
+      .catch((error: unknown) => {
+        if (older === undefined || !isProblem(error, 'NOT_FOUND')) throw error
+        throw refuse('LOG_SET_BACK', 'The service holds an older copy of the directory log than this device has seen.')
+      })
     try {
       const directory = await this.#directory()
       const keys = await logKeysOf(this.#pins(), directory)

@@ -367,7 +367,8 @@ export class Transport {
 function mayRepeat(error: unknown, attempt: number, repeat: boolean): error is ClientProblem {
   if (!(error instanceof ClientProblem)) return false
   if (error.status === 429) return true
-  const passing = error.code === 'NETWORK' || error.status === 503
+  // An older copy stays one for long.
+  const passing = error.code === 'NETWORK' || (error.status === 503 && error.code !== 'LOG_READ_ONLY')
   return passing && (repeat || error.code === 'OVERLOADED') && attempt + 1 < mostAttempts
 }
 

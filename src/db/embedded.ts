@@ -83,17 +83,20 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
 }
 
 /**
- * Answers the URL, as cordon_app, of an embedded Postgres that another process runs in this
+ * Answers the URL, as this role, of an embedded Postgres that another process runs in this
  * directory; undefined where none runs there. postmaster.pid names the port in its fourth line and
  * the directory of the socket in its fifth.
  */
-export async function findEmbedded(directory: string): Promise<string | undefined> {
+export async function findEmbedded(
+  directory: string,
+  role: 'cordon_app' | typeof SUPERUSER = 'cordon_app',
+): Promise<string | undefined> {
   const layout = layoutOf(resolve(directory))
   const text = await readFile(join(layout.cluster, 'postmaster.pid'), 'utf8').catch(() => '')
   const [pid = '', , , port = '', socket = ''] = text.split('\n')
   if (!(await processesIn(layout.cluster)).includes(Number(pid))) return undefined
   const url = await urlsOf(layout, { port: Number(port), socket: socket !== '' })
-  return url('cordon_app', await passwordOf(layout, 'cordon_app'), 'cordon')
+  return url(role, await passwordOf(layout, role), 'cordon')
 }
 
 async function prepareDirectory(layout: Layout): Promise<() => Promise<void>> {

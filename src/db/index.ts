@@ -1,3 +1,13 @@
+export {
+  checkpointsIn,
+  copyIn,
+  copyOut,
+  readManifest,
+  requireWhole,
+  withScratch,
+  writeManifest,
+  type BackupManifest,
+} from './backup.ts'
 export { inOrder } from './cursor.ts'
 export {
   databaseOn,

@@ -3,10 +3,8 @@ import type { OrganizationKind, Role, State } from '../access.ts'
 
 /**
  * The tables as Kysely sees them, with their SQL names. The folder that owns a table brings its
- * interface here, and only the store of that folder names the table.
- *
- * bytea is read as Buffer and written as Uint8Array; bigint is a safe integer; timestamptz a Date;
- * numeric and date a string.
+ * interface here, and only the store of that folder names the table. bytea is read as Buffer and
+ * written as Uint8Array; bigint is a safe integer; timestamptz a Date; numeric and date a string.
  */
 export interface DB {
   schema_migration: SchemaMigrationTable
@@ -278,6 +276,7 @@ export interface SessionTable {
   known_since: Date
   address: Generated<string>
   agent: Generated<string>
+  reading: Generated<boolean>
 }
 
 export interface RefreshTokenTable {

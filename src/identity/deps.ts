@@ -13,7 +13,7 @@ export interface IdentityDeps {
   readonly db: Database
   readonly logs: Pick<
     Logs<unknown>,
-    'appendWithin' | 'consistency' | 'directory' | 'inclusions' | 'covering' | 'verifierKeys'
+    'appendWithin' | 'gapOf' | 'consistency' | 'directory' | 'inclusions' | 'covering' | 'verifierKeys'
   >
   readonly clock: () => Date
   readonly random: Random

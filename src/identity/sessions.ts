@@ -171,6 +171,7 @@ export class SessionService {
         verified_at: byKey ? new Date(0) : now,
         ...proofColumns(proven),
         known_since: now,
+        reading: logs.gapOf(logs.directory) !== undefined,
         ...source,
       })
       const standing = requireDoor((await store.sessionsStanding(tx, [session], now))[0], byKey)
@@ -401,6 +402,16 @@ export class SessionService {
     const ended = new Set(sessions.filter((session) => !ids.has(session)))
     const nextExpiry = alive.map(({ expiresAt }) => expiresAt).sort((a, b) => a.getTime() - b.getTime())[0]
     return { ended, nextExpiry }
+  }
+
+  /**
+   * Ends the sessions that only read an older copy, once the directory log goes on: no entry says
+   * that they began.
+   */
+  async endReading(): Promise<void> {
+    const { db, logs, clock } = this.#deps
+    if (logs.gapOf(logs.directory) !== undefined) return
+    await transaction(db, (tx) => store.endReadingSessions(tx, clock()))
   }
 
   async forgetExpired(): Promise<void> {

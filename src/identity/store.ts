@@ -364,6 +364,11 @@ export async function insertSession(tx: Tx, row: Insertable<DB['session']>): Pro
   await tx.insertInto('session').values(row).execute()
 }
 
+/** Ends all sessions that only read an older copy. */
+export async function endReadingSessions(tx: Tx, at: Date): Promise<void> {
+  await sql`UPDATE session SET ended_at = ${at} WHERE reading AND ended_at IS NULL`.execute(tx)
+}
+
 export async function liveSessionsOf(tx: Tx, person: string, now: Date): Promise<Selectable<DB['session']>[]> {
   return tx
     .selectFrom('session')

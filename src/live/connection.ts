@@ -3,7 +3,7 @@ import type { Permission } from '../access.ts'
 import { Problem, toProblemJson } from '../errors.ts'
 import { toDatabaseProblem } from '../db/index.ts'
 import type { SignedInCaller } from '../identity/index.ts'
-import type { Logs } from '../log/index.ts'
+import { stoppedWords, type Logs } from '../log/index.ts'
 import { noteAct, type Consultation, type MessageService } from '../messages/index.ts'
 import type { EntitledCaller, OperationService } from '../operations/index.ts'
 import {
@@ -174,6 +174,7 @@ export class Connection {
     this.#subscriptions.set(operation, subscription)
     try {
       await this.#deps.operations.requireMember(this.actor, operation)
+      this.#requireNotAhead(operation, after, seen)
       const known = this.#deps.hub.follower(operation)
       await known.start()
       // A place beyond the log is no place: what a client acknowledges up to it would count as
@@ -203,12 +204,21 @@ export class Connection {
     }
   }
 
+  /** A reader that has more than an older copy finds nothing there, and is not told less. */
+  #requireNotAhead(operation: string, after: number, seen: Frame<'subscribe'>['seen']): void {
+    const gap = this.#deps.logs.gapOf(operation)
+    if (gap?.log !== operation) return
+    if (after >= gap.size || (seen !== undefined && seen.size > gap.size))
+      throw new Problem('LOG_READ_ONLY', { detail: stoppedWords(gap), ...gap })
+  }
+
   async #caughtUp(subscription: Subscription, index: number, seen: Frame<'subscribe'>['seen']): Promise<void> {
     const { operation } = subscription
     const { checkpoint } = await this.#deps.logs.receipt(operation, index)
     const { size } = parseCheckpoint(checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1))
     const grown = seen !== undefined && seen.size <= size
     const consistency = grown ? await this.#deps.logs.consistency(operation, seen.size, size) : undefined
+    const gap = this.#deps.logs.gapOf(operation)
     // A client that unsubscribed meanwhile was told so, and would take this for an answer to its
     // next subscription.
     if (subscription.over) return
@@ -218,6 +228,7 @@ export class Connection {
       index,
       checkpoint,
       ...(consistency === undefined ? {} : { consistency }),
+      ...(gap === undefined ? {} : { gap }),
     })
   }
 

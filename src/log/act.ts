@@ -121,6 +121,11 @@ export interface Act<S, I, L, R, A, P = Standing> {
    */
   key?(input: I): string
   /**
+   * Whether this input only reads: it is then possible on a log that is not continued, and its
+   * entries are kept aside. Without it, the act is refused there.
+   */
+  reads?(input: I): boolean
+  /**
    * Answers the people beside the caller whose devices the act reads: their rows are locked with
    * the callers' rows, before the log.
    */

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { transaction, type Database } from '../db/index.ts'
@@ -26,6 +26,8 @@ export interface CheckpointDeps {
   readonly directory: string
   /** Milliseconds between two published checkpoints of one log. */
   readonly publishEveryMs: number
+  /** Whether a log is not continued: nothing is published of it. */
+  isStopped(log: string): boolean
   /**
    * Hears of each checkpoint that this server published, once it may be handed out. It must not
    * wait.
@@ -114,17 +116,17 @@ export class Checkpoints {
   }
 
   /**
-   * Answers the checkpoints that this server published before it was stopped, by log. Problem
-   * LOG_KEY where a file is not ours.
+   * Answers the checkpoints that this server published before it was stopped, by log, each with the
+   * time at which its file was written. Problem LOG_KEY where a file is not ours.
    */
-  async filed(): Promise<Map<string, Checkpoint>> {
-    const checkpoints = new Map<string, Checkpoint>()
+  async filed(): Promise<Map<string, Checkpoint & { readonly filedAt: Date }>> {
+    const checkpoints = new Map<string, Checkpoint & { readonly filedAt: Date }>()
     await mkdir(this.#deps.directory, { recursive: true, mode: 0o700 })
     for (const log of (await readdir(this.#deps.directory)).filter(isUuid)) {
       const file = join(this.#deps.directory, log)
       try {
         const checkpoint = await openCheckpoint(await readFile(file, 'utf8'), ...this.#signers(log))
-        checkpoints.set(log, checkpoint)
+        checkpoints.set(log, { ...checkpoint, filedAt: (await stat(file)).mtime })
         this.#filed.set(log, checkpoint.size)
       } catch (cause) {
         throw new Problem('LOG_KEY', {
@@ -176,12 +178,15 @@ export class Checkpoints {
       const newest = await newestCheckpoint(tx, log)
       if (newest !== undefined && newest.size >= head.size) return newest
       const signed = { size: head.size, note: await this.#signToPublish({ log, ...head }) }
+      // This size was published before, as a part of what is missing now.
+      if (this.#deps.isStopped(log)) return signed
       // First the disk, then the table: from the table any server hands it out.
       await this.#file(log, signed.size, signed.note)
       await insertCheckpoint(tx, log, signed, newest?.size ?? null)
       mine = true
       return signed
     })
+    if (this.#deps.isStopped(log)) return note
     // Another server may have published it.
     await this.#file(log, size, note)
     this.#published.set(log, { size, note, at: performance.now() })

@@ -1,6 +1,6 @@
 import type { Database, Tx } from '../db/index.ts'
 import type { Problem } from '../errors.ts'
-import type { Receipt, Tile, WitnessPolicy } from '../protocol/index.ts'
+import type { LogGap, Receipt, Tile, WitnessPolicy } from '../protocol/index.ts'
 import type { Act, Caller, AppendResult, EntryDraft, Part, Snapshots, Standing } from './act.ts'
 import type { EntriesPage, LogQuery } from './filters.ts'
 import type { HearGrowth } from './growth.ts'
@@ -60,14 +60,9 @@ export interface LogLimits extends WitnessLimits {
 
 /**
  * A log that this server must not continue: the log lost, or changed, entries that were published.
+ * `missing` is 0 where it has other content than the published one.
  */
-export interface ReadOnlyLog {
-  readonly log: string
-  readonly published: number
-  readonly size: number
-  /** How many entries are missing; 0 where the log has other content than the published one. */
-  readonly missing: number
-}
+export type ReadOnlyLog = LogGap
 
 /** How far the witnesses of a log have come. */
 export interface WitnessesPage {
@@ -113,6 +108,13 @@ export interface Logs<S> {
    * operation, is not continued. Undefined otherwise.
    */
   whyNothingContinues(): Problem | undefined
+  /**
+   * Answers what keeps a log from being continued: its own gap, or that of another log that is
+   * behind, since the whole database is then an older copy. Undefined where it is continued. Such a
+   * log is read, and all acts that append are refused with LOG_READ_ONLY; what is read is recorded
+   * once the log goes on.
+   */
+  gapOf(log: string): LogGap | undefined
   /** Lets queued acts finish, publishes the last checkpoints, and ends. */
   close(): Promise<void>
 

@@ -9,19 +9,24 @@ import {
   newId,
   originOf,
   parseLeaf,
+  timestamp,
   type Leaf,
+  type LogGap,
   type Receipt,
   type WitnessPolicy,
 } from '../protocol/index.ts'
 import type { Act, Caller, EntryDraft, Standing } from './act.ts'
 import { Appender, type AppenderDeps } from './appender.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { KeptReadings, keptDrafts } from './kept-readings.ts'
 import type { LogDeps, LogLimits, Logs, ReadOnlyLog } from './logs.ts'
 import type { Batch } from './batch.ts'
 import { consistency, inclusion, inclusions, receiptOf, Roots, tlogProof } from './proofs.ts'
 import { queryLog } from './queries.ts'
-import { allLogs, enterLog, entriesAt, newestCheckpoint } from './store.ts'
+import { allLogs, enterLog, entriesAt, headOf, newestCheckpoint, subjectsAmong } from './store.ts'
+import { ReadingActs, keepParts } from './reading-act.ts'
 import { startDrafts } from './server-start.ts'
+import { StoppedLogs } from './stopped-logs.ts'
 import { readTile } from './tiles.ts'
 import { appendWithin, createLog, type WithinDeps } from './append-within.ts'
 import { changesOfWitnesses } from './witness-register.ts'
@@ -55,7 +60,9 @@ class LogService<S> implements Logs<S> {
   readonly #appenders = new Map<string, Appender<S>>()
   readonly #appenderDeps: AppenderDeps<S>
   readonly #withinDeps: WithinDeps<S>
-  readonly #readOnly = new Map<string, ReadOnlyLog>()
+  readonly #stopped = new StoppedLogs()
+  readonly #kept: KeptReadings
+  readonly #readingActs: ReadingActs<S>
   /** Logs of operations that this server knows of. */
   readonly #operations = new Set<string>()
   #directory: string | undefined
@@ -73,10 +80,12 @@ class LogService<S> implements Logs<S> {
       originHost,
       directory: checkpointDirectory,
       publishEveryMs: this.#limits.publishEveryMs,
+      isStopped: (log) => this.#stopped.gapOf(log) !== undefined,
       published: (log, checkpoint) => this.#witnesses?.published(log, checkpoint),
       onError,
     })
     this.#witnesses = deps.witnesses && this.#openWitnesses(deps.witnesses)
+    this.#kept = new KeptReadings(`${checkpointDirectory}.readings`)
     this.#appenderDeps = {
       db,
       clock,
@@ -87,6 +96,7 @@ class LogService<S> implements Logs<S> {
       committed,
       onError,
     }
+    this.#readingActs = new ReadingActs({ ...this.#appenderDeps, kept: this.#kept })
     this.#withinDeps = {
       snapshots: deps.snapshots,
       kept: new Map(),
@@ -114,17 +124,19 @@ class LogService<S> implements Logs<S> {
     const directory = logs.find((log) => log.operation_id === null)
     if (directory === undefined) throw new Error('the directory log was not made')
     this.#directory = directory.id
+    this.#stopped.knowDirectory(directory.id)
     for (const { id, operation_id: operation } of logs) if (operation !== null) this.#operations.add(id)
     await this.#requireOwnKey(directory.id)
     await this.#compareWithPublished(new Map(logs.map((log) => [log.id, log.size])))
     await this.#enterWitnesses()
     await this.#witnesses?.start(logs.map((log) => log.id))
-    return { readOnly: [...this.#readOnly.values()] }
+    await this.#enterKept()
+    return { readOnly: this.#stopped.list() }
   }
 
   enterStart: Logs<S>['enterStart'] = async (about) => {
-    if (this.#readOnly.has(this.directory)) return
-    const starting = { ...about, server: this.#deps.originHost, readOnly: [...this.#readOnly.keys()] }
+    if (this.#stopped.gapOf(this.directory) !== undefined) return
+    const starting = { ...about, server: this.#deps.originHost, readOnly: this.#stopped.list().map(({ log }) => log) }
     const appended = await transaction(this.#deps.db, (tx) =>
       this.appendWithin(tx, [{ log: this.directory, drafts: () => startDrafts(tx, this.directory, starting) }]),
     )
@@ -133,10 +145,12 @@ class LogService<S> implements Logs<S> {
 
   whyNothingContinues(): Problem | undefined {
     const operations = [...this.#operations]
-    const stopped = operations.length > 0 && operations.every((log) => this.#readOnly.has(log))
-    const log = this.#readOnly.has(this.directory) ? this.directory : stopped ? operations[0] : undefined
-    return log === undefined ? undefined : this.#whyReadOnly(log)
+    const stopped = operations.length > 0 && operations.every((log) => this.#stopped.gapOf(log) !== undefined)
+    const log = this.#stopped.gapOf(this.directory) !== undefined ? this.directory : stopped ? operations[0] : undefined
+    return log === undefined ? undefined : this.#stopped.why(log)
   }
+
+  gapOf: Logs<S>['gapOf'] = (log) => this.#stopped.gapOf(log)
 
   async close(): Promise<void> {
     this.#closed = true
@@ -153,7 +167,12 @@ class LogService<S> implements Logs<S> {
   ): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       if (this.#closed) return reject(new Problem('OVERLOADED', { detail: 'the service is stopping' }))
-      this.#requireWritable(log)
+      const stopped = this.#stopped.why(log)
+      if (stopped !== undefined) {
+        if (act.reads?.(input) !== true || !this.#stopped.isReadable(log)) reject(stopped)
+        else this.#readingActs.take(log, { act, input, actor }).then((answer) => resolve(answer as A), reject)
+        return
+      }
       const key = act.key?.(input)
       this.#appender(log).submit({
         act,
@@ -166,9 +185,19 @@ class LogService<S> implements Logs<S> {
     })
   }
 
-  appendWithin: Logs<S>['appendWithin'] = (tx, parts) => appendWithin(this.#withinDeps, tx, this.directory, parts)
+  appendWithin: Logs<S>['appendWithin'] = async (tx, parts) => {
+    const stopped = parts.map(({ log }) => this.#stopped.why(log)).find((why) => why !== undefined)
+    if (stopped === undefined) return appendWithin(this.#withinDeps, tx, this.directory, parts)
+    const readable = parts.every(({ log }) => this.#stopped.isReadable(log))
+    const kept = readable && (await keepParts({ kept: this.#kept, clock: this.#deps.clock }, parts))
+    if (kept === false) throw stopped
+    return kept
+  }
 
-  create: Logs<S>['create'] = (tx, operation, drafts) => createLog(this.#withinDeps, tx, operation, operation, drafts)
+  create: Logs<S>['create'] = async (tx, operation, drafts) => {
+    this.#requireWritable(this.directory)
+    return createLog(this.#withinDeps, tx, operation, operation, drafts)
+  }
 
   rootsAt: Logs<S>['rootsAt'] = (tx, log, sizes) => this.#roots.at(tx, log, sizes)
 
@@ -261,9 +290,7 @@ class LogService<S> implements Logs<S> {
       limits: this.#limits,
       consistency: (log, from, to) => this.consistency(log, from, to),
       rootAt: (log, size) => transaction(db, (tx) => this.rootAt(tx, log, size)),
-      diverged: (lost) => {
-        if (!this.#readOnly.has(lost.log)) this.#readOnly.set(lost.log, lost)
-      },
+      diverged: (gap) => this.#stopped.add(gap),
       enter: (draft) => this.#enter(() => Promise.resolve([draft])),
       onError: (what, error) => this.#deps.onError(what, error),
     })
@@ -283,31 +310,38 @@ class LogService<S> implements Logs<S> {
    * takes no entry: the start reported that already.
    */
   async #enter(drafts: (tx: Tx) => Promise<EntryDraft[]>): Promise<void> {
-    if (this.#readOnly.has(this.directory)) return
+    if (this.#stopped.gapOf(this.directory) !== undefined) return
     const part = (tx: Tx) => ({ log: this.directory, drafts: () => drafts(tx) })
     const made = await transaction(this.#deps.db, (tx) => this.appendWithin(tx, [part(tx)]))
     made.afterCommit()
   }
 
-  #requireWritable(log: string): void {
-    const problem = this.#whyReadOnly(log)
-    if (problem !== undefined) throw problem
+  /** Enters what was read while a log was not continued, for the logs that go on. */
+  async #enterKept(): Promise<void> {
+    const kept = await this.#kept.list()
+    const rest = kept.filter(({ log }) => this.#stopped.gapOf(log) !== undefined)
+    if (rest.length === kept.length) return
+    const due = Map.groupBy(
+      kept.filter(({ log }) => this.#stopped.gapOf(log) === undefined),
+      ({ log }) => log,
+    )
+    for (const [log, readings] of due) {
+      const drafts = keptDrafts(readings, this.#deps.originHost)
+      const subjects = drafts.map(({ subject }) => subject)
+      const made = await transaction(this.#deps.db, async (tx) => {
+        await enterLog(tx, log)
+        const entered = await subjectsAmong(tx, log, 'readings.kept', subjects)
+        const lacking = drafts.filter(({ subject }) => !entered.has(subject))
+        return this.appendWithin(tx, [{ log, drafts: lacking }])
+      })
+      made.afterCommit()
+    }
+    await this.#kept.replace(rest)
   }
 
-  #whyReadOnly(log: string): Problem | undefined {
-    const lost = this.#readOnly.get(log)
-    if (lost === undefined) return undefined
-    const { published, size, missing } = lost
-    return new Problem('LOG_READ_ONLY', {
-      detail:
-        missing > 0
-          ? `log ${log} has ${size} entries where ${published} were published: ${missing} are missing`
-          : `log ${log} does not hold the ${published} entries that were published`,
-      log,
-      published,
-      size,
-      missing,
-    })
+  #requireWritable(log: string): void {
+    const problem = this.#stopped.why(log)
+    if (problem !== undefined) throw problem
   }
 
   /**
@@ -384,14 +418,27 @@ class LogService<S> implements Logs<S> {
   }
 
   async #compareWithPublished(sizes: ReadonlyMap<string, number>): Promise<void> {
-    for (const [log, { size: published, root }] of await this.#checkpoints.filed()) {
+    for (const [log, { size: published, root, filedAt }] of await this.#checkpoints.filed()) {
       const size = sizes.get(log) ?? 0
       if (size < published) {
-        this.#readOnly.set(log, { log, published, size, missing: published - size })
+        this.#stopped.add(await this.#gapTo(log, published, size, filedAt))
         continue
       }
       const own = await transaction(this.#deps.db, (tx) => this.rootAt(tx, log, published))
-      if (own === undefined || !equalBytes(own, root)) this.#readOnly.set(log, { log, published, size, missing: 0 })
+      if (own === undefined || !equalBytes(own, root)) this.#stopped.add(await this.#gapTo(log, published, published))
+    }
+  }
+
+  /** `until`: when the newest of the missing entries had been published, where that is known. */
+  async #gapTo(log: string, published: number, size: number, until?: Date): Promise<LogGap> {
+    const head = await transaction(this.#deps.db, (tx) => headOf(tx, log))
+    return {
+      log,
+      published,
+      size,
+      missing: published - size,
+      since: head === undefined ? null : timestamp(head.last_at),
+      until: until === undefined ? null : timestamp(until),
     }
   }
 }

@@ -285,10 +285,14 @@ export async function sizeOf(tx: Tx, log: string): Promise<number | undefined> {
   return row?.size
 }
 
-export async function headOf(tx: Tx, log: string): Promise<{ size: number; root: Uint8Array } | undefined> {
+/** `last_at`: the time of the newest entry. */
+export async function headOf(
+  tx: Tx,
+  log: string,
+): Promise<{ size: number; root: Uint8Array; last_at: Date } | undefined> {
   const [, row] = await Promise.all([
     enterLog(tx, log),
-    tx.selectFrom('log').select(['size', 'root']).where('id', '=', log).executeTakeFirst(),
+    tx.selectFrom('log').select(['size', 'root', 'last_at']).where('id', '=', log).executeTakeFirst(),
   ])
   return row
 }

@@ -7,6 +7,7 @@ import {
   openCheckpoint,
   openNote,
   originOf,
+  timestamp,
   type NoteKey,
   type Witness,
   type WitnessPolicy,
@@ -367,7 +368,14 @@ export class Witnesses {
       return
     }
     const missing = Math.max(0, held.size - size)
-    this.#deps.diverged({ log, published: held.size, size, missing })
+    this.#deps.diverged({
+      log,
+      published: held.size,
+      size: Math.min(size, held.size),
+      missing,
+      since: head === undefined ? null : timestamp(head.last_at),
+      until: null,
+    })
     if (!place.refusalEntered) {
       const reason = missing > 0 ? 'BEHIND' : 'FORKED'
       await this.#enterRefusal(known, log, { reason, published: held.size, size, missing, checkpoint: note })

@@ -151,6 +151,7 @@ type Write = (tx: Tx, entries: readonly CommittedEntry[]) => Promise<void>
 
 const consultAct: Act<OperationView, ConsultationFlush, string, Write, null, null> = {
   name: 'enter consultation',
+  reads: () => true,
   load: (tx, view) => purposeOfOperation(tx, view.operation),
   decide({ loaded: purpose, input: { operation, server, pending } }) {
     const why = { channel: 'live', ...justifiedBy(undefined, purpose) }

@@ -1,7 +1,7 @@
 import type { Permission } from '../access.ts'
 import { Problem } from '../errors.ts'
 import { asActor, findOrganizations, justifiedBy, type Justification } from '../identity/index.ts'
-import type { Act, Standing } from '../log/index.ts'
+import { isReading, type Act, type Standing } from '../log/index.ts'
 import { authorizeIn, purposeOfOperation } from '../operations/index.ts'
 import type { CompartmentId, Kind, OperationView, PersonId } from '../protocol/index.ts'
 
@@ -44,6 +44,7 @@ const consultations: Partial<Record<Kind, 'asked' | 'by purpose'>> = {
  */
 export const noteAct: Act<OperationView, NoteInput, LoadedNotes, never, { index: number }> = {
   name: 'note',
+  reads: isReading,
   async load(tx, view, inputs) {
     const purpose = await purposeOfOperation(tx, view.operation)
     const discloses = inputs.some(({ kind }) => kind === 'export.made')

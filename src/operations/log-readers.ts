@@ -222,6 +222,7 @@ interface QueryInput {
 
 const queryAct: Act<OperationView, QueryInput, string, never, null> = {
   name: 'query the log',
+  reads: () => true,
   load: (tx, view) => purposeOfOperation(tx, view.operation),
   decide({ snapshot: view, loaded: purpose, input, actor }) {
     authorizeIn(view, actor, 'log.query')

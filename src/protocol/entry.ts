@@ -44,6 +44,7 @@ export const kinds = [
   'body.fetched',
   'report.viewed',
   'log.queried',
+  'readings.kept',
   'directory.viewed',
   'history.granted',
   'records.imported',

@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import type { LogGap } from './gap.ts'
 import { limits } from './message.ts'
 import { compartmentId, deviceId, digest, exactly, operationId, uuid } from './shape.ts'
 
@@ -147,6 +148,8 @@ export type ServerFrame =
       readonly index: number
       readonly checkpoint: string
       readonly consistency?: readonly string[]
+      /** What the service lacks: it is an older copy, in which nothing is entered. */
+      readonly gap?: LogGap
     }
   | { readonly type: 'accepted'; readonly id: string; readonly receipt: Receipt }
   | { readonly type: 'refused'; readonly id?: string; readonly problem: ProblemJson }

@@ -93,6 +93,7 @@ export {
   type ReaderReceipt,
   type ServerFrame,
 } from './frames.ts'
+export { LogGap, gapWords } from './gap.ts'
 export { serverFrames } from './server-frames.ts'
 export { definedMembers } from './defined-members.ts'
 export { importSealPublicKey, openSealed, readSealed, sealTo } from './hpke.ts'

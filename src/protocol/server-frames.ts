@@ -1,6 +1,7 @@
 import { Type, type TSchema } from 'typebox'
 import { maximalLeafBytes } from './entry.ts'
 import { Receipt, type ServerFrame } from './frames.ts'
+import { LogGap } from './gap.ts'
 import { limits } from './message.ts'
 
 const exactly = { additionalProperties: false }
@@ -54,6 +55,7 @@ export const serverFrames = {
       index: index('The index of the last entry that was sent or left out.'),
       checkpoint: text(10_000, 'A signed note (C2SP tlog-checkpoint).'),
       consistency: Type.Optional(Type.Array(digest, { maxItems: 64 })),
+      gap: Type.Optional(LogGap),
     },
     { ...exactly, description: 'All entries that the log had at the subscription have been sent.' },
   ),

@@ -36,7 +36,7 @@ Example:
           `Following ${isolated(facts.name)} (${isolated(facts.reference)}); times in ${facts.timeZone}. Ctrl-C ends it.`,
         )
         const ended = new Promise<never>((_, reject) => {
-          atEnd(session.events.on('ended', ({ reason }) => reject(new CommandFailure(endedWords(reason, facts.name)))))
+          atEnd(session.events.on('ended', () => reject(new CommandFailure(endedWords(facts.name)))))
           atEnd(
             session.events.on('disconnected', ({ final }) => {
               if (final) reject(final)
@@ -91,8 +91,6 @@ Example:
     )
 }
 
-function endedWords(reason: string, name: string): string {
-  return reason === 'read-only'
-    ? `The service has lost a part of the log of ${isolated(name)}, and continues it no more: tell its operator.`
-    : `You are out of ${isolated(name)} now, or asleep there: ask a coordinator or your contact point why. Earlier messages stay in this store.`
+function endedWords(name: string): string {
+  return `You are out of ${isolated(name)} now, or asleep there: ask a coordinator or your contact point why. Earlier messages stay in this store.`
 }

@@ -150,6 +150,14 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       does: 'Run the service, on the embedded Postgres in ./data or on DATABASE_URL',
       load: async () => (await import('./serve.ts')).addServe,
     },
+    backup: {
+      does: 'Copy the database while its service runs, and verify the copy',
+      load: async () => (await import('./backup.ts')).addBackup,
+    },
+    restore: {
+      does: 'Put a backup into an empty database, or give an older copy the entries that it lacks',
+      load: async () => (await import('./restore.ts')).addRestore,
+    },
     migrate: {
       does: 'Bring the database of DATABASE_OWNER_URL to the schema of this program',
       load: async () => (await import('./migrate.ts')).addMigrate,

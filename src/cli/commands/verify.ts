@@ -1,20 +1,17 @@
 import { existsSync } from 'node:fs'
-import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { readConfig, type Config } from '../../config.ts'
 import { findEmbedded, openDatabase, refuseNewer, schemaVersion, startEmbedded } from '../../db/index.ts'
-import { openLogKey, type Discrepancy, type Report } from '../../log/index.ts'
-import { verify } from '../../main.ts'
-import { hostOf, type LogKeys } from '../../protocol/index.ts'
+import type { Report } from '../../log/index.ts'
 import { asMember } from '../device.ts'
 import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { chooseOperation, inOperation, type OperationOptions } from '../followed-operation.ts'
-import { readLogKeys } from '../log-keys.ts'
 import type { FileOptions } from '../file-trust.ts'
 import { verifyFile } from '../verify-file.ts'
-import { harmlessLine, openTerminal, type Progress, type Terminal, isolated } from '../terminal.ts'
-import { counted, number } from '../words.ts'
+import { firstLines, heldCheckpoints, logKeysFor, verifyWithBars } from '../verified-database.ts'
+import { openTerminal, type Progress, type Terminal, isolated } from '../terminal.ts'
+import { counted } from '../words.ts'
 
 interface Options extends OperationOptions, FileOptions {
   readonly server?: true
@@ -109,22 +106,10 @@ async function verifyDatabase(options: Options): Promise<void> {
   const { databaseUrl, stop } = await reachDatabase(config, terminal)
   try {
     await requireReadable(databaseUrl)
-    const held = await heldCheckpoints(config)
-    const keys = await keysOf(config, held, options.logKeys)
-    const bars = new Map<string, Progress>()
-    const report = await verify({
-      databaseUrl,
-      ...keys,
-      held,
-      ...(options.root === undefined ? {} : { root: options.root }),
-      progress({ log, done, size }) {
-        const bar = bars.get(log) ?? terminal.progress(`Verifying ${log.slice(-8)}`, size)
-        bars.set(log, bar)
-        bar.advance(done)
-        if (done >= size) bar.stop()
-      },
-    })
-    for (const bar of bars.values()) bar.stop()
+    const held = await heldCheckpoints(join(config.dataDirectory, 'checkpoints'))
+    const keys = await logKeysFor(config, held, options.logKeys)
+    const root = options.root === undefined ? {} : { root: options.root }
+    const report = await verifyWithBars(terminal, { databaseUrl, ...keys, held, ...root })
     tell(terminal, report, held.length)
   } finally {
     await stop()
@@ -145,20 +130,6 @@ function tell(terminal: Terminal, report: Report, held: number): void {
       : `NOT verified: ${counted(discrepancies.length, 'discrepancy', 'discrepancies')}. Keep the database as it is, and docs/runbook.md says what to do.`,
   ])
   if (!verified) failAtEnd()
-}
-
-const mostShown = 10
-
-function firstLines(discrepancies: readonly Discrepancy[]): string[] {
-  const more = discrepancies.length - mostShown
-  return [
-    ...discrepancies
-      .slice(0, mostShown)
-      .map(({ log, index, what }) =>
-        harmlessLine(`${log}${index === undefined ? '' : `, entry ${String(index)}`}: ${what}`),
-      ),
-    ...(more > 0 ? [`… and ${number(more)} more; --json lists them.`] : []),
-  ]
 }
 
 /**
@@ -195,32 +166,4 @@ async function requireReadable(databaseUrl: string): Promise<void> {
   } finally {
     await db.close()
   }
-}
-
-type HeldCheckpoints = { readonly log: string; readonly note: string }[]
-
-/** The checkpoints that the service has written beside its key, outside the database. */
-async function heldCheckpoints({ dataDirectory }: Config): Promise<HeldCheckpoints> {
-  const directory = join(dataDirectory, 'checkpoints')
-  const files = existsSync(directory) ? await readdir(directory) : []
-  const logs = files.filter((file) => !file.endsWith('.next'))
-  return Promise.all(logs.map(async (log) => ({ log, note: await readFile(join(directory, log), 'utf8') })))
-}
-
-/**
- * The keys that sign the checkpoints, and their host: from the file that was given, or from log.key
- * and the filed checkpoints.
- */
-async function keysOf(
-  config: Config,
-  held: HeldCheckpoints,
-  given: string | undefined,
-): Promise<{ keys: LogKeys; logHost: string }> {
-  if (given !== undefined) {
-    const { keys, host } = await readLogKeys(given)
-    return { keys, logHost: host }
-  }
-  const { publicKeys } = openLogKey(config.logKeyFile, true)
-  const origin = held[0]?.note.split('\n')[0]
-  return { keys: publicKeys, logHost: (origin === undefined ? undefined : hostOf(origin)) ?? config.logHost }
 }

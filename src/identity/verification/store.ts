@@ -235,9 +235,11 @@ export async function sessionRow(tx: Tx, id: string): Promise<RawSession | undef
   return rows[0]
 }
 
+/** Counts the sessions for which entries vouch: those that only read an older copy have none. */
 export async function countSessions(tx: Tx): Promise<{ sessions: number; ended: number }> {
   const { rows } = await sql<{ sessions: number; ended: number }>`
-    SELECT count(*)::int AS sessions, count(ended_at)::int AS ended FROM session`.execute(tx)
+    SELECT count(*)::int AS sessions, count(ended_at)::int AS ended FROM session
+    WHERE NOT reading`.execute(tx)
   return rows[0] ?? { sessions: 0, ended: 0 }
 }
 

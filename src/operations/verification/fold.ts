@@ -109,7 +109,14 @@ export class VerifiedOperation {
   }
 
   #judgeServer(kind: Kind): string[] {
-    const allowed: Kind[] = ['messages.delivered', 'messages.read', 'device.expired', 'member.slept', 'member.ended']
+    const allowed: Kind[] = [
+      'messages.delivered',
+      'messages.read',
+      'readings.kept',
+      'device.expired',
+      'member.slept',
+      'member.ended',
+    ]
     return allowed.includes(kind) ? [] : [`a server caused it, and no server causes ${kind}`]
   }
 
