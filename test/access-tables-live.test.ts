@@ -133,8 +133,10 @@ const probes: Readonly<Record<string, Probe>> = {
   },
   'operation.advance': async ({ operation }, actor) =>
     http(await operation.advance((await operation.view()).state, actor)),
-  'organization.admit': async (scene, actor) =>
-    http(await scene.operation.admitOrganization(await scene.organization(false), actor)),
+  'organization.admit': async (scene, actor) => [
+    ...http(await scene.operation.admitOrganization(await scene.organization(false), actor)),
+    ...http(await actor.call('GET', `${scene.operation.path}/organizations-named?name=kenya`)),
+  ],
   'organization.remove': async (scene, actor) => {
     const { operation } = scene
     const organization = await scene.organization(true)

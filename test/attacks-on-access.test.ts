@@ -75,6 +75,7 @@ t.test('INV-26: A1, A22: a message is not read, and a group not seen, by somebod
     '/grant-requests',
     '/import-key',
     `/candidates?organization=${organizations.kenya}`,
+    '/organizations-named?name=kenya',
     `/messages/${messages.text}`,
     `/messages/${messages.text}/receipts`,
   ]) {
@@ -269,6 +270,8 @@ t.test('A13: a partner or right holder enumerates nobody outside its view', asyn
   for (const actor of [rightHolder, byRole.partner, byRole.observer, byRole.officer]) {
     const path = `${operation.path}/candidates?organization=${organizations.kenya}`
     t.equal(codeOf(await actor.call('GET', path)), '403 FORBIDDEN', `candidates for ${actor.name}`)
+    const named = await actor.call('GET', `${operation.path}/organizations-named?name=thailand`)
+    t.equal(codeOf(named), '403 FORBIDDEN', `organizations by name for ${actor.name}`)
     t.equal(codeOf(await actor.call('GET', '/v1/organizations')), '403 ADMINISTRATOR_ONLY')
     if (actor.organization !== organizations.kenya)
       t.equal(codeOf(await actor.call('GET', `/v1/organizations/${organizations.kenya}/people`)), '404 NOT_FOUND')

@@ -69,6 +69,7 @@ const looks: readonly [kind: string, log: string, actor: WireActor, path: string
   ['feed.opened', operation.id, ncp, `${operation.path}/threads`],
   ['directory.viewed', directory, administrator, '/v1/organizations'],
   ['directory.viewed', directory, administrator, `/v1/organizations/${organizations.kenya}/people`],
+  ['directory.viewed', directory, coordinator, `${operation.path}/organizations-named?name=kenya`],
   ['directory.viewed', directory, coordinator, `${operation.path}/candidates?organization=${organizations.kenya}`],
 ]
 

@@ -248,6 +248,7 @@ const exercises: Readonly<Record<string, (measured: Measure) => Promise<unknown>
     const organization = await scene.organization(false)
     await measured(() => operation.admitOrganization(organization))
   },
+  'GET /v1/operations/:operation/organizations-named': get(`${path}/organizations-named?name=administration`),
   'GET /v1/operations/:operation/candidates': get(`${path}/candidates?organization=${organizations.kenya}`),
   'GET /v1/operations/:operation/members': get(`${path}/members`),
   'GET /v1/operations/:operation/past-members': (measured) =>

@@ -120,6 +120,15 @@ t.test('a text that is pasted keeps its lines, and answers no further question',
     precedence: 'urgent',
     fields: { country: 'KE', suspicion: 'Two containers.\nOne shipper.\nNo history' },
   })
+  const number = /Sent as (#\d+)/.exec(shown)?.[1] ?? ''
+  const [coloured, plain] = [
+    await atTerminal(t, ['read', number], [], { env }),
+    await atTerminal(t, ['read', number], [], { env: { ...env, NO_COLOR: '1' } }),
+  ]
+  t.match(coloured.shown, /\u001b\[31murgent\u001b/)
+  t.match(coloured.shown, /\u001b\[33mTLP:AMBER\u001b/)
+  t.notMatch(plain.shown, /\u001b\[3\dm/)
+  t.match(plain.shown, /warning, urgent, TLP:AMBER/)
 })
 
 // Bites: requireMaySend

@@ -46,6 +46,7 @@ t.test('INV-25: with every check of rights forced to allow, no row of another op
       (name) => `${operation.path}/${name}`,
     ),
     `${operation.path}/grants?compartment=${compartment}`,
+    `${operation.path}/organizations-named?name=kenya`,
     `${operation.path}/candidates?organization=${busy.ncpOfKenya.organization}`,
     ...Object.values(messages).flatMap((message) => [
       `${operation.path}/messages/${message}`,

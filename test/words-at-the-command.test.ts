@@ -5,7 +5,7 @@
 // whose cells turn one another.
 import t from 'tap'
 import { numberUpTo, countOf } from '../src/cli/numbers.ts'
-import { table } from '../src/cli/terminal.ts'
+import { table } from '../src/cli/table.ts'
 import { joinWithDesk, temporary } from './support/command.ts'
 import { usualOperation } from './support/usual-operation.ts'
 

@@ -109,10 +109,27 @@ function explainCoded(error: unknown): Explanation | undefined {
   const { code, message, advice, detail, extra } = error as Record<string, unknown>
   if (typeof code !== 'string' || typeof message !== 'string') return undefined
   const command = commands[code]
-  const said = [message, detail, advice, ...faultsIn(extra), command === undefined ? '' : `  ${command}`]
+  const said = [
+    message,
+    detail,
+    ...lackedIn(extra),
+    advice,
+    ...faultsIn(extra),
+    command === undefined ? '' : `  ${command}`,
+  ]
   const lines = said.filter((line): line is string => typeof line === 'string' && line !== '')
   const beside = typeof extra === 'object' && extra !== null ? (extra as Record<string, unknown>) : {}
   return { code, lines: [...new Set(lines)].map(harmless), exitCode: exitCodes.failed, extra: beside }
+}
+
+/** What the role of this person does not permit, in words: of `seizure.report`, to report a seizure. */
+function lackedIn(extra: unknown): string[] {
+  const { permission } = (extra ?? {}) as { permission?: unknown }
+  if (typeof permission !== 'string') return []
+  const [thing = '', act = ''] = permission.split('.')
+  const what = thing.endsWith('s') ? thing : `${/^[aeio]/.test(thing) ? 'an' : 'a'} ${thing}`
+  const words = act.startsWith('change-') ? `change the ${act.slice('change-'.length)} of ${what}` : `${act} ${what}`
+  return [`It lacks the right to ${words} (${permission}).`]
 }
 
 function faultsIn(extra: unknown): string[] {

@@ -1,7 +1,7 @@
 import progress from 'cli-progress'
-import stringWidth from 'string-width'
 import type { HowToAsk } from './asking.ts'
 import { invocation, type Output } from './invocation.ts'
+import { wrapLine } from './wrapped-lines.ts'
 
 /**
  * The output for a person: plain lines, tables, and a bar for work that takes longer than a second.
@@ -97,14 +97,20 @@ export function openTerminal(options: { json: boolean }): Terminal {
     result(value, lines) {
       // The escapes are valid JSON: a parser gets the original text.
       if (options.json) out.write(`${harmless(JSON.stringify(value))}\n`)
-      else for (const line of lines()) out.write(`${line}\n`)
+      else for (const line of lines()) write(out, line)
     },
     warn: (line) => void notes.write(`${line}\n`),
-    note: (line) => void notes.write(`${harmless(line)}\n`),
+    note: (line) => write(notes, harmless(line)),
     ask: (question, how = {}) => read(question, how),
     askSecret: (question) => read(question, { secret: true }),
     progress: (what, total) => openProgress(what, total, notes),
   }
+}
+
+/** Writes a line; to a terminal in lines that it does not break inside words. */
+function write(output: Output, line: string): void {
+  const lines = output.isTTY && output.columns !== undefined ? wrapLine(line, output.columns) : [line]
+  for (const part of lines) output.write(`${part}\n`)
 }
 
 async function read(question: string, how: HowToAsk): Promise<string> {
@@ -143,23 +149,10 @@ function openProgress(what: string, total: number, stream: Output): Progress {
 }
 
 /** A cell whose names stand isolated already stays; another one is isolated as a whole. */
-function cellOf(cell: string): string {
+export function cellOf(cell: string): string {
   const outside = cell.split(isolates).filter((_, i) => i % 2 === 0)
   return outside.some((part) => fromRightToLeft.test(part)) ? isolated(cell) : harmlessLine(cell)
 }
 
-/**
- * Formats a table: each column as wide on the terminal as its widest cell, with two spaces between
- * (East Asian letters take two columns, combining marks and isolates none: UAX 11). Cells are made
- * harmless, and one that is written from right to left turns none beside it.
- */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const cells = [head, ...rows].map((row) => row.map(cellOf))
-  const widths = head.map((_, i) => Math.max(...cells.map((row) => stringWidth(row[i] ?? ''))))
-  return cells.map((row) =>
-    row
-      .map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - stringWidth(cell))))
-      .join('  ')
-      .trimEnd(),
-  )
-}
+/** A text without the pairs of isolates that `isolated` sets. */
+export const withoutIsolates = (text: string): string => text.replace(/[\u2068\u2069]/g, '')

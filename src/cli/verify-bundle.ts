@@ -10,7 +10,8 @@ import {
   type NoteKey,
 } from '../protocol/index.ts'
 import { CommandFailure, exitCodes, failAtEnd } from './failures.ts'
-import { harmlessLine, table, type Progress, type Terminal } from './terminal.ts'
+import { table } from './table.ts'
+import { harmlessLine, type Progress, type Terminal } from './terminal.ts'
 import type { FileTrust } from './file-trust.ts'
 import { counted } from './words.ts'
 

@@ -1,5 +1,7 @@
 import type { Role, State } from '../access.ts'
 import type { HistoryRule } from '../protocol/index.ts'
+import { refuse } from './problem.ts'
+import type { Transport } from './transport.ts'
 
 /** An operation as the service describes it to this member. */
 export interface OperationFacts {
@@ -15,4 +17,30 @@ export interface OperationFacts {
   readonly allHolds: readonly string[]
   readonly organization: string
   readonly joinedIndex: number
+}
+
+/** The facts of an operation as they were fetched last. */
+export class FetchedFacts {
+  readonly #transport: Transport
+  readonly #operation: string
+  #fetched: OperationFacts | undefined
+
+  constructor(transport: Transport, operation: string) {
+    this.#transport = transport
+    this.#operation = operation
+  }
+
+  /** Throws CLOSED before the first fetch. */
+  get value(): OperationFacts {
+    return this.#fetched ?? raiseClosed()
+  }
+
+  async fetch(): Promise<OperationFacts> {
+    this.#fetched = await this.#transport.request<OperationFacts>('GET', `/v1/operations/${this.#operation}`)
+    return this.#fetched
+  }
+}
+
+function raiseClosed(): never {
+  throw refuse('CLOSED', 'This operation is not open yet.')
 }

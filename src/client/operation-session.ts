@@ -9,7 +9,7 @@ import { Conditions } from './conditions.ts'
 import { Events } from './events.ts'
 import { FrameQueue } from './frame-queue.ts'
 import { figuresOf } from './figures.ts'
-import type { OperationFacts } from './facts.ts'
+import { FetchedFacts, type OperationFacts } from './facts.ts'
 import { partsOf, type Alarm, type SessionContext, type SessionDeps, type SessionEvents } from './session-context.ts'
 import { GrantGiver } from './grant-giver.ts'
 import { Intake } from './intake.ts'
@@ -50,7 +50,7 @@ export class OperationSession {
   #endedBy: string | undefined
   #failure: ClientProblem | undefined
   #gap: LogGap | undefined
-  #facts: OperationFacts | undefined
+  readonly #facts: FetchedFacts
   readonly #frames: FrameQueue
   #resubscribing = false
   readonly #timers: { readonly retry: RetryTimer; readonly mend: RetryTimer }
@@ -62,6 +62,7 @@ export class OperationSession {
     this.operation = deps.operation
     const { platform, self, keep } = deps
     this.#conditions = new Conditions(platform)
+    this.#facts = new FetchedFacts(deps.transport, deps.operation)
     this.#timers = { retry: new RetryTimer(platform), mend: new RetryTimer(platform) }
     this.#context = {
       ...partsOf(deps),
@@ -89,7 +90,7 @@ export class OperationSession {
     this.#grantGiver = new GrantGiver(this.#context)
     this.events.on('entry', ({ kind }) => {
       if (kind === 'history.granted') this.#grantGiver.heard()
-      if (kind.startsWith('operation.') && this.#status === 'live') inBackground(this.#refresh(), this.#context)
+      if (kind.startsWith('operation.') && this.#status === 'live') inBackground(this.#facts.fetch(), this.#context)
     })
     this.#seenChecks = new SeenChecks(
       this.#context,
@@ -127,8 +128,7 @@ export class OperationSession {
 
   /** Fetches the facts of the operation. A partial view takes its state and rules from them. */
   async #refresh(): Promise<void> {
-    const facts = await this.#deps.transport.request<OperationFacts>('GET', `/v1/operations/${this.operation}`)
-    this.#facts = facts
+    const facts = await this.#facts.fetch()
     this.#intake.setPartial(facts.role === 'right-holder')
     if (this.#intake.partial) this.#assume(facts)
   }
@@ -142,8 +142,7 @@ export class OperationSession {
 
   /** The operation and the role of this person, as the service said them last. Throws CLOSED. */
   get facts(): OperationFacts {
-    if (!this.#facts) throw refuse('CLOSED', 'This operation is not open yet.')
-    return this.#facts
+    return this.#facts.value
   }
 
   /** The members of the operation, as this device has verified them. Not to be changed. */
@@ -225,7 +224,7 @@ export class OperationSession {
     if (turn !== this.#subscribing || this.#over()) return
     this.#frames.clear()
     this.#resubscribing = false
-    if (this.#intake.partial && this.#facts) this.#assume(this.#facts)
+    if (this.#intake.partial) this.#assume(this.facts)
     this.#status = 'catching-up'
     const { seen } = this.#intake
     this.#deps.connection.send({ type: 'subscribe', operation: this.operation, after, ...(seen ? { seen } : {}) })

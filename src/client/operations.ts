@@ -160,6 +160,16 @@ export class Operations {
     return (await this.#request<{ organizations: Organization[] }>('GET', path)).organizations
   }
 
+  /**
+   * The organizations of the service that a name could mean, for a member who may admit
+   * organizations: the name is that of the organization or, from three characters on, its
+   * beginning. The log records the view with the name. Throws FORBIDDEN, OPERATION_STATE.
+   */
+  async organizationsNamed(operation: string, name: string): Promise<Organization[]> {
+    const path = `/${operation}/organizations-named?name=${encodeURIComponent(name)}`
+    return (await this.#request<{ organizations: Organization[] }>('GET', path)).organizations
+  }
+
   /** The people of an organization of the operation who could be admitted. */
   async candidates(operation: string, organization: string): Promise<PersonListed[]> {
     const path = `/${operation}/candidates?organization=${organization}`

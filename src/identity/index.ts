@@ -48,6 +48,7 @@ export { serviceAccountsAmong } from './service-accounts/store.ts'
 export { openTokenKey } from './token-key.ts'
 export {
   certificatesByHash,
+  allOrganizations,
   findOrganizations,
   findPeople,
   findTrustRoot,

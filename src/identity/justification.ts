@@ -17,7 +17,7 @@ export function justifiedBy(stated: string | undefined, purpose: string): Justif
 export function viewedDraft(
   actor: SignedInCaller,
   subject: string,
-  details: Justification & { readonly count: number; readonly operation?: string },
+  details: Justification & { readonly count: number; readonly operation?: string; readonly name?: string },
 ): EntryDraft {
   return {
     kind: 'directory.viewed',

@@ -154,6 +154,32 @@ export function mountOperations(
   )
 
   app.get(
+    '/v1/operations/:operation/organizations-named',
+    {
+      config: {
+        access: may.to('organization.admit'),
+        refusals: ['JUSTIFICATION_REQUIRED'],
+        record: ['directory.viewed'],
+      },
+      schema: {
+        operationId: 'listOrganizationsNamed',
+        summary: 'Organizations of the service that a name could mean',
+        params: schemas.InOperationSchema,
+        querystring: schemas.NamedOrganizationsQuerySchema,
+        response: answer(schemas.InvitedOrganizationsSchema),
+      },
+    },
+    async (request) => ({
+      organizations: await operations.organizationsNamed(
+        may.to('organization.admit').of(request).actor,
+        request.params.operation,
+        request.query.name,
+        request.query.justification,
+      ),
+    }),
+  )
+
+  app.get(
     '/v1/operations/:operation/candidates',
     {
       config: { access: may.to('member.admit'), refusals: ['JUSTIFICATION_REQUIRED'], record: ['directory.viewed'] },

@@ -114,6 +114,17 @@ export const InvitedOrganizationsSchema = Type.Object({
     }),
   ),
 })
+export const NamedOrganizationsQuerySchema = Type.Object(
+  {
+    name: Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description: 'The whole name, or at least three characters of its beginning.',
+    }),
+    justification: Type.Optional(SentenceSchema),
+  },
+  exactly,
+)
 export const CandidatesQuerySchema = Type.Object(
   { organization: UuidSchema, justification: Type.Optional(SentenceSchema) },
   exactly,

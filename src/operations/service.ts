@@ -1,10 +1,11 @@
 import type { Permission } from '../access.ts'
 import { reading, type Database } from '../db/index.ts'
 import { Problem } from '../errors.ts'
-import { isTimeZone } from '../forms/index.ts'
+import { comparingForm, isTimeZone } from '../forms/index.ts'
 import {
   type VerifyKeyCache,
   actInDirectory,
+  allOrganizations,
   asActor,
   checked,
   findOrganizations,
@@ -48,6 +49,11 @@ import { disputeAct, giveGrantsAct, mayHoldKey, openEpochAct, type GrantDigests 
 import * as store from './store.ts'
 import type { Views } from './views.ts'
 import { sharesCompartment } from './visibility.ts'
+
+/** The fewest characters of the beginning of a name that finds an organization. */
+const fewestOfABeginning = 3
+/** The most organizations that one name finds. */
+const mostNamed = 20
 
 export interface OperationServiceDeps {
   readonly db: Database
@@ -353,6 +359,24 @@ export class OperationService {
       )
       const visible = role === 'right-holder' ? all.filter((id) => id === organization || shared.has(id)) : all
       return (await findOrganizations(tx, visible)).map(viewOfOrganization)
+    })
+  }
+
+  /**
+   * Answers to who may admit organizations those of the service that a name could mean: it is their
+   * name, or, from three characters on, its beginning. The view is recorded with the name.
+   */
+  async organizationsNamed(actor: SignedInCaller, operation: string, name: string, justification?: string) {
+    return actInDirectory(this.#deps, actor, [], async ({ tx, by, enter }) => {
+      const member = await authorize(tx, actor, operation, 'organization.admit')
+      const wanted = comparingForm(name)
+      const isMeant = (form: string) =>
+        form === wanted || (wanted.length >= fewestOfABeginning && form.startsWith(wanted))
+      const all = (await allOrganizations(tx)).map(viewOfOrganization)
+      const found = all.filter((one) => !one.ended && isMeant(comparingForm(one.name))).slice(0, mostNamed)
+      const why = justifiedBy(justification, store.purposeOf(member.row))
+      await enter(viewedDraft(by, 'organizations', { operation, name, count: found.length, ...why }))
+      return found
     })
   }
 

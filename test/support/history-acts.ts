@@ -198,6 +198,7 @@ export function allActs(history: History): readonly (readonly [string, number, A
     ['operations', 1, (by) => history.http('operations', by, ['GET', '/v1/operations'])],
     ['me', 1, (by) => history.http('me', by, ['GET', '/v1/me'])],
     looking('candidates', `${path}/candidates?organization=${organizations.kenya}`, organizations.kenya),
+    looking('organizations named', `${path}/organizations-named?name=kenya`, 'organizations'),
     looking('all organizations', '/v1/organizations', 'organizations'),
     looking('people', `/v1/organizations/${organizations.kenya}/people`, organizations.kenya),
     [

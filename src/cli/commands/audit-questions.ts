@@ -19,7 +19,8 @@ import {
   openOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { isolated, table } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { findMessage, messageReference } from '../threads.ts'
 import { counted } from '../words.ts'
 import { instantIn, momentIn, sayPeriod } from '../zones.ts'

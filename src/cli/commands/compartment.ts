@@ -10,7 +10,8 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { table, isolated } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { counted, number } from '../words.ts'
 
 export function addCompartment(operation: Command): void {

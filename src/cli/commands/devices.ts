@@ -6,7 +6,7 @@ import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { compromisedSince } from '../compromise-time.ts'
-import { table } from '../terminal.ts'
+import { table } from '../table.ts'
 
 interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
   readonly revoke?: string

@@ -13,7 +13,8 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
-import { isolated, table } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 
 interface Options extends DeviceOptions, ProofOptions {}

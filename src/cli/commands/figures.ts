@@ -4,7 +4,8 @@ import { isProblem, type OperationSession } from '../../client/index.ts'
 import { sameFigures, type Figures } from '../../forms/index.ts'
 import { asMember, type CommandDevice } from '../device.ts'
 import { inOperation, leaveReading, openOperation, type OperationOptions } from '../followed-operation.ts'
-import { table, isolated } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { codeName, counted, number } from '../words.ts'
 
 type ServerFigures = Figures & { readonly asAt: number; readonly edition: 'whole' | 'totals' }

@@ -11,6 +11,7 @@ import {
   type OperationOptions,
 } from '../followed-operation.ts'
 import { Interrupted } from '../asking.ts'
+import { painted } from '../looks.ts'
 import { harmlessLine, isolated } from '../terminal.ts'
 import { messageReference, subjectOf } from '../threads.ts'
 import { markWords, timesIn } from '../words.ts'
@@ -56,10 +57,12 @@ Example:
             const words = [
               message.form,
               ...(message.precedence === 'routine' ? [] : [message.precedence]),
+              ...(message.handling.tlp === 'AMBER' ? [] : [`TLP:${message.handling.tlp}`]),
               ...markWords(message),
             ]
             const text = `${messageReference(message.index)}  ${time(message.at)}  ${isolated(organization)}, ${isolated(person)}  [${words.join(', ')}]  ${subjectOf(message)}`
-            terminal.result({ ...message, from: { organization, person } }, () => [harmlessLine(text)])
+            const look = message.precedence === 'urgent' ? 'urgent' : undefined
+            terminal.result({ ...message, from: { organization, person } }, () => [painted(look, harmlessLine(text))])
           })
         }
         atEnd(session.events.on('message', show))

@@ -2,7 +2,8 @@ import { Argument, type Command } from 'commander'
 import { forms, inLanguage, newestForm, type CodeListName, type FormId } from '../../forms/index.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { codesOf, fieldsOfForm, shapeWords, template, type FormField } from '../form-page.ts'
-import { openTerminal, table } from '../terminal.ts'
+import { table } from '../table.ts'
+import { openTerminal } from '../terminal.ts'
 
 interface Options {
   readonly template?: true

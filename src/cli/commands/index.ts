@@ -49,7 +49,7 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
   },
   'Messages and figures:': {
     read: {
-      does: 'List the threads, unread first; or show a thread and mark it read',
+      does: 'List the threads, urgent ones and answers that you owe first; or show one and mark it read',
       load: async () => (await import('./read.ts')).addRead,
     },
     search: {
@@ -61,7 +61,7 @@ export const groups: Readonly<Record<string, Readonly<Record<string, ListedComma
       load: async () => (await import('./follow.ts')).addFollow,
     },
     post: {
-      does: 'Seal a message on this device and send it',
+      does: 'Seal a message on this device and send it; a form is asked field by field',
       load: async () => (await import('./post.ts')).addPost,
     },
     form: {

@@ -15,7 +15,8 @@ import {
 } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import { numberUpTo } from '../numbers.ts'
-import { table, isolated } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { localTimeAndZone } from '../words.ts'
 
 interface Options extends DeviceOptions, ProofOptions {

@@ -1,9 +1,9 @@
 import { Argument, Option, type Command } from 'commander'
-import { nextStates, roles, states, type Role, type State } from '../../access.ts'
+import { may, nextStates, roles, states, type Role, type State } from '../../access.ts'
 import type { Cordon } from '../../client/index.ts'
-import { isTimeZone } from '../../forms/index.ts'
+import { comparingForm, isTimeZone } from '../../forms/index.ts'
 import type { PersonId } from '../../protocol/index.ts'
-import { choose, idOf } from '../choice.ts'
+import { choose, idOf, shortId } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
@@ -15,9 +15,11 @@ import {
   membersIn,
   openOperation,
   organizationIn,
+  type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
-import { table, isolated } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { counted, stateWords } from '../words.ts'
 import { addCompartment } from './compartment.ts'
 import { sleepersIn, wakeAll, type WakeOptions } from './wake-all.ts'
@@ -118,7 +120,7 @@ function addListAndShow(operation: Command): void {
           state,
           role,
           timeZone,
-          id,
+          shortId(id),
         ])
         terminal.result({ operations }, () =>
           table(['name', 'reference', 'state', 'your role', 'time zone', 'id'], rows),
@@ -148,7 +150,7 @@ function addListAndShow(operation: Command): void {
             name,
             role,
             asleep ? 'asleep' : '',
-            person,
+            shortId(person),
           ])
           .sort((a, b) => (`${a[0] ?? ''} ${a[1] ?? ''}` < `${b[0] ?? ''} ${b[1] ?? ''}` ? -1 : 1))
         terminal.result({ ...facts, organizations, members, compartments }, () => [
@@ -170,8 +172,8 @@ function addListAndShow(operation: Command): void {
             .filter(({ organization }) => !members.some((member) => member.organization === organization))
             .map(({ name, organization, ended }) =>
               ended
-                ? `${isolated(name)} has left (${isolated(organization)})`
-                : `${isolated(name)} has no member yet (${isolated(organization)})`,
+                ? `${isolated(name)} has left (${shortId(organization)})`
+                : `${isolated(name)} has no member yet (${shortId(organization)})`,
             ),
           '',
           ...table(
@@ -180,7 +182,7 @@ function addListAndShow(operation: Command): void {
               one.name,
               String(one.members.length),
               one.epoch === 0 ? 'none yet' : one.stale ? 'renewed with the next message' : String(one.epoch),
-              one.compartment,
+              shortId(one.compartment),
             ]),
           ),
         ])
@@ -193,18 +195,18 @@ function addMembers(operation: Command): void {
     operation
       .command('admit')
       .description('Admit an organization, or a person of an organization with a role')
-      .argument('<organization>', 'name, or id where it is not in the operation yet')
+      .argument('<organization>', 'its name, or the beginning of it, or its id')
       .argument('[person]', 'name or id of a person of it')
       .addOption(new Option('--role <role>', 'the role of the person in the operation').choices(roles)),
   )
     .addHelpText(
       'after',
       `
-An organization that is not in the operation yet is admitted first (coordinators). \`cordon organization list\` shows its id.
+An organization that is not in the operation yet is admitted first (coordinators); the log records the name by which it was looked for.
 
 Examples:
-  $ cordon operation admit 019a… 'Wanjiru Kamau' --role ncp
-  $ cordon operation admit 'Kenya Revenue Authority' 'Otieno Odhiambo' --role officer`,
+  $ cordon operation admit 'Kenya Revenue Authority' 'Wanjiru Kamau' --role ncp
+  $ cordon operation admit kenya 'Otieno Odhiambo' --role officer`,
     )
     .action((word: string, who: string | undefined, options: OperationOptions & { role?: Role }) =>
       asMember(options, async (device) => {
@@ -353,23 +355,27 @@ Examples:
     )
 }
 
-async function organizationToAdmit(
-  client: Cordon,
-  followed: { names: { organizations: Readonly<Record<string, string>> } },
-  word: string,
-): Promise<string> {
+/**
+ * The organization that a word names: one of the operation, or one that the service finds for a
+ * coordinator. Throws CommandFailure.
+ */
+async function organizationToAdmit(client: Cordon, followed: FollowedOperation, word: string): Promise<string> {
   const id = idOf(word)
   if (id !== undefined) return id
-  const { administrator } = await client.me()
-  const all = administrator
-    ? (await client.directory.organizations()).map((one) => ({ id: one.organization, name: one.name }))
-    : entries(followed.names.organizations)
-  try {
-    return choose('organization', word, all).id
-  } catch (error) {
-    if (administrator || !(error instanceof CommandFailure)) throw error
-    throw new CommandFailure(
-      `${error.message} One that is not in the operation yet is named by its id, which an administrator finds with: cordon organization list`,
-    )
-  }
+  const { session, names, facts } = followed
+  const inside = entries(names.organizations)
+  const isInside = inside.some(({ name }) => comparingForm(name) === comparingForm(word))
+  if (isInside || !may(facts.role, 'organization.admit', facts.state).allowed)
+    return choose('organization', word, inside).id
+  const found = (await client.operations.organizationsNamed(session.operation, word)).map((one) => ({
+    id: one.organization,
+    name: one.name,
+  }))
+  if (found.length > 0) return choose('organization', word, found).id
+  return choose(
+    'organization',
+    word,
+    inside,
+    `No organization of the service is called ${isolated(JSON.stringify(word))}`,
+  ).id
 }

@@ -4,7 +4,8 @@ import { choose, shortId } from '../choice.ts'
 import { agreed, type ConfirmationOptions } from '../confirmation.ts'
 import { asMember, onStore, withProof, type DeviceOptions, type ProofOptions } from '../device.ts'
 import { readPlace } from '../organization.ts'
-import { isolated, table } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { counted } from '../words.ts'
 
 interface AddOptions extends DeviceOptions {

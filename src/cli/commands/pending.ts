@@ -3,7 +3,7 @@ import { dropMessage, keptOperations, listPending, type PendingMessage } from '.
 import { choose, shortId } from '../choice.ts'
 import { onDevice, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { knownOperation } from '../followed-operation.ts'
-import { table } from '../terminal.ts'
+import { table } from '../table.ts'
 import { timesIn } from '../words.ts'
 
 interface Options extends DeviceOptions {

@@ -69,7 +69,7 @@ export function addPost(command: Command): void {
       )
       .addOption(new Option('--tlp <tlp>', 'how it may be handed on (AMBER)').choices(tlps).argParser(tlpMeant))
       .option(
-        '--reply-to <number>',
+        '--reply-to <message>',
         'the message that it answers, such as 41; @41 stands for the first message of a thread',
       )
       .addOption(new Option('--as <relation>', 'the relation to that message').choices([...relations]))
@@ -90,7 +90,8 @@ Examples:
   $ cordon post 'Container seen at the terminal, unopened.' --reply-to 41
   $ cordon post --form seizure
   $ cordon post --form seizure --fields seizure.json
-  $ cordon post --form warning --fields warning.json --subject 'Scales in timber' --to 'Hong Kong Customs' --precedence urgent
+  $ cordon post --form warning --subject 'Scales in timber' \\
+      --to 'Hong Kong Customs' --precedence urgent
   $ cordon post --reply-to 41 --as withdrawal 'Entered twice.'`,
     )
     .action((text: string | undefined, options: Options) => {

@@ -12,9 +12,11 @@ import {
   type FollowedOperation,
   type OperationOptions,
 } from '../followed-operation.ts'
+import { lookOfTlp, painted, type Look } from '../looks.ts'
 import { countOf } from '../numbers.ts'
 import { readershipLine, readershipsOf, type Readership } from '../readers.ts'
-import { harmless, harmlessLine, table, isolated } from '../terminal.ts'
+import { table } from '../table.ts'
+import { harmless, harmlessLine, isolated } from '../terminal.ts'
 import {
   changesTo,
   findMessage,
@@ -121,14 +123,24 @@ async function list(
       ]
     })
     const more = fitting.length - threads.length
-    const columns = ['thread', '', 'subject', 'form', 'precedence', 'TLP', 'from', 'newest', '']
+    const columns = ['thread', 'unread', 'subject', 'form', 'precedence', 'TLP', 'from', 'newest', 'due']
     return [
       harmless(head),
-      ...(rows.length === 0 ? [] : ['', ...table(columns, rows)]),
+      ...(rows.length === 0
+        ? []
+        : ['', ...table(columns, rows, (row, column) => lookOf(columns[column], rows[row]?.[column]))]),
       ...(folded.length > 0 ? ['', foldedLine(folded)] : []),
       ...(more > 0 ? ['', `${counted(more, 'thread')} more: --limit shows them.`] : []),
     ]
   })
+}
+
+/** What stands out in the list. */
+function lookOf(column: string | undefined, cell = ''): Look | undefined {
+  if (column === 'unread') return 'new'
+  if (column === 'precedence' && cell === 'urgent') return 'urgent'
+  if (column === 'TLP') return lookOfTlp(cell)
+  return column === 'due' ? 'due' : undefined
 }
 
 const unfolded = ({ threads, folded }: ThreadList): ThreadList => ({ threads: [...threads, ...folded], folded: [] })
@@ -195,7 +207,8 @@ async function showThread(device: CommandDevice, followed: FollowedOperation, wo
       '',
       ...headOf(message, names, time, unread.includes(message)),
       ...(changes.get(message.id) ?? []).map(
-        ({ as, index }) => `  ${as === 'withdrawal' ? 'WITHDRAWN' : 'CORRECTED'} by ${messageReference(index)}`,
+        ({ as, index }) =>
+          `  ${painted('urgent', as === 'withdrawal' ? 'WITHDRAWN' : 'CORRECTED')} by ${messageReference(index)}`,
       ),
       ...fieldLines(message.form, message.version, message.fields).map((line) => `  ${line}`),
       ...readershipLines(readerships.get(message.id), names),
@@ -210,8 +223,13 @@ const readershipLines = (readership: Readership | undefined, { organizations }: 
 function headOf(message: Message, names: Names, time: (at: string) => string, isNew: boolean): string[] {
   const { organization, person } = senderOf(names, message)
   const { index, form, precedence, handling, subject, refersTo, addressees, replyBy } = message
-  const words = [form, ...(precedence === 'routine' ? [] : [precedence]), `TLP:${handling.tlp}`, ...markWords(message)]
-  const lines = [
+  const words = [
+    harmlessLine(form),
+    ...(precedence === 'routine' ? [] : [painted(precedence === 'urgent' ? 'urgent' : undefined, precedence)]),
+    painted(lookOfTlp(handling.tlp), `TLP:${handling.tlp}`),
+    ...markWords(message).map((mark) => harmlessLine(mark)),
+  ]
+  return [
     `${messageReference(index)}${isNew ? ' (new)' : ''}  ${isolated(organization)}, ${isolated(person)}, ${time(message.at)}`,
     `  ${words.join(', ')}${refersTo === undefined ? '' : `, ${refersTo.as}`}`,
     ...(subject === undefined ? [] : [`  Subject: ${isolated(subject)}`]),
@@ -220,7 +238,6 @@ function headOf(message: Message, names: Names, time: (at: string) => string, is
       : [`  To: ${addressees.map((id) => isolated(names.organizations[id] ?? id)).join(', ')}`]),
     ...(replyBy === undefined ? [] : [`  Reply by: ${time(replyBy)}`]),
   ]
-  return lines.map(harmlessLine)
 }
 
 async function markAll(device: CommandDevice, followed: FollowedOperation): Promise<void> {

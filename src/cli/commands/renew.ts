@@ -5,7 +5,8 @@ import { choose, shortId } from '../choice.ts'
 import { asMember, onStore, type CommandDevice, type DeviceOptions } from '../device.ts'
 import { CommandFailure, exitCodes, failAtEnd } from '../failures.ts'
 import { asContactPoint } from '../organization.ts'
-import { isolated, table } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { readTextFile } from '../text-input.ts'
 
 interface Options extends DeviceOptions {

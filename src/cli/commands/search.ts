@@ -12,7 +12,8 @@ import {
   type KnownOperation,
 } from '../followed-operation.ts'
 import { countOf } from '../numbers.ts'
-import { harmlessLine, table } from '../terminal.ts'
+import { table } from '../table.ts'
+import { harmlessLine } from '../terminal.ts'
 import { messageReference, subjectOf } from '../threads.ts'
 import { counted, fieldLines, timesIn } from '../words.ts'
 

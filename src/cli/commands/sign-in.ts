@@ -14,7 +14,8 @@ import {
   type ProofOptions,
 } from '../device.ts'
 import { leaveOperation, openOperation } from '../followed-operation.ts'
-import { table, isolated } from '../terminal.ts'
+import { table } from '../table.ts'
+import { isolated } from '../terminal.ts'
 import { choose, shortId } from '../choice.ts'
 import { waiting } from './enrol.ts'
 

@@ -1,5 +1,5 @@
 import { rollUp, type Figures } from '../../forms/index.ts'
-import { table } from '../terminal.ts'
+import { table } from '../table.ts'
 import { count, kilograms, type Demonstration } from './demo.ts'
 
 /** The result as lines for a person. */
