@@ -1,11 +1,12 @@
 // What this holds: a form is written by asking: each field once, what is needed only where it is
-// needed, codes by words, refusals in sentences; one can go back, and an interruption loses nothing.
+// needed, codes by words, refusals in sentences; one can go back, and an interruption loses
+// nothing.
 import t from 'tap'
 import { Interrupted } from '../src/cli/asking.ts'
 import { areFew, listCodes, readAnswer, wholeName } from '../src/cli/form-answers.ts'
 import { FormInterview, type InterviewPlace } from '../src/cli/form-interview.ts'
 import { fieldsOfForm, type FormField } from '../src/cli/form-page.ts'
-import { questionsOf, type Answer, type Question } from '../src/cli/form-questions.ts'
+import { questionsOf, type FormAnswer, type Question } from '../src/cli/form-questions.ts'
 import type { Terminal } from '../src/cli/terminal.ts'
 import { MemoryStore } from '../src/client/index.ts'
 import { fieldLabels, forms, newestForm, validateFields, type FormId, type Schema } from '../src/forms/index.ts'
@@ -14,7 +15,7 @@ const asked = { subject: false, reply: false }
 const ids = [...new Set(forms.map(({ id }) => id))]
 
 /** Asks all questions of a form, with the answers of a function. */
-function answered(id: FormId, answerTo: (question: Question) => Answer) {
+function answered(id: FormId, answerTo: (question: Question) => FormAnswer) {
   const questions: Question[] = []
   const asking = questionsOf(newestForm(id), asked)
   let step = asking.next()
@@ -94,7 +95,7 @@ t.test('with nothing but what is required, only that is asked; what lacks its pa
   t.same(needed, ['/country', '/date', '/place/longitude', '/items/0/category', '/items/0/unit'])
 })
 
-function questionAt(id: FormId, pointer: string, given: Readonly<Record<string, Answer>> = {}): Question {
+function questionAt(id: FormId, pointer: string, given: Readonly<Record<string, FormAnswer>> = {}): Question {
   const asking = questionsOf(newestForm(id), { subject: true, reply: true })
   for (let step = asking.next(); !step.done;) {
     if (step.value.pointer === pointer) return step.value

@@ -21,8 +21,8 @@ const fewestOfUuid = 6
 const shownOfThumbprint = 12
 
 /**
- * The part of an id that tables show, and that commands take for the id: the end of a UUID, of which
- * the beginning is the time, and the beginning of the thumbprint of a device.
+ * The part of an id that tables show, and that commands take for the id: the end of a UUID, of
+ * which the beginning is the time, and the beginning of the thumbprint of a device.
  */
 export function shortId(id: string): string {
   if (idOf(id) !== undefined) return `…${id.slice(-shownOfUuid)}`

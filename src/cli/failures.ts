@@ -122,7 +122,7 @@ function explainCoded(error: unknown): Explanation | undefined {
   return { code, lines: [...new Set(lines)].map(harmless), exitCode: exitCodes.failed, extra: beside }
 }
 
-/** What the role of this person does not permit, in words: of `seizure.report`, to report a seizure. */
+/** What a role does not permit, in words: of `seizure.report`, to report a seizure. */
 function lackedIn(extra: unknown): string[] {
   const { permission } = (extra ?? {}) as { permission?: unknown }
   if (typeof permission !== 'string') return []

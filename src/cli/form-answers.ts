@@ -8,7 +8,7 @@ import {
   type Form,
 } from '../forms/index.ts'
 import { fittingUnits } from './fitting-units.ts'
-import type { Answer, Question } from './form-questions.ts'
+import type { FormAnswer, Question } from './form-questions.ts'
 import { counted } from './words.ts'
 
 /** A code that can be chosen: what the person types for it, and what it stands for. */
@@ -20,7 +20,7 @@ export interface CodeChoice {
 
 /** What was typed: an answer, codes of which one is to be chosen, or why it is no answer. */
 export type ReadAnswer =
-  { readonly answer: Answer } | { readonly choices: readonly CodeChoice[]; readonly said: string } | Refused
+  { readonly answer: FormAnswer } | { readonly choices: readonly CodeChoice[]; readonly said: string } | Refused
 
 interface Refused {
   readonly refusal: string

@@ -2,7 +2,7 @@ import { codeLists, newestForm, writingRule, type CodeListName, type Form, type 
 import type { ClientStore } from '../client/index.ts'
 import { Interrupted } from './asking.ts'
 import { areFew, listCodes, readAnswer, wholeName, type CodeChoice } from './form-answers.ts'
-import { questionsOf, type Answer, type AskedFor, type Question, type WrittenForm } from './form-questions.ts'
+import { questionsOf, type FormAnswer, type AskedFor, type Question, type WrittenForm } from './form-questions.ts'
 import { harmlessLine, isolated, type Terminal } from './terminal.ts'
 import { timesIn } from './words.ts'
 
@@ -23,7 +23,7 @@ interface KeptDraft {
   readonly version: number
   /** When the last question was answered, RFC 3339. */
   readonly at: string
-  readonly answers: Readonly<Record<string, Answer>>
+  readonly answers: Readonly<Record<string, FormAnswer>>
 }
 
 const back = '<'
@@ -38,7 +38,7 @@ export class FormInterview {
   readonly #place: InterviewPlace
   readonly #form: Form
   readonly #name: string
-  #answers: Record<string, Answer> = {}
+  #answers: Record<string, FormAnswer> = {}
   /** What was answered before the person went back: it is offered. */
   readonly #before: Record<string, string> = {}
 
@@ -62,7 +62,7 @@ export class FormInterview {
         const { question, visited, written } = this.#next(asked)
         const answer = question === undefined ? await agree(written as WrittenForm) : await this.#ask(question)
         if (answer === back) await this.#goBack(visited)
-        else if (question !== undefined) await this.#keep(question, answer as Answer)
+        else if (question !== undefined) await this.#keep(question, answer as FormAnswer)
         else return answer === 'yes' ? written : undefined
       }
     } catch (error) {
@@ -111,7 +111,7 @@ export class FormInterview {
     }
   }
 
-  async #keep({ pointer }: Question, answer: Answer): Promise<void> {
+  async #keep({ pointer }: Question, answer: FormAnswer): Promise<void> {
     this.#answers[pointer] = answer
     await this.#save()
   }
@@ -132,7 +132,7 @@ export class FormInterview {
   }
 
   /** Asks one question until what is typed is an answer, or a step back. */
-  async #ask(question: Question): Promise<Answer | typeof back> {
+  async #ask(question: Question): Promise<FormAnswer | typeof back> {
     const offered = this.#before[question.pointer] ?? this.#place.offered[question.pointer] ?? usualAnswer(question)
     let shown = areFew(question) ? this.#show(listCodes(question)) : []
     for (;;) {
@@ -166,7 +166,11 @@ export class FormInterview {
   }
 
   /** The answer of a person who leaves a question out; undefined where there is another answer. */
-  #leftOut({ kind, required }: Question, word: string, offered: string | undefined): Answer | 'required' | undefined {
+  #leftOut(
+    { kind, required }: Question,
+    word: string,
+    offered: string | undefined,
+  ): FormAnswer | 'required' | undefined {
     const leaves = word === '-' || word === '.' || (word === '' && offered === undefined)
     if (!leaves) return undefined
     if (required) {
@@ -177,7 +181,7 @@ export class FormInterview {
     return kind === 'gate' ? { value: false } : 'none'
   }
 
-  #isRefused({ kind }: Question, answer: Answer): boolean {
+  #isRefused({ kind }: Question, answer: FormAnswer): boolean {
     const refusal =
       kind === 'reply' && typeof answer === 'object' ? this.#place.refuseReply(String(answer.value)) : undefined
     if (refusal !== undefined) this.#terminal.note(refusal)
@@ -185,7 +189,7 @@ export class FormInterview {
   }
 
   /** Says back what a code stands for. */
-  #said({ schema }: Question, answer: Answer): Answer {
+  #said({ schema }: Question, answer: FormAnswer): FormAnswer {
     if (schema.codes !== undefined && typeof answer === 'object') {
       const list = schema.codes as CodeListName
       const code = String(answer.value)

@@ -20,7 +20,7 @@ export interface Question {
 }
 
 /** The answer to a question: a value, nothing, or nothing to it and to all that may be left out. */
-export type Answer = { readonly value: string | number | boolean } | 'none' | 'rest'
+export type FormAnswer = { readonly value: string | number | boolean } | 'none' | 'rest'
 
 export interface AskedFor {
   readonly subject: boolean
@@ -35,7 +35,7 @@ export interface WrittenForm {
 }
 
 type Container = Record<string, unknown> | unknown[]
-type Asking<T> = Generator<Question, T, Answer>
+type Asking<T> = Generator<Question, T, FormAnswer>
 
 const line: Schema = { type: 'string' }
 const yesOrNo: Schema = { type: 'boolean' }
@@ -152,7 +152,7 @@ class Walk {
     if (value !== undefined) (into as Record<string | number, unknown>)[key] = value
   }
 
-  #taken(answer: Answer): string | number | boolean | undefined {
+  #taken(answer: FormAnswer): string | number | boolean | undefined {
     if (answer === 'rest') this.#ending = true
     return typeof answer === 'object' ? answer.value : undefined
   }

@@ -21,7 +21,7 @@ export interface Terminal {
   warn(line: string): void
   /** Writes a line beside the result to standard error, made harmless. */
   note(line: string): void
-  /** Reads a line; with `how`, as an answer of several lines that were pasted, or as a step back. */
+  /** Reads a line; `how` may let it be several pasted lines, or a step back. */
   ask(question: string, how?: HowToAsk): Promise<string>
   /** Reads a line without showing it. */
   askSecret(question: string): Promise<string>

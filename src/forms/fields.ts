@@ -45,7 +45,7 @@ export function quantity(label: LabelKey): Schema {
   return { type: 'string', label, pattern: quantityPattern, maxLength: quantityMaxLength }
 }
 
-/** How texts of a fixed form are written, by their pattern: a sentence for the person who writes. */
+/** How texts of a fixed form are written, by their pattern: a sentence for their writer. */
 const sentences = new Map<string, string>()
 
 /** A field for text of a fixed form; `sentence` says to a person how it is written. */

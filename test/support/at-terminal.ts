@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { command } from './command.ts'
 
 // A terminal of its own for a command. Standard input has pairs: what the command shows, and what
-// is then typed. What the command shows goes to standard output. A command that shows nothing for 20
-// seconds is ended.
+// is then typed. What the command shows goes to standard output. A command that shows nothing for
+// 20 seconds is ended.
 const terminal = `
 import fcntl, json, os, pty, select, signal, struct, sys, termios
 steps = json.load(sys.stdin)

@@ -13,8 +13,6 @@ interface Options extends DeviceOptions, ConfirmationOptions, ProofOptions {
   readonly compromisedSince?: string
 }
 
-/** The number of characters of a thumbprint that are shown; they tell devices apart. */
-
 export function addDevices(command: Command): void {
   withProof(
     onStore(
