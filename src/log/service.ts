@@ -291,7 +291,7 @@ class LogService<S> implements Logs<S> {
       consistency: (log, from, to) => this.consistency(log, from, to),
       rootAt: (log, size) => transaction(db, (tx) => this.rootAt(tx, log, size)),
       diverged: (gap) => this.#stopped.add(gap),
-      enter: (draft) => this.#enter(() => Promise.resolve([draft])),
+      enter: (draft) => this.#enterFinding(draft),
       onError: (what, error) => this.#deps.onError(what, error),
     })
   }
@@ -303,6 +303,19 @@ class LogService<S> implements Logs<S> {
   #enterWitnesses(): Promise<void> {
     const { witnesses, originHost } = this.#deps
     return this.#enter((tx) => changesOfWitnesses(tx, this.directory, witnesses?.witnesses ?? [], originHost))
+  }
+
+  /**
+   * Records what a witness found, where the directory itself lacks nothing: also in an older copy,
+   * whose finding must not be lost with it.
+   */
+  async #enterFinding(draft: EntryDraft): Promise<void> {
+    const { directory } = this
+    if (this.#stopped.has(directory)) return
+    const part = { log: directory, drafts: [draft] }
+    const deps = { ...this.#withinDeps, requireWritable: () => {} }
+    const made = await transaction(this.#deps.db, (tx) => appendWithin(deps, tx, directory, [part]))
+    made.afterCommit()
   }
 
   /**

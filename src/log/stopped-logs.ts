@@ -21,6 +21,11 @@ export class StoppedLogs {
     return [...this.#lost.values()]
   }
 
+  /** Whether this log itself lacks entries, or holds others. */
+  has(log: string): boolean {
+    return this.#lost.has(log)
+  }
+
   /**
    * Answers what keeps a log from being continued: its own gap, or that of the directory, or that
    * of any log that is behind. One log that is behind shows that the database is an older copy:

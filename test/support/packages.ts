@@ -35,6 +35,7 @@ export const packages = [
   'nodemailer/lib/smtp-connection',
   'otpauth',
   'pg',
+  'pg-copy-streams',
   'pino',
   'qrcode',
   'read-excel-file/universal',
