@@ -200,12 +200,19 @@ const place: InterviewPlace = {
   reference: 'HORIZON',
   timeZone: 'UTC',
   offered: { '/date': '2026-11-30', '/country': 'KE' },
+  commandLine: 'cordon post --form seizure',
   refuseReply: (word) => (word === '49' ? undefined : 'This device has no such message.'),
 }
 
-async function interview(store: MemoryStore, form: FormId, lines: readonly (string | Error)[], ask = asked) {
+async function interview(
+  store: MemoryStore,
+  form: FormId,
+  lines: readonly (string | Error)[],
+  ask = asked,
+  beside: Partial<InterviewPlace> = {},
+) {
   const { terminal, shown, left } = typing(lines)
-  const made = new FormInterview(terminal, store, place, form)
+  const made = new FormInterview(terminal, store, { ...place, ...beside }, form)
   const written = await made
     .write(ask, async () => (await terminal.ask('Send it? ')).trim())
     .catch((error: unknown) => {
@@ -274,6 +281,22 @@ t.test('an interruption keeps the answers, and the next interview goes on with t
   t.match(anew.written, { fields: { country: 'KE' } })
   const other = await interview(store, 'warning', [new Interrupted()])
   t.notOk(other.shown.some((line) => line.includes('begun')))
+})
+
+t.test('a correction that was begun goes on as that correction, and never as a new message', async (t) => {
+  const store = new MemoryStore()
+  const correction = {
+    refersTo: 'correction-message-30',
+    commandLine: 'cordon post --form seizure --reply-to 30 --as correction',
+  }
+  const begun = await interview(store, 'seizure', ['TZ', new Interrupted()], asked, correction)
+  t.match(begun.shown.at(-1), /To go on with it: cordon post --form seizure --reply-to 30 --as correction$/)
+  const anew = await interview(store, 'seizure', ['', '', '.', 'yes'])
+  t.match(anew.written, { fields: { country: 'KE' } }, 'another seizure begins with nothing')
+  const goneOn = await interview(store, 'seizure', ['yes', '', '.', 'yes'], asked, correction)
+  t.match(goneOn.written, { fields: { country: 'TZ' } })
+  const other = await interview(store, 'seizure', ['yes', 'yes'], asked, { ...correction, commandLine: 'cordon post' })
+  t.ok(other.shown.some((line) => line === `It was begun with other options: ${correction.commandLine}`))
 })
 
 t.test('lines of a text stay together', async (t) => {

@@ -45,7 +45,7 @@ t.test('a seizure is begun, interrupted, gone on with, and sent', { skip }, asyn
     { env },
   )
   t.equal(first.code, 130, first.shown)
-  t.match(first.shown, /Kept, sealed in the store: cordon post --form seizure goes on with it/)
+  t.match(first.shown, /Kept, sealed in the store\. To go on with it: cordon post --form seizure/)
   t.notOk(readFileSync(desk.store).includes(secret), 'nothing of it is on the disk in the clear')
   const second = await atTerminal(
     t,

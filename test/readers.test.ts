@@ -50,7 +50,10 @@ t.test('an organization counts where one of its people can read the message, and
   t.same(addressed, { organizations: ['thailand'], unread: [] })
   t.equal(readershipLine(addressed, {}), 'Read by the one organization that it is for.')
   t.equal(readershipLine({ organizations: ['a', 'b'], unread: [] }, {}), 'Read by all 2 organizations that it is for.')
-  t.equal(readershipLine({ organizations: [], unread: [] }, {}), 'No other organization reads it.')
+  t.equal(
+    readershipLine({ organizations: [], unread: [] }, {}),
+    'It is for no other organization: no reading of it is told.',
+  )
   const many = Array.from({ length: 20 }, (_, n) => `o${String(n).padStart(2, '0')}`)
   t.match(
     readershipLine({ organizations: many, unread: many }, {}),

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Option, type Command } from 'commander'
 import {
   Cordon,
@@ -12,8 +13,8 @@ import {
   type Authenticator,
   type SignInEvidence,
 } from '../client/index.ts'
-import { FileStore } from '../client/node/index.ts'
-import { canHoldAgent } from './agent/place.ts'
+import { FileStore, isWeakForStore } from '../client/node/index.ts'
+import { agentPlace, canHoldAgent, isOwnPlace } from './agent/place.ts'
 import { runByAgent } from './agent/run-by-agent.ts'
 import { startAgent } from './agent/start.ts'
 import { CommandFailure, exitCodes } from './failures.ts'
@@ -103,8 +104,29 @@ async function startedFor(path: string, { json }: RunOptions): Promise<number | 
   const terminal = openTerminal({ json: json ?? false })
   if (!terminal.interactive || !existsSync(path) || !canHoldAgent(path)) return undefined
   const passphrase = await askStorePassphrase(terminal)
-  terminal.note(await startAgent(path, passphrase))
+  // Another terminal may have started the agent meanwhile.
+  const code = await runByAgent(path)
+  if (code !== undefined) return code
+  try {
+    terminal.note(await startAgent(path, passphrase))
+  } catch (error) {
+    const begun = await runByAgentWithin(path, agentBeginsWithinMs)
+    if (begun === undefined) throw error
+    return begun
+  }
   return runByAgent(path)
+}
+
+/** Milliseconds within which an agent listens that another terminal has begun to start. */
+const agentBeginsWithinMs = 5_000
+
+async function runByAgentWithin(path: string, milliseconds: number): Promise<number | undefined> {
+  for (let waitedMs = 0; waitedMs < milliseconds; waitedMs += 100) {
+    const code = await runByAgent(path)
+    if (code !== undefined) return code
+    await sleep(100)
+  }
+  return undefined
 }
 
 /** The client of a store. What it sends for a command counts as sent by that command. */
@@ -233,6 +255,8 @@ async function openStore(terminal: Terminal, options: RunOptions): Promise<FileS
   try {
     return await FileStore.open(path, passphrase)
   } catch (error) {
+    if (isProblem(error, 'STORE_IN_USE') && isOwnPlace(agentPlace(path)) === true)
+      throw new CommandFailure(`The agent holds the store ${path}: lock it first (cordon lock).`)
     if (isProblem(error, 'STORE_PASSPHRASE') && !terminal.interactive)
       throw new CommandFailure(
         `The passphrase in CORDON_STORE_PASSPHRASE_FILE does not open the store ${path}: give the passphrase of that store.`,
@@ -251,8 +275,16 @@ export function askStorePassphrase(terminal: Terminal): Promise<string> {
 }
 
 function askNewStorePassphrase(terminal: Terminal): Promise<string> {
+  if (terminal.interactive)
+    terminal.note(
+      'The store is an encrypted file with the keys of this device. Its passphrase unlocks it;\nwith another passphrase you sign in to the service.',
+    )
   const what = 'New passphrase for the store of this device (15 characters or more)'
-  return askPassphrase(terminal, { what, file: storePassphraseFile, twice: true })
+  const refuse = (passphrase: string) =>
+    Promise.resolve(
+      isWeakForStore(passphrase) ? 'This is too short: 15 characters or more, such as five words.' : undefined,
+    )
+  return askPassphrase(terminal, { what, file: storePassphraseFile, twice: true, refuse })
 }
 
 /**
@@ -305,17 +337,40 @@ async function prove(device: CommandDevice, { code, passkey }: RunOptions): Prom
   )
 }
 
-/** Asks for the passphrase to sign in with; twice where it is new. */
-export function askSignIn(terminal: Terminal, isNew = false): Promise<string> {
-  const what = isNew
-    ? 'Passphrase to sign in with (not that of the store; for a further device your present passphrase)'
-    : 'Passphrase to sign in with'
-  return askPassphrase(terminal, { what, file: 'CORDON_PASSPHRASE_FILE', twice: isNew })
+const signInPassphraseFile = 'CORDON_PASSPHRASE_FILE'
+
+/** Asks for the passphrase to sign in with. */
+export function askSignIn(terminal: Terminal): Promise<string> {
+  return askPassphrase(terminal, { what: 'Passphrase to sign in with', file: signInPassphraseFile, twice: false })
+}
+
+/** Asks for the passphrase with which the person of a new device will sign in. */
+export function askNewSignIn({ terminal, store }: Pick<CommandDevice, 'terminal' | 'store'>): Promise<string> {
+  if (terminal.interactive)
+    terminal.note('Now choose the passphrase to sign in with; for a further device give your present one.')
+  const refuse = async (passphrase: string) =>
+    (await store.isOwnPassphrase(passphrase)) ? 'That is the passphrase of the store: give another one.' : undefined
+  return askPassphrase(terminal, {
+    what: 'Passphrase to sign in with',
+    file: signInPassphraseFile,
+    twice: true,
+    refuse,
+  })
+}
+
+interface PassphraseQuestion {
+  readonly what: string
+  /** The variable that may name a file with the passphrase. */
+  readonly file: string
+  /** Whether it is typed twice, because it is new. */
+  readonly twice: boolean
+  /** Says why a typed passphrase will not do; undefined where it does. */
+  readonly refuse?: (passphrase: string) => Promise<string | undefined>
 }
 
 export async function askPassphrase(
   terminal: Terminal,
-  { what, file, twice }: { what: string; file: string; twice: boolean },
+  { what, file, twice, refuse }: PassphraseQuestion,
 ): Promise<string> {
   const path = invocation().environment[file]
   if (path !== undefined && path !== '') return readSecretFile(path, file)
@@ -325,10 +380,13 @@ export async function askPassphrase(
       exitCodes.usage,
     )
   }
-  const passphrase = await terminal.askSecret(`${what}: `)
-  if (twice && (await terminal.askSecret('Once more: ')) !== passphrase)
-    throw new CommandFailure('The two passphrases differ; nothing was done. Try again.')
-  return passphrase
+  for (;;) {
+    const passphrase = await terminal.askSecret(`${what}: `)
+    const refusal = await refuse?.(passphrase)
+    if (refusal !== undefined) terminal.note(refusal)
+    else if (!twice || (await terminal.askSecret('Once more: ')) === passphrase) return passphrase
+    else terminal.note('The two passphrases differ: type both again.')
+  }
 }
 
 /** Reads a secret from a file, without the line end that editors add. */

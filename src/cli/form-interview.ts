@@ -11,6 +11,10 @@ export interface InterviewPlace {
   readonly operation: string
   readonly reference: string
   readonly timeZone: string
+  /** The message that the new one refers to, and how; undefined where it refers to none. */
+  readonly refersTo?: string
+  /** The command line that the person gave, to be given again. */
+  readonly commandLine: string
   /** The answers that are offered, by the pointer of the question. */
   readonly offered: Readonly<Record<string, string>>
   /** Says why a word names no message that such a message may answer; undefined: it does. */
@@ -23,6 +27,7 @@ interface KeptDraft {
   readonly version: number
   /** When the last question was answered, RFC 3339. */
   readonly at: string
+  readonly commandLine: string
   readonly answers: Readonly<Record<string, FormAnswer>>
 }
 
@@ -47,7 +52,8 @@ export class FormInterview {
     this.#store = store
     this.#place = place
     this.#form = newestForm(form)
-    this.#name = `draft/${place.operation}/${form}`
+    // A correction that was begun is never sent as a new message.
+    this.#name = ['draft', place.operation, form, ...(place.refersTo === undefined ? [] : [place.refersTo])].join('/')
   }
 
   /**
@@ -67,7 +73,7 @@ export class FormInterview {
       }
     } catch (error) {
       if (error instanceof Interrupted && Object.keys(this.#answers).length > 0)
-        this.#terminal.note(`Kept, sealed in the store: cordon post --form ${this.#form.id} goes on with it.`)
+        this.#terminal.note(`Kept, sealed in the store. To go on with it: ${this.#place.commandLine}`)
       throw error
     }
   }
@@ -84,7 +90,9 @@ export class FormInterview {
     const what = `${this.#form.id} for ${isolated(this.#place.reference)}`
     const when = timesIn(this.#place.timeZone)(kept.at)
     this.#terminal.note(`You have begun a ${what} that is not sent, ${when}.`)
-    const goesOn = await this.#askYesOrNo('Go on with it? (yes; no throws it away and begins anew) ')
+    if (kept.commandLine !== this.#place.commandLine)
+      this.#terminal.note(`It was begun with other options: ${kept.commandLine}`)
+    const goesOn = await this.#askYesOrNo('Go on with it? (yes, or no to throw it away) ')
     if (goesOn) this.#answers = { ...kept.answers }
     else await this.forget()
   }
@@ -127,7 +135,8 @@ export class FormInterview {
 
   async #save(): Promise<void> {
     const { id: form, version } = this.#form
-    const value: KeptDraft = { form, version, at: new Date().toISOString(), answers: this.#answers }
+    const { commandLine } = this.#place
+    const value: KeptDraft = { form, version, at: new Date().toISOString(), commandLine, answers: this.#answers }
     await this.#store.write([{ name: this.#name, value }])
   }
 

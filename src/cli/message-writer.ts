@@ -8,6 +8,7 @@ import type { KnownOperation, Names } from './followed-operation.ts'
 import { FormInterview } from './form-interview.ts'
 import { fieldsOfForm, type FormField } from './form-page.ts'
 import type { WrittenForm } from './form-questions.ts'
+import { invocation } from './invocation.ts'
 import { harmlessLine, isolated } from './terminal.ts'
 import { findMessage, messageReference } from './threads.ts'
 import { counted, fieldLines, stateWords } from './words.ts'
@@ -45,13 +46,25 @@ export function writerOf(fields: WrittenForm['fields']): MessageWriter {
   return { asks: false, write: () => Promise.resolve({ fields }), sent: () => Promise.resolve() }
 }
 
+/** A writer for a text that is read once the message has somewhere to go. */
+export function readingWriter(read: () => Promise<string>): MessageWriter {
+  let written: Promise<WrittenForm> | undefined
+  const ask = async () => ({ fields: { text: await read() } })
+  return { asks: false, write: () => (written ??= ask()), sent: () => Promise.resolve() }
+}
+
 /** A writer that asks a person on a terminal, field by field. */
 export function askingWriter(device: CommandDevice, form: FormId, options: WriterOptions): MessageWriter {
   let interview: FormInterview | undefined
   let written: Promise<WrittenForm | undefined> | undefined
   const ask = async (place: WritingPlace, draftOf: (written: WrittenForm) => Draft) => {
     requireMaySend(place, form, options)
-    interview = new FormInterview(device.terminal, device.store, await interviewPlace(device, place, form), form)
+    interview = new FormInterview(
+      device.terminal,
+      device.store,
+      await interviewPlace(device, place, form, options),
+      form,
+    )
     const asked = {
       subject: options.subject === undefined,
       reply: options.replyTo === undefined && !newestForm(form).standsAlone,
@@ -88,7 +101,12 @@ function requireMaySend({ facts }: WritingPlace, form: FormId, { as, replyTo }: 
     throw new CommandFailure(`${isolated(reference)} is ${stateWords[state]}: nobody can send ${what} now.`)
 }
 
-async function interviewPlace(device: CommandDevice, place: WritingPlace, form: FormId) {
+async function interviewPlace(
+  device: CommandDevice,
+  place: WritingPlace,
+  form: FormId,
+  { as, replyTo }: WriterOptions,
+) {
   const { operation, facts, messages, session } = place
   const own = session && (await device.client.operations.organizations(operation))
   const country = own?.find(({ organization }) => organization === device.client.organization)?.country
@@ -104,13 +122,21 @@ async function interviewPlace(device: CommandDevice, place: WritingPlace, form: 
       throw error
     }
   }
+  const target = replyTo === undefined ? undefined : findMessage(messages, replyTo).id
   return {
     operation,
     reference: facts.reference,
     timeZone: facts.timeZone,
+    commandLine: harmlessLine(['cordon', ...invocation().words].map(asTyped).join(' ')),
+    ...(target === undefined ? {} : { refersTo: `${as ?? 'answer'}-${target}` }),
     offered: { '/date': today, ...(country === undefined || country === null ? {} : { '/country': country }) },
     refuseReply,
   }
+}
+
+/** A word as a shell takes it. */
+function asTyped(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
 /** The message as it will be sent, what the service reads of it, and who reads all of it. */

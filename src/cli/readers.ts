@@ -65,7 +65,7 @@ export async function readershipsOf(
 /** "Read by 5 of 7 organizations: not yet Kenya, Thailand." */
 export function readershipLine({ organizations, unread }: Readership, names: Readonly<Record<string, string>>): string {
   const all = organizations.length
-  if (all === 0) return 'No other organization reads it.'
+  if (all === 0) return 'It is for no other organization: no reading of it is told.'
   if (unread.length === 0)
     return `Read by ${all === 1 ? 'the one organization' : `all ${counted(all, 'organization')}`} that it is for.`
   const called = unread.map((id) => isolated(names[id] ?? id)).sort()

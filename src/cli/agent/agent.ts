@@ -197,7 +197,10 @@ export class Agent {
     if (this.#ending) return this.ended
     this.#ending = true
     this.#server.close()
-    for (const one of this.#running) one.stop()
+    for (const one of this.#running) {
+      one.notes.write('The store was locked: this command ends.\n')
+      one.stop()
+    }
     for (let waitedMs = 0; this.#running.size > 0 && waitedMs < endWithinMs; waitedMs += 20) await sleep(20)
     await this.#following
     await this.#client.close()

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { isProblem, type EnrolmentRequest, type EnrolmentResult, type Me } from '../../client/index.ts'
 import { parseInvitation } from '../../protocol/index.ts'
 import {
-  askSignIn,
+  askNewSignIn,
   onDevice,
   onStore,
   orPasskey,
@@ -69,7 +69,9 @@ Examples:
         if (me.tier === null && options.wait) me = await untilCertified(device)
         const { person, organization, tier } = me
         terminal.result({ person, organization, device: me.device, certified: tier !== null, store: path }, () => [
-          me.tier === null ? waiting(inviter) : 'This device is certified, and you are signed in.',
+          me.tier === null
+            ? waiting(inviter)
+            : 'This device is certified, and you are signed in. What waits for you: cordon read',
         ])
       }),
     )
@@ -78,7 +80,7 @@ Examples:
 async function credentialFor(device: CommandDevice, invitation: string, { passkey }: Options): Promise<Credential> {
   if (isForService(invitation)) return {}
   if (passkey === true) return { authenticator: inBrowser(device, () => parseInvitation(invitation).server) }
-  return { passphrase: await askSignIn(device.terminal, true) }
+  return { passphrase: await askNewSignIn(device) }
 }
 
 async function enrol({ client }: CommandDevice, invitation: string, credential: Credential): Promise<EnrolmentResult> {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { RootSecrets } from '../../client/index.ts'
 import { parseSetUp } from '../../protocol/index.ts'
-import { askSignIn, onDevice, onStore, type DeviceOptions } from '../device.ts'
+import { askNewSignIn, onDevice, onStore, type DeviceOptions } from '../device.ts'
 import { readPlace } from '../organization.ts'
 import { secretString } from '../secret-string.ts'
 import { storePath } from '../store-path.ts'
@@ -48,8 +48,9 @@ Example:
       const server = options.server ?? parseSetUp(setUp).server
       const rootFile = resolve(options.rootFile)
       const successorFile = resolve(options.successorFile ?? `${options.rootFile}.successor`)
-      await onDevice({ ...options, make: true }, async ({ client, terminal }) => {
-        const passphrase = await askSignIn(terminal, true)
+      await onDevice({ ...options, make: true }, async (newDevice) => {
+        const { client, terminal } = newDevice
+        const passphrase = await askNewSignIn(newDevice)
         const organization = { name: options.organization, ...(country === undefined ? {} : { country }) }
         const files = await reserve(rootFile, successorFile)
         try {

@@ -5,7 +5,7 @@ import { beMember, onDevice, type CommandDevice } from '../device.ts'
 import { CommandFailure, exitCodes } from '../failures.ts'
 import type { WrittenForm } from '../form-questions.ts'
 import { readJson } from '../json-text.ts'
-import { askingWriter, writerOf, type MessageWriter } from '../message-writer.ts'
+import { askingWriter, writerOf, type MessageWriter, readingWriter } from '../message-writer.ts'
 import { orKeep, type OfflineOperation } from '../offline-operation.ts'
 import {
   inOperation,
@@ -134,6 +134,8 @@ async function sendNow(device: CommandDevice, form: string, writer: MessageWrite
   const due = dueIn(device, followed, options)
   const place = { ...followed, operation: session.operation, messages: session.messages }
   const make = (written: WrittenForm) => draftOf(place, form, written, options, inside?.id, due)
+  // A wrong addressee is told before somebody writes a message to them.
+  make({ fields: {} })
   const written = await writer.write(place, make)
   if (written === undefined) {
     await leaveOperation(followed)
@@ -150,6 +152,9 @@ async function sendNow(device: CommandDevice, form: string, writer: MessageWrite
   const first = session.messages.find((one) => one.thread === thread)?.index ?? index
   device.terminal.result({ operation: session.operation, message, thread, index, at }, () => [
     `Sent as ${messageReference(index)} of ${isolated(followed.facts.reference)}, in the thread ${threadReference(first)}, ${timesIn(followed.facts.timeZone)(at)}; its receipt holds.`,
+    ...(draft.addressees === undefined
+      ? []
+      : [`Addressed to ${draft.addressees.map((id) => isolated(followed.names.organizations[id] ?? id)).join(', ')}.`]),
   ])
 }
 
@@ -193,8 +198,10 @@ async function writerFor(
       exitCodes.usage,
     )
   if (text !== undefined) return writerOf({ text })
-  if (terminal.interactive) terminal.note('Write the message; Ctrl-D on a line of its own ends it.')
-  return writerOf({ text: (await readStandardInput()).trimEnd() })
+  return readingWriter(async () => {
+    if (terminal.interactive) terminal.note('Write the message; Ctrl-D on a line of its own ends it.')
+    return (await readStandardInput()).trimEnd()
+  })
 }
 
 /** The time by which an answer is due, which is said back before the message is sent. */

@@ -14,6 +14,11 @@ const fewestPassphraseCharacters = 15
  */
 const compactFromBytes = 4 * 1024 * 1024
 
+/** Whether a passphrase is too short for a store, or blank. */
+export function isWeakForStore(passphrase: string): boolean {
+  return isBlank(passphrase) || [...passphrase.normalize('NFC')].length < fewestPassphraseCharacters
+}
+
 interface Waiting {
   readonly changes: readonly Change[]
   readonly resolve: () => void
@@ -65,7 +70,7 @@ export class FileStore implements ClientStore {
     try {
       const existing = await readIfThere(path)
       if (existing === undefined) {
-        if (isBlank(passphrase) || [...passphrase.normalize('NFC')].length < fewestPassphraseCharacters)
+        if (isWeakForStore(passphrase))
           throw refuse('STORE_PASSPHRASE_WEAK', 'The passphrase of the store is too short.')
         const header = newHeader()
         const key = await deriveKey(passphrase, header)

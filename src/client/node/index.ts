@@ -1,1 +1,1 @@
-export { FileStore } from './file-store.ts'
+export { FileStore, isWeakForStore } from './file-store.ts'
