@@ -3,6 +3,7 @@
 // that was acknowledged is lost. What is not a whole, verified copy of this service is not taken.
 // Bites: `copyOut`, `requireWhole`, `copyIn`, `verifyCopy`, `requireContinued`, `requireNobody`.
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { copyFile, cp, readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -141,6 +142,34 @@ t.test('INV-198: an old backup is read at once, and a newer copy brings back all
   )
   const stale = await codeOf(administrator.operations.list())
   t.equal(stale, 'SESSION_ENDED', 'the session of the older copy has ended')
+})
+
+t.test('INV-197: the embedded database is backed up while its service runs, and after it was killed', async (t) => {
+  const [first, second, port] = [temporary(t), temporary(t), await freePort()]
+  const settings = { DATA_DIRECTORY: first, PORT: String(port), LOG_HOST: logHost }
+  const serving = start(t, ['serve', '--json'], settings)
+  await once(serving.stdout ?? serving, 'data')
+  const backup = join(temporary(t), 'backup')
+  const made = await ended(start(t, ['backup', backup, '--json'], settings))
+  t.equal(made.code, 0, made.stderr)
+  t.match(made.json, { verified: true, logs: [{ operation: null, size: 3 }] })
+  const taken = await ended(start(t, ['restore', backup, '--json'], settings))
+  t.match(
+    taken.json,
+    { error: { code: 'DATA_DIRECTORY_IN_USE' } },
+    'a service that runs is not restored under its feet',
+  )
+  serving.kill('SIGKILL')
+  await once(serving, 'exit')
+  const newest = join(temporary(t), 'newest')
+  t.equal((await ended(start(t, ['backup', newest, '--json'], settings))).code, 0)
+  for (const key of ['log.key', 'token.key', 'factor.key']) await copyFile(join(first, key), join(second, key))
+  const restored = await ended(start(t, ['restore', newest, '--json'], { ...settings, DATA_DIRECTORY: second }))
+  t.equal(restored.code, 0, restored.stderr)
+  t.match(restored.json, { entries: 3, behind: [] })
+  t.ok((await readdir(join(second, 'checkpoints'))).length > 0, 'the newest checkpoints came with it')
+  const verified = await ended(start(t, ['verify', '--json'], { ...settings, DATA_DIRECTORY: second }))
+  t.match(verified.json, { verified: true, entries: 3 })
 })
 
 t.test('INV-198: the missing entries come from another database as well', async (t) => {

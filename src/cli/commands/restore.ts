@@ -74,7 +74,7 @@ Examples:
       terminal.result({ entries, ...restored }, () => [
         ...taken
           .filter(({ size, newer }) => newer > size)
-          .map(({ log, size, newer }) => `log ${log}: entries ${String(size)} to ${String(newer - 1)} taken`),
+          .map(({ log, size, newer }) => `log ${log}: ${rangeWords(size, newer - 1)} taken`),
         `Restored and verified: ${counted(entries, 'entry', 'entries')} taken, in ${counted(logs.length, 'log')}.`,
         ...behind.map(
           ({ log, size, published }) =>
@@ -82,6 +82,10 @@ Examples:
         ),
       ])
     })
+}
+
+function rangeWords(first: number, last: number): string {
+  return first === last ? `entry ${String(first)}` : `entries ${String(first)} to ${String(last)}`
 }
 
 async function restore(name: string, config: Config, terminal: Terminal): Promise<Restored> {
