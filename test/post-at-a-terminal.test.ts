@@ -129,6 +129,9 @@ t.test('a text that is pasted keeps its lines, and answers no further question',
   t.match(coloured.shown, /\u001b\[33mTLP:AMBER\u001b/)
   t.notMatch(plain.shown, /\u001b\[3\dm/)
   t.match(plain.shown, /warning, urgent, TLP:AMBER/)
+  const list = await atTerminal(t, ['read'], [], { env: { ...env, NO_COLOR: '1' }, columns: 80 })
+  t.match(list.shown, /^thread +subject +form +TLP +from +newest/m)
+  for (const line of list.shown.split(/\r?\n/)) t.ok(line.length <= 80, line)
 })
 
 // Bites: requireMaySend

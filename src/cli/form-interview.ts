@@ -62,7 +62,7 @@ export class FormInterview {
    */
   async write(asked: AskedFor, agree: (written: WrittenForm) => Promise<string>): Promise<WrittenForm | undefined> {
     await this.#load()
-    for (const line of introduction) this.#terminal.note(line)
+    this.#terminal.note(introduction)
     try {
       for (;;) {
         const { question, visited, written } = this.#next(asked)
@@ -215,10 +215,8 @@ export class FormInterview {
   }
 }
 
-const introduction = [
-  'Enter leaves a field out, or takes the answer in [brackets]; - leaves it out in any case. ? lists codes or says',
-  'more; < or Ctrl-Z goes back; . leaves out all that is not required. Ctrl-C ends; the answers are kept, sealed.',
-]
+const introduction =
+  'Enter leaves a field out, or takes the answer in [brackets]; - leaves it out in any case. ? lists codes or says more; < or Ctrl-Z goes back; . leaves out all that is not required. Ctrl-C ends; the answers are kept, sealed.'
 
 /** What the service counts, a message has as a rule: the goods of a seizure. */
 const usualAnswer = ({ kind, clear, path }: Question) =>

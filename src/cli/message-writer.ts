@@ -25,6 +25,8 @@ export interface WriterOptions {
   readonly subject?: string
   readonly replyTo?: string
   readonly as?: Relation
+  readonly compartment?: string
+  readonly tlp?: string
   readonly yes?: true
 }
 
@@ -88,7 +90,8 @@ function readAgreement(typed: string): string {
 }
 
 /** Refuses before the first question what the service would refuse after the last one. */
-function requireMaySend({ facts }: WritingPlace, form: FormId, { as, replyTo }: WriterOptions): void {
+function requireMaySend({ facts }: WritingPlace, form: FormId, options: WriterOptions): void {
+  const { as, replyTo, compartment, tlp } = options
   const { role, state, reference } = facts
   const relation = as ?? (form === 'feedback' ? 'feedback' : replyTo === undefined ? undefined : 'reply')
   const verdicts = permissionsFor(form, relation, relation === undefined, false).map((one) => may(role, one, state))
@@ -96,6 +99,10 @@ function requireMaySend({ facts }: WritingPlace, form: FormId, { as, replyTo }: 
   if (verdicts.some((verdict) => verdict.role === 'no'))
     throw new CommandFailure(
       `Your role in ${isolated(reference)} is ${role}, which may not send ${what}: ask a coordinator.`,
+    )
+  if (tlp === 'RED' && compartment === undefined && replyTo === undefined)
+    throw new CommandFailure(
+      'A TLP:RED message names its readers: name a compartment that is smaller than all with --compartment.',
     )
   if (verdicts.some((verdict) => !verdict.state))
     throw new CommandFailure(`${isolated(reference)} is ${stateWords[state]}: nobody can send ${what} now.`)

@@ -119,28 +119,30 @@ async function list(
         tlp,
         from,
         time(at),
-        owedBy === null ? '' : `answer by ${time(owedBy)}`,
+        owedBy === null ? '' : `by ${time(owedBy)}`,
       ]
     })
     const more = fitting.length - threads.length
-    const columns = ['thread', 'unread', 'subject', 'form', 'precedence', 'TLP', 'from', 'newest', 'due']
     return [
       harmless(head),
       ...(rows.length === 0
         ? []
-        : ['', ...table(columns, rows, (row, column) => lookOf(columns[column], rows[row]?.[column]))]),
+        : ['', ...table(listHead, rows, (row, column) => lookOf(column, rows[row]?.[column]))]),
       ...(folded.length > 0 ? ['', foldedLine(folded)] : []),
       ...(more > 0 ? ['', `${counted(more, 'thread')} more: --limit shows them.`] : []),
     ]
   })
 }
 
+// Short heads, so that the list is a table at 80 columns too.
+const listHead = ['thread', '', 'subject', 'form', '', 'TLP', 'from', 'newest', 'due']
+
 /** What stands out in the list. */
-function lookOf(column: string | undefined, cell = ''): Look | undefined {
-  if (column === 'unread') return 'new'
-  if (column === 'precedence' && cell === 'urgent') return 'urgent'
-  if (column === 'TLP') return lookOfTlp(cell)
-  return column === 'due' ? 'due' : undefined
+function lookOf(column: number, cell = ''): Look | undefined {
+  if (column === 1) return 'new'
+  if (column === 4) return cell === 'urgent' ? 'urgent' : undefined
+  if (column === listHead.indexOf('TLP')) return lookOfTlp(cell)
+  return column === listHead.indexOf('due') ? 'due' : undefined
 }
 
 const unfolded = ({ threads, folded }: ThreadList): ThreadList => ({ threads: [...threads, ...folded], folded: [] })
