@@ -39,6 +39,7 @@ import {
   hasFactors,
   hasNoticeAddresses,
   lockActors,
+  momentOf,
   mountIdentity,
   mountServiceAccounts,
   noteRefusals,
@@ -234,7 +235,7 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: O
     it.close(),
   )
   growth.follow((log) => notifier.notify(log))
-  const logs = opened.adopt(
+  const logs: Logs<OperationView> = opened.adopt(
     createLogs<OperationView>({
       db,
       clock,
@@ -242,7 +243,7 @@ async function openStores(options: ServerOptions, { opened, growth, onError }: O
       key: logKey,
       originHost: options.logHost,
       checkpointDirectory: options.checkpointDirectory,
-      lockActors: (tx, actors, persons) => lockActors(tx, actors, persons, clock()),
+      lockActors: (tx, actors, persons) => lockActors(tx, actors, persons, momentOf({ logs }, clock())),
       snapshots: operationSnapshots,
       publish: growth.tell,
       findReadings: readingEntries,

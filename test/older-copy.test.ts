@@ -2,7 +2,7 @@
 // rights of that copy, and does nothing else: every act that would be entered is refused with the
 // gap. What is read is recorded once the newest state is back, and everybody goes on.
 // Bites: `StoppedLogs.why`, `ReadingActs.take`, `KeptReadings.keep`, `endReadingSessions`,
-// `OperationSession.#end`.
+// `momentOf`, `OperationSession.#end`.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -153,6 +153,15 @@ t.test('INV-196: once the newest state is back everybody goes on, and what was r
   const [started = ''] = await leavesOf(database.superUrl, back.logs.directory, 'readings.kept')
   t.match(started, new RegExp(`"kind":"session.started".*${String(sessionOnCopy)}`))
   await t.rejects(readFile(join(where.directory, 'checkpoints.readings')), { code: 'ENOENT' })
+
+  const alter = (reading: boolean) =>
+    admin(database.superUrl, (by) =>
+      by.query('UPDATE session SET reading = $1 WHERE id = $2', [reading, coordinator.transport.session]),
+    )
+  await alter(true)
+  t.equal(await codeOf(coordinator.operations.list()), 'SESSION_ENDED', 'such a session counts on a copy alone')
+  await alter(false)
+  t.equal(await codeOf(coordinator.operations.list()), 'accepted')
   await closeAll(...members)
   await back.close()
   await checkLog({ database, directory: where.directory })

@@ -77,3 +77,14 @@ export function asActor({ person, organization, device }: Omit<Caller, 'session'
 } {
   return { person, organization, device }
 }
+
+/** When sessions are looked at, and whether the directory log is that of an older copy then. */
+export interface Moment {
+  readonly now: Date
+  /** Sessions that only read count here alone. */
+  readonly onCopy: boolean
+}
+
+export function momentOf({ logs }: Pick<IdentityDeps, 'logs'>, now: Date): Moment {
+  return { now, onCopy: logs.gapOf(logs.directory) !== undefined }
+}

@@ -1,7 +1,7 @@
 import { transaction, type Tx } from '../db/index.ts'
 import { Problem } from '../errors.ts'
 import type { Caller, AppendResult, EntryDraft, Part, Standing } from '../log/index.ts'
-import type { SignedInCaller, IdentityDeps } from './deps.ts'
+import { momentOf, type SignedInCaller, type IdentityDeps, type Moment } from './deps.ts'
 import { listedOf } from './service-accounts/admission.ts'
 import * as store from './store.ts'
 
@@ -55,7 +55,7 @@ export async function actInDirectory<T>(
   const result = await transaction(db, async (tx) => {
     await lockPeople(tx, actor.person, typeof concerned === 'function' ? await concerned(tx) : concerned)
     const now = clock()
-    const by = await requireLockedCaller(tx, actor, now)
+    const by = await requireLockedCaller(tx, actor, momentOf({ logs }, now))
     const append = async (parts: readonly Part[]) => {
       const appended = await logs.appendWithin(tx, parts)
       made.push(appended)
@@ -87,8 +87,8 @@ async function lockPeople(tx: Tx, actor: string, concerned: readonly string[]): 
  * Answers the caller if the session is alive and the device still has the tier that it had when the
  * request came.
  */
-async function requireLockedCaller(tx: Tx, actor: SignedInCaller, now: Date): Promise<LockedCaller> {
-  const [row] = await store.sessionsStanding(tx, [actor.session], now)
+async function requireLockedCaller(tx: Tx, actor: SignedInCaller, moment: Moment): Promise<LockedCaller> {
+  const [row] = await store.sessionsStanding(tx, [actor.session], moment)
   const by = callerOf(row)
   if (by instanceof Problem) throw by
   if (by.tier === null && actor.tier !== null) throw new Problem('DEVICE_NOT_CERTIFIED')
@@ -114,11 +114,11 @@ export async function lockActors(
   tx: Tx,
   actors: readonly Caller[],
   persons: readonly string[],
-  now: Date,
+  moment: Moment,
 ): Promise<Map<string, Standing | Problem>> {
   const [, rows] = await Promise.all([
     store.sharePersons(tx, [...new Set([...actors.map(({ person }) => person), ...persons])]),
-    store.sessionsStanding(tx, [...new Set(actors.map(({ session }) => session))], now),
+    store.sessionsStanding(tx, [...new Set(actors.map(({ session }) => session))], moment),
   ])
   const bySession = new Map(rows.map((row) => [row.session, row]))
   return new Map(

@@ -27,7 +27,7 @@ export {
   withThoseAbove,
 }
 export { actInDirectory, lockActors } from './directory-act.ts'
-export { asActor, isPlatformAuditor, type SignedInCaller, type IdentityDeps } from './deps.ts'
+export { asActor, isPlatformAuditor, momentOf, type SignedInCaller, type IdentityDeps } from './deps.ts'
 export { viewOfOrganization } from './directory.ts'
 export { justifiedBy, viewedDraft, type Justification } from './justification.ts'
 export { VerifyKeyCache } from './device-keys.ts'

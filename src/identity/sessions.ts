@@ -4,7 +4,7 @@ import type { Caller, Standing } from '../log/index.ts'
 import { mostClockDifferenceMs, DeviceKeys, base64url, newId, shape } from '../protocol/index.ts'
 import { actInDirectory, callerOf, lockActors, type DirectoryAct } from './directory-act.ts'
 import { patientSince } from './attempts.ts'
-import { asActor, type SignedInCaller, type IdentityDeps } from './deps.ts'
+import { asActor, momentOf, type SignedInCaller, type IdentityDeps } from './deps.ts'
 import { claimOf, provesDevice } from './device-proof.ts'
 import type { FactorEvidence, FactorService, FactorProof } from './factors/service.ts'
 import { markVerified, proofColumns, proofHolds } from './factors/store.ts'
@@ -171,10 +171,10 @@ export class SessionService {
         verified_at: byKey ? new Date(0) : now,
         ...proofColumns(proven),
         known_since: now,
-        reading: logs.gapOf(logs.directory) !== undefined,
+        reading: momentOf(this.#deps, now).onCopy,
         ...source,
       })
-      const standing = requireDoor((await store.sessionsStanding(tx, [session], now))[0], byKey)
+      const standing = requireDoor((await store.sessionsStanding(tx, [session], momentOf(this.#deps, now)))[0], byKey)
       await store.forgetAttempts(tx, { person, door: device })
       await store.insertRefreshToken(tx, {
         hash: hashSecret(refreshToken),
@@ -219,7 +219,7 @@ export class SessionService {
     const outcome = await transaction(db, async (tx) => {
       const token = await store.lockRefreshToken(tx, hashSecret(refreshToken))
       if (!token || token.thumbprint !== thumbprint) return { stolen: token?.person, session: token?.session_id }
-      const standing = (await store.sessionsStanding(tx, [token.session_id], now))[0]
+      const standing = (await store.sessionsStanding(tx, [token.session_id], momentOf(this.#deps, now)))[0]
       if (!standing?.alive) throw new Problem('SESSION_ENDED')
       await admitAddress(tx, standing, request.source.address, now)
       if (token.rotated_at) {
@@ -282,7 +282,7 @@ export class SessionService {
     const outcome = await transaction(this.#deps.db, async (tx) => {
       const [isNew, [found]] = await Promise.all([
         possession === undefined || recordUse(tx, possession, now),
-        store.sessionsStanding(tx, [session], now),
+        store.sessionsStanding(tx, [session], momentOf(this.#deps, now)),
       ])
       if (!isNew) return new Problem('UNAUTHENTICATED')
       const actor = callerOf(found)
@@ -386,7 +386,7 @@ export class SessionService {
 
   /** Answers which callers of acts on a log may still act. */
   lockActors(tx: Tx, actors: readonly Caller[], persons: readonly string[]): Promise<Map<string, Standing | Problem>> {
-    return lockActors(tx, actors, persons, this.#deps.clock())
+    return lockActors(tx, actors, persons, momentOf(this.#deps, this.#deps.clock()))
   }
 
   /**
@@ -396,7 +396,7 @@ export class SessionService {
    */
   async endsAmong(tx: Tx, sessions: readonly string[]): Promise<SessionEnds> {
     if (sessions.length === 0) return { ended: new Set(), nextExpiry: undefined }
-    const rows = await store.sessionsStanding(tx, sessions, this.#deps.clock())
+    const rows = await store.sessionsStanding(tx, sessions, momentOf(this.#deps, this.#deps.clock()))
     const alive = rows.filter((row) => row.alive)
     const ids = new Set(alive.map(({ session }) => session))
     const ended = new Set(sessions.filter((session) => !ids.has(session)))

@@ -2,6 +2,7 @@ import type { Insertable, Selectable } from 'kysely'
 import { sql } from 'kysely'
 import type { Permission } from '../access.ts'
 import type { DB, Tx } from '../db/index.ts'
+import type { Moment } from './deps.ts'
 
 export type PersonRow = Selectable<DB['person']>
 
@@ -40,7 +41,7 @@ export interface SessionStanding {
 }
 
 /** Answers sessions with the state of their device, person and organization, as they are now. */
-export async function sessionsStanding(tx: Tx, sessions: readonly string[], now: Date): Promise<SessionStanding[]> {
+export async function sessionsStanding(tx: Tx, ids: readonly string[], moment: Moment): Promise<SessionStanding[]> {
   const { rows } = await sql<SessionStanding>`
     SELECT s.id AS session, p.id AS person, p.organization_id AS organization, d.id AS device,
       s.key_thumbprint AS thumbprint, s.verified_at AS "verifiedAt", d.state AS "deviceState",
@@ -49,12 +50,12 @@ export async function sessionsStanding(tx: Tx, sessions: readonly string[], now:
       (p.asleep_at IS NOT NULL AND p.ended_at IS NULL AND o.ended_at IS NULL) AS asleep,
       a.permissions::json AS permissions, a.addresses::json AS addresses,
       LEAST(s.expires_at, a.expires_at) AS "expiresAt",
-      (s.ended_at IS NULL AND s.expires_at > ${now} AND p.ended_at IS NULL AND p.asleep_at IS NULL AND o.ended_at IS NULL
+      (s.ended_at IS NULL AND s.expires_at > ${moment.now} AND (NOT s.reading OR ${moment.onCopy}) AND p.ended_at IS NULL AND p.asleep_at IS NULL AND o.ended_at IS NULL
         AND d.state IN ('waiting', 'certified')
-        AND (a.person_id IS NULL OR (a.ended_at IS NULL AND a.expires_at > ${now}))) AS alive
+        AND (a.person_id IS NULL OR (a.ended_at IS NULL AND a.expires_at > ${moment.now}))) AS alive
     FROM session s JOIN person p ON p.id = s.person_id JOIN organization o ON o.id = p.organization_id
       JOIN device d ON d.id = s.device_id LEFT JOIN service_account a ON a.person_id = p.id
-    WHERE s.id = ANY(${[...sessions]}::uuid[])`.execute(tx)
+    WHERE s.id = ANY(${[...ids]}::uuid[])`.execute(tx)
   return rows
 }
 
@@ -364,7 +365,6 @@ export async function insertSession(tx: Tx, row: Insertable<DB['session']>): Pro
   await tx.insertInto('session').values(row).execute()
 }
 
-/** Ends all sessions that only read an older copy. */
 export async function endReadingSessions(tx: Tx, at: Date): Promise<void> {
   await sql`UPDATE session SET ended_at = ${at} WHERE reading AND ended_at IS NULL`.execute(tx)
 }
