@@ -84,8 +84,8 @@ async function begin(options: Options, minutes: number): Promise<void> {
 function statusLines({ pid, since, locksAt, operations, running, fault }: AgentStatus): string[] {
   const time = (at: string) => new Date(at).toTimeString().slice(0, 5)
   return [
-    `The agent (process ${String(pid)}) has held the store unlocked since ${time(since)}; it locks it at ${time(locksAt)} unless you run a command until then.`,
-    `It follows ${counted(operations, 'operation')}; ${counted(running, 'command')} ${running === 1 ? 'runs' : 'run'}.`,
+    `The agent (process ${String(pid)}) has held the store unlocked since ${time(since)}; it locks it at ${time(locksAt)} unless you run a command before then.`,
+    `It follows ${counted(operations, 'operation')}; ${counted(running, 'command')} ${running === 1 ? 'is' : 'are'} running now.`,
     ...(fault === null ? [] : [harmless(`At its last attempt it could not follow them: ${fault}`)]),
   ]
 }
