@@ -158,6 +158,7 @@ t.test('INV-175: a migration of what is kept takes whoever may become its keeper
       await client.query(`ALTER TABLE ${table} ADD CONSTRAINT ${name} CHECK (true)`)
     await client.query('ALTER TABLE organization DROP COLUMN name_form')
     await client.query('DROP INDEX message_read_by_person, message_read_by_organization')
+    await client.query('ALTER TABLE session DROP COLUMN reading')
     await client.query(`DELETE FROM schema_migration WHERE name >= '0024'`)
   })
   await t.rejects(migrate(ownerUrl), { code: 'DATABASE_ROLE', detail: /cordon_keeper/ })

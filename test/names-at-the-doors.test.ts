@@ -118,6 +118,7 @@ t.test('the form of a name is what the directory gives, and a database of before
   t.match(JSON.stringify(await wrong(`UPDATE organization SET name_form = NULL WHERE id = '${kenya}'`)), /name_form/)
   await sql('ALTER TABLE organization DROP COLUMN name_form')
   await sql('DROP INDEX message_read_by_person, message_read_by_organization')
+  await sql('ALTER TABLE session DROP COLUMN reading')
   await sql("DELETE FROM schema_migration WHERE name >= '0027'")
   await migrate(superUrl)
   await checkLog(server)

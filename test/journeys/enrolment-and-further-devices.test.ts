@@ -85,7 +85,7 @@ t.test('enrolment, a second device and a lost one, with the commands', async (t)
       [officer.device, ' +this one'],
       [device, ''],
     ] as const)
-      t.match(shown.stdout, new RegExp(`${one.slice(0, 12)} +certified .* +proven${which}\n`), 'each sees both')
+      t.match(shown.stdout, new RegExp(`${one.slice(0, 12)}… +certified .* +proven${which}\n`), 'each sees both')
   })
 
   t.test('a lost device', async (t) => {
