@@ -24,6 +24,8 @@ export class FetchedFacts {
   readonly #transport: Transport
   readonly #operation: string
   #fetched: OperationFacts | undefined
+  #renewing = false
+  #again = false
 
   constructor(transport: Transport, operation: string) {
     this.#transport = transport
@@ -38,6 +40,21 @@ export class FetchedFacts {
   async fetch(): Promise<OperationFacts> {
     this.#fetched = await this.#transport.request<OperationFacts>('GET', `/v1/operations/${this.#operation}`)
     return this.#fetched
+  }
+
+  /** Fetches them after an entry has changed them: once more where a fetch is under way. */
+  async renew(): Promise<void> {
+    this.#again = true
+    if (this.#renewing) return
+    this.#renewing = true
+    try {
+      while (this.#again) {
+        this.#again = false
+        await this.fetch()
+      }
+    } finally {
+      this.#renewing = false
+    }
   }
 }
 

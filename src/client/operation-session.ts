@@ -90,7 +90,7 @@ export class OperationSession {
     this.#grantGiver = new GrantGiver(this.#context)
     this.events.on('entry', ({ kind }) => {
       if (kind === 'history.granted') this.#grantGiver.heard()
-      if (kind.startsWith('operation.') && this.#status === 'live') inBackground(this.#facts.fetch(), this.#context)
+      if (kind.startsWith('operation.')) inBackground(this.#facts.renew(), this.#context)
     })
     this.#seenChecks = new SeenChecks(
       this.#context,
