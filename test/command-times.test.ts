@@ -7,7 +7,7 @@ import { howMany, patience } from './support/counts.ts'
 import { joinWithDesk, temporary } from './support/command.ts'
 import { usualOperation } from './support/usual-operation.ts'
 
-const runs = howMany(1, 21)
+const runs = howMany(1, 11)
 const stage = await usualOperation(t)
 const desk = await joinWithDesk(t, temporary(t), stage, { name: 'kenya', country: 'KE' })
 const leads = await stage.coordinator.follow(stage.operation)
