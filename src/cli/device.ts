@@ -110,6 +110,7 @@ async function startedFor(path: string, { json }: RunOptions): Promise<number | 
   try {
     terminal.note(await startAgent(path, passphrase))
   } catch (error) {
+    if (!(error instanceof CommandFailure) || error.extra['reason'] !== 'STORE_IN_USE') throw error
     const begun = await runByAgentWithin(path, agentBeginsWithinMs)
     if (begun === undefined) throw error
     return begun

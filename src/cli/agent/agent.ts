@@ -126,6 +126,8 @@ export class Agent {
     const { path, store } = this.#options
     const one = new RemoteInvocation(request, socket, { path, store, client: this.#client })
     begun(one)
+    // Its process may have ended while the client was made.
+    if (socket.destroyed) return
     this.#running.add(one)
     try {
       const exitCode = await runAs(one, () => this.#options.run(request.words))
@@ -202,7 +204,8 @@ export class Agent {
       one.stop()
     }
     for (let waitedMs = 0; this.#running.size > 0 && waitedMs < endWithinMs; waitedMs += 20) await sleep(20)
-    await this.#following
+    // Without the service, following would wait for it.
+    await Promise.race([this.#following, sleep(endWithinMs)])
     await this.#client.close()
     await this.#options.store.close()
     rmSync(this.#place.directory, { recursive: true, force: true })

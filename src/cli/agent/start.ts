@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { CommandFailure } from '../failures.ts'
+import { CommandFailure, exitCodes } from '../failures.ts'
 
 /**
  * Minutes after the last command at which an agent locks its store, unless it is told otherwise.
@@ -9,7 +9,7 @@ import { CommandFailure } from '../failures.ts'
 export const usualLockAfterMinutes = 30
 
 /** What a process that becomes an agent writes, as one line, once it listens or cannot. */
-export type AgentBeginning = { readonly fault: string | null }
+export type AgentBeginning = { readonly fault: string | null; readonly code?: string }
 
 /**
  * Starts the agent of a store, a process that outlives this one. Answers a line for the person.
@@ -33,10 +33,12 @@ export async function startAgent(
     once(lines, 'line').then(([line]) => String(line)),
     once(child, 'exit').then(() => ''),
   ])
-  const { fault } = (first === '' ? { fault: 'The agent ended before it began.' } : JSON.parse(first)) as AgentBeginning
+  const { fault, code } = (
+    first === '' ? { fault: 'The agent ended before it began.' } : JSON.parse(first)
+  ) as AgentBeginning
   lines.close()
   child.stdout.destroy()
   child.unref()
-  if (fault !== null) throw new CommandFailure(fault)
+  if (fault !== null) throw new CommandFailure(fault, exitCodes.failed, code === undefined ? {} : { reason: code })
   return `The store is unlocked until ${String(lockAfterMinutes)} minutes after your last command, or until cordon lock.`
 }

@@ -111,7 +111,8 @@ async function hold(path: string, minutes: number): Promise<void> {
       elapsed: () => performance.now(),
     })
   } catch (error) {
-    say({ fault: explain(error).lines.join(' ') })
+    const { lines, code } = explain(error)
+    say({ fault: lines.join(' '), code })
     throw error
   }
   say({ fault: null })
